@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Waits for the ACPI power button and says that it was pressed.
+for input in /sys/class/input/event*; do
+	[ "$(cat "$input/device/name" 2>/dev/null)" = "Power Button" ] || continue
+	device=/dev/input/${input##*/}
+done
+[ -n "${device-}" ] || {
+	say "no power button"
+	exit 1
+}
+say "waiting for the power button on $device"
+# struct input_event: a timeval of 16 bytes, then type, code and value: EV_KEY, KEY_POWER, down.
+event=$(dd if="$device" bs=24 count=1 2>/dev/null | dd bs=8 skip=2 2>/dev/null |
+	hexdump -e '2/2 "%u " 1/4 "%u"')
+say "input event $event"
+[ "$event" = "1 116 1" ] && say "power button pressed"

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# What the guest's /init and the test scripts share. Shell functions, to be sourced.
+
+say() {
+	echo "bulkhead-guest: $*"
+}
+
+# param NAME [DEFAULT]: the value of NAME=value on the kernel's command line.
+param() {
+	local word
+
+	for word in $(cat /proc/cmdline); do
+		case $word in
+		"$1="*)
+			echo "${word#*=}"
+			return
+			;;
+		esac
+	done
+	echo "${2-}"
+}
+
+# The disk that a test may overwrite: bh.disk=NAME, or the second disk.
+scratch_disk() {
+	local name
+
+	name=$(param bh.disk vdb)
+	[ -b "/dev/$name" ] || {
+		say "no disk $name" >&2
+		return 1
+	}
+	echo "$name"
+}
+
+# A byte that outlives a reboot, in the boot sector of the second disk or else the first, which
+# no file system of Linux uses. Without an argument it is read, else written.
+state_byte() {
+	local disk
+
+	for disk in /dev/vdb /dev/vda; do
+		[ -b "$disk" ] || continue
+		if [ $# -eq 0 ]; then
+			dd if="$disk" bs=1 count=1 2>/dev/null | hexdump -e '/1 "%u"'
+		else
+			printf "\\x$(printf %x "$1")" | dd of="$disk" bs=1 conv=notrunc,fsync 2>/dev/null
+		fi
+		return
+	done
+	say "no disk for the state byte" >&2
+	return 1
+}
+
+stop_machine() {
+	sync
+	poweroff -f
+	# Nobody switched the machine off: stay quiet instead of a panic.
+	while :; do
+		sleep 1000
+	done
+}
+
+run_test() {
+	local status
+
+	if [ -f "/tests/$1.sh" ]; then
+		sh -c ". /lib/guest.sh; . /tests/$1.sh"
+		status=$?
+	else
+		say "no test $1"
+		status=127
+	fi
+	say "test $1 status $status"
+}
