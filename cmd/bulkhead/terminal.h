@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The relay between the user's terminal (standard input and output) and the stream socket of the
+ * console, for `run` and `console`.
+ *
+ * It is a set of sources in the caller's loop, beside the caller's own. Both directions are bounded
+ * and push back; nothing is lost: what the stream said before it ended is written out before
+ * on_end is called.
+ *
+ * When standard input is a terminal it is put in raw mode, with Ctrl-] as escape key (escape.h).
+ * Its modes come back at terminal_close, at exit(), before the process stops by SIGTSTP (and raw
+ * mode again at SIGCONT), and before it dies by any signal that it does not handle itself. Signals
+ * that the caller blocks, for a signalfd, or handles are left to the caller. When standard input is
+ * no terminal, its bytes pass as they are, and its end closes the way to the guest, not the way back.
+ *
+ * One terminal at a time in a process.
+ */
+#ifndef BULKHEAD_CMD_BULKHEAD_TERMINAL_H
+#define BULKHEAD_CMD_BULKHEAD_TERMINAL_H
+
+#include "cmd/bulkhead/escape.h"
+#include "cmd/bulkhead/termfilter.h"
+#include "lib/base/fifo.h"
+#include "lib/base/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum terminal_filter {
+	TERMINAL_RAW,  /* the guest's bytes as they are */
+	TERMINAL_SAFE, /* through termfilter.h */
+};
+
+struct terminal;
+
+struct terminal_ops {
+	/*
+	 * Ctrl-] q was typed, for the times-th time since terminal_init (from 1). 0 goes on; a
+	 * negative errno stops the loop. May call loop_stop (`console` detaches that way).
+	 */
+	int (*on_quit)(struct terminal *t, unsigned int times);
+	/*
+	 * The stream has ended and all of its output is written (status 0), or the stream failed,
+	 * or standard output did (negative errno: then output is thrown away from now on, so that
+	 * the guest goes on). The stream is closed; terminal_attach may give another. As on_quit.
+	 */
+	int (*on_end)(struct terminal *t, int status);
+};
+
+#define TERMINAL_IN_CAP 4096        /* bytes typed and not yet taken by the stream */
+#define TERMINAL_OUT_CAP (64 * 1024) /* bytes of output not yet taken by standard output */
+#define TERMINAL_CHUNK 4096          /* bytes moved at a time */
+
+struct terminal {
+	void *owner;              /* the caller's */
+	/* private to terminal.c from here on */
+	struct loop *loop;
+	const struct terminal_ops *ops;
+	const char *help;
+	enum terminal_filter filter;
+	bool is_tty;              /* standard input */
+	bool out_is_tty;
+	bool in_eof;              /* standard input ended; not yet said to the stream */
+	bool in_shut;             /* said */
+	bool out_failed;          /* standard output failed; output is thrown away */
+	int stream;               /* owned; -1 when there is none */
+	bool stream_eof;
+	int in_fd, out_fd;
+	bool in_always, out_always; /* a regular file: epoll has nothing to say of it */
+	bool close_out;           /* out_fd is our own description of standard output */
+	bool out_is_socket;
+	unsigned int quits;
+	struct loop_source in_src, out_src, stream_src;
+	struct escape escape;
+	struct termfilter termfilter;
+	struct fifo in, out;
+	uint8_t in_buf[TERMINAL_IN_CAP];
+	uint8_t out_buf[TERMINAL_OUT_CAP];
+};
+
+struct terminal_config {
+	int stream;                   /* taken over at success; -1: none yet */
+	enum terminal_filter filter;
+	const struct terminal_ops *ops;
+	const char *help;             /* for Ctrl-] ?, lines ended by \n */
+	void *owner;
+};
+
+/* TERMINAL_SAFE when standard output is a terminal, TERMINAL_RAW when not. */
+[[nodiscard]] enum terminal_filter terminal_default_filter(void);
+/* Enters raw mode and adds its sources to l. 0, or a negative errno with nothing changed. */
+[[nodiscard]] int terminal_init(struct terminal *t, struct loop *l,
+				const struct terminal_config *config);
+/* Takes stream over as the new stream; an older one is closed, what it said stays queued. */
+[[nodiscard]] int terminal_attach(struct terminal *t, int stream);
+/*
+ * Outside of the loop: moves what the stream still says to standard output until the stream ends or
+ * nothing has moved for idle_ms. For a VM that has ended. 0, or -ETIMEDOUT, or as on_end's status.
+ */
+[[nodiscard]] int terminal_drain(struct terminal *t, int idle_ms);
+/* Writes out what is queued (waiting at most a second for a terminal that takes nothing), resets
+ * attributes and modes, removes the sources, closes the stream. Harmless when done twice. */
+void terminal_close(struct terminal *t);
+
+#endif
