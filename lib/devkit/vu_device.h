@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A virtio device as a vhost-user back end, in a loop. vu_device.c owns the session (its request
+ * table is the policy: request x legal states -> handler), vu_ring.c the rings. A device gives a
+ * struct dev_ops and sees kicked queues; it never sees a message.
+ *
+ * Hostile: the front end and, through the rings, the guest.
+ *   The front end's error (a request that is unknown, malformed or out of order) ends the loop
+ *     with a negative errno; compartment_serve says one line and the process ends.
+ *   The guest's error (anything in a ring, a ring address that is not RAM or not aligned) puts the
+ *     device into NEEDS_RESET: one gated log line, every queue stands still, GET_STATUS shows
+ *     VIRTIO_CONFIG_S_NEEDS_RESET and the error descriptors are signalled. Over with a reset, or
+ *     when all rings have been stopped.
+ *   The front end going away ends the loop with 0.
+ *
+ * Rings (QEMU, docs/interop/vhost-user.rst, "Ring states"): a ring's num, base and addresses are
+ * frozen from SET_VRING_KICK to GET_VRING_BASE, SET_STATUS 0 or RESET_DEVICE. SET_VRING_KICK needs
+ * num and addresses to be there and a descriptor (polled rings are refused). Queues are served
+ * while enabled. Received descriptors must be eventfds and become non-blocking.
+ *
+ * One thread; nothing here allocates after vu_device_open.
+ */
+#ifndef BULKHEAD_DEVKIT_VU_DEVICE_H
+#define BULKHEAD_DEVKIT_VU_DEVICE_H
+
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/guestmem/guestmem.h"
+#include "lib/vhost_user/vhost_user.h"
+#include "lib/virtio/virtqueue.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DEV_MAX_QUEUES 16
+
+struct vu_device;
+struct dev_queue;
+
+/* What the device is; fixed before the sandbox. */
+struct dev_spec {
+	const char *name;      /* for log lines */
+	uint64_t features;     /* the device's own bits. Added to them: VERSION_1, INDIRECT_DESC,
+				* EVENT_IDX and VHOST_USER_F_PROTOCOL_FEATURES */
+	unsigned int n_queues; /* 1 to DEV_MAX_QUEUES */
+	uint16_t queue_max;    /* largest ring, a power of two up to VIRTQ_SIZE_MAX */
+	uint32_t config_len;   /* bytes of configuration space, 0 to VU_MAX_CONFIG; what is read
+				* past it is 0 */
+	uint32_t pass_descriptors; /* budget of one pass over a queue; 0: 4 * queue_max */
+	uint64_t pass_bytes;       /* 0: 64 MiB */
+};
+
+/* How the device acts. owner is what vu_device_open was given. NULL members: nothing to do. */
+struct dev_ops {
+	/* The driver's choice, only bits that were offered. Comes before any queue is served. */
+	void (*set_features)(void *owner, uint64_t features);
+	/* Writes all config_len bytes. */
+	void (*config_read)(void *owner, uint8_t *config);
+	/* [offset, offset + len) lies within config_len. 0, or -EINVAL: refused, nothing changed. */
+	int (*config_write)(void *owner, uint32_t offset, const uint8_t *data, uint32_t len);
+	/*
+	 * The queue was kicked, started or rescheduled: take chains with dev_queue_pop until it
+	 * returns other than 1, or as long as there is room for them, then return. Never entered
+	 * again before it returned. 0, or -EAGAIN to be called again after other events had
+	 * their turn (pop's own -EAGAIN does it too), or any other negative errno: the guest's
+	 * error. A device that leaves chains behind for want of room calls dev_queue_run when it
+	 * has room.
+	 */
+	int (*queue_run)(void *owner, struct dev_queue *q);
+	/* The ring is about to stop or its memory to be unmapped: complete or drop every chain of
+	 * it; on return nothing may refer to it or to guest memory. It may push. */
+	void (*queue_drain)(void *owner, struct dev_queue *q);
+	/* All queues are drained and stopped: back to the state of power-on. */
+	void (*reset)(void *owner);
+};
+
+/* One queue. Devices look at index and go through the functions below. */
+struct dev_queue {
+	struct vu_device *dev;
+	unsigned int index;
+	struct virtq vq;
+	struct virtq_budget budget;
+	struct loop_source kick;
+	int kick_fd;
+	int call_fd;
+	int err_fd;
+	uint16_t num;
+	uint16_t base;
+	uint64_t uaddr_desc;
+	uint64_t uaddr_avail;
+	uint64_t uaddr_used;
+	bool has_num;
+	bool has_addr;
+	bool armed;   /* SET_VRING_KICK came: frozen */
+	bool enabled;
+	bool busy;    /* queue_run or queue_drain is on the stack */
+	bool again;   /* to be run from the loop's next turn */
+	bool pushed;  /* something to signal */
+};
+
+enum vu_state {
+	VU_STATE_START = 1 << 0, /* no SET_FEATURES yet */
+	VU_STATE_SET = 1 << 1,   /* features chosen, no ring armed */
+	VU_STATE_LIVE = 1 << 2,  /* a ring is armed */
+};
+
+struct vu_device {
+	const struct dev_spec *spec;
+	const struct dev_ops *ops;
+	void *owner;
+	struct loop *loop;
+	struct loop_source channel;
+	struct loop_source again; /* an eventfd of our own: queues with work left */
+	int again_fd;
+	uint64_t features;
+	uint64_t protocol_features;
+	bool features_set;
+	bool protocol_set;
+	uint8_t status;           /* as SET_STATUS left it, without NEEDS_RESET */
+	bool needs_reset;
+	const char *why;          /* what the front end did wrong, or NULL */
+	struct log_gate gate;
+	struct guestmem mem;
+	struct dev_queue queue[DEV_MAX_QUEUES];
+};
+
+/*
+ * Before the sandbox: takes the connected socket and joins the loop. spec, ops and loop must
+ * outlive it. 0, -EINVAL for a spec that cannot be, or the error of eventfd and epoll.
+ */
+[[nodiscard]] int vu_device_open(struct vu_device *d, const struct dev_spec *spec,
+				 const struct dev_ops *ops, void *owner, struct loop *loop,
+				 int sock);
+/* Drains and stops all queues, unmaps guest memory, closes every descriptor. */
+void vu_device_close(struct vu_device *d);
+
+/*
+ * Takes a chain: as virtq_pop, within the budget of this pass; 0 also when the queue is not being
+ * served. When the ring is empty, kicks are asked for again.
+ */
+[[nodiscard]] int dev_queue_pop(struct dev_queue *q, struct virtq_chain *ret);
+/* Gives a chain back; as virtq_push, but a broken ring is not an error: the chain is dropped. The
+ * interrupt follows when queue_run returns or with vu_device_flush. */
+void dev_queue_push(struct dev_queue *q, uint16_t head, uint32_t written);
+/*
+ * Serves the queue now, with a fresh budget and the interrupt afterwards, as a kick would. Nothing
+ * when the queue is not served or is busy. For devices whose data or room comes from elsewhere.
+ */
+void dev_queue_run(struct dev_queue *q);
+/* The guest's error, found by the device outside of queue_run: NEEDS_RESET. */
+void dev_queue_fail(struct dev_queue *q, const char *why);
+/* Whether the queue is armed, enabled and not broken. */
+[[nodiscard]] bool dev_queue_served(const struct dev_queue *q);
+/* Sends the interrupts that are due for what was pushed outside of queue_run. */
+void vu_device_flush(struct vu_device *d);
+
+#endif
