@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The devices that speak vhost-user, behind one face, for tests that run against each."""
+
+import os
+import random
+import socket
+
+from . import blk, guest, rng
+from .guest import Buf
+from .process import Compartment
+from .session import Session
+
+# What a process may use in a test of a few hostile messages: CPU time, and memory of its own.
+CPU_BOUND_S = 2.0
+MEMORY_BOUND = 16 << 20
+
+
+class Device:
+    """A running device, and what a vmm holds of it."""
+
+    name = None
+    args = ()
+    features = 0
+    n_queues = 1  # that the device has
+    queue = 0     # the one that hostile rings are tried on
+
+    def __init__(self, build, **options):
+        self.sock, theirs = socket.socketpair()
+        self.options = options
+        fds = {4: theirs.fileno(), **self.make_fds()}
+        try:
+            self.process = Compartment(build, self.name, [self.name, *self.make_args()],
+                                       fds).wait_ready()
+        finally:
+            theirs.close()
+        self.session = None
+
+    def make_fds(self):
+        return {}
+
+    def make_args(self):
+        return self.args
+
+    def open(self, **how):
+        how.setdefault("n_queues", 1)
+        self.session = Session(self.sock, self.features, watch=[self.process.pidfd], **how)
+        return self.session.start()
+
+    def probe(self, session):
+        """Uses the device as a guest would and checks what it does."""
+        raise NotImplementedError
+
+    def chain(self, memory):
+        """A well-formed chain, with something to read if the device reads."""
+        raise NotImplementedError
+
+    def assert_bounded(self):
+        assert self.process.cpu_s() < CPU_BOUND_S, "it spins"
+        if self.process.alive:
+            assert self.process.private_bytes() < MEMORY_BOUND, "it grows"
+
+    def close(self):
+        if self.session:
+            self.session.close()
+        self.sock.close()
+        try:
+            self.process.kill()
+        finally:
+            self.close_fds()
+
+    def close_fds(self):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Rng(Device):
+    name = "dev-rng"
+    args = (f"--rate={1 << 30}",)
+
+    def make_args(self):
+        return [f"--rate={self.options.get('rate', 1 << 30)}"]
+
+    def probe(self, session):
+        a, b = rng.get(session, 64), rng.get(session, 64)
+        assert a != b
+
+    def chain(self, memory):
+        return [Buf(memory.alloc(64), 64, True)]
+
+
+class Blk(Device):
+    name = "dev-blk"
+    features = blk.FEATURES
+    sectors = 2048
+
+    def make_fds(self):
+        """options: image, a path, else a new one; readonly; queues; serial."""
+        image = self.options.get("image")
+        if image is None:
+            self.image_fd = os.memfd_create("image", os.MFD_CLOEXEC)
+            os.truncate(self.image_fd, self.sectors * blk.SECTOR)
+        else:
+            mode = os.O_RDONLY if self.options.get("readonly") else os.O_RDWR
+            self.image_fd = os.open(image, mode | os.O_CLOEXEC)
+        return {5: self.image_fd}
+
+    def make_args(self):
+        return [f"--readonly={'on' if self.options.get('readonly') else 'off'}",
+                f"--queues={self.options.get('queues', 1)}",
+                f"--serial={self.options.get('serial', 'bulkhead-test')}"]
+
+    def close_fds(self):
+        os.close(self.image_fd)
+
+    def probe(self, session):
+        disk = blk.Disk(session)
+        data = random.Random(os.urandom(8)).randbytes(blk.SECTOR * 4)
+        disk.write(7, data)
+        assert disk.read(7, 4) == data
+        disk.flush()
+
+    def chain(self, memory):
+        request = blk.Request(memory, blk.T_IN, 0, in_len=512)
+        return request.bufs
+
+
+ALL = [Rng, Blk]
+BY_NAME = {d.name: d for d in ALL}
+
+VIRTIO = guest.F_VERSION_1

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A compartment in its jail, played to by us instead of the supervisor.
+
+The launcher jailrun starts it as the supervisor would. Descriptor 3 is the control channel, whose
+messages are docs/control-protocol.md's.
+"""
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+from . import wait
+
+CONTROL_FD = 3
+
+CTL_READY = 1
+CTL_LOG = 2
+CTL_EVENT = 3
+CTL_DENIED = 4
+CTL_FAILED = 5
+CTL_CONSOLE = 17
+
+WIRE_MAX = 512
+
+
+class Ended(AssertionError):
+    """The compartment ended although it should serve."""
+
+
+class Message:
+    def __init__(self, packet):
+        self.type, reserved, length = struct.unpack_from("<HHI", packet)
+        body = packet[8:]
+        assert reserved == 0 and length == len(body), f"malformed control message {packet!r}"
+        self.number = None
+        if self.type in (CTL_LOG, CTL_EVENT, CTL_DENIED):
+            (self.number,) = struct.unpack_from("<I", body)
+            body = body[4:]
+        self.text = body.decode("ascii")
+
+    def __repr__(self):
+        name = {CTL_READY: "READY", CTL_LOG: "LOG", CTL_EVENT: "EVENT", CTL_DENIED: "DENIED",
+                CTL_FAILED: "FAILED"}.get(self.type, self.type)
+        return f"{name} {'' if self.number is None else self.number} {self.text}".strip()
+
+
+def children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            return [int(p) for p in f.read().split()]
+    except FileNotFoundError:
+        return []
+
+
+class Compartment:
+    def __init__(self, build, name, args=(), fds=None):
+        """fds: number in the compartment -> our descriptor, which stays ours."""
+        self.name = name
+        self.messages = []
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        table = {CONTROL_FD: theirs.fileno(), **(fds or {})}
+        self.jailrun = subprocess.Popen(
+            [build / "tests/device/jailrun", build / "cmd" / name / name,
+             *(f"{to}={ours}" for to, ours in table.items()), "--", *args],
+            pass_fds=list(table.values()), stdin=subprocess.DEVNULL)
+        theirs.close()
+        self.pidfd = os.pidfd_open(self.jailrun.pid)
+        self.status = None
+        self.usage = None
+
+    # ---- while it lives ----
+
+    def drain(self):
+        """Takes what it said so far; returns False once its end of the channel is closed."""
+        while True:
+            try:
+                packet = self.control.recv(WIRE_MAX, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return True
+            except ConnectionResetError:
+                return False
+            if not packet:
+                return False
+            self.messages.append(Message(packet))
+
+    def said(self, type_):
+        self.drain()
+        return [m for m in self.messages if m.type == type_]
+
+    def wait_ready(self):
+        while not self.said(CTL_READY):
+            wait.for_fds([self.control.fileno(), self.pidfd], f"{self.name} is ready")
+            if not self.drain() and not self.said(CTL_READY):
+                self.wait_end()
+                raise Ended(f"{self.name} ended before it was ready: {self.describe()}")
+        return self
+
+    @property
+    def pid(self):
+        """As we count: the jailed process below the launcher."""
+        found = children(self.jailrun.pid)
+        while found and children(found[0]):
+            found = children(found[0])
+        return found[0] if found else None
+
+    @property
+    def alive(self):
+        return self.jailrun.poll() is None if self.status is None else False
+
+    def cpu_s(self):
+        """CPU time used so far, in seconds of the CPU, not of the clock."""
+        if self.usage:
+            return self.usage.ru_utime + self.usage.ru_stime
+        pid, total = self.pid, 0
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
+                total += int(f.read().split()[0])
+        return total / 1e9
+
+    def n_fds(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def assert_idle(self):
+        """It waits, and does not spin. A process that is idle passes however slow the clock is."""
+        before = self.cpu_s()
+        time.sleep(0.04)
+        used = self.cpu_s() - before
+        assert used < 0.015, f"{self.name} used {used * 1000:.1f} ms of CPU with nothing to do"
+
+    def private_bytes(self):
+        """Memory of its own: guest RAM, which is shared, does not count."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as f:
+            for line in f:
+                if line.startswith("RssAnon:"):
+                    return int(line.split()[1]) * 1024
+        raise AssertionError("no RssAnon")
+
+    # ---- its end ----
+
+    def wait_end(self):
+        if self.status is None:
+            wait.for_fds([self.pidfd], f"{self.name} ends")
+            _, status, self.usage = os.wait4(self.jailrun.pid, 0)
+            self.status = os.waitstatus_to_exitcode(status)
+            self.jailrun.returncode = self.status
+            self.drain()
+        return self.status
+
+    def describe(self):
+        self.drain()
+        return f"status {self.status}, said {self.messages}"
+
+    def assert_clean_end(self, *statuses):
+        """It ended by itself, not by a signal; if it failed, it said why in one line."""
+        status = self.wait_end()
+        assert status in (statuses or (0, 1)), f"{self.name}: {self.describe()}"
+        assert not self.said(CTL_DENIED), f"{self.name}: {self.describe()}"
+        failed = self.said(CTL_FAILED)
+        assert len(failed) == (1 if status else 0), f"{self.name}: {self.describe()}"
+        assert all(m.text for m in failed), f"{self.name} failed without a word"
+
+    def kill(self):
+        """Ends it by closing its control channel, as a supervisor's death would."""
+        if self.status is None:
+            self.control.shutdown(socket.SHUT_RDWR)
+            try:
+                self.wait_end()
+            except wait.Hang:
+                if self.pid:
+                    os.kill(self.pid, signal.SIGKILL)
+                self.jailrun.kill()
+                self.jailrun.wait()
+                raise
+        self.close()
+
+    def close(self):
+        self.control.close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1

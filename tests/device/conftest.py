@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import pathlib
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from bh import devices  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def build():
+    """The build directory: BULKHEAD_BUILD, or build/ of the tree."""
+    path = pathlib.Path(os.environ.get("BULKHEAD_BUILD", HERE.parent.parent / "build")).resolve()
+    if not (path / "tests/device/jailrun").exists():
+        pytest.fail(f"{path} has no jailrun; build first, or set BULKHEAD_BUILD")
+    return path
+
+
+@pytest.fixture(params=devices.ALL, ids=lambda d: d.name)
+def kind(request):
+    """Each vhost-user device in turn."""
+    return request.param
+
+
+@pytest.fixture
+def start(build):
+    """start(Kind, options) -> a running device, which is ended after the test."""
+    running = []
+
+    def start_one(kind_, **options):
+        device = kind_(build, **options)
+        running.append(device)
+        return device
+
+    yield start_one
+    for device in running:
+        device.close()
