@@ -10,10 +10,11 @@
  * When standard input is a terminal it is put in raw mode, with Ctrl-] as escape key (escape.h).
  * Its modes come back at terminal_close, at exit(), before the process stops by SIGTSTP (and raw
  * mode again at SIGCONT), and before it dies by any signal that it does not handle itself. Signals
- * that the caller blocks, for a signalfd, or handles are left to the caller. When standard input is
- * no terminal, its bytes pass as they are, and its end closes the way to the guest, not the way back.
+ * that the caller blocks, for a signalfd, or handles are left to the caller. Typed bytes that the
+ * guest leaves unread for too long are dropped, so that the escape key always works. When standard
+ * input is no terminal, its bytes pass as they are and wait; its end stops input, not output.
  *
- * One terminal at a time in a process.
+ * One terminal at a time in a process. The caller ignores SIGPIPE.
  */
 #ifndef BULKHEAD_CMD_BULKHEAD_TERMINAL_H
 #define BULKHEAD_CMD_BULKHEAD_TERMINAL_H
@@ -41,9 +42,9 @@ struct terminal_ops {
 	 */
 	int (*on_quit)(struct terminal *t, unsigned int times);
 	/*
-	 * The stream has ended and all of its output is written (status 0), or the stream failed,
-	 * or standard output did (negative errno: then output is thrown away from now on, so that
-	 * the guest goes on). The stream is closed; terminal_attach may give another. As on_quit.
+	 * The stream has ended and all of its output is written (status 0), or the stream or
+	 * standard output failed (negative errno). The stream is closed; terminal_attach may give
+	 * another. As on_quit.
 	 */
 	int (*on_end)(struct terminal *t, int status);
 };
@@ -55,21 +56,21 @@ struct terminal_ops {
 struct terminal {
 	void *owner;              /* the caller's */
 	/* private to terminal.c from here on */
-	struct loop *loop;
+	struct loop *loop;        /* NULL when closed */
 	const struct terminal_ops *ops;
 	const char *help;
 	enum terminal_filter filter;
-	bool is_tty;              /* standard input */
+	bool in_is_tty;
 	bool out_is_tty;
-	bool in_eof;              /* standard input ended; not yet said to the stream */
-	bool in_shut;             /* said */
-	bool out_failed;          /* standard output failed; output is thrown away */
+	bool in_eof;
+	bool in_always, out_always; /* a regular file: epoll has nothing to say of it */
+	bool out_is_ours;         /* out is our own, non-blocking description of standard output */
+	bool out_is_socket;
+	int out_status;           /* negative errno once standard output has failed */
+	int in_fd, out_fd;
 	int stream;               /* owned; -1 when there is none */
 	bool stream_eof;
-	int in_fd, out_fd;
-	bool in_always, out_always; /* a regular file: epoll has nothing to say of it */
-	bool close_out;           /* out_fd is our own description of standard output */
-	bool out_is_socket;
+	int stream_status;        /* why it ended: 0 or a negative errno */
 	unsigned int quits;
 	struct loop_source in_src, out_src, stream_src;
 	struct escape escape;
@@ -92,7 +93,8 @@ struct terminal_config {
 /* Enters raw mode and adds its sources to l. 0, or a negative errno with nothing changed. */
 [[nodiscard]] int terminal_init(struct terminal *t, struct loop *l,
 				const struct terminal_config *config);
-/* Takes stream over as the new stream; an older one is closed, what it said stays queued. */
+/* Takes stream over as the new stream, at success; an older one is closed, what was read of it
+ * stays queued. */
 [[nodiscard]] int terminal_attach(struct terminal *t, int stream);
 /*
  * Outside of the loop: moves what the stream still says to standard output until the stream ends or
