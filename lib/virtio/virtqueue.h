@@ -87,12 +87,12 @@ void virtq_init(struct virtq *vq, const struct guestmem *mem);
 uint16_t virtq_stop(struct virtq *vq);
 
 /*
- * Takes the next chain. 1 with *ret filled; 0 when the ring is empty; -EAGAIN when the budget is
+ * Takes the next chain. 1 with *ret filled (it is scratch otherwise); 0 when the ring is empty; -EAGAIN when the budget is
  * used up; -EBADMSG when the guest broke the ring (vq->broken says how): an avail index more than
  * size ahead; a head index out of range or already in flight; a descriptor index out of range; more
  * descriptors than the ring has, or than the indirect table has; an indirect descriptor that was not
  * negotiated, is nested, has NEXT set, an empty, odd-sized or too large table; a zero-length
- * descriptor; a readable descriptor after a writable one; a chain above VIRTQ_CHAIN_LEN_MAX; a ring
+ * descriptor, or one that wraps the address space; a readable descriptor after a writable one; a chain above VIRTQ_CHAIN_LEN_MAX; a ring
  * or table outside guest RAM. Whether the pieces are guest RAM shows when they are used.
  */
 [[nodiscard]] int virtq_pop(struct virtq *vq, struct virtq_budget *budget, struct virtq_chain *ret);
