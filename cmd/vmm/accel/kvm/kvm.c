@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The KVM accelerator: the VM, its memory and its table of operations; see kvm.h. */
+#include "cmd/vmm/accel/kvm/kvm.h"
+
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+/* Capabilities without which nothing runs; the name is for the user. */
+static const struct {
+	int cap;
+	const char *missing;
+} needed_caps[] = {
+	{ KVM_CAP_SPLIT_IRQCHIP, "/dev/kvm has no split irqchip (KVM_CAP_SPLIT_IRQCHIP)" },
+	{ KVM_CAP_IRQFD, "/dev/kvm has no irqfd (KVM_CAP_IRQFD)" },
+	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, "/dev/kvm has no ioeventfd of any length" },
+	{ KVM_CAP_SIGNAL_MSI, "/dev/kvm has no KVM_SIGNAL_MSI" },
+	{ KVM_CAP_IMMEDIATE_EXIT, "/dev/kvm has no immediate exit (KVM_CAP_IMMEDIATE_EXIT)" },
+};
+
+static int check_host(int kvm_fd, const char **ret_why)
+{
+	if (ioctl(kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
+		*ret_why = "/dev/kvm is not KVM with API version 12";
+		return -ENODEV;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(needed_caps); i++) {
+		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, needed_caps[i].cap) > 0)
+			continue;
+		*ret_why = needed_caps[i].missing;
+		return -ENODEV;
+	}
+	return 0;
+}
+
+static int make_vm(struct accel *a)
+{
+	uint64_t identity_map = KVM_IDENTITY_MAP;
+	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { IOAPIC_PINS } };
+
+	do
+		a->vm_fd = ioctl(a->kvm_fd, KVM_CREATE_VM, 0);
+	while (a->vm_fd < 0 && errno == EINTR);
+	if (a->vm_fd < 0)
+		return -errno;
+	if (ioctl(a->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map) < 0 ||
+	    ioctl(a->vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_START) < 0 ||
+	    ioctl(a->vm_fd, KVM_ENABLE_CAP, &split) < 0)
+		return -errno;
+	return 0;
+}
+
+static int list_msrs(struct accel *a)
+{
+	size_t size = sizeof(*a->msr_list) + KVM_MSRS_MAX * sizeof(a->msr_list->indices[0]);
+
+	a->msr_list = calloc(1, size);
+	if (!a->msr_list)
+		return -ENOMEM;
+	a->msr_list->nmsrs = KVM_MSRS_MAX;
+	return ioctl(a->kvm_fd, KVM_GET_MSR_INDEX_LIST, a->msr_list) < 0 ? -errno : 0;
+}
+
+static void accel_free(struct accel *a)
+{
+	closep(&a->vm_fd);
+	free(a->msr_list);
+	free(a->cpuid);
+	free(a);
+}
+
+static int prepare(struct accel *a)
+{
+	int r = make_vm(a);
+
+	if (r < 0)
+		return r;
+	r = ioctl(a->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (r < (int)sizeof(struct kvm_run))
+		return r < 0 ? -errno : -ENODEV;
+	a->run_size = (size_t)r;
+	r = list_msrs(a);
+	if (r < 0)
+		return r;
+	return kvm_cpuid_prepare(a);
+}
+
+static int kvm_open(int fd, unsigned int vcpus, struct accel **ret, const char **ret_why)
+{
+	struct accel *a;
+	int r = check_host(fd, ret_why);
+
+	if (r < 0)
+		return r;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	a->kvm_fd = fd;
+	a->vm_fd = -1;
+	a->n_vcpus = vcpus;
+	r = prepare(a);
+	if (r < 0) {
+		*ret_why = "/dev/kvm refuses to make a VM with a split irqchip";
+		accel_free(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+static int kvm_add_ram(struct accel *a, uint64_t gpa, void *host, uint64_t size)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = a->n_ram,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)host,
+	};
+
+	if (ioctl(a->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+		return -errno;
+	a->n_ram++;
+	return 0;
+}
+
+const struct accel_ops accel_kvm = {
+	.name = "kvm",
+	.open = kvm_open,
+	.add_ram = kvm_add_ram,
+	.vcpu_create = kvm_vcpu_create,
+	.msi_send = kvm_msi_send,
+	.irqfd_bind = kvm_irqfd_bind,
+	.irqfd_unbind = kvm_irqfd_unbind,
+	.ioeventfd_bind = kvm_ioeventfd_bind,
+	.ioeventfd_unbind = kvm_ioeventfd_unbind,
+	.set_ioapic_pin = kvm_set_ioapic_pin,
+	.vcpu_enter_thread = kvm_vcpu_enter_thread,
+	.vcpu_reset = kvm_vcpu_reset,
+	.vcpu_run = kvm_vcpu_run,
+	.vcpu_kick = kvm_vcpu_kick,
+};

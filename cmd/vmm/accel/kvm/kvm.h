@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The KVM accelerator's own structures. Split irqchip: LAPICs in the kernel, IOAPIC in the vmm, no
+ * PIT and no PIC. Interface: Linux Documentation/virt/kvm/api.rst.
+ */
+#ifndef BULKHEAD_VMM_ACCEL_KVM_KVM_H
+#define BULKHEAD_VMM_ACCEL_KVM_KVM_H
+
+#include "cmd/vmm/accel/accel.h"
+
+#include <linux/kvm.h>
+#include <time.h>
+
+#define KVM_CPUID_MAX 128
+#define KVM_MSRS_MAX 512
+
+/* What a vCPU was when KVM had just made it; a guest reset puts it back. */
+struct kvm_pristine {
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	struct kvm_xsave xsave;
+	struct kvm_xcrs xcrs;
+	struct kvm_debugregs debugregs;
+	struct kvm_lapic_state lapic;
+	struct kvm_vcpu_events events;
+	struct kvm_mp_state mp_state;
+	bool has_xcrs;
+};
+
+struct accel_vcpu {
+	struct accel *accel;
+	int fd;
+	bool ran;
+	unsigned int index;
+	struct kvm_run *run;
+	timer_t kick_timer;           /* expires as SIGUSR1 in the vCPU's thread */
+	struct kvm_pristine *pristine;
+};
+
+/* One irqfd slot: GSI IOAPIC_PINS + slot. */
+struct kvm_route {
+	bool used;
+	struct msi msi;
+};
+
+struct accel {
+	int kvm_fd;
+	int vm_fd;
+	size_t run_size; /* bytes of a vCPU's shared page run */
+	unsigned int n_vcpus;
+	unsigned int n_ram;
+	struct kvm_cpuid2 *cpuid;
+	struct kvm_msr_list *msr_list;
+	size_t n_msrs;
+	struct kvm_msr_entry msrs[KVM_MSRS_MAX]; /* power-on values, the same for every vCPU */
+	struct kvm_route routes[IOAPIC_PINS + ACCEL_IRQ_SLOTS];
+	struct accel_vcpu vcpus[VCPUS_MAX];
+};
+
+/* cpuid.c: makes a->cpuid, what every vCPU is offered before its own topology. */
+[[nodiscard]] int kvm_cpuid_prepare(struct accel *a);
+/* Sets the CPUID of one vCPU. */
+[[nodiscard]] int kvm_cpuid_set(struct accel *a, struct accel_vcpu *v);
+
+/* state.c */
+[[nodiscard]] int kvm_state_capture(struct accel_vcpu *v);
+/* Once, when the first vCPU has been made. */
+void kvm_state_capture_msrs(struct accel *a);
+[[nodiscard]] int kvm_vcpu_reset(struct accel_vcpu *v, const struct cpu_boot_state *boot);
+
+/* irq.c */
+[[nodiscard]] int kvm_msi_send(struct accel *a, const struct msi *msi);
+[[nodiscard]] int kvm_irqfd_bind(struct accel *a, unsigned int slot, int eventfd,
+				 const struct msi *msi);
+[[nodiscard]] int kvm_irqfd_unbind(struct accel *a, unsigned int slot, int eventfd);
+[[nodiscard]] int kvm_ioeventfd_bind(struct accel *a, uint64_t gpa, int eventfd);
+[[nodiscard]] int kvm_ioeventfd_unbind(struct accel *a, uint64_t gpa, int eventfd);
+[[nodiscard]] int kvm_set_ioapic_pin(struct accel *a, unsigned int pin, const struct msi *msi);
+
+/* vcpu.c */
+[[nodiscard]] int kvm_vcpu_create(struct accel *a, unsigned int index, struct accel_vcpu **ret);
+[[nodiscard]] int kvm_vcpu_enter_thread(struct accel_vcpu *v);
+[[nodiscard]] int kvm_vcpu_run(struct accel_vcpu *v, struct accel_exit *ret);
+void kvm_vcpu_kick(struct accel_vcpu *v);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A vCPU's state: captured when KVM has just made it, put back at every guest reset. */
+#include "cmd/vmm/accel/kvm/kvm.h"
+
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+/* Reads the MSRs that the kernel can read now; the list also names some that this CPU lacks. */
+void kvm_state_capture_msrs(struct accel *a)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} one = { .head.nmsrs = 1 };
+
+	for (unsigned int i = 0; i < a->msr_list->nmsrs && a->n_msrs < KVM_MSRS_MAX; i++) {
+		one.entry = (struct kvm_msr_entry){ .index = a->msr_list->indices[i] };
+		if (ioctl(a->vcpus[0].fd, KVM_GET_MSRS, &one) == 1)
+			a->msrs[a->n_msrs++] = one.entry;
+	}
+}
+
+int kvm_state_capture(struct accel_vcpu *v)
+{
+	struct kvm_pristine *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	v->pristine = p;
+	if (ioctl(v->fd, KVM_GET_REGS, &p->regs) < 0 || ioctl(v->fd, KVM_GET_SREGS, &p->sregs) < 0 ||
+	    ioctl(v->fd, KVM_GET_XSAVE, &p->xsave) < 0 ||
+	    ioctl(v->fd, KVM_GET_DEBUGREGS, &p->debugregs) < 0 ||
+	    ioctl(v->fd, KVM_GET_LAPIC, &p->lapic) < 0 ||
+	    ioctl(v->fd, KVM_GET_VCPU_EVENTS, &p->events) < 0 ||
+	    ioctl(v->fd, KVM_GET_MP_STATE, &p->mp_state) < 0)
+		return -errno;
+	p->has_xcrs = ioctl(v->fd, KVM_GET_XCRS, &p->xcrs) == 0;
+	return 0;
+}
+
+static void restore_msrs(struct accel_vcpu *v)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} one = { .head.nmsrs = 1 };
+
+	/* Some can be read but not written; those cannot have changed either. */
+	for (size_t i = 0; i < v->accel->n_msrs; i++) {
+		one.entry = v->accel->msrs[i];
+		(void)ioctl(v->fd, KVM_SET_MSRS, &one);
+	}
+}
+
+static struct kvm_segment to_kvm(const struct cpu_segment *s)
+{
+	return (struct kvm_segment){
+		.base = s->base,
+		.limit = s->limit,
+		.selector = s->selector,
+		.type = s->type,
+		.present = s->present,
+		.dpl = s->dpl,
+		.db = s->db,
+		.s = s->s,
+		.l = s->l,
+		.g = s->g,
+		.unusable = !s->present,
+	};
+}
+
+static void apply_boot(const struct cpu_boot_state *boot, struct kvm_sregs *sregs,
+		       struct kvm_regs *regs)
+{
+	sregs->cs = to_kvm(&boot->cs);
+	sregs->ds = sregs->es = sregs->fs = sregs->gs = sregs->ss = to_kvm(&boot->ds);
+	sregs->tr = to_kvm(&boot->tr);
+	sregs->gdt.base = boot->gdt_base;
+	sregs->gdt.limit = boot->gdt_limit;
+	sregs->idt.base = 0;
+	sregs->idt.limit = 0;
+	sregs->cr0 = boot->cr0;
+	sregs->cr3 = boot->cr3;
+	sregs->cr4 = boot->cr4;
+	sregs->efer = boot->efer;
+	*regs = (struct kvm_regs){
+		.rip = boot->rip,
+		.rsp = boot->rsp,
+		.rbx = boot->rbx,
+		.rsi = boot->rsi,
+		.rflags = boot->rflags | 2,
+	};
+}
+
+/* Nothing but the registers can differ from what KVM made. */
+static int first_entry(struct accel_vcpu *v, const struct kvm_sregs *sregs,
+		       const struct kvm_regs *regs)
+{
+	v->ran = true;
+	if (ioctl(v->fd, KVM_SET_SREGS, sregs) < 0 || ioctl(v->fd, KVM_SET_REGS, regs) < 0)
+		return -errno;
+	return 0;
+}
+
+int kvm_vcpu_reset(struct accel_vcpu *v, const struct cpu_boot_state *boot)
+{
+	const struct kvm_pristine *p = v->pristine;
+	struct kvm_sregs sregs = p->sregs;
+	struct kvm_regs regs = p->regs;
+
+	if (boot)
+		apply_boot(boot, &sregs, &regs);
+	if (!v->ran)
+		return first_entry(v, &sregs, &regs);
+	if (ioctl(v->fd, KVM_SET_SREGS, &sregs) < 0 ||
+	    ioctl(v->fd, KVM_SET_LAPIC, &p->lapic) < 0)
+		return -errno;
+	restore_msrs(v);
+	if (p->has_xcrs && ioctl(v->fd, KVM_SET_XCRS, &p->xcrs) < 0)
+		return -errno;
+	if (ioctl(v->fd, KVM_SET_XSAVE, &p->xsave) < 0 ||
+	    ioctl(v->fd, KVM_SET_DEBUGREGS, &p->debugregs) < 0 ||
+	    ioctl(v->fd, KVM_SET_VCPU_EVENTS, &p->events) < 0 ||
+	    ioctl(v->fd, KVM_SET_MP_STATE, &p->mp_state) < 0 ||
+	    ioctl(v->fd, KVM_SET_REGS, &regs) < 0)
+		return -errno;
+	/* EFER is an MSR too, and restore_msrs has just put the power-on value there. */
+	return boot && ioctl(v->fd, KVM_SET_SREGS, &sregs) < 0 ? -errno : 0;
+}

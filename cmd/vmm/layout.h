@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guest's physical address space and its I/O ports: every number that more than one part of
+ * the vmm, or the ACPI tables, must agree on. docs/architecture.md draws it.
+ */
+#ifndef BULKHEAD_VMM_LAYOUT_H
+#define BULKHEAD_VMM_LAYOUT_H
+
+#include "lib/guestmem/guestmem.h"
+
+#define KIB(n) ((uint64_t)(n) << 10)
+#define MIB(n) ((uint64_t)(n) << 20)
+#define GIB(n) ((uint64_t)(n) << 30)
+
+/* RAM: [0, min(size, 3 GiB)) and, when there is more, [4 GiB, 4 GiB + size - 3 GiB) */
+#define LOW_RAM_MAX GIB(3)
+#define HIGH_RAM_START GIB(4)
+#define RAM_MIN MIB(64)
+#define RAM_MAX GIB(64)
+#define VCPUS_MAX 16
+
+/* Below 1 MiB. What lies in [0, 640 KiB) is RAM to the guest save the ACPI tables' page run. */
+#define GDT_START 0x500ULL        /* boot GDT, until the kernel loads its own */
+#define ZERO_PAGE_START 0x7000ULL /* boot_params; PVH's start info in its place */
+#define PVH_INFO_START 0x6000ULL
+#define BOOT_PAGE_TABLES 0x9000ULL /* PML4, PDPT, 4 page directories: 6 pages */
+#define CMDLINE_START 0x20000ULL
+#define CMDLINE_MAX 2048ULL        /* bytes with NUL */
+#define EBDA_START 0x9fc00ULL      /* end of conventional RAM in the memory map */
+#define ACPI_START 0xe0000ULL      /* RSDP first; reserved in the memory map up to 1 MiB */
+#define ACPI_END 0x100000ULL
+#define HIGH_LOAD_START MIB(1)
+
+/* The hole between LOW_RAM_MAX and 4 GiB */
+#define PCI_MMIO32_START 0xc0000000ULL
+#define PCI_MMIO32_SIZE MIB(512)
+#define ECAM_START 0xe8000000ULL /* one bus */
+#define ECAM_SIZE MIB(1)
+#define IOAPIC_START 0xfec00000ULL
+#define IOAPIC_SIZE 0x1000ULL
+#define LAPIC_START 0xfee00000ULL
+#define KVM_IDENTITY_MAP 0xfeffc000ULL /* Intel hosts only; one page, then three of TSS */
+#define KVM_TSS_START 0xfeffd000ULL
+
+/* I/O ports */
+#define PORT_SERIAL 0x3f8 /* 8 ports */
+#define PORT_PVPANIC 0x505
+#define PORT_RESET 0x600         /* FADT RESET_REG: RESET_VALUE restarts the guest */
+#define RESET_VALUE 0x01
+#define PORT_SLEEP_CONTROL 0x601 /* FADT SLEEP_CONTROL_REG, ACPI 6.4, 4.8.3.7 */
+#define PORT_SLEEP_STATUS 0x602
+#define PORT_GED 0x604           /* GED event word: read and clear, 1 byte */
+#define SLEEP_TYPE_S5 5
+#define GED_POWER_BUTTON 0x01
+
+/* Global system interrupts: pins of the one IOAPIC */
+#define IOAPIC_PINS 24
+#define GSI_SERIAL 4 /* edge, active high */
+#define GSI_GED 9    /* edge, active high */
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The machine's shared state: RAM, requests, interrupt slots; see machine.h. */
+#include "cmd/vmm/machine.h"
+
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static uint64_t low_ram(const struct machine *m)
+{
+	return m->ram_size < LOW_RAM_MAX ? m->ram_size : LOW_RAM_MAX;
+}
+
+/* Sealed against changes of its size, so that nobody who maps it can be made to fault. */
+static int make_ram_fd(uint64_t size)
+{
+	_cleanup_(closep) int fd = memfd_create("guest-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)size) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+static int open_ram(struct machine *m)
+{
+	uint64_t low = low_ram(m);
+	int r;
+
+	m->ram_fd = make_ram_fd(m->ram_size);
+	if (m->ram_fd < 0)
+		return m->ram_fd;
+	guestmem_init(&m->mem);
+	r = guestmem_add(&m->mem, GPA(0), low, 0, m->ram_fd, 0);
+	if (r < 0 || m->ram_size == low)
+		return r;
+	return guestmem_add(&m->mem, GPA(HIGH_RAM_START), m->ram_size - low, HIGH_RAM_START,
+			    m->ram_fd, low);
+}
+
+static int on_request(struct loop_source *src, uint32_t events)
+{
+	struct machine *m = src->owner;
+
+	(void)events;
+	loop_stop(&m->loop, 0);
+	return 0;
+}
+
+static int open_requests(struct machine *m)
+{
+	m->request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (m->request_fd < 0)
+		return -errno;
+	return loop_add(&m->loop, &m->request_source, m->request_fd, 1 /* EPOLLIN */, on_request,
+			m);
+}
+
+int machine_open(struct machine *m, const struct accel_ops *ops, uint64_t ram_size,
+		 unsigned int n_vcpus)
+{
+	int r;
+
+	*m = (struct machine){ .ops = ops,
+			       .ram_fd = -1,
+			       .request_fd = -1,
+			       .ram_size = ram_size,
+			       .n_vcpus = n_vcpus };
+	pthread_mutex_init(&m->lock, NULL);
+	pthread_cond_init(&m->parked, NULL);
+	pthread_cond_init(&m->resumed, NULL);
+	r = loop_open(&m->loop);
+	if (r == 0)
+		r = open_requests(m);
+	return r < 0 ? r : open_ram(m);
+}
+
+/* One pass over the RAM as the host maps it; there are at most two pieces. */
+static int ram_pieces(const struct machine *m, struct iovec iov[2], size_t *ret_n)
+{
+	uint64_t low = low_ram(m);
+	size_t n = 0;
+	int r = guest_iov(&m->mem, GPA(0), low, iov, &n, 1);
+
+	if (r == 0 && m->ram_size > low)
+		r = guest_iov(&m->mem, GPA(HIGH_RAM_START), m->ram_size - low, iov, &n, 2);
+	*ret_n = n;
+	return r;
+}
+
+int machine_add_ram(struct machine *m)
+{
+	struct iovec iov[2];
+	size_t n = 0;
+	int r = ram_pieces(m, iov, &n);
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = m->ops->add_ram(m->accel, i ? HIGH_RAM_START : 0, iov[i].iov_base,
+				    iov[i].iov_len);
+	return r;
+}
+
+int machine_clear_ram(struct machine *m)
+{
+	struct iovec iov[2];
+	size_t n = 0;
+	int r = ram_pieces(m, iov, &n);
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		if (madvise(iov[i].iov_base, iov[i].iov_len, MADV_REMOVE) < 0)
+			r = -errno;
+	return r;
+}
+
+int machine_irq_slot(struct machine *m)
+{
+	if (m->next_irq_slot >= ACCEL_IRQ_SLOTS)
+		return -ENOSPC;
+	return (int)m->next_irq_slot++;
+}
+
+void machine_request(struct machine *m, enum machine_request what)
+{
+	const uint64_t one = 1;
+
+	if (m->request != MACHINE_RUN && what != MACHINE_FAIL)
+		return;
+	if (m->request == MACHINE_FAIL)
+		return;
+	m->request = what;
+	m->paused = true; /* the guest does not run on past what it asked for */
+	(void)!write(m->request_fd, &one, sizeof(one));
+}
+
+void machine_fail(struct machine *m, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (m->request == MACHINE_FAIL)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(m->why, sizeof(m->why), fmt, ap);
+	va_end(ap);
+	machine_request(m, MACHINE_FAIL);
+}
+
+void machine_crash(struct machine *m, const char *why)
+{
+	if (m->request == MACHINE_RUN)
+		snprintf(m->why, sizeof(m->why), "%s", why);
+	machine_request(m, MACHINE_CRASH);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine: what every part of the vmm shares. One lock guards all of it but guest RAM; vCPU
+ * threads take it for each exit that they handle, the main thread for each event.
+ */
+#ifndef BULKHEAD_VMM_MACHINE_H
+#define BULKHEAD_VMM_MACHINE_H
+
+#include "cmd/vmm/accel/accel.h"
+#include "cmd/vmm/bus.h"
+#include "cmd/vmm/irq/ioapic.h"
+#include "lib/base/loop.h"
+#include "lib/guestmem/guestmem.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+struct pci_host;
+struct serial;
+struct vcpu;
+
+enum machine_request {
+	MACHINE_RUN,      /* nothing asked */
+	MACHINE_RESET,    /* guest reset */
+	MACHINE_POWEROFF, /* guest S5 */
+	MACHINE_PANIC,    /* pvpanic */
+	MACHINE_CRASH,    /* triple fault and the like */
+	MACHINE_FAIL,     /* a device's process broke the protocol, or the host fails */
+};
+
+/* The PM registers of the DSDT: reset, sleep, GED (platform/power.c). */
+struct power {
+	uint8_t events; /* GED_POWER_BUTTON */
+};
+
+struct machine {
+	pthread_mutex_t lock;
+	const struct accel_ops *ops;
+	struct accel *accel;
+	struct guestmem mem;     /* uaddr of every region is its gpa */
+	int ram_fd;              /* the sealed memfd; file offset of low RAM is 0, high follows */
+	uint64_t ram_size;       /* bytes */
+	unsigned int n_vcpus;
+	struct bus pio;
+	struct bus mmio;
+	struct ioapic ioapic;
+	struct power power;
+	struct pci_host *pci;
+	struct serial *serial;   /* NULL: none */
+	struct loop loop;        /* the main thread's; its callbacks run with the lock held */
+	unsigned int next_irq_slot;
+
+	enum machine_request request;
+	int request_fd;          /* eventfd: request was set */
+	struct loop_source request_source;
+	char why[256];           /* of MACHINE_CRASH and MACHINE_FAIL, for the user */
+
+	/* vcpu.c: all vCPUs stand still while `paused`, and reset themselves when `generation`
+	 * has changed since. */
+	bool paused;
+	unsigned int n_parked;
+	unsigned int generation;
+	pthread_cond_t parked;
+	pthread_cond_t resumed;
+	struct cpu_boot_state boot;
+	struct vcpu *vcpus;
+};
+
+/* Sets up lock, loop, RAM and buses; -1 descriptors. RAM is a sealed memfd mapped twice: for the
+ * accelerator and behind m->mem. */
+[[nodiscard]] int machine_open(struct machine *m, const struct accel_ops *ops, uint64_t ram_size,
+			       unsigned int n_vcpus);
+/* Gives the accelerator the RAM; after ops->open. */
+[[nodiscard]] int machine_add_ram(struct machine *m);
+/* Zeroes all of guest RAM by giving its pages back to the host. Nothing may be using it. */
+[[nodiscard]] int machine_clear_ram(struct machine *m);
+
+/* A fresh irqfd slot for the life of the machine; -ENOSPC when there are no more. */
+[[nodiscard]] int machine_irq_slot(struct machine *m);
+
+/* What the guest asked for; the main thread acts on it. Any thread, lock held. The first request
+ * stands until it was carried out, but for a failure, which nothing outweighs. */
+void machine_request(struct machine *m, enum machine_request what);
+/* Requests MACHINE_FAIL (or CRASH) with a line for the user; returns. Lock held. */
+void machine_fail(struct machine *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void machine_crash(struct machine *m, const char *why);
+
+/* platform/power.c, platform/pvpanic.c: claim their ports. */
+[[nodiscard]] int power_open(struct machine *m);
+void power_reset(struct machine *m);
+/* Presses the ACPI power button. */
+void power_button(struct machine *m);
+[[nodiscard]] int pvpanic_open(struct machine *m);
+
+#endif

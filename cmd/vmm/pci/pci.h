@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The PCI host: one bus, ECAM only (PCIe base specification 7.2.2), a host bridge at 00:00.0 and
+ * one single-function device a slot. Machine lock held.
+ */
+#ifndef BULKHEAD_VMM_PCI_PCI_H
+#define BULKHEAD_VMM_PCI_PCI_H
+
+#include "cmd/vmm/machine.h"
+
+#define PCI_SLOTS 32
+
+/* Makes the host bridge and claims the ECAM range of m->mmio. */
+[[nodiscard]] int pci_host_open(struct machine *m, struct pci_host **ret);
+/* Every device to its power-on state: BARs as firmware left them, decoding on. Virtio devices stop
+ * their rings and wait until the back end has let go of guest RAM. */
+[[nodiscard]] int pci_host_reset(struct pci_host *host);
+
+/*
+ * Adds a virtio device whose back end speaks vhost-user on sock (owned from now on).
+ * device_type: VIRTIO 1.2, section 5 (2 block, 3 console, 4 entropy). Does the handshake: features,
+ * protocol features, queue count, configuration space. The back end is HOSTILE. -EPROTO and the
+ * like with *ret_why for the user.
+ */
+[[nodiscard]] int virtio_pci_add(struct machine *m, unsigned int device_type, int sock,
+				 const char **ret_why);
+
+#endif

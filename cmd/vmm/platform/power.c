@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hardware-reduced power registers: reset, sleep, and the event word behind the GED.
+ * ACPI 6.4, 4.8.3.6 (reset), 4.8.3.7 (sleep control and status), 5.6.9 (GED).
+ */
+#include "cmd/vmm/machine.h"
+
+#define SLP_EN 0x20
+#define SLP_TYP(v) (((v) >> 2) & 7)
+
+static uint64_t power_read(void *owner, uint64_t offset, unsigned int width)
+{
+	struct machine *m = owner;
+	uint8_t events;
+
+	if (width != 1 || offset != PORT_GED - PORT_RESET)
+		return 0;
+	events = m->power.events;
+	m->power.events = 0;
+	return events;
+}
+
+static void power_write(void *owner, uint64_t offset, unsigned int width, uint64_t value)
+{
+	struct machine *m = owner;
+
+	if (width != 1)
+		return;
+	if (offset == 0 && value == RESET_VALUE)
+		machine_request(m, MACHINE_RESET);
+	else if (offset == PORT_SLEEP_CONTROL - PORT_RESET && (value & SLP_EN) &&
+		 SLP_TYP(value) == SLEEP_TYPE_S5)
+		machine_request(m, MACHINE_POWEROFF);
+}
+
+static const struct bus_ops power_ops = { .read = power_read, .write = power_write };
+
+int power_open(struct machine *m)
+{
+	return bus_add(&m->pio, &(struct bus_range){ PORT_RESET, PORT_GED - PORT_RESET + 1,
+						     &power_ops, m });
+}
+
+void power_reset(struct machine *m)
+{
+	m->power.events = 0;
+}
+
+void power_button(struct machine *m)
+{
+	m->power.events |= GED_POWER_BUTTON;
+	ioapic_pulse(&m->ioapic, GSI_GED);
+}

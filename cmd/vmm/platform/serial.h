@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The UART's ports, carried to dev-console by vfio-user. Writes are posted; registers that the
+ * server shares by a page are read from it; others cost a round trip. The server is HOSTILE: what
+ * breaks the protocol ends the VM with a clear line.
+ */
+#ifndef BULKHEAD_VMM_PLATFORM_SERIAL_H
+#define BULKHEAD_VMM_PLATFORM_SERIAL_H
+
+#include "cmd/vmm/machine.h"
+
+struct serial;
+
+/* Handshake on sock (owned from now on), claims the ports, and routes the device's interrupt
+ * eventfd to GSI_SERIAL through the main loop. */
+[[nodiscard]] int serial_open(struct machine *m, int sock, struct serial **ret,
+			      const char **ret_why);
+[[nodiscard]] int serial_reset(struct serial *s);
+
+#endif

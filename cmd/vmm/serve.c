@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The main thread once the vmm is confined; see serve.h. */
+#include "cmd/vmm/serve.h"
+
+#include "cmd/vmm/boot/boot.h"
+#include "cmd/vmm/pci/pci.h"
+#include "cmd/vmm/platform/serial.h"
+#include "cmd/vmm/vcpu.h"
+#include "lib/control/control.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+struct server {
+	struct machine *m;
+	const struct vmm_args *args;
+	struct boot_source boot;
+	int control_fd;
+	struct loop_source control;
+};
+
+static void say_event(const struct server *s, enum control_event event)
+{
+	const struct control_msg msg = { .type = CTL_EVENT, .number = event };
+
+	(void)!control_send(s->control_fd, &msg, -1);
+}
+
+/* ---- the supervisor's messages ---- */
+
+static int on_control(struct loop_source *src, uint32_t events)
+{
+	struct server *s = src->owner;
+	struct control_msg msg;
+	int fd = -1;
+	int r = control_recv(s->control_fd, &msg, &fd);
+
+	(void)events;
+	if (r == -EAGAIN)
+		return 0;
+	if (r <= 0)
+		return r < 0 ? r : -EPIPE; /* nobody left to serve */
+	if (msg.type != CTL_POWER_BUTTON)
+		return -EBADMSG;
+	power_button(s->m);
+	return 0;
+}
+
+/* ---- start ---- */
+
+static int add_devices(struct server *s)
+{
+	const char *why = NULL;
+	int r = 0;
+
+	if (s->args->serial_fd >= 0) {
+		r = serial_open(s->m, s->args->serial_fd, &s->m->serial, &why);
+		if (r < 0)
+			return control_fail(s->control_fd, "serial console: %s",
+					    why ? why : strerrordesc_np(-r));
+	}
+	for (size_t i = 0; i < s->args->n_virtio && r == 0; i++) {
+		const struct vmm_virtio *d = &s->args->virtio[i];
+
+		r = virtio_pci_add(s->m, d->type, d->fd, &why);
+		if (r < 0)
+			return control_fail(s->control_fd, "%s: %s", d->name,
+					    why ? why : strerrordesc_np(-r));
+	}
+	return 0;
+}
+
+static int load(struct server *s)
+{
+	const char *why = NULL;
+	int r = boot_load(&s->m->mem, &s->boot, &s->m->boot, &why);
+
+	if (r < 0)
+		return control_fail(s->control_fd, "%s", why ? why : strerrordesc_np(-r));
+	return 0;
+}
+
+/* ---- what the guest asks for ---- */
+
+static int reset_machine(struct server *s)
+{
+	struct machine *m = s->m;
+	int r;
+
+	vcpus_pause(m);
+	r = pci_host_reset(m->pci);
+	if (r == 0 && m->serial)
+		r = serial_reset(m->serial);
+	if (r < 0)
+		return control_fail(s->control_fd, "a device does not reset: %s",
+				    strerrordesc_np(-r));
+	ioapic_reset(&m->ioapic);
+	power_reset(m);
+	r = machine_clear_ram(m);
+	if (r < 0)
+		return control_fail(s->control_fd, "guest RAM cannot be cleared: %s",
+				    strerrordesc_np(-r));
+	if (load(s))
+		return 1;
+	m->request = MACHINE_RUN;
+	vcpus_resume(m, true);
+	return 0;
+}
+
+enum verdict { GO_ON, END, FAILED };
+
+static enum verdict on_reset(struct server *s)
+{
+	say_event(s, CTL_EVENT_REBOOT);
+	if (s->args->on_reboot == VMM_STOP)
+		return END;
+	return reset_machine(s) ? FAILED : GO_ON;
+}
+
+static enum verdict on_panic(struct server *s)
+{
+	say_event(s, CTL_EVENT_PANIC);
+	if (s->args->on_panic == VMM_STOP)
+		return END;
+	s->m->request = MACHINE_RUN;
+	vcpus_resume(s->m, false);
+	return GO_ON;
+}
+
+static enum verdict on_crash(struct server *s)
+{
+	struct control_msg m = { .type = CTL_LOG, .number = LOG_LEVEL_ERROR };
+
+	static_assert(sizeof(s->m->why) <= sizeof(m.text));
+	m.text_len = strlen(s->m->why);
+	memcpy(m.text, s->m->why, m.text_len);
+	(void)!control_send(s->control_fd, &m, -1);
+	say_event(s, CTL_EVENT_CRASH);
+	return END;
+}
+
+static enum verdict carry_out(struct server *s)
+{
+	uint64_t count;
+
+	(void)!read(s->m->request_fd, &count, sizeof(count));
+	s->m->loop.stopped = false;
+	switch (s->m->request) {
+	case MACHINE_RUN:
+		return GO_ON;
+	case MACHINE_RESET:
+		return on_reset(s);
+	case MACHINE_POWEROFF:
+		say_event(s, CTL_EVENT_POWEROFF);
+		return END;
+	case MACHINE_PANIC:
+		return on_panic(s);
+	case MACHINE_CRASH:
+		return on_crash(s);
+	case MACHINE_FAIL:
+		control_fail(s->control_fd, "%s", s->m->why);
+		return FAILED;
+	}
+	return FAILED;
+}
+
+/* Waits without the lock, then delivers with it: the callbacks touch what vCPUs touch. */
+static int run_events(struct server *s)
+{
+	struct machine *m = s->m;
+	struct pollfd p = { .fd = m->loop.epfd, .events = POLLIN };
+	enum verdict v = GO_ON;
+	int r = 0;
+
+	while (v == GO_ON && r >= 0) {
+		pthread_mutex_unlock(&m->lock);
+		(void)ppoll(&p, 1, NULL, NULL);
+		pthread_mutex_lock(&m->lock);
+		r = loop_run_once(&m->loop, 0);
+		if (r >= 0 && m->loop.stopped)
+			v = carry_out(s);
+	}
+	if (r == -EPIPE)
+		return 1;
+	if (r < 0)
+		return control_fail(s->control_fd, "the event loop failed: %s",
+				    strerrordesc_np(-r));
+	return v == END ? 0 : 1;
+}
+
+int vmm_serve(struct machine *m, const struct vmm_args *args, int control_fd, int kernel_fd,
+	      int initrd_fd)
+{
+	struct server s = {
+		.m = m,
+		.args = args,
+		.control_fd = control_fd,
+		.boot = { .kernel_fd = kernel_fd,
+			  .initrd_fd = initrd_fd,
+			  .cmdline = args->cmdline,
+			  .ram_size = m->ram_size,
+			  .n_vcpus = m->n_vcpus,
+			  .serial = args->serial_fd >= 0 },
+	};
+	int r;
+
+	pthread_mutex_lock(&m->lock);
+	r = loop_add(&m->loop, &s.control, control_fd, EPOLLIN, on_control, &s);
+	if (r < 0)
+		return control_fail(control_fd, "event loop: %s", strerrordesc_np(-r));
+	if (add_devices(&s) || load(&s))
+		return 1;
+	say_event(&s, CTL_EVENT_RUNNING);
+	vcpus_resume(m, true);
+	return run_events(&s);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vCPU threads; see vcpu.h. */
+#include "cmd/vmm/vcpu.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VCPU_STACK KIB(128)
+
+static void park(struct vcpu *v)
+{
+	struct machine *m = v->m;
+
+	m->n_parked++;
+	pthread_cond_signal(&m->parked);
+	while (m->paused)
+		pthread_cond_wait(&m->resumed, &m->lock);
+	m->n_parked--;
+}
+
+/* Waits while paused, and resets if it has been asked for. Lock held. */
+static int before_entry(struct vcpu *v)
+{
+	struct machine *m = v->m;
+
+	while (m->paused)
+		park(v);
+	if (v->generation == m->generation)
+		return 0;
+	v->generation = m->generation;
+	return m->ops->vcpu_reset(v->accel, v->index == 0 ? &m->boot : NULL);
+}
+
+static uint64_t load_le(const uint8_t *data, unsigned int width)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, data, width);
+	return v;
+}
+
+static void access_bus(struct bus *bus, const struct accel_exit *e)
+{
+	for (uint32_t i = 0; i < e->count; i++) {
+		uint8_t *data = e->data + (size_t)i * e->width;
+		uint64_t value;
+
+		if (e->write) {
+			bus_write(bus, e->address, e->width, load_le(data, e->width));
+		} else {
+			value = bus_read(bus, e->address, e->width);
+			memcpy(data, &value, e->width);
+		}
+	}
+}
+
+static void handle_exit(struct machine *m, const struct accel_exit *e)
+{
+	switch (e->kind) {
+	case ACCEL_EXIT_NONE:
+		break;
+	case ACCEL_EXIT_PIO:
+		access_bus(&m->pio, e);
+		break;
+	case ACCEL_EXIT_MMIO:
+		access_bus(&m->mmio, e);
+		break;
+	case ACCEL_EXIT_EOI:
+		ioapic_eoi(&m->ioapic, e->eoi_vector);
+		break;
+	case ACCEL_EXIT_SHUTDOWN:
+		machine_crash(m, "the guest's CPU shut down (triple fault)");
+		break;
+	case ACCEL_EXIT_BROKEN:
+		machine_crash(m, e->why);
+		break;
+	}
+}
+
+/* Runs the guest until that fails. Lock held. */
+static int run_guest(struct vcpu *v)
+{
+	struct machine *m = v->m;
+	struct accel_exit e = { .kind = ACCEL_EXIT_NONE };
+	int r;
+
+	for (;;) {
+		handle_exit(m, &e);
+		r = before_entry(v);
+		if (r < 0)
+			return r;
+		pthread_mutex_unlock(&m->lock);
+		r = m->ops->vcpu_run(v->accel, &e);
+		pthread_mutex_lock(&m->lock);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* Comes back from the guest only in failure; parks then, and the main thread ends the VM. */
+static void *vcpu_thread(void *arg)
+{
+	struct vcpu *v = arg;
+	struct machine *m = v->m;
+	int r = m->ops->vcpu_enter_thread(v->accel);
+
+	if (r == 0)
+		r = sandbox_enter_thread(v->policy);
+	pthread_mutex_lock(&m->lock);
+	if (r == 0)
+		r = run_guest(v);
+	machine_fail(m, "vCPU %u: %s", v->index, strerrordesc_np(-r));
+	while (m->paused)
+		park(v);
+	pthread_mutex_unlock(&m->lock);
+	return NULL;
+}
+
+static int start_one(struct machine *m, struct vcpu *v)
+{
+	pthread_attr_t attr;
+	int r = m->ops->vcpu_create(m->accel, v->index, &v->accel);
+
+	if (r < 0)
+		return r;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, VCPU_STACK);
+	r = pthread_create(&v->thread, &attr, vcpu_thread, v);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
+static void wait_all_parked(struct machine *m)
+{
+	while (m->n_parked < m->n_vcpus)
+		pthread_cond_wait(&m->parked, &m->lock);
+}
+
+int vcpus_start(struct machine *m, const struct sandbox_policy *policy)
+{
+	m->vcpus = calloc(m->n_vcpus, sizeof(m->vcpus[0]));
+	if (!m->vcpus)
+		return -ENOMEM;
+	m->paused = true;
+	for (unsigned int i = 0; i < m->n_vcpus; i++) {
+		int r;
+
+		m->vcpus[i] = (struct vcpu){ .m = m, .index = i, .policy = policy };
+		r = start_one(m, &m->vcpus[i]);
+		if (r < 0)
+			return r;
+	}
+	pthread_mutex_lock(&m->lock);
+	wait_all_parked(m);
+	pthread_mutex_unlock(&m->lock);
+	return m->request == MACHINE_FAIL ? -EPERM : 0;
+}
+
+void vcpus_pause(struct machine *m)
+{
+	m->paused = true;
+	for (unsigned int i = 0; i < m->n_vcpus; i++)
+		m->ops->vcpu_kick(m->vcpus[i].accel);
+	wait_all_parked(m);
+}
+
+void vcpus_resume(struct machine *m, bool reset)
+{
+	if (reset)
+		m->generation++;
+	m->paused = false;
+	pthread_cond_broadcast(&m->resumed);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Descriptor tables and descriptor passing; see fd.h. */
+#include "lib/base/fd.h"
+
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool fd_is(int fd, enum fd_kind kind)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	switch (kind) {
+	case FD_ANY:
+		return true;
+	case FD_SOCKET:
+		return S_ISSOCK(st.st_mode);
+	case FD_FILE:
+		return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
+	case FD_CHAR:
+		return S_ISCHR(st.st_mode);
+	case FD_EVENT:
+		/* an anonymous inode has no file type */
+		return (st.st_mode & S_IFMT) == 0;
+	}
+	return false;
+}
+
+static int close_between(unsigned int first, unsigned int last)
+{
+	if (first > last)
+		return 0;
+	return close_range(first, last, 0) < 0 ? -errno : 0;
+}
+
+static const struct fd_row *row_of(const struct fd_row *rows, size_t n, unsigned int fd)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rows[i].fd == (int)fd)
+			return &rows[i];
+	return NULL;
+}
+
+/* Closes everything from 3 on that the table does not name. */
+static int close_unlisted(const struct fd_row *rows, size_t n)
+{
+	unsigned int top = 2;
+
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned int)rows[i].fd > top)
+			top = (unsigned int)rows[i].fd;
+	for (unsigned int fd = 3; fd <= top; fd++)
+		if (!row_of(rows, n, fd))
+			close((int)fd);
+	return close_between(top + 1, ~0U);
+}
+
+int fds_adopt(const struct fd_row *rows, size_t n, const struct fd_row **ret_bad)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (fcntl(rows[i].fd, F_GETFD) < 0) {
+			if (rows[i].optional)
+				continue;
+		} else if (fd_is(rows[i].fd, rows[i].kind) &&
+			   fcntl(rows[i].fd, F_SETFD, FD_CLOEXEC) == 0) {
+			continue;
+		}
+		if (ret_bad)
+			*ret_bad = &rows[i];
+		return -EBADF;
+	}
+	return close_unlisted(rows, n);
+}
+
+int fd_set_nonblock(int fd, bool on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return -errno;
+	flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+	return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
+}
+
+void fds_close(int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		closep(&fds[i]);
+}
+
+static int wait_writable(int sock)
+{
+	struct pollfd p = { .fd = sock, .events = POLLOUT };
+
+	if (ppoll(&p, 1, NULL, NULL) < 0 && errno != EINTR)
+		return -errno;
+	return 0;
+}
+
+/* Drops done bytes from the front of the pieces. */
+static void iov_advance(struct iovec **iov, size_t *n_iov, size_t done)
+{
+	while (*n_iov && done >= (*iov)->iov_len) {
+		done -= (*iov)->iov_len;
+		(*iov)++;
+		(*n_iov)--;
+	}
+	if (*n_iov) {
+		(*iov)->iov_base = (char *)(*iov)->iov_base + done;
+		(*iov)->iov_len -= done;
+	}
+}
+
+union fd_cmsg {
+	struct cmsghdr align;
+	char space[CMSG_SPACE(sizeof(int) * MSG_MAX_FDS)];
+};
+
+static void attach_fds(struct msghdr *mh, union fd_cmsg *u, const int *fds, size_t n_fds)
+{
+	struct cmsghdr *c;
+
+	memset(u, 0, sizeof(*u));
+	mh->msg_control = u->space;
+	mh->msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
+	c = CMSG_FIRSTHDR(mh);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
+	memcpy(CMSG_DATA(c), fds, sizeof(int) * n_fds);
+}
+
+int msg_send(int sock, struct iovec *iov, size_t n_iov, const int *fds, size_t n_fds)
+{
+	union fd_cmsg u;
+
+	if (n_fds > MSG_MAX_FDS)
+		return -EINVAL;
+	while (n_iov) {
+		struct msghdr mh = { .msg_iov = iov, .msg_iovlen = n_iov };
+		ssize_t sent;
+		int r;
+
+		if (n_fds)
+			attach_fds(&mh, &u, fds, n_fds);
+		sent = sendmsg(sock, &mh, MSG_NOSIGNAL);
+		if (sent < 0 && errno == EAGAIN) {
+			r = wait_writable(sock);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0)
+			return errno == ECONNRESET ? -EPIPE : -errno;
+		n_fds = 0; /* they went with the first byte */
+		iov_advance(&iov, &n_iov, (size_t)sent);
+	}
+	return 0;
+}
+
+/* Collects descriptors; the kernel caps them at what the control buffer holds. */
+static size_t collect_fds(struct msghdr *mh, int fds[MSG_MAX_FDS])
+{
+	size_t n = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
+		size_t k;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		k = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < k && n < MSG_MAX_FDS; i++)
+			memcpy(&fds[n++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+	}
+	return n;
+}
+
+ssize_t msg_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS], size_t *ret_n_fds,
+		 int flags)
+{
+	struct iovec iov = { buf, len };
+	union fd_cmsg u;
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = u.space,
+			     .msg_controllen = sizeof(u.space) };
+	ssize_t got;
+	size_t n;
+
+	do
+		got = recvmsg(sock, &mh, flags | MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno == ECONNRESET ? 0 : -errno;
+	n = collect_fds(&mh, fds);
+	if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+		fds_close(fds, n);
+		return -EBADMSG;
+	}
+	*ret_n_fds = n;
+	return got;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Descriptors: the fixed table that a compartment is started with, and messages that carry them.
+ */
+#ifndef BULKHEAD_BASE_FD_H
+#define BULKHEAD_BASE_FD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+enum fd_kind {
+	FD_ANY,
+	FD_SOCKET,  /* connected AF_UNIX socket */
+	FD_FILE,    /* regular file or block device */
+	FD_EVENT,   /* eventfd */
+	FD_CHAR,    /* character device */
+};
+
+/* One row of a compartment's descriptor table. Rows with `optional` may be closed. */
+struct fd_row {
+	int fd;
+	enum fd_kind kind;
+	bool optional;
+	const char *name; /* for messages */
+};
+
+#define FD_CONTROL 3 /* every compartment's control channel */
+
+/*
+ * Checks that the descriptors of the table are open and of their kind, sets FD_CLOEXEC on them,
+ * and closes every other descriptor but 0, 1 and 2. 0, or -EBADF with *ret_bad (may be NULL) the
+ * row that is missing or of the wrong kind.
+ */
+[[nodiscard]] int fds_adopt(const struct fd_row *rows, size_t n, const struct fd_row **ret_bad);
+
+/* Sets or clears O_NONBLOCK. */
+[[nodiscard]] int fd_set_nonblock(int fd, bool on);
+
+#define MSG_MAX_FDS 8 /* more descriptors than this in one message is an error of the peer */
+
+/*
+ * Sends the pieces as one message (SOCK_SEQPACKET) or byte run (SOCK_STREAM) with n_fds
+ * descriptors attached. On a stream, retries until all is sent, waiting with ppoll when the socket
+ * is non-blocking. -EPIPE when the peer is gone; never raises SIGPIPE. May change iov.
+ */
+[[nodiscard]] int msg_send(int sock, struct iovec *iov, size_t n_iov, const int *fds, size_t n_fds);
+
+/*
+ * Receives at most len bytes and at most MSG_MAX_FDS descriptors, all close-on-exec. Returns the
+ * number of bytes, 0 when the peer is gone, -EAGAIN, or -EBADMSG if the message or its
+ * descriptors were cut off (descriptors already received are closed). *ret_n_fds descriptors are
+ * the caller's to close.
+ */
+[[nodiscard]] ssize_t msg_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS],
+			       size_t *ret_n_fds, int flags);
+
+/* Closes n descriptors and sets them to -1. */
+void fds_close(int *fds, size_t n);
+
+#endif

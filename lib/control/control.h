@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control protocol: docs/control-protocol.md. Small typed messages over SOCK_SEQPACKET, one
+ * message a packet, little-endian. Three kinds of conversation share the codec:
+ *
+ *   compartment <-> supervisor   descriptor 3 of every compartment
+ *   command     <-> supervisor   the console's front end of `bulkhead run`
+ *   client      <-> supervisor   ps, stop and console, over the VM's listening socket
+ *
+ * Which peer may send which type in which state is each receiver's request table, not this file's.
+ *
+ * Wire: u16 type, u16 reserved (0), u32 payload length, payload. Trailing bytes are errors.
+ */
+#ifndef BULKHEAD_CONTROL_CONTROL_H
+#define BULKHEAD_CONTROL_CONTROL_H
+
+#include "lib/base/log.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum control_type {
+	/* compartment -> supervisor */
+	CTL_READY = 1,        /* sandbox entered, waiting for its channels; once */
+	CTL_LOG = 2,          /* level, text: a line for the user */
+	CTL_EVENT = 3,        /* vmm only: event */
+	CTL_DENIED = 4,       /* number: the filter refused this system call; death follows */
+	CTL_FAILED = 5,       /* text: why the compartment gives up; it exits next */
+
+	/* supervisor -> compartment */
+	CTL_POWER_BUTTON = 16, /* vmm: press the ACPI power button */
+	CTL_CONSOLE = 17,      /* dev-console: 1 descriptor, the stream to serve from now on */
+
+	/* command or client -> supervisor */
+	CTL_QUERY = 32,       /* answered by CTL_INFO */
+	CTL_STOP = 33,        /* number: 0 presses the power button, 1 ends the VM at once */
+	CTL_ATTACH = 34,      /* answered by CTL_ATTACHED */
+
+	/* supervisor -> command or client */
+	CTL_INFO = 48,        /* info */
+	CTL_ATTACHED = 49,    /* 1 descriptor: the console's stream */
+	CTL_REFUSED = 50,     /* text: why not */
+	CTL_DONE = 51,        /* the request was carried out */
+	CTL_STARTED = 52,     /* command only: the guest runs */
+	CTL_ENDED = 53,       /* event, text: why the VM ended; the supervisor exits next */
+};
+
+enum control_event {
+	CTL_EVENT_RUNNING = 1,  /* first vCPU entry is next */
+	CTL_EVENT_POWEROFF = 2,
+	CTL_EVENT_REBOOT = 3,
+	CTL_EVENT_PANIC = 4,    /* the guest said that its kernel panicked (pvpanic) */
+	CTL_EVENT_CRASH = 5,    /* triple fault, or an exit that the vmm cannot continue from */
+	CTL_EVENT_KILLED = 6,   /* ended from outside */
+	CTL_EVENT_FAILED = 7,   /* a compartment failed */
+};
+
+#define CTL_TEXT_MAX 400 /* bytes, without NUL */
+#define CTL_NAME_MAX 64
+#define CTL_WIRE_MAX 512 /* bytes of a whole packet */
+
+struct control_info {
+	char name[CTL_NAME_MAX + 1];
+	uint32_t pid;        /* of the supervisor, as the host counts */
+	uint32_t cpus;
+	uint64_t memory;     /* bytes */
+	uint64_t uptime_s;   /* seconds since the guest was first entered */
+	uint32_t state;      /* the last control_event, 0 while it starts */
+	uint32_t processes;  /* compartments alive */
+};
+
+struct control_msg {
+	enum control_type type;
+	uint32_t number; /* level of LOG, event of EVENT and ENDED, call of DENIED, how of STOP */
+	struct control_info info;
+	size_t text_len;
+	char text[CTL_TEXT_MAX + 1]; /* always NUL-terminated after decode; printable ASCII only */
+};
+
+/* Bytes written to out, or -EMSGSIZE, or -EINVAL for a message that cannot be said. */
+[[nodiscard]] int control_encode(const struct control_msg *m, void *out, size_t cap);
+/*
+ * 0, or -EBADMSG. Text bytes outside printable ASCII become '?', so that it may be shown.
+ */
+[[nodiscard]] int control_decode(const void *data, size_t len, struct control_msg *ret);
+/* How many descriptors a message of this type carries: 0 or 1. */
+[[nodiscard]] size_t control_n_fds(enum control_type type);
+
+/* I/O, apart from the codec. fd is passed with the message if it is not -1; not closed. */
+[[nodiscard]] int control_send(int sock, const struct control_msg *m, int fd);
+/*
+ * One message. *ret_fd is its descriptor, or -1. Returns 1, 0 when the peer is gone, -EAGAIN, or
+ * -EBADMSG (also for a descriptor too many or missing; none is left open).
+ */
+[[nodiscard]] int control_recv(int sock, struct control_msg *ret, int *ret_fd);
+
+/* A log_sink that sends CTL_LOG; ctx is a pointer to the control descriptor. Failure is silent: a
+ * supervisor that is gone ends the process soon enough. */
+void control_log_sink(void *ctx, enum log_level level, const char *line, size_t len);
+/* Says CTL_FAILED with a formatted text (cut at CTL_TEXT_MAX) and returns 1, for main to return. */
+int control_fail(int sock, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sandbox, in two halves.
+ *
+ * jail.c, the supervisor's half: starts a compartment by exec in fresh user, mount, pid, network,
+ * ipc and uts namespaces with an empty, read-only root, no capabilities, no_new_privs, a uid of its
+ * own and a fixed descriptor table. Compartments are static executables, so that nothing needs to
+ * be reachable by a path.
+ *
+ * enter.c, the compartment's half: sandbox_enter checks that the jail is closed (no capability in
+ * any set, no_new_privs, empty root, pid 1), then makes the process non-dumpable, sets its resource
+ * limits and installs its seccomp filter. Anything missing is an error, and the caller must exit:
+ * there is no fallback that runs unconfined.
+ *
+ * A policy is data beside each compartment's main. Its system calls are an allowlist; everything
+ * else traps, the trap handler tells the supervisor the number over the control channel
+ * (CTL_DENIED) and dies by a call that the filter answers with KILL_PROCESS. The refused call never
+ * runs, and the handler cannot be replaced: no policy allows rt_sigaction.
+ */
+#ifndef BULKHEAD_SANDBOX_SANDBOX_H
+#define BULKHEAD_SANDBOX_SANDBOX_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum sandbox_cmp {
+	SB_NONE = 0,
+	SB_EQ,        /* argument == value */
+	SB_MASKED_EQ, /* (argument & mask) == value */
+	SB_NO_BITS,   /* (argument & value) == 0 */
+};
+
+struct sandbox_arg {
+	enum sandbox_cmp cmp;
+	unsigned int index; /* 0 to 5 */
+	uint64_t value;
+	uint64_t mask;
+};
+
+#define SANDBOX_MAX_ARGS 3
+
+/* One allowed call. Several rows of one number allow any of them (ioctl requests). */
+struct sandbox_rule {
+	int nr; /* __NR_... */
+	struct sandbox_arg args[SANDBOX_MAX_ARGS]; /* all must hold; ends at SB_NONE */
+};
+
+#define SB_CALL(name) { .nr = __NR_##name }
+#define SB_CALL_EQ(name, i, v) { .nr = __NR_##name, .args = { { SB_EQ, (i), (v), 0 } } }
+#define SB_CALL_NO_BITS(name, i, v) { .nr = __NR_##name, .args = { { SB_NO_BITS, (i), (v), 0 } } }
+#define SB_IOCTL(request) { .nr = __NR_ioctl, .args = { { SB_EQ, 1, (uint32_t)(request), 0 } } }
+/* mmap and mprotect without PROT_EXEC */
+#define SB_MMAP_NOEXEC { .nr = __NR_mmap, .args = { { SB_NO_BITS, 2, 4 /* PROT_EXEC */, 0 } } }
+
+/* Hard limits, set as soft and hard alike; SB_UNSET leaves one alone. CORE is always 0. */
+#define SB_UNSET ((uint64_t)-1)
+
+struct sandbox_limits {
+	uint64_t nofile;  /* descriptor numbers */
+	uint64_t nproc;   /* tasks of this uid in this user namespace */
+	uint64_t as;      /* bytes of address space */
+	uint64_t fsize;   /* bytes a file may grow to by this process */
+	uint64_t memlock; /* bytes */
+};
+
+struct sandbox_policy {
+	const char *name; /* "dev-blk", "vmm", "vmm:vcpu" */
+	const struct sandbox_rule *rules;
+	size_t n_rules;
+	struct sandbox_limits limits;
+};
+
+/* Distinct system calls that the policy allows. */
+[[nodiscard]] size_t sandbox_count_calls(const struct sandbox_policy *p);
+
+/*
+ * Confines the calling process for ever. control_fd is where the trap handler reports. Threads
+ * that exist already are not covered by the filter (each enters its own with
+ * sandbox_enter_thread); the rest applies to the whole process.
+ * 0, or a negative errno with *ret_what (may be NULL) naming what could not be had, for example
+ * "an empty root".
+ */
+[[nodiscard]] int sandbox_enter(const struct sandbox_policy *p, int control_fd,
+				const char **ret_what);
+/* The filter alone, for the calling thread alone. The trap handler must be there already
+ * (sandbox_prepare_thread_filters, called before the threads start). */
+[[nodiscard]] int sandbox_enter_thread(const struct sandbox_policy *p);
+/* Installs the trap handler early; sandbox_enter does it itself otherwise. */
+[[nodiscard]] int sandbox_trap_install(int control_fd);
+
+/* ---- the supervisor's half ---- */
+
+#define JAIL_MAX_FDS 64
+
+struct jail_fd {
+	int from; /* in the supervisor; stays open there */
+	int to;   /* in the compartment; 3 and up, below JAIL_MAX_FDS */
+};
+
+struct jail_spec {
+	const char *name;
+	int exe_fd;              /* a static executable, opened O_PATH or O_RDONLY */
+	char *const *argv;       /* NULL-terminated; the environment is empty */
+	const struct jail_fd *fds;
+	size_t n_fds;            /* 0, 1 and 2 become /dev/null */
+	uid_t uid;               /* in the supervisor's user namespace; mapped to itself inside */
+	gid_t gid;
+};
+
+struct jail_process {
+	pid_t pid;  /* as the supervisor counts */
+	int pidfd;  /* -1 when not running */
+};
+
+/*
+ * Starts one compartment. The child runs no hostile byte before exec. 0, or a negative errno with
+ * *ret_what (may be NULL) naming the step that failed; then nothing was left running.
+ */
+[[nodiscard]] int jail_start(const struct jail_spec *spec, struct jail_process *ret,
+			     const char **ret_what);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vhost-user: the codec, pure (codec.c), and its I/O apart from it (channel.c).
+ * Specification: "Vhost-user Protocol", QEMU docs/interop/vhost-user.rst. Names and numbers are its.
+ */
+#ifndef BULKHEAD_VHOST_USER_VHOST_USER_H
+#define BULKHEAD_VHOST_USER_VHOST_USER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum vu_request {
+	VHOST_USER_GET_FEATURES = 1,
+	VHOST_USER_SET_FEATURES = 2,
+	VHOST_USER_SET_OWNER = 3,
+	VHOST_USER_RESET_OWNER = 4,
+	VHOST_USER_SET_MEM_TABLE = 5,
+	VHOST_USER_SET_VRING_NUM = 8,
+	VHOST_USER_SET_VRING_ADDR = 9,
+	VHOST_USER_SET_VRING_BASE = 10,
+	VHOST_USER_GET_VRING_BASE = 11,
+	VHOST_USER_SET_VRING_KICK = 12,
+	VHOST_USER_SET_VRING_CALL = 13,
+	VHOST_USER_SET_VRING_ERR = 14,
+	VHOST_USER_GET_PROTOCOL_FEATURES = 15,
+	VHOST_USER_SET_PROTOCOL_FEATURES = 16,
+	VHOST_USER_GET_QUEUE_NUM = 17,
+	VHOST_USER_SET_VRING_ENABLE = 18,
+	VHOST_USER_GET_CONFIG = 24,
+	VHOST_USER_SET_CONFIG = 25,
+	VHOST_USER_RESET_DEVICE = 34,
+	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
+	VHOST_USER_ADD_MEM_REG = 37,
+	VHOST_USER_REM_MEM_REG = 38,
+	VHOST_USER_SET_STATUS = 39,
+	VHOST_USER_GET_STATUS = 40,
+};
+
+/* VHOST_USER_F_PROTOCOL_FEATURES, bit of GET/SET_FEATURES */
+#define VHOST_USER_F_PROTOCOL_FEATURES 30
+
+enum vu_protocol_feature {
+	VHOST_USER_PROTOCOL_F_MQ = 0,
+	VHOST_USER_PROTOCOL_F_REPLY_ACK = 3,
+	VHOST_USER_PROTOCOL_F_CONFIG = 9,
+	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
+	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
+	VHOST_USER_PROTOCOL_F_STATUS = 16,
+};
+
+#define VU_VERSION 1U           /* flags, bits 0 and 1 */
+#define VU_FLAG_REPLY (1U << 2)
+#define VU_FLAG_NEED_REPLY (1U << 3)
+
+#define VU_HEADER_LEN 12
+#define VU_MAX_REGIONS 8        /* of SET_MEM_TABLE */
+#define VU_MAX_CONFIG 256       /* bytes of configuration space */
+#define VU_PAYLOAD_MAX 512      /* bytes; a larger size field is an error of the peer */
+#define VU_VRING_IDX_MASK 0xffU
+#define VU_VRING_NOFD (1U << 8) /* of SET_VRING_KICK, CALL and ERR */
+
+struct vu_region {
+	uint64_t gpa;
+	uint64_t size;
+	uint64_t uaddr;
+	uint64_t mmap_offset;
+};
+
+struct vu_msg {
+	uint32_t request;   /* enum vu_request; decode refuses what it does not know */
+	bool reply;
+	bool need_reply;
+	union {
+		uint64_t u64;                                   /* features, fds' index word, status… */
+		struct { uint32_t index; uint32_t num; } state; /* vring state */
+		struct {
+			uint32_t index;
+			uint32_t flags;
+			uint64_t desc;  /* front-end addresses */
+			uint64_t used;
+			uint64_t avail;
+			uint64_t log;
+		} addr;
+		struct {
+			uint32_t n;     /* 1 to VU_MAX_REGIONS */
+			struct vu_region region[VU_MAX_REGIONS];
+		} mem;
+		struct vu_region mem_reg; /* ADD_MEM_REG, REM_MEM_REG */
+		struct {
+			uint32_t offset;
+			uint32_t size;  /* at most VU_MAX_CONFIG */
+			uint32_t flags;
+			uint8_t data[VU_MAX_CONFIG];
+		} config;
+	};
+};
+
+struct vu_header {
+	uint32_t request;
+	uint32_t flags;
+	uint32_t size; /* bytes of payload that follow */
+};
+
+/*
+ * -EBADMSG: version other than 1, reserved flag bits, size above VU_PAYLOAD_MAX.
+ * A request number that is not in the enum gives -EOPNOTSUPP with *ret filled, so that the caller
+ * can skip the payload and answer or close.
+ */
+[[nodiscard]] int vu_decode_header(const uint8_t wire[VU_HEADER_LEN], struct vu_header *ret);
+/*
+ * Exact sizes: what the request, and whether it is a reply, call for; -EBADMSG otherwise. A reply
+ * to a NEED_REPLY request that has no reply of its own is a u64 (0: success).
+ */
+[[nodiscard]] int vu_decode(const struct vu_header *h, const uint8_t *payload, size_t len,
+			    struct vu_msg *ret);
+/* Bytes written (header and payload), or -EMSGSIZE, -EINVAL. */
+[[nodiscard]] int vu_encode(const struct vu_msg *m, uint8_t *out, size_t cap);
+/* Whether the request has a reply of its own whatever its flags say (GET_*). */
+[[nodiscard]] bool vu_has_reply(uint32_t request);
+/* The number of descriptors that a decoded message must come with (KICK with NOFD: 0). */
+[[nodiscard]] size_t vu_n_fds(const struct vu_msg *m);
+
+/* ---- I/O ---- */
+
+/*
+ * Receives one whole message with exactly its descriptors (the caller closes them). Returns 1,
+ * 0 when the peer closed between messages, -EAGAIN when a non-blocking socket has none,
+ * -EOPNOTSUPP (message skipped, ret->request and ret->need_reply valid), or -EBADMSG.
+ */
+[[nodiscard]] int vu_recv(int sock, struct vu_msg *ret, int fds[], size_t *ret_n_fds);
+[[nodiscard]] int vu_send(int sock, const struct vu_msg *m, const int *fds, size_t n_fds);
+
+#endif
