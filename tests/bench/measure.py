@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the benchmarks share: commands of both sides, waiting for a line, memory of a process tree."""
+
+import os
+import select
+import shutil
+import signal
+import statistics
+import subprocess
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+BUILD = os.environ.get("BULKHEAD_BUILD", os.path.join(TOP, "build"))
+GUEST = os.environ.get("BULKHEAD_GUEST", os.path.join(BUILD, "guest"))
+BULKHEAD = os.path.join(BUILD, "cmd/bulkhead/bulkhead")
+QEMU = shutil.which("qemu-system-x86_64") or "/usr/bin/qemu-system-x86_64"
+FIRST_LINE = b"bulkhead-guest: first user line"
+
+
+def guest(name):
+    return os.path.join(GUEST, name)
+
+
+def bulkhead_command(kernel, cmdline, memory="256M", cpus=1, extra=()):
+    return [BULKHEAD, "run", "--kernel", kernel, "--initrd", guest("initrd.cpio.gz"),
+            "--cmdline", cmdline, "--memory", memory, "--cpus", str(cpus), "--console", "raw",
+            *extra]
+
+
+def qemu_command(machine, kernel, cmdline, memory="256M", cpus=1, extra=()):
+    return [QEMU, "-M", machine, "-accel", "kvm", "-cpu", "host", "-m", memory, "-smp", str(cpus),
+            "-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-serial", "stdio",
+            "-kernel", kernel, "-initrd", guest("initrd.cpio.gz"), "-append", cmdline, *extra]
+
+
+class Running:
+    """A started command whose output is watched."""
+
+    def __init__(self, command):
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, start_new_session=True)
+        self.seen = b""
+
+    def wait_for(self, text, seconds=120):
+        """Seconds from start until text has been printed."""
+        deadline = self.started + seconds
+        fd = self.process.stdout.fileno()
+        while text not in self.seen:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([fd], [], [], left)[0]:
+                raise SystemExit(self.complaint(f"no «{text.decode()}» in {seconds} s"))
+            chunk = os.read(fd, 65536)
+            if not chunk:
+                raise SystemExit(self.complaint(f"ended before «{text.decode()}»"))
+            self.seen += chunk
+        return time.monotonic() - self.started
+
+    def complaint(self, what):
+        tail = self.seen[-1500:].decode(errors="replace")
+        return f"{' '.join(self.process.args[:3])} …: {what}\n{tail}"
+
+    def end(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+
+def children(pid):
+    """pid and everything below it."""
+    found = [pid]
+    for p in found:
+        try:
+            for task in os.listdir(f"/proc/{p}/task"):
+                with open(f"/proc/{p}/task/{task}/children", encoding="ascii") as f:
+                    found += [int(c) for c in f.read().split()]
+        except OSError:
+            pass
+    return found
+
+
+def pss_beside_ram(pid, ram_names):
+    """KiB of proportional memory of one process, mappings of guest RAM left out."""
+    total, skip = 0, False
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as f:
+        for line in f:
+            head = line.split()
+            if not head[0].endswith(":"):
+                skip = any(name in line for name in ram_names)
+            elif head[0] == "Pss:" and not skip:
+                total += int(head[1])
+    return total
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def row(*cells):
+    print("  " + "  ".join(f"{c:>14}" if i else f"{c:<42}" for i, c in enumerate(cells)), flush=True)
