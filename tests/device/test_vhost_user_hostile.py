@@ -147,10 +147,9 @@ def test_descriptors_do_not_pile_up(start, kind):
     stage = Stage(device).go("serving")
     before = device.process.n_fds()
     for _ in range(300):
-        for request in (vu.SET_VRING_CALL, vu.SET_VRING_ERR, vu.SET_VRING_KICK):
-            fd = {vu.SET_VRING_CALL: stage.queue.call_fd, vu.SET_VRING_ERR: stage.queue.err_fd,
-                  vu.SET_VRING_KICK: stage.queue.kick_fd}[request]
-            stage.front.tell(request, vu.u64(0), [fd])
+        stage.front.tell(vu.SET_VRING_CALL, vu.u64(0), [stage.queue.call_fd])
+        stage.front.tell(vu.SET_VRING_ERR, vu.u64(0), [stage.queue.err_fd])
+        stage.front.set_mem_table(stage.memory)
     assert device.process.n_fds() == before
     device.probe(stage.session)
     device.process.assert_idle()
@@ -373,7 +372,11 @@ def test_queue_addresses(start, kind):
         def send(stage):
             addresses = stage.queue.uaddrs()
             addresses[part] = change(stage.memory.regions[0], addresses[part])
-            assert not stage.front.try_tell(vu.SET_VRING_ADDR, vu.vring_addr(0, 0, *addresses))
+            if stage.front.try_tell(vu.SET_VRING_ADDR, vu.vring_addr(0, 0, *addresses)):
+                stage.front.tell(vu.SET_VRING_KICK, vu.u64(0), [stage.queue.kick_fd])
+                stage.front.tell(vu.SET_VRING_ENABLE, vu.vring_state(0, 1))
+                stage.queue.kick()
+                assert stage.session.needs_reset()
         return send
 
     each(start, kind, "num", [(name, sender(part, change)) for name, part, change in rows()])
@@ -512,22 +515,35 @@ def test_memory_table_again_while_it_runs(start, kind):
     device.assert_bounded()
 
 
-def test_events_replaced_while_it_runs(start, kind):
-    """The new descriptors are used, the old ones are dead."""
+def test_interrupt_replaced_while_it_runs(start, kind):
+    """As when the guest masks a vector: the new descriptor is used, the old one is dead."""
     device = start(kind)
     stage = Stage(device).go("serving")
     q = stage.queue
     for _ in range(20):
-        old = q.kick_fd, q.call_fd
-        q.kick_fd, q.call_fd = (os.eventfd(0, os.EFD_NONBLOCK) for _ in range(2))
-        stage.front.tell(vu.SET_VRING_KICK, vu.u64(0), [q.kick_fd])
+        old, q.call_fd = q.call_fd, os.eventfd(0, os.EFD_NONBLOCK)
         stage.front.tell(vu.SET_VRING_CALL, vu.u64(0), [q.call_fd])
         device.probe(stage.session)
-        os.eventfd_write(old[0], 1)
+        with pytest.raises(BlockingIOError):
+            os.eventfd_read(old)
+        os.close(old)
+    device.assert_bounded()
+
+
+def test_kick_replaced_while_it_runs(start, kind):
+    """Refused, or the new one is used and the old one is no longer read."""
+    device = start(kind)
+    stage = Stage(device).go("serving")
+    q = stage.queue
+    old, q.kick_fd = q.kick_fd, os.eventfd(0, os.EFD_NONBLOCK)
+    if stage.front.try_tell(vu.SET_VRING_KICK, vu.u64(0), [q.kick_fd]):
         device.probe(stage.session)
-        assert os.eventfd_read(old[0]) == 1, "the old kick descriptor is still read"
-        for fd in old:
-            os.close(fd)
+        os.eventfd_write(old, 1)
+        device.probe(stage.session)
+        assert os.eventfd_read(old) == 1, "the old kick descriptor is still read"
+    else:
+        stage.verdict()
+    os.close(old)
     device.assert_bounded()
 
 

@@ -34,6 +34,7 @@ class Device:
         finally:
             theirs.close()
         self.session = None
+        self.closed = False
 
     def make_fds(self):
         return {}
@@ -60,6 +61,9 @@ class Device:
             assert self.process.private_bytes() < MEMORY_BOUND, "it grows"
 
     def close(self):
+        if self.closed:
+            return
+        self.closed = True
         if self.session:
             self.session.close()
         self.sock.close()

@@ -96,11 +96,14 @@ class Stage:
         """Starts all over on the same connection and uses the device; True, or False if the device
         closed instead and ended cleanly."""
         s = self.session
+        for q in s.queues:
+            q.close()
+        s.queues = []
         try:
-            s.queues = []
-            self.front.protocol_features = 0
-            self.front.negotiate(s.want, s.protocol)
-            s.front.set_status(0)
+            if s.front.protocol_features:
+                s.front.set_status(0)
+            else:
+                s.front.negotiate(s.want, s.protocol)
             s.front.tell(vu.SET_FEATURES, vu.u64(s.front.features))
             s.front.set_mem_table(s.memory)
             s.start_queues()
