@@ -116,10 +116,11 @@ struct vu_device {
 	uint64_t features;
 	uint64_t protocol_features;
 	bool features_set;
-	bool protocol_set;
 	uint8_t status;           /* as SET_STATUS left it, without NEEDS_RESET */
 	bool needs_reset;
-	const char *why;          /* what the front end did wrong, or NULL */
+	bool held;                /* no queue_run: drains in progress */
+	char why[96];             /* what the front end did wrong */
+	const char **ret_why;     /* also told here: a compartment's why; may be NULL */
 	struct log_gate gate;
 	struct guestmem mem;
 	struct dev_queue queue[DEV_MAX_QUEUES];

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the mains of all device compartments share; see compartment.h. */
+#include "lib/devkit/compartment.h"
+
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+static int on_control(struct loop_source *src, uint32_t events)
+{
+	struct compartment *c = src->owner;
+	struct control_msg m;
+	int fd = -1, r;
+
+	(void)events;
+	r = control_recv(c->control_fd, &m, &fd);
+	if (r == -EAGAIN)
+		return 0;
+	if (r == 0) {
+		loop_stop(&c->loop, 0);
+		return 0;
+	}
+	if (r > 0 && c->message)
+		r = c->message(c, &m, fd);
+	else if (r > 0) {
+		closep(&fd);
+		r = -EPROTO;
+	}
+	if (r < 0)
+		c->why = "message of the supervisor";
+	return r < 0 ? r : 0;
+}
+
+int compartment_open(struct compartment *c, const char *name, const struct fd_row *rows,
+		     size_t n_rows, const char **ret_what)
+{
+	const struct fd_row *bad = NULL;
+	int r;
+
+	*c = (struct compartment){ .name = name,
+				   .control_fd = FD_CONTROL,
+				   .loop = { .epfd = -1 },
+				   .control = { .fd = -1 } };
+	r = fds_adopt(rows, n_rows, &bad);
+	if (r < 0) {
+		*ret_what = bad ? bad->name : "descriptors";
+		return r;
+	}
+	log_set_sink(control_log_sink, &c->control_fd);
+	*ret_what = "event loop";
+	r = loop_open(&c->loop);
+	if (r < 0)
+		return r;
+	return loop_add(&c->loop, &c->control, c->control_fd, EPOLLIN, on_control, c);
+}
+
+int compartment_enter(struct compartment *c, const struct sandbox_policy *policy,
+		      const char **ret_what)
+{
+	struct control_msg ready = { .type = CTL_READY };
+	int r = sandbox_enter(policy, c->control_fd, ret_what);
+
+	if (r < 0)
+		return r;
+	*ret_what = "control channel";
+	return control_send(c->control_fd, &ready, -1);
+}
+
+int compartment_fail(const char *name, const char *what, int error)
+{
+	/* no strerror: it would look for a message catalogue */
+	const char *reason = strerrordesc_np(error < 0 ? -error : error);
+
+	return control_fail(FD_CONTROL, "%s: %s: %s", name, what, reason ? reason : "failed");
+}
+
+int compartment_serve(struct compartment *c)
+{
+	int r = loop_run(&c->loop);
+
+	if (r >= 0)
+		return 0;
+	return compartment_fail(c->name, c->why ? c->why : "serving", r);
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rings of a vhost-user back end: start, stop, kicks and interrupts; see vu_device.h. */
+#include "lib/devkit/vu_internal.h"
+
+#include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DEFAULT_PASS_BYTES (64ULL << 20)
+
+void vu_ring_init(struct dev_queue *q, struct vu_device *d, unsigned int index)
+{
+	*q = (struct dev_queue){ .dev = d,
+				 .index = index,
+				 .kick = { .fd = -1 },
+				 .kick_fd = -1,
+				 .call_fd = -1,
+				 .err_fd = -1 };
+	virtq_init(&q->vq, &d->mem);
+}
+
+int vu_ring_take_event(int *slot, int *fd)
+{
+	struct stat st;
+	int r;
+
+	/* an anonymous inode has no file type; reads and writes of others might block or be data */
+	if (fstat(*fd, &st) < 0 || (st.st_mode & S_IFMT) != 0)
+		return -EPROTO;
+	r = fd_set_nonblock(*fd, true);
+	if (r < 0)
+		return r;
+	closep(slot);
+	*slot = take_fd(fd);
+	return 0;
+}
+
+/* Counts one event. A counter that is full has been heard about. */
+static void event_signal(int fd)
+{
+	uint64_t one = 1;
+
+	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+bool dev_queue_served(const struct dev_queue *q)
+{
+	bool always_enabled = !(q->dev->features & (1ULL << VHOST_USER_F_PROTOCOL_FEATURES));
+
+	return q->armed && (q->enabled || always_enabled) && q->vq.started && !q->vq.broken &&
+	       !q->dev->needs_reset;
+}
+
+static void run_later(struct dev_queue *q)
+{
+	q->again = true;
+	event_signal(q->dev->again_fd);
+}
+
+void dev_queue_fail(struct dev_queue *q, const char *why)
+{
+	struct vu_device *d = q->dev;
+
+	virtq_break(&q->vq, why);
+	if (d->needs_reset)
+		return;
+	d->needs_reset = true;
+	log_gated(&d->gate, LOG_LEVEL_WARNING, "%s: queue %u: %s: the device needs a reset",
+		  d->spec->name, q->index, why);
+	for (unsigned int i = 0; i < d->spec->n_queues; i++) {
+		event_signal(d->queue[i].err_fd);
+		/* a kick that stays unread must not spin the loop */
+		loop_remove(d->loop, &d->queue[i].kick);
+	}
+}
+
+static void signal_pushed(struct dev_queue *q)
+{
+	if (!q->pushed)
+		return;
+	q->pushed = false;
+	if (virtq_should_signal(&q->vq))
+		event_signal(q->call_fd);
+	else if (q->vq.broken)
+		dev_queue_fail(q, q->vq.broken);
+}
+
+void vu_device_flush(struct vu_device *d)
+{
+	for (unsigned int i = 0; i < d->spec->n_queues; i++)
+		signal_pushed(&d->queue[i]);
+}
+
+static struct virtq_budget pass_budget(const struct dev_spec *s)
+{
+	return (struct virtq_budget){
+		.descriptors = s->pass_descriptors ? s->pass_descriptors : 4U * s->queue_max,
+		.bytes = s->pass_bytes ? s->pass_bytes : DEFAULT_PASS_BYTES,
+	};
+}
+
+void dev_queue_run(struct dev_queue *q)
+{
+	struct vu_device *d = q->dev;
+	int r;
+
+	if (!dev_queue_served(q) || q->busy)
+		return;
+	if (d->held) {
+		run_later(q);
+		return;
+	}
+	q->busy = true;
+	q->again = false;
+	q->budget = pass_budget(d->spec);
+	virtq_kicks_off(&q->vq);
+	r = d->ops->queue_run(d->owner, q);
+	q->busy = false;
+	if (q->vq.broken)
+		dev_queue_fail(q, q->vq.broken);
+	else if (r == -EAGAIN)
+		run_later(q);
+	else if (r < 0)
+		dev_queue_fail(q, "bad request");
+	signal_pushed(q);
+}
+
+int dev_queue_pop(struct dev_queue *q, struct virtq_chain *ret)
+{
+	int r;
+
+	if (!dev_queue_served(q))
+		return 0;
+	r = virtq_pop(&q->vq, &q->budget, ret);
+	if (r != 0)
+		return r;
+	r = virtq_kicks_on(&q->vq);
+	if (r <= 0)
+		return r;
+	/* chains came in between; the kick for them may not */
+	virtq_kicks_off(&q->vq);
+	return virtq_pop(&q->vq, &q->budget, ret);
+}
+
+void dev_queue_push(struct dev_queue *q, uint16_t head, uint32_t written)
+{
+	if (virtq_push(&q->vq, head, written) == 0)
+		q->pushed = true;
+}
+
+static int on_kick(struct loop_source *src, uint32_t events)
+{
+	struct dev_queue *q = src->owner;
+	uint64_t count;
+
+	(void)events;
+	if (read(q->kick_fd, &count, sizeof(count)) < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -EPROTO;
+	dev_queue_run(q);
+	return 0;
+}
+
+int vu_rings_on_again(struct loop_source *src, uint32_t events)
+{
+	struct vu_device *d = src->owner;
+	uint64_t count;
+
+	(void)events;
+	if (read(d->again_fd, &count, sizeof(count)) < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	for (unsigned int i = 0; i < d->spec->n_queues; i++)
+		if (d->queue[i].again)
+			dev_queue_run(&d->queue[i]);
+	return 0;
+}
+
+/* A disabled ring keeps its kicks for when it is enabled. */
+static int update_kick(struct dev_queue *q)
+{
+	bool listen = dev_queue_served(q);
+
+	if (!listen) {
+		loop_remove(q->dev->loop, &q->kick);
+		return 0;
+	}
+	if (q->kick.fd >= 0)
+		return 0;
+	run_later(q); /* what was there before the kick could be heard */
+	return loop_add(q->dev->loop, &q->kick, q->kick_fd, EPOLLIN, on_kick, q);
+}
+
+int vu_rings_update(struct vu_device *d)
+{
+	for (unsigned int i = 0; i < d->spec->n_queues; i++) {
+		int r = update_kick(&d->queue[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Ring addresses are the guest's choice that the front end passes on, so what they hit is the
+ * guest's error. */
+static int translate(const struct dev_queue *q, struct virtq_layout *l)
+{
+	const struct guestmem *mem = &q->dev->mem;
+	uint64_t n = q->num;
+	int r;
+
+	r = guestmem_from_uaddr(mem, q->uaddr_desc, n * 16, &l->desc);
+	if (r == 0)
+		r = guestmem_from_uaddr(mem, q->uaddr_avail, 6 + n * 2, &l->avail);
+	if (r == 0)
+		r = guestmem_from_uaddr(mem, q->uaddr_used, 6 + n * 8, &l->used);
+	return r;
+}
+
+int vu_ring_arm(struct dev_queue *q, int *kick_fd)
+{
+	uint64_t features = q->dev->features;
+	struct virtq_layout l = { .size = q->num,
+				  .event_idx = features & (1ULL << VIRTIO_F_EVENT_IDX),
+				  .indirect = features & (1ULL << VIRTIO_F_INDIRECT_DESC) };
+	int r = vu_ring_take_event(&q->kick_fd, kick_fd);
+
+	if (r < 0)
+		return r;
+	q->armed = true;
+	if (translate(q, &l) < 0 || virtq_start(&q->vq, &l, q->base) < 0)
+		dev_queue_fail(q, "ring is not RAM or not aligned");
+	return vu_rings_update(q->dev);
+}
+
+static void drain(struct dev_queue *q)
+{
+	struct vu_device *d = q->dev;
+
+	if (!q->armed || !d->ops->queue_drain)
+		return;
+	q->busy = true;
+	d->ops->queue_drain(d->owner, q);
+	q->busy = false;
+}
+
+void vu_rings_drain(struct vu_device *d)
+{
+	d->held = true;
+	for (unsigned int i = 0; i < d->spec->n_queues; i++)
+		drain(&d->queue[i]);
+	d->held = false;
+	vu_device_flush(d);
+}
+
+void vu_ring_stop(struct dev_queue *q)
+{
+	struct vu_device *d = q->dev;
+
+	if (!q->armed)
+		return;
+	d->held = true;
+	drain(q);
+	d->held = false;
+	vu_device_flush(d);
+	if (q->vq.started)
+		q->base = virtq_stop(&q->vq);
+	virtq_init(&q->vq, &d->mem);
+	loop_remove(d->loop, &q->kick);
+	closep(&q->kick_fd);
+	q->armed = q->again = q->pushed = false;
+	if (!vu_rings_any_armed(d))
+		d->needs_reset = false;
+}
+
+bool vu_rings_any_armed(const struct vu_device *d)
+{
+	for (unsigned int i = 0; i < d->spec->n_queues; i++)
+		if (d->queue[i].armed)
+			return true;
+	return false;
+}
