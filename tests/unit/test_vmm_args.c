@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The vmm's words: bounds, unknown words, too many devices. */
+#include "cmd/vmm/args.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static int parse_one(const char *word, struct vmm_args *ret)
+{
+	char *argv[] = { (char *)"vmm", (char *)"--memory=67108864", (char *)word, NULL };
+	const char *bad = NULL;
+	int r = vmm_args_parse(3, argv, ret, &bad);
+
+	if (r < 0)
+		assert_string_equal(bad, word);
+	return r;
+}
+
+static void bad_words_are_named(void **state)
+{
+	static const char *const bad[] = {
+		"--cpus=0", "--cpus=17", "--cpus=", "--cpus=-1", "--cpus=1x", "--cpus= 1",
+		"--memory=0", "--memory=67108863", "--memory=67108865", "--memory=99999999999999999999",
+		"--on-reboot=continue", "--on-panic=restart", "--serial=4", "--serial=1024",
+		"--virtio=net:7", "--virtio=blk", "--virtio=blk:", "--virtio=blk:-7", "--what=1", "",
+		"cpus=1",
+	};
+	struct vmm_args a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(parse_one(bad[i], &a), -EINVAL);
+}
+
+static void good_words_are_taken(void **state)
+{
+	struct vmm_args a;
+
+	(void)state;
+	assert_int_equal(parse_one("--cpus=16", &a), 0);
+	assert_int_equal(a.n_vcpus, 16);
+	assert_int_equal(a.memory, 64 << 20);
+	assert_int_equal(a.serial_fd, -1);
+	assert_int_equal(parse_one("--virtio=rng:9", &a), 0);
+	assert_int_equal(a.n_virtio, 1);
+	assert_int_equal(a.virtio[0].type, 4);
+	assert_int_equal(a.virtio[0].fd, 9);
+}
+
+static void memory_must_be_said(void **state)
+{
+	char *argv[] = { (char *)"vmm", NULL };
+	const char *bad = NULL;
+	struct vmm_args a;
+
+	(void)state;
+	assert_int_equal(vmm_args_parse(1, argv, &a, &bad), -EINVAL);
+	assert_string_equal(bad, "--memory=");
+}
+
+static void one_device_too_many(void **state)
+{
+	char *argv[VMM_MAX_VIRTIO + 3] = { (char *)"vmm", (char *)"--memory=67108864" };
+	const char *bad = NULL;
+	struct vmm_args a;
+	int n = 2;
+
+	(void)state;
+	while (n < VMM_MAX_VIRTIO + 2)
+		argv[n++] = (char *)"--virtio=blk:7";
+	assert_int_equal(vmm_args_parse(n, argv, &a, &bad), 0);
+	assert_int_equal(a.n_virtio, VMM_MAX_VIRTIO);
+	argv[n++] = (char *)"--virtio=rng:7";
+	assert_int_equal(vmm_args_parse(n, argv, &a, &bad), -EINVAL);
+	assert_string_equal(bad, "--virtio=rng:7");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bad_words_are_named),
+		cmocka_unit_test(good_words_are_taken),
+		cmocka_unit_test(memory_must_be_said),
+		cmocka_unit_test(one_device_too_many),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
