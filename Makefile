@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# A thin front of meson, ninja and the scripts in tools/. Every target first installs what it
+# needs and is not there (tools/deps).
+
+PREFIX ?= /usr/local
+
+.PHONY: all help demo check bench fuzz lint lab install clean
+
+all: ## build everything (build/)
+	@tools/deps build
+	@tools/build build --prefix=$(PREFIX)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' $(MAKEFILE_LIST)
+
+demo: ## boot a Debian kernel in a sandboxed VM; log in, or watch it come and go
+	@tools/deps build guest
+	@tools/build build --prefix=$(PREFIX)
+	@tools/guest/build
+	@tools/demo
+
+check: ## everything that a change must pass
+	@tools/deps build guest check lab
+	@tools/check
+
+bench: ## compare with other monitors
+	@tools/deps build guest lab bench
+	@tools/build build --prefix=$(PREFIX)
+	@tools/bench
+
+fuzz: ## fuzz every codec, device and parser (FUZZ_SECONDS each, default 60)
+	@tools/deps build fuzz
+	@tools/fuzz
+
+lint: ## static analysis and layout
+	@tools/deps build lint check
+	@tools/lint
+
+lab: ## a shell on a Debian host with a real KVM, inside an emulator
+	@tools/deps lab guest
+	@tools/lab shell
+
+install: all ## install under PREFIX (and DESTDIR)
+	meson install -C build --no-rebuild
+
+clean: ## remove everything built
+	rm -rf build build-*
