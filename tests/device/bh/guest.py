@@ -249,9 +249,12 @@ class Queue:
         while True:
             if self.event_idx:
                 self.set_used_event(self.used_idx)
-            done += self.take_used()
+            new = self.take_used()
+            done += new
             if len(done) >= n:
                 return done
+            if new:
+                continue  # the event index has to follow before there is an interrupt to wait for
             ready = wait.for_fds([self.call_fd, *also], f"{len(done)} of {n} completions")
             if self.call_fd in ready:
                 os.eventfd_read(self.call_fd)
