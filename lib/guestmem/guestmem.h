@@ -39,7 +39,8 @@ void guestmem_init(struct guestmem *mem);
  * Maps size bytes of fd from offset on, readable and writable, as guest memory at gpa. The caller
  * keeps fd. -EINVAL: zero size, unaligned to 4096, or wraps; -EEXIST: overlaps a region in gpa or
  * in uaddr; -ENOSPC: no slot; -EBADF: fd is not a memory file (shmem or hugetlbfs) or smaller than
- * offset + size; or the error of mmap.
+ * offset + size; or the error of mmap. A file that is not sealed against shrinking can be shrunk
+ * later by whoever else holds it; the access that meets the hole raises SIGBUS.
  */
 [[nodiscard]] int guestmem_add(struct guestmem *mem, gpa_t gpa, uint64_t size, uint64_t uaddr,
 			       int fd, uint64_t offset);
@@ -49,7 +50,7 @@ void guestmem_init(struct guestmem *mem);
 void guestmem_clear(struct guestmem *mem);
 
 /* Copies in or out once; -EFAULT unless all of [gpa, gpa + len) is guest RAM. A range may cross
- * regions that touch. On -EFAULT nothing was copied. */
+ * regions that touch. On -EFAULT nothing was copied. A len of 0 always succeeds. */
 [[nodiscard]] int guest_read(const struct guestmem *mem, gpa_t gpa, void *out, size_t len);
 [[nodiscard]] int guest_write(const struct guestmem *mem, gpa_t gpa, const void *data, size_t len);
 [[nodiscard]] int guest_zero(const struct guestmem *mem, gpa_t gpa, uint64_t len);
@@ -67,8 +68,8 @@ void guestmem_clear(struct guestmem *mem);
 [[nodiscard]] int guest_iov(const struct guestmem *mem, gpa_t gpa, uint64_t len, struct iovec *iov,
 			    size_t *n_iov, size_t max);
 
-/* Translates a front-end address (vhost-user ring addresses) to a gpa with len bytes of RAM
- * behind it; -EFAULT otherwise. */
+/* Translates a front-end address (vhost-user ring addresses) to a gpa; -EFAULT unless uaddr and the
+ * len bytes from there on lie in one region. */
 [[nodiscard]] int guestmem_from_uaddr(const struct guestmem *mem, uint64_t uaddr, uint64_t len,
 				      gpa_t *ret);
 
