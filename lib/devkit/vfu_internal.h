@@ -23,7 +23,7 @@ void vfu_consume(struct vfu_server *s, size_t size);
 [[nodiscard]] int vfu_answer(struct vfu_server *s, const struct vfu_msg *m, int fd);
 /* Handles one whole message in the state table. 0, or the client's error. */
 [[nodiscard]] int vfu_dispatch(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t n_fds);
-/* Answers a command that is not in the table. */
-[[nodiscard]] int vfu_refuse(struct vfu_server *s, const struct vfu_msg *m);
+/* Answers a command that is not in the table, and that n_fds descriptors came with. */
+[[nodiscard]] int vfu_refuse(struct vfu_server *s, const struct vfu_msg *m, size_t n_fds);
 
 #endif

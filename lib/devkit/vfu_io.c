@@ -23,6 +23,8 @@ int vfu_blame(struct vfu_server *s, const char *why)
 {
 	if (!s->why)
 		s->why = why;
+	if (s->ret_why)
+		*s->ret_why = s->why;
 	return -EBADMSG;
 }
 
@@ -141,18 +143,15 @@ static int handle_all(struct vfu_server *s)
 	for (;;) {
 		struct vfu_msg m;
 		size_t size;
-		bool last;
+		size_t n_fds;
 		int r = vfu_next(s, &m, &size);
 
 		if (r < 0 && r != -EOPNOTSUPP)
 			return r;
 		if (r == 0)
 			return 0;
-		last = size == s->rx_len;
-		if (r < 0)
-			r = vfu_refuse(s, &m);
-		else
-			r = vfu_dispatch(s, &m, s->fds, last ? s->n_fds : 0);
+		n_fds = size == s->rx_len ? s->n_fds : 0;
+		r = r < 0 ? vfu_refuse(s, &m, n_fds) : vfu_dispatch(s, &m, s->fds, n_fds);
 		if (r < 0)
 			return r;
 		vfu_consume(s, size);
@@ -217,6 +216,7 @@ int vfu_server_open(struct vfu_server *s, const struct vfu_spec *spec, const str
 	s->sock = sock;
 	s->state = VFU_STATE_START;
 	s->why = NULL;
+	s->ret_why = NULL;
 	s->n_fds = 0;
 	s->rx_len = 0;
 	for (size_t i = 0; i < VFU_MAX_IRQS; i++)

@@ -207,11 +207,11 @@ static int answer_error(struct vfu_server *s, const struct vfu_msg *request, int
 	return request->no_reply ? 0 : vfu_answer(s, &m, -1);
 }
 
-int vfu_refuse(struct vfu_server *s, const struct vfu_msg *m)
+int vfu_refuse(struct vfu_server *s, const struct vfu_msg *m, size_t n_fds)
 {
 	if (s->state == VFU_STATE_START)
 		return vfu_blame(s, "a command before VERSION");
-	if (s->n_fds)
+	if (n_fds)
 		return vfu_blame(s, "descriptors that do not belong");
 	return answer_error(s, m, EOPNOTSUPP);
 }
@@ -226,7 +226,7 @@ int vfu_dispatch(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t n_fds
 	if (m->reply)
 		return vfu_blame(s, "a reply to nothing");
 	if (!row)
-		return vfu_refuse(s, m);
+		return vfu_refuse(s, m, n_fds);
 	if (!(row->states & s->state))
 		return vfu_blame(s, "a command out of order");
 	if (n_fds > row->max_fds)

@@ -71,6 +71,7 @@ struct vfu_server {
 	int sock;
 	enum vfu_state state;
 	const char *why;            /* what the client did wrong, or NULL */
+	const char **ret_why;       /* also told here: a compartment's why; NULL after open */
 	int irq_fd[VFU_MAX_IRQS];
 	int fds[2 * MSG_MAX_FDS];   /* of the last message in rx */
 	size_t n_fds;

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dev-console: serves one 16550 over vfio-user and one virtio-console over vhost-user, for one
+ * terminal.
+ * Trust: registers and rings HOSTILE, vmm HOSTILE, the terminal's bytes opaque, supervisor and argv
+ *	trusted.
+ * Holds: 3 control, 4 vfio-user socket, 5 vhost-user socket; later one stream at a time.
+ */
+#include "cmd/dev-console/console.h"
+#include "cmd/dev-console/policy.h"
+#include "lib/base/cleanup.h"
+#include "lib/devkit/args.h"
+#include "lib/devkit/compartment.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#define NAME "dev-console"
+#define FD_VFIO_USER 4
+#define FD_VHOST_USER 5
+/* How long the end of a VM waits for a terminal that takes nothing. */
+#define FINISH_IDLE_MS 2000
+
+static const struct fd_row fd_rows[] = {
+	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
+	{ FD_VFIO_USER, FD_SOCKET, false, "vfio-user channel" },
+	{ FD_VHOST_USER, FD_SOCKET, false, "vhost-user channel" },
+};
+
+struct options {
+	const char *input;
+};
+
+static const struct arg_row arg_rows[] = {
+	{ "input", ARG_TEXT, offsetof(struct options, input), 1, 16 },
+};
+
+static struct compartment compartment;
+static struct console console;
+
+static int parse(int argc, char **argv, enum console_input *ret, const char **ret_bad)
+{
+	struct options options = { .input = "serial" };
+	int r = args_parse(arg_rows, ARRAY_SIZE(arg_rows), argc, argv, &options, ret_bad);
+
+	if (r < 0)
+		return r;
+	if (strcmp(options.input, "serial") == 0)
+		*ret = CONSOLE_INPUT_SERIAL;
+	else if (strcmp(options.input, "virtio") == 0)
+		*ret = CONSOLE_INPUT_VIRTIO;
+	else {
+		*ret_bad = "--input";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int on_message(struct compartment *c, const struct control_msg *m, int fd)
+{
+	(void)c;
+	if (m->type == CTL_CONSOLE)
+		return console_attach(&console, fd);
+	closep(&fd);
+	return -EPROTO;
+}
+
+int main(int argc, char **argv)
+{
+	enum console_input input = CONSOLE_INPUT_SERIAL;
+	const char *what = "argument";
+	int r;
+
+	signal(SIGPIPE, SIG_IGN); /* a terminal that went away is an error of write */
+	r = parse(argc, argv, &input, &what);                            /* 1 words only      */
+	if (r == 0)
+		r = compartment_open(&compartment, NAME, fd_rows, ARRAY_SIZE(fd_rows),
+				     &what);                             /* 2 descriptors     */
+	if (r == 0)
+		r = console_prepare(&console, &compartment.loop, input, FD_VFIO_USER,
+				    FD_VHOST_USER, &what, &compartment.why); /* 3 no hostile byte */
+	compartment.message = on_message;
+	if (r == 0)
+		r = compartment_enter(&compartment, &console_policy, &what); /* 4 no way back */
+	if (r < 0)
+		return compartment_fail(NAME, what, r);
+	r = compartment_serve(&compartment);                             /* 5 hostile from here */
+	console_finish(&console, FINISH_IDLE_MS);
+	return r;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * virtio-console with one port (VIRTIO 1.2, 5.3): receiveq 0, transmitq 1. Of the features only
+ * VIRTIO_CONSOLE_F_EMERG_WRITE; size and multiport are not offered.
+ *
+ * A transmit chain is given back when all of its bytes are in the stream's ring, so a driver that
+ * waits for its buffers cannot outrun the terminal. A receive chain is taken only when there is
+ * input for it.
+ */
+#ifndef BULKHEAD_CMD_DEV_CONSOLE_VIRTIO_CONSOLE_H
+#define BULKHEAD_CMD_DEV_CONSOLE_VIRTIO_CONSOLE_H
+
+#include "cmd/dev-console/stream.h"
+#include "lib/devkit/vu_device.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VIRTIO_CONSOLE_F_EMERG_WRITE 2
+#define VIRTIO_CONSOLE_RECEIVEQ 0
+#define VIRTIO_CONSOLE_TRANSMITQ 1
+#define VIRTIO_CONSOLE_CONFIG_LEN 12   /* cols, rows, max_nr_ports, emerg_wr */
+#define VIRTIO_CONSOLE_CONFIG_EMERG_WR 8
+
+struct virtio_console {
+	struct stream *stream;
+	bool input;               /* the stream's input is for this console */
+	void (*moved)(void *owner); /* the stream was used: settle it */
+	void *owner;
+	bool sending;             /* tx is being worked off */
+	uint64_t sent;            /* bytes of it that are in the ring */
+	struct virtq_chain tx;
+	struct virtq_chain rx;    /* scratch */
+};
+
+extern const struct dev_spec virtio_console_spec;
+extern const struct dev_ops virtio_console_ops; /* owner: a struct virtio_console */
+
+void virtio_console_init(struct virtio_console *v, struct stream *stream, bool input,
+			 void (*moved)(void *owner), void *owner);
+/* The stream has room or input: goes on with what waits for it. */
+void virtio_console_poke(struct virtio_console *v, struct vu_device *dev);
+
+#endif
