@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static bool fd_is(int fd, enum fd_kind kind)
@@ -209,4 +210,58 @@ ssize_t msg_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS], size_t *
 	}
 	*ret_n_fds = n;
 	return got;
+}
+
+#define STREAM_PATIENCE_S 1
+
+static bool more_comes(int sock)
+{
+	const struct timespec patience = { .tv_sec = STREAM_PATIENCE_S };
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	int r;
+
+	do
+		r = ppoll(&p, 1, &patience, NULL);
+	while (r < 0 && errno == EINTR);
+	return r > 0;
+}
+
+/* One piece, at least a byte; as msg_recv, with the descriptors appended. */
+static ssize_t recv_piece(int sock, void *buf, size_t len, int *fds, size_t *n_fds, int flags)
+{
+	int more[MSG_MAX_FDS];
+	size_t n_more = 0;
+	ssize_t got = msg_recv(sock, buf, len, more, &n_more, flags);
+
+	if (got < 0)
+		return got;
+	if (n_more > MSG_MAX_FDS - *n_fds) {
+		fds_close(more, n_more);
+		return -EBADMSG;
+	}
+	memcpy(fds + *n_fds, more, n_more * sizeof(more[0]));
+	*n_fds += n_more;
+	return got;
+}
+
+int stream_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS], size_t *n_fds, bool midway)
+{
+	uint8_t *to = buf;
+	ssize_t got = 1;
+
+	while (len) {
+		got = recv_piece(sock, to, len, fds, n_fds, midway ? MSG_DONTWAIT : 0);
+		if (got == -EAGAIN && midway && more_comes(sock))
+			continue;
+		if (got <= 0)
+			break;
+		to += got;
+		len -= (size_t)got;
+		midway = true;
+	}
+	if (got > 0)
+		return 1;
+	fds_close(fds, *n_fds);
+	*n_fds = 0;
+	return midway && (got == 0 || got == -EAGAIN) ? -EBADMSG : (int)got;
 }

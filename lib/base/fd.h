@@ -57,6 +57,17 @@ struct fd_row {
 [[nodiscard]] ssize_t msg_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS],
 			       size_t *ret_n_fds, int flags);
 
+/*
+ * Receives exactly len bytes of a stream and appends the descriptors that come with them to fds,
+ * of which *n_fds are in use. Returns 1; 0 when the peer is gone and -EAGAIN when a non-blocking
+ * socket has nothing, both before the first byte only and never when `midway` says that these bytes
+ * continue a message. Once a message has begun its sender owes the rest: -EBADMSG when it is gone
+ * or silent for a second, or sends more than MSG_MAX_FDS descriptors. Unless it returns 1, every
+ * descriptor in fds is closed and *n_fds is 0.
+ */
+[[nodiscard]] int stream_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS], size_t *n_fds,
+			      bool midway);
+
 /* Closes n descriptors and sets them to -1. */
 void fds_close(int *fds, size_t n);
 

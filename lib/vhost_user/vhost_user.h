@@ -6,6 +6,8 @@
 #ifndef BULKHEAD_VHOST_USER_VHOST_USER_H
 #define BULKHEAD_VHOST_USER_VHOST_USER_H
 
+#include "lib/base/fd.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -90,8 +92,8 @@ struct vu_msg {
 		struct vu_region mem_reg; /* ADD_MEM_REG, REM_MEM_REG */
 		struct {
 			uint32_t offset;
-			uint32_t size;  /* at most VU_MAX_CONFIG */
-			uint32_t flags;
+			uint32_t size;  /* at most VU_MAX_CONFIG; of a reply, 0 says error */
+			uint32_t flags; /* bits 0 and 1 */
 			uint8_t data[VU_MAX_CONFIG];
 		} config;
 	};
@@ -110,8 +112,9 @@ struct vu_header {
  */
 [[nodiscard]] int vu_decode_header(const uint8_t wire[VU_HEADER_LEN], struct vu_header *ret);
 /*
- * Exact sizes: what the request, and whether it is a reply, call for; -EBADMSG otherwise. A reply
- * to a NEED_REPLY request that has no reply of its own is a u64 (0: success).
+ * Exact sizes: what the request, and whether it is a reply, call for; -EBADMSG otherwise, also for
+ * reserved bits of a ring's index word. A reply to a NEED_REPLY request that has no reply of its
+ * own is a u64 (0: success). Padding is ignored.
  */
 [[nodiscard]] int vu_decode(const struct vu_header *h, const uint8_t *payload, size_t len,
 			    struct vu_msg *ret);
@@ -127,9 +130,12 @@ struct vu_header {
 /*
  * Receives one whole message with exactly its descriptors (the caller closes them). Returns 1,
  * 0 when the peer closed between messages, -EAGAIN when a non-blocking socket has none,
- * -EOPNOTSUPP (message skipped, ret->request and ret->need_reply valid), or -EBADMSG.
+ * -EOPNOTSUPP (message skipped, ret->request and ret->need_reply valid), or -EBADMSG. The one
+ * descriptor that older front ends send with REM_MEM_REG is closed here. Waits for the rest of a
+ * message that has begun, a second at most for each piece.
  */
-[[nodiscard]] int vu_recv(int sock, struct vu_msg *ret, int fds[], size_t *ret_n_fds);
+[[nodiscard]] int vu_recv(int sock, struct vu_msg *ret, int fds[MSG_MAX_FDS], size_t *ret_n_fds);
+/* -EINVAL when n_fds is not what the message comes with; otherwise as msg_send. */
 [[nodiscard]] int vu_send(int sock, const struct vu_msg *m, const int *fds, size_t n_fds);
 
 #endif
