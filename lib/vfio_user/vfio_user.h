@@ -6,6 +6,8 @@
 #ifndef BULKHEAD_VFIO_USER_VFIO_USER_H
 #define BULKHEAD_VFIO_USER_VFIO_USER_H
 
+#include "lib/base/fd.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,20 +55,26 @@ struct vfu_msg {
 	uint32_t error_no;
 	union {
 		struct { uint16_t major, minor; char json[VFU_JSON_MAX]; } version;
+		/* offset: of DMA_MAP only. The reply of DMA_UNMAP repeats the request. */
 		struct { uint32_t flags; uint64_t offset, address, size; } dma;
 		struct { uint32_t flags, num_regions, num_irqs; } device_info;
 		struct {
+			/* Of a request: bytes of reply payload that the client takes; 0 to encode says
+			 * VFU_PAYLOAD_MAX. Of a reply: bytes that it would take in full; 0 to encode
+			 * says what it takes. */
+			uint32_t argsz;
 			uint32_t flags, index;
 			uint64_t size, offset;
-			uint32_t n_sparse; /* of a reply */
+			uint32_t n_sparse; /* of a reply; needs VFIO_REGION_INFO_FLAG_CAPS */
 			struct vfu_sparse sparse[VFU_MAX_SPARSE];
 		} region_info;
+		struct { uint32_t flags, index, count; } io_fds; /* count: 0, we have none */
 		struct { uint32_t flags, index, count; } irq_info;
 		struct { uint32_t flags, index, start, count; } set_irqs; /* data: eventfds only */
 		struct {
 			uint64_t offset;
 			uint32_t region;
-			uint32_t count; /* bytes, at most VFU_DATA_MAX */
+			uint32_t count; /* bytes, at most VFU_DATA_MAX; a write's reply says any */
 			uint8_t data[VFU_DATA_MAX]; /* of a write request and a read reply */
 		} access;
 	};
@@ -80,19 +88,26 @@ struct vfu_header {
 	uint32_t error_no;
 };
 
-/* -EBADMSG: size below the header or payload above VFU_PAYLOAD_MAX, unknown type or flag bits.
+/* -EBADMSG: size below the header or payload above VFU_PAYLOAD_MAX, unknown type or flag bits,
+ * an error that is no reply, a reply that wants none.
  * -EOPNOTSUPP with *ret filled: a command that is not in the enum. */
 [[nodiscard]] int vfu_decode_header(const uint8_t wire[VFU_HEADER_LEN], struct vfu_header *ret);
-/* Exact sizes and argsz as the command calls for; -EBADMSG otherwise. */
+/*
+ * Exact sizes: what the command, and whether it is a reply, call for; -EBADMSG otherwise. argsz must
+ * cover the fixed part. Of a request, fields that only the reply fills must be 0. VERSION's data is
+ * absent or one NUL-terminated string. A reply's capabilities: none, or one sparse mmap.
+ */
 [[nodiscard]] int vfu_decode(const struct vfu_header *h, const uint8_t *payload, size_t len,
 			     struct vfu_msg *ret);
+/* Bytes written (header and payload), or -EMSGSIZE, or -EINVAL for what decode would refuse. */
 [[nodiscard]] int vfu_encode(const struct vfu_msg *m, uint8_t *out, size_t cap);
 
 /* ---- I/O ---- */
 
 /* One whole message. 1, 0 when the peer closed between messages, -EAGAIN, -EOPNOTSUPP (skipped;
- * id, command and no_reply valid), -EBADMSG. The caller closes the descriptors. */
-[[nodiscard]] int vfu_recv(int sock, struct vfu_msg *ret, int fds[], size_t *ret_n_fds);
+ * id, command and no_reply valid), -EBADMSG. The caller closes the descriptors. Waits for the rest
+ * of a message that has begun, a second at most for each piece. */
+[[nodiscard]] int vfu_recv(int sock, struct vfu_msg *ret, int fds[MSG_MAX_FDS], size_t *ret_n_fds);
 [[nodiscard]] int vfu_send(int sock, const struct vfu_msg *m, const int *fds, size_t n_fds);
 
 #endif
