@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Raw images: requests and their completions; see raw.h. What a file can do: raw_open.c. */
+#include "lib/image/raw.h"
+
+#include "lib/base/cleanup.h"
+#include "lib/base/checked.h"
+#include "lib/image/raw_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+
+#define CHUNK (256U << 10) /* bytes of one write of zeroes */
+#define MAX_RETRIES 8U
+#define NO_SLOT UINT16_MAX
+
+/* Never written, so that it takes no memory. */
+static const uint8_t zeroes[CHUNK];
+
+static struct raw_image *raw_of(struct image *image)
+{
+	return (struct raw_image *)image; /* its first member */
+}
+_Static_assert(offsetof(struct raw_image, image) == 0, "raw_of");
+
+static uint16_t index_of(const struct raw_image *raw, const struct raw_slot *s)
+{
+	return (uint16_t)(s - raw->slot);
+}
+
+static void prepare_zero_chunk(struct io_uring_sqe *sqe, const struct raw_slot *s)
+{
+	uint64_t left = s->io.len - s->at;
+
+	io_uring_prep_write(sqe, 0, zeroes, (unsigned int)(left < CHUNK ? left : CHUNK),
+			    s->io.offset + s->at);
+}
+
+/* Puts the slot's next operation on the ring; it starts with the next submission. A slot has one
+ * operation at a time and the ring as many entries as there are slots. */
+static int start(struct raw_image *raw, struct raw_slot *s)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&raw->ring);
+	const struct image_io *io = &s->io;
+
+	if (!sqe)
+		return -EBUSY;
+	switch (s->step) {
+	case RAW_READ:
+		io_uring_prep_readv(sqe, 0, io->iov, (unsigned int)io->n_iov, io->offset + s->at);
+		break;
+	case RAW_WRITE:
+		io_uring_prep_writev(sqe, 0, io->iov, (unsigned int)io->n_iov, io->offset + s->at);
+		break;
+	case RAW_WRITE_ZEROES:
+		prepare_zero_chunk(sqe, s);
+		break;
+	case RAW_SYNC:
+		io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
+		break;
+	case RAW_PUNCH:
+		io_uring_prep_fallocate(sqe, 0, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					(off_t)io->offset, (off_t)io->len);
+		break;
+	case RAW_ZERO_RANGE:
+		io_uring_prep_fallocate(sqe, 0, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+					(off_t)io->offset, (off_t)io->len);
+		break;
+	}
+	sqe->flags |= IOSQE_FIXED_FILE;
+	sqe->user_data = index_of(raw, s);
+	return 0;
+}
+
+static void finish(struct raw_image *raw, struct raw_slot *s, int result)
+{
+	uint64_t handle = s->io.handle;
+
+	s->used = false;
+	s->next_free = raw->first_free;
+	raw->first_free = index_of(raw, s);
+	raw->n_in_flight--;
+	raw->image.done(raw->image.owner, handle, result);
+}
+
+static void restart(struct raw_image *raw, struct raw_slot *s, enum raw_step step)
+{
+	s->step = step;
+	if (start(raw, s) < 0)
+		finish(raw, s, -EIO);
+}
+
+/* The request is done, except that what it wrote may have to reach stable storage first. */
+static void finish_stable(struct raw_image *raw, struct raw_slot *s)
+{
+	if (!s->sync_after) {
+		finish(raw, s, 0);
+		return;
+	}
+	s->sync_after = false;
+	restart(raw, s, RAW_SYNC);
+}
+
+static void advance(struct raw_slot *s, size_t n)
+{
+	struct image_io *io = &s->io;
+
+	while (io->n_iov && n >= io->iov->iov_len) {
+		n -= io->iov->iov_len;
+		io->iov++;
+		io->n_iov--;
+	}
+	if (io->n_iov) {
+		io->iov->iov_base = (uint8_t *)io->iov->iov_base + n;
+		io->iov->iov_len -= n;
+	}
+}
+
+/* A transfer may be short; nothing at all is what is behind the end of a file that shrank. */
+static void transferred(struct raw_image *raw, struct raw_slot *s, int res)
+{
+	if (res == 0 || (uint64_t)res > s->io.len - s->at) {
+		finish(raw, s, -EIO);
+		return;
+	}
+	s->at += (uint64_t)res;
+	s->retries = 0;
+	if (s->at == s->io.len) {
+		finish_stable(raw, s);
+		return;
+	}
+	if (s->step != RAW_WRITE_ZEROES)
+		advance(s, (size_t)res);
+	restart(raw, s, s->step);
+}
+
+static bool cannot(int res)
+{
+	/* EINVAL: a block device, and a range that its own blocks do not divide */
+	return res == -EOPNOTSUPP || res == -ENOSYS || res == -ENODEV || res == -EINVAL;
+}
+
+/* The file cannot do it this way: the next way. A discard is a hint. */
+static void fall_through(struct raw_image *raw, struct raw_slot *s)
+{
+	if (s->io.op == IMAGE_DISCARD)
+		finish(raw, s, 0);
+	else if (s->step == RAW_PUNCH && raw->can_zero_range)
+		restart(raw, s, RAW_ZERO_RANGE);
+	else
+		restart(raw, s, RAW_WRITE_ZEROES);
+}
+
+static void complete(struct raw_image *raw, struct raw_slot *s, int res)
+{
+	bool deallocates = s->step == RAW_PUNCH || s->step == RAW_ZERO_RANGE;
+
+	if ((res == -EAGAIN || res == -EINTR) && s->retries < MAX_RETRIES) {
+		s->retries++;
+		restart(raw, s, s->step);
+	} else if (deallocates && cannot(res)) {
+		fall_through(raw, s);
+	} else if (res < 0) {
+		finish(raw, s, res);
+	} else if (deallocates) {
+		finish_stable(raw, s);
+	} else if (s->step == RAW_SYNC) {
+		finish(raw, s, 0);
+	} else {
+		transferred(raw, s, res);
+	}
+}
+
+static enum raw_step first_step(const struct raw_image *raw, const struct image_io *io)
+{
+	switch (io->op) {
+	case IMAGE_READ:
+		return RAW_READ;
+	case IMAGE_WRITE:
+		return RAW_WRITE;
+	case IMAGE_FLUSH:
+		return RAW_SYNC;
+	case IMAGE_DISCARD:
+		return RAW_PUNCH;
+	case IMAGE_ZERO:
+		break;
+	}
+	if (io->may_unmap && raw->can_punch)
+		return RAW_PUNCH;
+	return raw->can_zero_range ? RAW_ZERO_RANGE : RAW_WRITE_ZEROES;
+}
+
+static int check(const struct image *image, const struct image_io *io)
+{
+	if (io->op == IMAGE_FLUSH)
+		return 0;
+	if (image->readonly && io->op != IMAGE_READ)
+		return -EROFS;
+	if (!io->len || io->len % IMAGE_SECTOR || io->offset % IMAGE_SECTOR ||
+	    !range_within(io->offset, io->len, image->capacity))
+		return -EINVAL;
+	return 0;
+}
+
+static int raw_queue(struct image *image, const struct image_io *io)
+{
+	struct raw_image *raw = raw_of(image);
+	struct raw_slot *s;
+	int r = check(image, io);
+
+	if (r < 0)
+		return r;
+	if (raw->first_free == NO_SLOT)
+		return -EBUSY;
+	s = &raw->slot[raw->first_free];
+	*s = (struct raw_slot){ .used = true,
+				.sync_after = io->sync,
+				.step = first_step(raw, io),
+				.io = *io,
+				.next_free = s->next_free };
+	r = start(raw, s);
+	if (r < 0)
+		return r;
+	raw->first_free = s->next_free;
+	raw->n_in_flight++;
+	return 0;
+}
+
+static int raw_submit(struct image *image)
+{
+	struct raw_image *raw = raw_of(image);
+
+	while (io_uring_sq_ready(&raw->ring)) {
+		int r = io_uring_submit(&raw->ring);
+
+		if (r == -EINTR)
+			continue;
+		/* the kernel is short of memory or of room for completions; both pass */
+		if (r <= 0)
+			return -EAGAIN;
+	}
+	return 0;
+}
+
+static int raw_reap(struct image *image)
+{
+	struct raw_image *raw = raw_of(image);
+	struct io_uring_cqe *cqe;
+
+	while (io_uring_peek_cqe(&raw->ring, &cqe) == 0) {
+		uint64_t index = cqe->user_data;
+		int res = cqe->res;
+
+		io_uring_cqe_seen(&raw->ring, cqe);
+		if (index >= RAW_DEPTH || !raw->slot[index].used)
+			return -EIO;
+		complete(raw, &raw->slot[index], res);
+	}
+	return 0;
+}
+
+static int raw_wait(struct image *image)
+{
+	struct raw_image *raw = raw_of(image);
+	int r;
+
+	if (!raw->n_in_flight)
+		return 0;
+	r = io_uring_submit_and_wait(&raw->ring, 1);
+	if (r < 0 && r != -EINTR && r != -EAGAIN && r != -EBUSY)
+		return r;
+	return raw_reap(image);
+}
+
+static void raw_close(struct image *image)
+{
+	struct raw_image *raw = raw_of(image);
+
+	while (raw->n_in_flight)
+		if (raw_wait(image) < 0)
+			break;
+	io_uring_queue_exit(&raw->ring);
+	image->fd = -1;
+}
+
+static const struct image_ops raw_ops = {
+	.queue = raw_queue,
+	.submit = raw_submit,
+	.reap = raw_reap,
+	.wait = raw_wait,
+	.close = raw_close,
+};
+
+void raw_init(struct raw_image *raw)
+{
+	for (unsigned int i = 0; i < RAW_DEPTH; i++)
+		raw->slot[i].next_free = i + 1 < RAW_DEPTH ? (uint16_t)(i + 1) : NO_SLOT;
+	raw->first_free = 0;
+	raw->image.ops = &raw_ops;
+}

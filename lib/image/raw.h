@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Raw images: a regular file or a block device, by io_uring.
+ *
+ * The ring is made before the sandbox: one registered file, and restrictions that allow only the
+ * operations below on that file. Inside, io_uring_enter is the one call that is needed, and the
+ * image's own descriptor is not.
+ */
+#ifndef BULKHEAD_IMAGE_RAW_H
+#define BULKHEAD_IMAGE_RAW_H
+
+#include "lib/image/image.h"
+
+#include <liburing.h>
+
+#define RAW_DEPTH 256U /* requests in flight */
+
+/* How a request is carried out; falls through to the next where the file cannot. */
+enum raw_step {
+	RAW_READ,
+	RAW_WRITE,
+	RAW_SYNC,
+	RAW_PUNCH,       /* fallocate PUNCH_HOLE */
+	RAW_ZERO_RANGE,  /* fallocate ZERO_RANGE */
+	RAW_WRITE_ZEROES /* chunk by chunk */
+};
+
+struct raw_slot {
+	bool used;
+	bool sync_after;
+	enum raw_step step;
+	uint64_t at;   /* bytes of io done */
+	unsigned int retries;
+	struct image_io io;
+	uint16_t next_free;
+};
+
+struct raw_image {
+	struct image image;
+	struct io_uring ring;
+	bool can_punch;
+	bool can_zero_range;
+	unsigned int n_in_flight; /* handed to the ring, submitted or not */
+	uint16_t first_free;
+	struct raw_slot slot[RAW_DEPTH];
+};
+
+/*
+ * Takes fd (on success; it is closed when the ring has it). Fills raw->image; done and owner are the
+ * caller's to set. 0; -EINVAL: not a regular file or block
+ * device; -EACCES: fd cannot write and readonly is false; -ENODATA: not one sector; or the error of
+ * io_uring, which is -EPERM or -ENOSYS where the host forbids it. Of the file's data, nothing is
+ * changed.
+ */
+[[nodiscard]] int raw_open(struct raw_image *raw, int fd, bool readonly);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to lib/image: between raw_open.c and raw.c. */
+#ifndef BULKHEAD_IMAGE_RAW_INTERNAL_H
+#define BULKHEAD_IMAGE_RAW_INTERNAL_H
+
+#include "lib/image/raw.h"
+
+/* Empty slots and the operations. */
+void raw_init(struct raw_image *raw);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Raw images: what a file is and can do, found out before the sandbox; see raw.h. */
+#include "lib/image/raw_internal.h"
+#include "lib/image/uring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PROBE_LEN 4096
+
+/* *ret_block is a power of two between a sector and a page. */
+static void clamp_block(uint64_t preferred, uint32_t *ret_block)
+{
+	uint32_t block = IMAGE_SECTOR;
+
+	while (block < preferred && block < 4096)
+		block *= 2;
+	*ret_block = block;
+}
+
+static int measure(int fd, const struct stat *st, uint64_t *ret_size, uint32_t *ret_block)
+{
+	unsigned int physical = 0;
+	uint64_t size;
+
+	if (S_ISREG(st->st_mode)) {
+		*ret_size = (uint64_t)st->st_size;
+		clamp_block((uint64_t)st->st_blksize, ret_block);
+		return 0;
+	}
+	if (!S_ISBLK(st->st_mode))
+		return -EINVAL;
+	if (ioctl(fd, BLKGETSIZE64, &size) < 0 || ioctl(fd, BLKPBSZGET, &physical) < 0)
+		return -errno;
+	*ret_size = size;
+	clamp_block(physical, ret_block);
+	return 0;
+}
+
+/*
+ * Tries both ways of deallocating far behind the end of the file, where there is no data, without
+ * changing its size; the second takes back what the first may have reserved. A block device has no
+ * such place: there each request finds out for itself.
+ */
+static void probe(struct raw_image *raw, int fd, const struct stat *st)
+{
+	off_t at = (off_t)((raw->image.capacity + (2ULL << 20)) & ~((1ULL << 20) - 1));
+
+	if (raw->image.readonly)
+		return;
+	if (S_ISBLK(st->st_mode)) {
+		raw->can_punch = raw->can_zero_range = true;
+	} else {
+		raw->can_zero_range = fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, at,
+						PROBE_LEN) == 0;
+		raw->can_punch = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+					   PROBE_LEN) == 0;
+	}
+	raw->image.can_discard = raw->can_punch;
+}
+
+static int open_ring(struct raw_image *raw, int fd)
+{
+	static const uint8_t ops[] = { IORING_OP_READV, IORING_OP_FSYNC, IORING_OP_WRITEV,
+				       IORING_OP_WRITE, IORING_OP_FALLOCATE };
+
+	/* the first two change nothing */
+	return uring_open(&raw->ring, RAW_DEPTH, fd, ops, raw->image.readonly ? 2 : sizeof(ops));
+}
+
+int raw_open(struct raw_image *raw, int fd, bool readonly)
+{
+	int flags = fcntl(fd, F_GETFL), r;
+	uint64_t size = 0;
+	struct stat st;
+
+	if (flags < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!readonly && (flags & O_ACCMODE) == O_RDONLY)
+		return -EACCES;
+	if ((flags & O_ACCMODE) == O_WRONLY)
+		return -EACCES;
+	memset(raw, 0, sizeof(*raw));
+	r = measure(fd, &st, &size, &raw->image.block);
+	if (r < 0)
+		return r;
+	raw->image.capacity = size - size % IMAGE_SECTOR;
+	raw->image.readonly = readonly;
+	if (!raw->image.capacity)
+		return -ENODATA;
+	raw_init(raw);
+	probe(raw, fd, &st);
+	r = open_ring(raw, fd);
+	if (r < 0)
+		return r;
+	raw->image.fd = raw->ring.ring_fd;
+	close(fd);
+	return 0;
+}
