@@ -21,6 +21,9 @@ int vfu_blame(struct vfu_server *s, const char *why);
 void vfu_consume(struct vfu_server *s, size_t size);
 /* Sends without waiting; fd -1 for none. 0, or the client's error. */
 [[nodiscard]] int vfu_answer(struct vfu_server *s, const struct vfu_msg *m, int fd);
+/* The same for the error reply to a request, of a command that the codec need not know. */
+[[nodiscard]] int vfu_answer_error(struct vfu_server *s, const struct vfu_msg *request,
+				   int error_no);
 /* Handles one whole message in the state table. 0, or the client's error. */
 [[nodiscard]] int vfu_dispatch(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t n_fds);
 /* Answers a command that is not in the table, and that n_fds descriptors came with. */

@@ -7,6 +7,7 @@
  */
 #include "lib/devkit/vfu_internal.h"
 
+#include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
@@ -114,28 +115,47 @@ static void attach_fd(struct msghdr *mh, char *space, size_t space_len, int fd)
 	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 }
 
-int vfu_answer(struct vfu_server *s, const struct vfu_msg *m, int fd)
+static int send_now(struct vfu_server *s, uint8_t *wire, size_t len, int fd)
 {
 	_Alignas(struct cmsghdr) char space[CMSG_SPACE(sizeof(int))] = { 0 };
-	uint8_t wire[VFU_HEADER_LEN + VFU_PAYLOAD_MAX];
-	int len = vfu_encode(m, wire, sizeof(wire));
-	struct iovec iov = { wire, len < 0 ? 0 : (size_t)len };
+	struct iovec iov = { wire, len };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t sent;
 
-	if (len < 0)
-		return len;
 	if (fd >= 0)
 		attach_fd(&mh, space, sizeof(space), fd);
 	do
 		sent = sendmsg(s->sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
-	if (sent == len)
+	if (sent == (ssize_t)len)
 		return 0;
 	/* A client that is gone is found by the next receive. */
 	if (sent < 0 && (errno == EPIPE || errno == ECONNRESET))
 		return 0;
 	return vfu_blame(s, "replies that are not read");
+}
+
+int vfu_answer(struct vfu_server *s, const struct vfu_msg *m, int fd)
+{
+	uint8_t wire[VFU_HEADER_LEN + VFU_PAYLOAD_MAX];
+	int len = vfu_encode(m, wire, sizeof(wire));
+
+	return len < 0 ? len : send_now(s, wire, (size_t)len, fd);
+}
+
+int vfu_answer_error(struct vfu_server *s, const struct vfu_msg *request, int error_no)
+{
+	uint8_t wire[VFU_HEADER_LEN];
+	struct bytes_writer w = bytes_writer(wire, sizeof(wire));
+
+	if (request->no_reply)
+		return 0;
+	bytes_put16(&w, request->id);
+	bytes_put16(&w, request->command);
+	bytes_put32(&w, VFU_HEADER_LEN);
+	bytes_put32(&w, VFU_FLAG_TYPE_REPLY | VFU_FLAG_ERROR);
+	bytes_put32(&w, (uint32_t)error_no);
+	return send_now(s, wire, sizeof(wire), -1);
 }
 
 static int handle_all(struct vfu_server *s)

@@ -17,6 +17,9 @@
 #define CAPABILITIES "{\"capabilities\":{\"max_msg_fds\":1,\"max_data_xfer_size\":256}}"
 _Static_assert(sizeof(CAPABILITIES) <= VFU_JSON_MAX && VFU_DATA_MAX == 256, "as said above");
 
+/* Bytes of a region's information with its sparse-mmap capability. */
+#define SPARSE_INFO_LEN(n) (32 + 16 + (n) * 16)
+
 /*
  * m is the request, which the handler turns into its reply's payload. Descriptors that it keeps it
  * replaces by -1. 0; a positive errno for an error reply; or the client's error.
@@ -59,6 +62,7 @@ static int do_region_info(struct vfu_server *s, struct vfu_msg *m, int *fds, siz
 			  int *reply_fd)
 {
 	uint32_t index = m->region_info.index;
+	uint32_t room = m->region_info.argsz;
 	const struct vfu_region *g;
 
 	(void)fds, (void)n_fds;
@@ -72,10 +76,26 @@ static int do_region_info(struct vfu_server *s, struct vfu_msg *m, int *fds, siz
 		m->region_info.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 	if (g->page_fd >= 0) {
 		m->region_info.flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
-		m->region_info.n_sparse = g->n_sparse;
-		memcpy(m->region_info.sparse, g->sparse, sizeof(g->sparse));
+		m->region_info.argsz = SPARSE_INFO_LEN(g->n_sparse);
 		*reply_fd = g->page_fd;
 	}
+	/* a client with less room asks again with as much as argsz says */
+	if (g->page_fd >= 0 && room >= SPARSE_INFO_LEN(g->n_sparse)) {
+		m->region_info.n_sparse = g->n_sparse;
+		memcpy(m->region_info.sparse, g->sparse, sizeof(g->sparse));
+	}
+	return 0;
+}
+
+/* Every access is a message: there are no sub-regions with descriptors. */
+static int do_io_fds(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t n_fds,
+		     int *reply_fd)
+{
+	(void)fds, (void)n_fds, (void)reply_fd;
+	if (m->io_fds.index >= s->spec->n_regions)
+		return EINVAL;
+	m->io_fds.flags = 0;
+	m->io_fds.count = 0;
 	return 0;
 }
 
@@ -181,6 +201,7 @@ static const struct vfu_row table[] = {
 	{ VFIO_USER_DMA_UNMAP, VFU_STATE_SERVE, 0, true, do_dma },
 	{ VFIO_USER_DEVICE_GET_INFO, VFU_STATE_SERVE, 0, false, do_device_info },
 	{ VFIO_USER_DEVICE_GET_REGION_INFO, VFU_STATE_SERVE, 0, false, do_region_info },
+	{ VFIO_USER_DEVICE_GET_REGION_IO_FDS, VFU_STATE_SERVE, 0, false, do_io_fds },
 	{ VFIO_USER_DEVICE_GET_IRQ_INFO, VFU_STATE_SERVE, 0, false, do_irq_info },
 	{ VFIO_USER_DEVICE_SET_IRQS, VFU_STATE_SERVE, 1, true, do_set_irqs },
 	{ VFIO_USER_REGION_READ, VFU_STATE_SERVE, 0, false, do_read },
@@ -196,24 +217,13 @@ static const struct vfu_row *row_of(uint16_t command)
 	return NULL;
 }
 
-static int answer_error(struct vfu_server *s, const struct vfu_msg *request, int error_no)
-{
-	struct vfu_msg m = { .id = request->id,
-			     .command = request->command,
-			     .reply = true,
-			     .error = true,
-			     .error_no = (uint32_t)error_no };
-
-	return request->no_reply ? 0 : vfu_answer(s, &m, -1);
-}
-
 int vfu_refuse(struct vfu_server *s, const struct vfu_msg *m, size_t n_fds)
 {
 	if (s->state == VFU_STATE_START)
 		return vfu_blame(s, "a command before VERSION");
 	if (n_fds)
 		return vfu_blame(s, "descriptors that do not belong");
-	return answer_error(s, m, EOPNOTSUPP);
+	return vfu_answer_error(s, m, EOPNOTSUPP);
 }
 
 int vfu_dispatch(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t n_fds)
@@ -237,7 +247,7 @@ int vfu_dispatch(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t n_fds
 	if (r < 0)
 		return r;
 	if (r > 0)
-		return answer_error(s, m, r);
+		return vfu_answer_error(s, m, r);
 	if (no_reply)
 		return 0;
 	m->reply = true;

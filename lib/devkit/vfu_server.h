@@ -9,7 +9,7 @@
  *   The client's protocol error (malformed, out of order, descriptors that do not belong, replies
  *     that it lets pile up) ends the loop with a negative errno, `why` says in words.
  *   A proper request for what there is not (a region, a range, an interrupt, a command of a newer
- *     version) gets an error reply. GET_REGION_IO_FDS is one of those: accesses are messages.
+ *     version) gets an error reply. GET_REGION_IO_FDS says that there are none.
  *   The client going away ends the loop with 0.
  *   An access of a width that the region does not take floats, as on a bus where nobody
  *     answers: reads give 0xff bytes, writes are ignored.
