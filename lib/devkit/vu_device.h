@@ -149,6 +149,8 @@ void dev_queue_push(struct dev_queue *q, uint16_t head, uint32_t written);
  * when the queue is not served or is busy. For devices whose data or room comes from elsewhere.
  */
 void dev_queue_run(struct dev_queue *q);
+/* The same from the loop's next turn. */
+void dev_queue_run_later(struct dev_queue *q);
 /* The guest's error, found by the device outside of queue_run: NEEDS_RESET. */
 void dev_queue_fail(struct dev_queue *q, const char *why);
 /* Whether the queue is armed, enabled and not broken. */

@@ -56,7 +56,7 @@ bool dev_queue_served(const struct dev_queue *q)
 	       !q->dev->needs_reset;
 }
 
-static void run_later(struct dev_queue *q)
+void dev_queue_run_later(struct dev_queue *q)
 {
 	q->again = true;
 	event_signal(q->dev->again_fd);
@@ -112,7 +112,7 @@ void dev_queue_run(struct dev_queue *q)
 	if (!dev_queue_served(q) || q->busy)
 		return;
 	if (d->held) {
-		run_later(q);
+		dev_queue_run_later(q);
 		return;
 	}
 	q->busy = true;
@@ -124,7 +124,7 @@ void dev_queue_run(struct dev_queue *q)
 	if (q->vq.broken)
 		dev_queue_fail(q, q->vq.broken);
 	else if (r == -EAGAIN)
-		run_later(q);
+		dev_queue_run_later(q);
 	else if (r < 0)
 		dev_queue_fail(q, "bad request");
 	signal_pushed(q);
@@ -190,7 +190,7 @@ static int update_kick(struct dev_queue *q)
 	}
 	if (q->kick.fd >= 0)
 		return 0;
-	run_later(q); /* what was there before the kick could be heard */
+	dev_queue_run_later(q); /* what was there before the kick could be heard */
 	return loop_add(q->dev->loop, &q->kick, q->kick_fd, EPOLLIN, on_kick, q);
 }
 

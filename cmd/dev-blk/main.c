@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dev-blk: serves one virtio-blk device over vhost-user.
+ * Trust: rings HOSTILE, vmm HOSTILE, image HOSTILE, argv trusted.
+ * Holds: 3 control, 4 vhost-user, 5 image (until the ring has it).
+ */
+#include "cmd/dev-blk/blk.h"
+#include "cmd/dev-blk/policy.h"
+#include "lib/base/cleanup.h"
+#include "lib/devkit/compartment.h"
+#include "lib/image/raw.h"
+
+static const struct fd_row fds[] = {
+	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
+	{ 4, FD_SOCKET, false, "vhost-user channel" },
+	{ 5, FD_FILE, false, "image" },
+};
+
+static struct raw_image raw;
+static struct blk blk;
+
+static int prepare(const struct blk_options *o, struct compartment *c, const char **ret_what)
+{
+	int r;
+
+	*ret_what = "image";
+	r = raw_open(&raw, 5, o->readonly);
+	if (r < 0)
+		return r;
+	*ret_what = "device";
+	return blk_prepare(&blk, o, &raw.image, &c->loop, 4);
+}
+
+/* The image never grows by us. */
+static int enter(struct compartment *c, const char **ret_what)
+{
+	struct sandbox_policy policy = blk_policy;
+
+	policy.limits.fsize = raw.image.readonly ? 0 : raw.image.capacity;
+	return compartment_enter(c, &policy, ret_what);
+}
+
+int main(int argc, char **argv)
+{
+	struct blk_options options = BLK_OPTIONS_DEFAULT;
+	struct compartment c;
+	const char *what = "word";
+	int r;
+
+	r = args_parse(blk_args, n_blk_args, argc, argv, &options, &what); /* 1 words only */
+	if (r == 0)
+		r = compartment_open(&c, "dev-blk", fds, ARRAY_SIZE(fds), &what); /* 2 */
+	if (r == 0)
+		r = prepare(&options, &c, &what); /* 3 no hostile byte */
+	if (r == 0)
+		r = enter(&c, &what); /* 4 no way back */
+	if (r < 0)
+		return compartment_fail("dev-blk", what, r);
+	blk.dev.ret_why = &c.why;
+	return compartment_serve(&c); /* 5 hostile from here */
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What dev-blk may still ask of the kernel once it faces the guest. */
+#ifndef BULKHEAD_DEV_BLK_POLICY_H
+#define BULKHEAD_DEV_BLK_POLICY_H
+
+#include "lib/sandbox/sandbox.h"
+
+extern const struct sandbox_policy blk_policy;
+
+#endif
