@@ -147,8 +147,8 @@ def test_descriptors_do_not_pile_up(start, kind):
     stage = Stage(device).go("serving")
     before = device.process.n_fds()
     for _ in range(300):
-        stage.front.tell(vu.SET_VRING_CALL, vu.u64(0), [stage.queue.call_fd])
-        stage.front.tell(vu.SET_VRING_ERR, vu.u64(0), [stage.queue.err_fd])
+        stage.front.tell(vu.SET_VRING_CALL, vu.u64(stage.index), [stage.queue.call_fd])
+        stage.front.tell(vu.SET_VRING_ERR, vu.u64(stage.index), [stage.queue.err_fd])
         stage.front.set_mem_table(stage.memory)
     assert device.process.n_fds() == before
     device.probe(stage.session)
@@ -185,15 +185,15 @@ def test_events_of_the_wrong_kind(start, kind, tmp_path, request_name, state):
 
     def sender(fd):
         def send(stage):
-            stage.front.send(request, vu.u64(0), [fd])
+            stage.front.send(request, vu.u64(stage.index), [fd])
             if state != "serving":
-                stage.front.send(vu.SET_VRING_KICK, vu.u64(0), [stage.queue.kick_fd])
-                stage.front.send(vu.SET_VRING_ENABLE, vu.vring_state(0, 1))
+                stage.front.send(vu.SET_VRING_KICK, vu.u64(stage.index), [stage.queue.kick_fd])
+                stage.front.send(vu.SET_VRING_ENABLE, vu.vring_state(stage.index, 1))
             # A request, so that the device has reason to use what it was given.
             stage.queue.add(stage.device.chain(stage.memory))
             stage.queue.kick()
             for _ in range(3):
-                stage.front.send(vu.SET_VRING_ENABLE, vu.vring_state(0, 1))
+                stage.front.send(vu.SET_VRING_ENABLE, vu.vring_state(stage.index, 1))
             if stage.verdict() == "serves":
                 stage.device.process.assert_idle()
         return send
@@ -296,7 +296,7 @@ def test_supervisor_goes_away(start, kind):
 
 # ---- numbers ----
 
-BAD_INDICES = [1, 2, 4, 16, 0x7f, 0x80, 0xfe, 0xff]
+BAD_INDICES = [2, 3, 4, 16, 0x7f, 0x80, 0xfe, 0xff]
 BAD_INDICES_32 = [0x100, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff]
 
 
@@ -331,7 +331,7 @@ def test_queue_indices_that_are_not_there(start, kind):
                                  0xffffffff])
 def test_queue_sizes(start, kind, num):
     def send(stage):
-        assert not stage.front.try_tell(vu.SET_VRING_NUM, vu.vring_state(0, num))
+        assert not stage.front.try_tell(vu.SET_VRING_NUM, vu.vring_state(stage.index, num))
 
     each(start, kind, "memory", [(f"num {num:#x}", send)])
 
@@ -342,7 +342,7 @@ def test_queue_size_changed_while_it_runs(start, kind):
     device = start(kind)
     stage = Stage(device).go("serving")
     q = stage.queue
-    stage.front.send(vu.SET_VRING_NUM, vu.vring_state(0, 1024))
+    stage.front.send(vu.SET_VRING_NUM, vu.vring_state(stage.index, 1024))
     if stage.verdict() == "serves":
         q.put_avail(900)
         q.publish()
@@ -372,9 +372,9 @@ def test_queue_addresses(start, kind):
         def send(stage):
             addresses = stage.queue.uaddrs()
             addresses[part] = change(stage.memory.regions[0], addresses[part])
-            if stage.front.try_tell(vu.SET_VRING_ADDR, vu.vring_addr(0, 0, *addresses)):
-                stage.front.tell(vu.SET_VRING_KICK, vu.u64(0), [stage.queue.kick_fd])
-                stage.front.tell(vu.SET_VRING_ENABLE, vu.vring_state(0, 1))
+            if stage.front.try_tell(vu.SET_VRING_ADDR, vu.vring_addr(stage.index, 0, *addresses)):
+                stage.front.tell(vu.SET_VRING_KICK, vu.u64(stage.index), [stage.queue.kick_fd])
+                stage.front.tell(vu.SET_VRING_ENABLE, vu.vring_state(stage.index, 1))
                 stage.queue.kick()
                 assert stage.session.needs_reset()
         return send
@@ -391,11 +391,11 @@ def test_start_without_what_it_takes(start, kind):
                 ("memory", lambda: f.send(
                     vu.SET_MEM_TABLE, vu.mem_table([r.wire() for r in stage.memory.regions]),
                     [r.fd for r in stage.memory.regions])),
-                ("num", lambda: f.send(vu.SET_VRING_NUM, vu.vring_state(0, q.num))),
-                ("addr", lambda: f.send(vu.SET_VRING_ADDR, vu.vring_addr(0, 0, *q.uaddrs()))),
-                ("call", lambda: f.send(vu.SET_VRING_CALL, vu.u64(0), [q.call_fd])),
-                ("kick", lambda: f.send(vu.SET_VRING_KICK, vu.u64(0), [q.kick_fd])),
-                ("enable", lambda: f.send(vu.SET_VRING_ENABLE, vu.vring_state(0, 1))),
+                ("num", lambda: f.send(vu.SET_VRING_NUM, vu.vring_state(stage.index, q.num))),
+                ("addr", lambda: f.send(vu.SET_VRING_ADDR, vu.vring_addr(stage.index, 0, *q.uaddrs()))),
+                ("call", lambda: f.send(vu.SET_VRING_CALL, vu.u64(stage.index), [q.call_fd])),
+                ("kick", lambda: f.send(vu.SET_VRING_KICK, vu.u64(stage.index), [q.kick_fd])),
+                ("enable", lambda: f.send(vu.SET_VRING_ENABLE, vu.vring_state(stage.index, 1))),
                 ("status", lambda: f.send(vu.SET_STATUS, vu.u64(15)))]
             q.add(stage.device.chain(stage.memory))
             for name, step in steps:
@@ -522,7 +522,11 @@ def test_interrupt_replaced_while_it_runs(start, kind):
     q = stage.queue
     for _ in range(20):
         old, q.call_fd = q.call_fd, os.eventfd(0, os.EFD_NONBLOCK)
-        stage.front.tell(vu.SET_VRING_CALL, vu.u64(0), [q.call_fd])
+        stage.front.tell(vu.SET_VRING_CALL, vu.u64(stage.index), [q.call_fd])
+        try:
+            os.eventfd_read(old)  # an interrupt behind the completion that was already taken
+        except BlockingIOError:
+            pass
         device.probe(stage.session)
         with pytest.raises(BlockingIOError):
             os.eventfd_read(old)
@@ -536,7 +540,7 @@ def test_kick_replaced_while_it_runs(start, kind):
     stage = Stage(device).go("serving")
     q = stage.queue
     old, q.kick_fd = q.kick_fd, os.eventfd(0, os.EFD_NONBLOCK)
-    if stage.front.try_tell(vu.SET_VRING_KICK, vu.u64(0), [q.kick_fd]):
+    if stage.front.try_tell(vu.SET_VRING_KICK, vu.u64(stage.index), [q.kick_fd]):
         device.probe(stage.session)
         os.eventfd_write(old, 1)
         device.probe(stage.session)

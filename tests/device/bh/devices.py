@@ -5,7 +5,7 @@ import os
 import random
 import socket
 
-from . import blk, guest, rng
+from . import blk, console, rng
 from .guest import Buf
 from .process import Compartment
 from .session import Session
@@ -21,30 +21,38 @@ class Device:
     name = None
     args = ()
     features = 0
+    channel = 4   # number of the vhost-user socket in the process
     n_queues = 1  # that the device has
     queue = 0     # the one that hostile rings are tried on
+    num_max = 1024  # of a ring
 
     def __init__(self, build, **options):
         self.sock, theirs = socket.socketpair()
         self.options = options
-        fds = {4: theirs.fileno(), **self.make_fds()}
+        fds = {self.channel: theirs.fileno(), **self.make_fds()}
         try:
-            self.process = Compartment(build, self.name, [self.name, *self.make_args()],
-                                       fds).wait_ready()
+            self.process = Compartment(build, self.name, self.make_args(), fds)
+            self.process.wait_ready()
         finally:
             theirs.close()
         self.session = None
         self.closed = False
+        self.started()
 
     def make_fds(self):
+        """What else it holds: number in the process -> our descriptor."""
         return {}
+
+    def started(self):
+        pass
 
     def make_args(self):
         return self.args
 
     def open(self, **how):
-        how.setdefault("n_queues", 1)
-        self.session = Session(self.sock, self.features, watch=[self.process.pidfd], **how)
+        how.setdefault("n_queues", self.queue + 1)
+        self.session = Session(self.sock, self.features, watch=[self.process.pidfd],
+                               main=self.queue, **how)
         return self.session.start()
 
     def probe(self, session):
@@ -84,7 +92,7 @@ class Device:
 
 class Rng(Device):
     name = "dev-rng"
-    args = (f"--rate={1 << 30}",)
+    num_max = 256
 
     def make_args(self):
         return [f"--rate={self.options.get('rate', 1 << 30)}"]
@@ -133,7 +141,37 @@ class Blk(Device):
         return request.bufs
 
 
-ALL = [Rng, Blk]
-BY_NAME = {d.name: d for d in ALL}
+class Console(Device):
+    """The virtio-console of dev-console; its terminal is ours."""
 
-VIRTIO = guest.F_VERSION_1
+    name = "dev-console"
+    channel = 5
+    n_queues = 2
+    queue = console.TRANSMITQ
+    num_max = console.NUM_MAX
+
+    def make_fds(self):
+        self.registers, self.their_registers = socket.socketpair()
+        return {4: self.their_registers.fileno()}
+
+    def make_args(self):
+        return [f"--input={self.options.get('input', 'virtio')}"]
+
+    def started(self):
+        self.their_registers.close()
+        self.terminal = console.attach(self.process.control)
+
+    def probe(self, session):
+        console.probe(session, self.terminal)
+
+    def chain(self, memory):
+        return [Buf(memory.put(b"x" * 64), 64)]
+
+    def close_fds(self):
+        self.registers.close()
+        self.their_registers.close()
+        if hasattr(self, "terminal"):
+            self.terminal.close()
+
+
+ALL = [Rng, Blk, Console]

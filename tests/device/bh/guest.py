@@ -66,7 +66,7 @@ class Memory:
         if fill is not None:
             for r in self.regions:
                 r.map[:] = bytes([fill]) * r.size
-        self.next = self.regions[0].gpa + PAGE
+        self.next = self.high = self.regions[0].gpa + PAGE
 
     def close(self):
         for r in self.regions:
@@ -102,10 +102,11 @@ class Memory:
         return r.uaddr + at
 
     def alloc(self, size, align=16):
-        """Space of the first region, never freed."""
+        """Space of the first region; setting next back frees it, high tells what was ever used."""
         gpa = -(-self.next // align) * align
         self._find(gpa, size)
         self.next = gpa + size
+        self.high = max(self.high, self.next)
         return gpa
 
     def put(self, data, align=16):
@@ -146,8 +147,11 @@ class Queue:
         self.used_idx = 0    # up to where completions were taken
 
     def close(self):
+        """Harmless when closed already."""
         for fd in (self.kick_fd, self.call_fd, self.err_fd):
-            os.close(fd)
+            if fd >= 0:
+                os.close(fd)
+        self.kick_fd = self.call_fd = self.err_fd = -1
 
     def uaddrs(self):
         """In the order of SET_VRING_ADDR: descriptors, used, available."""

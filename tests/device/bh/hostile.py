@@ -24,12 +24,14 @@ class Stage:
 
     def __init__(self, device):
         self.device = device
+        self.index = device.queue
         self.session = device.session = Session(device.sock, device.features,
+                                                n_queues=self.index + 1, main=self.index,
                                                 watch=[device.process.pidfd])
         self.front = self.session.front
         self.memory = self.session.memory
         self.queue = guest.Queue(self.memory, 64, event_idx=True)
-        self.session.queues = [self.queue]
+        self.session.queues = [self.queue] * (self.index + 1)  # only the last one is started
 
     def go(self, state):
         for step in STATES[1:STATES.index(state) + 1]:
@@ -46,21 +48,21 @@ class Stage:
         self.front.set_mem_table(self.memory)
 
     def _num(self):
-        self.front.tell(vu.SET_VRING_NUM, vu.vring_state(0, self.queue.num))
-        self.front.tell(vu.SET_VRING_BASE, vu.vring_state(0, 0))
+        self.front.tell(vu.SET_VRING_NUM, vu.vring_state(self.index, self.queue.num))
+        self.front.tell(vu.SET_VRING_BASE, vu.vring_state(self.index, 0))
 
     def _addr(self):
-        self.front.tell(vu.SET_VRING_ADDR, vu.vring_addr(0, 0, *self.queue.uaddrs()))
+        self.front.tell(vu.SET_VRING_ADDR, vu.vring_addr(self.index, 0, *self.queue.uaddrs()))
 
     def _call(self):
-        self.front.tell(vu.SET_VRING_CALL, vu.u64(0), [self.queue.call_fd])
-        self.front.tell(vu.SET_VRING_ERR, vu.u64(0), [self.queue.err_fd])
+        self.front.tell(vu.SET_VRING_CALL, vu.u64(self.index), [self.queue.call_fd])
+        self.front.tell(vu.SET_VRING_ERR, vu.u64(self.index), [self.queue.err_fd])
 
     def _kicked(self):
-        self.front.tell(vu.SET_VRING_KICK, vu.u64(0), [self.queue.kick_fd])
+        self.front.tell(vu.SET_VRING_KICK, vu.u64(self.index), [self.queue.kick_fd])
 
     def _enabled(self):
-        self.front.tell(vu.SET_VRING_ENABLE, vu.vring_state(0, 1))
+        self.front.tell(vu.SET_VRING_ENABLE, vu.vring_state(self.index, 1))
 
     def _serving(self):
         self.front.set_status(vu.STATUS_ACKNOWLEDGE | vu.STATUS_DRIVER | vu.STATUS_FEATURES_OK |
@@ -68,7 +70,7 @@ class Stage:
         self.device.probe(self.session)
 
     def _stopped(self):
-        self.front.stop_queue(0)
+        self.front.stop_queue(self.index)
 
     def _reset(self):
         self.front.set_status(0)
@@ -96,8 +98,7 @@ class Stage:
         """Starts all over on the same connection and uses the device; True, or False if the device
         closed instead and ended cleanly."""
         s = self.session
-        for q in s.queues:
-            q.close()
+        self.queue.close()
         s.queues = []
         try:
             if s.front.protocol_features:
@@ -121,7 +122,7 @@ STATES = ["fresh", "negotiated", "memory", "num", "addr", "call", "kicked", "ena
 def requests(stage):
     """Every request that the devices know, well-formed: name -> (request, payload, descriptors).
     Device-type specifics (configuration space) may be refused."""
-    m, q = stage.memory, stage.queue
+    m, q, i = stage.memory, stage.queue, stage.index
     first = m.regions[0]
     extra = (1 << 40, 1 << 20, 0x7e0000000000, 0)
     rows = [
@@ -130,17 +131,17 @@ def requests(stage):
         (vu.SET_OWNER, b"", []),
         (vu.RESET_OWNER, b"", []),
         (vu.SET_MEM_TABLE, vu.mem_table([r.wire() for r in m.regions]), [r.fd for r in m.regions]),
-        (vu.SET_VRING_NUM, vu.vring_state(0, q.num), []),
-        (vu.SET_VRING_ADDR, vu.vring_addr(0, 0, *q.uaddrs()), []),
-        (vu.SET_VRING_BASE, vu.vring_state(0, 0), []),
-        (vu.GET_VRING_BASE, vu.vring_state(0, 0), []),
-        (vu.SET_VRING_KICK, vu.u64(0), [q.kick_fd]),
-        (vu.SET_VRING_CALL, vu.u64(0), [q.call_fd]),
-        (vu.SET_VRING_ERR, vu.u64(0), [q.err_fd]),
+        (vu.SET_VRING_NUM, vu.vring_state(i, q.num), []),
+        (vu.SET_VRING_ADDR, vu.vring_addr(i, 0, *q.uaddrs()), []),
+        (vu.SET_VRING_BASE, vu.vring_state(i, 0), []),
+        (vu.GET_VRING_BASE, vu.vring_state(i, 0), []),
+        (vu.SET_VRING_KICK, vu.u64(i), [q.kick_fd]),
+        (vu.SET_VRING_CALL, vu.u64(i), [q.call_fd]),
+        (vu.SET_VRING_ERR, vu.u64(i), [q.err_fd]),
         (vu.GET_PROTOCOL_FEATURES, b"", []),
         (vu.SET_PROTOCOL_FEATURES, vu.u64(vu.PROTOCOL_F_REPLY_ACK), []),
         (vu.GET_QUEUE_NUM, b"", []),
-        (vu.SET_VRING_ENABLE, vu.vring_state(0, 1), []),
+        (vu.SET_VRING_ENABLE, vu.vring_state(i, 1), []),
         (vu.GET_CONFIG, vu.config(0, 8), []),
         (vu.SET_CONFIG, vu.config(0, 1), []),
         (vu.RESET_DEVICE, b"", []),

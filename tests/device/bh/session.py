@@ -8,8 +8,9 @@ VIRTIO_KNOWN = guest.F_VERSION_1 | guest.F_INDIRECT_DESC | guest.F_EVENT_IDX
 
 class Session:
     def __init__(self, sock, features=0, n_queues=1, num=64, event_idx=True, indirect=True,
-                 watch=(), memory=None, protocol=vu.PROTOCOL_KNOWN):
+                 watch=(), memory=None, protocol=vu.PROTOCOL_KNOWN, main=0):
         """features: the device type's own feature bits that the driver knows.
+        main: the queue that is meant where none is named.
         watch: more descriptors whose readiness ends a wait (the process's)."""
         self.front = vu.FrontEnd(sock)
         self.watch = (sock.fileno(), *watch)
@@ -22,6 +23,7 @@ class Session:
         self.want = want
         self.protocol = protocol
         self.queues = []
+        self.main = main
 
     def start(self):
         self.front.negotiate(self.want, self.protocol, need=guest.F_VERSION_1)
@@ -64,23 +66,26 @@ class Session:
         self.reset()
         self.start_queues()
 
-    def submit(self, bufs, queue=0, indirect=False):
-        q = self.queues[queue]
+    def queue(self, index=None):
+        return self.queues[self.main if index is None else index]
+
+    def submit(self, bufs, queue=None, indirect=False):
+        q = self.queue(queue)
         head = q.add(bufs, indirect)
         q.notify()
         return head
 
-    def wait(self, n=1, queue=0):
-        return self.queues[queue].wait_used(n, self.watch)
+    def wait(self, n=1, queue=None):
+        return self.queue(queue).wait_used(n, self.watch)
 
     def needs_reset(self):
         status = self.front.get_status()
         return status is not None and bool(status & vu.STATUS_NEEDS_RESET)
 
-    def settle(self, queue=0):
+    def settle(self, queue=None):
         """Returns once the device has looked at what it was last kicked for: it took the kick, or
         says that it needs a reset. A round trip behind it lets the handler finish."""
-        q = self.queues[queue]
+        q = self.queue(queue)
         wait.until(lambda: not q.kicks_pending() or self.needs_reset(), "the kick was taken")
         self.front.ask_u64(vu.GET_FEATURES)
         self.front.ask_u64(vu.GET_FEATURES)
