@@ -365,7 +365,7 @@ def run(device, session, name):
         wait.until(session.needs_reset, "the device needs a reset")
         assert session.memory.load16(q.used + 2) == 0, "completed what it must refuse"
     assert device.process.alive, device.process.describe()
-    device.process.assert_idle()
+    device.process.assert_idle(0.01)
     device.assert_bounded()
     serve_again(device, session)
 

@@ -75,10 +75,14 @@ class Device:
         if self.session:
             self.session.close()
         self.sock.close()
+        self.let_go()
         try:
             self.process.kill()
         finally:
             self.close_fds()
+
+    def let_go(self):
+        """Before its end: closes what the device could wait for."""
 
     def close_fds(self):
         pass
@@ -167,11 +171,11 @@ class Console(Device):
     def chain(self, memory):
         return [Buf(memory.put(b"x" * 64), 64)]
 
+    def let_go(self):
+        self.terminal.close()
+
     def close_fds(self):
         self.registers.close()
-        self.their_registers.close()
-        if hasattr(self, "terminal"):
-            self.terminal.close()
 
 
 ALL = [Rng, Blk, Console]
