@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandbox, in two halves.
+ * The sandbox, the compartment's half. The supervisor's half is lib/sandbox/jail.h.
  *
- * jail.c, the supervisor's half: starts a compartment by exec in fresh user, mount, pid, network,
- * ipc and uts namespaces with an empty, read-only root, no capabilities, no_new_privs, a uid of its
- * own and a fixed descriptor table. Compartments are static executables, so that nothing needs to
- * be reachable by a path.
- *
- * enter.c, the compartment's half: sandbox_enter checks that the jail is closed (no capability in
- * any set, no_new_privs, empty root, pid 1), then makes the process non-dumpable, sets its resource
- * limits and installs its seccomp filter. Anything missing is an error, and the caller must exit:
- * there is no fallback that runs unconfined.
+ * sandbox_enter checks that the jail is closed (no capability in any set, no_new_privs, empty
+ * root, pid 1), then makes the process non-dumpable, sets its resource limits and installs its
+ * seccomp filter. Anything missing is an error, and the caller must exit: there is no fallback
+ * that runs unconfined.
  *
  * A policy is data beside each compartment's main. Its system calls are an allowlist; everything
  * else traps, the trap handler tells the supervisor the number over the control channel
  * (CTL_DENIED) and dies by a call that the filter answers with KILL_PROCESS. The refused call never
- * runs, and the handler cannot be replaced: no policy allows rt_sigaction.
+ * runs, and the handler cannot be replaced: no policy allows rt_sigaction. A call of another
+ * architecture (i386, x32) kills at once.
+ *
+ * Two calls are allowed by every filter, named or not, and counted: sendmsg on the control channel
+ * (the handler's report), and restart_syscall, which the kernel itself makes after a stop to go on
+ * with a call that was allowed already.
  */
 #ifndef BULKHEAD_SANDBOX_SANDBOX_H
 #define BULKHEAD_SANDBOX_SANDBOX_H
@@ -52,6 +52,7 @@ struct sandbox_rule {
 #define SB_IOCTL(request) { .nr = __NR_ioctl, .args = { { SB_EQ, 1, (uint32_t)(request), 0 } } }
 /* mmap and mprotect without PROT_EXEC */
 #define SB_MMAP_NOEXEC { .nr = __NR_mmap, .args = { { SB_NO_BITS, 2, 4 /* PROT_EXEC */, 0 } } }
+#define SB_MPROTECT_NOEXEC { .nr = __NR_mprotect, .args = { { SB_NO_BITS, 2, 4, 0 } } }
 
 /* Hard limits, set as soft and hard alike; SB_UNSET leaves one alone. CORE is always 0. */
 #define SB_UNSET ((uint64_t)-1)
@@ -66,12 +67,12 @@ struct sandbox_limits {
 
 struct sandbox_policy {
 	const char *name; /* "dev-blk", "vmm", "vmm:vcpu" */
-	const struct sandbox_rule *rules;
+	const struct sandbox_rule *rules; /* the hot ones first: the filter looks in this order */
 	size_t n_rules;
 	struct sandbox_limits limits;
 };
 
-/* Distinct system calls that the policy allows. */
+/* Distinct system calls that the policy's filter allows. */
 [[nodiscard]] size_t sandbox_count_calls(const struct sandbox_policy *p);
 
 /*
@@ -84,40 +85,21 @@ struct sandbox_policy {
 [[nodiscard]] int sandbox_enter(const struct sandbox_policy *p, int control_fd,
 				const char **ret_what);
 /* The filter alone, for the calling thread alone. The trap handler must be there already
- * (sandbox_prepare_thread_filters, called before the threads start). */
+ * (sandbox_trap_install, called before the threads start); -EINVAL otherwise. */
 [[nodiscard]] int sandbox_enter_thread(const struct sandbox_policy *p);
 /* Installs the trap handler early; sandbox_enter does it itself otherwise. */
 [[nodiscard]] int sandbox_trap_install(int control_fd);
 
-/* ---- the supervisor's half ---- */
-
-#define JAIL_MAX_FDS 64
-
-struct jail_fd {
-	int from; /* in the supervisor; stays open there */
-	int to;   /* in the compartment; 3 and up, below JAIL_MAX_FDS */
-};
-
-struct jail_spec {
-	const char *name;
-	int exe_fd;              /* a static executable, opened O_PATH or O_RDONLY */
-	char *const *argv;       /* NULL-terminated; the environment is empty */
-	const struct jail_fd *fds;
-	size_t n_fds;            /* 0, 1 and 2 become /dev/null */
-	uid_t uid;               /* in the supervisor's user namespace; mapped to itself inside */
-	gid_t gid;
-};
-
-struct jail_process {
-	pid_t pid;  /* as the supervisor counts */
-	int pidfd;  /* -1 when not running */
-};
-
 /*
- * Starts one compartment. The child runs no hostile byte before exec. 0, or a negative errno with
- * *ret_what (may be NULL) naming the step that failed; then nothing was left running.
+ * For processes that live outside a jail (the supervisor once it has started everything, the
+ * command while it relays): drops every capability, sets no_new_privs, makes the process
+ * non-dumpable, sets the limits and installs the filter. There is nobody to report to, so a call
+ * that is not allowed kills at once (SIGSYS). As sandbox_enter.
  */
-[[nodiscard]] int jail_start(const struct jail_spec *spec, struct jail_process *ret,
-			     const char **ret_what);
+[[nodiscard]] int sandbox_confine_self(const struct sandbox_policy *p, const char **ret_what);
+
+/* Writes the policy's filter as an array of struct sock_filter, for tests and audits. control_fd
+ * is that of sandbox_enter; -1 gives the filter of sandbox_confine_self. */
+[[nodiscard]] int sandbox_export(const struct sandbox_policy *p, int control_fd, int out_fd);
 
 #endif

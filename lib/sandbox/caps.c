@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Capabilities: none, in any set; see internal.h and capabilities(7). */
+#include "lib/sandbox/internal.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/securebits.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define CAP_NUMBER_END 64 /* the kernel's format has room for these */
+
+/* Root's id gives nothing, and no id change gives or takes capabilities, for ever. */
+#define SECUREBITS_SHUT                                                                            \
+	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |                           \
+	 SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |   \
+	 SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
+
+static int bounding_drop(void)
+{
+	for (unsigned long cap = 0; cap < CAP_NUMBER_END; cap++) {
+		int r = prctl(PR_CAPBSET_READ, cap);
+
+		if (r < 0)
+			break; /* past the last one that this kernel knows */
+		if (r > 0 && prctl(PR_CAPBSET_DROP, cap) < 0)
+			return -errno;
+	}
+	return prctl(PR_SET_SECUREBITS, SECUREBITS_SHUT) < 0 ? -errno : 0;
+}
+
+int caps_drop_all(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { 0 };
+	int r;
+
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return -errno;
+	r = bounding_drop();
+	if (r < 0 && r != -EPERM)
+		return r;
+	return syscall(SYS_capset, &head, none) < 0 ? -errno : 0;
+}
+
+bool caps_are_empty(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct d[2];
+
+	if (syscall(SYS_capget, &head, d) < 0)
+		return false;
+	for (int i = 0; i < 2; i++)
+		if (d[i].effective || d[i].permitted || d[i].inheritable)
+			return false;
+	for (unsigned long cap = 0; cap < CAP_NUMBER_END; cap++) {
+		int r = prctl(PR_CAPBSET_READ, cap);
+
+		if (r < 0)
+			break;
+		if (r > 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) > 0)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of lib/sandbox share. */
+#ifndef BULKHEAD_SANDBOX_INTERNAL_H
+#define BULKHEAD_SANDBOX_INTERNAL_H
+
+#include "lib/sandbox/jail.h"
+#include "lib/sandbox/sandbox.h"
+
+#include <seccomp.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
+
+/*
+ * The call that the trap handler dies by, answered with KILL_PROCESS. No kernel since 2.6 has had
+ * it, so that a policy can have no use for it. (restart_syscall would not do: the kernel makes it
+ * by itself when a stopped process goes on.)
+ */
+#define SANDBOX_DEATH_CALL __NR_create_module
+
+
+/* Makes a libseccomp context. control_fd >= 0: what is not allowed traps, and sendmsg is allowed
+ * on that descriptor; -1: it kills at once. Release it with filter_release. */
+[[nodiscard]] int filter_build(const struct sandbox_policy *p, int control_fd,
+			       scmp_filter_ctx *ret);
+[[nodiscard]] int filter_load(scmp_filter_ctx ctx);
+void filter_release(scmp_filter_ctx *ctx);
+
+/* The descriptor that the trap handler reports on, or -1 before sandbox_trap_install. */
+int trap_control_fd(void);
+
+[[nodiscard]] int limits_set(const struct sandbox_limits *l);
+
+/* Empties every capability set for ever; the bounding set too, unless the process never had the
+ * right to (then no_new_privs makes it void). */
+[[nodiscard]] int caps_drop_all(void);
+/* Whether every capability set of this process is empty. */
+[[nodiscard]] bool caps_are_empty(void);
+
+/* Replaces the root directory of the calling process, which has CAP_SYS_ADMIN in its mount
+ * namespace, by an empty read-only one, and detaches all else. */
+[[nodiscard]] int root_make_empty(void);
+
+/* Writes a process's uid and gid maps (one text for both) and forbids it setgroups. */
+[[nodiscard]] int ids_map(int proc_fd, pid_t pid, const char *map);
+
+/* The child of jail_begin, from its first instruction to exec. status is its end of the status
+ * socket; exits with 127 on failure. */
+void jail_child(const struct jail_host *host, const struct jail_spec *spec, int status)
+	__attribute__((noreturn));
+
+/* What the child says on the status socket when a step fails. */
+struct jail_failure {
+	int error; /* negative errno */
+	int step;  /* index of jail_steps */
+};
+
+/* The name of a step of jail_child, or NULL. */
+const char *jail_step_name(int step);
+
+#endif

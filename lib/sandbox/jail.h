@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sandbox, the supervisor's half: starts a compartment by exec in fresh user, mount, pid,
+ * network, ipc, uts and cgroup namespaces with an empty, read-only root, no capabilities,
+ * no_new_privs, an id of its own and a fixed descriptor table. Compartments are static executables,
+ * so that nothing needs to be reachable by a path.
+ *
+ * Order: jail_host_open (while paths can be reached), jail_host_enter (a user namespace of the
+ * supervisor's own), jail_begin for each compartment, jail_finish for each: between the two the
+ * compartments set themselves up side by side. Then jail_host_close.
+ */
+#ifndef BULKHEAD_SANDBOX_JAIL_H
+#define BULKHEAD_SANDBOX_JAIL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define JAIL_MAX_FDS 64
+#define JAIL_N_IDS 15 /* the supervisor's own id and those of at most 14 compartments */
+
+/*
+ * What starting compartments needs of the host. With root, VMs share no id: base is computed from
+ * the supervisor's pid, so that no state is kept; the supervisor becomes base, compartment i
+ * base + i. As an ordinary user there is one id, the user's own, for all.
+ */
+struct jail_host {
+	int proc_fd;  /* /proc */
+	int null_fd;  /* /dev/null */
+	uid_t base;   /* first id */
+	uint32_t n_ids; /* 1, or JAIL_N_IDS */
+	uid_t owner;  /* the id, as seen from inside, of the user who started this process */
+};
+
+#define JAIL_HOST_NONE ((struct jail_host){ .proc_fd = -1, .null_fd = -1 })
+
+/* 0 or a negative errno, *ret_what (may be NULL) names the step. */
+[[nodiscard]] int jail_host_open(struct jail_host *h, const char **ret_what);
+/*
+ * Moves the calling process, which must have one thread, into user, mount, ipc, uts and cgroup
+ * namespaces of its own with an empty root; with root it takes the ids above and loses all power
+ * over anything else. From here on no path can be reached, save through descriptors. It keeps all
+ * capabilities in its own namespace: sandbox_confine_self drops them. As jail_host_open.
+ *
+ * With root, the user who started it is seen as the id `owner` inside (one past the others). It is
+ * there so that SO_PEERCRED can tell who connects; nothing takes that id.
+ */
+[[nodiscard]] int jail_host_enter(struct jail_host *h, const char **ret_what);
+void jail_host_close(struct jail_host *h);
+/* The id of compartment i, counted from 1. */
+uid_t jail_id(const struct jail_host *h, unsigned int i);
+
+struct jail_fd {
+	int from; /* in the supervisor; stays open there */
+	int to;   /* in the compartment; 3 and up, below JAIL_MAX_FDS */
+};
+
+struct jail_spec {
+	const char *name;
+	int exe_fd;              /* a static executable, opened O_PATH or O_RDONLY */
+	char *const *argv;       /* NULL-terminated; the environment is empty */
+	const struct jail_fd *fds;
+	size_t n_fds;            /* 0, 1 and 2 become /dev/null */
+	uid_t id;                /* user and group; mapped to itself inside */
+};
+
+struct jail_process {
+	pid_t pid;     /* as the supervisor counts */
+	int pidfd;     /* -1 when not running */
+	int status_fd; /* between jail_begin and jail_finish, else -1 */
+};
+
+#define JAIL_PROCESS_NONE ((struct jail_process){ .pidfd = -1, .status_fd = -1 })
+
+/*
+ * Starts one compartment without waiting for it. The child runs no hostile byte before exec. 0, or
+ * a negative errno with *ret_what (may be NULL) naming the step; then nothing was left running.
+ */
+[[nodiscard]] int jail_begin(const struct jail_host *h, const struct jail_spec *spec,
+			     struct jail_process *ret, const char **ret_what);
+/*
+ * Waits until the compartment's executable runs. On failure, which is as for jail_begin, the child
+ * is gone and *p is JAIL_PROCESS_NONE.
+ */
+[[nodiscard]] int jail_finish(struct jail_process *p, const char **ret_what);
+/* Kills and reaps what still runs, and closes. Harmless on JAIL_PROCESS_NONE. */
+void jail_kill(struct jail_process *p);
+/*
+ * Reaps a compartment whose pidfd is readable. 1 with *ret_status as waitpid's, and *p
+ * JAIL_PROCESS_NONE; 0 when it still runs; or a negative errno.
+ */
+[[nodiscard]] int jail_reap(struct jail_process *p, int *ret_status);
+
+#endif
