@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define DEFAULT_PASS_BYTES (64ULL << 20)
@@ -29,7 +28,7 @@ int vu_ring_take_event(int *slot, int *fd)
 	int r;
 
 	/* an anonymous inode has no file type; reads and writes of others might block or be data */
-	if (fstat(*fd, &st) < 0 || (st.st_mode & S_IFMT) != 0)
+	if (fd_stat(*fd, &st) < 0 || (st.st_mode & S_IFMT) != 0)
 		return -EPROTO;
 	r = fd_set_nonblock(*fd, true);
 	if (r < 0)
