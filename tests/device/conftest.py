@@ -39,3 +39,4 @@ def start(build):
     yield start_one
     for device in running:
         device.close()
+        print(f"{device.name}: {device.process.describe()}")  # shown when the test failed

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import select
 import socket
 
 from . import guest, vhost_user as vu
@@ -189,6 +190,16 @@ class WrongFds:
         self.fds["eventfd"] = os.eventfd(0)
         self.fds["full eventfd"] = os.eventfd(0)
         os.eventfd_write(self.fds["full eventfd"], 0xfffffffffffffffe)
+        # Anonymous inodes as an eventfd is, and readable for ever.
+        epoll = select.epoll()
+        epoll.register(self.fds["eventfd"], select.EPOLLOUT)
+        self.keep.append(epoll)
+        self.fds["epoll descriptor"] = os.dup(epoll.fileno())
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        self.fds["descriptor of a dead process"] = os.pidfd_open(child)
+        os.waitpid(child, 0)
         self.fds["regular file"] = os.open(directory / "regular", os.O_RDWR | os.O_CREAT, 0o600)
         os.ftruncate(self.fds["regular file"], 16 << 20)
         self.fds["short memory file"] = guest.sealed_memfd(4096)

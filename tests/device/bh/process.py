@@ -63,8 +63,8 @@ class Compartment:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         table = {CONTROL_FD: theirs.fileno(), **(fds or {})}
         self.jailrun = subprocess.Popen(
-            [build / "tests/device/jailrun", build / "cmd" / name / name,
-             *(f"{to}={ours}" for to, ours in table.items()), "--", *args],
+            [build / "tests/device/jailrun", ",".join(f"{ours}:{to}" for to, ours in table.items()),
+             "--", build / "cmd" / name / name, *args],
             pass_fds=list(table.values()), stdin=subprocess.DEVNULL)
         theirs.close()
         self.pidfd = os.pidfd_open(self.jailrun.pid)
@@ -75,7 +75,7 @@ class Compartment:
 
     def drain(self):
         """Takes what it said so far; returns False once its end of the channel is closed."""
-        while True:
+        while self.control.fileno() >= 0:
             try:
                 packet = self.control.recv(WIRE_MAX, socket.MSG_DONTWAIT)
             except BlockingIOError:
@@ -85,6 +85,7 @@ class Compartment:
             if not packet:
                 return False
             self.messages.append(Message(packet))
+        return False
 
     def said(self, type_):
         self.drain()
