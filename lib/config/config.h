@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a VM is to be: the flags of `bulkhead run` and the configuration file, which has the same
+ * names. Words are `--key=value` or `--key value`; a file has a line `key = value` each, `#` starts
+ * a comment line. Flags win over the file, whichever comes first; disks add up.
+ *
+ * No I/O and no allocation: texts in the result point into the words or the file's text, which must
+ * outlive it.
+ */
+#ifndef BULKHEAD_CONFIG_CONFIG_H
+#define BULKHEAD_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_MAX_DISKS 8
+#define CONFIG_MAX_QUEUES 16
+#define CONFIG_NAME_MAX 64      /* bytes, without NUL */
+#define CONFIG_CMDLINE_MAX 2047 /* bytes, without NUL */
+#define CONFIG_PATH_MAX 4095
+#define CONFIG_MEMORY_MIN (64ULL << 20)
+#define CONFIG_MEMORY_MAX (64ULL << 30)
+#define CONFIG_CPUS_MAX 16
+#define CONFIG_FILE_MAX (64 * 1024) /* bytes of a configuration file */
+
+enum config_console { CONSOLE_AUTO, CONSOLE_SAFE, CONSOLE_RAW, CONSOLE_NONE };
+enum config_input { INPUT_SERIAL, INPUT_VIRTIO };
+enum config_action { ACTION_RESTART, ACTION_STOP, ACTION_CONTINUE };
+enum config_accel { ACCEL_KVM };
+
+struct config_disk {
+	const char *path; /* not NUL-terminated: path_len bytes */
+	size_t path_len;
+	bool readonly;
+	uint32_t queues;
+};
+
+struct vm_config {
+	const char *config; /* the configuration file's name, or NULL */
+	const char *name;   /* NULL: the caller chooses */
+	const char *kernel; /* NULL: not said */
+	const char *initrd; /* NULL: none */
+	const char *cmdline;
+	uint64_t memory;    /* bytes, a multiple of 4096 */
+	uint32_t cpus;
+	struct config_disk disks[CONFIG_MAX_DISKS];
+	size_t n_disks;
+	bool rng;
+	uint64_t rng_rate;  /* bytes a second */
+	enum config_console console;
+	enum config_input input;
+	bool detach;
+	enum config_action on_reboot; /* RESTART or STOP */
+	enum config_action on_panic;  /* STOP or CONTINUE */
+	enum config_accel accel;
+	bool verbose;
+	uint64_t from_words; /* private: bit per key that a word set */
+	uint64_t from_file;  /* private: the same for the file */
+};
+
+/* One line for the user: what is wrong, where, and what would be right. */
+struct config_error {
+	char text[400];
+};
+
+/* Sets every default. */
+void config_init(struct vm_config *c);
+/* Takes the words argv[0] to argv[argc - 1]. 0, or -EINVAL with *ret_error. */
+[[nodiscard]] int config_parse_words(struct vm_config *c, int argc, char *const *argv,
+				     struct config_error *ret_error);
+/*
+ * Takes a file's text, which is changed: values become NUL-terminated in place. text has room for
+ * len + 1 bytes. name is the file's, for messages. As config_parse_words.
+ */
+[[nodiscard]] int config_parse_text(struct vm_config *c, char *text, size_t len, const char *name,
+				    struct config_error *ret_error);
+/* What only the whole shows: a kernel is there. As config_parse_words. */
+[[nodiscard]] int config_check(const struct vm_config *c, struct config_error *ret_error);
+
+/* Room for config_render. */
+#define CONFIG_WORDS_MAX 32
+#define CONFIG_WORDS_BYTES (64 * 1024)
+
+/*
+ * The words that say the whole configuration again (without --config), for another process:
+ * argv is filled and NULL-terminated, texts lie in buf. Returns their number, or -E2BIG.
+ */
+[[nodiscard]] int config_render(const struct vm_config *c, char *argv[CONFIG_WORDS_MAX], char *buf,
+				size_t cap);
+
+#endif
