@@ -62,7 +62,7 @@ static void feed_uart(struct console *c)
 			       stream_get(&c->stream, bytes, uart_rx_space(&c->uart)));
 }
 
-/* Input goes on its way as long as somebody takes it. */
+/* Input goes on its way as long as somebody takes it, and so does what waits in a virtqueue. */
 static void move_input(struct console *c)
 {
 	for (int i = 0; i < INPUT_ROUNDS; i++) {
@@ -92,6 +92,7 @@ static void settle(void *owner)
 	if (stream_settle(&c->stream) < 0)
 		loop_stop(c->loop, -EIO);
 	move_input(c);
+	c->stream.wanted = c->virtio.sending;
 	if (stream_settle(&c->stream) < 0)
 		loop_stop(c->loop, -EIO);
 	update_room(c);

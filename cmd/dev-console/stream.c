@@ -66,7 +66,7 @@ int stream_settle(struct stream *s)
 			closep(&s->fd);
 		return 0;
 	}
-	if (fifo_used(&s->out))
+	if (fifo_used(&s->out) || s->wanted)
 		events |= EPOLLOUT;
 	if (!s->in_ended && fifo_space(&s->in))
 		events |= EPOLLIN;
@@ -92,6 +92,7 @@ void stream_init(struct stream *s, struct loop *l, void (*on_event)(void *owner)
 	s->fd = -1;
 	s->attached = false;
 	s->in_ended = true;
+	s->wanted = false;
 	fifo_init(&s->out, s->out_buf, sizeof(s->out_buf));
 	fifo_init(&s->in, s->in_buf, sizeof(s->in_buf));
 }

@@ -32,6 +32,7 @@ struct stream {
 	int fd;         /* owned; -1 when there is none */
 	bool attached;  /* there is a peer that takes output */
 	bool in_ended;  /* the peer says no more */
+	bool wanted;    /* the owner has output that waits for room: call on_event when there is */
 	struct fifo out;
 	struct fifo in;
 	uint8_t out_buf[STREAM_OUT_CAP];

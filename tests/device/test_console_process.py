@@ -135,7 +135,7 @@ def test_output(dev):
 
 def test_input_and_its_interrupt(dev):
     t = dev.attach()
-    dev.set(FCR, 1)
+    dev.set(FCR, 0xc1)
     dev.set(IER, 1)
     assert dev.edges() == 0
     t.send(b"ls\r")
@@ -208,11 +208,12 @@ def test_a_guest_that_ignores_the_line_loses_only_its_own(dev):
     assert dev.get(SCR) == 0
     assert dev.page[LSR] == 0
     assert dev.process.private_bytes() < 4 << 20
-    assert len(dev.process.said(process.CTL_LOG)) <= 3
+    assert len(dev.process.said(process.CTL_LOG)) <= 4
 
 
 def test_input_pushes_back(dev):
     t = dev.attach()
+    dev.set(FCR, 1)
     data = bytes(i * 5 & 0xff for i in range(1 << 20))
     t.setblocking(False)
     sent = 0
@@ -223,7 +224,6 @@ def test_input_pushes_back(dev):
         pass
     assert sent < len(data)
     dev.process.assert_idle()
-    dev.set(FCR, 1)
     got = bytes(dev.get(RBR) if wait.until(lambda: dev.page[LSR] & DR, "input") else 0
                 for _ in range(20_000))
     assert got == data[:20_000]
@@ -335,9 +335,18 @@ def test_what_was_posted_last_is_shown(dev):
         dev.uart.post(0, THR, words[i:i + 1])
     dev.regs.close()
     dev.ring.close()
-    dev.process.assert_clean_end(0)
     assert take(t, len(words)) == words
     assert t.recv(1) == b""
+    dev.process.assert_clean_end(0)
+
+
+def test_a_terminal_that_takes_nothing_does_not_keep_it(dev):
+    dev.attach()
+    for _ in range(20_000):
+        dev.uart.post(0, THR, b"x")
+    dev.regs.close()
+    dev.ring.close()
+    dev.process.assert_clean_end(0)
 
 
 HOSTILE = {
