@@ -92,7 +92,7 @@ static void settle(void *owner)
 	if (stream_settle(&c->stream) < 0)
 		loop_stop(c->loop, -EIO);
 	move_input(c);
-	c->stream.wanted = c->virtio.sending;
+	c->stream.wanted = c->vu.loop && virtio_console_waits(&c->virtio, &c->vu);
 	if (stream_settle(&c->stream) < 0)
 		loop_stop(c->loop, -EIO);
 	update_room(c);

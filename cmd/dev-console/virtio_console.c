@@ -33,8 +33,10 @@ static int send_chain(struct virtio_console *v, struct dev_queue *q, size_t *bud
 		if (!len)
 			return -EAGAIN;
 		r = virtq_chain_read(&v->tx, v->sent, bytes, len);
-		if (r < 0)
+		if (r < 0) {
+			v->sending = false; /* the ring stands still until a reset */
 			return r;
+		}
 		v->sent += stream_put(v->stream, bytes, len);
 		*budget -= len;
 	}
@@ -151,6 +153,11 @@ void virtio_console_init(struct virtio_console *v, struct stream *stream, bool i
 	v->owner = owner;
 	v->sending = false;
 	v->sent = 0;
+}
+
+bool virtio_console_waits(const struct virtio_console *v, const struct vu_device *dev)
+{
+	return v->sending && dev_queue_served(&dev->queue[VIRTIO_CONSOLE_TRANSMITQ]);
 }
 
 void virtio_console_poke(struct virtio_console *v, struct vu_device *dev)

@@ -38,6 +38,9 @@ extern const struct dev_ops virtio_console_ops; /* owner: a struct virtio_consol
 
 void virtio_console_init(struct virtio_console *v, struct stream *stream, bool input,
 			 void (*moved)(void *owner), void *owner);
+/* Whether output waits for room in the stream. */
+[[nodiscard]] bool virtio_console_waits(const struct virtio_console *v,
+					const struct vu_device *dev);
 /* The stream has room or input: goes on with what waits for it. */
 void virtio_console_poke(struct virtio_console *v, struct vu_device *dev);
 
