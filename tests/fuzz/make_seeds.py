@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the fuzz targets' seeds anew: seeds/TARGET/NAME, one legal input each. They are kept in
+the repository, as the tests read them from there; run this after a change of a wire format."""
+
+import struct
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent / "seeds"
+
+
+def control():
+    def message(kind, payload=b""):
+        return struct.pack("<HHI", kind, 0, len(payload)) + payload
+
+    info = struct.pack("<64sIIQQII", b"vm1", 1234, 2, 1 << 30, 60, 1, 4)
+    return {
+        "ready": message(1), "log": message(2, struct.pack("<I", 2) + b"text"),
+        "event": message(3, struct.pack("<I", 2)), "denied": message(4, struct.pack("<I", 57)),
+        "failed": message(5, b"why"), "power-button": message(16), "console": message(17),
+        "query": message(32), "stop": message(33, struct.pack("<I", 1)), "attach": message(34),
+        "info": message(48, info), "attached": message(49), "refused": message(50, b"no"),
+        "done": message(51), "started": message(52),
+        "ended": message(53, struct.pack("<I", 5) + b"gone"),
+    }
+
+
+def vhost_user():
+    def message(request, payload=b"", flags=1):
+        return struct.pack("<III", request, flags, len(payload)) + payload
+
+    u64 = struct.Struct("<Q").pack
+    state = struct.pack("<II", 1, 256)
+    addr = struct.pack("<IIQQQQ", 0, 0, 0x10000, 0x12000, 0x11000, 0)
+    region = struct.pack("<QQQQ", 0, 1 << 20, 0x7f0000000000, 0)
+    config = struct.pack("<III", 0, 60, 0) + bytes(60)
+    return {
+        "get-features": message(1), "set-features": message(2, u64(1 << 32), 9),
+        "set-owner": message(3), "mem-table": message(5, struct.pack("<II", 2, 0) + region * 2),
+        "vring-num": message(8, state), "vring-addr": message(9, addr),
+        "vring-base": message(10, state), "get-base": message(11, state),
+        "get-base-reply": message(11, state, 5), "kick": message(12, u64(1)),
+        "call-nofd": message(13, u64(0x100)), "enable": message(18, state, 9),
+        "get-config": message(24, config), "get-config-reply": message(24, config, 5),
+        "get-config-refused": message(24, b"", 5), "set-config": message(25, config),
+        "add-region": message(37, u64(0) + region), "remove-region": message(38, u64(0) + region),
+        "set-status": message(39, u64(15)), "status-reply": message(40, u64(15), 5),
+        "ack": message(5, u64(0), 5), "unknown": message(31, u64(0)),
+    }
+
+
+def vfio_user():
+    def message(command, payload=b"", flags=0, error=0):
+        return struct.pack("<HHIII", 7, command, 16 + len(payload), flags, error) + payload
+
+    json = b'{"capabilities":{"max_msg_fds":8,"max_data_xfer_size":1048576}}\0'
+    sparse = struct.pack("<IIIIQQ", 64, 15, 0, 32, 8192, 0) + struct.pack(
+        "<HHIIIQQ", 1, 1, 0, 1, 0, 4096, 4096)
+    return {
+        "version": message(1, struct.pack("<HH", 0, 1) + json),
+        "version-bare": message(1, struct.pack("<HH", 0, 1), 1),
+        "dma-map": message(2, struct.pack("<IIQQQ", 32, 3, 0, 0, 1 << 20)),
+        "dma-unmap": message(3, struct.pack("<IIQQ", 24, 0, 0, 1 << 20)),
+        "info": message(4, struct.pack("<IIII", 16, 0, 0, 0)),
+        "info-reply": message(4, struct.pack("<IIII", 16, 2, 9, 5), 1),
+        "region": message(5, struct.pack("<IIIIQQ", 512, 0, 1, 0, 0, 0)),
+        "region-reply": message(5, sparse, 1),
+        "io-fds": message(6, struct.pack("<IIII", 16, 0, 0, 0)),
+        "irq": message(7, struct.pack("<IIII", 16, 0, 1, 0)),
+        "set-irqs": message(8, struct.pack("<IIIII", 20, 36, 0, 0, 1)),
+        "read": message(9, struct.pack("<QII", 5, 0, 4)),
+        "read-reply": message(9, struct.pack("<QII", 5, 0, 4) + b"data", 1),
+        "write": message(10, struct.pack("<QII", 0, 0, 1) + b"x", 0x10),
+        "write-reply": message(10, struct.pack("<QII", 0, 0, 1), 1),
+        "reset": message(13), "error": message(5, b"", 0x21, 22), "unknown": message(15, b"1234"),
+    }
+
+
+def guestmem():
+    # operations: 0 add(gpa, uaddr, shape) 1 remove(which) 2 read 3 write 4 zero (address, length)
+    # 5 word(store, address) 6 iov(address, length, max, start) 7 uaddr(address, length)
+    two = bytes([0, 1, 4, 2, 0, 3, 9, 0x11])  # pages 1, 2 and 3, that touch
+    high = bytes([0, 0x80 | 4, 0x80 | 2, 3])
+    return {
+        "read": two + bytes([2, 1, 0, 0x82, 31]) + bytes([2, 2, 0x82, 8]),
+        "write": two + bytes([3, 2, 0x83, 16, 5]) + bytes([4, 2, 0x81, 4]),
+        "words": two + bytes([5, 1, 3, 0, 0xab, 0xcd, 5, 0, 3, 0]),
+        "iov": two + bytes([6, 1, 8, 0x82, 4, 4, 0]),
+        "uaddr": two + bytes([7, 4, 0, 0x82, 0]),
+        "high": high + bytes([2, 0x84, 0, 0x83, 1]) + bytes([2, 0x8f, 0x80, 2]),
+        "remove": two + bytes([1, 0, 2, 1, 0, 4]),
+        "overlap": two + bytes([0, 2, 8, 1, 0, 8, 4, 1, 0, 8, 8, 0x44]),
+    }
+
+
+# Others append here: the name of the target and what makes its seeds.
+TARGETS = {
+    "control": control,
+    "vhost_user": vhost_user,
+    "vfio_user": vfio_user,
+    "guestmem": guestmem,
+}
+
+
+def main():
+    for target, make in TARGETS.items():
+        folder = HERE / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+        for name, data in make().items():
+            (folder / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
