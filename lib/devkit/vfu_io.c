@@ -182,7 +182,7 @@ int vfu_server_pass(struct vfu_server *s)
 {
 	int r, r2;
 
-	if (s->sock < 0)
+	if (s->sock < 0 || s->why) /* nothing is taken from a client that was let go */
 		return 0;
 	r = vfu_receive(s);
 	if (r == 0 && s->rx_len)

@@ -4,6 +4,7 @@ it serves on or ends cleanly; and a guest that does to the registers what no dri
 
 import os
 import random
+import signal
 import socket
 import struct
 
@@ -307,6 +308,28 @@ def test_posted_writes_without_end(start):
     assert device.process.private_bytes() - before < 1 << 20
     assert len(device.process.said(2)) <= 4
     device.assert_bounded()
+
+
+def test_end_while_the_guest_writes_on(start):
+    """The supervisor's order to end does not wait for a guest that never stops."""
+    device = start(Console)
+    client = vfu.Client(device.registers)
+    client.version()
+    device.terminal.close()
+    wire = struct.pack("<HHIIIQII", 1, vfu.REGION_WRITE, 33, vfu.FLAG_NO_REPLY, 0, 0, 0, 1) + b"x"
+    writer = os.fork()
+    if writer == 0:
+        try:
+            while True:
+                device.registers.sendall(wire * 2000)
+        finally:
+            os._exit(0)
+    try:
+        device.process.control.shutdown(socket.SHUT_RDWR)
+        device.process.assert_clean_end(0)
+    finally:
+        os.kill(writer, signal.SIGKILL)
+        os.waitpid(writer, 0)
 
 
 def test_random_bytes(start):
