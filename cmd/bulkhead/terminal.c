@@ -473,15 +473,17 @@ static void reset_attributes(struct terminal *t)
 
 void terminal_close(struct terminal *t)
 {
+	int r;
+
 	if (!t->loop)
 		return;
 	loop_remove(t->loop, &t->stream_src);
 	loop_remove(t->loop, &t->in_src);
 	loop_remove(t->loop, &t->out_src);
 	closep(&t->stream);
-	(void)!pump(t, CLOSE_IDLE_MS);
+	r = pump(t, CLOSE_IDLE_MS);
 	reset_attributes(t);
-	(void)!pump(t, CLOSE_IDLE_MS);
+	(void)!pump(t, r == 0 ? CLOSE_IDLE_MS : 0);
 	termmode_restore();
 	close_out(t);
 	t->loop = NULL;
