@@ -3,6 +3,7 @@
 serves on or ends cleanly, with one line that says why; no signal, no spin, no growth."""
 
 import os
+import signal
 import socket
 
 import pytest
@@ -504,6 +505,26 @@ def test_memory_taken_away_while_it_runs(start, kind, how):
         stage.recover()
     device.assert_bounded()
     os.close(other)
+
+
+def test_memory_file_cut_under_the_device(start, kind):
+    """A vmm that shares a file without F_SEAL_SHRINK and then cuts it: the one signal by design.
+    SIGBUS ends the device, which is all that such a vmm gets."""
+    device = start(kind)
+    stage = Stage(device).go("negotiated")
+    memory = guest.sealed_memfd(10 << 20, 0)
+    regions = [r.wire() for r in stage.memory.regions]
+    if stage.front.try_tell(vu.SET_MEM_TABLE, vu.mem_table(regions), [memory] * len(regions)):
+        for step in ("_num", "_addr", "_call"):
+            getattr(stage, step)()
+        os.ftruncate(memory, 0)
+        stage.front.send(vu.SET_VRING_KICK, vu.u64(stage.index), [stage.queue.kick_fd])
+        stage.front.send(vu.SET_VRING_ENABLE, vu.vring_state(stage.index, 1))
+        stage.queue.kick()
+        assert device.process.wait_end() == 128 + signal.SIGBUS
+    else:
+        stage.verdict()
+    os.close(memory)
 
 
 def test_memory_table_again_while_it_runs(start, kind):
