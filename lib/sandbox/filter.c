@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static const int implicit_calls[] = { __NR_sendmsg, __NR_restart_syscall };
 
@@ -140,4 +142,12 @@ int sandbox_export(const struct sandbox_policy *p, int control_fd, int out_fd)
 	int r = filter_build(p, control_fd, &ctx);
 
 	return r < 0 ? r : seccomp_export_bpf(ctx, out_fd);
+}
+
+void sandbox_call_name(int nr, char *out, size_t cap)
+{
+	char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, nr);
+
+	snprintf(out, cap, "%s", name ? name : "unknown");
+	free(name);
 }

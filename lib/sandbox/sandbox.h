@@ -102,4 +102,7 @@ struct sandbox_policy {
  * is that of sandbox_enter; -1 gives the filter of sandbox_confine_self. */
 [[nodiscard]] int sandbox_export(const struct sandbox_policy *p, int control_fd, int out_fd);
 
+/* The name of a system call, or "unknown", cut at cap bytes. Allocates and frees. */
+void sandbox_call_name(int nr, char *out, size_t cap);
+
 #endif

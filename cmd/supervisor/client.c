@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command that started the VM, and clients of the listening socket; see vm.h. */
+#include "cmd/supervisor/vm.h"
+
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+/* Who asks: a client, or the command when client is NULL. */
+struct asker {
+	struct vm *vm;
+	struct client *client;
+	int sock;
+};
+
+static int refuse(const struct asker *a, const char *why)
+{
+	struct control_msg m = { .type = CTL_REFUSED, .text_len = strlen(why) };
+
+	memcpy(m.text, why, m.text_len);
+	return tell_peer(a->sock, &m, -1);
+}
+
+static uint32_t count_alive(const struct vm *vm)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < vm->n_parts; i++)
+		n += vm->parts[i].state != PART_GONE;
+	return n;
+}
+
+static int on_query(const struct asker *a, const struct control_msg *q)
+{
+	const struct vm *vm = a->vm;
+	struct control_msg m = {
+		.type = CTL_INFO,
+		.info = { .pid = (uint32_t)vm->pid,
+			  .cpus = vm->config->cpus,
+			  .memory = vm->config->memory,
+			  .state = vm->event,
+			  .processes = count_alive(vm) },
+	};
+
+	(void)q;
+	if (vm->event)
+		m.info.uptime_s = (uint64_t)(monotonic_s() - vm->running_since);
+	snprintf(m.info.name, sizeof(m.info.name), "%s", vm->config->name);
+	return tell_peer(a->sock, &m, -1);
+}
+
+static int on_stop(const struct asker *a, const struct control_msg *m)
+{
+	const struct control_msg done = { .type = CTL_DONE };
+
+	if (m->number > 1)
+		return -EBADMSG;
+	if (m->number == 1)
+		vm_kill(a->vm, a->client ? "bulkhead stop" : "its user");
+	else
+		vm_press_power(a->vm);
+	return tell_peer(a->sock, &done, -1);
+}
+
+static int on_attach(const struct asker *a, const struct control_msg *q)
+{
+	const struct control_msg m = { .type = CTL_ATTACHED };
+	struct vm *vm = a->vm;
+	_cleanup_(closep) int theirs = -1;
+	int pair[2], r;
+
+	(void)q;
+	if (vm_part(vm, PART_CONSOLE)->state != PART_READY)
+		return refuse(a, "the console is not there yet: try again");
+	if (vm->attached || vm->front_attached)
+		return refuse(a, "the console is in use by another command");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return refuse(a, "no socket for the console");
+	theirs = pair[1];
+	r = vm_give_stream(vm, pair[0]);
+	if (r < 0)
+		return refuse(a, "the console does not answer");
+	r = tell_peer(a->sock, &m, theirs);
+	if (r == 0)
+		vm->attached = a->client;
+	return r;
+}
+
+enum asker_kind { BY_COMMAND = 1, BY_CLIENT = 2 };
+
+static const struct {
+	enum control_type type;
+	unsigned int by;
+	unsigned int states; /* of the VM */
+	int (*handle)(const struct asker *a, const struct control_msg *m);
+} requests[] = {
+	{ CTL_QUERY, BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_query },
+	{ CTL_STOP, BY_COMMAND | BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_stop },
+	{ CTL_ATTACH, BY_CLIENT, VM_STARTING | VM_RUNNING, on_attach },
+};
+
+static int dispatch(const struct asker *a, const struct control_msg *m)
+{
+	unsigned int by = a->client ? BY_CLIENT : BY_COMMAND;
+
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+		if (requests[i].type != m->type || !(requests[i].by & by))
+			continue;
+		if (!(requests[i].states & a->vm->state))
+			return refuse(a, "the VM is ending");
+		return requests[i].handle(a, m);
+	}
+	return -EBADMSG;
+}
+
+/* Negative when the asker is gone or is to be dropped. */
+static int serve(const struct asker *a)
+{
+	struct control_msg m;
+	_cleanup_(closep) int fd = -1;
+	int r = control_recv(a->sock, &m, &fd);
+
+	if (r == -EAGAIN)
+		return 0;
+	return r > 0 ? dispatch(a, &m) : r < 0 ? r : -EPIPE;
+}
+
+/* ---- the command ---- */
+
+static void drop_front(struct vm *vm)
+{
+	int fd = vm->front.fd;
+
+	loop_remove(&vm->loop, &vm->front);
+	closep(&fd);
+	vm->front_attached = false;
+}
+
+static int on_front(struct loop_source *src, uint32_t events)
+{
+	struct vm *vm = src->owner;
+	const struct asker a = { .vm = vm, .sock = src->fd };
+
+	(void)events;
+	if (serve(&a) == 0)
+		return 0;
+	drop_front(vm);
+	vm_kill(vm, "the end of its command");
+	return 0;
+}
+
+/* ---- clients ---- */
+
+static void drop_client(struct client *c)
+{
+	struct vm *vm = c->vm;
+	int fd = c->src.fd;
+
+	loop_remove(&vm->loop, &c->src);
+	closep(&fd);
+	if (vm->attached == c)
+		vm->attached = NULL;
+}
+
+static int on_client(struct loop_source *src, uint32_t events)
+{
+	struct client *c = src->owner;
+	const struct asker a = { .vm = c->vm, .client = c, .sock = src->fd };
+
+	(void)events;
+	if (serve(&a) < 0)
+		drop_client(c);
+	return 0;
+}
+
+static struct client *free_slot(struct vm *vm)
+{
+	for (size_t i = 0; i < VM_MAX_CLIENTS; i++)
+		if (vm->clients[i].src.fd < 0)
+			return &vm->clients[i];
+	return NULL;
+}
+
+/* An abstract socket has no owner and no mode: anybody may connect, so look who did. */
+static bool is_owner(const struct vm *vm, int sock)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       len == sizeof(peer) && peer.uid == vm->owner;
+}
+
+static int on_connect(struct loop_source *src, uint32_t events)
+{
+	struct vm *vm = src->owner;
+	_cleanup_(closep) int sock = accept4(src->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *c;
+
+	(void)events;
+	if (sock < 0 || !is_owner(vm, sock))
+		return 0;
+	c = free_slot(vm);
+	if (!c || loop_add(&vm->loop, &c->src, sock, EPOLLIN, on_client, c) < 0)
+		return 0;
+	c->vm = vm;
+	(void)take_fd(&sock);
+	return 0;
+}
+
+int clients_watch(struct vm *vm, int front, int listener)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < VM_MAX_CLIENTS; i++)
+		vm->clients[i].src.fd = -1;
+	if (front >= 0)
+		r = loop_add(&vm->loop, &vm->front, front, EPOLLIN, on_front, vm);
+	return r < 0 ? r : loop_add(&vm->loop, &vm->listener, listener, EPOLLIN, on_connect, vm);
+}
+
+void clients_tell_started(struct vm *vm)
+{
+	const struct control_msg m = { .type = CTL_STARTED };
+
+	if (vm->front.fd >= 0 && tell_peer(vm->front.fd, &m, -1) < 0)
+		tell(vm, NULL, LOG_LEVEL_WARNING, "the command does not listen");
+	if (!vm->config->detach)
+		return;
+	drop_front(vm);
+	(void)dup2(vm->null, STDERR_FILENO);
+	closep(&vm->null);
+}
+
+void clients_tell_ended(struct vm *vm)
+{
+	struct control_msg m = { .type = CTL_ENDED, .number = vm->verdict.event };
+
+	m.text_len = strlen(vm->verdict.text);
+	memcpy(m.text, vm->verdict.text, m.text_len);
+	if (vm->front.fd >= 0)
+		(void)!tell_peer(vm->front.fd, &m, -1);
+	for (size_t i = 0; i < VM_MAX_CLIENTS; i++)
+		if (vm->clients[i].src.fd >= 0)
+			(void)!tell_peer(vm->clients[i].src.fd, &m, -1);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a VM ends; see vm.h. */
+#include "cmd/supervisor/vm.h"
+
+#include "lib/base/cleanup.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/timerfd.h>
+
+/* For the vmm to go by itself after the guest's last event, and for the devices to finish. */
+#define PATIENCE_S 3
+
+static void set_patience(struct vm *vm)
+{
+	const struct itimerspec t = { .it_value = { .tv_sec = PATIENCE_S } };
+
+	(void)timerfd_settime(vm->timer.fd, 0, &t, NULL);
+}
+
+static void note(struct vm *vm, enum weight weight, enum control_event event, const char *text)
+{
+	struct verdict *v = &vm->verdict;
+
+	if (weight <= v->weight)
+		return;
+	v->weight = weight;
+	v->event = event;
+	snprintf(v->text, sizeof(v->text), "%s", text);
+}
+
+static void begin(struct vm *vm)
+{
+	struct part *vmm = vm_part(vm, PART_VMM);
+
+	vm->state = VM_ENDING;
+	set_patience(vm);
+	/* after its guest's last event the vmm ends by itself */
+	if (vmm && vmm->state != PART_GONE && vm->event != vm->verdict.event)
+		part_kill(vmm);
+	vm_end_step(vm);
+}
+
+void vm_end(struct vm *vm, enum weight weight, enum control_event event, const char *fmt, ...)
+{
+	char text[CTL_TEXT_MAX + 1];
+	bool had_final = vm->verdict.weight == WEIGHT_FINAL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	/* a guest that has powered off has done so; a part that fails afterwards is a bug to see */
+	if (had_final && event == CTL_EVENT_FAILED)
+		tell(vm, NULL, LOG_LEVEL_WARNING, text);
+	note(vm, weight, event, text);
+	if (vm->state != VM_ENDING)
+		begin(vm);
+}
+
+void vm_end_step(struct vm *vm)
+{
+	struct part *vmm = vm_part(vm, PART_VMM);
+	bool left = false;
+
+	if (vm->state != VM_ENDING || (vmm && vmm->state != PART_GONE))
+		return;
+	for (size_t i = 0; i < vm->n_parts; i++) {
+		if (vm->parts[i].state == PART_GONE)
+			continue;
+		left = true;
+		part_finish(&vm->parts[i]);
+	}
+	if (!left)
+		loop_stop(&vm->loop, 0);
+}
+
+void vm_end_hard(struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_parts; i++)
+		if (vm->parts[i].state != PART_GONE)
+			part_kill(&vm->parts[i]);
+	set_patience(vm); /* SIGKILL is as good as done; asked again all the same */
+}
+
+int vm_exit_status(const struct vm *vm)
+{
+	switch (vm->verdict.event) {
+	case CTL_EVENT_POWEROFF:
+	case CTL_EVENT_REBOOT:
+		return 0;
+	case CTL_EVENT_PANIC:
+		return 3;
+	case CTL_EVENT_CRASH:
+		return 4;
+	case CTL_EVENT_KILLED:
+		return 6;
+	case CTL_EVENT_RUNNING:
+	case CTL_EVENT_FAILED:
+		break;
+	}
+	return 5;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * supervisor: one VM's life. Opens what the user named, starts the compartments, watches them,
+ * answers the command and clients, and ends everything when anything ends.
+ *
+ * Trust: argv and the command trusted; messages of every compartment HOSTILE; clients are the
+ * user's own, their messages checked all the same.
+ * Holds: 3 the command's channel, 4 the console's stream (optional); pidfds and control channels,
+ * the listening socket. Not for long: kernel, initrd, disks, /dev/kvm.
+ */
+#include "cmd/supervisor/open.h"
+#include "cmd/supervisor/start.h"
+#include "cmd/supervisor/vm.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+#include "lib/sandbox/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+
+#define EXIT_START 1 /* nothing was started, or not for long */
+
+static const struct fd_row fds[] = {
+	{ FD_FRONT, FD_SOCKET, false, "the command's channel" },
+	{ FD_STREAM, FD_SOCKET, true, "the console's stream" },
+};
+
+/* The command shows it; without one it goes to standard error. */
+static int give_up(const struct open_error *e)
+{
+	struct control_msg m = { .type = CTL_ENDED, .number = CTL_EVENT_FAILED };
+
+	m.text_len = strnlen(e->text, CTL_TEXT_MAX);
+	memcpy(m.text, e->text, m.text_len);
+	if (control_send(FD_FRONT, &m, -1) < 0)
+		fprintf(stderr, "bulkhead: %s\n", e->text);
+	return EXIT_START;
+}
+
+static int parse(int argc, char **argv, struct vm *vm, struct vm_config *c, struct open_error *e)
+{
+	struct config_error ce;
+	unsigned long long since = 0;
+	int skip = argc > 1 && sscanf(argv[1], "--since=%llu", &since) == 1 ? 2 : 1;
+
+	vm->since_ns = since;
+	config_init(c);
+	if (config_parse_words(c, argc - skip, argv + skip, &ce) < 0 || config_check(c, &ce) < 0)
+		return open_complain(e, -EINVAL, "%s", ce.text);
+	return c->name ? 0 : open_complain(e, -EINVAL, "--name: a VM must have one");
+}
+
+/* ---- signals and the timer ---- */
+
+static int on_signal(struct loop_source *src, uint32_t events)
+{
+	struct vm *vm = src->owner;
+	struct signalfd_siginfo si;
+
+	(void)events;
+	if (read(src->fd, &si, sizeof(si)) != sizeof(si))
+		return 0;
+	if ((si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT) && vm->signals_seen++ == 0)
+		vm_press_power(vm);
+	else
+		vm_kill(vm, "a signal");
+	return 0;
+}
+
+static int on_timer(struct loop_source *src, uint32_t events)
+{
+	uint64_t times;
+
+	(void)events;
+	(void)!read(src->fd, &times, sizeof(times));
+	vm_end_hard(src->owner);
+	return 0;
+}
+
+static int watch(struct vm *vm, int listener)
+{
+	sigset_t set;
+	int fd, r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+		return -errno;
+	r = loop_open(&vm->loop);
+	if (r < 0)
+		return r;
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	r = fd < 0 ? -errno : loop_add(&vm->loop, &vm->signals, fd, EPOLLIN, on_signal, vm);
+	if (r < 0)
+		return r;
+	fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	r = fd < 0 ? -errno : loop_add(&vm->loop, &vm->timer, fd, EPOLLIN, on_timer, vm);
+	if (r < 0)
+		return r;
+	return clients_watch(vm, FD_FRONT, listener);
+}
+
+/* ---- stages ---- */
+
+static int start(struct vm *vm, struct opened *o, struct jail_host *host, struct open_error *e)
+{
+	const char *what = "?";
+	int r = jail_host_enter(host, &what);
+
+	if (r < 0)
+		return open_complain(e, r, "this host does not let the VM be confined: %s: %s", what,
+				     strerror(-r));
+	vm->owner = host->owner;
+	r = parts_start(vm, o, host, e);
+	opened_close(o);
+	return r;
+}
+
+/* Its own session: the terminal's keys are the command's business. Standard error stays. */
+static int leave_terminal(struct vm *vm, struct jail_host *host)
+{
+	setsid(); /* fails for a session leader, which is what is wanted */
+	if (dup2(host->null_fd, 0) < 0 || dup2(host->null_fd, 1) < 0)
+		return -errno;
+	if (vm->config->detach)
+		vm->null = take_fd(&host->null_fd);
+	return 0;
+}
+
+static int confine(struct open_error *e)
+{
+	const char *what = "?";
+	int r = sandbox_confine_self(&supervisor_policy, &what);
+
+	return r < 0 ? open_complain(e, r, "the supervisor cannot be confined: %s: %s", what,
+				     strerror(-r)) :
+		       0;
+}
+
+static int bring_up(struct vm *vm, struct open_error *e)
+{
+	struct opened o;
+	struct jail_host host = JAIL_HOST_NONE;
+	const char *what = "?";
+	int r;
+
+	opened_init(&o);
+	r = opened_open(&o, vm->config, e); /* 2 all that has a path */
+	if (r < 0)
+		return r;
+	r = jail_host_open(&host, &what);
+	if (r < 0)
+		return open_complain(e, r, "%s: %s", what, strerror(-r));
+	r = watch(vm, o.listener);
+	if (r < 0)
+		return open_complain(e, r, "event loop: %s", strerror(-r));
+	r = start(vm, &o, &host, e); /* 3 the compartments */
+	if (r == 0 && leave_terminal(vm, &host) < 0)
+		r = open_complain(e, -EIO, "standard descriptors");
+	jail_host_close(&host);
+	if (r == 0)
+		r = confine(e); /* 4 no way back */
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	static struct vm vm;
+	static struct vm_config config;
+	struct open_error e = { "the command's channel is missing: start it by bulkhead run" };
+	int r;
+
+	vm = (struct vm){ .config = &config, .state = VM_STARTING, .stream = -1, .null = -1,
+			  .pid = getpid(), .front = { .fd = -1 } };
+	if (fds_adopt(fds, ARRAY_SIZE(fds), NULL) < 0 ||
+	    parse(argc, argv, &vm, &config, &e) < 0) /* 1 words only */
+		return give_up(&e);
+	vm.stream = fcntl(FD_STREAM, F_GETFD) < 0 ? -1 : FD_STREAM;
+	if (bring_up(&vm, &e) < 0) {
+		parts_kill(&vm);
+		return give_up(&e);
+	}
+	r = loop_run(&vm.loop); /* 5 hostile from here */
+	parts_kill(&vm);
+	if (r < 0)
+		vm_end(&vm, WEIGHT_EXIT, CTL_EVENT_FAILED, "the supervisor's loop failed (%d)", -r);
+	clients_tell_ended(&vm);
+	return vm_exit_status(&vm);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The files that the user named; see open.h. */
+#include "cmd/supervisor/open.h"
+
+#include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#define SECTOR 512
+
+void opened_init(struct opened *o)
+{
+	*o = (struct opened){ .kernel = -1, .initrd = -1, .kvm = -1, .listener = -1, .vmm = -1,
+			      .dev_console = -1, .dev_rng = -1, .dev_blk = -1 };
+	for (size_t i = 0; i < CONFIG_MAX_DISKS; i++)
+		o->disks[i] = -1;
+}
+
+void opened_close(struct opened *o)
+{
+	closep(&o->kernel);
+	closep(&o->initrd);
+	closep(&o->kvm);
+	closep(&o->vmm);
+	closep(&o->dev_console);
+	closep(&o->dev_rng);
+	closep(&o->dev_blk);
+	fds_close(o->disks, CONFIG_MAX_DISKS);
+}
+
+static const char *kind_of(mode_t mode)
+{
+	if (S_ISDIR(mode))
+		return "a directory";
+	if (S_ISFIFO(mode))
+		return "a pipe";
+	if (S_ISSOCK(mode))
+		return "a socket";
+	if (S_ISCHR(mode))
+		return "a character device";
+	return S_ISBLK(mode) ? "a block device" : "no regular file";
+}
+
+/* what: "--kernel". O_NONBLOCK: a pipe must not hold us up before it is refused. */
+static int open_file(const char *what, const char *path, int flags, bool block_too,
+		     struct stat *ret_st, struct open_error *e)
+{
+	_cleanup_(closep) int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int r;
+
+	if (fd < 0)
+		return open_complain(e, -errno, "%s: %s: %s", what, path, strerror(errno));
+	if (fstat(fd, ret_st) < 0)
+		return open_complain(e, -errno, "%s: %s: %s", what, path, strerror(errno));
+	if (!S_ISREG(ret_st->st_mode) && !(block_too && S_ISBLK(ret_st->st_mode)))
+		return open_complain(e, -EINVAL, "%s: %s is %s: a file%s is right", what, path,
+				     kind_of(ret_st->st_mode),
+				     block_too ? " or a block device" : "");
+	r = fd_set_nonblock(fd, false);
+	if (r < 0)
+		return open_complain(e, r, "%s: %s: %s", what, path, strerror(-r));
+	return take_fd(&fd);
+}
+
+/* A file that goes into guest RAM whole. */
+static int open_image(const char *what, const char *path, uint64_t memory, struct open_error *e)
+{
+	struct stat st;
+	_cleanup_(closep) int fd = open_file(what, path, O_RDONLY, false, &st, e);
+
+	if (fd < 0)
+		return fd;
+	if (st.st_size == 0)
+		return open_complain(e, -EINVAL, "%s: %s is empty", what, path);
+	if ((uint64_t)st.st_size >= memory)
+		return open_complain(e, -EFBIG, "%s: %s is larger than the VM's memory (%llu MiB): "
+				     "say more --memory", what, path,
+				     (unsigned long long)(memory >> 20));
+	return take_fd(&fd);
+}
+
+/*
+ * One VM may write, or several may read. The lock belongs to the open file, so that it lasts as
+ * long as the device that the descriptor is handed to.
+ */
+static int lock_disk(int fd, bool readonly, const char *path, struct open_error *e)
+{
+	struct flock lock = { .l_type = readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	if (errno == EAGAIN || errno == EACCES)
+		return open_complain(e, -EBUSY, "--disk: %s is in use by another VM%s", path,
+				     readonly ? " that writes to it" :
+						": only readonly=on can be shared");
+	return open_complain(e, -errno, "--disk: %s cannot be locked: %s", path, strerror(errno));
+}
+
+static int open_disk(const struct config_disk *d, struct open_error *e)
+{
+	char path[CONFIG_PATH_MAX + 1];
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+	int r;
+
+	snprintf(path, sizeof(path), "%.*s", (int)d->path_len, d->path);
+	fd = open_file("--disk", path, d->readonly ? O_RDONLY : O_RDWR, true, &st, e);
+	if (fd < 0)
+		return fd;
+	if (S_ISREG(st.st_mode) && (st.st_size == 0 || st.st_size % SECTOR))
+		return open_complain(e, -EINVAL, "--disk: %s has %lld bytes: a multiple of 512 is "
+				     "right", path, (long long)st.st_size);
+	r = lock_disk(fd, d->readonly, path, e);
+	return r < 0 ? r : take_fd(&fd);
+}
+
+static int open_kvm(struct open_error *e)
+{
+	_cleanup_(closep) int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 && (errno == EACCES || errno == EPERM))
+		return open_complain(e, -errno, "/dev/kvm: no right to use it: join the group kvm");
+	if (fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO))
+		return open_complain(e, -errno, "/dev/kvm: not there: load kvm_intel or kvm_amd, and "
+				     "see that the firmware has virtualisation on");
+	if (fd < 0)
+		return open_complain(e, -errno, "/dev/kvm: %s", strerror(errno));
+	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+		return open_complain(e, -ENOTSUP, "/dev/kvm: not the interface of Linux's KVM");
+	return take_fd(&fd);
+}
+
+static int open_files(struct opened *o, const struct vm_config *c, struct open_error *e)
+{
+	o->kernel = open_image("--kernel", c->kernel, c->memory, e);
+	if (o->kernel < 0)
+		return o->kernel;
+	if (c->initrd) {
+		o->initrd = open_image("--initrd", c->initrd, c->memory, e);
+		if (o->initrd < 0)
+			return o->initrd;
+	}
+	for (size_t i = 0; i < c->n_disks; i++) {
+		o->disks[i] = open_disk(&c->disks[i], e);
+		if (o->disks[i] < 0)
+			return o->disks[i];
+	}
+	return 0;
+}
+
+static int open_programs(struct opened *o, const struct vm_config *c, struct open_error *e)
+{
+	const struct {
+		const char *name;
+		int *fd;
+		bool wanted;
+	} programs[] = {
+		{ "vmm", &o->vmm, true },
+		{ "dev-console", &o->dev_console, true },
+		{ "dev-rng", &o->dev_rng, c->rng },
+		{ "dev-blk", &o->dev_blk, c->n_disks > 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		if (!programs[i].wanted)
+			continue;
+		*programs[i].fd = open_program(programs[i].name, e);
+		if (*programs[i].fd < 0)
+			return *programs[i].fd;
+	}
+	return 0;
+}
+
+int opened_open(struct opened *o, const struct vm_config *c, struct open_error *e)
+{
+	int r = open_files(o, c, e);
+
+	if (r < 0)
+		return r;
+	o->kvm = open_kvm(e);
+	if (o->kvm < 0)
+		return o->kvm;
+	r = open_programs(o, c, e);
+	if (r < 0)
+		return r;
+	o->listener = open_listener(c->name, e);
+	return o->listener < 0 ? o->listener : 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything of a VM that has a path or a name, opened and checked before anything starts. Files are
+ * opened with the rights of the user who asked.
+ */
+#ifndef BULKHEAD_SUPERVISOR_OPEN_H
+#define BULKHEAD_SUPERVISOR_OPEN_H
+
+#include "lib/config/config.h"
+
+struct opened {
+	int kernel;
+	int initrd;  /* -1: none */
+	int kvm;
+	int disks[CONFIG_MAX_DISKS];
+	int listener; /* the VM's name, as an abstract socket */
+	int vmm, dev_console, dev_rng, dev_blk; /* executables */
+};
+
+/* One line that says what is wrong, and where it can be said, what would be right. */
+struct open_error {
+	char text[400];
+};
+
+void opened_init(struct opened *o);
+/* 0 or a negative errno with *ret_error; what was opened stays for opened_close. */
+[[nodiscard]] int opened_open(struct opened *o, const struct vm_config *c,
+			      struct open_error *ret_error);
+/* Closes everything but the listener. */
+void opened_close(struct opened *o);
+
+/* names.c */
+[[nodiscard]] int open_listener(const char *name, struct open_error *ret_error);
+/* An executable beside this one: ../NAME/NAME in a build tree, NAME when installed. */
+[[nodiscard]] int open_program(const char *name, struct open_error *ret_error);
+int open_complain(struct open_error *e, int error, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What compartments say, and how they die. HOSTILE. See vm.h. */
+#include "cmd/supervisor/vm.h"
+
+#include "lib/base/cleanup.h"
+#include "lib/sandbox/sandbox.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define LINES_A_SECOND 10
+#define LINES_BURST 100
+
+struct part *vm_part(struct vm *vm, enum part_kind kind)
+{
+	for (size_t i = 0; i < vm->n_parts; i++)
+		if (vm->parts[i].kind == kind)
+			return &vm->parts[i];
+	return NULL;
+}
+
+static void close_control(struct part *p)
+{
+	loop_remove(&p->vm->loop, &p->control_src);
+	closep(&p->control);
+}
+
+void part_finish(struct part *p)
+{
+	if (p->control >= 0)
+		shutdown(p->control, SHUT_WR);
+}
+
+void part_kill(struct part *p)
+{
+	if (p->process.pidfd < 0 || p->killed)
+		return;
+	p->killed = true;
+	(void)syscall(SYS_pidfd_send_signal, p->process.pidfd, SIGKILL, NULL, 0);
+}
+
+/* ---- what they say ---- */
+
+static bool all_ready(const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_parts; i++)
+		if (vm->parts[i].state != PART_READY)
+			return false;
+	return true;
+}
+
+static void tell_start_time(const struct vm *vm)
+{
+	struct timespec t;
+	char line[96];
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	snprintf(line, sizeof(line), "%zu compartments are ready after %.1f ms", vm->n_parts,
+		 ((double)t.tv_sec * 1e9 + (double)t.tv_nsec - (double)vm->since_ns) / 1e6);
+	tell(vm, NULL, LOG_LEVEL_INFO, line);
+}
+
+static int on_ready(struct part *p, const struct control_msg *m)
+{
+	struct vm *vm = p->vm;
+
+	(void)m;
+	p->state = PART_READY;
+	if (p->kind == PART_CONSOLE && vm->stream >= 0) {
+		int r = vm_give_stream(vm, take_fd(&vm->stream));
+
+		if (r < 0)
+			return r;
+		vm->front_attached = true;
+	}
+	if (vm->config->verbose && vm->since_ns && all_ready(vm))
+		tell_start_time(vm);
+	return 0;
+}
+
+/* Refills by the second, up to the burst. */
+static bool may_speak(struct part *p)
+{
+	struct part_lines *l = &p->lines;
+	time_t now = monotonic_s();
+
+	if (now > l->since) {
+		uint64_t more = (uint64_t)(now - l->since) * LINES_A_SECOND + l->left;
+
+		l->left = more < LINES_BURST ? (unsigned int)more : LINES_BURST;
+		l->since = now;
+	}
+	if (l->left == 0) {
+		l->dropped++;
+		return false;
+	}
+	l->left--;
+	return true;
+}
+
+static int on_log(struct part *p, const struct control_msg *m)
+{
+	char line[64];
+
+	if (m->number > LOG_LEVEL_DEBUG)
+		return -EBADMSG;
+	if (m->number >= LOG_LEVEL_INFO && !p->vm->config->verbose)
+		return 0;
+	if (!may_speak(p))
+		return 0;
+	if (p->lines.dropped) {
+		snprintf(line, sizeof(line), "%u lines were left out", p->lines.dropped);
+		p->lines.dropped = 0;
+		tell(p->vm, p->name, LOG_LEVEL_WARNING, line);
+	}
+	tell(p->vm, p->name, (enum log_level)m->number, m->text);
+	return 0;
+}
+
+static int on_denied(struct part *p, const struct control_msg *m)
+{
+	char call[64];
+
+	p->state = PART_SPENT;
+	sandbox_call_name((int)m->number, call, sizeof(call));
+	vm_end(p->vm, WEIGHT_DENIED, CTL_EVENT_FAILED,
+	       "%s was stopped by its filter: system call %s (%u)", p->name, call, m->number);
+	return 0;
+}
+
+static int on_failed(struct part *p, const struct control_msg *m)
+{
+	/* devices say their own name first */
+	size_t len = strlen(p->program);
+	bool named = !strncmp(m->text, p->program, len) && !strncmp(m->text + len, ": ", 2);
+
+	p->state = PART_SPENT;
+	vm_end(p->vm, WEIGHT_WORDS, CTL_EVENT_FAILED, "%s: %s", p->name,
+	       named ? m->text + len + 2 : m->text);
+	return 0;
+}
+
+/* ---- the guest's events ---- */
+
+static void run(struct part *p)
+{
+	p->vm->state = VM_RUNNING;
+	p->vm->running_since = monotonic_s();
+	clients_tell_started(p->vm);
+}
+
+/* What the guest can repeat at will counts as a line of its vmm. */
+static void tell_guest(struct part *p, enum log_level level, const char *text)
+{
+	if (may_speak(p))
+		tell(p->vm, NULL, level, text);
+}
+
+static void reboot(struct part *p)
+{
+	if (p->vm->config->on_reboot == ACTION_STOP)
+		vm_end(p->vm, WEIGHT_FINAL, CTL_EVENT_REBOOT, "the guest asked for a reboot");
+	else
+		tell_guest(p, LOG_LEVEL_INFO, "the guest reboots");
+}
+
+static void power_off(struct part *p)
+{
+	vm_end(p->vm, WEIGHT_FINAL, CTL_EVENT_POWEROFF, "the guest powered off");
+}
+
+static void panic(struct part *p)
+{
+	if (p->vm->config->on_panic == ACTION_STOP)
+		vm_end(p->vm, WEIGHT_FINAL, CTL_EVENT_PANIC, "the guest's kernel panicked");
+	else
+		tell_guest(p, LOG_LEVEL_WARNING, "the guest's kernel panicked");
+}
+
+static void crash(struct part *p)
+{
+	vm_end(p->vm, WEIGHT_FINAL, CTL_EVENT_CRASH, "the guest crashed: its CPU cannot go on");
+}
+
+static const struct {
+	enum control_event event;
+	unsigned int states; /* of the VM */
+	void (*handle)(struct part *vmm);
+} events[] = {
+	{ CTL_EVENT_RUNNING, VM_STARTING, run },
+	{ CTL_EVENT_POWEROFF, VM_RUNNING, power_off },
+	{ CTL_EVENT_REBOOT, VM_RUNNING, reboot },
+	{ CTL_EVENT_PANIC, VM_RUNNING, panic },
+	{ CTL_EVENT_CRASH, VM_RUNNING, crash },
+};
+
+static int on_event(struct part *p, const struct control_msg *m)
+{
+	if (p->vm->state == VM_ENDING)
+		return 0; /* said before it learned of the end */
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
+		if (events[i].event != m->number || !(events[i].states & p->vm->state))
+			continue;
+		p->vm->event = events[i].event;
+		events[i].handle(p);
+		return 0;
+	}
+	return -EBADMSG;
+}
+
+static const struct {
+	enum control_type type;
+	unsigned int kinds;
+	unsigned int states; /* of the part */
+	int (*handle)(struct part *p, const struct control_msg *m);
+} requests[] = {
+	{ CTL_READY, PART_ANY, PART_STARTING, on_ready },
+	{ CTL_LOG, PART_ANY, PART_STARTING | PART_READY | PART_SPENT, on_log },
+	{ CTL_EVENT, PART_VMM, PART_READY, on_event },
+	{ CTL_DENIED, PART_ANY, PART_STARTING | PART_READY, on_denied },
+	{ CTL_FAILED, PART_ANY, PART_STARTING | PART_READY, on_failed },
+};
+
+static int dispatch(struct part *p, const struct control_msg *m)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		if (requests[i].type == m->type && requests[i].kinds & p->kind &&
+		    requests[i].states & p->state)
+			return requests[i].handle(p, m);
+	return -EBADMSG;
+}
+
+/* One message. False when there is none, or no peer. */
+static bool take_message(struct part *p)
+{
+	struct control_msg m;
+	_cleanup_(closep) int fd = -1;
+	int r;
+
+	if (p->control < 0)
+		return false;
+	r = control_recv(p->control, &m, &fd);
+	if (r == -EAGAIN)
+		return false;
+	if (r > 0)
+		r = dispatch(p, &m);
+	else if (r == 0)
+		close_control(p); /* its end is said by its pidfd */
+	if (r < 0) {
+		close_control(p);
+		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
+		       "%s broke the control protocol", p->name);
+		part_kill(p);
+	}
+	return r >= 0 && p->control >= 0;
+}
+
+static int on_control(struct loop_source *src, uint32_t events_mask)
+{
+	(void)events_mask;
+	take_message(src->owner);
+	return 0;
+}
+
+/* ---- how they die ---- */
+
+static void judge(struct part *p, int status)
+{
+	const char *name;
+
+	if (WIFSIGNALED(status)) {
+		if (p->killed && WTERMSIG(status) == SIGKILL)
+			return;
+		name = sigabbrev_np(WTERMSIG(status));
+		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "%s was killed by signal %s (%d)",
+		       p->name, name ? name : "?", WTERMSIG(status));
+	} else if (p->vm->state != VM_ENDING) {
+		vm_end(p->vm, WEIGHT_EXIT, CTL_EVENT_FAILED, "%s ended by itself with status %d",
+		       p->name, WEXITSTATUS(status));
+	}
+}
+
+static int on_exit_of(struct loop_source *src, uint32_t events_mask)
+{
+	struct part *p = src->owner;
+	int status = 0, r;
+
+	(void)events_mask;
+	for (int i = 0; i < 2 * LINES_BURST && take_message(p); i++)
+		; /* its last words */
+	r = jail_reap(&p->process, &status);
+	if (r == 0)
+		return 0;
+	loop_remove(&p->vm->loop, &p->exit_src);
+	close_control(p);
+	p->state = PART_GONE;
+	judge(p, r < 0 ? 0 : status);
+	vm_end_step(p->vm);
+	return 0;
+}
+
+int part_watch(struct part *p)
+{
+	struct loop *l = &p->vm->loop;
+	int r = loop_add(l, &p->control_src, p->control, EPOLLIN, on_control, p);
+
+	p->lines = (struct part_lines){ .left = LINES_BURST, .since = monotonic_s() };
+	return r < 0 ? r : loop_add(l, &p->exit_src, p->process.pidfd, EPOLLIN, on_exit_of, p);
+}

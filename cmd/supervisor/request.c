@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What may be asked of a VM: by the command, by clients, by signals; see vm.h. */
+#include "cmd/supervisor/vm.h"
+
+#include "lib/base/cleanup.h"
+
+void vm_kill(struct vm *vm, const char *who)
+{
+	if (vm->state == VM_ENDING)
+		vm_end_hard(vm);
+	else
+		vm_end(vm, WEIGHT_FINAL, CTL_EVENT_KILLED, "the VM was ended by %s", who);
+}
+
+void vm_press_power(struct vm *vm)
+{
+	const struct control_msg m = { .type = CTL_POWER_BUTTON };
+	const struct part *vmm = vm_part(vm, PART_VMM);
+
+	if (vm->state == VM_STARTING)
+		vm_kill(vm, "a request before its guest ran");
+	else if (vm->state == VM_RUNNING && vmm && tell_peer(vmm->control, &m, -1) < 0)
+		tell(vm, NULL, LOG_LEVEL_WARNING, "the vmm does not take the power button");
+}
+
+int vm_give_stream(struct vm *vm, int fd)
+{
+	const struct control_msg m = { .type = CTL_CONSOLE };
+	const struct part *console = vm_part(vm, PART_CONSOLE);
+	int r = tell_peer(console->control, &m, fd);
+
+	closep(&fd);
+	return r;
+}

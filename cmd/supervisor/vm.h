@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One VM as its supervisor sees it: parts (compartments), clients, and how it ends.
+ *
+ * Every part is HOSTILE once the guest runs. What a part or client may say, and when, is a request
+ * table in its file; anything else breaks that peer: a part ends the VM, a client is dropped.
+ */
+#ifndef BULKHEAD_SUPERVISOR_VM_H
+#define BULKHEAD_SUPERVISOR_VM_H
+
+#include "lib/base/loop.h"
+#include "lib/config/config.h"
+#include "lib/control/control.h"
+#include "lib/sandbox/jail.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#define FD_FRONT 3  /* the command's control channel */
+#define FD_STREAM 4 /* the console's stream, unless there is no console in the command */
+
+#define VM_MAX_PARTS (3 + CONFIG_MAX_DISKS)
+#define VM_MAX_CLIENTS 8
+
+/* Bits, so that a request table can name several. */
+enum vm_state { VM_STARTING = 1, VM_RUNNING = 2, VM_ENDING = 4 };
+enum part_state { PART_STARTING = 1, PART_READY = 2, PART_SPENT = 4, PART_GONE = 8 };
+enum part_kind { PART_VMM = 1, PART_CONSOLE = 2, PART_BLK = 4, PART_RNG = 8 };
+
+#define PART_ANY (PART_VMM | PART_CONSOLE | PART_BLK | PART_RNG)
+
+/* How much a part may make the user read. */
+struct part_lines {
+	unsigned int left;
+	unsigned int dropped;
+	time_t since; /* seconds, monotonic */
+};
+
+struct vm;
+
+struct part {
+	struct vm *vm;
+	enum part_kind kind;
+	enum part_state state;
+	char name[16];
+	const char *program; /* the executable's name */
+	int exe_fd;
+	struct jail_process process;
+	struct loop_source exit_src;
+	int control;         /* -1 once closed */
+	struct loop_source control_src;
+	bool killed;         /* by this supervisor */
+	struct part_lines lines;
+};
+
+struct client {
+	struct vm *vm;
+	struct loop_source src; /* fd -1: slot is free */
+};
+
+/* Why the VM ends. A reason that says more replaces one that says less. */
+enum weight { WEIGHT_NONE, WEIGHT_EXIT, WEIGHT_WORDS, WEIGHT_SIGNAL, WEIGHT_DENIED, WEIGHT_FINAL };
+
+struct verdict {
+	enum weight weight;
+	enum control_event event;
+	char text[CTL_TEXT_MAX + 1];
+};
+
+struct vm {
+	const struct vm_config *config;
+	struct loop loop;
+	enum vm_state state;
+	enum control_event event; /* the guest's last; 0 while it starts */
+	struct verdict verdict;
+	struct part parts[VM_MAX_PARTS];
+	size_t n_parts;
+	int stream;               /* the console's, until dev-console has it; or -1 */
+	struct loop_source front; /* fd -1: no command is there */
+	struct loop_source signals;
+	struct loop_source timer;
+	struct loop_source listener;
+	struct client clients[VM_MAX_CLIENTS];
+	struct client *attached;  /* who has the console, beside the command */
+	bool front_attached;      /* the command has it */
+	uid_t owner;              /* whose clients are served */
+	pid_t pid;
+	unsigned int signals_seen;
+	time_t running_since;     /* monotonic */
+	int null;                 /* /dev/null for a detached VM's standard error; or -1 */
+	uint64_t since_ns;        /* when the command was started, monotonic; 0: unknown */
+};
+
+/* ---- end.c: how it ends ---- */
+
+/* Notes why the VM ends and, the first time, begins to end it: the vmm first, then the devices,
+ * which get a moment to finish their output. */
+void vm_end(struct vm *vm, enum weight weight, enum control_event event, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Goes on with ending after a part is gone; stops the loop once all are. */
+void vm_end_step(struct vm *vm);
+/* What the parts have not done by now is done to them. */
+void vm_end_hard(struct vm *vm);
+/* The supervisor's exit status; docs/bulkhead.1. */
+int vm_exit_status(const struct vm *vm);
+
+/* ---- part.c: what parts say and how they die ---- */
+
+/* Puts a started part into the loop. */
+[[nodiscard]] int part_watch(struct part *p);
+struct part *vm_part(struct vm *vm, enum part_kind kind);
+/* Lets a part see the end of its channel; what it says until it ends is still heard. */
+void part_finish(struct part *p);
+void part_kill(struct part *p);
+
+/* ---- request.c: what may be asked of the VM, by whomever ---- */
+
+/* Presses the ACPI power button; a VM whose guest cannot be asked yet ends at once. */
+void vm_press_power(struct vm *vm);
+/* Ends the VM at once. */
+void vm_kill(struct vm *vm, const char *who);
+/* Gives dev-console a stream; takes fd. */
+[[nodiscard]] int vm_give_stream(struct vm *vm, int fd);
+
+/* ---- client.c: the command and the clients ---- */
+
+/* Puts the command's channel, if there is one, and the listening socket into the loop. */
+[[nodiscard]] int clients_watch(struct vm *vm, int front, int listener);
+/* Tells the command that the guest runs, and lets go of it when it does not stay. */
+void clients_tell_started(struct vm *vm);
+/* Tells everybody how it ended. */
+void clients_tell_ended(struct vm *vm);
+
+/* ---- tell.c: lines and messages that never wait ---- */
+
+/* One line on standard error, if it takes it now. who may be NULL. */
+void tell(const struct vm *vm, const char *who, enum log_level level, const char *text);
+/* Sends if the peer takes it now, else -EAGAIN. As control_send. */
+[[nodiscard]] int tell_peer(int sock, const struct control_msg *m, int fd);
+time_t monotonic_s(void);
+
+/* ---- policy.c ---- */
+
+extern const struct sandbox_policy supervisor_policy;
+
+#endif
