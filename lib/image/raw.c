@@ -140,9 +140,14 @@ static bool cannot(int res)
 	return res == -EOPNOTSUPP || res == -ENOSYS || res == -ENODEV || res == -EINVAL;
 }
 
-/* The file cannot do it this way: the next way. A discard is a hint. */
-static void fall_through(struct raw_image *raw, struct raw_slot *s)
+/* The file cannot do it this way: the next way, also for later requests unless this range is to
+ * blame. A discard is a hint. */
+static void fall_through(struct raw_image *raw, struct raw_slot *s, bool range_is_to_blame)
 {
+	if (!range_is_to_blame && s->step == RAW_PUNCH)
+		raw->can_punch = false;
+	if (!range_is_to_blame && s->step == RAW_ZERO_RANGE)
+		raw->can_zero_range = false;
 	if (s->io.op == IMAGE_DISCARD)
 		finish(raw, s, 0);
 	else if (s->step == RAW_PUNCH && raw->can_zero_range)
@@ -159,7 +164,7 @@ static void complete(struct raw_image *raw, struct raw_slot *s, int res)
 		s->retries++;
 		restart(raw, s, s->step);
 	} else if (deallocates && cannot(res)) {
-		fall_through(raw, s);
+		fall_through(raw, s, res == -EINVAL);
 	} else if (res < 0) {
 		finish(raw, s, res);
 	} else if (deallocates) {

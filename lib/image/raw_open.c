@@ -44,9 +44,9 @@ static int measure(int fd, const struct stat *st, uint64_t *ret_size, uint32_t *
 }
 
 /*
- * Tries both ways of deallocating far behind the end of the file, where there is no data, without
- * changing its size; the second takes back what the first may have reserved. A block device has no
- * such place: there each request finds out for itself.
+ * Whether discards give anything back must be known before they are offered: a hole far behind the
+ * end of the file, where there is no data, tells. Zeroing ranges has no such harmless test (it would
+ * reserve space), so the first request finds out.
  */
 static void probe(struct raw_image *raw, int fd, const struct stat *st)
 {
@@ -54,14 +54,10 @@ static void probe(struct raw_image *raw, int fd, const struct stat *st)
 
 	if (raw->image.readonly)
 		return;
-	if (S_ISBLK(st->st_mode)) {
-		raw->can_punch = raw->can_zero_range = true;
-	} else {
-		raw->can_zero_range = fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, at,
-						PROBE_LEN) == 0;
-		raw->can_punch = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
-					   PROBE_LEN) == 0;
-	}
+	raw->can_zero_range = true;
+	raw->can_punch = S_ISBLK(st->st_mode) ||
+			 fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+				   PROBE_LEN) == 0;
 	raw->image.can_discard = raw->can_punch;
 }
 

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Guest memory is read once: every read by the device is followed at once by the guest overwriting
+ * what was read (CVE-2021-4207, CVE-2015-8550). What comes out must be what the first read saw, and
+ * no byte of a ring or a header may be read a second time. The reads are caught by the linker
+ * (--wrap).
+ */
+#include "tests/unit/testring.h"
+
+#include "cmd/dev-blk/blk.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define N 64U
+#define ROUNDS 2000
+
+static struct testring t;
+static struct virtq vq;
+static struct virtq_chain chain;
+static uint8_t reads[TR_RAM]; /* of each byte, since the last forget_reads */
+static bool scramble;
+static unsigned int seed = 1;
+
+int __real_guest_read(const struct guestmem *mem, gpa_t gpa, void *out, size_t len);
+int __wrap_guest_read(const struct guestmem *mem, gpa_t gpa, void *out, size_t len);
+int __real_guest_load16(const struct guestmem *mem, gpa_t gpa, uint16_t *ret);
+int __wrap_guest_load16(const struct guestmem *mem, gpa_t gpa, uint16_t *ret);
+
+static void was_read(uint64_t gpa, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		reads[gpa + i]++;
+		if (scramble)
+			t.ram[gpa + i] = (uint8_t)rand_r(&seed);
+	}
+}
+
+int __wrap_guest_read(const struct guestmem *mem, gpa_t gpa, void *out, size_t len)
+{
+	int r = __real_guest_read(mem, gpa, out, len);
+
+	if (r == 0)
+		was_read(gpa.v, len);
+	return r;
+}
+
+int __wrap_guest_load16(const struct guestmem *mem, gpa_t gpa, uint16_t *ret)
+{
+	int r = __real_guest_load16(mem, gpa, ret);
+
+	if (r == 0)
+		was_read(gpa.v, sizeof(*ret));
+	return r;
+}
+
+static void expect_read_once(uint64_t from, uint64_t to)
+{
+	for (uint64_t i = from; i < to; i++)
+		assert_in_range(reads[i], 0, 1);
+	memset(reads, 0, sizeof(reads));
+}
+
+static unsigned int below(unsigned int n)
+{
+	return (unsigned int)rand_r(&seed) % n;
+}
+
+/* A random chain in the table at gpa: n descriptors, w of them writable. What it holds goes to
+ * pieces. */
+static void put_chain(uint64_t table, unsigned int n, unsigned int w, struct virtq_piece *pieces)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t addr = TR_DATA + 4096 + below(100000);
+		uint32_t len = 1 + below(5000);
+		uint16_t flags = (uint16_t)((i + w >= n ? D_WRITE : 0) | (i + 1 < n ? D_NEXT : 0));
+
+		pieces[i] = (struct virtq_piece){ GPA(addr), len };
+		testring_put(&t, table, i, addr, len, flags, (uint16_t)(i + 1));
+	}
+}
+
+static void check_chain(const struct virtq_piece *pieces, unsigned int n, unsigned int w)
+{
+	assert_int_equal(chain.n_readable, n - w);
+	assert_int_equal(chain.n_writable, w);
+	for (unsigned int i = 0; i < n; i++) {
+		assert_int_equal(chain.piece[i].gpa.v, pieces[i].gpa.v);
+		assert_int_equal(chain.piece[i].len, pieces[i].len);
+	}
+}
+
+static void test_chains(void **state)
+{
+	struct virtq_piece pieces[N];
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		struct virtq_budget budget = { .descriptors = 1000, .bytes = UINT32_MAX };
+		unsigned int n = 1 + below(N), w = below(n + 1);
+		bool indirect = below(2);
+
+		testring_open(&t, N, below(2), true);
+		virtq_init(&vq, &t.mem);
+		assert_int_equal(virtq_start(&vq, &t.layout, 0), 0);
+		put_chain(indirect ? TR_TABLE : TR_DESC, n, w, pieces);
+		if (indirect)
+			testring_desc(&t, 0, TR_TABLE, 16 * n, D_INDIRECT, 0);
+		testring_avail(&t, 0);
+		memset(reads, 0, sizeof(reads));
+		scramble = true;
+		assert_int_equal(virtq_pop(&vq, &budget, &chain), 1);
+		scramble = false;
+		check_chain(pieces, n, w);
+		assert_int_equal(chain.head, 0);
+		expect_read_once(TR_DESC, TR_DATA);
+		testring_close(&t);
+	}
+}
+
+/* A write of 3 sectors at sector 5 becomes exactly that, whatever the header says afterwards. */
+static void test_request(void **state)
+{
+	static const uint8_t header[16] = { [0] = VIRTIO_BLK_T_OUT, [8] = 5 };
+	struct blk_disk disk = { .capacity = 1 << 20, .block = 512, .n_queues = 1 };
+	struct blk_request r;
+
+	(void)state;
+	for (int round = 0; round < 100; round++) {
+		struct virtq_budget budget = { .descriptors = 1000, .bytes = UINT32_MAX };
+
+		testring_open(&t, N, false, false);
+		virtq_init(&vq, &t.mem);
+		assert_int_equal(virtq_start(&vq, &t.layout, 0), 0);
+		memcpy(t.ram + TR_DATA, header, sizeof(header));
+		testring_desc(&t, 0, TR_DATA, 7, D_NEXT, 1);
+		testring_desc(&t, 1, TR_DATA + 7, 9 + 3 * 512, D_NEXT, 2);
+		testring_desc(&t, 2, TR_DATA + 8192, 1, D_WRITE, 0);
+		testring_avail(&t, 0);
+		assert_int_equal(virtq_pop(&vq, &budget, &chain), 1);
+		memset(reads, 0, sizeof(reads));
+		scramble = true;
+		assert_int_equal(blk_parse(&disk, &chain, &r), 0);
+		scramble = false;
+		assert_int_equal(r.action, BLK_START);
+		assert_int_equal(r.io.op, IMAGE_WRITE);
+		assert_int_equal(r.io.offset, 5 * 512);
+		assert_int_equal(r.io.len, 3 * 512);
+		expect_read_once(TR_DESC, TR_RAM);
+		testring_close(&t);
+	}
+}
+
+/* The hook itself works: without it the test would prove nothing. */
+static void test_hook(void **state)
+{
+	uint8_t a[64], b[64];
+
+	(void)state;
+	testring_open(&t, N, false, false);
+	memset(reads, 0, sizeof(reads));
+	scramble = true;
+	assert_int_equal(guest_read(&t.mem, GPA(TR_DATA), a, sizeof(a)), 0);
+	assert_int_equal(guest_read(&t.mem, GPA(TR_DATA), b, sizeof(b)), 0);
+	scramble = false;
+	assert_memory_not_equal(a, b, sizeof(a));
+	assert_int_equal(reads[TR_DATA], 2);
+	testring_close(&t);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hook),
+		cmocka_unit_test(test_chains),
+		cmocka_unit_test(test_request),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
