@@ -12,11 +12,11 @@
 
 enum state {
 	GROUND,
-	ESC,         /* ESC seen */
-	ESC_INTER,   /* ESC and intermediates: ends at a final byte */
-	CSI_PARAM,   /* parameters are collected */
-	CSI_IGNORE,  /* not an allowed sequence any more: dropped to its final byte */
-	STRING,      /* OSC, DCS, SOS, PM or APC */
+	ESC,	    /* ESC seen */
+	ESC_INTER,  /* ESC and intermediates: ends at a final byte */
+	CSI_PARAM,  /* parameters are collected */
+	CSI_IGNORE, /* not an allowed sequence any more: dropped to its final byte */
+	STRING,	    /* OSC, DCS, SOS, PM or APC */
 };
 
 struct out {

@@ -33,13 +33,13 @@
 #define TERMFILTER_RESET "\033[0m"
 
 struct termfilter {
-	bool utf8;          /* false: every byte above 0x7f becomes '?' */
-	uint8_t state;      /* private to termfilter.c, as are all below */
+	bool utf8;     /* false: every byte above 0x7f becomes '?' */
+	uint8_t state; /* private to termfilter.c, as are all below */
 	uint8_t n_param;
 	uint8_t params[TERMFILTER_PARAM_MAX];
 	uint16_t n_string;
-	uint8_t utf8_left;  /* continuation bytes still to come */
-	uint32_t utf8_char; /* bits so far */
+	uint8_t utf8_left;   /* continuation bytes still to come */
+	uint32_t utf8_char;  /* bits so far */
 	uint32_t utf8_least; /* below this the form is overlong */
 };
 

@@ -49,14 +49,14 @@ struct terminal_ops {
 	int (*on_end)(struct terminal *t, int status);
 };
 
-#define TERMINAL_IN_CAP 4096        /* bytes typed and not yet taken by the stream */
+#define TERMINAL_IN_CAP 4096	     /* bytes typed and not yet taken by the stream */
 #define TERMINAL_OUT_CAP (64 * 1024) /* bytes of output not yet taken by standard output */
-#define TERMINAL_CHUNK 4096          /* bytes moved at a time */
+#define TERMINAL_CHUNK 4096	     /* bytes moved at a time */
 
 struct terminal {
-	void *owner;              /* the caller's */
+	void *owner; /* the caller's */
 	/* private to terminal.c from here on */
-	struct loop *loop;        /* NULL when closed */
+	struct loop *loop; /* NULL when closed */
 	const struct terminal_ops *ops;
 	const char *help;
 	enum terminal_filter filter;
@@ -64,13 +64,13 @@ struct terminal {
 	bool out_is_tty;
 	bool in_eof;
 	bool in_always, out_always; /* a regular file: epoll has nothing to say of it */
-	bool out_is_ours;         /* out is our own, non-blocking description of standard output */
+	bool out_is_ours; /* out is our own, non-blocking description of standard output */
 	bool out_is_socket;
-	int out_status;           /* negative errno once standard output has failed */
+	int out_status; /* negative errno once standard output has failed */
 	int in_fd, out_fd;
-	int stream;               /* owned; -1 when there is none */
+	int stream; /* owned; -1 when there is none */
 	bool stream_eof;
-	int stream_status;        /* why it ended: 0 or a negative errno */
+	int stream_status; /* why it ended: 0 or a negative errno */
 	unsigned int quits;
 	struct loop_source in_src, out_src, stream_src;
 	struct escape escape;
@@ -81,10 +81,10 @@ struct terminal {
 };
 
 struct terminal_config {
-	int stream;                   /* taken over at success; -1: none yet */
+	int stream; /* taken over at success; -1: none yet */
 	enum terminal_filter filter;
 	const struct terminal_ops *ops;
-	const char *help;             /* for Ctrl-] ?, lines ended by \n */
+	const char *help; /* for Ctrl-] ?, lines ended by \n */
 	void *owner;
 };
 

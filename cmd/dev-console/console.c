@@ -137,9 +137,8 @@ static int prepare_virtio(struct console *c, int sock, const char **ret_what)
 			      c->loop, sock);
 }
 
-int console_prepare(struct console *c, struct loop *l, enum console_input input,
-		    int vfio_user_sock, int vhost_user_sock, const char **ret_what,
-		    const char **ret_why)
+int console_prepare(struct console *c, struct loop *l, enum console_input input, int vfio_user_sock,
+		    int vhost_user_sock, const char **ret_what, const char **ret_why)
 {
 	int r;
 

@@ -72,20 +72,26 @@ int main(int argc, char **argv)
 	const char *what = "argument";
 	int r;
 
-	signal(SIGPIPE, SIG_IGN); /* a terminal that went away is an error of write */
-	r = parse(argc, argv, &input, &what);                            /* 1 words only      */
+	/* a terminal that went away is an error of write */
+	signal(SIGPIPE, SIG_IGN);
+
+	/* 1 words only */
+	r = parse(argc, argv, &input, &what);
+	/* 2 close others */
 	if (r == 0)
-		r = compartment_open(&compartment, NAME, fd_rows, ARRAY_SIZE(fd_rows),
-				     &what);                             /* 2 descriptors     */
+		r = compartment_open(&compartment, NAME, fd_rows, ARRAY_SIZE(fd_rows), &what);
+	/* 3 no hostile byte */
 	if (r == 0)
-		r = console_prepare(&console, &compartment.loop, input, FD_VFIO_USER,
-				    FD_VHOST_USER, &what, &compartment.why); /* 3 no hostile byte */
+		r = console_prepare(&console, &compartment.loop, input, FD_VFIO_USER, FD_VHOST_USER,
+				    &what, &compartment.why);
 	compartment.message = on_message;
+	/* 4 no way back */
 	if (r == 0)
-		r = compartment_enter(&compartment, &console_policy, &what); /* 4 no way back */
+		r = compartment_enter(&compartment, &console_policy, &what);
 	if (r < 0)
 		return compartment_fail(NAME, what, r);
-	r = compartment_serve(&compartment);                             /* 5 hostile from here */
+	/* 5 hostile from here */
+	r = compartment_serve(&compartment);
 	console_finish(&console, FINISH_IDLE_MS);
 	return r;
 }

@@ -22,17 +22,17 @@
 #define STREAM_SCROLLBACK (64 * 1024) /* bytes */
 #define STREAM_RESERVE (32 * 1024)    /* bytes; more than a socket's worth of one-byte messages */
 #define STREAM_OUT_CAP (STREAM_SCROLLBACK + STREAM_RESERVE)
-#define STREAM_IN_CAP 4096            /* bytes */
+#define STREAM_IN_CAP 4096 /* bytes */
 
 struct stream {
 	struct loop *loop;
 	void (*on_event)(void *owner); /* something moved: room, input, or a peer came or went */
 	void *owner;
 	struct loop_source src;
-	int fd;         /* owned; -1 when there is none */
-	bool attached;  /* there is a peer that takes output */
-	bool in_ended;  /* the peer says no more */
-	bool wanted;    /* the owner has output that waits for room: call on_event when there is */
+	int fd;	       /* owned; -1 when there is none */
+	bool attached; /* there is a peer that takes output */
+	bool in_ended; /* the peer says no more */
+	bool wanted;   /* the owner has output that waits for room: call on_event when there is */
 	struct fifo out;
 	struct fifo in;
 	uint8_t out_buf[STREAM_OUT_CAP];
@@ -50,7 +50,10 @@ void stream_close(struct stream *s);
 [[nodiscard]] size_t stream_put(struct stream *s, const void *data, size_t len);
 /* Gives at most len bytes of input. */
 [[nodiscard]] size_t stream_get(struct stream *s, void *data, size_t len);
-static inline size_t stream_pending(const struct stream *s) { return fifo_used(&s->in); }
+static inline size_t stream_pending(const struct stream *s)
+{
+	return fifo_used(&s->in);
+}
 
 /* Receives what there is and fits. */
 void stream_receive(struct stream *s);

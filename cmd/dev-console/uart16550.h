@@ -66,12 +66,12 @@
 struct uart16550 {
 	void (*tx)(void *owner, uint8_t byte); /* a byte leaves; may call uart_set_tx_ready */
 	void *owner;
-	uint8_t *page;      /* LSR is kept at its offset here, for others to read; or NULL */
+	uint8_t *page; /* LSR is kept at its offset here, for others to read; or NULL */
 	uint8_t ier, fcr, lcr, mcr, msr_deltas, scr, dll, dlm;
-	bool tx_ready;      /* the owner has room in reserve */
-	bool thre_pending;  /* THRE came up and neither IIR's read nor THR's write answered it */
-	bool line;          /* the interrupt line when uart_settle last looked */
-	bool fell;          /* it has been low since */
+	bool tx_ready;	   /* the owner has room in reserve */
+	bool thre_pending; /* THRE came up and neither IIR's read nor THR's write answered it */
+	bool line;	   /* the interrupt line when uart_settle last looked */
+	bool fell;	   /* it has been low since */
 	struct fifo rx;
 	uint8_t rx_buf[UART_FIFO];
 };

@@ -19,18 +19,18 @@
 #define VIRTIO_CONSOLE_F_EMERG_WRITE 2
 #define VIRTIO_CONSOLE_RECEIVEQ 0
 #define VIRTIO_CONSOLE_TRANSMITQ 1
-#define VIRTIO_CONSOLE_CONFIG_LEN 12   /* cols, rows, max_nr_ports, emerg_wr */
+#define VIRTIO_CONSOLE_CONFIG_LEN 12 /* cols, rows, max_nr_ports, emerg_wr */
 #define VIRTIO_CONSOLE_CONFIG_EMERG_WR 8
 
 struct virtio_console {
 	struct stream *stream;
-	bool input;               /* the stream's input is for this console */
+	bool input;		    /* the stream's input is for this console */
 	void (*moved)(void *owner); /* the stream was used: settle it */
 	void *owner;
-	bool sending;             /* tx is being worked off */
-	uint64_t sent;            /* bytes of it that are in the ring */
+	bool sending;  /* tx is being worked off */
+	uint64_t sent; /* bytes of it that are in the ring */
 	struct virtq_chain tx;
-	struct virtq_chain rx;    /* scratch */
+	struct virtq_chain rx; /* scratch */
 };
 
 extern const struct dev_spec virtio_console_spec;

@@ -18,7 +18,7 @@
 _Static_assert(sizeof(CAPABILITIES) <= VFU_JSON_MAX && VFU_DATA_MAX == 256, "as said above");
 
 /* Bytes of a region's information with its sparse-mmap capability. */
-#define SPARSE_INFO_LEN(n) (32 + 16 + (n) * 16)
+#define SPARSE_INFO_LEN(n) (32 + 16 * (1 + (n)))
 
 /*
  * m is the request, which the handler turns into its reply's payload. Descriptors that it keeps it
@@ -88,8 +88,7 @@ static int do_region_info(struct vfu_server *s, struct vfu_msg *m, int *fds, siz
 }
 
 /* Every access is a message: there are no sub-regions with descriptors. */
-static int do_io_fds(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t n_fds,
-		     int *reply_fd)
+static int do_io_fds(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t n_fds, int *reply_fd)
 {
 	(void)fds, (void)n_fds, (void)reply_fd;
 	if (m->io_fds.index >= s->spec->n_regions)
@@ -163,8 +162,7 @@ static int do_read(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t n_f
 	return 0;
 }
 
-static int do_write(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t n_fds,
-		    int *reply_fd)
+static int do_write(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t n_fds, int *reply_fd)
 {
 	uint32_t width = m->access.count;
 	uint64_t v = 0;

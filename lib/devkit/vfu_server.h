@@ -33,17 +33,17 @@
 
 /* The client can map read-only what page_fd holds: each area is read there without a message. */
 struct vfu_region {
-	uint64_t size;      /* bytes; 0: there is no such region */
-	uint8_t widths;     /* accesses that it takes, by their bytes or-ed: 1, 2, 4, 8 */
-	int page_fd;        /* as vfu_page_create gave it, of this size; -1: nothing is mapped */
-	uint32_t n_sparse;  /* at least 1 with a page_fd */
+	uint64_t size;	   /* bytes; 0: there is no such region */
+	uint8_t widths;	   /* accesses that it takes, by their bytes or-ed: 1, 2, 4, 8 */
+	int page_fd;	   /* as vfu_page_create gave it, of this size; -1: nothing is mapped */
+	uint32_t n_sparse; /* at least 1 with a page_fd */
 	struct vfu_sparse sparse[VFU_MAX_SPARSE];
 };
 
 struct vfu_spec {
 	const struct vfu_region *regions;
 	uint32_t n_regions;
-	uint32_t n_irqs;    /* indices, each with one interrupt; at most VFU_MAX_IRQS */
+	uint32_t n_irqs; /* indices, each with one interrupt; at most VFU_MAX_IRQS */
 };
 
 struct vfu_ops {
@@ -70,10 +70,10 @@ struct vfu_server {
 	struct loop_source channel; /* fd -1 once the client is gone */
 	int sock;
 	enum vfu_state state;
-	const char *why;            /* what the client did wrong, or NULL */
-	const char **ret_why;       /* also told here: a compartment's why; NULL after open */
+	const char *why;      /* what the client did wrong, or NULL */
+	const char **ret_why; /* also told here: a compartment's why; NULL after open */
 	int irq_fd[VFU_MAX_IRQS];
-	int fds[2 * MSG_MAX_FDS];   /* of the last message in rx */
+	int fds[2 * MSG_MAX_FDS]; /* of the last message in rx */
 	size_t n_fds;
 	size_t rx_len;
 	uint8_t rx[VFU_RX_CAP];

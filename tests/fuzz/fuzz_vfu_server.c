@@ -194,7 +194,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (f.left && f.status == 0)
 		step(&f);
 	run(&f);
-	require(f.server.rx_len <= VFU_RX_CAP && (f.server.n_fds == 0 || f.server.rx_len > 0 || f.status));
+	require(f.server.rx_len <= VFU_RX_CAP &&
+		(f.server.n_fds == 0 || f.server.rx_len > 0 || f.status));
 	vfu_server_close(&f.server);
 	close(f.client);
 	loop_close(&f.loop);

@@ -79,8 +79,13 @@ static size_t read_peer(struct bench *b)
 
 static void test_scrollback(void **state)
 {
-	const size_t sizes[] = { 0, 1, STREAM_SCROLLBACK - 1, STREAM_SCROLLBACK,
-				 STREAM_SCROLLBACK + 1, STREAM_OUT_CAP + 1, TEN_TIMES };
+	const size_t sizes[] = { 0,
+				 1,
+				 STREAM_SCROLLBACK - 1,
+				 STREAM_SCROLLBACK,
+				 STREAM_SCROLLBACK + 1,
+				 STREAM_OUT_CAP + 1,
+				 TEN_TIMES };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {

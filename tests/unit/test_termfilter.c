@@ -51,18 +51,20 @@ static void check_all(const struct row *rows, size_t n)
 		check(true, rows[i].in, rows[i].out);
 }
 
-#define CHECK(...) \
-	do { \
+#define CHECK(...)                                                \
+	do {                                                      \
 		static const struct row rows[] = { __VA_ARGS__ }; \
-		check_all(rows, sizeof(rows) / sizeof(rows[0])); \
+		check_all(rows, sizeof(rows) / sizeof(rows[0]));  \
 	} while (0)
 
 static void test_text_passes(void **state)
 {
 	(void)state;
 	CHECK({ "login: \r\n\tpassword\b\b", "login: \r\n\tpassword\b\b" },
-	      { " !\"#$%&'()*+,-./09:;<=>?@AZ[\\]^_`az{|}~", " !\"#$%&'()*+,-./09:;<=>?@AZ[\\]^_`az{|}~" },
-	      { "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x9a\xa2", "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x9a\xa2" });
+	      { " !\"#$%&'()*+,-./09:;<=>?@AZ[\\]^_`az{|}~",
+		" !\"#$%&'()*+,-./09:;<=>?@AZ[\\]^_`az{|}~" },
+	      { "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x9a\xa2",
+		"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x9a\xa2" });
 }
 
 static void test_controls_are_dropped(void **state)
@@ -111,10 +113,10 @@ static void test_other_escapes(void **state)
 {
 	(void)state;
 	CHECK({ "a\033cb", "ab" }, { "a\0337\0338b", "ab" }, { "a\033Mb", "ab" },
-	      { "a\033Zb", "ab" }, { "a\033(0b", "ab" }, { "a\033#8b", "ab" },
-	      { "a\033%Gb", "ab" }, { "a\033=\033>b", "ab" }, { "a\033\\b", "ab" },
-	      { "a\033\033[1mb", "a\033[1mb" }, { "a\033", "a" }, { "a\033[", "a" },
-	      { "a\033[1\nb", "a\nb" }, { "a\033[1\033[2mb", "a\033[2mb" });
+	      { "a\033Zb", "ab" }, { "a\033(0b", "ab" }, { "a\033#8b", "ab" }, { "a\033%Gb", "ab" },
+	      { "a\033=\033>b", "ab" }, { "a\033\\b", "ab" }, { "a\033\033[1mb", "a\033[1mb" },
+	      { "a\033", "a" }, { "a\033[", "a" }, { "a\033[1\nb", "a\nb" },
+	      { "a\033[1\033[2mb", "a\033[2mb" });
 }
 
 static void test_strings_go_with_their_contents(void **state)
@@ -123,9 +125,8 @@ static void test_strings_go_with_their_contents(void **state)
 	CHECK({ "a\033]0;title\ab", "ab" }, { "a\033]52;c;ZXZpbA==\033\\b", "ab" },
 	      { "a\033]8;;http://x\033\\link\033]8;;\033\\b", "alinkb" },
 	      { "a\033P$q\"p\033\\b", "ab" }, { "a\033_G\033\\b", "ab" },
-	      { "a\033^x\033\\b", "ab" }, { "a\033Xx\033\\b", "ab" },
-	      { "a\033]0;x\030b", "ab" }, { "a\033]never ended\nb", "a\nb" },
-	      { "a\033]0;x\033[31mb", "a\033[31mb" });
+	      { "a\033^x\033\\b", "ab" }, { "a\033Xx\033\\b", "ab" }, { "a\033]0;x\030b", "ab" },
+	      { "a\033]never ended\nb", "a\nb" }, { "a\033]0;x\033[31mb", "a\033[31mb" });
 }
 
 static void test_8_bit_controls(void **state)
@@ -170,8 +171,9 @@ static void test_characters_that_rearrange_others(void **state)
 static void test_without_utf8(void **state)
 {
 	(void)state;
-	check(false, "a\xe2\x9b\x80"
-		     "b",
+	check(false,
+	      "a\xe2\x9b\x80"
+	      "b",
 	      "a???b");
 }
 

@@ -210,13 +210,11 @@ static void test_region_and_its_page(void **state)
 	assert_int_equal(m.region_info.n_sparse, 0);
 	assert_int_equal(m.region_info.argsz, 32 + 16 + 16);
 	close(fd);
-	m = (struct vfu_msg){ .command = VFIO_USER_DEVICE_GET_REGION_INFO,
-			      .region_info.index = 1 };
+	m = (struct vfu_msg){ .command = VFIO_USER_DEVICE_GET_REGION_INFO, .region_info.index = 1 };
 	ask(&b, &m, NULL, 0);
 	assert_int_equal(m.region_info.size, 0);
 	assert_int_equal(m.region_info.flags, 0);
-	m = (struct vfu_msg){ .command = VFIO_USER_DEVICE_GET_REGION_INFO,
-			      .region_info.index = 2 };
+	m = (struct vfu_msg){ .command = VFIO_USER_DEVICE_GET_REGION_INFO, .region_info.index = 2 };
 	ask(&b, &m, NULL, 0);
 	assert_true(m.error && m.error_no == EINVAL);
 	teardown(&b);
@@ -272,9 +270,17 @@ static void test_accesses_outside(void **state)
 		uint64_t offset;
 		uint32_t count;
 	} rows[] = {
-		{ 0, PAGE, 1 },        { 0, PAGE - 3, 4 },   { 0, ~0ULL, 1 },      { 0, ~0ULL - 3, 4 },
-		{ 0, 1ULL << 63, 4 },  { 0, PAGE + 1, 0 },   { 1, 0, 1 },          { 1, 0, 4 },
-		{ 2, 0, 1 },           { ~0U, 0, 4 },        { 0, PAGE - 255, 256 },
+		{ 0, PAGE, 1 },
+		{ 0, PAGE - 3, 4 },
+		{ 0, ~0ULL, 1 },
+		{ 0, ~0ULL - 3, 4 },
+		{ 0, 1ULL << 63, 4 },
+		{ 0, PAGE + 1, 0 },
+		{ 1, 0, 1 },
+		{ 1, 0, 4 },
+		{ 2, 0, 1 },
+		{ ~0U, 0, 4 },
+		{ 0, PAGE - 255, 256 },
 	};
 	struct bench b;
 
@@ -283,8 +289,8 @@ static void test_accesses_outside(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		for (uint16_t command = VFIO_USER_REGION_READ; command <= VFIO_USER_REGION_WRITE;
 		     command++) {
-			struct vfu_msg m = access_msg(command, rows[i].region, rows[i].offset,
-						      rows[i].count);
+			struct vfu_msg m =
+				access_msg(command, rows[i].region, rows[i].offset, rows[i].count);
 
 			ask(&b, &m, NULL, 0);
 			assert_true(m.error && m.error_no == EINVAL);
@@ -483,13 +489,12 @@ static void test_protocol_errors(void **state)
 static void test_malformed_bytes(void **state)
 {
 	static const uint8_t rows[][VFU_HEADER_LEN] = {
-		{ 0, 0, 4, 0, 15, 0, 0, 0 },            /* shorter than its header */
-		{ 0, 0, 4, 0, 0, 0, 0, 0 },
-		{ 0, 0, 4, 0, 255, 255, 255, 255 },
-		{ 0, 0, 4, 0, 17, 2, 0, 0 },            /* one byte above the largest */
-		{ 0, 0, 4, 0, 16, 0, 0, 0 },            /* GET_INFO without its payload */
-		{ 0, 0, 13, 0, 16, 0, 0, 0, 2 },        /* unknown type */
-		{ 0, 0, 13, 0, 16, 0, 0, 0, 0x40 },     /* unknown flag */
+		{ 0, 0, 4, 0, 15, 0, 0, 0 }, /* shorter than its header */
+		{ 0, 0, 4, 0, 0, 0, 0, 0 },	    { 0, 0, 4, 0, 255, 255, 255, 255 },
+		{ 0, 0, 4, 0, 17, 2, 0, 0 },	    /* one byte above the largest */
+		{ 0, 0, 4, 0, 16, 0, 0, 0 },	    /* GET_INFO without its payload */
+		{ 0, 0, 13, 0, 16, 0, 0, 0, 2 },    /* unknown type */
+		{ 0, 0, 13, 0, 16, 0, 0, 0, 0x40 }, /* unknown flag */
 	};
 
 	(void)state;
@@ -504,7 +509,9 @@ static void test_malformed_bytes(void **state)
 
 static void test_unknown_command(void **state)
 {
-	static const uint8_t wire[] = { 7, 0, 99, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4 };
+	static const uint8_t wire[] = {
+		7, 0, 99, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4
+	};
 	struct vfu_msg m = { .command = VFIO_USER_DEVICE_RESET };
 	uint8_t reply[VFU_HEADER_LEN];
 	struct bench b;
