@@ -211,8 +211,9 @@ static void a_full_stream_is_waited_for(void **state)
 {
 	static uint8_t out[1 << 20], in[1 << 20];
 	struct iovec iov[3] = { { out, 1 }, { out + 1, 0 }, { out + 1, sizeof(out) - 1 } };
-	int s[2], status;
-	size_t got = 0;
+	_cleanup_(closep) int e = make_event();
+	int s[2], status, fds[MSG_MAX_FDS];
+	size_t got = 0, n_fds = 0;
 	pid_t pid;
 
 	(void)state;
@@ -222,13 +223,17 @@ static void a_full_stream_is_waited_for(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid)
-		_exit(fd_set_nonblock(s[0], true) == 0 && msg_send(s[0], iov, 3, NULL, 0) == 0);
+		_exit(fd_set_nonblock(s[0], true) == 0 && msg_send(s[0], iov, 3, &e, 1) == 0);
 	while (got < sizeof(in)) {
-		ssize_t n = read(s[1], in + got, sizeof(in) - got);
+		size_t n_new = 0;
+		ssize_t n = msg_recv(s[1], in + got, sizeof(in) - got, fds, &n_new, 0);
 
 		assert_true(n > 0);
 		got += (size_t)n;
+		fds_close(fds, n_new);
+		n_fds += n_new;
 	}
+	assert_int_equal(n_fds, 1); /* with the first piece only */
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(WEXITSTATUS(status), 1);
 	assert_memory_equal(in, out, sizeof(in));

@@ -313,6 +313,8 @@ static void front_end_addresses_at_their_edges(void **state)
 	assert_int_equal(guestmem_from_uaddr(&w.mem, UA + 2 * P, 0, &g), -EFAULT);
 	/* touches in gpa, but the front end's next byte is somewhere else */
 	assert_int_equal(guestmem_from_uaddr(&w.mem, UA, 2 * P + 1, &g), -EFAULT);
+	assert_int_equal(guestmem_from_uaddr(&w.mem, UA + P, P + 1, &g), -EFAULT);
+	assert_int_equal(guestmem_from_uaddr(&w.mem, UA + 2 * P - 1, 2, &g), -EFAULT);
 	assert_int_equal(guestmem_from_uaddr(&w.mem, UA + P, UINT64_MAX, &g), -EFAULT);
 	assert_int_equal(guestmem_from_uaddr(&w.mem, UA + P, -(UA + P), &g), -EFAULT);
 	assert_int_equal(guestmem_from_uaddr(&w.mem, 0, 1, &g), -EFAULT);

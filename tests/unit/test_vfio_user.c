@@ -385,6 +385,28 @@ static void capabilities_are_checked(void **state)
 	}
 }
 
+/* An honest length for more areas than there is room for. */
+static void too_many_sparse_areas(void **state)
+{
+	(void)state;
+	for (uint32_t n = 0; n <= 29; n++) {
+		size_t len = 48 + 16 * n;
+		struct vfu_header h = { .command = VFIO_USER_DEVICE_GET_REGION_INFO,
+					.size = (uint32_t)(VFU_HEADER_LEN + len),
+					.flags = VFU_FLAG_TYPE_REPLY };
+		uint8_t payload[VFU_PAYLOAD_MAX] = { 0 };
+		struct vfu_msg got;
+
+		put32(payload, len);
+		put32(payload + 4, VFIO_REGION_INFO_FLAG_CAPS);
+		put32(payload + 12, 32);
+		put32(payload + 32, 0x00010001);
+		put32(payload + 40, n);
+		assert_int_equal(vfu_decode(&h, payload, len, &got),
+				 n >= 1 && n <= VFU_MAX_SPARSE ? 0 : -EBADMSG);
+	}
+}
+
 static void replies_that_cannot_be_said(void **state)
 {
 	struct vfu_msg m = { .command = VFIO_USER_DEVICE_GET_REGION_INFO, .reply = true };
@@ -539,6 +561,7 @@ int main(void)
 		cmocka_unit_test(version_data_is_one_string),
 		cmocka_unit_test(accesses_are_bounded),
 		cmocka_unit_test(capabilities_are_checked),
+		cmocka_unit_test(too_many_sparse_areas),
 		cmocka_unit_test(replies_that_cannot_be_said),
 		cmocka_unit_test(encode_needs_room),
 		cmocka_unit_test(the_end_at_every_byte),
