@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bulkhead help, version. A screen has 24 lines of 80. */
+#include "cmd/bulkhead/help.h"
+
+#include "cmd/bulkhead/verbs.h"
+
+#include <stdio.h>
+
+static const char overview[] =
+	"bulkhead " BULKHEAD_VERSION ": virtual machines that nobody needs to trust\n"
+	"\n"
+	"  bulkhead run --kernel FILE [OPTION]...   start a VM, its console here\n"
+	"  bulkhead ps                              list your VMs\n"
+	"  bulkhead stop NAME [--now]               press its power button, or end it\n"
+	"  bulkhead console NAME [--console raw]    its console, when nobody else has it\n"
+	"  bulkhead version                         say the version\n"
+	"  bulkhead run --help                      the options of run\n"
+	"\n"
+	"In a console: Ctrl-] q leaves (run: presses the power button, again: ends the VM),\n"
+	"Ctrl-] ? helps, Ctrl-] Ctrl-] types Ctrl-].\n"
+	"\n"
+	"Everything else is in bulkhead(1).\n";
+
+static const char run_options[] =
+	"bulkhead run: start a VM. VALUE is the default where one is shown.\n"
+	"  --kernel FILE            bzImage or ELF (PVH); the only one that must be said\n"
+	"  --initrd FILE\n"
+	"  --cmdline TEXT           console=ttyS0\n"
+	"  --memory SIZE            256M; 64M to 64G\n"
+	"  --cpus N                 1; 1 to 16\n"
+	"  --disk FILE,format=raw[,readonly=on][,queues=N]        up to 8 times\n"
+	"  --name NAME              vm and a number\n"
+	"  --config FILE            lines `NAME = VALUE` of these same names; # comments\n"
+	"  --console safe           auto, safe (filtered), raw or none\n"
+	"  --console-input serial   or virtio: where the terminal's input goes\n"
+	"  --detach                 return once the guest runs; see bulkhead console\n"
+	"  --on-reboot restart      or stop\n"
+	"  --on-panic stop          or continue\n"
+	"  --rng on                 or off\n"
+	"  --rng-rate 1M            bytes a second\n"
+	"  --accel kvm\n"
+	"  --verbose                say more, and how long the start took\n"
+	"Ends with 0 when the guest powers off; 1 it could not start, 2 wrong words,\n"
+	"3 guest panic, 4 guest crash, 5 a process of the VM failed, 6 ended from outside.\n";
+
+void help_run(void)
+{
+	fputs(run_options, stdout);
+}
+
+int verb_help(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	fputs(overview, stdout);
+	return 0;
+}
+
+int verb_version(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	puts("bulkhead " BULKHEAD_VERSION);
+	return 0;
+}

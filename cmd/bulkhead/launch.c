@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starts a VM's supervisor; see launch.h. */
+#include "cmd/bulkhead/launch.h"
+
+#include "cmd/bulkhead/verbs.h"
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define THEIR_CONTROL 3
+#define THEIR_STREAM 4
+#define ABOVE_THEIRS 10
+
+/* Beside this executable in a build tree, in libexec when installed. */
+static const char *const places[] = {
+	"../supervisor/supervisor",
+	"../libexec/bulkhead/supervisor",
+};
+
+static int find_supervisor(char *path, size_t cap)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	if (n < 0)
+		return -errno;
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	if (slash)
+		*slash = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		if ((size_t)snprintf(path, cap, "%s/%s", self, places[i]) < cap &&
+		    access(path, X_OK) == 0)
+			return 0;
+	}
+	if ((size_t)snprintf(path, cap, "%s/supervisor", BULKHEAD_LIBEXECDIR) < cap &&
+	    access(path, X_OK) == 0)
+		return 0;
+	return -ENOENT;
+}
+
+/* Both ends above the numbers that they get in the supervisor. */
+static int make_pair(int type, int pair[2])
+{
+	int low[2];
+
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, low) < 0)
+		return -errno;
+	pair[0] = fcntl(low[0], F_DUPFD_CLOEXEC, ABOVE_THEIRS);
+	pair[1] = fcntl(low[1], F_DUPFD_CLOEXEC, ABOVE_THEIRS);
+	close(low[0]);
+	close(low[1]);
+	return pair[0] < 0 || pair[1] < 0 ? -EMFILE : 0;
+}
+
+static int spawn(const char *path, char **argv, int control, int stream, pid_t *ret)
+{
+	static char *const empty[] = { NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none;
+	int r;
+
+	sigemptyset(&none);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
+	posix_spawnattr_setsigmask(&attr, &none);
+	r = posix_spawn_file_actions_adddup2(&actions, control, THEIR_CONTROL);
+	if (r == 0 && stream >= 0)
+		r = posix_spawn_file_actions_adddup2(&actions, stream, THEIR_STREAM);
+	if (r == 0)
+		r = posix_spawn(ret, path, &actions, &attr, argv, empty);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&actions);
+	return -r;
+}
+
+static int render(const struct vm_config *c, uint64_t since_ns, char **argv, char *text,
+		  size_t cap)
+{
+	static char name[] = "supervisor";
+	static char since[40];
+
+	snprintf(since, sizeof(since), "--since=%llu", (unsigned long long)since_ns);
+	argv[0] = name;
+	argv[1] = since;
+	return config_render(c, argv + 2, text, cap);
+}
+
+int supervisor_spawn(const struct vm_config *c, uint64_t since_ns, struct supervisor *ret,
+		     const char **ret_what)
+{
+	static char text[CONFIG_WORDS_BYTES];
+	char *argv[CONFIG_WORDS_MAX + 2];
+	char path[PATH_MAX + 64];
+	int control[2] = { -1, -1 }, stream[2] = { -1, -1 };
+	bool with_stream = !c->detach && c->console != CONSOLE_NONE;
+	pid_t pid = 0;
+	int r = find_supervisor(path, sizeof(path));
+
+	*ret_what = "the program supervisor is not installed";
+	if (r < 0)
+		return r;
+	*ret_what = "the configuration";
+	r = render(c, since_ns, argv, text, sizeof(text));
+	if (r < 0)
+		return r;
+	*ret_what = "its channels";
+	r = make_pair(SOCK_SEQPACKET, control);
+	if (r == 0 && with_stream)
+		r = make_pair(SOCK_STREAM, stream);
+	if (r == 0) {
+		*ret_what = "the supervisor";
+		r = spawn(path, argv, control[1], stream[1], &pid);
+	}
+	closep(&control[1]);
+	closep(&stream[1]);
+	if (r < 0) {
+		closep(&control[0]);
+		closep(&stream[0]);
+		return r;
+	}
+	*ret = (struct supervisor){ .pid = pid, .control = control[0], .stream = stream[0] };
+	return 0;
+}
+
+int supervisor_wait(struct supervisor *s)
+{
+	int status;
+
+	while (waitpid(s->pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return EXIT_FAILED;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starts a VM's supervisor. */
+#ifndef BULKHEAD_CMD_BULKHEAD_LAUNCH_H
+#define BULKHEAD_CMD_BULKHEAD_LAUNCH_H
+
+#include "lib/config/config.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct supervisor {
+	pid_t pid;
+	int control; /* its front */
+	int stream;  /* the console's stream; -1 without one */
+};
+
+/* 0, or a negative errno with *ret_what what failed. since_ns: when this command started. */
+[[nodiscard]] int supervisor_spawn(const struct vm_config *c, uint64_t since_ns,
+				   struct supervisor *ret, const char **ret_what);
+/* Waits for its end and returns its exit status, or EXIT_FAILED when it had none. */
+int supervisor_wait(struct supervisor *s);
+
+#endif

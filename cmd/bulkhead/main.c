@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bulkhead: the command. One file per verb; what holds for all is here.
+ *
+ * Trust: its user trusted; the supervisor trusted; the console's bytes HOSTILE (termfilter.h).
+ */
+#include "cmd/bulkhead/verbs.h"
+#include "lib/base/cleanup.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} verbs[] = {
+	{ "run", verb_run },         { "ps", verb_ps },           { "stop", verb_stop },
+	{ "console", verb_console }, { "version", verb_version }, { "--version", verb_version },
+	{ "help", verb_help },       { "--help", verb_help },     { "-h", verb_help },
+};
+
+int complain(int status, const char *fmt, ...)
+{
+	char line[600] = "bulkhead: ";
+	size_t len = strlen(line);
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line + len, sizeof(line) - len - 1, fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		len += (size_t)n < sizeof(line) - len - 1 ? (size_t)n : sizeof(line) - len - 2;
+	line[len++] = '\n';
+	(void)!write(STDERR_FILENO, line, len);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		return complain(EXIT_WORDS, "what to do is missing: see bulkhead --help");
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			return verbs[i].run(argc - 2, argv + 2);
+	return complain(EXIT_WORDS, "there is no command '%.60s': see bulkhead --help", argv[1]);
+}

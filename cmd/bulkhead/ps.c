@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bulkhead ps: a table of this user's VMs. */
+#include "cmd/bulkhead/verbs.h"
+#include "cmd/bulkhead/vmlink.h"
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *state_name(uint32_t event)
+{
+	switch (event) {
+	case 0:
+		return "starting";
+	case CTL_EVENT_RUNNING:
+	case CTL_EVENT_REBOOT:
+		return "running";
+	case CTL_EVENT_PANIC:
+		return "panicked";
+	}
+	return "ending";
+}
+
+static void print_uptime(uint64_t s)
+{
+	if (s >= 86400)
+		printf("%llud%02lluh\n", (unsigned long long)s / 86400,
+		       (unsigned long long)s / 3600 % 24);
+	else
+		printf("%02llu:%02llu:%02llu\n", (unsigned long long)s / 3600,
+		       (unsigned long long)s / 60 % 60, (unsigned long long)s % 60);
+}
+
+static void print_vm(const char *name, void *owner)
+{
+	const struct control_msg q = { .type = CTL_QUERY };
+	_cleanup_(closep) int sock = vmlink_open(name);
+	_cleanup_(closep) int fd = -1;
+	struct control_msg m;
+
+	(void)owner;
+	if (sock < 0) /* it ended in between, or is another user's */
+		return;
+	if (vmlink_ask(sock, &q, CTL_INFO, &m, &fd) < 0 || m.type != CTL_INFO) {
+		printf("%-20s %8s %-9s\n", name, "-", "silent");
+		return;
+	}
+	printf("%-20s %8u %-9s %4u %7lluM ", name, m.info.pid, state_name(m.info.state),
+	       m.info.cpus, (unsigned long long)(m.info.memory >> 20));
+	print_uptime(m.info.uptime_s);
+}
+
+int verb_ps(int argc, char **argv)
+{
+	int r;
+
+	if (argc > 0)
+		return complain(EXIT_WORDS, "ps: '%.60s' is too much: ps takes no words", argv[0]);
+	printf("%-20s %8s %-9s %4s %8s %s\n", "NAME", "PID", "STATE", "CPUS", "MEMORY", "UPTIME");
+	r = vmlink_each(print_vm, NULL);
+	if (r < 0)
+		return complain(EXIT_START, "/proc/net/unix: %s", strerror(-r));
+	return 0;
+}

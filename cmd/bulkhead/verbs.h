@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command's verbs, one file each. Each takes the words after its name and returns an exit
+ * status (docs/bulkhead.1). */
+#ifndef BULKHEAD_CMD_BULKHEAD_VERBS_H
+#define BULKHEAD_CMD_BULKHEAD_VERBS_H
+
+#define EXIT_START 1   /* it could not be done, nothing was started */
+#define EXIT_WORDS 2   /* wrong words */
+#define EXIT_FAILED 5  /* a process of the VM failed */
+
+int verb_run(int argc, char **argv);
+int verb_ps(int argc, char **argv);
+int verb_stop(int argc, char **argv);
+int verb_console(int argc, char **argv);
+int verb_version(int argc, char **argv);
+int verb_help(int argc, char **argv);
+
+/* "bulkhead: " and one line on standard error, with no help of stdio. Returns status. */
+int complain(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

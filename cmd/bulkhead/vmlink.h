@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Links to running VMs: their supervisors listen on abstract sockets named
+ * bulkhead/UID/NAME. An abstract name can be taken by anybody, so the peer's uid is looked at.
+ */
+#ifndef BULKHEAD_CMD_BULKHEAD_VMLINK_H
+#define BULKHEAD_CMD_BULKHEAD_VMLINK_H
+
+#include "lib/control/control.h"
+
+#define VMLINK_TIMEOUT_S 5 /* for an answer */
+
+/* A connected socket, or -ENOENT when no VM of this user has the name, or a negative errno. */
+[[nodiscard]] int vmlink_open(const char *name);
+/*
+ * Sends a message without a descriptor and waits for the answer, which is of the wanted type or
+ * CTL_REFUSED. *ret_fd as control_recv. 1, or a negative errno: -EPROTO another answer, -EPIPE.
+ */
+[[nodiscard]] int vmlink_ask(int sock, const struct control_msg *q, enum control_type wanted,
+			     struct control_msg *ret, int *ret_fd);
+/* Calls fn with every name that this user's VMs listen on. 0 or a negative errno. */
+[[nodiscard]] int vmlink_each(void (*fn)(const char *name, void *owner), void *owner);
+
+#endif
