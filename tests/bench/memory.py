@@ -7,8 +7,8 @@ import time
 
 import measure as m
 
-CMDLINE = "console=ttyS0 quiet panic=-1 bh.test=idle"
-SETTLED = b"bulkhead-guest: idle"
+CMDLINE = "console=ttyS0 quiet panic=-1 bh.test=idle bh.seconds=60"
+SETTLED = b"idle for"
 
 
 def disk():

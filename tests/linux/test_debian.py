@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An unmodified Debian kernel: boots, works its disk, reboots, powers off, panics. Needs real KVM."""
+
+import hashlib
+import os
+import signal
+
+import pytest
+import vm
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    yield
+    assert vm.processes() == []
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A scratch image of 16 MiB of random bytes."""
+    path = tmp_path / "scratch.raw"
+    path.write_bytes(os.urandom(16 << 20))
+    return path
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("kernel", ["vmlinuz", "vmlinux"])
+def test_both_kernel_formats_boot_and_power_off(kernel):
+    vm.run("poweroff", kernel=kernel)
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 4])
+def test_every_cpu_works(cpus):
+    g = vm.run("smp", cpus=cpus)
+    g.said(rf"cpus with work done {cpus}, different results 1")
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 4])
+def test_disk_work_reaches_the_image(disk, cpus):
+    g = vm.run("disk", cpus=cpus, flags=["--disk", f"{disk},format=raw,queues={cpus}"])
+    assert g.said(r"disk sha256 (\w{64})")[1] == sha256(disk)
+    assert os.path.getsize(disk) == 16 << 20
+
+
+def test_a_read_only_disk_stays_as_it_is(disk):
+    before = sha256(disk)
+    with vm.Guest("disk", flags=["--disk", f"{disk},format=raw,readonly=on"]) as g:
+        assert g.end() == 0
+        g.said(r"read-only 1")
+        g.said(r"bulkhead-guest: test disk status [^0]")
+    assert sha256(disk) == before
+
+
+def test_random_numbers():
+    vm.run("rng")
+
+
+def test_reboot_restarts_in_place(disk):
+    g = vm.run("reboot-once", flags=["--disk", f"{disk},format=raw"])
+    g.said("first boot")
+    g.said("second boot")
+
+
+def test_reboot_can_be_told_to_stop(disk):
+    with vm.Guest("reboot-once", flags=["--disk", f"{disk},format=raw",
+                                        "--on-reboot", "stop"]) as g:
+        assert g.end() == 0
+        g.said("first boot")
+        assert "second boot" not in g.text()
+
+
+def test_sigterm_presses_the_power_button():
+    with vm.Guest("button") as g:
+        g.wait_for(b"waiting for the power button")
+        g.process.send_signal(signal.SIGTERM)
+        assert g.end() == 0, g.err
+        g.said("power button pressed")
+
+
+def test_a_second_sigterm_ends_the_vm():
+    with vm.Guest("idle", words="bh.seconds=100000") as g:
+        g.wait_for(b"idle for")
+        g.process.send_signal(signal.SIGTERM)
+        g.process.send_signal(signal.SIGTERM)
+        assert g.end() not in (0, None)
+
+
+def test_a_panic_is_reported():
+    with vm.Guest("panic") as g:
+        assert g.end() not in (0, None)
+        assert "panic" in g.err
+
+
+def test_more_memory_than_fits_below_4_gib():
+    """Memory above 4 GiB is found and used; the host gives only what the guest touches."""
+    vm.run("smp", cpus=2, memory="6G")

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boots the Debian guest with one of its tests (tests/linux/guest.d) and reads what it says."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BULKHEAD_BUILD", TOP / "build"))
+GUEST = pathlib.Path(os.environ.get("BULKHEAD_GUEST", TOP / "build" / "guest"))
+BULKHEAD = BUILD / "cmd/bulkhead/bulkhead"
+HANGS = 240  # seconds after which a guest that says nothing more counts as hung
+
+
+class Guest:
+    """One run of the guest."""
+
+    def __init__(self, test, cpus=1, memory="256M", kernel="vmlinuz", words="", flags=(),
+                 stdin=subprocess.DEVNULL):
+        cmdline = f"console=ttyS0 quiet cryptomgr.notests=1 panic=-1 bh.test={test} {words}"
+        self.process = subprocess.Popen(
+            [BULKHEAD, "run", "--kernel", GUEST / kernel, "--initrd", GUEST / "initrd.cpio.gz",
+             "--cmdline", cmdline.strip(), "--cpus", str(cpus), "--memory", memory,
+             "--console", "raw", *flags],
+            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        self.out = b""
+
+    def wait_for(self, text):
+        """Reads on until the guest has said text."""
+        deadline = time.monotonic() + HANGS
+        os.set_blocking(self.process.stdout.fileno(), False)
+        while text not in self.out:
+            chunk = self.process.stdout.read()
+            if chunk == b"":
+                raise AssertionError(f"ended before «{text.decode()}»:\n{self.text()}")
+            if chunk is None:
+                assert time.monotonic() < deadline, f"hangs:\n{self.text()}"
+                time.sleep(0.02)
+                continue
+            self.out += chunk
+
+    def end(self):
+        """Waits for the end; status, and what the guest and bulkhead said."""
+        os.set_blocking(self.process.stdout.fileno(), True)
+        try:
+            out, err = self.process.communicate(timeout=HANGS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            out, err = self.process.communicate()
+            raise AssertionError(f"hangs:\n{(self.out + out).decode(errors='replace')}\n"
+                                 f"{err.decode(errors='replace')}") from None
+        self.out += out
+        self.err = err.decode(errors="replace")
+        return self.process.returncode
+
+    def text(self):
+        return self.out.decode(errors="replace")
+
+    def said(self, pattern):
+        """What the first match of a line's pattern says."""
+        found = re.search(pattern, self.text(), re.M)
+        assert found, f"no line like «{pattern}» in:\n{self.text()}\n{getattr(self, 'err', '')}"
+        return found
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+def run(test, **kwargs):
+    """A whole run of a test that powers off by itself; it must have succeeded."""
+    with Guest(test, **kwargs) as g:
+        status = g.end()
+        g.said(rf"bulkhead-guest: test {test} status 0")
+        assert status == 0, g.err
+        return g
+
+
+def processes():
+    """Names of Bulkhead's processes that run."""
+    names = {"bulkhead", "supervisor", "vmm", "dev-blk", "dev-rng", "dev-console"}
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            name = pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        if name in names:
+            found.append((int(pid), name))
+    return found
