@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plays any compartment for tests of the supervisor, well or badly, by a script: words with a comma
+ * between. It stands in for the vmm (script: --cmdline=…), dev-blk (script: the image's bytes), and
+ * the other devices (script: DEVICE_SCRIPT).
+ */
+#include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+#include "lib/control/control.h"
+#include "lib/sandbox/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#define DEVICE_SCRIPT "enter,ready,wait"
+#define FD_IMAGE 5
+
+static const struct sandbox_rule rules[] = {
+	SB_CALL(sendmsg), SB_CALL(sendto),     SB_CALL(recvmsg), SB_CALL(write),
+	SB_CALL(poll),    SB_CALL(exit_group), SB_CALL(close),   SB_CALL(dup),
+};
+
+static const struct sandbox_policy policy = {
+	.name = "fake",
+	.rules = rules,
+	.n_rules = ARRAY_SIZE(rules),
+	.limits = { .nofile = 64, .nproc = 0, .as = SB_UNSET, .fsize = 0, .memlock = 0 },
+};
+
+static int stream = -1; /* a console's */
+
+static void say(enum control_type type, uint32_t number, const char *text)
+{
+	struct control_msg m = { .type = type, .number = number, .text_len = strlen(text) };
+
+	snprintf(m.text, sizeof(m.text), "%s", text);
+	(void)!control_send(FD_CONTROL, &m, -1);
+}
+
+static void do_enter(const char *arg)
+{
+	const char *what = "?";
+
+	(void)arg;
+	if (sandbox_enter(&policy, FD_CONTROL, &what) < 0)
+		_exit(control_fail(FD_CONTROL, "%s", what));
+}
+
+static void do_ready(const char *arg)
+{
+	(void)arg;
+	say(CTL_READY, 0, "");
+}
+
+/* A message of any type, with a number and a text if the type has them. */
+static void do_type(const char *arg)
+{
+	say((enum control_type)strtoul(arg, NULL, 10), 1, "");
+}
+
+static void do_event(const char *arg)
+{
+	say(CTL_EVENT, (uint32_t)strtoul(arg, NULL, 10), "");
+}
+
+static void do_events(const char *arg)
+{
+	for (int i = 0; i < 10000; i++)
+		do_event(arg);
+}
+
+static void do_log(const char *arg)
+{
+	say(CTL_LOG, LOG_LEVEL_WARNING, arg);
+}
+
+static void do_logs(const char *arg)
+{
+	for (unsigned long i = strtoul(arg, NULL, 10); i > 0; i--)
+		say(CTL_LOG, LOG_LEVEL_ERROR, "again");
+}
+
+static void do_level(const char *arg)
+{
+	say(CTL_LOG, (uint32_t)strtoul(arg, NULL, 10), "what level is this");
+}
+
+static void do_failed(const char *arg)
+{
+	say(CTL_FAILED, 0, arg);
+}
+
+static void do_denied(const char *arg)
+{
+	say(CTL_DENIED, (uint32_t)strtoul(arg, NULL, 10), "");
+}
+
+static void do_exit(const char *arg)
+{
+	_exit((int)strtol(arg, NULL, 10));
+}
+
+static void do_crash(const char *arg)
+{
+	(void)arg;
+	__builtin_trap();
+}
+
+static void do_call(const char *arg)
+{
+	syscall(strtol(arg, NULL, 10), 0, 0, 0, 0, 0, 0);
+}
+
+/* So many bytes that are no message. */
+static void do_garbage(const char *arg)
+{
+	uint8_t bytes[4096];
+	size_t n = strtoul(arg, NULL, 10);
+
+	memset(bytes, 0xa5, sizeof(bytes));
+	(void)send(FD_CONTROL, bytes, n < sizeof(bytes) ? n : sizeof(bytes), MSG_NOSIGNAL);
+}
+
+/* READY, which carries no descriptor, with some. */
+static void do_fds(const char *arg)
+{
+	static const uint8_t ready[8] = { CTL_READY };
+	uint8_t wire[sizeof(ready)];
+	struct iovec iov = { wire, sizeof(wire) };
+	int fds[MSG_MAX_FDS] = { 0 };
+	size_t n = strtoul(arg, NULL, 10);
+
+	memcpy(wire, ready, sizeof(ready));
+	(void)!msg_send(FD_CONTROL, &iov, 1, fds, n < MSG_MAX_FDS ? n : MSG_MAX_FDS);
+}
+
+static void serve_stream(int fd)
+{
+	closep(&stream);
+	stream = fd;
+	if (fd >= 0)
+		(void)!write(fd, "the console\n", 12);
+}
+
+/* Waits for a message of the type, or of any when it is 0. False at the end of the channel. */
+static bool await(unsigned int type)
+{
+	struct control_msg m;
+	int fd = -1;
+
+	while (control_recv(FD_CONTROL, &m, &fd) > 0) {
+		if (m.type == CTL_CONSOLE)
+			serve_stream(fd);
+		if (m.type == type)
+			return true;
+	}
+	return false;
+}
+
+static void do_power(const char *arg)
+{
+	(void)arg;
+	if (!await(CTL_POWER_BUTTON))
+		_exit(0);
+}
+
+static void do_wait(const char *arg)
+{
+	(void)arg;
+	await(0);
+	_exit(0);
+}
+
+/* Deaf: what must be killed. */
+static void do_ignore(const char *arg)
+{
+	(void)arg;
+	for (;;)
+		(void)poll(NULL, 0, -1);
+}
+
+static void do_sleep(const char *arg)
+{
+	(void)poll(NULL, 0, (int)strtol(arg, NULL, 10));
+}
+
+static const struct {
+	const char *name;
+	void (*run)(const char *arg);
+} words[] = {
+	{ "enter", do_enter },   { "ready", do_ready },   { "type", do_type },
+	{ "event", do_event },   { "events", do_events }, { "log", do_log },
+	{ "logs", do_logs },     { "level", do_level },   { "failed", do_failed },
+	{ "denied", do_denied }, { "exit", do_exit },     { "crash", do_crash },
+	{ "call", do_call },     { "garbage", do_garbage }, { "fds", do_fds },
+	{ "power", do_power },   { "wait", do_wait },     { "ignore", do_ignore },
+	{ "sleep", do_sleep },
+};
+
+static void run_word(char *word)
+{
+	char *arg = strchr(word, ':');
+
+	if (arg)
+		*arg++ = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcmp(word, words[i].name) == 0) {
+			words[i].run(arg ? arg : "");
+			return;
+		}
+	}
+	_exit(control_fail(FD_CONTROL, "no such word: %s", word));
+}
+
+static void find_script(int argc, char **argv, char *script, size_t cap)
+{
+	ssize_t n;
+
+	snprintf(script, cap, "%s", DEVICE_SCRIPT);
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], "--cmdline=", 10) == 0)
+			snprintf(script, cap, "%s", argv[i] + 10);
+	if (strcmp(argv[0], "dev-blk") != 0)
+		return;
+	n = pread(FD_IMAGE, script, cap - 1, 0);
+	if (n > 0)
+		script[n] = '\0';
+	script[strcspn(script, "\n")] = '\0';
+}
+
+int main(int argc, char **argv)
+{
+	char script[2048];
+	char *at = script, *word;
+
+	find_script(argc, argv, script, sizeof(script));
+	while ((word = strsep(&at, ",")))
+		run_word(word);
+	return 0;
+}
