@@ -10,6 +10,8 @@
 #define LOST_LINES 3
 /* Times STREAM_IN_CAP: more than a peer that has gone can have left in its socket. */
 #define INPUT_ROUNDS 128
+/* Times VFU_RX_CAP: more than a socket holds, and an end to a client that never stops. */
+#define FINISH_PASSES 1024
 
 /* ---- the 16550 between the vfio-user server and the stream ---- */
 
@@ -172,7 +174,7 @@ int console_attach(struct console *c, int fd)
 
 void console_finish(struct console *c, int idle_ms)
 {
-	while (vfu_server_pass(&c->vfu) > 0)
+	for (int i = 0; i < FINISH_PASSES && vfu_server_pass(&c->vfu) > 0; i++)
 		;
 	stream_finish(&c->stream, idle_ms);
 }
