@@ -10,6 +10,15 @@
 
 #define WIRE_MAX (VU_HEADER_LEN + VU_PAYLOAD_MAX)
 
+static void check_bounds(const struct vu_msg *m)
+{
+	if (m->request == VHOST_USER_GET_CONFIG ||
+	    (m->request == VHOST_USER_SET_CONFIG && !m->reply))
+		require(m->config.size <= VU_MAX_CONFIG);
+	if (m->request == VHOST_USER_SET_MEM_TABLE && !m->reply)
+		require(m->mem.n >= 1 && m->mem.n <= VU_MAX_REGIONS);
+}
+
 static void check(const struct vu_header *h, const struct vu_msg *m)
 {
 	uint8_t wire[WIRE_MAX], again[WIRE_MAX];
@@ -46,9 +55,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(vu_decode(&h, data, size, &m) == -EBADMSG && m.request == ~0U);
 		h.size = (uint32_t)size; /* an honest length is the more interesting lie */
 	}
-	if (vu_decode(&h, data, size, &m) == 0)
-		check(&h, &m);
-	else
+	if (vu_decode(&h, data, size, &m) < 0) {
 		require(m.request == ~0U);
+		return 0;
+	}
+	check_bounds(&m);
+	check(&h, &m);
 	return 0;
 }

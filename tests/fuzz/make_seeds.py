@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the fuzz targets' seeds anew: seeds/TARGET/NAME, one legal input each. They are kept in
-the repository, as the tests read them from there; run this after a change of a wire format."""
+"""Makes the fuzz targets' seeds anew: seeds/TARGET/NAME, each a legal input or one just past a limit.
+They are kept in the repository, as the tests read them from there; run this after a change of a wire
+format."""
 
 import struct
 from pathlib import Path
@@ -22,6 +23,7 @@ def control():
         "info": message(48, info), "attached": message(49), "refused": message(50, b"no"),
         "done": message(51), "started": message(52),
         "ended": message(53, struct.pack("<I", 5) + b"gone"),
+        "text-longest": message(5, b"x" * 400), "text-too-long": message(5, b"x" * 401),
     }
 
 
@@ -46,6 +48,10 @@ def vhost_user():
         "add-region": message(37, u64(0) + region), "remove-region": message(38, u64(0) + region),
         "set-status": message(39, u64(15)), "status-reply": message(40, u64(15), 5),
         "ack": message(5, u64(0), 5), "unknown": message(31, u64(0)),
+        "regions-most": message(5, struct.pack("<II", 8, 0) + region * 8),
+        "regions-too-many": message(5, struct.pack("<II", 9, 0) + region * 9),
+        "config-longest": message(25, struct.pack("<III", 0, 256, 1) + bytes(256)),
+        "config-too-long": message(25, struct.pack("<III", 0, 257, 1) + bytes(257)),
     }
 
 
@@ -54,8 +60,15 @@ def vfio_user():
         return struct.pack("<HHIII", 7, command, 16 + len(payload), flags, error) + payload
 
     json = b'{"capabilities":{"max_msg_fds":8,"max_data_xfer_size":1048576}}\0'
-    sparse = struct.pack("<IIIIQQ", 64, 15, 0, 32, 8192, 0) + struct.pack(
-        "<HHIIIQQ", 1, 1, 0, 1, 0, 4096, 4096)
+
+    def sparse(n):
+        areas = struct.pack("<QQ", 4096, 4096) * n
+        return struct.pack("<IIIIQQ", 48 + 16 * n, 15, 0, 32, 8192, 0) + struct.pack(
+            "<HHIII", 1, 1, 0, n, 0) + areas
+
+    def data(n):
+        return struct.pack("<QII", 0, 0, n) + bytes(n)
+
     return {
         "version": message(1, struct.pack("<HH", 0, 1) + json),
         "version-bare": message(1, struct.pack("<HH", 0, 1), 1),
@@ -64,13 +77,15 @@ def vfio_user():
         "info": message(4, struct.pack("<IIII", 16, 0, 0, 0)),
         "info-reply": message(4, struct.pack("<IIII", 16, 2, 9, 5), 1),
         "region": message(5, struct.pack("<IIIIQQ", 512, 0, 1, 0, 0, 0)),
-        "region-reply": message(5, sparse, 1),
+        "region-reply": message(5, sparse(1), 1), "areas-most": message(5, sparse(4), 1),
+        "areas-too-many": message(5, sparse(5), 1),
         "io-fds": message(6, struct.pack("<IIII", 16, 0, 0, 0)),
         "irq": message(7, struct.pack("<IIII", 16, 0, 1, 0)),
         "set-irqs": message(8, struct.pack("<IIIII", 20, 36, 0, 0, 1)),
         "read": message(9, struct.pack("<QII", 5, 0, 4)),
         "read-reply": message(9, struct.pack("<QII", 5, 0, 4) + b"data", 1),
         "write": message(10, struct.pack("<QII", 0, 0, 1) + b"x", 0x10),
+        "write-longest": message(10, data(256)), "write-too-long": message(10, data(257)),
         "write-reply": message(10, struct.pack("<QII", 0, 0, 1), 1),
         "reset": message(13), "error": message(5, b"", 0x21, 22), "unknown": message(15, b"1234"),
     }
