@@ -37,7 +37,8 @@ void log_sink_stderr(void *ctx, enum log_level level, const char *line, size_t l
 	(void)!write(STDERR_FILENO, out, (size_t)n);
 }
 
-static void log_va(enum log_level level, const char *fmt, va_list ap)
+static __attribute__((format(printf, 2, 0))) void log_va(enum log_level level, const char *fmt,
+							va_list ap)
 {
 	char line[LOG_LINE_MAX];
 	int n;
