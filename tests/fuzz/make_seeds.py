@@ -108,12 +108,63 @@ def guestmem():
     }
 
 
+def virtqueue():
+    data, table, ring_n = 0x80000, 0x40000, 16
+    NEXT, WRITE, INDIRECT = 1, 2, 4
+
+    def desc(addr, length, flags, following=0):
+        return struct.pack("<QIHH", addr, length, flags, following)
+
+    def ring(flags, heads, descs, indirect=b"", idx=None):
+        avail = struct.pack("<HH", 0, len(heads) if idx is None else idx)
+        avail += struct.pack("<16H", *(heads + [0] * (ring_n - len(heads)))) + bytes(2)
+        return (bytes([flags]) + avail + bytes(6) + b"".join(descs).ljust(16 * ring_n, b"\0") +
+                indirect.ljust(256, b"\0") + bytes([0]) + bytes([0, 4, 4, 8, 2, 1]) * 20)
+
+    two = [desc(data, 16, NEXT, 1), desc(data + 4096, 512, WRITE)]
+    return {
+        "two": ring(0, [0], two), "event-idx": ring(1, [0], two),
+        "indirect": ring(2, [3], [bytes(16)] * 3 + [desc(table, 32, INDIRECT)], b"".join(two)),
+        "loop": ring(0, [0], [desc(data, 16, NEXT, 1), desc(data, 16, NEXT, 0)]),
+        "zero": ring(0, [0], [desc(data, 0, NEXT, 1), desc(data, 16, 0)]),
+        "twice": ring(0, [0, 0], two), "head": ring(0, [16], two), "next": ring(
+            0, [0], [desc(data, 1, NEXT, 16)]),
+        "order": ring(0, [0], [desc(data, 1, WRITE | NEXT, 1), desc(data, 1, 0)]),
+        "nested": ring(2, [0], [desc(table, 16, INDIRECT)], desc(table, 16, INDIRECT)),
+        "jump": ring(0, [0], two, idx=17), "full": ring(0, list(range(ring_n)), [
+            desc(data + 64 * i, 64, WRITE) for i in range(ring_n)]),
+    }
+
+
+def blk():
+    def request(d, kind, sector, write, sectors, page):
+        return bytes([0, d, kind, sector, write, 1, sectors, page])
+
+    begin, kick, done = bytes([7]), bytes([8]), bytes([6, 0, 0])
+    restart = bytes([9, 0, 1])
+    return {
+        "read": begin + request(0, 0, 1, 1, 2, 0) + kick + done,
+        "write": begin + request(0, 1, 1, 0, 2, 0) + kick + done,
+        "flush-id": begin + request(0, 2, 0, 1, 1, 0) + request(3, 3, 0, 1, 1, 3) + kick + done,
+        "discard": begin + bytes([2, 4, 8, 0, 0]) + request(0, 4, 0, 0, 0, 0) + kick + done,
+        "failure": begin + request(0, 0, 1, 1, 1, 0) + kick + bytes([6, 0, 3]),
+        "outside": begin + bytes([0, 0, 0, 0x81, 1, 1, 1, 0]) + kick,
+        "restart": begin + request(0, 0, 1, 1, 2, 0) + kick + restart + request(
+            3, 1, 2, 0, 1, 9) + kick,
+        "twice": begin + request(0, 0, 1, 1, 2, 0) + bytes([9, 1, 0]) + kick + done + done,
+        "many": begin + b"".join(request(3 * i, i & 1, i, 1 - (i & 1), 1, 4 * i)
+                                 for i in range(10)) + kick + bytes([6, 5, 0]) * 10,
+    }
+
+
 # Others append here: the name of the target and what makes its seeds.
 TARGETS = {
     "control": control,
     "vhost_user": vhost_user,
     "vfio_user": vfio_user,
     "guestmem": guestmem,
+    "virtqueue": virtqueue,
+    "blk": blk,
 }
 
 

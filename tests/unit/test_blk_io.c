@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dev-blk's queues, slots and completions, with an image that completes when the test wants. */
+#include "tests/unit/testblk.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define N 256U
+#define INDIRECT (1ULL << VIRTIO_F_INDIRECT_DESC)
+#define EVENT_IDX (1ULL << VIRTIO_F_EVENT_IDX)
+#define HEADER(i) (TR_DATA + 0x20000U + 16U * (i))
+#define STATUS(i) (TR_DATA + 0x30000U + (i))
+#define DATA(i) (TR_DATA + 512U * (i))
+
+static struct testblk t;
+
+static int setup(void **state)
+{
+	(void)state;
+	testblk_open(&t, N);
+	testblk_arm(&t, INDIRECT);
+	memset(t.ring.ram + STATUS(0), 0xee, N);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	testblk_close(&t);
+	return 0;
+}
+
+/* Request i at descriptors 3 * i and on, its data at DATA(i). Not yet kicked. */
+static void add(unsigned int i, uint32_t type, uint64_t sector, uint32_t len)
+{
+	uint16_t d = (uint16_t)(3 * i);
+	uint16_t write = type == VIRTIO_BLK_T_IN ? D_WRITE : 0;
+
+	memcpy(t.ring.ram + HEADER(i), &type, 4);
+	memcpy(t.ring.ram + HEADER(i) + 8, &sector, 8);
+	testring_desc(&t.ring, d, HEADER(i), 16, D_NEXT, (uint16_t)(d + 1));
+	testring_desc(&t.ring, d + 1U, DATA(i), len, (uint16_t)(D_NEXT | write), (uint16_t)(d + 2));
+	testring_desc(&t.ring, d + 2U, STATUS(i), 1, D_WRITE, 0);
+	testring_avail(&t.ring, d);
+}
+
+static uint8_t status(unsigned int i)
+{
+	return t.ring.ram[STATUS(i)];
+}
+
+static void kick(void)
+{
+	dev_queue_run(testblk_queue(&t));
+}
+
+static uint32_t used_len(uint16_t n)
+{
+	return testring_load32(&t.ring, TR_USED + 8 + 8U * n);
+}
+
+static void test_out_of_order(void **state)
+{
+	(void)state;
+	memset(t.disk, 0x11, 512);
+	memset(t.disk + 512, 0x22, 512);
+	add(0, VIRTIO_BLK_T_IN, 0, 512);
+	add(1, VIRTIO_BLK_T_IN, 1, 512);
+	kick();
+	assert_int_equal(t.n_pending, 2);
+	assert_int_equal(t.n_submits, 1); /* one for the pass */
+	assert_int_equal(testblk_interrupts(&t), 0);
+	testblk_complete(&t, 1, 0);
+	assert_int_equal(testring_load32(&t.ring, TR_USED + 4), 3);
+	assert_int_equal(used_len(0), 513);
+	assert_int_equal(status(1), VIRTIO_BLK_S_OK);
+	assert_int_equal(status(0), 0xee);
+	assert_int_equal(t.ring.ram[DATA(1)], 0x22);
+	testblk_complete(&t, 0, 0);
+	assert_int_equal(t.ring.ram[DATA(0)], 0x11);
+	assert_int_equal(testblk_interrupts(&t), 2);
+}
+
+/* What the host cannot do is the guest's I/O error, says no byte too much, and the device lives. */
+static void test_host_errors(void **state)
+{
+	(void)state;
+	add(0, VIRTIO_BLK_T_IN, 0, 512);
+	add(1, VIRTIO_BLK_T_OUT, 0, 512);
+	kick();
+	testblk_complete(&t, 0, -EIO);
+	testblk_complete(&t, 0, -ENOSPC);
+	assert_int_equal(status(0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(status(1), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(used_len(0), 0); /* CVE-2024-8612: the data was not written */
+	assert_int_equal(used_len(1), 1);
+	assert_true(dev_queue_served(testblk_queue(&t)));
+}
+
+/* CVE-2026-45782 */
+static void test_head_twice(void **state)
+{
+	(void)state;
+	add(0, VIRTIO_BLK_T_IN, 0, 512);
+	testring_avail(&t.ring, 0);
+	kick();
+	assert_true(t.blk.dev.needs_reset);
+	assert_int_equal(t.n_pending, 1); /* what was right before it */
+	testblk_complete(&t, 0, 0);
+	assert_int_equal(testring_load16(&t.ring, TR_USED + 2), 0);
+	assert_int_equal(t.blk.n_in_flight[0], 0);
+}
+
+static void test_stop_drains(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 20; i++)
+		add(i, VIRTIO_BLK_T_OUT, i, 512);
+	kick();
+	assert_int_equal(t.n_pending, 20);
+	vu_ring_stop(testblk_queue(&t));
+	assert_int_equal(t.n_pending, 0);
+	assert_int_equal(t.blk.n_in_flight[0], 0);
+	assert_int_equal(testring_load16(&t.ring, TR_USED + 2), 20);
+	assert_int_equal(testblk_queue(&t)->base, 20);
+}
+
+static void test_completion_of_another_life(void **state)
+{
+	uint64_t stale;
+
+	(void)state;
+	add(0, VIRTIO_BLK_T_IN, 0, 512);
+	kick();
+	stale = t.pending[0].handle;
+	testblk_complete(&t, 0, 0);
+	add(1, VIRTIO_BLK_T_IN, 0, 512);
+	kick();
+	t.image.done(t.image.owner, stale, 0);
+	t.image.done(t.image.owner, UINT64_MAX, 0);
+	assert_int_equal(status(1), 0xee);
+	assert_int_equal(t.blk.n_in_flight[0], 1);
+	testblk_complete(&t, 0, 0);
+	assert_int_equal(status(1), VIRTIO_BLK_S_OK);
+}
+
+/* More requests than the image takes: answered, not lost. */
+static void test_image_that_is_full(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < TB_DEPTH + 2; i++)
+		add(i, VIRTIO_BLK_T_IN, 0, 512);
+	kick();
+	assert_int_equal(t.n_pending, TB_DEPTH);
+	assert_int_equal(status(TB_DEPTH), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(status(TB_DEPTH + 1), VIRTIO_BLK_S_IOERR);
+	while (t.n_pending)
+		testblk_complete(&t, t.n_pending - 1, 0);
+	for (unsigned int i = 0; i < TB_DEPTH; i++)
+		assert_int_equal(status(i), VIRTIO_BLK_S_OK);
+}
+
+/* As CVE-2025-41238: more segments than the slot has room for. */
+static void test_too_many_segments(void **state)
+{
+	const uint32_t n = BLK_IOV_MAX + 2;
+
+	(void)state;
+	memset(t.ring.ram + HEADER(0), 0, 16);
+	testring_put(&t.ring, TR_TABLE, 0, HEADER(0), 16, D_NEXT, 1);
+	for (uint32_t i = 1; i < n + 1; i++)
+		testring_put(&t.ring, TR_TABLE, i, DATA(0) + 1024 * (i % 64), i == n ? 512 : 2,
+			     D_WRITE | D_NEXT, (uint16_t)(i + 1));
+	testring_put(&t.ring, TR_TABLE, n + 1, STATUS(0), 1, D_WRITE, 0);
+	/* whole sectors: n - 1 pieces of 2 bytes, and a last one that fills up */
+	testring_put(&t.ring, TR_TABLE, n, DATA(0), 512 + 512 - 2 * (n - 1) % 512,
+		     D_WRITE | D_NEXT, (uint16_t)(n + 1));
+	testring_desc(&t.ring, 0, TR_TABLE, 16 * (n + 2), D_INDIRECT, 0);
+	testring_avail(&t.ring, 0);
+	kick();
+	assert_int_equal(t.n_pending, 0);
+	assert_int_equal(status(0), VIRTIO_BLK_S_IOERR);
+	assert_false(t.blk.dev.needs_reset);
+}
+
+/* A pass is bounded; the rest follows from the loop. */
+static void test_pass_is_bounded(void **state)
+{
+	unsigned int turns = 0;
+
+	(void)state;
+	t.blk.spec.pass_descriptors = 30;
+	for (unsigned int i = 0; i < 50; i++)
+		add(i, VIRTIO_BLK_T_OUT, 0, 512);
+	kick();
+	assert_int_equal(t.n_pending, 10);
+	for (; t.n_pending < 50 && turns < 20; turns++)
+		assert_int_equal(loop_run_once(&t.loop, 0), 0);
+	assert_int_equal(t.n_pending, 50);
+	assert_true(turns >= 3);
+}
+
+static void test_one_interrupt_for_a_batch(void **state)
+{
+	(void)state;
+	vu_ring_stop(testblk_queue(&t));
+	testblk_arm(&t, INDIRECT | EVENT_IDX);
+	for (unsigned int i = 0; i < 8; i++)
+		add(i, 99, 0, 512); /* answered at once */
+	kick();
+	assert_int_equal(testring_load16(&t.ring, TR_USED + 2), 8);
+	assert_int_equal(testblk_interrupts(&t), 1);
+}
+
+static void test_memory_that_goes_away(void **state)
+{
+	(void)state;
+	add(0, VIRTIO_BLK_T_IN, 0, 512);
+	kick();
+	vu_rings_drain(&t.blk.dev);
+	assert_int_equal(t.n_pending, 0);
+	guestmem_clear(&t.blk.dev.mem);
+	kick();
+	assert_true(t.blk.dev.needs_reset);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CASE(test_out_of_order),
+		CASE(test_host_errors),
+		CASE(test_head_twice),
+		CASE(test_stop_drains),
+		CASE(test_completion_of_another_life),
+		CASE(test_image_that_is_full),
+		CASE(test_too_many_segments),
+		CASE(test_pass_is_bounded),
+		CASE(test_one_interrupt_for_a_batch),
+		CASE(test_memory_that_goes_away),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
