@@ -6,6 +6,7 @@
  *	sandbox-probe call NR [ARG…]    enters, says READY, makes the call; "survived RESULT" if so
  *	sandbox-probe i386 | x32        the same with getpid of another architecture
  *	sandbox-probe thread NR [ARG…]  the call from a thread with a filter of its own
+ *	sandbox-probe wait_call NR      the call, once its channel has ended
  *	sandbox-probe wait              enters, says READY, waits for the end of its channel
  *
  * Outside a jail, each says why sandbox_enter refused (CTL_FAILED).
@@ -275,6 +276,8 @@ int main(int argc, char **argv, char **envp)
 		call_i386();
 	else if (strcmp(verb, "x32") == 0)
 		make(&(struct call){ .nr = 0x40000000 | SYS_getpid });
+	else if (strcmp(verb, "wait_call") == 0 && wait_for_end() == 0)
+		make(&c);
 	else if (strcmp(verb, "wait") == 0)
 		return wait_for_end();
 	return 0;
