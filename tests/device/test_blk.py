@@ -381,6 +381,16 @@ def test_image_that_shrinks(disk, image):
     disk.device.assert_bounded()
 
 
+def test_image_that_grows(disk, image):
+    """The disk is as large as it was at the start, whatever the host adds."""
+    os.truncate(image, 2 * SECTORS * SECTOR)
+    for sector, n in ((SECTORS, 1), (SECTORS - 1, 2), (SECTORS + 8, 8)):
+        status, written, _ = disk.do(blk.T_IN, sector, in_len=n * SECTOR)
+        assert (status, written) == (blk.S_IOERR, 0)
+        assert disk.do(blk.T_OUT, sector, pattern(n * SECTOR))[0] == blk.S_IOERR
+    assert image.read_bytes()[SECTORS * SECTOR:] == bytes(SECTORS * SECTOR)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system takes root")
 def test_host_that_is_full(start, tmp_path):
     """ENOSPC is an I/O error for the guest; the device lives, and goes on when there is room."""

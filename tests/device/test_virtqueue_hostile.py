@@ -36,6 +36,12 @@ class Rings:
         self.queue.write_desc(at, header, 16, DESC_NEXT, at + 1)
         return at + 1
 
+    def behind_the_table(self, index):
+        """A descriptor that would do, where an index too large points, as far as that is not in
+        the rings themselves."""
+        if index > 4 * N:
+            self.queue.write_desc(index, self.buffer, 513, DESC_WRITE)
+
     def table(self, entries):
         return self.memory.put(b"".join(Queue.pack(*e) for e in entries))
 
@@ -49,8 +55,8 @@ RECIPES = {}
 
 
 def recipe(name, broken=True):
-    """broken: the ring must be found broken. Otherwise the device may also serve the request, or
-    answer it with an error."""
+    """broken: the ring must be found broken; "in flight": by a device that works on several requests
+    at once. Otherwise the device may also serve the request, or answer it with an error."""
     def add(f):
         RECIPES[name] = (f, broken)
         return f
@@ -107,10 +113,12 @@ for _next in (N, N + 1, 0x7fff, 0x8000, 0xffff):
     def _(r, next_=_next):
         at = r.lead()
         r.queue.write_desc(at, r.buffer, 16, DESC_WRITE | DESC_NEXT, next_)
+        r.behind_the_table(next_)
         r.go()
 
     @recipe(f"head is {_next:#x}")
     def _(r, next_=_next):
+        r.behind_the_table(next_)
         r.go(next_)
 
 
@@ -266,7 +274,7 @@ for _jump in (N + 1, N + 2, 0x7fff, 0x8000, 0xffff):
         r.queue.kick()
 
 
-@recipe("the ring full of one head (CVE-2016-5403, CVE-2026-45782)", broken=False)
+@recipe("the ring full of one head (CVE-2016-5403, CVE-2026-45782)", broken="in flight")
 def _(r):
     bufs = r.device.chain(r.memory)
     r.queue.write_chain(bufs, range(len(bufs)))
@@ -361,7 +369,10 @@ def run(device, session, name):
     q = session.queue()
     build_rings(Rings(device, session))
     session.settle()
-    if broken:
+    if broken == "in flight":
+        if device.name == "dev-blk":
+            wait.until(session.needs_reset, "the device needs a reset")
+    elif broken:
         wait.until(session.needs_reset, "the device needs a reset")
         assert session.memory.load16(q.used + 2) == 0, "completed what it must refuse"
     assert device.process.alive, device.process.describe()
