@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A PCI function on the one bus: configuration space and at most one memory BAR (BAR 0, 32-bit, not
+ * prefetchable). Machine lock held everywhere.
+ */
+#ifndef BULKHEAD_VMM_PCI_FUNCTION_H
+#define BULKHEAD_VMM_PCI_FUNCTION_H
+
+#include "cmd/vmm/machine.h"
+#include "cmd/vmm/pci/config.h"
+#include "cmd/vmm/pci/pci.h"
+
+struct pci_function;
+
+struct pci_function_ops {
+	/* Before the guest reads [offset, offset + width) of the configuration space. May be NULL. */
+	void (*config_read)(struct pci_function *fn, unsigned int offset, unsigned int width);
+	/* After the guest wrote there and the BAR has been placed. May be NULL. */
+	void (*config_written)(struct pci_function *fn, unsigned int offset, unsigned int width);
+	/* The BAR is decoded at base from now on, or nowhere (0). May be NULL. */
+	void (*bar_moved)(struct pci_function *fn, uint64_t base);
+	/* To power-on, configuration space included. */
+	int (*reset)(struct pci_function *fn);
+};
+
+struct pci_bar {
+	uint32_t size;  /* bytes, a power of two from 4096 up; 0: no BAR */
+	const struct bus_ops *ops; /* owner: the function's owner */
+	uint64_t claimed; /* the address that the bus has it at; 0: nowhere */
+};
+
+struct pci_function {
+	struct machine *m;
+	const struct pci_function_ops *ops;
+	void *owner;
+	struct pci_config config;
+	struct pci_bar bar;
+};
+
+struct pci_host {
+	struct machine *m;
+	struct pci_function bridge;
+	struct pci_function *slots[PCI_SLOTS]; /* owned by their devices; 0 is the bridge */
+};
+
+/* Puts the function into the next free slot, with its BAR where firmware would have put it and
+ * decoding on. -ENOSPC. */
+[[nodiscard]] int pci_host_add(struct pci_host *host, struct pci_function *fn);
+
+/* ---- bar.c ---- */
+
+/* Power-on contents of BAR 0 and COMMAND. */
+void pci_bar_define(struct pci_function *fn, uint32_t address);
+/*
+ * Makes the bus decode what COMMAND and the BARs now say. A BAR that lies outside the window or
+ * over another one is not decoded as long as that is so; the lower slot wins.
+ */
+void pci_bars_place(struct pci_host *host);
+
+#endif

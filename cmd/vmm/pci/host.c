@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The PCI host: ECAM, the host bridge, slots; see pci.h. */
+#include "cmd/vmm/pci/function.h"
+
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <linux/pci_regs.h>
+
+/* Red Hat's id of a PCI Express host bridge that has no registers of its own */
+#define BRIDGE_VENDOR 0x1b36
+#define BRIDGE_DEVICE 0x0008
+#define CLASS_BRIDGE_HOST 0x060000
+
+/* ECAM offset: device in bits 15 to 19, function in 12 to 14, register in 0 to 11 */
+#define ECAM_DEVICE_SHIFT 15
+#define ECAM_FUNCTION_SIZE 4096U
+
+/* BARs as firmware leaves them: a stride for each slot, from the window's start */
+#define BAR_STRIDE MIB(1)
+
+/* Who is there, or NULL: nobody, another function than 0, or an access across functions. */
+static struct pci_function *function_at(struct pci_host *host, uint64_t offset, unsigned int width,
+					unsigned int *ret_register)
+{
+	uint64_t device = offset >> ECAM_DEVICE_SHIFT;
+	uint64_t within = offset & ((1U << ECAM_DEVICE_SHIFT) - 1);
+
+	if (device >= PCI_SLOTS || width > 4 || within + width > ECAM_FUNCTION_SIZE)
+		return NULL;
+	*ret_register = (unsigned int)within;
+	return host->slots[device];
+}
+
+static uint64_t ecam_read(void *owner, uint64_t offset, unsigned int width)
+{
+	unsigned int reg;
+	struct pci_function *fn = function_at(owner, offset, width, &reg);
+
+	if (!fn)
+		return UINT64_MAX;
+	/* no extended capabilities: their space is empty */
+	if (reg + width > PCI_CONFIG_SIZE)
+		return reg >= PCI_CONFIG_SIZE ? 0 : UINT64_MAX;
+	if (fn->ops->config_read)
+		fn->ops->config_read(fn, reg, width);
+	return pci_config_read(&fn->config, reg, width);
+}
+
+static bool touches(unsigned int reg, unsigned int width, unsigned int first, unsigned int len)
+{
+	return reg < first + len && first < reg + width;
+}
+
+static void ecam_write(void *owner, uint64_t offset, unsigned int width, uint64_t value)
+{
+	struct pci_host *host = owner;
+	unsigned int reg;
+	struct pci_function *fn = function_at(host, offset, width, &reg);
+
+	if (!fn || reg + width > PCI_CONFIG_SIZE)
+		return;
+	pci_config_write(&fn->config, reg, width, (uint32_t)value);
+	if (touches(reg, width, PCI_COMMAND, 2) || touches(reg, width, PCI_BASE_ADDRESS_0, 4))
+		pci_bars_place(host);
+	if (fn->ops->config_written)
+		fn->ops->config_written(fn, reg, width);
+}
+
+static const struct bus_ops ecam_bus_ops = { .read = ecam_read, .write = ecam_write };
+
+static int bridge_reset(struct pci_function *fn)
+{
+	pci_config_reset(&fn->config);
+	return 0;
+}
+
+static const struct pci_function_ops bridge_ops = { .reset = bridge_reset };
+
+int pci_host_add(struct pci_host *host, struct pci_function *fn)
+{
+	for (unsigned int i = 0; i < PCI_SLOTS; i++) {
+		if (host->slots[i])
+			continue;
+		pci_bar_define(fn, (uint32_t)(PCI_MMIO32_START + i * BAR_STRIDE));
+		host->slots[i] = fn;
+		pci_bars_place(host);
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+int pci_host_open(struct machine *m, struct pci_host **ret)
+{
+	_cleanup_(freep) struct pci_host *host = calloc(1, sizeof(*host));
+	int r;
+
+	if (!host)
+		return -ENOMEM;
+	host->m = m;
+	host->bridge = (struct pci_function){ .m = m, .ops = &bridge_ops };
+	pci_config_init(&host->bridge.config, BRIDGE_VENDOR, BRIDGE_DEVICE, CLASS_BRIDGE_HOST, 0);
+	r = pci_host_add(host, &host->bridge);
+	if (r < 0)
+		return r;
+	r = bus_add(&m->mmio,
+		    &(struct bus_range){ ECAM_START, ECAM_SIZE, &ecam_bus_ops, host });
+	if (r < 0)
+		return r;
+	*ret = host;
+	host = NULL;
+	return 0;
+}
+
+int pci_host_reset(struct pci_host *host)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < PCI_SLOTS; i++) {
+		int error = host->slots[i] ? host->slots[i]->ops->reset(host->slots[i]) : 0;
+
+		if (error < 0 && r == 0)
+			r = error;
+	}
+	pci_bars_place(host);
+	return r;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A vhost-user front end for one back end (QEMU, docs/interop/vhost-user.rst). The back end is
+ * HOSTILE: each reply must answer the request that was sent, in size, flags and range; a
+ * descriptor in one is an error; every exchange has a limit in time (platform/peer.h).
+ *
+ * After any negative return, but for -EOPNOTSUPP, the channel is dead: every later call is -EPIPE.
+ * Nothing here allocates or maps.
+ */
+#ifndef BULKHEAD_VMM_PCI_VHOST_FRONT_H
+#define BULKHEAD_VMM_PCI_VHOST_FRONT_H
+
+#include "lib/vhost_user/vhost_user.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vhost_front {
+	int sock;
+	bool dead;
+	bool has_protocol;  /* VHOST_USER_F_PROTOCOL_FEATURES was offered, and is acknowledged */
+	uint64_t features;  /* offered, without that bit */
+	uint64_t protocol;  /* protocol features in use */
+	unsigned int n_queues; /* that the back end has; as given, where it does not say */
+};
+
+/* What rings and their buffers are made of: guest RAM as the back end maps it. */
+struct vhost_memory {
+	int fd;
+	unsigned int n; /* 1 to VU_MAX_REGIONS */
+	struct vu_region regions[VU_MAX_REGIONS];
+};
+
+struct vhost_ring {
+	bool used;      /* false: not started */
+	uint16_t size;  /* descriptors */
+	uint64_t desc, avail, used_ring; /* in the regions' uaddr */
+	int kick_fd, call_fd, err_fd;
+};
+
+/*
+ * Handshake on a connected stream socket, owned from now on: SET_OWNER, features, protocol
+ * features, queue count. n_queues is what a back end without MQ has. Failure closes the socket.
+ */
+[[nodiscard]] int vhost_front_open(struct vhost_front *f, int sock, unsigned int n_queues);
+void vhost_front_close(struct vhost_front *f);
+
+/* Whether the back end has a configuration space at all. */
+[[nodiscard]] bool vhost_front_has_config(const struct vhost_front *f);
+/* len is 1 to VU_MAX_CONFIG. -EOPNOTSUPP: the back end has none or refuses this range. */
+[[nodiscard]] int vhost_front_get_config(struct vhost_front *f, uint32_t offset, void *out,
+					 uint32_t len);
+/* 0 even if the back end refuses the value. */
+[[nodiscard]] int vhost_front_set_config(struct vhost_front *f, uint32_t offset, const void *data,
+					 uint32_t len);
+
+/* The guest's choice among f->features; no ring may be running. */
+[[nodiscard]] int vhost_front_set_features(struct vhost_front *f, uint64_t features);
+/* Gives the back end the memory, and starts the rings at index 0. */
+[[nodiscard]] int vhost_front_start(struct vhost_front *f, const struct vhost_memory *mem,
+				    const struct vhost_ring *rings, unsigned int n_rings);
+/* Stops the rings that are used, waits until the back end has let go of them, and resets it. */
+[[nodiscard]] int vhost_front_stop(struct vhost_front *f, const struct vhost_ring *rings,
+				   unsigned int n_rings);
+/* The device status as the back end has it; 0 where it cannot say. */
+[[nodiscard]] int vhost_front_get_status(struct vhost_front *f, uint8_t *ret);
+
+#endif

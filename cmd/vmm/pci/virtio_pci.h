@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The virtio-pci transport, modern only (VIRTIO 1.2, 4.1), in front of a vhost-user back end.
+ * Machine lock held everywhere.
+ *
+ *	virtio_pci.c     the device on the bus: making, the BAR's pages, power-on
+ *	virtio_caps.c    capabilities; the window through configuration space
+ *	virtio_common.c  the common configuration registers as a table: register x state -> action
+ *	virtio_state.c   device status, queues' start and stop, device configuration
+ */
+#ifndef BULKHEAD_VMM_PCI_VIRTIO_PCI_H
+#define BULKHEAD_VMM_PCI_VIRTIO_PCI_H
+
+#include "cmd/vmm/pci/function.h"
+#include "cmd/vmm/pci/msix.h"
+#include "cmd/vmm/pci/vhost_front.h"
+#include "lib/base/log.h"
+
+#define VIRTIO_PCI_MAX_QUEUES 64U
+
+/* BAR 0: one page for each purpose */
+#define VPCI_COMMON 0x0000U
+#define VPCI_ISR 0x1000U
+#define VPCI_CONFIG 0x2000U
+#define VPCI_NOTIFY 0x3000U
+#define VPCI_MSIX_TABLE 0x4000U
+#define VPCI_MSIX_PBA 0x5000U
+#define VPCI_BAR_SIZE 0x8000U
+#define VPCI_PAGE_SIZE 0x1000U
+#define VPCI_NOTIFY_STRIDE 4U /* bytes of a queue's slot */
+
+#define VPCI_ISR_CONFIG 2U
+
+struct virtio_type {
+	unsigned int type;      /* VIRTIO 1.2, section 5 */
+	const char *name;
+	uint32_t class_code;    /* PCI */
+	unsigned int n_queues;  /* of a back end that does not say */
+	unsigned int queues_min;
+	uint32_t config_len;    /* bytes of the configuration space that the features below define */
+	uint64_t features;      /* the device's own bits that may be passed on */
+};
+
+struct virtio_queue {
+	uint16_t size;
+	bool enabled;
+	uint64_t desc, driver, device;
+	unsigned int source; /* of msix */
+	int kick_fd;
+	int call_fd;
+	uint64_t notify_gpa; /* where kick_fd is bound as an ioeventfd; 0: nowhere */
+};
+
+/* What the device status means for the registers. */
+enum virtio_state {
+	VIRTIO_STATE_INIT = 1 << 0,     /* features are being negotiated */
+	VIRTIO_STATE_FEATURES = 1 << 1, /* FEATURES_OK: queues are being configured */
+	VIRTIO_STATE_LIVE = 1 << 2,     /* DRIVER_OK */
+	VIRTIO_STATE_BROKEN = 1 << 3,   /* NEEDS_RESET, FAILED */
+};
+
+struct virtio_pci {
+	struct pci_function fn;
+	struct machine *m;
+	const struct virtio_type *type;
+	struct vhost_front front;
+	struct msix msix;
+	unsigned int config_source; /* of msix */
+	int config_fd;              /* its eventfd; ours alone */
+	int err_fd;                 /* the back end's, of all rings */
+	struct loop_source err;
+	struct loop_source channel;
+	struct log_gate gate;
+
+	int msix_cap;
+	int window_cap; /* VIRTIO_PCI_CAP_PCI_CFG */
+
+	uint64_t features; /* offered to the driver */
+	uint64_t driver_features;
+	uint32_t device_feature_select, driver_feature_select;
+	uint16_t queue_select;
+	uint8_t status;
+	uint8_t isr;
+	uint8_t generation;
+	bool running; /* the back end has the rings */
+	uint64_t notify_base; /* where the notify page is decoded; 0: nowhere */
+	uint8_t config[VU_MAX_CONFIG];
+	unsigned int n_queues;
+	struct virtio_queue queues[VIRTIO_PCI_MAX_QUEUES];
+};
+
+#define QUEUE_SIZE_MAX 256U
+
+/* ---- virtio_pci.c ---- */
+
+/* An access to BAR 0, as the bus and the window make it. */
+uint64_t virtio_bar_read(struct virtio_pci *v, uint64_t offset, unsigned int width);
+void virtio_bar_write(struct virtio_pci *v, uint64_t offset, unsigned int width, uint64_t value);
+
+/* ---- virtio_caps.c ---- */
+
+[[nodiscard]] int virtio_caps_define(struct virtio_pci *v);
+/* pci_function_ops */
+void virtio_caps_read(struct pci_function *fn, unsigned int offset, unsigned int width);
+void virtio_caps_written(struct pci_function *fn, unsigned int offset, unsigned int width);
+
+/* ---- virtio_common.c ---- */
+
+uint64_t virtio_common_read(struct virtio_pci *v, uint64_t offset, unsigned int width);
+void virtio_common_write(struct virtio_pci *v, uint64_t offset, unsigned int width,
+			 uint64_t value);
+
+/* ---- virtio_state.c ---- */
+
+enum virtio_state virtio_state(const struct virtio_pci *v);
+void virtio_set_status(struct virtio_pci *v, uint8_t status);
+/* Stops the rings and waits for the back end; registers as at power-on. */
+[[nodiscard]] int virtio_reset(struct virtio_pci *v);
+/* The guest's error, or the device's: DEVICE_NEEDS_RESET. */
+void virtio_needs_reset(struct virtio_pci *v, const char *why);
+/* The back end's error: the VM ends. Returns error. */
+int virtio_fail(struct virtio_pci *v, int error);
+void virtio_notify(struct virtio_pci *v, unsigned int queue);
+/* Binds the queues' ioeventfds where the notify page is and the rings run, and unbinds others. */
+void virtio_bind_notifiers(struct virtio_pci *v);
+uint64_t virtio_config_read(struct virtio_pci *v, uint64_t offset, unsigned int width);
+void virtio_config_write(struct virtio_pci *v, uint64_t offset, unsigned int width,
+			 uint64_t value);
+/* Fetches the whole configuration space. */
+[[nodiscard]] int virtio_config_fetch(struct virtio_pci *v);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Device status, the rings' start and stop, device configuration; see virtio_pci.h. */
+#include "cmd/vmm/pci/virtio_pci.h"
+
+#include "cmd/vmm/platform/peer.h"
+#include "lib/base/checked.h"
+
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ACKNOWLEDGE VIRTIO_CONFIG_S_ACKNOWLEDGE
+#define DRIVER VIRTIO_CONFIG_S_DRIVER
+#define DRIVER_OK VIRTIO_CONFIG_S_DRIVER_OK
+#define FEATURES_OK VIRTIO_CONFIG_S_FEATURES_OK
+#define NEEDS_RESET VIRTIO_CONFIG_S_NEEDS_RESET
+#define FAILED VIRTIO_CONFIG_S_FAILED
+
+enum virtio_state virtio_state(const struct virtio_pci *v)
+{
+	if (v->status & (NEEDS_RESET | FAILED))
+		return VIRTIO_STATE_BROKEN;
+	if (v->status & DRIVER_OK)
+		return VIRTIO_STATE_LIVE;
+	return v->status & FEATURES_OK ? VIRTIO_STATE_FEATURES : VIRTIO_STATE_INIT;
+}
+
+int virtio_fail(struct virtio_pci *v, int error)
+{
+	machine_fail(v->m, "virtio %s: %s", v->type->name, peer_strerror(error));
+	return error;
+}
+
+static void signal_config(struct virtio_pci *v)
+{
+	const uint64_t one = 1;
+
+	v->isr |= VPCI_ISR_CONFIG;
+	(void)!write(v->config_fd, &one, sizeof(one));
+}
+
+void virtio_needs_reset(struct virtio_pci *v, const char *why)
+{
+	if (v->status & NEEDS_RESET)
+		return;
+	log_gated(&v->gate, LOG_LEVEL_WARNING, "virtio %s: needs a reset: %s", v->type->name, why);
+	v->status |= NEEDS_RESET;
+	if (v->status & DRIVER_OK)
+		signal_config(v);
+}
+
+/* ---- rings ---- */
+
+/* VIRTIO 1.2, 2.7: sizes and alignments of a split ring's parts */
+static bool ring_in_ram(const struct virtio_pci *v, const struct virtio_queue *q)
+{
+	gpa_t gpa;
+
+	return q->desc % 16 == 0 && q->driver % 2 == 0 && q->device % 4 == 0 &&
+	       guestmem_from_uaddr(&v->m->mem, q->desc, 16ULL * q->size, &gpa) == 0 &&
+	       guestmem_from_uaddr(&v->m->mem, q->driver, 6ULL + 2ULL * q->size, &gpa) == 0 &&
+	       guestmem_from_uaddr(&v->m->mem, q->device, 6ULL + 8ULL * q->size, &gpa) == 0;
+}
+
+static void describe_rings(const struct virtio_pci *v,
+			   struct vhost_ring rings[VIRTIO_PCI_MAX_QUEUES])
+{
+	memset(rings, 0, sizeof(rings[0]) * VIRTIO_PCI_MAX_QUEUES);
+	for (unsigned int i = 0; i < v->n_queues; i++) {
+		const struct virtio_queue *q = &v->queues[i];
+
+		rings[i] = (struct vhost_ring){ .used = q->enabled,
+						.size = q->size,
+						.desc = q->desc,
+						.avail = q->driver,
+						.used_ring = q->device,
+						.kick_fd = q->kick_fd,
+						.call_fd = q->call_fd,
+						.err_fd = v->err_fd };
+	}
+}
+
+/* Front-end addresses are guest addresses; the file holds low RAM first, high RAM behind it. */
+static void describe_memory(const struct machine *m, struct vhost_memory *mem)
+{
+	uint64_t low = m->ram_size < LOW_RAM_MAX ? m->ram_size : LOW_RAM_MAX;
+
+	*mem = (struct vhost_memory){ .fd = m->ram_fd, .n = 1 };
+	mem->regions[0] = (struct vu_region){ .size = low };
+	if (m->ram_size == low)
+		return;
+	mem->n = 2;
+	mem->regions[1] = (struct vu_region){ .gpa = HIGH_RAM_START,
+					      .size = m->ram_size - low,
+					      .uaddr = HIGH_RAM_START,
+					      .mmap_offset = low };
+}
+
+/* False: the device does not become live. */
+static bool start(struct virtio_pci *v)
+{
+	struct vhost_ring rings[VIRTIO_PCI_MAX_QUEUES];
+	struct vhost_memory mem;
+	int r;
+
+	for (unsigned int i = 0; i < v->n_queues; i++) {
+		if (!v->queues[i].enabled || ring_in_ram(v, &v->queues[i]))
+			continue;
+		virtio_needs_reset(v, "a ring is not in RAM");
+		return false;
+	}
+	describe_rings(v, rings);
+	describe_memory(v->m, &mem);
+	r = vhost_front_start(&v->front, &mem, rings, v->n_queues);
+	if (r < 0) {
+		virtio_fail(v, r);
+		v->status |= NEEDS_RESET;
+		return false;
+	}
+	v->running = true;
+	virtio_bind_notifiers(v);
+	return true;
+}
+
+static int stop(struct virtio_pci *v)
+{
+	struct vhost_ring rings[VIRTIO_PCI_MAX_QUEUES];
+
+	if (!v->running)
+		return 0;
+	v->running = false;
+	virtio_bind_notifiers(v);
+	describe_rings(v, rings);
+	return vhost_front_stop(&v->front, rings, v->n_queues);
+}
+
+static void bind_notifier(struct virtio_pci *v, struct virtio_queue *q, uint64_t gpa)
+{
+	const struct accel_ops *ops = v->m->ops;
+
+	if (q->notify_gpa == gpa)
+		return;
+	if (q->notify_gpa)
+		(void)!ops->ioeventfd_unbind(v->m->accel, q->notify_gpa, q->kick_fd);
+	q->notify_gpa = 0;
+	/* without one, the access comes to virtio_notify */
+	if (gpa && ops->ioeventfd_bind(v->m->accel, gpa, q->kick_fd) == 0)
+		q->notify_gpa = gpa;
+}
+
+void virtio_bind_notifiers(struct virtio_pci *v)
+{
+	for (unsigned int i = 0; i < v->n_queues; i++) {
+		bool on = v->running && v->notify_base && v->queues[i].enabled;
+
+		bind_notifier(v, &v->queues[i],
+			      on ? v->notify_base + i * VPCI_NOTIFY_STRIDE : 0);
+	}
+}
+
+/* The back end shares the eventfd and could let a write wait: a full one is left alone. */
+void virtio_notify(struct virtio_pci *v, unsigned int queue)
+{
+	const uint64_t one = 1;
+	const struct timespec now = { 0 };
+	struct pollfd p = { .events = POLLOUT };
+
+	if (!v->running || queue >= v->n_queues || !v->queues[queue].enabled)
+		return;
+	p.fd = v->queues[queue].kick_fd;
+	if (ppoll(&p, 1, &now, NULL) == 1 && (p.revents & POLLOUT))
+		(void)!write(p.fd, &one, sizeof(one));
+}
+
+/* ---- device status (2.1, 3.1.1) ---- */
+
+static bool features_acceptable(const struct virtio_pci *v)
+{
+	return !(v->driver_features & ~v->features) &&
+	       (v->driver_features & (1ULL << VIRTIO_F_VERSION_1));
+}
+
+int virtio_reset(struct virtio_pci *v)
+{
+	int r = stop(v);
+
+	v->status = 0;
+	v->isr = 0;
+	v->driver_features = 0;
+	v->device_feature_select = v->driver_feature_select = 0;
+	v->queue_select = 0;
+	(void)msix_map(&v->msix, v->config_source, MSIX_NO_VECTOR);
+	for (unsigned int i = 0; i < v->n_queues; i++) {
+		struct virtio_queue *q = &v->queues[i];
+
+		q->size = QUEUE_SIZE_MAX;
+		q->enabled = false;
+		q->desc = q->driver = q->device = 0;
+		(void)msix_map(&v->msix, q->source, MSIX_NO_VECTOR);
+	}
+	return r < 0 ? virtio_fail(v, r) : 0;
+}
+
+/* True: the driver sees FEATURES_OK. */
+static bool take_features(struct virtio_pci *v)
+{
+	int r;
+
+	if (!features_acceptable(v))
+		return false;
+	r = vhost_front_set_features(&v->front, v->driver_features);
+	return r < 0 ? virtio_fail(v, r), false : true;
+}
+
+void virtio_set_status(struct virtio_pci *v, uint8_t status)
+{
+	const uint8_t driver = ACKNOWLEDGE | DRIVER | FAILED;
+	uint8_t rises = status & (uint8_t)~v->status;
+
+	if (!status) {
+		(void)!virtio_reset(v);
+		return;
+	}
+	v->status |= status & driver; /* bits are only ever added */
+	if ((rises & FEATURES_OK) && virtio_state(v) == VIRTIO_STATE_INIT && take_features(v))
+		v->status |= FEATURES_OK;
+	if ((rises & DRIVER_OK) && virtio_state(v) == VIRTIO_STATE_FEATURES && start(v))
+		v->status |= DRIVER_OK;
+}
+
+/* ---- device configuration ---- */
+
+int virtio_config_fetch(struct virtio_pci *v)
+{
+	uint8_t fresh[VU_MAX_CONFIG] = { 0 };
+	int r;
+
+	if (!v->type->config_len || !vhost_front_has_config(&v->front))
+		return 0;
+	r = vhost_front_get_config(&v->front, 0, fresh, v->type->config_len);
+	if (r < 0)
+		return r;
+	if (memcmp(fresh, v->config, sizeof(fresh)))
+		v->generation++;
+	memcpy(v->config, fresh, sizeof(fresh));
+	return 0;
+}
+
+uint64_t virtio_config_read(struct virtio_pci *v, uint64_t offset, unsigned int width)
+{
+	uint64_t value = 0;
+
+	if (!range_within(offset, width, v->type->config_len))
+		return 0;
+	for (unsigned int i = 0; i < width; i++)
+		value |= (uint64_t)v->config[offset + i] << (8 * i);
+	return value;
+}
+
+void virtio_config_write(struct virtio_pci *v, uint64_t offset, unsigned int width, uint64_t value)
+{
+	const enum virtio_state states = VIRTIO_STATE_FEATURES | VIRTIO_STATE_LIVE;
+	uint8_t data[8];
+	int r;
+
+	if (!range_within(offset, width, v->type->config_len) || !(virtio_state(v) & states) ||
+	    !vhost_front_has_config(&v->front))
+		return;
+	for (unsigned int i = 0; i < width; i++)
+		data[i] = (uint8_t)(value >> (8 * i));
+	r = vhost_front_set_config(&v->front, (uint32_t)offset, data, width);
+	if (r == 0)
+		r = virtio_config_fetch(v);
+	if (r < 0)
+		virtio_fail(v, r);
+}

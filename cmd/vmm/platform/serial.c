@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The UART's ports in front of a vfio-user server; see serial.h. */
+#include "cmd/vmm/platform/serial.h"
+
+#include "cmd/vmm/platform/peer.h"
+#include "cmd/vmm/platform/vfio_client.h"
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#define UART_PORTS 8
+#define UART_THR 0
+
+/*
+ * A byte for the transmitter is posted, so the shared line status may still call it empty. After
+ * this many the next look goes by message, behind all of them: what can be on its way when the
+ * transmitter is full stays small, whatever the guest's speed.
+ */
+#define POSTED_MAX 16
+
+struct serial {
+	struct machine *m;
+	struct vfio_client client;
+	unsigned int posted;
+	int irq_fd;
+	struct loop_source irq;
+	struct loop_source channel;
+};
+
+static int failed(struct serial *s, int error)
+{
+	machine_fail(s->m, "serial console: %s", peer_strerror(error));
+	return error;
+}
+
+static uint64_t serial_read(void *owner, uint64_t offset, unsigned int width)
+{
+	struct serial *s = owner;
+	uint8_t value;
+	int r;
+
+	if (width != 1)
+		return UINT64_MAX;
+	if (s->posted < POSTED_MAX && vfio_client_peek8(&s->client, offset, &value))
+		return value;
+	r = vfio_client_read8(&s->client, offset, &value);
+	if (r < 0) {
+		failed(s, r);
+		return UINT64_MAX;
+	}
+	s->posted = 0;
+	return value;
+}
+
+/* Only the transmitter's bytes are posted: after any other write the shared registers must already
+ * show what it did. */
+static void serial_write(void *owner, uint64_t offset, unsigned int width, uint64_t value)
+{
+	struct serial *s = owner;
+	bool posted = offset == UART_THR;
+	int r;
+
+	if (width != 1)
+		return;
+	r = vfio_client_write8(&s->client, offset, (uint8_t)value, posted);
+	if (r < 0)
+		failed(s, r);
+	else if (!posted)
+		s->posted = 0;
+	else if (s->posted < POSTED_MAX)
+		s->posted++;
+}
+
+static const struct bus_ops serial_bus_ops = { .read = serial_read, .write = serial_write };
+
+/* Edge-triggered in the loop and never read: the server shares the eventfd, and could make a read
+ * of it wait. */
+static int on_irq(struct loop_source *src, uint32_t events)
+{
+	struct serial *s = src->owner;
+
+	if (events & EPOLLIN)
+		ioapic_pulse(&s->m->ioapic, GSI_SERIAL);
+	return 0;
+}
+
+static int on_hangup(struct loop_source *src, uint32_t events)
+{
+	struct serial *s = src->owner;
+
+	(void)events;
+	loop_remove(&s->m->loop, src);
+	failed(s, -EPIPE);
+	return 0;
+}
+
+static int join(struct serial *s)
+{
+	const struct bus_range ports = { PORT_SERIAL, UART_PORTS, &serial_bus_ops, s };
+	int r;
+
+	s->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->irq_fd < 0)
+		return -errno;
+	r = vfio_client_set_irq(&s->client, s->irq_fd);
+	if (r == 0)
+		r = loop_add(&s->m->loop, &s->irq, s->irq_fd, EPOLLIN | EPOLLET, on_irq, s);
+	if (r == 0)
+		r = loop_add(&s->m->loop, &s->channel, s->client.sock, EPOLLRDHUP, on_hangup, s);
+	return r < 0 ? r : bus_add(&s->m->pio, &ports);
+}
+
+static void serial_free(struct serial *s)
+{
+	loop_remove(&s->m->loop, &s->irq);
+	loop_remove(&s->m->loop, &s->channel);
+	closep(&s->irq_fd);
+	vfio_client_close(&s->client);
+	free(s);
+}
+
+int serial_open(struct machine *m, int sock, struct serial **ret, const char **ret_why)
+{
+	struct serial *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s) {
+		close(sock);
+		return -ENOMEM;
+	}
+	s->m = m;
+	s->irq_fd = s->irq.fd = s->channel.fd = -1;
+	r = vfio_client_open(&s->client, sock, UART_PORTS, ret_why);
+	if (r == 0) {
+		r = join(s);
+		if (r < 0)
+			*ret_why = peer_strerror(r);
+	}
+	if (r < 0) {
+		serial_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+int serial_reset(struct serial *s)
+{
+	int r = vfio_client_reset(&s->client);
+
+	s->posted = 0;
+	return r < 0 ? failed(s, r) : 0;
+}
