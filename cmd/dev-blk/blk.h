@@ -24,11 +24,11 @@
 
 #define BLK_MAX_QUEUES DEV_MAX_QUEUES
 #define BLK_QUEUE_MAX 1024U
-#define BLK_ID_LEN 20U    /* bytes of GET_ID */
-#define BLK_SEG_MAX 254U  /* segments of a request that we offer */
-#define BLK_SIZE_MAX (4U << 20) /* bytes of a segment that we offer */
-#define BLK_IOV_MAX 264U  /* pieces of host memory: segments may straddle regions */
-#define BLK_SLOTS 256U    /* requests in flight */
+#define BLK_ID_LEN 20U		 /* bytes of GET_ID */
+#define BLK_SEG_MAX 254U	 /* segments of a request that we offer */
+#define BLK_SIZE_MAX (4U << 20)	 /* bytes of a segment that we offer */
+#define BLK_IOV_MAX 264U	 /* pieces of host memory: segments may straddle regions */
+#define BLK_SLOTS 256U		 /* requests in flight */
 #define BLK_RANGE_MAX (4U << 20) /* sectors of one discard or write-zeroes */
 
 /* 5.2.3 */
@@ -72,12 +72,12 @@ extern const size_t n_blk_args;
 
 /* What requests are checked against. */
 struct blk_disk {
-	uint64_t capacity;  /* bytes */
-	uint32_t block;     /* bytes, the host's unit */
+	uint64_t capacity; /* bytes */
+	uint32_t block;	   /* bytes, the host's unit */
 	uint16_t n_queues;
-	uint64_t offered;   /* feature bits */
-	uint64_t features;  /* that the driver chose */
-	bool writeback;     /* the driver's choice, where it has one */
+	uint64_t offered;  /* feature bits */
+	uint64_t features; /* that the driver chose */
+	bool writeback;	   /* the driver's choice, where it has one */
 	char id[BLK_ID_LEN];
 };
 
@@ -100,7 +100,7 @@ struct blk_request {
 	enum blk_action action;
 	uint8_t status;
 	gpa_t status_gpa;   /* the last writable byte */
-	uint64_t room;      /* writable bytes before it */
+	uint64_t room;	    /* writable bytes before it */
 	struct image_io io; /* without iov and handle */
 };
 
@@ -114,7 +114,7 @@ struct blk_slot {
 	uint16_t next_free;
 	uint16_t head;
 	unsigned int queue;
-	uint32_t written_ok;  /* used length for success, and for failure */
+	uint32_t written_ok; /* used length for success, and for failure */
 	uint32_t written_bad;
 	gpa_t status_gpa;
 	struct iovec iov[BLK_IOV_MAX];

@@ -66,18 +66,18 @@ void blk_config_read(const struct blk_disk *disk, uint8_t *config)
 	bytes_put32(&w, 0); /* no geometry */
 	bytes_put32(&w, IMAGE_SECTOR);
 	bytes_put8(&w, (uint8_t)__builtin_ctz(per_block)); /* physical_block_exp */
-	bytes_put8(&w, 0);                                 /* alignment_offset */
-	bytes_put16(&w, (uint16_t)per_block);              /* min_io_size */
-	bytes_put32(&w, 0);                                /* opt_io_size */
+	bytes_put8(&w, 0);				   /* alignment_offset */
+	bytes_put16(&w, (uint16_t)per_block);		   /* min_io_size */
+	bytes_put32(&w, 0);				   /* opt_io_size */
 	bytes_put8(&w, disk->writeback);
 	bytes_put8(&w, 0);
 	bytes_put16(&w, disk->n_queues);
 	bytes_put32(&w, BLK_RANGE_MAX); /* max_discard_sectors */
-	bytes_put32(&w, 1);             /* max_discard_seg */
-	bytes_put32(&w, per_block);     /* discard_sector_alignment */
+	bytes_put32(&w, 1);		/* max_discard_seg */
+	bytes_put32(&w, per_block);	/* discard_sector_alignment */
 	bytes_put32(&w, BLK_RANGE_MAX); /* max_write_zeroes_sectors */
-	bytes_put32(&w, 1);             /* max_write_zeroes_seg */
-	bytes_put8(&w, 1);              /* write_zeroes_may_unmap */
+	bytes_put32(&w, 1);		/* max_write_zeroes_seg */
+	bytes_put8(&w, 1);		/* write_zeroes_may_unmap */
 }
 
 int blk_config_write(struct blk_disk *disk, uint32_t offset, const uint8_t *data, uint32_t len)

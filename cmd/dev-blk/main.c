@@ -43,7 +43,7 @@ static int enter(struct compartment *c, const char **ret_what)
 int main(int argc, char **argv)
 {
 	struct blk_options options = BLK_OPTIONS_DEFAULT;
-	struct compartment c;
+	static struct compartment c;
 	const char *what = "word";
 	int r;
 

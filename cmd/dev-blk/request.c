@@ -32,7 +32,8 @@ static int answer(struct blk_request *r, uint8_t status)
 }
 
 /* Whether sectors from sector on, len bytes, are on the disk; both are the guest's. */
-static bool on_disk(const struct blk_disk *disk, uint64_t sector, uint64_t len, uint64_t *ret_offset)
+static bool on_disk(const struct blk_disk *disk, uint64_t sector, uint64_t len,
+		    uint64_t *ret_offset)
 {
 	uint64_t offset;
 
@@ -125,7 +126,7 @@ static int parse_zero(const struct blk_disk *disk, const struct virtq_chain *c,
 
 static const struct blk_kind {
 	uint32_t type;
-	bool writes;      /* refused on a read-only disk */
+	bool writes;	  /* refused on a read-only disk */
 	uint64_t feature; /* that must have been negotiated */
 	int (*parse)(const struct blk_disk *disk, const struct virtq_chain *c,
 		     const struct blk_header *h, struct blk_request *r);

@@ -17,7 +17,7 @@ int main(int argc, char **argv)
 {
 	static struct rng rng;
 	struct rng_options options = RNG_OPTIONS_DEFAULT;
-	struct compartment c;
+	static struct compartment c;
 	const char *what = "word";
 	int r;
 

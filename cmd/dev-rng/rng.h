@@ -29,9 +29,9 @@ extern const size_t n_rng_args;
 struct rng {
 	struct vu_device dev;
 	struct virtq_chain chain; /* scratch */
-	uint64_t rate;            /* bytes per second */
-	uint64_t capacity;        /* bytes: what one second gives */
-	uint64_t tokens;          /* bytes that may be given now */
+	uint64_t rate;		  /* bytes per second */
+	uint64_t capacity;	  /* bytes: what one second gives */
+	uint64_t tokens;	  /* bytes that may be given now */
 	bool ticking;
 	int timer_fd;
 	struct loop_source timer;

@@ -18,8 +18,8 @@ enum arg_kind {
 struct arg_row {
 	const char *key; /* without the dashes */
 	enum arg_kind kind;
-	size_t offset;   /* of the field in the options */
-	uint64_t min;    /* of the number, or of the text's length in bytes */
+	size_t offset; /* of the field in the options */
+	uint64_t min;  /* of the number, or of the text's length in bytes */
 	uint64_t max;
 };
 

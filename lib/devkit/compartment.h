@@ -35,8 +35,8 @@ struct compartment {
 	struct loop loop;
 	struct loop_source control;
 	compartment_fn message; /* NULL: the supervisor has nothing to say */
-	void *owner;            /* for message */
-	const char *why;        /* what ended the loop with an error, for the last line; or NULL */
+	void *owner;		/* for message */
+	const char *why;	/* what ended the loop with an error, for the last line; or NULL */
 };
 
 /*

@@ -17,8 +17,8 @@
 /* VIRTIO 1.2, 2.1 */
 #define VIRTIO_CONFIG_S_NEEDS_RESET 0x40U
 
-#define PROTOCOL_FEATURES \
-	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
+#define PROTOCOL_FEATURES                                                              \
+	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |        \
 	 BIT(VHOST_USER_PROTOCOL_F_CONFIG) | BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
 	 BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | BIT(VHOST_USER_PROTOCOL_F_STATUS))
 
@@ -288,8 +288,8 @@ static int set_vring_enable(struct dev_queue *q, const struct vu_msg *m, int *fd
 
 struct session_rule {
 	uint32_t request;
-	unsigned int states;       /* legal ones */
-	int protocol_feature;      /* that must have been negotiated, or -1 */
+	unsigned int states;  /* legal ones */
+	int protocol_feature; /* that must have been negotiated, or -1 */
 	int (*handle)(struct vu_device *d, const struct vu_msg *m, int *fds, struct vu_msg *reply);
 };
 
@@ -318,7 +318,7 @@ enum index_at { IN_STATE, IN_ADDR, IN_U64 };
 struct ring_rule {
 	uint32_t request;
 	unsigned int states; /* legal ones of the session */
-	bool armed;          /* legal while the ring is armed */
+	bool armed;	     /* legal while the ring is armed */
 	enum index_at index;
 	int (*handle)(struct dev_queue *q, const struct vu_msg *m, int *fd, struct vu_msg *reply);
 };

@@ -48,7 +48,7 @@ struct dev_spec {
 	uint32_t config_len;   /* bytes of configuration space, 0 to VU_MAX_CONFIG; what is read
 				* past it is 0 */
 	uint32_t pass_descriptors; /* budget of one pass over a queue; 0: 4 * queue_max */
-	uint64_t pass_bytes;       /* 0: 64 MiB */
+	uint64_t pass_bytes;	   /* 0: 64 MiB */
 };
 
 /* How the device acts. owner is what vu_device_open was given. NULL members: nothing to do. */
@@ -92,17 +92,17 @@ struct dev_queue {
 	uint64_t uaddr_used;
 	bool has_num;
 	bool has_addr;
-	bool armed;   /* SET_VRING_KICK came: frozen */
+	bool armed; /* SET_VRING_KICK came: frozen */
 	bool enabled;
-	bool busy;    /* queue_run or queue_drain is on the stack */
-	bool again;   /* to be run from the loop's next turn */
-	bool pushed;  /* something to signal */
+	bool busy;   /* queue_run or queue_drain is on the stack */
+	bool again;  /* to be run from the loop's next turn */
+	bool pushed; /* something to signal */
 };
 
 enum vu_state {
 	VU_STATE_START = 1 << 0, /* no SET_FEATURES yet */
-	VU_STATE_SET = 1 << 1,   /* features chosen, no ring armed */
-	VU_STATE_LIVE = 1 << 2,  /* a ring is armed */
+	VU_STATE_SET = 1 << 1,	 /* features chosen, no ring armed */
+	VU_STATE_LIVE = 1 << 2,	 /* a ring is armed */
 };
 
 struct vu_device {
@@ -116,11 +116,11 @@ struct vu_device {
 	uint64_t features;
 	uint64_t protocol_features;
 	bool features_set;
-	uint8_t status;           /* as SET_STATUS left it, without NEEDS_RESET */
+	uint8_t status; /* as SET_STATUS left it, without NEEDS_RESET */
 	bool needs_reset;
-	bool held;                /* no queue_run: drains in progress */
-	char why[96];             /* what the front end did wrong */
-	const char **ret_why;     /* also told here: a compartment's why; may be NULL */
+	bool held;	      /* no queue_run: drains in progress */
+	char why[96];	      /* what the front end did wrong */
+	const char **ret_why; /* also told here: a compartment's why; may be NULL */
 	struct log_gate gate;
 	struct guestmem mem;
 	struct dev_queue queue[DEV_MAX_QUEUES];

@@ -28,13 +28,13 @@ enum image_op {
 
 struct image_io {
 	enum image_op op;
-	bool may_unmap;    /* IMAGE_ZERO: deallocating is welcome */
-	bool sync;         /* WRITE and ZERO: on stable storage before it completes */
+	bool may_unmap;	   /* IMAGE_ZERO: deallocating is welcome */
+	bool sync;	   /* WRITE and ZERO: on stable storage before it completes */
 	uint64_t offset;   /* bytes */
-	uint64_t len;      /* bytes, not 0 but for FLUSH; of READ and WRITE: the sum of iov */
+	uint64_t len;	   /* bytes, not 0 but for FLUSH; of READ and WRITE: the sum of iov */
 	struct iovec *iov; /* the owner's until completion; the image may change it */
 	size_t n_iov;
-	uint64_t handle;   /* given back on completion */
+	uint64_t handle; /* given back on completion */
 };
 
 /* result: 0, or a negative errno of the host: -EIO (also for bytes that are not there), -ENOSPC… */
@@ -52,11 +52,11 @@ struct image_ops {
 
 struct image {
 	const struct image_ops *ops;
-	uint64_t capacity;     /* bytes, a multiple of IMAGE_SECTOR */
-	uint32_t block;        /* bytes of the host's preferred unit, a power of two from 512 on */
+	uint64_t capacity; /* bytes, a multiple of IMAGE_SECTOR */
+	uint32_t block;	   /* bytes of the host's preferred unit, a power of two from 512 on */
 	bool readonly;
-	bool can_discard;      /* DISCARD gives something back */
-	int fd;                /* readable when completions are there to reap */
+	bool can_discard; /* DISCARD gives something back */
+	int fd;		  /* readable when completions are there to reap */
 	image_done done;
 	void *owner;
 };

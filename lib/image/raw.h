@@ -20,8 +20,8 @@ enum raw_step {
 	RAW_READ,
 	RAW_WRITE,
 	RAW_SYNC,
-	RAW_PUNCH,       /* fallocate PUNCH_HOLE */
-	RAW_ZERO_RANGE,  /* fallocate ZERO_RANGE */
+	RAW_PUNCH,	 /* fallocate PUNCH_HOLE */
+	RAW_ZERO_RANGE,	 /* fallocate ZERO_RANGE */
 	RAW_WRITE_ZEROES /* chunk by chunk */
 };
 
@@ -29,7 +29,7 @@ struct raw_slot {
 	bool used;
 	bool sync_after;
 	enum raw_step step;
-	uint64_t at;   /* bytes of io done */
+	uint64_t at; /* bytes of io done */
 	unsigned int retries;
 	struct image_io io;
 	uint16_t next_free;

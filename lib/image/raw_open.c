@@ -56,8 +56,8 @@ static void probe(struct raw_image *raw, int fd, const struct stat *st)
 		return;
 	raw->can_zero_range = true;
 	raw->can_punch = S_ISBLK(st->st_mode) ||
-			 fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
-				   PROBE_LEN) == 0;
+			 fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, PROBE_LEN) ==
+				 0;
 	raw->image.can_discard = raw->can_punch;
 }
 

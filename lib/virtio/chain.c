@@ -39,7 +39,8 @@ static int add_piece(struct virtq *vq, struct virtq_chain *c, const struct virtq
 	return 0;
 }
 
-static int read_desc(struct virtq *vq, const struct table *t, uint32_t index, struct virtq_desc *ret)
+static int read_desc(struct virtq *vq, const struct table *t, uint32_t index,
+		     struct virtq_desc *ret)
 {
 	uint64_t gpa;
 
@@ -96,7 +97,7 @@ static int check_indirect(struct virtq *vq, const struct virtq_desc *d, struct t
 int virtq_walk(struct virtq *vq, uint16_t head, struct virtq_chain *c, uint32_t *ret_steps)
 {
 	struct table t = { vq->layout.desc, vq->layout.size };
-	struct virtq_desc last;
+	struct virtq_desc last = { 0 };
 	uint32_t steps = 0;
 	int r;
 

@@ -25,30 +25,30 @@
 #define VIRTIO_F_EVENT_IDX 29
 #define VIRTIO_F_VERSION_1 32
 
-#define VIRTQ_SIZE_MAX 1024      /* descriptors of a ring */
-#define VIRTQ_CHAIN_MAX 1024     /* pieces of a chain, and descriptors of an indirect table */
+#define VIRTQ_SIZE_MAX 1024  /* descriptors of a ring */
+#define VIRTQ_CHAIN_MAX 1024 /* pieces of a chain, and descriptors of an indirect table */
 #define VIRTQ_CHAIN_LEN_MAX (1ULL << 32) /* bytes of a chain; 2.7.5.2 */
 
 struct virtq_layout {
-	uint16_t size;  /* a power of two, 1 to VIRTQ_SIZE_MAX */
+	uint16_t size;	/* a power of two, 1 to VIRTQ_SIZE_MAX */
 	bool event_idx; /* VIRTIO_F_EVENT_IDX was negotiated */
-	bool indirect;  /* VIRTIO_F_INDIRECT_DESC was negotiated */
-	gpa_t desc;     /* aligned to 16; size * 16 bytes */
-	gpa_t avail;    /* aligned to 2; 6 + size * 2 bytes */
-	gpa_t used;     /* aligned to 4; 6 + size * 8 bytes */
+	bool indirect;	/* VIRTIO_F_INDIRECT_DESC was negotiated */
+	gpa_t desc;	/* aligned to 16; size * 16 bytes */
+	gpa_t avail;	/* aligned to 2; 6 + size * 2 bytes */
+	gpa_t used;	/* aligned to 4; 6 + size * 8 bytes */
 };
 
 struct virtq {
 	const struct guestmem *mem;
 	struct virtq_layout layout; /* valid while started; only virtq_start writes it */
 	bool started;
-	const char *broken;         /* what the guest did, or NULL */
-	uint16_t next_avail;        /* free-running index of the next entry to take */
-	uint16_t known_avail;       /* the guest's index when it was last read */
-	uint16_t used_idx;          /* free-running index of the next used entry */
-	uint16_t signalled;         /* used_idx when virtq_should_signal last looked */
+	const char *broken;   /* what the guest did, or NULL */
+	uint16_t next_avail;  /* free-running index of the next entry to take */
+	uint16_t known_avail; /* the guest's index when it was last read */
+	uint16_t used_idx;    /* free-running index of the next used entry */
+	uint16_t signalled;   /* used_idx when virtq_should_signal last looked */
 	bool signalled_valid;
-	uint32_t n_in_flight;       /* chains taken and not yet returned */
+	uint32_t n_in_flight;			 /* chains taken and not yet returned */
 	uint64_t in_flight[VIRTQ_SIZE_MAX / 64]; /* by head index */
 };
 
@@ -60,8 +60,8 @@ struct virtq_piece {
 /* A chain as it was when it was taken. 16 KiB: keep it off the stack. */
 struct virtq_chain {
 	const struct guestmem *mem;
-	uint16_t head;         /* to give it back with */
-	uint16_t n_readable;   /* pieces */
+	uint16_t head;	     /* to give it back with */
+	uint16_t n_readable; /* pieces */
 	uint16_t n_writable;
 	uint64_t readable_len; /* bytes */
 	uint64_t writable_len;

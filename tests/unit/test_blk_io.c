@@ -176,8 +176,8 @@ static void test_too_many_segments(void **state)
 			     D_WRITE | D_NEXT, (uint16_t)(i + 1));
 	testring_put(&t.ring, TR_TABLE, n + 1, STATUS(0), 1, D_WRITE, 0);
 	/* whole sectors: n - 1 pieces of 2 bytes, and a last one that fills up */
-	testring_put(&t.ring, TR_TABLE, n, DATA(0), 512 + 512 - 2 * (n - 1) % 512,
-		     D_WRITE | D_NEXT, (uint16_t)(n + 1));
+	testring_put(&t.ring, TR_TABLE, n, DATA(0), 512 + 512 - 2 * (n - 1) % 512, D_WRITE | D_NEXT,
+		     (uint16_t)(n + 1));
 	testring_desc(&t.ring, 0, TR_TABLE, 16 * (n + 2), D_INDIRECT, 0);
 	testring_avail(&t.ring, 0);
 	kick();

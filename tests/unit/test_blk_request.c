@@ -116,9 +116,9 @@ static void test_outside_of_the_disk(void **state)
 		uint64_t sector;
 		uint32_t n;
 	} rows[] = {
-		{ SECTORS, 1 },           { SECTORS - 1, 2 },      { UINT64_MAX, 1 },
-		{ UINT64_MAX / 512, 1 },  { UINT64_MAX / 512, 2 }, { 1ULL << 55, 1 },
-		{ (1ULL << 55) - 1, 2 },  { 1ULL << 63, 1 },       { SECTORS - 7, 8 },
+		{ SECTORS, 1 },		 { SECTORS - 1, 2 },	  { UINT64_MAX, 1 },
+		{ UINT64_MAX / 512, 1 }, { UINT64_MAX / 512, 2 }, { 1ULL << 55, 1 },
+		{ (1ULL << 55) - 1, 2 }, { 1ULL << 63, 1 },	  { SECTORS - 7, 8 },
 		{ UINT64_MAX - 1, 8 },
 	};
 
@@ -258,10 +258,10 @@ static void test_configuration(void **state)
 	memcpy(&capacity, c, 8);
 	assert_int_equal(capacity, SECTORS);
 	assert_int_equal(c[20] | c[21] << 8, 512); /* blk_size */
-	assert_int_equal(c[24], 3);                /* 4096-byte blocks */
-	assert_int_equal(c[32], 1);                /* writeback */
-	assert_int_equal(c[34], 4);                /* num_queues */
-	assert_int_equal(c[56], 1);                /* write_zeroes_may_unmap */
+	assert_int_equal(c[24], 3);		   /* 4096-byte blocks */
+	assert_int_equal(c[32], 1);		   /* writeback */
+	assert_int_equal(c[34], 4);		   /* num_queues */
+	assert_int_equal(c[56], 1);		   /* write_zeroes_may_unmap */
 	assert_int_equal(c[VIRTIO_BLK_CONFIG_LEN], 0xa5);
 	assert_memory_equal(disk.id, "serial-7\0\0\0\0\0\0\0\0\0\0\0", 20);
 }

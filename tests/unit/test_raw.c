@@ -106,17 +106,18 @@ static int run(struct image_io io)
 
 static int transfer(enum image_op op, uint64_t offset, void *data, size_t len, bool sync)
 {
-	struct iovec iov[3] = { { data, 100 }, { (char *)data + 100, 1 },
+	struct iovec iov[3] = { { data, 100 },
+				{ (char *)data + 100, 1 },
 				{ (char *)data + 101, len - 101 } };
 
-	return run((struct image_io){ .op = op, .sync = sync, .offset = offset, .len = len,
-				      .iov = iov, .n_iov = 3 });
+	return run((struct image_io){
+		.op = op, .sync = sync, .offset = offset, .len = len, .iov = iov, .n_iov = 3 });
 }
 
 static int span(enum image_op op, uint64_t offset, uint64_t len, bool may_unmap, bool sync)
 {
-	return run((struct image_io){ .op = op, .offset = offset, .len = len,
-				      .may_unmap = may_unmap, .sync = sync });
+	return run((struct image_io){
+		.op = op, .offset = offset, .len = len, .may_unmap = may_unmap, .sync = sync });
 }
 
 static void expect_bytes(uint64_t offset, size_t len, uint8_t value)
@@ -261,8 +262,12 @@ static void test_no_more_than_the_slots(void **state)
 	(void)state;
 	open_image(false);
 	for (unsigned int i = 0; i <= RAW_DEPTH; i++) {
-		struct image_io io = { .op = IMAGE_READ, .offset = 512ULL * i, .len = 512,
-				       .iov = &iov[i], .n_iov = 1, .handle = i };
+		struct image_io io = { .op = IMAGE_READ,
+				       .offset = 512ULL * i,
+				       .len = 512,
+				       .iov = &iov[i],
+				       .n_iov = 1,
+				       .handle = i };
 
 		iov[i] = (struct iovec){ buf[i], 512 };
 		assert_int_equal(image_queue(&raw.image, &io), i < RAW_DEPTH ? 0 : -EBUSY);
@@ -291,7 +296,8 @@ static void test_ring_is_closed_to_all_else(void **state)
 	assert_int_equal(io_uring_peek_cqe(&raw.ring, &cqe), 0);
 	assert_int_equal(cqe->res, -EACCES);
 	io_uring_cqe_seen(&raw.ring, cqe);
-	sqe = io_uring_get_sqe(&raw.ring); /* the operation is allowed, an ordinary descriptor not */
+	sqe = io_uring_get_sqe(
+		&raw.ring); /* the operation is allowed, an ordinary descriptor not */
 	io_uring_prep_write(sqe, file, buf, sizeof(buf), 0);
 	assert_int_equal(io_uring_submit_and_wait(&raw.ring, 1), 1);
 	assert_int_equal(io_uring_peek_cqe(&raw.ring, &cqe), 0);
@@ -321,8 +327,10 @@ static void test_files_that_are_none(void **state)
 }
 
 #define ON_FILE(f) cmocka_unit_test_setup_teardown(f, setup_file, teardown)
-#define ON_MEMORY(f) \
-	{ #f " on a memory file", f, setup_memory, teardown, NULL }
+#define ON_MEMORY(f)                                                    \
+	{                                                               \
+#f " on a memory file", f, setup_memory, teardown, NULL \
+	}
 
 int main(void)
 {

@@ -72,8 +72,8 @@ static void carry_out(struct testblk *t, const struct image_io *io)
 {
 	uint8_t *at = t->disk + io->offset;
 
-	need(io->op == IMAGE_FLUSH || (io->len && io->offset <= TB_CAPACITY &&
-				       io->len <= TB_CAPACITY - io->offset),
+	need(io->op == IMAGE_FLUSH ||
+		     (io->len && io->offset <= TB_CAPACITY && io->len <= TB_CAPACITY - io->offset),
 	     "a request outside the disk");
 	if (io->op == IMAGE_ZERO)
 		memset(at, 0, io->len);
@@ -109,8 +109,11 @@ void testblk_open(struct testblk *t, uint16_t size)
 
 	memset(t, 0, sizeof(*t));
 	testring_open(&t->ring, size, false, true);
-	t->image = (struct image){ .ops = &fake_ops, .capacity = TB_CAPACITY, .block = 512,
-				   .can_discard = true, .fd = eventfd(0, EFD_CLOEXEC) };
+	t->image = (struct image){ .ops = &fake_ops,
+				   .capacity = TB_CAPACITY,
+				   .block = 512,
+				   .can_discard = true,
+				   .fd = eventfd(0, EFD_CLOEXEC) };
 	need(t->image.fd >= 0 && loop_open(&t->loop) == 0, "loop");
 	need(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock) == 0, "socketpair");
 	t->peer = sock[0];
