@@ -117,7 +117,6 @@ struct blk_slot {
 	uint32_t written_ok; /* used length for success, and for failure */
 	uint32_t written_bad;
 	gpa_t status_gpa;
-	struct iovec iov[BLK_IOV_MAX];
 };
 
 struct blk {
@@ -132,9 +131,11 @@ struct blk {
 	uint32_t starved; /* queues that wait for a slot */
 	unsigned int n_in_flight[BLK_MAX_QUEUES];
 	struct blk_slot slot[BLK_SLOTS];
+	/* of each slot; apart from them, so that only what is used takes memory */
+	struct iovec iov[BLK_SLOTS][BLK_IOV_MAX];
 };
 
-/* Before the sandbox: the image is ready and outlives blk. sock is taken. */
+/* Before the sandbox: the image is ready and outlives blk, which is all zeroes. sock is taken. */
 [[nodiscard]] int blk_prepare(struct blk *blk, const struct blk_options *o, struct image *image,
 			      struct loop *loop, int sock);
 void blk_close(struct blk *blk);

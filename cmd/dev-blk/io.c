@@ -3,7 +3,6 @@
 #include "cmd/dev-blk/blk.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/epoll.h>
 
 #define NO_SLOT UINT16_MAX
@@ -130,10 +129,10 @@ static void start_io(struct blk *blk, struct dev_queue *q, struct blk_slot *s)
 	s->status_gpa = r->status_gpa;
 	s->written_ok = written_len(r->room, data);
 	s->written_bad = written_len(r->room, 0);
-	io->iov = s->iov;
+	io->iov = blk->iov[s - blk->slot];
 	io->n_iov = 0;
 	io->handle = slot_handle(blk, s);
-	if (chain_iov(c, io, s->iov, &io->n_iov) < 0 || image_queue(blk->image, io) < 0) {
+	if (chain_iov(c, io, io->iov, &io->n_iov) < 0 || image_queue(blk->image, io) < 0) {
 		slot_free(blk, s);
 		respond(blk, q, c->head, r->status_gpa, VIRTIO_BLK_S_IOERR,
 			written_len(r->room, 0));
@@ -258,7 +257,6 @@ int blk_prepare(struct blk *blk, const struct blk_options *o, struct image *imag
 {
 	int r;
 
-	memset(blk, 0, sizeof(*blk));
 	blk_disk_init(&blk->disk, o, image);
 	blk->spec = (struct dev_spec){ .name = "dev-blk",
 				       .features = blk->disk.offered,
