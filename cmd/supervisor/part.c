@@ -72,13 +72,6 @@ static int on_ready(struct part *p, const struct control_msg *m)
 
 	(void)m;
 	p->state = PART_READY;
-	if (p->kind == PART_CONSOLE && vm->stream >= 0) {
-		int r = vm_give_stream(vm, take_fd(&vm->stream));
-
-		if (r < 0)
-			return r;
-		vm->front_attached = true;
-	}
 	if (vm->config->verbose && vm->since_ns && all_ready(vm))
 		tell_start_time(vm);
 	return 0;

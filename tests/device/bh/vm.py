@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command and the supervisor, with played compartments beside them.
+
+The programs find each other by their own place, so a copy of the layout with fake-compartment in
+place of the compartments is all it takes.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+COMPARTMENTS = ("vmm", "dev-blk", "dev-rng", "dev-console")
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+class Place:
+    """A directory of its own with programs, files, and a count of what runs from it."""
+
+    def __init__(self, build, user=False):
+        self.user = user
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-test."))
+        self.dir.chmod(0o755)
+        for name in ("bulkhead", "supervisor"):
+            self.install(build / "cmd" / name / name, name)
+        for name in COMPARTMENTS:
+            self.install(build / "tests/device/fake-compartment", name)
+        self.kernel = self.file("kernel", b"a kernel")
+        if user:
+            os.mknod(self.dir / "kvm", 0o666 | 0o020000, os.makedev(10, 232))
+            (self.dir / "kvm").chmod(0o666)
+
+    def install(self, program, name):
+        folder = self.dir / "cmd" / name
+        folder.mkdir(parents=True)
+        shutil.copy(program, folder / name)
+
+    def file(self, name, content):
+        path = self.dir / name
+        path.write_bytes(content)
+        path.chmod(0o666)
+        return path
+
+    def command(self, *words):
+        words = [str(self.dir / "cmd/bulkhead/bulkhead"), *map(str, words)]
+        if not self.user:
+            return words
+        # an ordinary user with the right to /dev/kvm, whatever its mode is on this machine
+        return ["unshare", "-m", "sh", "-c",
+                f'mount --bind {self.dir}/kvm /dev/kvm; exec "$@"', "sh", *NOBODY, *words]
+
+    def start(self, *words, **options):
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
+                   "stderr": subprocess.PIPE, **options}
+        return subprocess.Popen(self.command(*words), text=True, **options)
+
+    def call(self, *words, timeout=60):
+        process = self.start(*words)
+        out, err = process.communicate(timeout=timeout)
+        return process.returncode, out, err
+
+    def run(self, script, *words):
+        """bulkhead run with the vmm playing the script."""
+        return self.call("run", "--kernel", self.kernel, "--cmdline", script, *words)
+
+    def processes(self):
+        """The processes that run from this place."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                exe = os.readlink(f"/proc/{pid}/exe")
+            except OSError:
+                continue
+            if exe.startswith(str(self.dir)):
+                found.append((int(pid), exe))
+        return found
+
+    def close(self):
+        shutil.rmtree(self.dir, ignore_errors=True)

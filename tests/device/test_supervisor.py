@@ -1,0 +1,420 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The supervisor among compartments that die, lie, babble and do not listen.
+
+Whatever they do: one clear line, the documented exit status, and nothing is left running.
+"""
+
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+
+from bh import vm
+
+pytestmark = [
+    pytest.mark.skipif(not os.path.exists("/dev/kvm"), reason="needs /dev/kvm"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+]
+
+RUNNING, POWEROFF, REBOOT, PANIC, CRASH = 1, 2, 3, 4, 5
+UP = f"enter,ready,event:{RUNNING}"
+END = f"event:{POWEROFF}"
+DEVICE = "enter,ready,wait"
+
+
+@pytest.fixture(params=["root", "user"])
+def place(request, build):
+    place_ = vm.Place(build, user=request.param == "user")
+    yield place_
+    left = place_.processes()
+    for pid, _ in left:
+        os.kill(pid, signal.SIGKILL)
+    place_.close()
+    assert left == []
+
+
+@pytest.fixture
+def quick(build):
+    """As place, as one user only."""
+    place_ = vm.Place(build)
+    yield place_
+    left = place_.processes()
+    for pid, _ in left:
+        os.kill(pid, signal.SIGKILL)
+    place_.close()
+    assert left == []
+
+
+def lines(err):
+    """What the user reads, without the names in front."""
+    return [re.sub(r"^bulkhead: (vm\d+: )?", "", line) for line in err.splitlines()]
+
+
+def disk(place_, script):
+    path = place_.file("disk.raw", script.encode().ljust(512, b"\n"))
+    return ["--disk", f"{path},format=raw"]
+
+
+# ---- the guest's own ends ----
+
+@pytest.mark.parametrize("script,words,status,line", [
+    (f"{UP},{END}", (), 0, "the guest powered off"),
+    (f"{UP},event:{PANIC}", (), 3, "the guest's kernel panicked"),
+    (f"{UP},event:{CRASH}", (), 4, "the guest crashed: its CPU cannot go on"),
+    (f"{UP},event:{REBOOT}", ("--on-reboot", "stop"), 0, "the guest asked for a reboot"),
+])
+def test_guest_ends(place, script, words, status, line):
+    code, _, err = place.run(script, *words)
+    assert (code, lines(err)) == (status, [line])
+
+
+def test_guest_goes_on_after_a_reboot(quick):
+    code, _, err = quick.run(f"{UP},event:{REBOOT},event:{REBOOT},{END}")
+    assert code == 0
+    assert lines(err) == ["the guest reboots", "the guest reboots", "the guest powered off"]
+
+
+def test_guest_goes_on_after_a_panic(quick):
+    code, _, err = quick.run(f"{UP},event:{PANIC},{END}", "--on-panic", "continue")
+    assert code == 0
+    assert lines(err) == ["warning: the guest's kernel panicked", "the guest powered off"]
+
+
+def test_console_reaches_standard_output(place):
+    code, out, _ = place.run(f"{UP},sleep:300,{END}")
+    assert (code, out) == (0, "the console\n")
+
+
+# ---- a vmm that misbehaves: script, exit status, what is said ----
+
+BAD_VMM = {
+    "dies before it is confined": ("exit:3", 5, "vmm ended by itself with status 3"),
+    "dies ready": ("enter,ready,exit:0", 5, "vmm ended by itself with status 0"),
+    "dies running": (f"{UP},exit:7", 5, "vmm ended by itself with status 7"),
+    "crashes": (f"{UP},crash", 5, "vmm was killed by signal ILL (4)"),
+    "gives up": (f"{UP},failed:no more memory,exit:1", 5, "vmm: no more memory"),
+    "gives up at once": ("failed:no such kernel,exit:1", 1, "vmm: no such kernel"),
+    "calls getpid": (f"{UP},call:39", 5,
+                     "vmm was stopped by its filter: system call getpid (39)"),
+    "calls openat": (f"{UP},call:257", 5,
+                     "vmm was stopped by its filter: system call openat (257)"),
+    "calls what there is not": (f"{UP},call:9999", 5,
+                                "vmm was stopped by its filter: system call unknown (9999)"),
+    "says denied": (f"{UP},denied:41,ignore", 5,
+                    "vmm was stopped by its filter: system call socket (41)"),
+}
+BROKEN = "vmm broke the control protocol"
+for what, script in {
+    "one byte": f"{UP},garbage:1",
+    "garbage": f"{UP},garbage:64",
+    "too long": f"{UP},garbage:4000",
+    "ready twice": "enter,ready,ready",
+    "an event before it is ready": "enter,event:1",
+    "power-off before the guest runs": "enter,ready,event:2",
+    "running twice": f"{UP},event:1",
+    "event 0": f"{UP},event:0",
+    "event 6": f"{UP},event:6",
+    "event 7": f"{UP},event:7",
+    "event 4294967295": f"{UP},event:4294967295",
+    "a log level that is none": f"{UP},level:9",
+    "a descriptor": "enter,fds:1",
+    "eight descriptors": "enter,fds:8",
+    **{f"type {t}": f"{UP},type:{t}" for t in (16, 32, 33, 34, 51, 52)},
+    "an unknown type": f"{UP},garbage:8",
+}.items():
+    BAD_VMM[what] = (script + ",ignore", 5, BROKEN)
+
+
+@pytest.mark.parametrize("what", BAD_VMM)
+def test_bad_vmm(quick, what):
+    script, status, line = BAD_VMM[what]
+    code, _, err = quick.run(script)
+    assert (code, lines(err)) == (status, [line])
+
+
+@pytest.mark.parametrize("script,line", [
+    ("exit:3", "dev-blk ended by itself with status 3"),
+    ("enter,ready,exit:0", "dev-blk ended by itself with status 0"),
+    ("enter,ready,sleep:100,crash", "dev-blk was killed by signal ILL (4)"),
+    ("enter,ready,sleep:100,call:2", "dev-blk was stopped by its filter: system call open (2)"),
+    ("enter,ready,event:1,ignore", "dev-blk broke the control protocol"),
+    ("enter,ready,event:2,ignore", "dev-blk broke the control protocol"),
+    ("enter,garbage:3,ignore", "dev-blk broke the control protocol"),
+])
+def test_bad_device(place, script, line):
+    code, _, err = place.run(f"{UP},wait", *disk(place, script))
+    assert (code, lines(err)) == (5, [line])
+
+
+def test_an_innocent_vmm_is_not_blamed(quick):
+    """The vmm complains of its device before the device's death is seen: the death is told."""
+    code, _, err = quick.run(f"{UP},sleep:200,failed:a device is gone,exit:1",
+                             *disk(quick, "enter,ready,sleep:195,crash"))
+    assert code == 5 and lines(err)[-1] == "dev-blk was killed by signal ILL (4)"
+
+
+def test_deaf_compartments_are_killed(place):
+    code, _, err = place.run(f"{UP},{END},ignore", *disk(place, "enter,ready,ignore"))
+    assert (code, lines(err)) == (0, ["the guest powered off"])
+
+
+def test_lines_are_counted(quick):
+    code, _, err = quick.run(f"{UP},logs:5000,{END}")
+    assert code == 0
+    said = [line for line in lines(err) if line == "vmm: again"]
+    assert 100 <= len(said) < 1000, "a burst is shown, a flood is not"
+
+
+def test_events_are_counted(quick):
+    code, _, err = quick.run(f"{UP},events:{REBOOT},{END}")
+    assert code == 0 and len(lines(err)) < 1500
+
+
+def test_words_cannot_drive_the_terminal(quick):
+    code, _, err = quick.run(f"{UP},log:\x1b[31mred\x1b]0;title\x07,{END}")
+    assert code == 0 and "\x1b" not in err and "\x07" not in err
+    assert "vmm: warning: ?[31mred" in err
+
+
+# ---- stopping from outside ----
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def is_up(process):
+    """The console's line is there once the guest runs."""
+    assert process.stdout.readline() == "the console\n"
+
+
+def start_up(place_, script=f"{UP},power,{END}", *words):
+    process = place_.start("run", "--kernel", place_.kernel, "--cmdline", script, *words)
+    is_up(process)
+    time.sleep(0.05)
+    return process
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_signal_presses_the_power_button(place, sig):
+    process = start_up(place)
+    process.send_signal(sig)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, lines(err)) == (0, ["the guest powered off"])
+
+
+def test_second_signal_ends(place):
+    process = start_up(place, f"{UP},ignore")
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, lines(err)) == (6, ["the VM was ended by its user"])
+
+
+def test_hangup_ends(quick):
+    process = start_up(quick, f"{UP},ignore")
+    process.send_signal(signal.SIGHUP)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, lines(err)) == (6, ["the VM was ended by its user"])
+
+
+def role(place_, name):
+    return [pid for pid, exe in place_.processes() if exe.endswith(f"/{name}")]
+
+
+def gone(place_):
+    return lambda: place_.processes() == []
+
+
+def test_killed_command_leaves_nothing(place):
+    process = start_up(place, f"{UP},ignore")
+    (pid,) = role(place, "bulkhead")
+    os.kill(pid, signal.SIGKILL)
+    process.communicate()
+    wait_for(gone(place))
+
+
+def test_killed_supervisor_leaves_nothing(place):
+    process = start_up(place, f"{UP},ignore", *disk(place, "enter,ready,ignore"))
+    (pid,) = role(place, "supervisor")
+    os.kill(pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 5 and lines(err) == ["the supervisor died"]
+    wait_for(gone(place))
+
+
+@pytest.mark.parametrize("name", vm.COMPARTMENTS)
+def test_killed_compartment_ends_all(quick, name):
+    process = start_up(quick, f"{UP},ignore", *disk(quick, "enter,ready,ignore"))
+    (pid,) = role(quick, name)
+    os.kill(pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 5
+    assert lines(err) == [f"{name} was killed by signal KILL (9)"]
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_signal_to_the_supervisor(quick, sig):
+    process = start_up(quick)
+    (pid,) = role(quick, "supervisor")
+    os.kill(pid, sig)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, lines(err)) == (0, ["the guest powered off"])
+
+
+# ---- who runs, with what power ----
+
+def status_of(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return {key: value.strip() for key, _, value in (line.partition(":") for line in f)}
+
+
+def test_all_are_confined(place):
+    process = start_up(place, f"{UP},power,{END}", *disk(place, DEVICE))
+    uids = {}
+    for pid, exe in place.processes():
+        s = status_of(pid)
+        name = os.path.basename(exe)
+        uids[name] = s["Uid"].split()[0]
+        assert len(set(s["Uid"].split())) == 1 and uids[name] != "0", name
+        assert s["Seccomp"] == "2" and s["NoNewPrivs"] == "1", name
+        assert s["CapEff"].strip("0") == "" and s["CapPrm"].strip("0") == "", name
+        if name != "bulkhead":
+            assert os.listdir(f"/proc/{pid}/root") == [], name
+            assert s["Groups"] == "", name
+    assert len(uids) == 6
+    assert len(set(uids.values())) == (1 if place.user else 6)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_supervisor_keeps_no_file_of_the_user(quick):
+    process = start_up(quick, f"{UP},power,{END}", *disk(quick, DEVICE))
+    (pid,) = role(quick, "supervisor")
+    held = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    assert not [h for h in held if str(quick.dir) in h or h == "/dev/kvm" or h.startswith("/proc")]
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+
+
+# ---- clients ----
+
+def detached(place_, name, script=f"{UP},power,{END}", *words):
+    code, out, err = place_.call("run", "--kernel", place_.kernel, "--cmdline", script, "--name",
+                                 name, "--detach", *words)
+    assert (code, out, err) == (0, f"{name}\n", "")
+
+
+def test_detached_life(place):
+    detached(place, "life")
+    code, out, err = place.call("ps")
+    assert code == 0 and err == ""
+    row = [line.split() for line in out.splitlines() if line.startswith("life ")]
+    assert len(row) == 1 and row[0][2:5] == ["running", "1", "256M"]
+    assert int(row[0][1]) in [pid for pid, _ in place.processes()]
+    code, _, err = place.run(UP, "--name", "life")
+    assert code == 1 and "a VM named 'life' runs already" in err
+    code, out, _ = place.call("stop", "life")
+    assert (code, out) == (0, "life: the guest powered off\n")
+    wait_for(gone(place))
+    code, out, _ = place.call("ps")
+    assert "life" not in out
+
+
+def test_stop_now(place):
+    detached(place, "deaf", f"{UP},ignore")
+    code, out, _ = place.call("stop", "deaf", "--now")
+    assert (code, out) == (0, "deaf: the VM was ended by bulkhead stop\n")
+    wait_for(gone(place))
+
+
+def test_console_attaches_once_at_a_time(place):
+    detached(place, "con")
+    first = place.start("console", "con")
+    assert first.stdout.readline() == "the console\n"
+    code, _, err = place.call("console", "con")
+    assert code == 1 and "the console is in use" in err
+    first.kill()
+    first.communicate()
+    second = place.start("console", "con")
+    assert second.stdout.readline() == "the console\n"
+    assert place.call("stop", "con")[0] == 0
+    second.communicate(timeout=60)
+    assert second.returncode == 0
+    wait_for(gone(place))
+
+
+def test_console_in_use_by_run(quick):
+    process = start_up(quick, f"{UP},power,{END}", "--name", "mine")
+    code, _, err = quick.call("console", "mine")
+    assert code == 1 and "the console is in use" in err
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+
+
+def connect(name, uid=0):
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sock.connect(f"\0bulkhead/{uid}/{name}")
+    sock.settimeout(60)
+    return sock
+
+
+def message(kind, body=b""):
+    return struct.pack("<HHI", kind, 0, len(body)) + body
+
+
+def test_bad_clients_are_dropped_and_the_vm_lives(quick):
+    detached(quick, "patient")
+    for bad in (b"\xa5" * 100, b"", message(99), message(1), message(3, struct.pack("<I", 2)),
+                message(33, struct.pack("<I", 7)), message(32, b"more"), message(17)):
+        sock = connect("patient")
+        sock.send(bad)
+        if bad:
+            assert sock.recv(512) == b"", bad
+    with connect("patient") as sock:
+        socket.send_fds(sock, [message(32)], [0, 0, 0])
+        assert sock.recv(512) == b""
+    many = [connect("patient") for _ in range(40)]  # more than there are slots
+    for sock in many:
+        sock.close()
+    wait_for(lambda: "running" in quick.call("ps")[1])
+    assert quick.call("stop", "patient")[0] == 0
+    wait_for(gone(quick))
+
+
+def test_a_client_that_never_reads_holds_nobody_up(quick):
+    detached(quick, "busy")
+    sock = connect("busy")
+    sock.setblocking(False)
+    sent = 0
+    try:
+        while sent < 100000:
+            sock.send(message(32))
+            sent += 1
+    except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+        pass
+    assert "running" in quick.call("ps")[1]
+    assert quick.call("stop", "busy")[0] == 0
+    wait_for(gone(quick))
+
+
+def test_other_users_are_not_served(quick):
+    """An abstract name has no mode; the supervisor looks who connects."""
+    detached(quick, "private")
+    script = ("import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); "
+              "s.connect('\\0bulkhead/0/private'); s.send(bytes([32,0,0,0,0,0,0,0])); "
+              "import sys; sys.exit(len(s.recv(512)))")
+    stranger = subprocess.run([*vm.NOBODY, "/usr/bin/python3", "-c", script], capture_output=True,
+                              text=True, check=False)
+    assert stranger.returncode == 0 or "reset" in stranger.stderr or "Broken" in stranger.stderr
+    assert quick.call("stop", "private")[0] == 0
+    wait_for(gone(quick))
