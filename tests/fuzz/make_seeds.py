@@ -157,6 +157,45 @@ def blk():
     }
 
 
+def bzimage():
+    def kernel(**fields):
+        f = dict(sects=1, syssize=64, jump=0x6aeb, version=0x20f, loadflags=1, initrd_max=0x7fffffff,
+                 align=0x200000, relocatable=1, xload=1, cmdline=2047, pref=0x1000000, init=0x100000)
+        f.update(fields)
+        header = struct.pack("<BHIHHHHH4sHIHHBBHIIIIHBBIIIBBHIIQIIQQIII", f["sects"], 0, f["syssize"], 0,
+                             0, 0, 0xaa55, f["jump"], b"HdrS", f["version"], 0, 0, 0, 0, f["loadflags"],
+                             0, 0, 0, 0, 0, 0, 0, 0, 0, f["initrd_max"], f["align"], f["relocatable"], 0,
+                             f["xload"], f["cmdline"], 0, 0, 0, 0, 0, f["pref"], f["init"], 0, 0)
+        return (bytes(0x1f1) + header).ljust(1024, b"\0") + bytes(1024)
+
+    return {
+        "right": kernel(), "fixed": kernel(relocatable=0, align=0, pref=0x123456),
+        "old": kernel(version=0x20b), "large": kernel(init=0x3000000), "cut-off": kernel()[:1500],
+        "initrd-low": kernel(initrd_max=0x1100fff), "no-cmdline": kernel(cmdline=0),
+        "alignment": kernel(align=3), "high": kernel(pref=1 << 40),
+    }
+
+
+def elf_pvh():
+    def kernel(text=(0x400, 0x100000, 0x200, 0x1000), data=(0x800, 0x200000, 0x400, 0x400),
+               entry=0x100010, namesz=4):
+        header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0, 64, 0, 0, 64, 56, 3,
+                             0, 0, 0)
+        for at, address, filesz, memsz in (text, data):
+            header += struct.pack("<IIQQQQQQ", 1, 7, at, 0, address, filesz, memsz, 4096)
+        header += struct.pack("<IIQQQQQQ", 4, 4, 0xc00, 0, 0, 40, 40, 4)
+        notes = struct.pack("<III4sIIII4sI", namesz, 4, 3, b"GNU", 0, 4, 4, 18, b"Xen", entry)
+        return header.ljust(0xc00, b"\xcc") + notes
+
+    return {
+        "right": kernel(), "overlap": kernel(data=(0x800, 0x100800, 0x400, 0x400)),
+        "low": kernel(text=(0x400, 0x1000, 0x200, 0x1000)), "entry-outside": kernel(entry=0x300000),
+        "wraps": kernel(data=(0x800, 2**64 - 0x400, 0x400, 0x400)),
+        "past-ram": kernel(data=(0x800, 0x3ffff00, 0x400, 0x400)), "name": kernel(namesz=2**32 - 1),
+        "only-zeroes": kernel(data=(0, 0x200000, 0, 0x400)),
+    }
+
+
 # Others append here: the name of the target and what makes its seeds.
 TARGETS = {
     "control": control,
@@ -165,6 +204,8 @@ TARGETS = {
     "guestmem": guestmem,
     "virtqueue": virtqueue,
     "blk": blk,
+    "bzimage": bzimage,
+    "elf_pvh": elf_pvh,
 }
 
 

@@ -74,7 +74,7 @@ static int check_kind(const struct boot_loader *l, const struct setup_header *h)
 				 HEADER_MAGIC);
 	if (h->version < VERSION_MIN)
 		return boot_fail(l, -ENOEXEC,
-				 "kernel: boot protocol %u.%02u, must be 2.12 or later",
+				 "kernel: version is %u.%02u, must be 2.12 or later",
 				 h->version >> 8, h->version & 0xff);
 	if (!(h->loadflags & LOADED_HIGH_FLAG))
 		return boot_fail(l, -ENOEXEC,

@@ -3,6 +3,7 @@
 #include "cmd/vmm/boot/file.h"
 
 #include "lib/base/checked.h"
+#include "lib/base/fd.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -15,7 +16,7 @@ int boot_file_open(int fd, struct boot_file *ret)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) < 0)
+	if (fd_stat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_size < 0)
 		return -EINVAL;
