@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lib/config: words, files, what wins, and that every error is one line that helps. */
+#include "tests/unit/unit.h"
+
+#include "lib/config/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct config_error err;
+
+static int words(struct vm_config *c, int n, const char *const *argv)
+{
+	config_init(c);
+	err.text[0] = '\0';
+	return config_parse_words(c, n, (char *const *)(uintptr_t)argv, &err);
+}
+
+#define WORDS(c, ...)                                                                              \
+	words((c), (int)(sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *)),                \
+	      (const char *[]){ __VA_ARGS__ })
+
+/* A file's text, in a buffer of exactly the size that the contract asks for. */
+static int file(struct vm_config *c, const char *text)
+{
+	static char *last;
+	size_t len = strlen(text);
+	int r;
+
+	free(last);
+	last = malloc(len + 1);
+	memcpy(last, text, len);
+	err.text[0] = '\0';
+	r = config_parse_text(c, last, len, "vm.conf", &err);
+	return r;
+}
+
+static void assert_error(int r, const char *text)
+{
+	assert_int_equal(r, -22);
+	assert_string_equal(err.text, text);
+}
+
+static void test_defaults(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	config_init(&c);
+	assert_null(c.name);
+	assert_null(c.kernel);
+	assert_null(c.initrd);
+	assert_string_equal(c.cmdline, "console=ttyS0");
+	assert_int_equal(c.memory, 256 << 20);
+	assert_int_equal(c.cpus, 1);
+	assert_int_equal(c.n_disks, 0);
+	assert_true(c.rng);
+	assert_int_equal(c.rng_rate, 1 << 20);
+	assert_int_equal(c.console, CONSOLE_AUTO);
+	assert_int_equal(c.input, INPUT_SERIAL);
+	assert_false(c.detach);
+	assert_int_equal(c.on_reboot, ACTION_RESTART);
+	assert_int_equal(c.on_panic, ACTION_STOP);
+	assert_false(c.verbose);
+}
+
+static void test_both_forms(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--kernel=k", "--memory", "1G", "--cpus", "16", "--detach",
+			       "--rng", "off", "--verbose", "--on-reboot=stop", "--on-panic",
+			       "continue", "--console", "none", "--console-input=virtio",
+			       "--accel=kvm", "--rng-rate=4K", "--name", "a.b-c_9", "--initrd=i",
+			       "--cmdline=a=b c", "--config", "f"),
+			 0);
+	assert_string_equal(c.kernel, "k");
+	assert_int_equal(c.memory, 1 << 30);
+	assert_int_equal(c.cpus, 16);
+	assert_true(c.detach);
+	assert_false(c.rng);
+	assert_true(c.verbose);
+	assert_int_equal(c.on_reboot, ACTION_STOP);
+	assert_int_equal(c.on_panic, ACTION_CONTINUE);
+	assert_int_equal(c.console, CONSOLE_NONE);
+	assert_int_equal(c.input, INPUT_VIRTIO);
+	assert_int_equal(c.rng_rate, 4096);
+	assert_string_equal(c.name, "a.b-c_9");
+	assert_string_equal(c.initrd, "i");
+	assert_string_equal(c.cmdline, "a=b c");
+	assert_string_equal(c.config, "f");
+}
+
+static void test_switches_before_words(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--detach", "--kernel", "k"), 0);
+	assert_true(c.detach);
+	assert_string_equal(c.kernel, "k");
+	assert_int_equal(WORDS(&c, "--detach=off", "--verbose=on"), 0);
+	assert_false(c.detach);
+	assert_true(c.verbose);
+	assert_error(WORDS(&c, "--detach", "vm"), "--detach: 'vm' will not do: say on or off");
+}
+
+static void test_last_word_wins(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--memory=1G", "--memory=128M"), 0);
+	assert_int_equal(c.memory, 128 << 20);
+}
+
+static void test_memory_bounds(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes; /* 0: refused */
+	} rows[] = {
+		{ "64M", 64ULL << 20 },		  { "65536K", 64ULL << 20 },
+		{ "67108864", 64ULL << 20 },	  { "64G", 64ULL << 30 },
+		{ "65536M", 64ULL << 30 },	  { "67112960", (64ULL << 20) + 4096 },
+		{ "1g", 1ULL << 30 },		  { "63M", 0 },
+		{ "67108863", 0 },		  { "67108865", 0 },
+		{ "65G", 0 },			  { "68719480832", 0 },
+		{ "", 0 },			  { "M", 0 },
+		{ "-1", 0 },			  { "+64M", 0 },
+		{ " 64M", 0 },			  { "64 M", 0 },
+		{ "64MB", 0 },			  { "0x4000000", 0 },
+		{ "18446744073709551615", 0 },	  { "18446744073709551616", 0 },
+		{ "17179869185G", 0 }, /* wraps to 1G */
+		{ "99999999999999999999999G", 0 }, { "1T", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct vm_config c;
+		int r = WORDS(&c, "--memory", rows[i].text);
+
+		assert_int_equal(r, rows[i].bytes ? 0 : -22);
+		assert_int_equal(c.memory, rows[i].bytes ? rows[i].bytes : 256U << 20);
+	}
+}
+
+static void test_cpus_bounds(void **state)
+{
+	static const char *const bad[] = { "0", "17", "", "one", "1.5", "-1", "4294967297" };
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--cpus=1"), 0);
+	assert_int_equal(WORDS(&c, "--cpus=16"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(WORDS(&c, "--cpus", bad[i]), -22);
+}
+
+static void assert_path(const struct config_disk *d, const char *path)
+{
+	assert_int_equal(d->path_len, strlen(path));
+	assert_memory_equal(d->path, path, d->path_len);
+}
+
+static void test_disks(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--disk", "a,format=raw", "--disk=b/c,readonly=on,format=raw",
+			       "--disk=d=e,queues=16,format=raw,readonly=off"),
+			 0);
+	assert_int_equal(c.n_disks, 3);
+	assert_path(&c.disks[0], "a");
+	assert_false(c.disks[0].readonly);
+	assert_int_equal(c.disks[0].queues, 1);
+	assert_path(&c.disks[1], "b/c");
+	assert_true(c.disks[1].readonly);
+	assert_path(&c.disks[2], "d=e");
+	assert_int_equal(c.disks[2].queues, 16);
+}
+
+static void test_a_disks_format_is_never_guessed(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	assert_error(WORDS(&c, "--disk", "a.raw"),
+		     "--disk: 'a.raw' will not do: the format is never guessed: say "
+		     "FILE,format=raw");
+	assert_error(WORDS(&c, "--disk", "a,format=qcow2"),
+		     "--disk: 'a,format=qcow2' will not do: the format must be raw");
+	assert_error(WORDS(&c, "--disk", "a,format=auto"),
+		     "--disk: 'a,format=auto' will not do: the format must be raw");
+	assert_int_equal(WORDS(&c, "--disk", "a,format="), -22);
+	assert_int_equal(WORDS(&c, "--disk", "a,format"), -22);
+	assert_int_equal(c.n_disks, 0);
+}
+
+static void test_bad_disks(void **state)
+{
+	static const char *const bad[] = {
+		"",			   ",format=raw",	     "a,format=raw,readonly=yes",
+		"a,format=raw,queues=0",   "a,format=raw,queues=17", "a,format=raw,x=y",
+		"a,format=raw,readonly",   "a,,format=raw",
+		"a,format=raw,queues=1,,",
+	};
+	struct vm_config c;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(WORDS(&c, "--disk", bad[i]), -22);
+}
+
+static void test_too_many_disks(void **state)
+{
+	const char *argv[CONFIG_MAX_DISKS + 1];
+	struct vm_config c;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(argv); i++)
+		argv[i] = "--disk=a,format=raw";
+	assert_int_equal(words(&c, CONFIG_MAX_DISKS, argv), 0);
+	assert_int_equal(words(&c, CONFIG_MAX_DISKS + 1, argv), -22);
+	assert_int_equal(c.n_disks, CONFIG_MAX_DISKS);
+}
+
+static void test_names(void **state)
+{
+	static const char *const bad[] = { "", ".a", "-a", "a/b", "a b", "a\n", "\xc3\xa4",
+					   "a@b" };
+	char longest[CONFIG_NAME_MAX + 2];
+	struct vm_config c;
+
+	(void)state;
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[CONFIG_NAME_MAX + 1] = '\0';
+	assert_int_equal(WORDS(&c, "--name", longest), -22);
+	assert_int_equal(WORDS(&c, "--name", longest + 1), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(WORDS(&c, "--name", bad[i]), -22);
+}
+
+static void test_cmdline_length(void **state)
+{
+	static char text[CONFIG_CMDLINE_MAX + 2];
+	struct vm_config c;
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	assert_int_equal(WORDS(&c, "--cmdline", text), -22);
+	assert_int_equal(WORDS(&c, "--cmdline", text + 1), 0);
+	assert_int_equal(WORDS(&c, "--cmdline", ""), 0);
+	assert_string_equal(c.cmdline, "");
+}
+
+static void test_bad_words(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	assert_error(WORDS(&c, "vm"), "'vm' is not an option: options are --NAME VALUE");
+	assert_error(WORDS(&c, "-k"), "'-k' is not an option: options are --NAME VALUE");
+	assert_error(WORDS(&c, "--kernal=x"),
+		     "there is no option '--kernal=x': see bulkhead run --help");
+	assert_error(WORDS(&c, "--"), "there is no option '--': see bulkhead run --help");
+	assert_error(WORDS(&c, "--=x"), "there is no option '--=x': see bulkhead run --help");
+	assert_error(WORDS(&c, "--kern"), "there is no option '--kern': see bulkhead run --help");
+	assert_error(WORDS(&c, "--memory"),
+		     "--memory: a value is missing: say 64M to 64G, a multiple of 4K");
+	assert_error(WORDS(&c, "--kernel", "--memory"),
+		     "--kernel: a value is missing: say the file's name");
+	assert_error(WORDS(&c, "--kernel="), "--kernel: a value is missing: say the file's name");
+	assert_error(WORDS(&c, "--cpus=\033[31m"), "--cpus: '?[31m' will not do: say 1 to 16");
+}
+
+static void test_file(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	config_init(&c);
+	assert_int_equal(file(&c, "# a VM\n\n  kernel = /boot/vmlinuz \t\r\nmemory=512M\n"
+				  "cmdline = root=/dev/vda rw # no comment\n\t# a comment\n"
+				  "disk = a,format=raw\ndisk = b,format=raw,readonly=on\n"
+				  "detach = on\nname=last"),
+			 0);
+	assert_string_equal(c.kernel, "/boot/vmlinuz");
+	assert_int_equal(c.memory, 512 << 20);
+	assert_string_equal(c.cmdline, "root=/dev/vda rw # no comment");
+	assert_int_equal(c.n_disks, 2);
+	assert_true(c.disks[1].readonly);
+	assert_true(c.detach);
+	assert_string_equal(c.name, "last");
+}
+
+static void test_file_errors(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	config_init(&c);
+	assert_error(file(&c, "\n\nmemory = 3\n"),
+		     "vm.conf:3: memory: '3' will not do: say 64M to 64G, a multiple of 4K");
+	config_init(&c);
+	assert_error(file(&c, "memory\n"),
+		     "vm.conf:1: 'memory' is not a setting: NAME = VALUE");
+	config_init(&c);
+	assert_error(file(&c, "kernal = x"),
+		     "vm.conf:1: there is no setting 'kernal': see bulkhead(1)");
+	config_init(&c);
+	assert_error(file(&c, "cpus = 2\ncpus = 2\n"), "vm.conf:2: cpus: said twice: once is right");
+	config_init(&c);
+	assert_error(file(&c, "config = other\n"),
+		     "vm.conf:1: config: this can be said on the command line only");
+	config_init(&c);
+	assert_error(file(&c, "detach\n"), "vm.conf:1: 'detach' is not a setting: NAME = VALUE");
+	config_init(&c);
+	assert_error(file(&c, "= x\n"), "vm.conf:1: there is no setting '': see bulkhead(1)");
+	config_init(&c);
+	assert_int_equal(config_parse_text(&c, (char[]){ 'a', 0, 'b', 0 }, 3, "vm.conf", &err), -22);
+	assert_string_equal(err.text, "vm.conf:1: a NUL byte: a text file is right");
+}
+
+static void test_words_win_over_the_file(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--memory=1G", "--disk=w,format=raw"), 0);
+	assert_int_equal(file(&c, "memory = 128M\ncpus = 4\ndisk = f,format=raw\n"), 0);
+	assert_int_equal(c.memory, 1 << 30);
+	assert_int_equal(c.cpus, 4);
+	assert_int_equal(c.n_disks, 2);
+	/* a line that a word overrides must be right all the same */
+	assert_error(file(&c, "memory = 3\n"),
+		     "vm.conf:1: memory: said twice: once is right");
+	assert_int_equal(WORDS(&c, "--memory=1G"), 0);
+	assert_error(file(&c, "memory = 3\n"),
+		     "vm.conf:1: memory: '3' will not do: say 64M to 64G, a multiple of 4K");
+}
+
+static void test_check(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--memory=1G"), 0);
+	assert_error(config_check(&c, &err),
+		     "--kernel: which kernel to boot is missing: say --kernel FILE");
+	assert_int_equal(WORDS(&c, "--kernel=k", "--detach"), 0);
+	assert_int_equal(config_check(&c, &err), 0);
+	assert_int_equal(WORDS(&c, "--kernel=k", "--detach", "--console=raw"), 0);
+	assert_int_equal(config_check(&c, &err), -22);
+}
+
+/* What is rendered says the same again, and again. */
+static void assert_same_again(const struct vm_config *c)
+{
+	static char buf[2][CONFIG_WORDS_BYTES];
+	char *argv[2][CONFIG_WORDS_MAX];
+	struct vm_config again;
+	int n = config_render(c, argv[0], buf[0], sizeof(buf[0]));
+
+	assert_true(n > 0);
+	assert_null(argv[0][n]);
+	config_init(&again);
+	assert_int_equal(config_parse_words(&again, n, argv[0], &err), 0);
+	assert_int_equal(config_render(&again, argv[1], buf[1], sizeof(buf[1])), n);
+	for (int i = 0; i < n; i++)
+		assert_string_equal(argv[0][i], argv[1][i]);
+}
+
+static void test_render(void **state)
+{
+	static char buf[512];
+	char *argv[CONFIG_WORDS_MAX];
+	struct vm_config c;
+
+	(void)state;
+	config_init(&c);
+	assert_same_again(&c);
+	assert_int_equal(WORDS(&c, "--kernel=k", "--initrd=i", "--name=n", "--cmdline=a b",
+			       "--memory=64G", "--cpus=16", "--disk=a,format=raw,queues=3",
+			       "--disk=b,format=raw,readonly=on", "--rng=off", "--rng-rate=7",
+			       "--console=safe", "--console-input=virtio", "--detach",
+			       "--on-reboot=stop", "--on-panic=continue", "--verbose"),
+			 0);
+	assert_same_again(&c);
+	assert_int_equal(config_render(&c, argv, buf, 16), -7);
+	assert_true(config_render(&c, argv, buf, sizeof(buf)) > 0);
+	assert_string_equal(argv[6], "--disk=a,format=raw,readonly=off,queues=3");
+	assert_string_equal(argv[7], "--disk=b,format=raw,readonly=on,queues=1");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_both_forms),
+		cmocka_unit_test(test_switches_before_words),
+		cmocka_unit_test(test_last_word_wins),
+		cmocka_unit_test(test_memory_bounds),
+		cmocka_unit_test(test_cpus_bounds),
+		cmocka_unit_test(test_disks),
+		cmocka_unit_test(test_a_disks_format_is_never_guessed),
+		cmocka_unit_test(test_bad_disks),
+		cmocka_unit_test(test_too_many_disks),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_cmdline_length),
+		cmocka_unit_test(test_bad_words),
+		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_file_errors),
+		cmocka_unit_test(test_words_win_over_the_file),
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_render),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Policies to filters: the filter is exported and run here, instruction by instruction, over calls
+ * that are and are not allowed. What it does in the kernel is tests/device/test_sandbox.py's.
+ */
+#include "tests/unit/unit.h"
+
+#include "lib/control/control.h"
+#include "lib/sandbox/sandbox.h"
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define CONTROL 3
+#define DEATH_CALL __NR_create_module
+#define MAX_STEPS 4096
+
+static const struct sandbox_rule rules[] = {
+	SB_CALL(read),
+	SB_IOCTL(0xae80),
+	SB_IOCTL(0xc0045678),
+	SB_MMAP_NOEXEC,
+	SB_MPROTECT_NOEXEC,
+	SB_CALL_EQ(fcntl, 1, 3),
+	SB_CALL_NO_BITS(openat, 2, 0x41),
+	{ .nr = __NR_socket, .args = { { SB_EQ, 0, 1, 0 }, { SB_MASKED_EQ, 1, 5, 0xf } } },
+	SB_CALL(read),
+};
+
+static const struct sandbox_policy policy = { .name = "test", .rules = rules,
+					      .n_rules = ARRAY_SIZE(rules) };
+
+/* ---- a machine for classic BPF, as seccomp(2) uses it ---- */
+
+struct program {
+	struct sock_filter code[1024];
+	size_t n;
+};
+
+static void export(const struct sandbox_policy *p, int control, struct program *ret)
+{
+	int fd = memfd_create("filter", MFD_CLOEXEC);
+	ssize_t got;
+
+	assert_true(fd >= 0);
+	assert_int_equal(sandbox_export(p, control, fd), 0);
+	got = pread(fd, ret->code, sizeof(ret->code), 0);
+	assert_true(got > 0 && (size_t)got < sizeof(ret->code) && got % 8 == 0);
+	ret->n = (size_t)got / 8;
+	close(fd);
+}
+
+static uint32_t load(const struct seccomp_data *d, uint32_t at)
+{
+	uint32_t word;
+
+	assert_true(at % 4 == 0 && at + 4 <= sizeof(*d));
+	memcpy(&word, (const uint8_t *)d + at, 4);
+	return word;
+}
+
+static bool jumps(uint16_t op, uint32_t a, uint32_t k)
+{
+	switch (op) {
+	case BPF_JEQ:
+		return a == k;
+	case BPF_JGT:
+		return a > k;
+	case BPF_JGE:
+		return a >= k;
+	case BPF_JSET:
+		return a & k;
+	}
+	fail_msg("jump %x", op);
+	return false;
+}
+
+static uint32_t run(const struct program *p, const struct seccomp_data *d)
+{
+	uint32_t a = 0;
+	size_t pc = 0;
+
+	for (int step = 0; step < MAX_STEPS && pc < p->n; step++) {
+		const struct sock_filter *i = &p->code[pc++];
+
+		switch (i->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			a = load(d, i->k);
+			break;
+		case BPF_ALU | BPF_AND | BPF_K:
+			a &= i->k;
+			break;
+		case BPF_JMP | BPF_JA:
+			pc += i->k;
+			break;
+		case BPF_RET | BPF_K:
+			return i->k;
+		default:
+			assert_int_equal(BPF_CLASS(i->code), BPF_JMP);
+			pc += jumps(BPF_OP(i->code), a, i->k) ? i->jt : i->jf;
+		}
+	}
+	fail_msg("the program does not return");
+	return 0;
+}
+
+static uint32_t verdict(int control, int nr, uint64_t a0, uint64_t a1, uint64_t a2)
+{
+	const struct seccomp_data d = { .nr = nr, .arch = AUDIT_ARCH_X86_64,
+					.args = { a0, a1, a2 } };
+	static struct program p;
+
+	export(&policy, control, &p);
+	return run(&p, &d);
+}
+
+#define ALLOWED(nr, a0, a1, a2)                                                                    \
+	assert_int_equal(verdict(CONTROL, __NR_##nr, a0, a1, a2), SECCOMP_RET_ALLOW)
+#define TRAPPED(nr, a0, a1, a2)                                                                    \
+	assert_int_equal(verdict(CONTROL, __NR_##nr, a0, a1, a2), SECCOMP_RET_TRAP)
+
+/* ---- tests ---- */
+
+static void test_count(void **state)
+{
+	static const struct sandbox_rule more[] = { SB_CALL(sendmsg), SB_CALL(restart_syscall) };
+	const struct sandbox_policy named = { .rules = more, .n_rules = 2 };
+	const struct sandbox_policy empty = { .name = "empty" };
+
+	(void)state;
+	assert_int_equal(sandbox_count_calls(&policy), 7 + 2);
+	assert_int_equal(sandbox_count_calls(&named), 2);
+	assert_int_equal(sandbox_count_calls(&empty), 2);
+}
+
+/* The count is the truth: so many numbers have any allowed form at all. */
+static void test_every_number(void **state)
+{
+	struct program p;
+	size_t n = 0;
+
+	(void)state;
+	export(&policy, CONTROL, &p);
+	for (int nr = 0; nr < 1024; nr++) {
+		const struct seccomp_data plain = { .nr = nr, .arch = AUDIT_ARCH_X86_64 };
+		uint32_t v = run(&p, &plain);
+		bool filtered = nr == __NR_ioctl || nr == __NR_fcntl || nr == __NR_socket ||
+				nr == __NR_sendmsg;
+
+		if (nr == DEATH_CALL)
+			assert_int_equal(v, SECCOMP_RET_KILL_PROCESS);
+		else if (v == SECCOMP_RET_ALLOW || filtered)
+			n++;
+		else
+			assert_int_equal(v, SECCOMP_RET_TRAP);
+	}
+	assert_int_equal(n, sandbox_count_calls(&policy));
+}
+
+static void test_ioctl(void **state)
+{
+	(void)state;
+	ALLOWED(ioctl, 0, 0xae80, 0);
+	ALLOWED(ioctl, 9, 0xc0045678, UINT64_MAX);
+	TRAPPED(ioctl, 0, 0xae81, 0);
+	TRAPPED(ioctl, 0, 0, 0);
+	/* the upper half counts: what the kernel would cut off is not let through */
+	TRAPPED(ioctl, 0, 0x100000000ae80, 0);
+	TRAPPED(ioctl, 0, 0xffffffffc0045678, 0);
+}
+
+static void test_no_exec(void **state)
+{
+	(void)state;
+	for (uint64_t prot = 0; prot < 8; prot++) {
+		if (prot & 4) {
+			TRAPPED(mmap, 0, 4096, prot);
+			TRAPPED(mprotect, 0, 4096, prot);
+		} else {
+			ALLOWED(mmap, 0, 4096, prot);
+			ALLOWED(mprotect, 0, 4096, prot);
+		}
+	}
+	TRAPPED(mmap, 0, 4096, 0x1000007);
+	ALLOWED(mmap, UINT64_MAX, UINT64_MAX, 0xfffffffb);
+}
+
+static void test_comparisons(void **state)
+{
+	(void)state;
+	ALLOWED(fcntl, 7, 3, 0);
+	TRAPPED(fcntl, 7, 4, 0);
+	TRAPPED(fcntl, 7, 0x100000003, 0);
+	ALLOWED(openat, 0, 0, 0x80000);
+	TRAPPED(openat, 0, 0, 0x40);
+	TRAPPED(openat, 0, 0, 1);
+	ALLOWED(socket, 1, 5, 0);
+	ALLOWED(socket, 1, 0x80005, 0);
+	TRAPPED(socket, 1, 1, 0);
+	TRAPPED(socket, 2, 5, 0);
+}
+
+static void test_report(void **state)
+{
+	(void)state;
+	ALLOWED(sendmsg, CONTROL, 0, 0);
+	TRAPPED(sendmsg, CONTROL + 1, 0, 0);
+	TRAPPED(sendmsg, 0x100000003, 0, 0);
+	ALLOWED(restart_syscall, 0, 0, 0);
+	assert_int_equal(verdict(CONTROL, DEATH_CALL, 0, 0, 0), SECCOMP_RET_KILL_PROCESS);
+}
+
+static void test_outside_a_jail_a_refused_call_kills(void **state)
+{
+	(void)state;
+	assert_int_equal(verdict(-1, __NR_read, 0, 0, 0), SECCOMP_RET_ALLOW);
+	assert_int_equal(verdict(-1, __NR_getpid, 0, 0, 0), SECCOMP_RET_KILL_PROCESS);
+	assert_int_equal(verdict(-1, __NR_sendmsg, 3, 0, 0), SECCOMP_RET_KILL_PROCESS);
+}
+
+static void test_other_architectures(void **state)
+{
+	const struct seccomp_data i386 = { .nr = 3, .arch = AUDIT_ARCH_I386 };
+	const struct seccomp_data x32 = { .nr = 0x40000000, .arch = AUDIT_ARCH_X86_64 };
+	const struct seccomp_data minus = { .nr = -1, .arch = AUDIT_ARCH_X86_64 };
+	struct program p;
+
+	(void)state;
+	export(&policy, CONTROL, &p);
+	assert_int_equal(run(&p, &i386), SECCOMP_RET_KILL_PROCESS);
+	assert_int_equal(run(&p, &x32), SECCOMP_RET_KILL_PROCESS);
+	assert_int_not_equal(run(&p, &minus), SECCOMP_RET_ALLOW);
+}
+
+static void test_policies_that_defeat_the_trap(void **state)
+{
+	static const struct sandbox_rule handler[] = { SB_CALL(rt_sigaction) };
+	static const struct sandbox_rule death[] = { SB_CALL(create_module) };
+	static const struct sandbox_rule bad[] = {
+		{ .nr = __NR_read, .args = { { (enum sandbox_cmp)9, 0, 0, 0 } } },
+	};
+	const struct sandbox_policy policies[] = {
+		{ .rules = handler, .n_rules = 1 },
+		{ .rules = death, .n_rules = 1 },
+		{ .rules = bad, .n_rules = 1 },
+	};
+	int fd = memfd_create("filter", MFD_CLOEXEC);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
+		assert_int_equal(sandbox_export(&policies[i], CONTROL, fd), -22);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 0);
+	close(fd);
+}
+
+/* The handler's message is what control.h says; the process dies by SIGSYS all the same. */
+static void test_trap_handler(void **state)
+{
+	struct control_msg m;
+	int s[2], fd = -1, status;
+	pid_t pid;
+
+	(void)state;
+	make_pair(SOCK_SEQPACKET, s);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		siginfo_t info = { .si_signo = SIGSYS, .si_code = 1 };
+		struct sigaction sa;
+
+		info.si_syscall = 0x12345;
+		if (sandbox_trap_install(s[1]) < 0 || sigaction(SIGSYS, NULL, &sa) < 0)
+			_exit(1);
+		alarm(1); /* without a filter the last call does not kill */
+		sa.sa_sigaction(SIGSYS, &info, NULL);
+		_exit(2);
+	}
+	closep(&s[1]);
+	assert_int_equal(control_recv(s[0], &m, &fd), 1);
+	assert_int_equal(m.type, CTL_DENIED);
+	assert_int_equal(m.number, 0x12345);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status)); /* it never returned */
+	close_pair(s);
+}
+
+static void test_thread_filter_needs_the_handler(void **state)
+{
+	(void)state;
+	assert_int_equal(sandbox_enter_thread(&policy), -22);
+	assert_int_equal(sandbox_trap_install(-1), -9);
+}
+
+static void test_enter_refuses_outside_a_jail(void **state)
+{
+	const char *what = NULL;
+
+	(void)state;
+	assert_int_equal(sandbox_enter(&policy, CONTROL, &what), -1);
+	assert_string_equal(what, "a process namespace of its own");
+	assert_int_equal(sandbox_enter(&policy, -1, &what), -9);
+}
+
+static void test_names(void **state)
+{
+	char name[64], cut[4];
+
+	(void)state;
+	sandbox_call_name(__NR_openat, name, sizeof(name));
+	assert_string_equal(name, "openat");
+	sandbox_call_name(99999, name, sizeof(name));
+	assert_string_equal(name, "unknown");
+	sandbox_call_name(-1, name, sizeof(name));
+	assert_string_equal(name, "unknown");
+	sandbox_call_name(__NR_openat, cut, sizeof(cut));
+	assert_string_equal(cut, "ope");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_thread_filter_needs_the_handler),
+		cmocka_unit_test(test_count),
+		cmocka_unit_test(test_every_number),
+		cmocka_unit_test(test_ioctl),
+		cmocka_unit_test(test_no_exec),
+		cmocka_unit_test(test_comparisons),
+		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_outside_a_jail_a_refused_call_kills),
+		cmocka_unit_test(test_other_architectures),
+		cmocka_unit_test(test_policies_that_defeat_the_trap),
+		cmocka_unit_test(test_trap_handler),
+		cmocka_unit_test(test_enter_refuses_outside_a_jail),
+		cmocka_unit_test(test_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
