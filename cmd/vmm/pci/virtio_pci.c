@@ -301,6 +301,7 @@ int virtio_pci_add(struct machine *m, unsigned int device_type, int sock, const 
 
 	if (!v) {
 		close(sock);
+		*ret_why = type ? "no memory" : "a type of device that is not known";
 		return type ? -ENOMEM : -EINVAL;
 	}
 	r = vhost_front_open(&v->front, sock, type->n_queues);
