@@ -16,13 +16,13 @@ static const char overview[] =
 	"  bulkhead version                         say the version\n"
 	"  bulkhead run --help                      the options of run\n"
 	"\n"
-	"In a console: Ctrl-] q leaves (run: presses the power button; again: ends the VM),\n"
-	"Ctrl-] ? helps, Ctrl-] Ctrl-] types Ctrl-].\n"
+	"In a console Ctrl-] q leaves. In run it presses the power button, and a second\n"
+	"time ends the VM. Ctrl-] ? helps, Ctrl-] Ctrl-] types Ctrl-].\n"
 	"\n"
 	"Everything else is in bulkhead(1).\n";
 
 static const char run_options[] =
-	"bulkhead run: start a VM. The default stands where one is shown.\n"
+	"bulkhead run: start a VM. Shown values are the defaults.\n"
 	"  --kernel FILE            bzImage or ELF (PVH); the only one that must be said\n"
 	"  --initrd FILE\n"
 	"  --cmdline TEXT           console=ttyS0\n"
@@ -31,7 +31,7 @@ static const char run_options[] =
 	"  --disk FILE,format=raw[,readonly=on][,queues=N]        up to 8 times\n"
 	"  --name NAME              vm and a number\n"
 	"  --config FILE            lines `NAME = VALUE` of these same names; # comments\n"
-	"  --console auto           or safe (filtered), raw, none; auto: safe on a terminal\n"
+	"  --console auto           or safe (filtered), raw, none; auto: safe on a tty\n"
 	"  --console-input serial   or virtio: where the terminal's input goes\n"
 	"  --detach                 return once the guest runs; see bulkhead console\n"
 	"  --on-reboot restart      or stop\n"

@@ -230,16 +230,12 @@ def role(place_, name):
     return [pid for pid, exe in place_.processes() if exe.endswith(f"/{name}")]
 
 
-def gone(place_):
-    return lambda: place_.processes() == []
-
-
 def test_killed_command_leaves_nothing(place):
     process = start_up(place, f"{UP},ignore")
     (pid,) = role(place, "bulkhead")
     os.kill(pid, signal.SIGKILL)
     process.communicate()
-    wait_for(gone(place))
+    place.wait_until_empty()
 
 
 def test_killed_supervisor_leaves_nothing(place):
@@ -248,7 +244,7 @@ def test_killed_supervisor_leaves_nothing(place):
     os.kill(pid, signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 5 and lines(err) == ["the supervisor died"]
-    wait_for(gone(place))
+    place.wait_until_empty()
 
 
 @pytest.mark.parametrize("name", vm.COMPARTMENTS)
@@ -325,7 +321,7 @@ def test_detached_life(place):
     assert code == 1 and "a VM named 'life' runs already" in err
     code, out, _ = place.call("stop", "life")
     assert (code, out) == (0, "life: the guest powered off\n")
-    wait_for(gone(place))
+    place.wait_until_empty()
     code, out, _ = place.call("ps")
     assert "life" not in out
 
@@ -334,7 +330,7 @@ def test_stop_now(place):
     detached(place, "deaf", f"{UP},ignore")
     code, out, _ = place.call("stop", "deaf", "--now")
     assert (code, out) == (0, "deaf: the VM was ended by bulkhead stop\n")
-    wait_for(gone(place))
+    place.wait_until_empty()
 
 
 def test_console_attaches_once_at_a_time(place):
@@ -350,7 +346,7 @@ def test_console_attaches_once_at_a_time(place):
     assert place.call("stop", "con")[0] == 0
     second.communicate(timeout=60)
     assert second.returncode == 0
-    wait_for(gone(place))
+    place.wait_until_empty()
 
 
 def test_console_in_use_by_run(quick):
@@ -388,7 +384,7 @@ def test_bad_clients_are_dropped_and_the_vm_lives(quick):
         sock.close()
     wait_for(lambda: "running" in quick.call("ps")[1])
     assert quick.call("stop", "patient")[0] == 0
-    wait_for(gone(quick))
+    quick.wait_until_empty()
 
 
 def test_a_client_that_never_reads_holds_nobody_up(quick):
@@ -404,7 +400,7 @@ def test_a_client_that_never_reads_holds_nobody_up(quick):
         pass
     assert "running" in quick.call("ps")[1]
     assert quick.call("stop", "busy")[0] == 0
-    wait_for(gone(quick))
+    quick.wait_until_empty()
 
 
 def test_other_users_are_not_served(quick):
@@ -417,4 +413,4 @@ def test_other_users_are_not_served(quick):
                               text=True, check=False)
     assert stranger.returncode == 0 or "reset" in stranger.stderr or "Broken" in stranger.stderr
     assert quick.call("stop", "private")[0] == 0
-    wait_for(gone(quick))
+    quick.wait_until_empty()

@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 
 COMPARTMENTS = ("vmm", "dev-blk", "dev-rng", "dev-console")
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
@@ -75,6 +76,13 @@ class Place:
             if exe.startswith(str(self.dir)):
                 found.append((int(pid), exe))
         return found
+
+    def wait_until_empty(self):
+        """stop returns when the VM has ended; its supervisor is a moment later."""
+        deadline = time.monotonic() + 60
+        while self.processes():
+            assert time.monotonic() < deadline, self.processes()
+            time.sleep(0.005)
 
     def close(self):
         shutil.rmtree(self.dir, ignore_errors=True)

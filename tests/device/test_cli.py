@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bulkhead's words and files: what is wrong is one clear line, and nothing starts."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from bh import vm
+
+pytestmark = [
+    pytest.mark.skipif(not os.path.exists("/dev/kvm"), reason="needs /dev/kvm"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+]
+
+UP = "enter,ready,event:1"
+FOREVER = f"{UP},power,event:2"
+
+
+@pytest.fixture(params=["root", "user"])
+def place(request, build):
+    place_ = vm.Place(build, user=request.param == "user")
+    yield place_
+    left = place_.processes()
+    for pid, _ in left:
+        os.kill(pid, signal.SIGKILL)
+    place_.close()
+    assert left == []
+
+
+def assert_refused(place_, words, status, text):
+    """One line, the status, and that no VM of the name was ever there."""
+    code, out, err = place_.call(*words)
+    assert code == status and out == ""
+    assert err.startswith("bulkhead: ") and err.count("\n") == 1 and err.endswith("\n"), err
+    assert text in err, err
+    assert place_.processes() == []
+
+
+@pytest.mark.parametrize("words,text", [
+    ([], "what to do is missing"),
+    (["fly"], "there is no command 'fly'"),
+    (["run"], "--kernel: which kernel to boot is missing"),
+    (["run", "now"], "'now' is not an option"),
+    (["run", "--kernel"], "--kernel: a value is missing"),
+    (["run", "--kernel", "KERNEL", "--memory", "1T"], "say 64M to 64G"),
+    (["run", "--kernel", "KERNEL", "--memory", "63M"], "say 64M to 64G"),
+    (["run", "--kernel", "KERNEL", "--cpus", "0"], "say 1 to 16"),
+    (["run", "--kernel", "KERNEL", "--cpus", "17"], "say 1 to 16"),
+    (["run", "--kernel", "KERNEL", "--disk", "a"], "say FILE,format=raw"),
+    (["run", "--kernel", "KERNEL", "--disk", "a,format=qcow2"], "the format must be raw"),
+    (["run", "--kernel", "KERNEL", "--accel", "soft"], "say kvm"),
+    (["run", "--kernel", "KERNEL", "--console", "loud"], "say auto, safe, raw or none"),
+    (["run", "--kernel", "KERNEL", "--on-panic", "stopp"], "say stop or continue"),
+    (["run", "--kernel", "KERNEL", "--name", "a/b"], "say 1 to 64 letters"),
+    (["run", "--kernel", "KERNEL", "--colour", "on"], "there is no option '--colour'"),
+    (["run", "--kernel", "KERNEL", "--detach", "--console", "raw"], "a detached VM has no"),
+    (["ps", "all"], "ps takes no words"),
+    (["stop"], "say NAME"),
+    (["stop", "a", "b"], "'b' will not do"),
+    (["stop", "--later", "a"], "'--later' will not do"),
+    (["console"], "which VM is missing"),
+    (["console", "a", "--console", "x"], "say auto, safe or raw"),
+])
+def test_wrong_words(place, words, text):
+    assert_refused(place, [place.kernel if w == "KERNEL" else w for w in words], 2, text)
+
+
+@pytest.mark.parametrize("words", [["stop", "nobody"], ["console", "nobody"],
+                                   ["stop", "--now", "x" * 200]])
+def test_no_such_vm(place, words):
+    assert_refused(place, words, 1, "no VM of yours is named")
+
+
+@pytest.mark.parametrize("option", ["--kernel", "--initrd", "--disk"])
+@pytest.mark.parametrize("what", ["missing", "directory", "pipe", "empty", "unreadable", "device"])
+def test_bad_files(place, option, what):
+    path = place.dir / what
+    text = {"missing": "No such file or directory", "directory": "directory",
+            "pipe": "is a pipe", "empty": "empty" if option != "--disk" else "has 0 bytes",
+            "unreadable": "Permission denied", "device": "character device"}[what]
+    if what == "directory":
+        path.mkdir()
+        text = "irectory"
+    elif what == "pipe":
+        os.mkfifo(path)
+        path.chmod(0o666)
+    elif what == "empty":
+        place.file("empty", b"")
+    elif what == "device":
+        path = "/dev/null"
+    elif what == "unreadable":
+        if not place.user:
+            pytest.skip("root reads everything")
+        place.file("unreadable", b"x" * 512).chmod(0)
+    value = f"{path},format=raw" if option == "--disk" else path
+    words = ["run", option, value]
+    if option != "--kernel":
+        words += ["--kernel", place.kernel]
+    assert_refused(place, words, 1, text)
+    assert option in place.call(*words)[2]
+
+
+def test_files_larger_than_memory(place):
+    big = place.file("big", b"")
+    os.truncate(big, 64 << 20)
+    assert_refused(place, ["run", "--kernel", big, "--memory", "64M"], 1, "say more --memory")
+    assert_refused(place, ["run", "--kernel", place.kernel, "--initrd", big, "--memory", "64M"], 1,
+                   "say more --memory")
+
+
+def test_disk_of_odd_size(place):
+    odd = place.file("odd", b"x" * 1000)
+    assert_refused(place, ["run", "--kernel", place.kernel, "--disk", f"{odd},format=raw"], 1,
+                   "has 1000 bytes: a multiple of 512 is right")
+
+
+def test_read_only_file_as_a_writable_disk(place):
+    if not place.user:
+        pytest.skip("root writes everything")
+    image = place.file("ro", b"enter,ready,wait".ljust(512, b"\n"))
+    image.chmod(0o444)
+    disk = f"{image},format=raw"
+    assert_refused(place, ["run", "--kernel", place.kernel, "--disk", disk], 1,
+                   "Permission denied")
+    code, _, _ = place.run(f"{UP},event:2", "--disk", disk + ",readonly=on")
+    assert code == 0
+
+
+def test_no_kvm(place):
+    if not place.user:
+        pytest.skip("root has every right")
+    (place.dir / "kvm").chmod(0)
+    assert_refused(place, ["run", "--kernel", place.kernel], 1,
+                   "/dev/kvm: no right to use it: join the group kvm")
+
+
+def test_a_program_is_missing(place):
+    (place.dir / "cmd/dev-rng/dev-rng").unlink()
+    assert_refused(place, ["run", "--kernel", place.kernel], 1, "the program dev-rng is not")
+    code, _, _ = place.run(f"{UP},event:2", "--rng", "off")
+    assert code == 0
+    (place.dir / "cmd/supervisor/supervisor").unlink()
+    assert_refused(place, ["run", "--kernel", place.kernel], 1, "supervisor is not installed")
+
+
+def test_a_compartment_that_cannot_be_executed(place):
+    program = place.dir / "cmd/vmm/vmm"
+    program.write_bytes(b"no program at all")
+    assert_refused(place, ["run", "--kernel", place.kernel], 1,
+                   "vmm cannot be started: its executable")
+
+
+@pytest.fixture
+def running(place):
+    """running(words...) starts a VM that ends with the test."""
+    names = []
+
+    def start(*words):
+        name = f"held{len(names)}"
+        code, _, err = place.call("run", "--kernel", place.kernel, "--cmdline", FOREVER, "--name",
+                                  name, "--detach", *words)
+        assert (code, err) == (0, "")
+        names.append(name)
+        return name
+
+    yield start
+    for name in names:
+        assert place.call("stop", name)[0] == 0
+    place.wait_until_empty()
+
+
+@pytest.mark.parametrize("first,second,shared", [
+    ("", "", False), ("", ",readonly=on", False), (",readonly=on", "", False),
+    (",readonly=on", ",readonly=on", True),
+])
+def test_two_vms_on_one_image(place, running, first, second, shared):
+    image = place.file("image", b"enter,ready,wait".ljust(512, b"\n"))
+    running("--disk", f"{image},format=raw{first}")
+    code, _, err = place.run(f"{UP},event:2", "--disk", f"{image},format=raw{second}")
+    if shared:
+        assert code == 0
+    else:
+        assert code == 1 and err.count("\n") == 1
+        assert f"{image} is in use by another VM" in err
+
+
+def test_one_image_twice_in_one_vm(place):
+    image = place.file("image", b"enter,ready,wait".ljust(512, b"\n"))
+    disk = f"{image},format=raw"
+    assert_refused(place, ["run", "--kernel", place.kernel, "--disk", disk, "--disk", disk], 1,
+                   "is in use")
+
+
+def test_a_lock_ends_with_its_vm(place):
+    image = place.file("image", b"enter,ready,wait".ljust(512, b"\n"))
+    for _ in range(3):
+        code, _, err = place.run(f"{UP},event:2", "--disk", f"{image},format=raw")
+        assert code == 0, err
+
+
+def test_configuration_file(place):
+    conf = place.file("vm.conf", b"# a VM\nkernel = %b\nmemory = 128M\ncpus = 2\n"
+                      b"cmdline = %b\nname = filed\ndetach = on\n"
+                      % (bytes(place.kernel), FOREVER.encode()))
+    code, out, err = place.call("run", "--config", conf, "--cpus", "3")
+    assert (code, out, err) == (0, "filed\n", "")
+    rows = [r.split() for r in place.call("ps")[1].splitlines() if r.startswith("filed ")]
+    assert [r[2:5] for r in rows] == [["running", "3", "128M"]]
+    assert place.call("stop", "filed")[0] == 0
+    place.wait_until_empty()
+
+
+@pytest.mark.parametrize("content,text", [
+    (b"memory = 3\n", "vm.conf:1: memory: '3' will not do"),
+    (b"\n\ncolour = red\n", "vm.conf:3: there is no setting 'colour'"),
+    (b"kernel\n", "vm.conf:1: 'kernel' is not a setting"),
+    (b"\x7fELF\x00\x00", "vm.conf:1: "),
+])
+def test_bad_configuration_file(place, content, text):
+    place.file("vm.conf", content)
+    process = subprocess.run(place.command("run", "--config", "vm.conf"), cwd=place.dir,
+                             capture_output=True, text=True, check=False)
+    assert process.returncode == 2 and text in process.stderr and process.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name,text", [("nowhere", "No such file"), ("", "a value is missing")])
+def test_no_configuration_file(place, name, text):
+    assert_refused(place, ["run", f"--config={name}"], 1 if name else 2, text)
+
+
+def test_huge_configuration_file(place):
+    conf = place.file("huge", b"#" * (64 * 1024 + 1))
+    assert_refused(place, ["run", "--config", conf], 1, "longer than 64 KiB")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["help"], ["run", "--help"]])
+def test_help_fits_a_screen(place, words):
+    code, out, err = place.call(*words)
+    assert code == 0 and err == ""
+    lines = out.splitlines()
+    assert 0 < len(lines) < 24 and max(map(len, lines)) < 80
+
+
+def test_version(place):
+    for word in ("version", "--version"):
+        code, out, _ = place.call(word)
+        assert code == 0 and out.startswith("bulkhead ")
