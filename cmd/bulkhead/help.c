@@ -41,7 +41,7 @@ static const char run_options[] =
 	"  --accel kvm\n"
 	"  --verbose                say more, and how long the start took\n"
 	"Ends with 0 when the guest powers off; 1 it could not start, 2 wrong words,\n"
-	"3 guest panic, 4 guest crash, 5 a process of the VM failed, 6 ended from outside.\n";
+	"3 guest panic, 4 guest crash, 5 a process failed, 6 ended from outside.\n";
 
 void help_run(void)
 {
