@@ -8,6 +8,7 @@
 
 #include "lib/base/cleanup.h"
 
+#include <fcntl.h>
 #include <linux/kvm.h>
 #include <sys/syscall.h>
 
@@ -59,7 +60,7 @@ static const struct sandbox_rule main_rules[] = {
 	SB_CALL(preadv),        /* kernel and initrd, straight into guest RAM */
 	SB_CALL(pread64),
 	SB_CALL(fstat),
-	SB_CALL(lseek),
+	SB_CALL_EQ(fcntl, 1, F_GET_SEALS), /* of the page that a device shares */
 	SB_CALL(eventfd2),      /* kicks and calls of the devices' queues */
 	SB_MMAP_NOEXEC,         /* the page that a vfio-user device shares; heap */
 	SB_CALL(munmap),
@@ -79,7 +80,7 @@ const struct sandbox_policy vmm_policy = {
 	.n_rules = ARRAY_SIZE(main_rules),
 	.limits = {
 		.nofile = 512,
-		.nproc = 0,
+		.nproc = 64, /* KVM starts a worker of its own in the vmm's name at the first entry */
 		.as = SB_UNSET, /* set from the size of guest RAM */
 		.fsize = SB_UNSET,
 		.memlock = 0,

@@ -5,7 +5,7 @@
  */
 #include "cmd/dev-blk/policy.h"
 #include "cmd/dev-console/policy.h"
-#include "cmd/dev-rng/policy.h"
+#include "cmd/dev-rng/rng.h"
 #include "cmd/vmm/policy.h"
 #include "lib/base/cleanup.h"
 #include "lib/sandbox/sandbox.h"

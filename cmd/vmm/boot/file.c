@@ -15,9 +15,10 @@
 int boot_file_open(int fd, struct boot_file *ret)
 {
 	struct stat st;
+	int r = fd_stat(fd, &st);
 
-	if (fd_stat(fd, &st) < 0)
-		return -errno;
+	if (r < 0)
+		return r;
 	if (!S_ISREG(st.st_mode) || st.st_size < 0)
 		return -EINVAL;
 	*ret = (struct boot_file){ .fd = fd, .size = (uint64_t)st.st_size };
