@@ -108,6 +108,107 @@ def guestmem():
     }
 
 
+def vhost_front():
+    """All answers of one back end's life, behind the byte that says where a descriptor is."""
+    def reply(request, payload):
+        return struct.pack("<III", request, 5, len(payload)) + payload
+
+    u64 = struct.Struct("<Q").pack
+    ok = u64(0)
+
+    def life(features, protocol):
+        ack = protocol >> 3 & 1
+        out = reply(1, u64(features))
+        if features >> 30 & 1:
+            out += reply(15, u64(protocol))
+            if protocol & 1:
+                out += reply(17, u64(2))
+            if protocol >> 9 & 1:
+                out += reply(24, struct.pack("<III", 0, 60, 0) + bytes(60))
+        out += reply(2, ok) * ack
+        if protocol >> 9 & 1:
+            out += reply(25, ok) * ack
+        status = ack and protocol >> 16 & 1
+        out += reply(39, ok) * status + reply(5, ok) * ack + reply(18, ok) * 2 * ack
+        out += reply(39, ok) * status
+        if protocol >> 16 & 1:
+            out += reply(40, u64(15))
+        for ring in range(2):
+            out += reply(11, struct.pack("<II", ring, 7))
+        return out + (reply(39, ok) if status else reply(34, ok) * ack)
+
+    features = 1 << 32 | 1 << 30
+    return {
+        "everything": b"\0" + life(features, 0x12209),
+        "no-status": b"\0" + life(features, 0x02209),
+        "acks-only": b"\0" + life(features, 8),
+        "no-protocol": b"\0" + life(1 << 32, 0),
+        "with-descriptor": b"\5" + life(features, 0x12209),
+        "refused-config": b"\0" + life(features, 0x12201).replace(
+            struct.pack("<III", 24, 5, 72) + struct.pack("<III", 0, 60, 0) + bytes(60),
+            struct.pack("<III", 24, 5, 0)),
+    }
+
+
+def vfio_client():
+    """All answers of one server's life, behind the byte that says where a descriptor is."""
+    def life(version=1, sparse=((5, 1),)):
+        count = 0
+
+        def reply(command, payload=b""):
+            nonlocal count
+            count += 1
+            return struct.pack("<HHIII", count - 1, command, 16 + len(payload), 1, 0) + payload
+
+        out = reply(1, struct.pack("<HH", 0, version) + b"{}\0")
+        out += reply(4, struct.pack("<IIII", 16, 0, 1, 1))
+        areas = b"".join(struct.pack("<QQ", *a) for a in sparse)
+        caps = struct.pack("<HHIII", 1, 1, 0, len(sparse), 0) + areas if sparse else b""
+        out += reply(5, struct.pack("<IIIIQQ", 32 + len(caps), 15 if sparse else 3, 0,
+                                    32 if sparse else 0, 4096, 0) + caps)
+        out += reply(7, struct.pack("<IIII", 16, 1, 0, 1))
+        out += reply(10, struct.pack("<QII", 1, 0, 1))
+        out += reply(9, struct.pack("<QII", 3, 0, 1) + b"r")
+        out += reply(8)
+        count += 1
+        return out + reply(13)
+
+    at = 56  # in the region's answer, a multiple of 8
+    return {
+        "page": bytes([at // 8 << 2]) + life(), "shrinks": bytes([at // 8 << 2 | 1]) + life(),
+        "event": bytes([at // 8 << 2 | 2]) + life(), "sealed": bytes([at // 8 << 2 | 3]) + life(),
+        "no-page": b"\xfc" + life(sparse=()), "old": b"\xfc" + life(version=0),
+        "outside": bytes([at // 8 << 2]) + life(sparse=((4095, 2),)),
+        "areas": bytes([at // 8 << 2]) + life(sparse=((0, 1), (2, 2), (5, 1), (4095, 1))),
+    }
+
+
+def virtio_pci():
+    def write(target, offset, width, value):
+        return struct.pack("<BBHI", target | {1: 0, 2: 4, 4: 8, 8: 12}[width], 0, offset, value)
+
+    def status(value):
+        return write(1, 0x14, 1, value)
+
+    def queue(index, size, desc):
+        return (write(1, 0x16, 2, index) + write(1, 0x18, 2, size) + write(1, 0x1a, 2, index + 1) +
+                write(1, 0x20, 4, desc) + write(1, 0x28, 4, desc + 0x1000) +
+                write(1, 0x30, 4, desc + 0x2000) + write(1, 0x1c, 2, 1))
+
+    live = (write(2, 4, 2, 6) + status(3) + write(1, 8, 4, 1) + write(1, 12, 4, 1) + status(11) +
+            queue(0, 128, 0x10000) + queue(2, 64, 0x20000) + status(15))
+    irq = (write(0, 0x4010, 4, 0xfee00000) + write(0, 0x4018, 4, 0x41) + write(0, 0x401c, 4, 0) +
+           write(2, 0x42, 2, 0x8000))
+    return {
+        "live": live, "irq": live + irq, "notify": live + write(0, 0x3000, 2, 0) +
+        write(0, 0x3008, 2, 2), "reset": live + irq + status(0) + live,
+        "move": live + irq + write(2, 0x10, 4, 0xd0000000) + write(2, 0x10, 4, 0xffffffff),
+        "resize": live + queue(0, 256, 0x30000), "config": live + write(0, 0x2020, 1, 1),
+        "bad-ring": live.replace(struct.pack("<I", 0x20000), struct.pack("<I", 0xe0000000)),
+        "bits": status(1) + status(0x83) + status(0) + status(0xff),
+    }
+
+
 def virtqueue():
     data, table, ring_n = 0x80000, 0x40000, 16
     NEXT, WRITE, INDIRECT = 1, 2, 4
@@ -206,6 +307,9 @@ TARGETS = {
     "blk": blk,
     "bzimage": bzimage,
     "elf_pvh": elf_pvh,
+    "vhost_front": vhost_front,
+    "vfio_client": vfio_client,
+    "virtio_pci": virtio_pci,
 }
 
 
