@@ -40,14 +40,15 @@ def test_every_cpu_works(cpus):
 
 @pytest.mark.parametrize("cpus", [1, 2, 4])
 def test_disk_work_reaches_the_image(disk, cpus):
-    g = vm.run("disk", cpus=cpus, flags=["--disk", f"{disk},format=raw,queues={cpus}"])
+    g = vm.run("disk", cpus=cpus, words="bh.disk=vda",
+               flags=["--disk", f"{disk},format=raw,queues={cpus}"])
     assert g.said(r"disk sha256 (\w{64})")[1] == sha256(disk)
     assert os.path.getsize(disk) == 16 << 20
 
 
 def test_a_read_only_disk_stays_as_it_is(disk):
     before = sha256(disk)
-    with vm.Guest("disk", flags=["--disk", f"{disk},format=raw,readonly=on"]) as g:
+    with vm.Guest("disk", words="bh.disk=vda", flags=["--disk", f"{disk},format=raw,readonly=on"]) as g:
         assert g.end() == 0
         g.said(r"read-only 1")
         g.said(r"bulkhead-guest: test disk status [^0]")

@@ -40,12 +40,16 @@ struct pci_function {
 struct pci_host {
 	struct machine *m;
 	struct pci_function bridge;
+	uint32_t conf1_address; /* the address port of mechanism #1 */
 	struct pci_function *slots[PCI_SLOTS]; /* owned by their devices; 0 is the bridge */
 };
 
 /* Puts the function into the next free slot, with its BAR where firmware would have put it and
  * decoding on. -ENOSPC. */
 [[nodiscard]] int pci_host_add(struct pci_host *host, struct pci_function *fn);
+
+/* conf1.c: claims the ports of configuration mechanism #1. */
+[[nodiscard]] int pci_conf1_open(struct pci_host *host);
 
 /* ---- bar.c ---- */
 

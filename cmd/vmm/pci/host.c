@@ -105,6 +105,8 @@ int pci_host_open(struct machine *m, struct pci_host **ret)
 		return r;
 	r = bus_add(&m->mmio,
 		    &(struct bus_range){ ECAM_START, ECAM_SIZE, &ecam_bus_ops, host });
+	if (r == 0)
+		r = pci_conf1_open(host);
 	if (r < 0)
 		return r;
 	*ret = host;
@@ -122,6 +124,7 @@ int pci_host_reset(struct pci_host *host)
 		if (error < 0 && r == 0)
 			r = error;
 	}
+	host->conf1_address = 0;
 	pci_bars_place(host);
 	return r;
 }

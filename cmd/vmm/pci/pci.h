@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The PCI host: one bus, ECAM only (PCIe base specification 7.2.2), a host bridge at 00:00.0 and
- * one single-function device a slot. Machine lock held.
+ * The PCI host: one bus, ECAM (PCIe base specification 7.2.2) and configuration mechanism #1, a host
+ * bridge at 00:00.0 and one single-function device a slot. Machine lock held.
  */
 #ifndef BULKHEAD_VMM_PCI_PCI_H
 #define BULKHEAD_VMM_PCI_PCI_H
