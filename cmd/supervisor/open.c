@@ -12,8 +12,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define SECTOR 512
+#define LOCK_WAIT_MS 500
+#define LOCK_PAUSE_MS 5
 
 void opened_init(struct opened *o)
 {
@@ -88,14 +91,25 @@ static int open_image(const char *what, const char *path, uint64_t memory, struc
 
 /*
  * One VM may write, or several may read. The lock belongs to the open file, so that it lasts as
- * long as the device that the descriptor is handed to.
+ * long as the device that the descriptor is handed to, and as its I/O: the kernel may need a moment
+ * to wind that up after the device is gone, which is waited for.
  */
 static int lock_disk(int fd, bool readonly, const char *path, struct open_error *e)
 {
-	struct flock lock = { .l_type = readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
+	int waited_ms = 0;
 
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
+	for (;;) {
+		struct flock lock = { .l_type = readonly ? F_RDLCK : F_WRLCK,
+				      .l_whence = SEEK_SET };
+
+		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+			return 0;
+		if ((errno != EAGAIN && errno != EACCES) || waited_ms >= LOCK_WAIT_MS)
+			break;
+		nanosleep(&pause, NULL);
+		waited_ms += LOCK_PAUSE_MS;
+	}
 	if (errno == EAGAIN || errno == EACCES)
 		return open_complain(e, -EBUSY, "--disk: %s is in use by another VM%s", path,
 				     readonly ? " that writes to it" :
