@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exceptions, the LAPIC (Intel SDM volume 3, chapter 11) and the IOAPIC; see guest.h. */
+#include "tests/guest/lib/guest.h"
+
+#define EXCEPTIONS 32
+#define GATES (IRQ_VECTOR + IRQ_VECTORS)
+#define GATE_INTERRUPT 0x8e00U
+#define SPURIOUS 0xff
+
+#define LAPIC_EOI 0xb0
+#define LAPIC_TPR 0x80
+#define LAPIC_SVR 0xf0
+#define SVR_ENABLE 0x100
+
+#define SETTLE_CYCLES 5000000 /* of the TSC: a few milliseconds */
+
+struct frame;
+
+struct gate {
+	uint16_t low, selector, type, middle;
+	uint32_t high, reserved;
+};
+
+static struct gate idt[256] __attribute__((aligned(16)));
+static volatile uint32_t counts[IRQ_VECTORS];
+
+static void died(const char *what)
+{
+	print("FAILED: exception ");
+	print(what);
+	print("\n");
+	power_off();
+}
+
+#define EXCEPTION(name, text)                                                                      \
+	__attribute__((interrupt)) static void name(struct frame *f)                               \
+	{                                                                                          \
+		(void)f;                                                                           \
+		died(text);                                                                        \
+	}
+
+EXCEPTION(on_other, "")
+EXCEPTION(on_ud, "#UD")
+EXCEPTION(on_df, "#DF")
+EXCEPTION(on_gp, "#GP")
+EXCEPTION(on_pf, "#PF")
+
+#define INTERRUPT(i)                                                                               \
+	__attribute__((interrupt)) static void on_irq##i(struct frame *f)                          \
+	{                                                                                          \
+		(void)f;                                                                           \
+		counts[i] = counts[i] + 1;                                                         \
+		lapic_write(LAPIC_EOI, 0);                                                         \
+	}
+
+INTERRUPT(0)
+INTERRUPT(1)
+INTERRUPT(2)
+INTERRUPT(3)
+
+__attribute__((interrupt)) static void on_spurious(struct frame *f)
+{
+	(void)f;
+}
+
+static void set_gate(unsigned int vector, void (*handler)(struct frame *))
+{
+	uint64_t at = (uint64_t)handler;
+
+	idt[vector] = (struct gate){ .low = (uint16_t)at,
+				     .selector = 0x08,
+				     .type = GATE_INTERRUPT,
+				     .middle = (uint16_t)(at >> 16),
+				     .high = (uint32_t)(at >> 32) };
+}
+
+void idt_init(void)
+{
+	struct [[gnu::packed]] {
+		uint16_t limit;
+		uint64_t base;
+	} pointer = { sizeof(idt) - 1, (uint64_t)idt };
+
+	for (unsigned int i = 0; i < EXCEPTIONS; i++)
+		set_gate(i, on_other);
+	set_gate(6, on_ud);
+	set_gate(8, on_df);
+	set_gate(13, on_gp);
+	set_gate(14, on_pf);
+	set_gate(IRQ_VECTOR, on_irq0);
+	set_gate(IRQ_VECTOR + 1, on_irq1);
+	set_gate(IRQ_VECTOR + 2, on_irq2);
+	set_gate(IRQ_VECTOR + 3, on_irq3);
+	set_gate(SPURIOUS, on_spurious);
+	asm volatile("lidt %0" : : "m"(pointer));
+}
+
+uint32_t lapic_read(uint32_t reg)
+{
+	return read32(LAPIC_START + reg);
+}
+
+void lapic_write(uint32_t reg, uint32_t v)
+{
+	write32(LAPIC_START + reg, v);
+}
+
+void irq_init(void)
+{
+	lapic_write(LAPIC_TPR, 0);
+	lapic_write(LAPIC_SVR, SVR_ENABLE | SPURIOUS);
+	asm volatile("sti");
+}
+
+uint32_t irq_count(unsigned int i)
+{
+	return counts[i];
+}
+
+/* sti takes effect after hlt has begun, so that nothing is missed between check and hlt. */
+void irq_wait(unsigned int i, uint32_t n)
+{
+	for (;;) {
+		asm volatile("cli");
+		if (counts[i] >= n)
+			break;
+		asm volatile("sti; hlt");
+	}
+	asm volatile("sti");
+}
+
+static uint64_t rdtsc(void)
+{
+	uint32_t low, high;
+
+	asm volatile("rdtsc" : "=a"(low), "=d"(high));
+	return low | (uint64_t)high << 32;
+}
+
+void irq_settle(void)
+{
+	uint64_t start = rdtsc();
+
+	while (rdtsc() - start < SETTLE_CYCLES)
+		asm volatile("pause");
+}
+
+uint32_t ioapic_read(uint8_t index)
+{
+	write32(IOAPIC_START, index);
+	return read32(IOAPIC_START + 0x10);
+}
+
+void ioapic_write(uint8_t index, uint32_t v)
+{
+	write32(IOAPIC_START, index);
+	write32(IOAPIC_START + 0x10, v);
+}
