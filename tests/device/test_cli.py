@@ -2,6 +2,8 @@
 """bulkhead's words and files: what is wrong is one clear line, and nothing starts."""
 
 import os
+import pathlib
+import re
 import signal
 import subprocess
 
@@ -247,3 +249,49 @@ def test_version(place):
     for word in ("version", "--version"):
         code, out, _ = place.call(word)
         assert code == 0 and out.startswith("bulkhead ")
+
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def options():
+    """The names in the table of lib/config."""
+    return re.findall(r'^\t\{ "([a-z-]+)", set_|^\t\{ "([a-z-]+)", add_',
+                      (TOP / "lib/config/keys.c").read_text(), re.M)
+
+
+@pytest.mark.parametrize("name", [a or b for a, b in options()])
+def test_every_option_is_documented(build, name):
+    out = subprocess.run([build / "cmd/bulkhead/bulkhead", "run", "--help"], capture_output=True,
+                         text=True, check=True).stdout
+    assert f"\n  --{name} " in out
+    assert f"\n.It Fl -{name}" in (TOP / "docs/bulkhead.1").read_text()
+    assert f"--{name}" in (TOP / "tools/bulkhead.bash-completion").read_text()
+
+
+@pytest.mark.parametrize("words,expected", [
+    (["bulkhead", "r"], ["run"]),
+    (["bulkhead", "run", "--on"], ["--on-reboot", "--on-panic"]),
+    (["bulkhead", "run", "--console", "s"], ["safe"]),
+    (["bulkhead", "run", "--console", "=", ""], ["auto", "safe", "raw", "none"]),
+    (["bulkhead", "stop", "--"], ["--now"]),
+])
+def test_completion(words, expected):
+    script = ('source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _bulkhead; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", script, TOP / "tools/bulkhead.bash-completion", *words],
+                          capture_output=True, text=True, check=True)
+    assert done.stdout.split() == expected
+
+
+def test_installed_layout(place):
+    """As make install lays it out: bin and libexec, anywhere."""
+    (place.dir / "bin").mkdir()
+    (place.dir / "libexec").mkdir()
+    (place.dir / "libexec/bulkhead").mkdir()
+    for name in ("supervisor", *vm.COMPARTMENTS):
+        (place.dir / "cmd" / name / name).rename(place.dir / "libexec/bulkhead" / name)
+    command = place.dir / "cmd/bulkhead/bulkhead"
+    command.rename(place.dir / "bin/bulkhead")
+    os.symlink(place.dir / "bin/bulkhead", command)
+    assert place.run(f"{UP},event:2")[0] == 0
