@@ -96,6 +96,42 @@ struct soft_tlb_entry {
 
 enum soft_access { ACC_READ, ACC_WRITE, ACC_EXEC, ACC_KINDS };
 
+/* With which rights a linear address is looked up. Implicit accesses (descriptor tables, TSS, IDT,
+ * pushes of an exception to CPL 0) are MMU_SUPERVISOR whatever the CPL. */
+enum soft_mmu {
+	MMU_SUPERVISOR,    /* EFLAGS.AC clear: SMAP forbids user pages */
+	MMU_USER,
+	MMU_SUPERVISOR_AC, /* SMAP is suspended by EFLAGS.AC */
+	MMU_MODES,
+};
+
+/* Bits of soft_cpu.wake */
+#define WAKE_KICK (1U << 0)       /* vcpu_run returns */
+#define WAKE_INTERRUPT (1U << 1)  /* look at the LAPIC, INIT, SIPI, NMI */
+#define WAKE_CODE (1U << 2)       /* a page became code: drop fast write entries to such pages */
+
+#define SOFT_RAM_MAX 2
+
+/* A page of guest RAM as the cache of decoded code sees it. Whoever writes to a page that holds
+ * decoded code (is_code) bumps its version; a block is stale when the version has moved. */
+struct soft_page {
+	_Atomic uint32_t version;
+	_Atomic uint32_t is_code;
+};
+
+struct soft_ram {
+	uint64_t gpa, size;  /* bytes */
+	uint8_t *host;
+	struct soft_page *pages;
+};
+
+/* How an instruction reaches what is not RAM: the vmm's buses, called in the middle of it (takes the
+ * machine's lock). e->kind is ACCEL_EXIT_PIO, _MMIO or _EOI. */
+struct soft_io {
+	void (*access)(void *ctx, const struct accel_exit *e);
+	void *ctx;
+};
+
 struct soft_cpu {
 	/* hot */
 	uint64_t gpr[16];
@@ -108,8 +144,8 @@ struct soft_cpu {
 	bool stack32;           /* SS.B */
 	uint8_t inhibit;        /* STI or MOV SS shadow: interrupts wait for one instruction */
 	atomic_uint wake;       /* nonzero: leave the block loop (interrupt, kick, TLB request) */
-	/* by privilege: [0] supervisor, [1] user */
-	struct soft_tlb_entry tlb[2][ACC_KINDS][SOFT_TLB_SIZE];
+	uint8_t mmu;            /* enum soft_mmu of plain accesses: soft_mode_changed keeps it */
+	struct soft_tlb_entry tlb[MMU_MODES][ACC_KINDS][SOFT_TLB_SIZE];
 
 	struct soft_segment seg[6], ldtr, tr;
 	struct { uint64_t base; uint16_t limit; } gdtr, idtr;
@@ -135,11 +171,23 @@ struct soft_cpu {
 	struct soft_cache *cache;
 	struct accel *vm;
 	unsigned int index;
-	/* an MMIO or PIO access that waits for the vmm's answer: see soft_mem.h */
-	struct { bool active; bool done; struct accel_exit exit; uint8_t data[8]; } io;
 };
 
 /* Leaves the current instruction, with rip still at its start, for the exception. */
+/* The soft accelerator's VM. */
+struct accel {
+	unsigned int n_vcpus;
+	unsigned int n_ram;
+	struct soft_ram ram[SOFT_RAM_MAX];
+	struct soft_io io;
+	uint64_t tsc_hz;
+	struct soft_cpu *cpus[VCPUS_MAX];
+};
+
+/* After a change of CPL, EFLAGS.AC, CR0, CR4, EFER, CS or SS: recomputes long64, code32, stack32
+ * and mmu. */
+void soft_mode_changed(struct soft_cpu *c);
+
 [[noreturn]] void soft_raise(struct soft_cpu *c, enum soft_vector vector);
 [[noreturn]] void soft_raise_error(struct soft_cpu *c, enum soft_vector vector, uint32_t error);
 #define RAISE_GP0(c) soft_raise_error((c), EX_GP, 0)
