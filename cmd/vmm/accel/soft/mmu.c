@@ -3,8 +3,8 @@
  * Paging and the soft TLB. SDM volume 3, chapter 4: 32-bit, PAE and 4-level paging.
  *
  * A TLB entry is made only for a page of guest RAM, so the fast path of soft_mem.h can reach
- * nothing else. Pages that hold decoded code get no write entry: writes to them come here and bump
- * the page's version.
+ * nothing else. A page that holds decoded code has a write entry to the end of the block at most:
+ * making one asks for soft_tlb_drop_code, which bumps the page's version.
  */
 #include "cmd/vmm/accel/soft/soft_mem.h"
 
@@ -73,7 +73,7 @@ static void note_write(struct soft_page *page)
 
 /* ---- page tables ---- */
 
-[[noreturn]] static void page_fault(struct soft_cpu *c, uint64_t linear, uint32_t error)
+_Noreturn static void page_fault(struct soft_cpu *c, uint64_t linear, uint32_t error)
 {
 	c->cr2 = linear;
 	soft_raise_error(c, EX_PF, error);
@@ -279,8 +279,8 @@ void soft_tlb_flush_page(struct soft_cpu *c, uint64_t linear)
 }
 
 /*
- * Another vCPU has decoded code on some page. Entries for fast writes to such pages go, and as this
- * vCPU may have written there just now, without being seen, the pages count as changed.
+ * Some page has become code, or was written to. Entries for fast writes to such pages go, and as
+ * this vCPU may have written there just now, without being seen, the pages count as changed.
  */
 void soft_tlb_drop_code(struct soft_cpu *c)
 {
@@ -315,9 +315,8 @@ void soft_page_make_code(struct soft_cpu *c, struct soft_page *page)
 {
 	if (atomic_exchange(&page->is_code, 1))
 		return;
-	soft_tlb_drop_code(c);
 	for (unsigned int i = 0; i < c->vm->n_vcpus; i++)
-		if (c->vm->cpus[i] && c->vm->cpus[i] != c)
+		if (c->vm->cpus[i])
 			atomic_fetch_or(&c->vm->cpus[i]->wake, WAKE_CODE);
 }
 
@@ -338,10 +337,10 @@ static uint8_t *lookup(struct soft_cpu *c, uint64_t linear, enum soft_access kin
 	host = host_page(c->vm, m.gpa, &page);
 	if (!host)
 		return NULL;
+	fill(c, linear, kind, mmu, host);
+	/* The write itself is still to come; at the end of this block drop_code says that it did. */
 	if (kind == ACC_WRITE && atomic_load_explicit(&page->is_code, memory_order_relaxed))
-		note_write(page);
-	else
-		fill(c, linear, kind, mmu, host);
+		atomic_fetch_or(&c->wake, WAKE_CODE);
 	return host + (linear & 0xfff);
 }
 
@@ -454,7 +453,7 @@ void *soft_host_run(struct soft_cpu *c, uint64_t linear, size_t *len, enum soft_
 
 const uint8_t *soft_fetch_page(struct soft_cpu *c, uint64_t linear, uint64_t *ret_gpa)
 {
-	enum soft_mmu mmu = c->cpl == 3 ? MMU_USER : MMU_SUPERVISOR;
+	enum soft_mmu mmu = c->mmu == MMU_USER ? MMU_USER : MMU_SUPERVISOR;
 	struct soft_page *page;
 	struct mapping m;
 	uint8_t *host;

@@ -188,8 +188,8 @@ struct accel {
  * and mmu. */
 void soft_mode_changed(struct soft_cpu *c);
 
-[[noreturn]] void soft_raise(struct soft_cpu *c, enum soft_vector vector);
-[[noreturn]] void soft_raise_error(struct soft_cpu *c, enum soft_vector vector, uint32_t error);
+_Noreturn void soft_raise(struct soft_cpu *c, enum soft_vector vector);
+_Noreturn void soft_raise_error(struct soft_cpu *c, enum soft_vector vector, uint32_t error);
 #define RAISE_GP0(c) soft_raise_error((c), EX_GP, 0)
 
 static inline bool soft_long_mode(const struct soft_cpu *c) { return c->efer & (1U << 10); }
