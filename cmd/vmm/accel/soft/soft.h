@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 struct soft_cpu;
 struct soft_insn;
@@ -160,7 +161,11 @@ struct soft_cpu {
 
 	bool halted;
 	bool wait_sipi;
-	bool nmi_blocked;
+	bool nmi_blocked, nmi_pending;
+	bool single_step;       /* soft_execute runs one instruction only */
+	bool has_timers, armed;
+	timer_t kick, alarm;    /* expire as signals in this CPU's thread */
+	atomic_uint sleeping;
 	uint64_t now_insns;     /* instructions retired, for the limits and the tests */
 
 	/* an exception on its way out of an instruction: soft_raise fills it and jumps */

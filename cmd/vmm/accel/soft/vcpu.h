@@ -15,8 +15,12 @@ void soft_vcpu_wake(struct soft_cpu *c, unsigned int bits);
 /* Asks for WAKE_INTERRUPT at a time (ns; UINT64_MAX: never). Own thread. */
 void soft_vcpu_arm(struct soft_cpu *c, uint64_t due);
 
+/* Runs until a kick (true) or a triple fault (false). Own thread. */
+[[nodiscard]] bool soft_vcpu_loop(struct soft_cpu *c);
+
 /* exec.c: runs decoded blocks until c->wake is set, the CPU halts, or an exception is in c->fault
- * (then true, with rip at the instruction that caused it). Own thread. */
+ * (then true, with rip at the instruction that caused it). With c->single_step, at most one
+ * instruction. Own thread. */
 [[nodiscard]] bool soft_execute(struct soft_cpu *c);
 /* Makes and frees the cache of decoded blocks; bounded, see cache.c. */
 [[nodiscard]] int soft_cache_create(struct soft_cpu *c);
