@@ -8,6 +8,7 @@
  */
 #include "cmd/vmm/accel/soft/soft_mem.h"
 
+#include "cmd/vmm/accel/soft/events.h"
 #include "cmd/vmm/accel/soft/lapic.h"
 
 #define PTE_P (1ULL << 0)
@@ -357,7 +358,7 @@ static void mmio(struct soft_cpu *c, uint64_t gpa, unsigned int width, bool writ
 
 	if (gpa - LAPIC_START < 0x1000)
 		soft_lapic_mmio(c, gpa - LAPIC_START, width, write, data);
-	else
+	else if (!write || !soft_ioeventfd_signal(c->vm, gpa))
 		c->vm->io.access(c->vm->io.ctx, &e);
 }
 

@@ -30,7 +30,7 @@ static int soft_open(int fd, unsigned int vcpus, const struct soft_io *io, struc
 	vm->n_vcpus = vcpus;
 	vm->io = *io;
 	if (soft_events_open(vm) < 0) {
-		*ret_why = "the software CPU cannot make its event thread";
+		*ret_why = "the software CPU has no memory for its events";
 		free(vm);
 		return -ENOMEM;
 	}

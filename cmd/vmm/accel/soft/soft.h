@@ -131,7 +131,11 @@ struct soft_ram {
 struct soft_io {
 	void (*access)(void *ctx, const struct accel_exit *e);
 	void *ctx;
+	struct loop *loop; /* the main thread's; callbacks run with the machine's lock held */
 };
+
+struct loop;
+struct soft_events;
 
 struct soft_cpu {
 	/* hot */
@@ -185,6 +189,7 @@ struct accel {
 	unsigned int n_ram;
 	struct soft_ram ram[SOFT_RAM_MAX];
 	struct soft_io io;
+	struct soft_events *events;
 	uint64_t tsc_hz;
 	struct soft_cpu *cpus[VCPUS_MAX];
 };
