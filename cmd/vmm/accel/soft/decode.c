@@ -305,7 +305,7 @@ enum soft_decode soft_decode(enum soft_code_mode mode, const uint8_t *bytes, siz
 	struct prefixes p = { .seg = -1 };
 	struct soft_insn i = { 0 };
 	const struct soft_opcode *o;
-	uint32_t flags;
+	uint32_t flags = 0;
 
 	take_opcode(&k, &i, take_prefixes(&k, &p, mode));
 	set_sizes(&i, &p, mode);

@@ -10,6 +10,7 @@
 
 #include "cmd/vmm/accel/soft/events.h"
 #include "cmd/vmm/accel/soft/lapic.h"
+#include "cmd/vmm/accel/soft/vcpu.h"
 
 #define PTE_P (1ULL << 0)
 #define PTE_W (1ULL << 1)
@@ -270,6 +271,7 @@ void soft_tlb_flush(struct soft_cpu *c, bool global_too)
 		for (unsigned int k = 0; k < ACC_KINDS; k++)
 			for (unsigned int i = 0; i < SOFT_TLB_SIZE; i++)
 				c->tlb[m][k][i].tag = UINT64_MAX;
+	soft_fetch_flush(c);
 }
 
 void soft_tlb_flush_page(struct soft_cpu *c, uint64_t linear)
@@ -277,6 +279,7 @@ void soft_tlb_flush_page(struct soft_cpu *c, uint64_t linear)
 	for (unsigned int m = 0; m < MMU_MODES; m++)
 		for (unsigned int k = 0; k < ACC_KINDS; k++)
 			c->tlb[m][k][(linear >> 12) & (SOFT_TLB_SIZE - 1)].tag = UINT64_MAX;
+	soft_fetch_flush(c);
 }
 
 /*

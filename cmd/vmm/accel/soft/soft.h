@@ -170,7 +170,7 @@ struct soft_cpu {
 	bool has_timers, armed;
 	timer_t kick, alarm;    /* expire as signals in this CPU's thread */
 	atomic_uint sleeping;
-	uint64_t now_insns;     /* instructions retired, for the limits and the tests */
+	uint64_t n_undefined;   /* instructions that the decoder does not know */
 
 	/* an exception on its way out of an instruction: soft_raise fills it and jumps */
 	jmp_buf escape;

@@ -28,5 +28,7 @@ void soft_cache_free(struct soft_cpu *c);
 /* Drops every block (CR0.PG, EFER and the like do not need it: blocks are keyed by physical page
  * and mode). */
 void soft_cache_clear(struct soft_cpu *c);
+/* Forgets which linear page is which physical one; with every flush of the TLB. */
+void soft_fetch_flush(struct soft_cpu *c);
 
 #endif
