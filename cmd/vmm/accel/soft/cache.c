@@ -30,8 +30,14 @@ struct soft_cache {
 	size_t n_insns;
 	struct fetch fetches[FETCHES];
 	struct block blocks[SOFT_CACHE_BLOCKS];
+	struct soft_insn across[2]; /* an instruction on two pages: decoded anew each time */
 	struct soft_insn insns[SOFT_CACHE_INSNS + 2 * SOFT_BLOCK_MAX];
 };
+
+static enum soft_code_mode code_mode(const struct soft_cpu *c)
+{
+	return c->long64 ? CODE_64 : c->code32 ? CODE_32 : CODE_16;
+}
 
 int soft_cache_create(struct soft_cpu *c)
 {
@@ -56,6 +62,7 @@ void soft_cache_free(struct soft_cpu *c)
 void soft_cache_clear(struct soft_cpu *c)
 {
 	c->cache->n_insns = 0;
+	c->code_generation = 0; /* blocks are gone: no key may live on */
 	for (size_t i = 0; i < SOFT_CACHE_BLOCKS; i++)
 		c->cache->blocks[i].key = UINT64_MAX;
 	soft_fetch_flush(c);
@@ -63,19 +70,46 @@ void soft_cache_clear(struct soft_cpu *c)
 
 void soft_fetch_flush(struct soft_cpu *c)
 {
+	soft_jumps_forget(c);
 	for (size_t i = 0; i < FETCHES; i++)
 		c->cache->fetches[i].tag = UINT64_MAX;
 }
 
-static enum soft_code_mode code_mode(const struct soft_cpu *c)
+/* What jumps[].page points to when there is no block: its version never matches. */
+static const struct soft_page no_page = { .version = 1 };
+
+/* Keys carry a generation of 12 bits above the address; 0 and 0xfff stand in no live key, so that
+ * no address makes an empty entry match. */
+void soft_jumps_forget(struct soft_cpu *c)
 {
-	return c->long64 ? CODE_64 : c->code32 ? CODE_32 : CODE_16;
+	uint64_t mode = code_mode(c) | (c->mmu == MMU_USER ? 4 : 0);
+
+	c->code_generation = (c->code_generation + 1) & 0xfff;
+	if (c->code_generation == 0 || c->code_generation == 0xfff || c->code_generation == 1) {
+		c->code_generation = 1;
+		for (size_t i = 0; i < SOFT_JUMPS; i++)
+			c->jumps[i] = (struct soft_jump){ .key = UINT64_MAX, .page = &no_page };
+	}
+	c->code_key = (uint64_t)(c->code_generation << 4 | mode) << 48;
+}
+
+void soft_jumps_mode(struct soft_cpu *c)
+{
+	uint64_t mode = code_mode(c) | (c->mmu == MMU_USER ? 4 : 0);
+
+	if (!c->long64) /* the code segment's base and limit count too */
+		soft_jumps_forget(c);
+	else
+		c->code_key = (uint64_t)(c->code_generation << 4 | mode) << 48;
 }
 
 static uint64_t linear_rip(struct soft_cpu *c)
 {
-	if (c->long64)
+	if (c->long64) {
+		if ((uint64_t)((int64_t)(c->rip << 16) >> 16) != c->rip)
+			soft_raise_error(c, EX_GP, 0);
 		return c->rip;
+	}
 	if (c->rip > c->seg[S_CS].limit)
 		soft_raise_error(c, EX_GP, 0);
 	return (uint32_t)(c->seg[S_CS].base + c->rip);
@@ -109,14 +143,6 @@ static enum soft_decode decode_across(struct soft_cpu *c, uint64_t linear, const
 	return soft_decode(code_mode(c), bytes, sizeof(bytes), ret);
 }
 
-/* Ends a block that runs into something that decodes only by leaving it. */
-static const struct soft_insn *op_leave(struct soft_cpu *c, const struct soft_insn *i)
-{
-	(void)c;
-	(void)i;
-	return NULL;
-}
-
 /* Decodes from linear on. An instruction that crosses pages is a block of its own that is used once:
  * its second page may be mapped elsewhere next time. */
 static const struct soft_insn *decode_block(struct soft_cpu *c, const struct fetch *f,
@@ -133,10 +159,11 @@ static const struct soft_insn *decode_block(struct soft_cpu *c, const struct fet
 		if (r == DECODE_SHORT) {
 			if (i != first)
 				break; /* comes as the next block */
+			i = c->cache->across;
 			(void)decode_across(c, linear, f->host + at, 4096 - at, i);
+			i[1] = (struct soft_insn){ .fn = op_leave };
 			*ret_keep = false;
-			i++;
-			break;
+			return i;
 		}
 		at += i->len;
 		i++;
@@ -146,6 +173,12 @@ static const struct soft_insn *decode_block(struct soft_cpu *c, const struct fet
 	*i++ = (struct soft_insn){ .fn = op_leave };
 	c->cache->n_insns += (size_t)(i - first);
 	return first;
+}
+
+static void remember(struct soft_cpu *c, const struct block *b)
+{
+	c->jumps[SOFT_JUMP_SLOT(c->rip)] =
+		(struct soft_jump){ c->rip ^ c->code_key, b->first, b->page, b->version };
 }
 
 const struct soft_insn *soft_block_at(struct soft_cpu *c)
@@ -158,8 +191,10 @@ const struct soft_insn *soft_block_at(struct soft_cpu *c)
 	const struct soft_insn *first;
 	bool keep;
 
-	if (b->key == key && b->version == version)
+	if (b->key == key && b->version == version) {
+		remember(c, b);
 		return b->first;
+	}
 	if (c->cache->n_insns >= SOFT_CACHE_INSNS) {
 		soft_cache_clear(c);
 		return soft_block_at(c);
@@ -167,7 +202,9 @@ const struct soft_insn *soft_block_at(struct soft_cpu *c)
 	soft_page_make_code(c, f->page);
 	version = atomic_load(&f->page->version);
 	first = decode_block(c, f, linear, &keep);
-	if (keep)
+	if (keep) {
 		*b = (struct block){ key, first, f->page, version };
+		remember(c, b);
+	}
 	return first;
 }

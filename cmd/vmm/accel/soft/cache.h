@@ -10,9 +10,15 @@
 
 #include "cmd/vmm/accel/soft/insn.h"
 
-#define SOFT_CACHE_INSNS (128U * 1024) /* 48 bytes each: 6 MiB a vCPU */
+#define SOFT_CACHE_INSNS (128U * 1024) /* 40 bytes each: 5 MiB a vCPU */
 #define SOFT_CACHE_BLOCKS (32U * 1024)
 #define SOFT_BLOCK_MAX 64              /* instructions */
+
+/* Forgets all ways by which soft_follow reaches blocks: with every change of what code is where, or
+ * of the mode. */
+void soft_jumps_forget(struct soft_cpu *c);
+/* After a change of mode or privilege. */
+void soft_jumps_mode(struct soft_cpu *c);
 
 /* The block that starts at c->rip, decoded if need be. Faults of the fetch leave by soft_raise. */
 const struct soft_insn *soft_block_at(struct soft_cpu *c);

@@ -161,6 +161,20 @@ static void modrm32(struct cursor *k, struct soft_insn *i, unsigned int mod, uns
 	i->seg = i->base == R_SP || i->base == R_BP ? S_SS : S_DS;
 }
 
+/* Once the length is known: the shape of the memory operand for the fast path. */
+static void finish_address(struct soft_insn *i, enum soft_code_mode mode)
+{
+	int32_t from_start;
+
+	if (i->rip_relative && !__builtin_add_overflow(i->disp, i->len, &from_start)) {
+		i->base = INSN_RIP;
+		i->disp = from_start;
+		i->rip_relative = false;
+	}
+	if (mode == CODE_64 && i->addr_width == 8 && !i->rip_relative)
+		i->flat = i->seg >= S_FS ? FLAT_BASE : FLAT_YES;
+}
+
 static void take_modrm(struct cursor *k, struct soft_insn *i, const struct prefixes *p,
 		       enum soft_code_mode mode)
 {
@@ -225,6 +239,7 @@ static void set_sizes(struct soft_insn *i, const struct prefixes *p, enum soft_c
 	i->rep = p->rep;
 	i->lock = p->lock;
 	i->rex = p->rex != 0;
+	i->code64 = mode == CODE_64;
 	i->base = i->index = INSN_NO_REG;
 	i->seg = p->seg >= 0 ? (uint8_t)p->seg : S_DS;
 }
@@ -309,15 +324,20 @@ enum soft_decode soft_decode(enum soft_code_mode mode, const uint8_t *bytes, siz
 
 	take_opcode(&k, &i, take_prefixes(&k, &p, mode));
 	set_sizes(&i, &p, mode);
+	i.rm = (uint8_t)((i.opcode & 7) | (p.rex & 1) << 3); /* of opcodes that hold a register */
 	o = k.failed ? NULL : find_row(&k, &i, &p, mode, &flags);
 	if (o) {
 		if (flags & OPF_BYTE)
 			i.width = 1;
 		else if ((flags & OPF_D64) && mode == CODE_64)
-			i.width = p.opsize ? 2 : 8;
+			i.width = p.opsize && !(p.rex & 8) ? 2 : 8;
+		else if ((flags & OPF_F64) && mode == CODE_64)
+			i.width = 8;
 		take_immediate(&k, &i, flags, mode);
 	}
 	i.len = (uint8_t)k.at;
+	if (!k.failed)
+		finish_address(&i, mode);
 	*ret = i;
 	if (k.failed) {
 		ret->fn = op_too_long;

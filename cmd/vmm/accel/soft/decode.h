@@ -27,6 +27,8 @@ enum soft_decode soft_decode(enum soft_code_mode mode, const uint8_t *bytes, siz
 /* Handlers of what cannot be decoded. */
 const struct soft_insn *op_undefined(struct soft_cpu *c, const struct soft_insn *i);
 const struct soft_insn *op_too_long(struct soft_cpu *c, const struct soft_insn *i);
+/* Stands behind the last instruction of a block and ends it. */
+const struct soft_insn *op_leave(struct soft_cpu *c, const struct soft_insn *i);
 
 /* The merged maps; filled from the parts' tables at start, before the sandbox. */
 void soft_decode_init(void);

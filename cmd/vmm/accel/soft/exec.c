@@ -2,7 +2,7 @@
 /* Runs decoded blocks; exceptions come back here. */
 #include "cmd/vmm/accel/soft/cache.h"
 #include "cmd/vmm/accel/soft/decode.h"
-#include "cmd/vmm/accel/soft/soft_mem.h"
+#include "cmd/vmm/accel/soft/operand.h"
 #include "cmd/vmm/accel/soft/vcpu.h"
 
 void soft_raise(struct soft_cpu *c, enum soft_vector vector)
@@ -10,6 +10,7 @@ void soft_raise(struct soft_cpu *c, enum soft_vector vector)
 	c->fault.vector = (uint8_t)vector;
 	c->fault.has_error = false;
 	c->fault.error = 0;
+	soft_split_release();
 	longjmp(c->escape, 1);
 }
 
@@ -18,6 +19,7 @@ void soft_raise_error(struct soft_cpu *c, enum soft_vector vector, uint32_t erro
 	c->fault.vector = (uint8_t)vector;
 	c->fault.has_error = true;
 	c->fault.error = error;
+	soft_split_release();
 	longjmp(c->escape, 1);
 }
 
@@ -26,6 +28,13 @@ const struct soft_insn *op_undefined(struct soft_cpu *c, const struct soft_insn 
 	(void)i;
 	c->n_undefined++;
 	soft_raise(c, EX_UD);
+}
+
+const struct soft_insn *op_leave(struct soft_cpu *c, const struct soft_insn *i)
+{
+	(void)c;
+	(void)i;
+	return NULL;
 }
 
 const struct soft_insn *op_too_long(struct soft_cpu *c, const struct soft_insn *i)
@@ -37,9 +46,9 @@ const struct soft_insn *op_too_long(struct soft_cpu *c, const struct soft_insn *
 /* One instruction out of its block, for interrupt shadows and traps. */
 static void step(struct soft_cpu *c)
 {
-	const struct soft_insn *i = soft_block_at(c);
+	const struct soft_insn alone[2] = { *soft_block_at(c), { .fn = op_leave } };
 
-	(void)i->fn(c, i);
+	(void)alone[0].fn(c, alone);
 }
 
 /* The trap behind an instruction that began with TF set. */

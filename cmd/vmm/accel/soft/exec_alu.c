@@ -66,7 +66,7 @@ INLINE void alu_mem(struct soft_cpu *c, const struct soft_insn *i, enum alu op, 
 		alu_flags(c, op, width, r, m.old, b, false);
 		return;
 	}
-	rmw_begin(c, i, width, &m);
+	m = rmw_begin(c, i, width);
 	do
 		r = alu_result(op, m.old, b, carry) & width_mask(width);
 	while (!rmw_end(c, i, width, &m, r));
@@ -173,17 +173,15 @@ soft_handler pick_alu_group1(const struct soft_insn *i)
 
 /* ---- TEST ---- */
 
-INLINE const struct soft_insn *test_rm_r(struct soft_cpu *c, const struct soft_insn *i,
-					 unsigned int w)
+BODY_RM(test_rm_r)
 {
-	cc_set(c, CC_LOGIC, w, rm_get(c, i, w) & reg_get(c, i, i->reg, w), 0, 0);
+	cc_set(c, CC_LOGIC, w, src_get(c, i, w, mem) & reg_get(c, i, i->reg, w), 0, 0);
 	return soft_next(c, i);
 }
 
-INLINE const struct soft_insn *test_rm_i(struct soft_cpu *c, const struct soft_insn *i,
-					 unsigned int w)
+BODY_RM(test_rm_i)
 {
-	cc_set(c, CC_LOGIC, w, rm_get(c, i, w) & (uint64_t)i->imm & width_mask(w), 0, 0);
+	cc_set(c, CC_LOGIC, w, src_get(c, i, w, mem) & (uint64_t)i->imm & width_mask(w), 0, 0);
 	return soft_next(c, i);
 }
 
@@ -194,8 +192,8 @@ INLINE const struct soft_insn *test_a_i(struct soft_cpu *c, const struct soft_in
 	return soft_next(c, i);
 }
 
-OP_WIDTHS(test_rm_r_w, test_rm_r)
-OP_WIDTHS(test_rm_i_w, test_rm_i)
+OP_RM_WIDTHS(test_rm_r_w, test_rm_r)
+OP_RM_WIDTHS(test_rm_i_w, test_rm_i)
 OP_WIDTHS(test_a_i_w, test_a_i)
 
 soft_handler pick_test_rm_r(const struct soft_insn *i) { return test_rm_r_w(i); }
@@ -229,18 +227,18 @@ INLINE void unary_flags(struct soft_cpu *c, enum unary op, unsigned int w, uint6
 }
 
 INLINE const struct soft_insn *unary(struct soft_cpu *c, const struct soft_insn *i, enum unary op,
-				     unsigned int w)
+				     unsigned int w, bool mem)
 {
 	bool carry = op <= UN_DEC && cc_carry(c);
 	struct rmw m;
 	uint64_t r;
 
-	if (!i->is_mem) {
+	if (!mem) {
 		m.old = reg_get(c, i, i->rm, w);
 		r = unary_result(op, m.old) & width_mask(w);
 		reg_put(c, i, i->rm, w, r);
 	} else {
-		rmw_begin(c, i, w, &m);
+		m = rmw_begin(c, i, w);
 		do
 			r = unary_result(op, m.old) & width_mask(w);
 		while (!rmw_end(c, i, w, &m, r));
@@ -249,30 +247,30 @@ INLINE const struct soft_insn *unary(struct soft_cpu *c, const struct soft_insn 
 	return soft_next(c, i);
 }
 
-INLINE const struct soft_insn *inc(struct soft_cpu *c, const struct soft_insn *i, unsigned int w)
+BODY_RM(inc)
 {
-	return unary(c, i, UN_INC, w);
+	return unary(c, i, UN_INC, w, mem);
 }
 
-INLINE const struct soft_insn *dec(struct soft_cpu *c, const struct soft_insn *i, unsigned int w)
+BODY_RM(dec)
 {
-	return unary(c, i, UN_DEC, w);
+	return unary(c, i, UN_DEC, w, mem);
 }
 
-INLINE const struct soft_insn *neg(struct soft_cpu *c, const struct soft_insn *i, unsigned int w)
+BODY_RM(neg)
 {
-	return unary(c, i, UN_NEG, w);
+	return unary(c, i, UN_NEG, w, mem);
 }
 
-INLINE const struct soft_insn *not(struct soft_cpu *c, const struct soft_insn *i, unsigned int w)
+BODY_RM(not)
 {
-	return unary(c, i, UN_NOT, w);
+	return unary(c, i, UN_NOT, w, mem);
 }
 
-OP_WIDTHS(inc_w, inc)
-OP_WIDTHS(dec_w, dec)
-OP_WIDTHS(neg_w, neg)
-OP_WIDTHS(not_w, not)
+OP_RM_WIDTHS(inc_w, inc)
+OP_RM_WIDTHS(dec_w, dec)
+OP_RM_WIDTHS(neg_w, neg)
+OP_RM_WIDTHS(not_w, not)
 
 soft_handler pick_inc(const struct soft_insn *i) { return inc_w(i); }
 soft_handler pick_dec(const struct soft_insn *i) { return dec_w(i); }

@@ -441,6 +441,11 @@ void *soft_host_rmw(struct soft_cpu *c, uint64_t linear, unsigned int width, enu
 	return lookup(c, linear, ACC_WRITE, mmu, &gpa);
 }
 
+void soft_touch_write(struct soft_cpu *c, uint64_t linear, unsigned int width)
+{
+	check_both(c, linear, width, ACC_WRITE, c->mmu);
+}
+
 void *soft_host_run(struct soft_cpu *c, uint64_t linear, size_t *len, enum soft_access kind,
 		    enum soft_mmu mmu)
 {
@@ -462,7 +467,7 @@ const uint8_t *soft_fetch_page(struct soft_cpu *c, uint64_t linear, uint64_t *re
 	struct mapping m;
 	uint8_t *host;
 
-	walk(c, linear & ~0xfffULL, ACC_EXEC, mmu, &m);
+	walk(c, linear, ACC_EXEC, mmu, &m);
 	*ret_gpa = m.gpa;
 	host = host_page(c->vm, m.gpa, &page);
 	if (!host)

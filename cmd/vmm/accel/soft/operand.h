@@ -10,6 +10,17 @@
 #define OP(name) \
 	static const struct soft_insn *name(struct soft_cpu *c, const struct soft_insn *i)
 
+__extension__ typedef unsigned __int128 wide;
+__extension__ typedef __int128 wide_signed;
+
+/* The signature of a body that handlers are made from. */
+#define BODY(name) \
+	INLINE const struct soft_insn *name(struct soft_cpu *c, const struct soft_insn *i, \
+					    unsigned int w)
+#define BODY_RM(name) \
+	INLINE const struct soft_insn *name(struct soft_cpu *c, const struct soft_insn *i, \
+					    unsigned int w, bool mem)
+
 /* Without REX, byte registers 4 to 7 are AH, CH, DH, BH. */
 INLINE uint64_t reg_get(const struct soft_cpu *c, const struct soft_insn *i, unsigned int r,
 			unsigned int width)
@@ -41,35 +52,43 @@ INLINE void reg_put(struct soft_cpu *c, const struct soft_insn *i, unsigned int 
 	}
 }
 
+/* For destinations that are never byte registers. */
+INLINE void reg_put_wide(struct soft_cpu *c, unsigned int r, unsigned int width, uint64_t v)
+{
+	if (width == 8)
+		c->gpr[r] = v;
+	else if (width == 4)
+		c->gpr[r] = (uint32_t)v;
+	else
+		c->gpr[r] = (c->gpr[r] & ~0xffffULL) | (v & 0xffff);
+}
+
 INLINE uint64_t mem_address(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
 			    bool write)
 {
 	return soft_linear(c, i->seg, soft_offset(c, i), width, write);
 }
 
-INLINE uint64_t mem_get(struct soft_cpu *c, const struct soft_insn *i, unsigned int width)
+/* The linear address, for a look into the TLB: only canonical ones are ever there. */
+INLINE uint64_t flat_address(const struct soft_cpu *c, const struct soft_insn *i)
 {
-	return soft_read(c, mem_address(c, i, width, false), width);
+	uint64_t a = (uint64_t)(int64_t)i->disp + c->regs[i->base] + (c->regs[i->index] << i->scale);
+
+	return __builtin_expect(i->flat == FLAT_BASE, 0) ? a + c->seg[i->seg].base : a;
 }
 
-INLINE void mem_put(struct soft_cpu *c, const struct soft_insn *i, unsigned int width, uint64_t v)
+/* Host address of a memory operand that the TLB knows, or NULL. */
+INLINE void *mem_hit(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
+		     enum soft_access kind)
 {
-	soft_write(c, mem_address(c, i, width, true), width, v);
+	if (__builtin_expect(i->flat == FLAT_NO, 0))
+		return NULL;
+	return soft_tlb_hit(c, flat_address(c, i), width, kind, c->mmu);
 }
 
-/* The operand that ModRM.rm names. */
-INLINE uint64_t rm_get(struct soft_cpu *c, const struct soft_insn *i, unsigned int width)
-{
-	return i->is_mem ? mem_get(c, i, width) : reg_get(c, i, i->rm, width);
-}
-
-INLINE void rm_put(struct soft_cpu *c, const struct soft_insn *i, unsigned int width, uint64_t v)
-{
-	if (i->is_mem)
-		mem_put(c, i, width, v);
-	else
-		reg_put(c, i, i->rm, width, v);
-}
+/* exec_slow.c: what the TLB does not know, and legacy modes. */
+uint64_t soft_mem_get_slow(struct soft_cpu *c, const struct soft_insn *i, unsigned int width);
+void soft_mem_put_slow(struct soft_cpu *c, const struct soft_insn *i, unsigned int width, uint64_t v);
 
 INLINE uint64_t host_load(const void *p, unsigned int width)
 {
@@ -92,6 +111,45 @@ INLINE void host_store(void *p, unsigned int width, uint64_t v)
 	case 4: memcpy(p, &v, 4); break;
 	case 8: memcpy(p, &v, 8); break;
 	}
+}
+
+INLINE uint64_t mem_get(struct soft_cpu *c, const struct soft_insn *i, unsigned int width)
+{
+	const void *p = mem_hit(c, i, width, ACC_READ);
+
+	if (__builtin_expect(!p, 0))
+		return soft_mem_get_slow(c, i, width);
+	return host_load(p, width);
+}
+
+INLINE void mem_put(struct soft_cpu *c, const struct soft_insn *i, unsigned int width, uint64_t v)
+{
+	void *p = mem_hit(c, i, width, ACC_WRITE);
+
+	if (__builtin_expect(!p, 0))
+		soft_mem_put_slow(c, i, width, v);
+	else
+		host_store(p, width, v);
+}
+
+/* The operand that ModRM.rm names. */
+INLINE uint64_t rm_get(struct soft_cpu *c, const struct soft_insn *i, unsigned int width)
+{
+	return i->is_mem ? mem_get(c, i, width) : reg_get(c, i, i->rm, width);
+}
+
+/* The same where the form is known: handlers that exist for registers and for memory. */
+INLINE uint64_t src_get(struct soft_cpu *c, const struct soft_insn *i, unsigned int width, bool mem)
+{
+	return mem ? mem_get(c, i, width) : reg_get(c, i, i->rm, width);
+}
+
+INLINE void rm_put(struct soft_cpu *c, const struct soft_insn *i, unsigned int width, uint64_t v)
+{
+	if (i->is_mem)
+		mem_put(c, i, width, v);
+	else
+		reg_put(c, i, i->rm, width, v);
 }
 
 /* Compare and exchange on the host; works unaligned within a page as the CPU's own does. */
@@ -121,9 +179,11 @@ INLINE bool host_cas(void *p, unsigned int width, uint64_t expected, uint64_t v)
 	}
 }
 
-/* Locked operations that cannot be one host access (two pages, not RAM) exclude each other. */
+/* Locked operations that cannot be one host access (two pages, not RAM) exclude each other. An
+ * exception in the middle gives the lock back (soft_split_release). */
 void soft_split_lock(void);
 void soft_split_unlock(void);
+void soft_split_release(void);
 
 /*
  * A memory operand that is read, changed and written. rmw_begin finds it (all faults happen here)
@@ -136,27 +196,39 @@ struct rmw {
 	uint64_t old;
 };
 
-INLINE void rmw_begin(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
-		      struct rmw *m)
+/* exec_slow.c */
+void soft_rmw_begin_slow(struct soft_cpu *c, uint64_t linear, unsigned int width, bool lock,
+			 struct rmw *m);
+void soft_rmw_begin_miss(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
+			 struct rmw *m);
+void soft_rmw_end_slow(struct soft_cpu *c, unsigned int width, bool lock, const struct rmw *m,
+		       uint64_t v);
+
+INLINE struct rmw rmw_begin(struct soft_cpu *c, const struct soft_insn *i, unsigned int width)
 {
-	m->linear = mem_address(c, i, width, true);
-	m->host = soft_host_rmw(c, m->linear, width, c->mmu);
-	if (m->host) {
-		m->old = host_load(m->host, width);
-		return;
+	void *p = mem_hit(c, i, width, ACC_WRITE);
+	struct rmw m;
+
+	if (__builtin_expect(!p, 0)) {
+		struct rmw miss;
+
+		soft_rmw_begin_miss(c, i, width, &miss);
+		m = miss;
+	} else {
+		m.host = p;
+		m.linear = 0;
+		m.old = host_load(p, width);
 	}
-	if (i->lock)
-		soft_split_lock();
-	m->old = soft_read(c, m->linear, width);
+	return m;
 }
 
 INLINE bool rmw_end(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
 		    struct rmw *m, uint64_t v)
 {
-	if (!m->host) {
-		soft_write(c, m->linear, width, v);
-		if (i->lock)
-			soft_split_unlock();
+	if (__builtin_expect(!m->host, 0)) {
+		const struct rmw copy = *m;
+
+		soft_rmw_end_slow(c, width, i->lock, &copy, v);
 		return true;
 	}
 	if (!i->lock) {
@@ -167,6 +239,13 @@ INLINE bool rmw_end(struct soft_cpu *c, const struct soft_insn *i, unsigned int 
 		return true;
 	m->old = host_load(m->host, width);
 	return false;
+}
+
+/* Writes nothing after all. */
+INLINE void rmw_cancel(const struct soft_insn *i, const struct rmw *m)
+{
+	if (!m->host && i->lock)
+		soft_split_unlock();
 }
 
 /* Makes handlers for all four widths of a body that takes the width as a constant. */
@@ -180,6 +259,25 @@ INLINE bool rmw_end(struct soft_cpu *c, const struct soft_insn *i, unsigned int 
 		static const soft_handler by_width[4] = { name##_1, name##_2, name##_4,       \
 							  name##_8 };                         \
 		return by_width[log2_width(i->width)];                                        \
+	}
+
+/* The same for a body that also takes, as a constant, whether ModRM.rm is memory. */
+#define OP_RM_WIDTHS(name, body)                                                              \
+	OP(name##_r1) { return body(c, i, 1, false); }                                        \
+	OP(name##_r2) { return body(c, i, 2, false); }                                        \
+	OP(name##_r4) { return body(c, i, 4, false); }                                        \
+	OP(name##_r8) { return body(c, i, 8, false); }                                        \
+	OP(name##_m1) { return body(c, i, 1, true); }                                         \
+	OP(name##_m2) { return body(c, i, 2, true); }                                         \
+	OP(name##_m4) { return body(c, i, 4, true); }                                         \
+	OP(name##_m8) { return body(c, i, 8, true); }                                         \
+	static soft_handler name(const struct soft_insn *i)                                   \
+	{                                                                                     \
+		static const soft_handler by_form[2][4] = {                                   \
+			{ name##_r1, name##_r2, name##_r4, name##_r8 },                       \
+			{ name##_m1, name##_m2, name##_m4, name##_m8 },                       \
+		};                                                                            \
+		return by_form[i->is_mem][log2_width(i->width)];                              \
 	}
 
 #endif

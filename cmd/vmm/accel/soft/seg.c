@@ -2,6 +2,8 @@
 /* Descriptors and segment registers; see seg.h. */
 #include "cmd/vmm/accel/soft/seg.h"
 
+#include "cmd/vmm/accel/soft/cache.h"
+
 #define CR4_SMAP (1ULL << 21)
 
 #define DESC_LDT 0x2
@@ -19,6 +21,7 @@ void soft_mode_changed(struct soft_cpu *c)
 		c->mmu = MMU_USER;
 	else
 		c->mmu = c->rflags & FL_AC ? MMU_SUPERVISOR_AC : MMU_SUPERVISOR;
+	soft_jumps_mode(c);
 }
 
 static bool canonical(uint64_t a)

@@ -22,6 +22,7 @@ struct soft_cpu;
 struct soft_insn;
 struct soft_lapic;
 struct soft_cache;
+struct soft_page;
 
 enum soft_reg { R_AX, R_CX, R_DX, R_BX, R_SP, R_BP, R_SI, R_DI };
 enum soft_sreg { S_ES, S_CS, S_SS, S_DS, S_FS, S_GS };
@@ -92,6 +93,17 @@ struct soft_tlb_entry {
 	uintptr_t addend; /* host = addend + virtual address; only into guest RAM */
 };
 
+/* A way from linear rip to its decoded block without a look at the page tables; cache.c fills it. */
+struct soft_jump {
+	uint64_t key;     /* rip ^ code_key; UINT64_MAX is no key: gone */
+	const struct soft_insn *first;
+	const struct soft_page *page;
+	uint32_t version;
+};
+
+#define SOFT_JUMPS 2048U
+#define SOFT_JUMP_SLOT(rip) (((rip) ^ (rip) >> 11) & (SOFT_JUMPS - 1))
+
 #define SOFT_TLB_BITS 9
 #define SOFT_TLB_SIZE (1U << SOFT_TLB_BITS)
 
@@ -139,8 +151,14 @@ struct soft_events;
 
 struct soft_cpu {
 	/* hot */
-	uint64_t gpr[16];
-	uint64_t rip;
+	union { /* regs: the same, as bases and indexes of addresses */
+		struct {
+			uint64_t gpr[16];
+			uint64_t rip;
+			uint64_t zero; /* always 0 */
+		};
+		uint64_t regs[18];
+	};
 	struct soft_lazy cc;
 	uint64_t rflags;        /* all but the arithmetic flags; bit 1 set */
 	uint8_t cpl;
@@ -150,6 +168,8 @@ struct soft_cpu {
 	uint8_t inhibit;        /* STI or MOV SS shadow: interrupts wait for one instruction */
 	atomic_uint wake;       /* nonzero: leave the block loop (interrupt, kick, TLB request) */
 	uint8_t mmu;            /* enum soft_mmu of plain accesses: soft_mode_changed keeps it */
+	uint64_t code_key;      /* mode and generation, above an address's 48 bits; cache.c */
+	struct soft_jump jumps[SOFT_JUMPS];
 	struct soft_tlb_entry tlb[MMU_MODES][ACC_KINDS][SOFT_TLB_SIZE];
 
 	struct soft_segment seg[6], ldtr, tr;
@@ -171,6 +191,8 @@ struct soft_cpu {
 	timer_t kick, alarm;    /* expire as signals in this CPU's thread */
 	atomic_uint sleeping;
 	uint64_t n_undefined;   /* instructions that the decoder does not know */
+	uint32_t n_pauses;
+	uint32_t code_generation;
 
 	/* an exception on its way out of an instruction: soft_raise fills it and jumps */
 	jmp_buf escape;
@@ -191,6 +213,7 @@ struct accel {
 	struct soft_io io;
 	struct soft_events *events;
 	uint64_t tsc_hz;
+	bool crowded;             /* more vCPUs than cores: PAUSE yields */
 	struct soft_cpu *cpus[VCPUS_MAX];
 };
 

@@ -21,6 +21,8 @@ void soft_write_slow(struct soft_cpu *c, uint64_t linear, unsigned int width, ui
  * A and D set, decoded code there dropped), or NULL when it is not RAM or crosses a page: then the
  * caller emulates by read and write under the VM's split-lock mutex. Faults leave. */
 void *soft_host_rmw(struct soft_cpu *c, uint64_t linear, unsigned int width, enum soft_mmu mmu);
+/* Raises what a write of width bytes would raise; writes nothing. */
+void soft_touch_write(struct soft_cpu *c, uint64_t linear, unsigned int width);
 /* Host address of as much of [linear, linear + *len) as lies in one page of RAM, *len shortened;
  * NULL when it is not RAM (take the slow way). For string instructions. Faults leave. */
 void *soft_host_run(struct soft_cpu *c, uint64_t linear, size_t *len, enum soft_access kind,
@@ -51,14 +53,15 @@ static inline uint64_t soft_linear(struct soft_cpu *c, unsigned int seg, uint64_
 	return soft_linear_slow(c, seg, offset, width, write);
 }
 
-/* The first byte's page decides; an access that crosses into another page never matches. */
+/* The slot is the first byte's page's, the tag is compared with the last byte's: an access that
+ * crosses into another page never matches. */
 static inline void *soft_tlb_hit(struct soft_cpu *c, uint64_t linear, unsigned int width,
 				 enum soft_access kind, enum soft_mmu mmu)
 {
 	const struct soft_tlb_entry *e =
 		&c->tlb[mmu][kind][(linear >> 12) & (SOFT_TLB_SIZE - 1)];
 
-	if (e->tag != (linear & ~0xfffULL) || (linear & 0xfff) + width > 4096)
+	if (__builtin_expect(e->tag != ((linear + width - 1) & ~0xfffULL), 0))
 		return NULL;
 	return (void *)(e->addend + linear);
 }
