@@ -13,6 +13,7 @@
 #ifndef BULKHEAD_VMM_ACCEL_SOFT_FP_H
 #define BULKHEAD_VMM_ACCEL_SOFT_FP_H
 
+#include "cmd/vmm/accel/soft/fp_state.h"
 #include "cmd/vmm/accel/soft/operand.h"
 #include "cmd/vmm/accel/soft/sys.h"
 
@@ -32,12 +33,6 @@
 
 /* dst, src -> new dst: an instruction as a function. The ABI has them in XMM0 and XMM1. */
 typedef __m128i (*fp_fn)(__m128i dst, __m128i src);
-
-/* Whether this host has what the thunks run (SSE4.2); if not, the accelerator must not start. */
-bool soft_fp_host_ok(void);
-
-/* Brings c->fx.mxcsr up to date; needed before anybody but fp_*.c reads it. */
-void soft_fp_sync(struct soft_cpu *c);
 
 /* fp_common.c: the rare ways out of the inline functions below. */
 _Noreturn void soft_fp_refuse_sse(struct soft_cpu *c);

@@ -2,7 +2,7 @@
 /* FXSAVE and FXRSTOR, MXCSR, fences, CLFLUSH. SDM volume 1, 10.5. */
 #include "cmd/vmm/accel/soft/fp.h"
 #include "cmd/vmm/accel/soft/fp_ops.h"
-#include "cmd/vmm/accel/soft/fp_x87.h"
+#include "cmd/vmm/accel/soft/fp_state.h"
 #include "cmd/vmm/accel/soft/sys_ops.h"
 
 /* Outside 64-bit code there are eight vector registers only. The rest of the 512 bytes stays. */

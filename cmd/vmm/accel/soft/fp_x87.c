@@ -9,7 +9,7 @@
  * FIP and FDP: address of the last instruction that is no control instruction and of its operand;
  * the host's own never get into the guest's image. The selectors read as zero.
  */
-#include "cmd/vmm/accel/soft/fp_x87.h"
+#include "cmd/vmm/accel/soft/fp_state.h"
 #include "cmd/vmm/accel/soft/fp.h"
 #include "cmd/vmm/accel/soft/fp_ops.h"
 
