@@ -86,6 +86,8 @@ FROM_INT_BOTH(cvtsi2sd)
 
 /* ---- to a general register ---- */
 
+/* %q and %k, not the type alone: gcc 12 folds functions whose asm differs in operand types only. */
+
 #define TO_INT(name, width, bytes)                                                            \
 	static inline __m128i run_##name##_##width(__m128i dst, __m128i src)                  \
 	{                                                                                     \
@@ -94,10 +96,10 @@ FROM_INT_BOTH(cvtsi2sd)
                                                                                               \
 		(void)dst;                                                                    \
 		if ((width) == 8) {                                                           \
-			asm volatile(#name " %1, %0" : "=r"(q) : "x"(src));                   \
+			asm volatile(#name " %1, %q0" : "=r"(q) : "x"(src));                  \
 			return from_u64(q);                                                   \
 		}                                                                             \
-		asm volatile(#name " %1, %0" : "=r"(d) : "x"(src));                           \
+		asm volatile(#name " %1, %k0" : "=r"(d) : "x"(src));                          \
 		return from_u64(d);                                                           \
 	}                                                                                     \
 	OP(name##_##width)                                                                    \
@@ -173,8 +175,8 @@ COMPARE(comisd, 8)
 		need_sse(c);                                                                  \
 		need_mmx(c);                                                                  \
 		src = xmm_rm(c, i, bytes);                                                    \
+		soft_fp_enter_mmx(c); /* also when #XM follows */                             \
 		src = fp_run(c, run_##name, src, src);                                        \
-		soft_fp_enter_mmx(c);                                                         \
 		mm_put(c, i->reg, to_u64(src));                                               \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
@@ -189,8 +191,8 @@ TO_MMX(cvttps2pi, 8)
 TO_MMX(cvtpd2pi, 16)
 TO_MMX(cvttpd2pi, 16)
 
-/* Memory operands leave the x87 state alone where `quiet` says so. */
-#define FROM_MMX(name, quiet)                                                                 \
+/* A memory operand leaves the x87 state alone (on AMD; Intel says so of CVTPI2PD only). */
+#define FROM_MMX(name)                                                                        \
 	static inline __m128i run_##name(__m128i dst, __m128i src)                            \
 	{                                                                                     \
 		asm volatile("movdq2q %1, %%mm0\n\t" #name " %%mm0, %0\n\temms"               \
@@ -202,18 +204,16 @@ TO_MMX(cvttpd2pi, 16)
 	OP(name)                                                                              \
 	{                                                                                     \
 		__m128i src, r;                                                               \
-		bool enter = !(quiet) || !i->is_mem;                                          \
                                                                                               \
 		need_sse(c);                                                                  \
-		if (enter)                                                                    \
-			need_mmx(c);                                                          \
-		if (i->is_mem)                                                                \
+		if (i->is_mem) {                                                              \
 			src = vec_load(c, i, 8);                                              \
-		else                                                                          \
-			src = from_u64(mm_peek(c, i->rm));                                    \
-		r = fp_run(c, run_##name, xmm_get(c, i->reg), src);                           \
-		if (enter)                                                                    \
+		} else {                                                                      \
+			need_mmx(c);                                                          \
 			soft_fp_enter_mmx(c);                                                 \
+			src = from_u64(mm_get(c, i->rm));                                     \
+		}                                                                             \
+		r = fp_run(c, run_##name, xmm_get(c, i->reg), src);                           \
 		xmm_put(c, i->reg, r);                                                        \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
@@ -223,5 +223,5 @@ TO_MMX(cvttpd2pi, 16)
 		return name;                                                                  \
 	}
 
-FROM_MMX(cvtpi2ps, false)
-FROM_MMX(cvtpi2pd, true)
+FROM_MMX(cvtpi2ps)
+FROM_MMX(cvtpi2pd)

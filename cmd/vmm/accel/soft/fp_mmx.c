@@ -173,7 +173,7 @@ PICK_ONE(movq_m_mmx)
 
 FP_PICK(movntq) { return i->is_mem ? movq_m_mmx : NULL; }
 
-OP(movq2dq)
+OP(movq2dq_r)
 {
 	need_sse(c);
 	need_mmx(c);
@@ -181,9 +181,8 @@ OP(movq2dq)
 	xmm_put(c, i->reg, from_u64(mm_get(c, i->rm)));
 	return soft_next(c, i);
 }
-PICK_ONE(movq2dq)
 
-OP(movdq2q)
+OP(movdq2q_r)
 {
 	need_sse(c);
 	need_mmx(c);
@@ -191,7 +190,9 @@ OP(movdq2q)
 	mm_put(c, i->reg, c->fx.xmm[i->rm].q[0]);
 	return soft_next(c, i);
 }
-PICK_ONE(movdq2q)
+
+FP_PICK(movq2dq) { return i->is_mem ? NULL : movq2dq_r; }
+FP_PICK(movdq2q) { return i->is_mem ? NULL : movdq2q_r; }
 
 OP(emms)
 {

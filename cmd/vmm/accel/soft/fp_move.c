@@ -229,10 +229,10 @@ OP(maskmovq_r)
 	uint64_t v;
 
 	need_mmx(c);
-	v = mm_peek(c, i->reg);
+	soft_fp_enter_mmx(c); /* also when a fault follows */
+	v = mm_get(c, i->reg);
 	store_masked(c, i, (const uint8_t *)&v,
-		     (uint32_t)_mm_movemask_epi8(from_u64(mm_peek(c, i->rm))));
-	soft_fp_enter_mmx(c);
+		     (uint32_t)_mm_movemask_epi8(from_u64(mm_get(c, i->rm))));
 	return soft_next(c, i);
 }
 

@@ -99,7 +99,7 @@ const struct soft_opcode soft_fp_map1[256] = {
 	[0x71] = ROW(OPF_IMM8 | OPF_REG, GROUP(shift_w_mmx), GROUP(shift_w), UD, UD),
 	[0x72] = ROW(OPF_IMM8 | OPF_REG, GROUP(shift_d_mmx), GROUP(shift_d), UD, UD),
 	[0x73] = ROW(OPF_IMM8 | OPF_REG, GROUP(shift_q_mmx), GROUP(shift_q), UD, UD),
-	[0x77] = P(emms),
+	[0x77] = { .flags = OPF_PREFIX, .prefix = (const struct soft_opcode[4]){ P(emms) } },
 	[0x7c] = ROW(0, UD, P(haddpd), UD, P(haddps)),
 	[0x7d] = ROW(0, UD, P(hsubpd), UD, P(hsubps)),
 	[0x7e] = ROW(0, P(movd_rm_mmx), P(movd_rm_xmm), P(load_q), UD),

@@ -121,10 +121,10 @@ static void note_address(struct soft_cpu *c, const struct soft_insn *i)
 
 /* ---- register forms ---- */
 
-/* FUCOMI, FCOMI and the forms that pop: flags as the comparison's, unless it stopped. */
+/* FUCOMI, FCOMI and the forms that pop. */
 static void put_flags(struct soft_cpu *c, const struct soft_insn *i, uint32_t flags)
 {
-	if ((i->opcode & 0xfb) == 0xdb && i->modrm >= 0xe8 && i->modrm <= 0xf7 && !x87_pending(c))
+	if ((i->opcode & 0xfb) == 0xdb && i->modrm >= 0xe8 && i->modrm <= 0xf7)
 		soft_flags_put(c, flags & ~FL_OF);
 }
 
@@ -225,6 +225,8 @@ NOINLINE void run_store(struct soft_cpu *c, const struct soft_insn *i)
 	(void)soft_x87_call(&c->fx, &out, mem_stub(i), operand, 0);
 	if (stored(&out))
 		soft_write_bytes(c, linear, operand, f->bytes);
+	else
+		soft_touch_write(c, linear, f->bytes);
 	take_x87(c, &out);
 	note_address(c, i);
 	c->fx.fdp = linear;
