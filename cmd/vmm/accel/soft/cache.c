@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Decoded blocks; see cache.h. */
+#include "cmd/vmm/accel/soft/cache.h"
+
+#include "cmd/vmm/accel/soft/decode.h"
+#include "cmd/vmm/accel/soft/soft_mem.h"
+#include "cmd/vmm/accel/soft/vcpu.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+struct block {
+	uint64_t key;            /* physical address and code mode; UINT64_MAX: none */
+	const struct soft_insn *first;
+	struct soft_page *page;
+	uint32_t version;
+};
+
+/* The fetch page of the last block: most blocks follow one from the same page. */
+struct fetch {
+	uint64_t tag;            /* linear page | mmu; UINT64_MAX: none */
+	uint64_t gpa;
+	const uint8_t *host;
+	struct soft_page *page;
+};
+
+#define FETCHES 64
+
+struct soft_cache {
+	size_t n_insns;
+	struct fetch fetches[FETCHES];
+	struct block blocks[SOFT_CACHE_BLOCKS];
+	struct soft_insn across[2]; /* an instruction on two pages: decoded anew each time */
+	struct soft_insn insns[SOFT_CACHE_INSNS + 2 * SOFT_BLOCK_MAX];
+};
+
+static enum soft_code_mode code_mode(const struct soft_cpu *c)
+{
+	return c->long64 ? CODE_64 : c->code32 ? CODE_32 : CODE_16;
+}
+
+int soft_cache_create(struct soft_cpu *c)
+{
+	/* pages that are never used cost nothing */
+	void *p = mmap(NULL, sizeof(struct soft_cache), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	c->cache = p;
+	soft_cache_clear(c);
+	return 0;
+}
+
+void soft_cache_free(struct soft_cpu *c)
+{
+	if (c->cache)
+		munmap(c->cache, sizeof(*c->cache));
+	c->cache = NULL;
+}
+
+void soft_cache_clear(struct soft_cpu *c)
+{
+	c->cache->n_insns = 0;
+	c->code_generation = 0; /* blocks are gone: no key may live on */
+	for (size_t i = 0; i < SOFT_CACHE_BLOCKS; i++)
+		c->cache->blocks[i].key = UINT64_MAX;
+	soft_fetch_flush(c);
+}
+
+void soft_fetch_flush(struct soft_cpu *c)
+{
+	soft_jumps_forget(c);
+	for (size_t i = 0; i < FETCHES; i++)
+		c->cache->fetches[i].tag = UINT64_MAX;
+}
+
+/* What jumps[].page points to when there is no block: its version never matches. */
+static const struct soft_page no_page = { .version = 1 };
+
+/* Keys carry a generation of 12 bits above the address; 0 and 0xfff stand in no live key, so that
+ * no address makes an empty entry match. */
+void soft_jumps_forget(struct soft_cpu *c)
+{
+	uint64_t mode = code_mode(c) | (c->mmu == MMU_USER ? 4 : 0);
+
+	c->code_generation = (c->code_generation + 1) & 0xfff;
+	if (c->code_generation == 0 || c->code_generation == 0xfff || c->code_generation == 1) {
+		c->code_generation = 1;
+		for (size_t i = 0; i < SOFT_JUMPS; i++)
+			c->jumps[i] = (struct soft_jump){ .key = UINT64_MAX, .page = &no_page };
+	}
+	c->code_key = (uint64_t)(c->code_generation << 4 | mode) << 48;
+}
+
+void soft_jumps_mode(struct soft_cpu *c)
+{
+	uint64_t mode = code_mode(c) | (c->mmu == MMU_USER ? 4 : 0);
+
+	if (!c->long64) /* the code segment's base and limit count too */
+		soft_jumps_forget(c);
+	else
+		c->code_key = (uint64_t)(c->code_generation << 4 | mode) << 48;
+}
+
+static uint64_t linear_rip(struct soft_cpu *c)
+{
+	if (c->long64) {
+		if ((uint64_t)((int64_t)(c->rip << 16) >> 16) != c->rip)
+			soft_raise_error(c, EX_GP, 0);
+		return c->rip;
+	}
+	if (c->rip > c->seg[S_CS].limit)
+		soft_raise_error(c, EX_GP, 0);
+	return (uint32_t)(c->seg[S_CS].base + c->rip);
+}
+
+static const struct fetch *fetch_page(struct soft_cpu *c, uint64_t linear)
+{
+	uint64_t tag = (linear & ~0xfffULL) | c->mmu;
+	struct fetch *f = &c->cache->fetches[(linear >> 12) % FETCHES];
+
+	if (f->tag == tag)
+		return f;
+	f->host = soft_fetch_page(c, linear, &f->gpa);
+	f->page = soft_page_of_host(c->vm, f->host);
+	f->tag = tag;
+	return f;
+}
+
+/* An instruction that begins on this page and ends on the next. */
+static enum soft_decode decode_across(struct soft_cpu *c, uint64_t linear, const uint8_t *here,
+				      size_t n, struct soft_insn *ret)
+{
+	uint8_t bytes[SOFT_INSN_MAX];
+	uint64_t gpa;
+	const uint8_t *next = soft_fetch_page(c, (linear | 0xfff) + 1, &gpa);
+	struct soft_page *page = soft_page_of_host(c->vm, next);
+
+	soft_page_make_code(c, page);
+	memcpy(bytes, here, n);
+	memcpy(bytes + n, next, SOFT_INSN_MAX - n);
+	return soft_decode(code_mode(c), bytes, sizeof(bytes), ret);
+}
+
+/* Decodes from linear on. An instruction that crosses pages is a block of its own that is used once:
+ * its second page may be mapped elsewhere next time. */
+static const struct soft_insn *decode_block(struct soft_cpu *c, const struct fetch *f,
+					    uint64_t linear, bool *ret_keep)
+{
+	struct soft_insn *first = &c->cache->insns[c->cache->n_insns];
+	struct soft_insn *i = first;
+	size_t at = linear & 0xfff;
+	enum soft_decode r = DECODE_OK;
+
+	*ret_keep = true;
+	while (r == DECODE_OK && i - first < SOFT_BLOCK_MAX) {
+		r = soft_decode(code_mode(c), f->host + at, 4096 - at, i);
+		if (r == DECODE_SHORT) {
+			if (i != first)
+				break; /* comes as the next block */
+			i = c->cache->across;
+			(void)decode_across(c, linear, f->host + at, 4096 - at, i);
+			i[1] = (struct soft_insn){ .fn = op_leave };
+			*ret_keep = false;
+			return i;
+		}
+		at += i->len;
+		i++;
+		if (at >= 4096)
+			break;
+	}
+	*i++ = (struct soft_insn){ .fn = op_leave };
+	c->cache->n_insns += (size_t)(i - first);
+	return first;
+}
+
+static void remember(struct soft_cpu *c, const struct block *b)
+{
+	c->jumps[SOFT_JUMP_SLOT(c->rip)] =
+		(struct soft_jump){ c->rip ^ c->code_key, b->first, b->page, b->version };
+}
+
+const struct soft_insn *soft_block_at(struct soft_cpu *c)
+{
+	uint64_t linear = linear_rip(c);
+	const struct fetch *f = fetch_page(c, linear);
+	uint64_t key = ((f->gpa & ~0xfffULL) | (linear & 0xfff)) << 2 | code_mode(c);
+	struct block *b = &c->cache->blocks[(key ^ key >> 17) % SOFT_CACHE_BLOCKS];
+	uint32_t version = atomic_load_explicit(&f->page->version, memory_order_acquire);
+	const struct soft_insn *first;
+	bool keep;
+
+	if (b->key == key && b->version == version) {
+		remember(c, b);
+		return b->first;
+	}
+	if (c->cache->n_insns >= SOFT_CACHE_INSNS) {
+		soft_cache_clear(c);
+		return soft_block_at(c);
+	}
+	soft_page_make_code(c, f->page);
+	version = atomic_load(&f->page->version);
+	first = decode_block(c, f, linear, &keep);
+	if (keep) {
+		*b = (struct block){ key, first, f->page, version };
+		remember(c, b);
+	}
+	return first;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs decoded blocks; exceptions come back here. */
+#include "cmd/vmm/accel/soft/cache.h"
+#include "cmd/vmm/accel/soft/decode.h"
+#include "cmd/vmm/accel/soft/operand.h"
+#include "cmd/vmm/accel/soft/vcpu.h"
+
+void soft_raise(struct soft_cpu *c, enum soft_vector vector)
+{
+	c->fault.vector = (uint8_t)vector;
+	c->fault.has_error = false;
+	c->fault.error = 0;
+	soft_split_release();
+	longjmp(c->escape, 1);
+}
+
+void soft_raise_error(struct soft_cpu *c, enum soft_vector vector, uint32_t error)
+{
+	c->fault.vector = (uint8_t)vector;
+	c->fault.has_error = true;
+	c->fault.error = error;
+	soft_split_release();
+	longjmp(c->escape, 1);
+}
+
+const struct soft_insn *op_undefined(struct soft_cpu *c, const struct soft_insn *i)
+{
+	(void)i;
+	c->n_undefined++;
+	soft_raise(c, EX_UD);
+}
+
+const struct soft_insn *op_leave(struct soft_cpu *c, const struct soft_insn *i)
+{
+	(void)c;
+	(void)i;
+	return NULL;
+}
+
+const struct soft_insn *op_too_long(struct soft_cpu *c, const struct soft_insn *i)
+{
+	(void)i;
+	soft_raise_error(c, EX_GP, 0);
+}
+
+/* One instruction out of its block, for interrupt shadows and traps. */
+static void step(struct soft_cpu *c)
+{
+	const struct soft_insn alone[2] = { *soft_block_at(c), { .fn = op_leave } };
+
+	(void)alone[0].fn(c, alone);
+}
+
+/* The trap behind an instruction that began with TF set. */
+static bool trap(struct soft_cpu *c)
+{
+	c->dr[6] |= 1U << 14;
+	c->fault.vector = EX_DB;
+	c->fault.has_error = false;
+	return true;
+}
+
+bool soft_execute(struct soft_cpu *c)
+{
+	if (setjmp(c->escape))
+		return true;
+	if (c->rflags & FL_TF) {
+		step(c);
+		return trap(c);
+	}
+	if (c->single_step) {
+		step(c);
+		return false;
+	}
+	while (!atomic_load_explicit(&c->wake, memory_order_relaxed) && !c->halted) {
+		const struct soft_insn *i = soft_block_at(c);
+
+		do
+			i = i->fn(c, i);
+		while (i);
+		if (c->rflags & FL_TF)
+			break;
+	}
+	return false;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST, INC, DEC, NEG, NOT. */
+#include "cmd/vmm/accel/soft/exec.h"
+#include "cmd/vmm/accel/soft/operand.h"
+
+enum alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
+
+INLINE uint64_t alu_result(enum alu op, uint64_t a, uint64_t b, bool carry)
+{
+	switch (op) {
+	case ALU_ADD: return a + b;
+	case ALU_OR: return a | b;
+	case ALU_ADC: return a + b + carry;
+	case ALU_SBB: return a - b - carry;
+	case ALU_AND: return a & b;
+	case ALU_SUB:
+	case ALU_CMP: return a - b;
+	case ALU_XOR: return a ^ b;
+	}
+	return 0;
+}
+
+INLINE void alu_flags(struct soft_cpu *c, enum alu op, unsigned int width, uint64_t r, uint64_t a,
+		      uint64_t b, bool carry)
+{
+	switch (op) {
+	case ALU_ADD: cc_set(c, CC_ADD, width, r, a, b); break;
+	case ALU_ADC: cc_set(c, carry ? CC_ADC : CC_ADD, width, r, a, b); break;
+	case ALU_SBB: cc_set(c, carry ? CC_SBB : CC_SUB, width, r, a, b); break;
+	case ALU_SUB:
+	case ALU_CMP: cc_set(c, CC_SUB, width, r, a, b); break;
+	case ALU_OR:
+	case ALU_AND:
+	case ALU_XOR: cc_set(c, CC_LOGIC, width, r, 0, 0); break;
+	}
+}
+
+INLINE bool alu_carry(const struct soft_cpu *c, enum alu op)
+{
+	return (op == ALU_ADC || op == ALU_SBB) && cc_carry(c);
+}
+
+/* Register destination; the source is at hand. */
+INLINE void alu_reg(struct soft_cpu *c, const struct soft_insn *i, enum alu op, unsigned int width,
+		    unsigned int dst, uint64_t b)
+{
+	bool carry = alu_carry(c, op);
+	uint64_t a = reg_get(c, i, dst, width);
+	uint64_t r = alu_result(op, a, b, carry) & width_mask(width);
+
+	if (op != ALU_CMP)
+		reg_put(c, i, dst, width, r);
+	alu_flags(c, op, width, r, a, b, carry);
+}
+
+INLINE void alu_mem(struct soft_cpu *c, const struct soft_insn *i, enum alu op, unsigned int width,
+		    uint64_t b)
+{
+	bool carry = alu_carry(c, op);
+	struct rmw m;
+	uint64_t r;
+
+	if (op == ALU_CMP) {
+		m.old = mem_get(c, i, width);
+		r = (m.old - b) & width_mask(width);
+		alu_flags(c, op, width, r, m.old, b, false);
+		return;
+	}
+	m = rmw_begin(c, i, width);
+	do
+		r = alu_result(op, m.old, b, carry) & width_mask(width);
+	while (!rmw_end(c, i, width, &m, r));
+	alu_flags(c, op, width, r, m.old, b, carry);
+}
+
+/* The five forms of each operation at each width. */
+#define ALU_FORMS(name, op, w)                                                                \
+	OP(name##_rm_r_##w) /* r/m, r: registers */                                           \
+	{                                                                                     \
+		alu_reg(c, i, op, w, i->rm, reg_get(c, i, i->reg, w));                        \
+		return soft_next(c, i);                                                       \
+	}                                                                                     \
+	OP(name##_m_r_##w)                                                                    \
+	{                                                                                     \
+		alu_mem(c, i, op, w, reg_get(c, i, i->reg, w));                               \
+		return soft_next(c, i);                                                       \
+	}                                                                                     \
+	OP(name##_r_rm_##w)                                                                   \
+	{                                                                                     \
+		alu_reg(c, i, op, w, i->reg, reg_get(c, i, i->rm, w));                        \
+		return soft_next(c, i);                                                       \
+	}                                                                                     \
+	OP(name##_r_m_##w)                                                                    \
+	{                                                                                     \
+		alu_reg(c, i, op, w, i->reg, mem_get(c, i, w));                               \
+		return soft_next(c, i);                                                       \
+	}                                                                                     \
+	OP(name##_r_i_##w)                                                                    \
+	{                                                                                     \
+		alu_reg(c, i, op, w, i->rm, (uint64_t)i->imm & width_mask(w));                \
+		return soft_next(c, i);                                                       \
+	}                                                                                     \
+	OP(name##_m_i_##w)                                                                    \
+	{                                                                                     \
+		alu_mem(c, i, op, w, (uint64_t)i->imm & width_mask(w));                       \
+		return soft_next(c, i);                                                       \
+	}                                                                                     \
+	OP(name##_a_i_##w)                                                                    \
+	{                                                                                     \
+		alu_reg(c, i, op, w, R_AX, (uint64_t)i->imm & width_mask(w));                 \
+		return soft_next(c, i);                                                       \
+	}
+
+#define ALU_ALL(name, op) \
+	ALU_FORMS(name, op, 1) ALU_FORMS(name, op, 2) ALU_FORMS(name, op, 4) ALU_FORMS(name, op, 8)
+
+ALU_ALL(add, ALU_ADD)
+ALU_ALL(or, ALU_OR)
+ALU_ALL(adc, ALU_ADC)
+ALU_ALL(sbb, ALU_SBB)
+ALU_ALL(and, ALU_AND)
+ALU_ALL(sub, ALU_SUB)
+ALU_ALL(xor, ALU_XOR)
+ALU_ALL(cmp, ALU_CMP)
+
+#define ROW_W(name, form) { name##_##form##_1, name##_##form##_2, name##_##form##_4, name##_##form##_8 }
+#define ROWS(form)                                                                            \
+	{                                                                                     \
+		ROW_W(add, form), ROW_W(or, form), ROW_W(adc, form), ROW_W(sbb, form),        \
+			ROW_W(and, form), ROW_W(sub, form), ROW_W(xor, form),                 \
+			ROW_W(cmp, form)                                                      \
+	}
+
+static const soft_handler forms_rm_r[8][4] = ROWS(rm_r);
+static const soft_handler forms_m_r[8][4] = ROWS(m_r);
+static const soft_handler forms_r_rm[8][4] = ROWS(r_rm);
+static const soft_handler forms_r_m[8][4] = ROWS(r_m);
+static const soft_handler forms_r_i[8][4] = ROWS(r_i);
+static const soft_handler forms_m_i[8][4] = ROWS(m_i);
+static const soft_handler forms_a_i[8][4] = ROWS(a_i);
+
+/* LOCK CMP is #UD. */
+soft_handler pick_alu_rm_r(const struct soft_insn *i)
+{
+	unsigned int op = i->opcode >> 3 & 7, w = log2_width(i->width);
+
+	if (i->lock && op == ALU_CMP)
+		return NULL;
+	return i->is_mem ? forms_m_r[op][w] : forms_rm_r[op][w];
+}
+
+/* XOR r, r clears the register whatever it held. */
+soft_handler pick_alu_r_rm(const struct soft_insn *i)
+{
+	unsigned int op = i->opcode >> 3 & 7, w = log2_width(i->width);
+
+	return i->is_mem ? forms_r_m[op][w] : forms_r_rm[op][w];
+}
+
+soft_handler pick_alu_a_i(const struct soft_insn *i)
+{
+	return forms_a_i[i->opcode >> 3 & 7][log2_width(i->width)];
+}
+
+soft_handler pick_alu_group1(const struct soft_insn *i)
+{
+	unsigned int op = i->modrm >> 3 & 7, w = log2_width(i->width);
+
+	if (i->lock && op == ALU_CMP)
+		return NULL;
+	return i->is_mem ? forms_m_i[op][w] : forms_r_i[op][w];
+}
+
+/* ---- TEST ---- */
+
+BODY_RM(test_rm_r)
+{
+	cc_set(c, CC_LOGIC, w, src_get(c, i, w, mem) & reg_get(c, i, i->reg, w), 0, 0);
+	return soft_next(c, i);
+}
+
+BODY_RM(test_rm_i)
+{
+	cc_set(c, CC_LOGIC, w, src_get(c, i, w, mem) & (uint64_t)i->imm & width_mask(w), 0, 0);
+	return soft_next(c, i);
+}
+
+INLINE const struct soft_insn *test_a_i(struct soft_cpu *c, const struct soft_insn *i,
+					unsigned int w)
+{
+	cc_set(c, CC_LOGIC, w, c->gpr[R_AX] & (uint64_t)i->imm & width_mask(w), 0, 0);
+	return soft_next(c, i);
+}
+
+OP_RM_WIDTHS(test_rm_r_w, test_rm_r)
+OP_RM_WIDTHS(test_rm_i_w, test_rm_i)
+OP_WIDTHS(test_a_i_w, test_a_i)
+
+soft_handler pick_test_rm_r(const struct soft_insn *i) { return test_rm_r_w(i); }
+soft_handler pick_test_rm_i(const struct soft_insn *i) { return test_rm_i_w(i); }
+soft_handler pick_test_a_i(const struct soft_insn *i) { return test_a_i_w(i); }
+
+/* ---- INC, DEC, NEG, NOT ---- */
+
+enum unary { UN_INC, UN_DEC, UN_NEG, UN_NOT };
+
+INLINE uint64_t unary_result(enum unary op, uint64_t a)
+{
+	switch (op) {
+	case UN_INC: return a + 1;
+	case UN_DEC: return a - 1;
+	case UN_NEG: return -a;
+	case UN_NOT: return ~a;
+	}
+	return 0;
+}
+
+INLINE void unary_flags(struct soft_cpu *c, enum unary op, unsigned int w, uint64_t r, uint64_t a,
+			bool carry)
+{
+	if (op == UN_INC)
+		cc_set(c, CC_INC, w, r, a, carry);
+	else if (op == UN_DEC)
+		cc_set(c, CC_DEC, w, r, a, carry);
+	else if (op == UN_NEG)
+		cc_set(c, CC_SUB, w, r, 0, a);
+}
+
+INLINE const struct soft_insn *unary(struct soft_cpu *c, const struct soft_insn *i, enum unary op,
+				     unsigned int w, bool mem)
+{
+	bool carry = op <= UN_DEC && cc_carry(c);
+	struct rmw m;
+	uint64_t r;
+
+	if (!mem) {
+		m.old = reg_get(c, i, i->rm, w);
+		r = unary_result(op, m.old) & width_mask(w);
+		reg_put(c, i, i->rm, w, r);
+	} else {
+		m = rmw_begin(c, i, w);
+		do
+			r = unary_result(op, m.old) & width_mask(w);
+		while (!rmw_end(c, i, w, &m, r));
+	}
+	unary_flags(c, op, w, r, m.old, carry);
+	return soft_next(c, i);
+}
+
+BODY_RM(inc)
+{
+	return unary(c, i, UN_INC, w, mem);
+}
+
+BODY_RM(dec)
+{
+	return unary(c, i, UN_DEC, w, mem);
+}
+
+BODY_RM(neg)
+{
+	return unary(c, i, UN_NEG, w, mem);
+}
+
+BODY_RM(not)
+{
+	return unary(c, i, UN_NOT, w, mem);
+}
+
+OP_RM_WIDTHS(inc_w, inc)
+OP_RM_WIDTHS(dec_w, dec)
+OP_RM_WIDTHS(neg_w, neg)
+OP_RM_WIDTHS(not_w, not)
+
+soft_handler pick_inc(const struct soft_insn *i) { return inc_w(i); }
+soft_handler pick_dec(const struct soft_insn *i) { return dec_w(i); }
+soft_handler pick_neg(const struct soft_insn *i) { return neg_w(i); }
+soft_handler pick_not(const struct soft_insn *i) { return not_w(i); }
+
+/* INC and DEC by opcode 40 to 4F, outside 64-bit code. */
+const struct soft_insn *op_inc_reg(struct soft_cpu *c, const struct soft_insn *i)
+{
+	bool carry = cc_carry(c);
+	unsigned int r = i->opcode & 7;
+	uint64_t a = reg_get(c, i, r, i->width);
+	bool down = i->opcode & 8;
+	uint64_t v = (down ? a - 1 : a + 1) & width_mask(i->width);
+
+	reg_put(c, i, r, i->width, v);
+	cc_set(c, down ? CC_DEC : CC_INC, i->width, v, a, carry);
+	return soft_next(c, i);
+}

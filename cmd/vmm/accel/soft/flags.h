@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lazy arithmetic flags: an operation leaves its result and operands, and the flags are worked out
+ * when something asks. Widths are 1, 2, 4, 8 bytes; values are kept zero-extended at their width.
+ */
+#ifndef BULKHEAD_VMM_ACCEL_SOFT_FLAGS_H
+#define BULKHEAD_VMM_ACCEL_SOFT_FLAGS_H
+
+#include "cmd/vmm/accel/soft/soft.h"
+
+/* The operation, its width's exponent in the low two bits. */
+enum soft_cc {
+	CC_FLAGS = 0 << 2,  /* dst holds the flags themselves */
+	CC_ADD = 1 << 2,    /* dst = src1 + src2 */
+	CC_SUB = 2 << 2,    /* dst = src1 - src2, CMP too */
+	CC_LOGIC = 3 << 2,  /* CF, OF, AF clear */
+	CC_ADC = 4 << 2,    /* with carry in: src1 + src2 + 1; CC_ADD otherwise */
+	CC_SBB = 5 << 2,    /* src1 - src2 - 1 */
+	CC_INC = 6 << 2,    /* CF kept: src2 holds the old one */
+	CC_DEC = 7 << 2,
+	CC_SHL = 8 << 2,    /* src1: CF in bit 0, OF in bit 1 */
+};
+
+static inline unsigned int cc_width_log2(uint32_t op) { return op & 3; }
+
+static inline uint64_t width_mask(unsigned int width)
+{
+	return width == 8 ? UINT64_MAX : (1ULL << (8 * width)) - 1;
+}
+
+static inline uint64_t width_sign(unsigned int width)
+{
+	return 1ULL << (8 * width - 1);
+}
+
+static inline unsigned int log2_width(unsigned int width)
+{
+	return (unsigned int)__builtin_ctz(width);
+}
+
+static inline void cc_set(struct soft_cpu *c, enum soft_cc op, unsigned int width, uint64_t dst,
+			  uint64_t src1, uint64_t src2)
+{
+	c->cc = (struct soft_lazy){ (uint32_t)op | log2_width(width), dst, src1, src2 };
+}
+
+/* The six arithmetic flags. */
+uint32_t soft_flags_arith(const struct soft_cpu *c);
+
+/* Replaces the six arithmetic flags. */
+static inline void soft_flags_put(struct soft_cpu *c, uint32_t flags)
+{
+	c->cc = (struct soft_lazy){ CC_FLAGS, flags & FL_ARITH, 0, 0 };
+}
+
+static inline bool cc_zero(const struct soft_cpu *c)
+{
+	return (c->cc.op >> 2) == 0 ? c->cc.dst & FL_ZF : c->cc.dst == 0;
+}
+
+bool soft_carry_slow(const struct soft_cpu *c);
+
+static inline bool cc_carry(const struct soft_cpu *c)
+{
+	switch (c->cc.op & ~3U) {
+	case CC_ADD:
+		return c->cc.dst < c->cc.src1;
+	case CC_SUB:
+		return c->cc.src1 < c->cc.src2;
+	case CC_LOGIC:
+		return false;
+	case CC_FLAGS:
+		return c->cc.dst & FL_CF;
+	default:
+		return soft_carry_slow(c);
+	}
+}
+
+/* Condition codes 0 to 15 of Jcc, SETcc, CMOVcc. */
+bool soft_condition_slow(const struct soft_cpu *c, unsigned int cc);
+
+static inline int64_t cc_extend(uint64_t v, uint32_t op)
+{
+	unsigned int shift = 64 - (8U << (op & 3));
+
+	return (int64_t)(v << shift) >> shift;
+}
+
+static inline bool soft_condition(const struct soft_cpu *c, unsigned int cc)
+{
+	uint32_t kind = c->cc.op & ~3U;
+	bool r;
+
+	if (kind == CC_SUB) { /* compare and jump: nearly all there are */
+		int64_t a, b;
+
+		switch (cc >> 1) {
+		case 1: r = c->cc.src1 < c->cc.src2; return r != (cc & 1);
+		case 2: r = c->cc.dst == 0; return r != (cc & 1);
+		case 3: r = c->cc.src1 <= c->cc.src2; return r != (cc & 1);
+		case 4: r = cc_extend(c->cc.dst, c->cc.op) < 0; return r != (cc & 1);
+		case 6:
+		case 7:
+			a = cc_extend(c->cc.src1, c->cc.op);
+			b = cc_extend(c->cc.src2, c->cc.op);
+			r = cc >> 1 == 6 ? a < b : a <= b;
+			return r != (cc & 1);
+		}
+	} else if (kind == CC_LOGIC) {
+		switch (cc >> 1) {
+		case 2: r = c->cc.dst == 0; return r != (cc & 1);
+		case 4:
+		case 6: r = cc_extend(c->cc.dst, c->cc.op) < 0; return r != (cc & 1);
+		}
+	}
+	return soft_condition_slow(c, cc);
+}
+
+#endif

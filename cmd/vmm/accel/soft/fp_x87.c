@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * x87. An instruction is one of the stubs below: the guest's image is loaded with FXRSTOR, the stub
+ * runs with memory operands in a buffer of ours, FXSAVE takes the result. It runs with the guest's
+ * own control word: an unmasked exception only sets ES, which the FXSAVE (that does not wait) takes
+ * along, so that also what an unmasked exception leaves is the host's. Nothing runs while an
+ * exception is pending: the guest gets #MF before.
+ *
+ * FIP and FDP: address of the last instruction that is no control instruction and of its operand;
+ * the host's own never get into the guest's image. The selectors read as zero.
+ */
+#include "cmd/vmm/accel/soft/fp_state.h"
+#include "cmd/vmm/accel/soft/fp.h"
+#include "cmd/vmm/accel/soft/fp_ops.h"
+
+#define STUB 8
+
+/* D8 to DF: 64 register forms each, then eight memory forms each with the operand at RCX; the
+ * memory forms again with an operand size of 16 bits. */
+asm(".pushsection .text.soft_x87,\"ax\",@progbits\n"
+    ".balign 16\n"
+    ".globl soft_x87_reg, soft_x87_mem, soft_x87_mem16, soft_x87_call\n"
+    ".hidden soft_x87_reg, soft_x87_mem, soft_x87_mem16, soft_x87_call\n"
+    "soft_x87_reg:\n"
+    ".set soft_x87_n, 0\n"
+    ".rept 512\n"
+    ".balign 8\n"
+    "endbr64\n"
+    ".byte 0xd8 + (soft_x87_n >> 6), 0xc0 + (soft_x87_n & 63)\n"
+    "ret\n"
+    ".set soft_x87_n, soft_x87_n + 1\n"
+    ".endr\n"
+    ".balign 8\n"
+    "soft_x87_mem:\n"
+    ".set soft_x87_n, 0\n"
+    ".rept 64\n"
+    ".balign 8\n"
+    "endbr64\n"
+    ".byte 0xd8 + (soft_x87_n >> 3), 1 + ((soft_x87_n & 7) << 3)\n"
+    "ret\n"
+    ".set soft_x87_n, soft_x87_n + 1\n"
+    ".endr\n"
+    ".balign 8\n"
+    "soft_x87_mem16:\n"
+    ".set soft_x87_n, 0\n"
+    ".rept 64\n"
+    ".balign 8\n"
+    "endbr64\n"
+    ".byte 0x66, 0xd8 + (soft_x87_n >> 3), 1 + ((soft_x87_n & 7) << 3)\n"
+    "ret\n"
+    ".set soft_x87_n, soft_x87_n + 1\n"
+    ".endr\n"
+    /* rdi: image in, rsi: image out, rdx: stub, rcx: operand, r8d: flags; returns flags */
+    ".balign 16\n"
+    ".type soft_x87_call, @function\n"
+    "soft_x87_call:\n"
+    "endbr64\n"
+    "sub $8, %rsp\n"
+    "stmxcsr (%rsp)\n"
+    "fxrstor64 (%rdi)\n"
+    "mov %r8d, %eax\n"
+    "shl $8, %eax\n"
+    "sahf\n"
+    "call *%rdx\n"
+    "lahf\n"
+    "fxsave64 (%rsi)\n"
+    "fninit\n"
+    "ldmxcsr (%rsp)\n"
+    "movzbl %ah, %eax\n"
+    "add $8, %rsp\n"
+    "ret\n"
+    ".size soft_x87_call, . - soft_x87_call\n"
+    ".popsection\n");
+
+#define HIDDEN __attribute__((visibility("hidden")))
+
+extern const uint8_t soft_x87_reg[512][STUB] HIDDEN;
+extern const uint8_t soft_x87_mem[64][STUB] HIDDEN;
+extern const uint8_t soft_x87_mem16[64][STUB] HIDDEN;
+HIDDEN uint32_t soft_x87_call(const struct soft_fx *in, struct soft_fx *out, const uint8_t *stub,
+			      void *operand, uint32_t flags);
+
+#define NOP_STUB soft_x87_reg[1 << 6 | 0x10] /* D9 D0 */
+#define NOINLINE static __attribute__((noinline))
+
+/* ---- state ---- */
+
+static void take_x87(struct soft_cpu *c, const struct soft_fx *from)
+{
+	c->fx.fcw = from->fcw;
+	c->fx.fsw = from->fsw;
+	c->fx.ftw = from->ftw;
+	memcpy(c->fx.st, from->st, sizeof(c->fx.st));
+}
+
+void soft_x87_normalise(struct soft_cpu *c)
+{
+	struct soft_fx in = c->fx, out;
+
+	/* A pending exception would stop the host's FNOP: let it see none, and put ES by hand. */
+	in.fsw &= (uint16_t)~(MXCSR_FLAGS | FSW_ES | FSW_B);
+	(void)soft_x87_call(&in, &out, NOP_STUB, NULL, 0);
+	out.fsw |= c->fx.fsw & MXCSR_FLAGS;
+	if (out.fsw & ~out.fcw & MXCSR_FLAGS)
+		out.fsw |= FSW_ES | FSW_B;
+	take_x87(c, &out);
+}
+
+static void wait_x87(struct soft_cpu *c)
+{
+	need_x87(c);
+	if (UNLIKELY(x87_pending(c)))
+		soft_raise(c, EX_MF);
+}
+
+static void note_address(struct soft_cpu *c, const struct soft_insn *i)
+{
+	c->fx.fop = (uint16_t)((i->opcode & 7) << 8 | i->modrm);
+	c->fx.fip = c->rip;
+}
+
+/* ---- register forms ---- */
+
+/* FUCOMI, FCOMI and the forms that pop. */
+static void put_flags(struct soft_cpu *c, const struct soft_insn *i, uint32_t flags)
+{
+	if ((i->opcode & 0xfb) == 0xdb && i->modrm >= 0xe8 && i->modrm <= 0xf7)
+		soft_flags_put(c, flags & ~FL_OF);
+}
+
+NOINLINE void run_reg(struct soft_cpu *c, const struct soft_insn *i)
+{
+	const uint8_t *stub = soft_x87_reg[(i->opcode & 7) << 6 | (i->modrm & 63)];
+	struct soft_fx out;
+	uint32_t flags;
+
+	wait_x87(c);
+	flags = soft_x87_call(&c->fx, &out, stub, NULL, soft_flags_arith(c));
+	take_x87(c, &out);
+	note_address(c, i);
+	put_flags(c, i, flags);
+}
+
+OP(x87_reg)
+{
+	run_reg(c, i);
+	return soft_next(c, i);
+}
+
+/* ---- memory forms ---- */
+
+enum x87_way { BAD, LOAD, STORE, CONTROL_LOAD, CONTROL_STORE, ENV_LOAD, ENV_STORE };
+
+struct x87_form {
+	uint8_t way, bytes;
+};
+
+#define ENV 28
+#define ENV16 14
+#define STACK 80
+
+/* By opcode and ModRM.reg. */
+static const struct x87_form forms[8][8] = {
+	{ { LOAD, 4 }, { LOAD, 4 }, { LOAD, 4 }, { LOAD, 4 },
+	  { LOAD, 4 }, { LOAD, 4 }, { LOAD, 4 }, { LOAD, 4 } },
+	{ { LOAD, 4 }, { BAD, 0 }, { STORE, 4 }, { STORE, 4 },
+	  { ENV_LOAD, ENV }, { CONTROL_LOAD, 2 }, { ENV_STORE, ENV }, { CONTROL_STORE, 2 } },
+	{ { LOAD, 4 }, { LOAD, 4 }, { LOAD, 4 }, { LOAD, 4 },
+	  { LOAD, 4 }, { LOAD, 4 }, { LOAD, 4 }, { LOAD, 4 } },
+	{ { LOAD, 4 }, { STORE, 4 }, { STORE, 4 }, { STORE, 4 },
+	  { BAD, 0 }, { LOAD, 10 }, { BAD, 0 }, { STORE, 10 } },
+	{ { LOAD, 8 }, { LOAD, 8 }, { LOAD, 8 }, { LOAD, 8 },
+	  { LOAD, 8 }, { LOAD, 8 }, { LOAD, 8 }, { LOAD, 8 } },
+	{ { LOAD, 8 }, { STORE, 8 }, { STORE, 8 }, { STORE, 8 },
+	  { ENV_LOAD, ENV + STACK }, { BAD, 0 }, { ENV_STORE, ENV + STACK }, { CONTROL_STORE, 2 } },
+	{ { LOAD, 2 }, { LOAD, 2 }, { LOAD, 2 }, { LOAD, 2 },
+	  { LOAD, 2 }, { LOAD, 2 }, { LOAD, 2 }, { LOAD, 2 } },
+	{ { LOAD, 2 }, { STORE, 2 }, { STORE, 2 }, { STORE, 2 },
+	  { LOAD, 10 }, { LOAD, 8 }, { STORE, 10 }, { STORE, 8 } },
+};
+
+static const struct x87_form *form_of(const struct soft_insn *i)
+{
+	return &forms[i->opcode & 7][i->modrm >> 3 & 7];
+}
+
+static const uint8_t *mem_stub(const struct soft_insn *i)
+{
+	return soft_x87_mem[(i->opcode & 7) << 3 | (i->modrm >> 3 & 7)];
+}
+
+NOINLINE void run_load(struct soft_cpu *c, const struct soft_insn *i)
+{
+	const struct x87_form *f = form_of(i);
+	uint8_t operand[16] = { 0 };
+	struct soft_fx out;
+	uint64_t linear;
+
+	wait_x87(c);
+	linear = mem_address(c, i, f->bytes, false);
+	soft_read_bytes(c, linear, operand, f->bytes);
+	(void)soft_x87_call(&c->fx, &out, mem_stub(i), operand, 0);
+	take_x87(c, &out);
+	if (f->way == LOAD) {
+		note_address(c, i);
+		c->fx.fdp = linear;
+	}
+}
+
+/* An unmasked exception but for an inexact result keeps the instruction from storing. */
+static bool stored(const struct soft_fx *out)
+{
+	return !(out->fsw & ~out->fcw & (MXCSR_FLAGS & ~(1U << 5)));
+}
+
+NOINLINE void run_store(struct soft_cpu *c, const struct soft_insn *i)
+{
+	const struct x87_form *f = form_of(i);
+	uint8_t operand[16] = { 0 };
+	struct soft_fx out;
+	uint64_t linear;
+
+	wait_x87(c);
+	linear = mem_address(c, i, f->bytes, true);
+	(void)soft_x87_call(&c->fx, &out, mem_stub(i), operand, 0);
+	if (stored(&out))
+		soft_write_bytes(c, linear, operand, f->bytes);
+	else
+		soft_touch_write(c, linear, f->bytes);
+	take_x87(c, &out);
+	note_address(c, i);
+	c->fx.fdp = linear;
+}
+
+OP(x87_load)
+{
+	run_load(c, i);
+	return soft_next(c, i);
+}
+
+OP(x87_store)
+{
+	run_store(c, i);
+	return soft_next(c, i);
+}
+
+/* FNSTCW and FNSTSW: do not wait. */
+OP(x87_control_store)
+{
+	need_x87(c);
+	mem_put(c, i, 2, i->opcode == 0xd9 ? c->fx.fcw : c->fx.fsw);
+	return soft_next(c, i);
+}
+
+/* ---- environments, in the format of protected mode ---- */
+
+static size_t env_bytes(const struct soft_insn *i)
+{
+	size_t n = form_of(i)->bytes;
+
+	return i->width == 2 ? n - ENV + ENV16 : n;
+}
+
+static const uint8_t *env_stub(const struct soft_insn *i)
+{
+	unsigned int n = (i->opcode & 7U) << 3 | (i->modrm >> 3 & 7);
+
+	return i->width == 2 ? soft_x87_mem16[n] : soft_x87_mem[n];
+}
+
+/* The guest's pointers in place of the host's. */
+static void put_pointers(const struct soft_cpu *c, uint8_t *env, bool env32)
+{
+	uint32_t fip = (uint32_t)c->fx.fip, op = (uint32_t)c->fx.fop << 16;
+	uint32_t fdp = (uint32_t)c->fx.fdp, zero = 0;
+
+	if (env32) {
+		memcpy(env + 12, &fip, 4);
+		memcpy(env + 16, &op, 4);
+		memcpy(env + 20, &fdp, 4);
+		memcpy(env + 24, &zero, 4);
+		return;
+	}
+	memcpy(env + 6, &fip, 2);
+	memcpy(env + 8, &zero, 2);
+	memcpy(env + 10, &fdp, 2);
+	memcpy(env + 12, &zero, 2);
+}
+
+static void get_pointers(struct soft_cpu *c, const uint8_t *env, bool env32)
+{
+	c->fx.fip = host_load(env + (env32 ? 12 : 6), env32 ? 4 : 2);
+	c->fx.fdp = host_load(env + (env32 ? 20 : 10), env32 ? 4 : 2);
+	if (env32)
+		c->fx.fop = (uint16_t)(host_load(env + 18, 2) & 0x7ff);
+}
+
+/* FNSTENV and FNSAVE: do not wait, and a pending exception is saved with the rest. On the host
+ * they run without it, so that nothing is pending there; FSW is put by hand. */
+NOINLINE void run_env_store(struct soft_cpu *c, const struct soft_insn *i)
+{
+	uint8_t env[128] = { 0 };
+	bool env32 = i->width != 2;
+	struct soft_fx in, out;
+	uint64_t linear;
+
+	need_x87(c);
+	linear = mem_address(c, i, (unsigned int)env_bytes(i), true);
+	in = c->fx;
+	in.fsw &= (uint16_t)~(MXCSR_FLAGS | FSW_ES | FSW_B);
+	(void)soft_x87_call(&in, &out, env_stub(i), env, 0);
+	memcpy(env + (env32 ? 4 : 2), &c->fx.fsw, 2);
+	put_pointers(c, env, env32);
+	soft_write_bytes(c, linear, env, env_bytes(i));
+	if (i->opcode == 0xd9) /* FNSTENV keeps the flags, FNSAVE leaves an initial state */
+		out.fsw |= c->fx.fsw & MXCSR_FLAGS;
+	else
+		c->fx.fop = 0, c->fx.fip = c->fx.fdp = 0;
+	take_x87(c, &out);
+}
+
+NOINLINE void run_env_load(struct soft_cpu *c, const struct soft_insn *i)
+{
+	uint8_t env[128] = { 0 };
+	struct soft_fx out;
+
+	wait_x87(c);
+	soft_read_bytes(c, mem_address(c, i, (unsigned int)env_bytes(i), false), env,
+			env_bytes(i));
+	(void)soft_x87_call(&c->fx, &out, env_stub(i), env, 0);
+	take_x87(c, &out);
+	get_pointers(c, env, i->width != 2);
+}
+
+OP(x87_env_store)
+{
+	run_env_store(c, i);
+	return soft_next(c, i);
+}
+
+OP(x87_env_load)
+{
+	run_env_load(c, i);
+	return soft_next(c, i);
+}
+
+/* ---- instructions that do not wait ---- */
+
+OP(x87_fnstsw_ax)
+{
+	need_x87(c);
+	c->gpr[R_AX] = (c->gpr[R_AX] & ~0xffffULL) | c->fx.fsw;
+	return soft_next(c, i);
+}
+
+OP(x87_fnclex)
+{
+	need_x87(c);
+	c->fx.fsw &= (uint16_t)~(MXCSR_FLAGS | 1U << 6 | FSW_ES | FSW_B);
+	return soft_next(c, i);
+}
+
+OP(x87_fninit)
+{
+	need_x87(c);
+	soft_fp_set_top(c, 0);
+	c->fx.fcw = 0x37f;
+	c->fx.fsw = 0;
+	c->fx.ftw = 0;
+	c->fx.fop = 0;
+	c->fx.fip = c->fx.fdp = 0;
+	return soft_next(c, i);
+}
+
+/* FNENI, FNDISI, FNSETPM: leftovers that do nothing. */
+OP(x87_nothing)
+{
+	need_x87(c);
+	return soft_next(c, i);
+}
+
+OP(x87_wait)
+{
+	if ((c->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS))
+		soft_raise(c, EX_NM);
+	if (x87_pending(c))
+		soft_raise(c, EX_MF);
+	return soft_next(c, i);
+}
+
+FP_PICK(wait)
+{
+	(void)i;
+	return x87_wait;
+}
+
+/* ---- which are there ---- */
+
+/* Register forms by opcode: a bit for each ModRM from C0 on. The undocumented aliases of FCOM,
+ * FCOMP, FXCH, FSTP and FFREEP are in: processors run them. SDM volume 2, appendix A.5. */
+static const uint64_t defined_reg[8] = {
+	~0ULL,
+	/* D9: FLD, FXCH, FNOP, FSTP1, FCHS FABS FTST FXAM, constants, D9 F0 to FF */
+	0xffff7f33ff01ffffULL,
+	/* DA: FCMOVcc, FUCOMPP */
+	0x00000200ffffffffULL,
+	/* DB: FCMOVNcc, FENI FDISI FCLEX FINIT FSETPM, FUCOMI, FCOMI */
+	0x00ffff1fffffffffULL,
+	~0ULL,
+	/* DD: FFREE, FXCH4, FST, FSTP, FUCOM, FUCOMP */
+	0x0000ffffffffffffULL,
+	/* DE: FADDP, FMULP, FCOMP5, FCOMPP, FSUBRP… */
+	0xffffffff02ffffffULL,
+	/* DF: FFREEP, FXCH7, FSTP8, FSTP9, FSTSW AX, FUCOMIP, FCOMIP */
+	0x00ffff01ffffffffULL,
+};
+
+static soft_handler pick_reg(const struct soft_insn *i)
+{
+	if (!(defined_reg[i->opcode & 7] >> (i->modrm & 63) & 1))
+		return NULL;
+	if (i->opcode == 0xdf && i->modrm == 0xe0)
+		return x87_fnstsw_ax;
+	if (i->opcode != 0xdb || (i->modrm & 0xf8) != 0xe0)
+		return x87_reg;
+	return i->modrm == 0xe2 ? x87_fnclex : i->modrm == 0xe3 ? x87_fninit : x87_nothing;
+}
+
+static soft_handler pick_mem(const struct soft_insn *i)
+{
+	switch (form_of(i)->way) {
+	case LOAD:
+	case CONTROL_LOAD:
+		return x87_load;
+	case STORE:
+		return x87_store;
+	case CONTROL_STORE:
+		return x87_control_store;
+	case ENV_LOAD:
+		return x87_env_load;
+	case ENV_STORE:
+		return x87_env_store;
+	}
+	return NULL;
+}
+
+FP_PICK(x87)
+{
+	return i->is_mem ? pick_mem(i) : pick_reg(i);
+}

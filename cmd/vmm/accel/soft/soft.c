@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The software accelerator's operations. */
+#include "cmd/vmm/accel/soft/soft.h"
+
+#include "cmd/vmm/accel/soft/events.h"
+#include "cmd/vmm/accel/soft/lapic.h"
+#include "cmd/vmm/accel/soft/soft_mem.h"
+#include "cmd/vmm/accel/soft/sys.h"
+#include "cmd/vmm/accel/soft/vcpu.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+static __thread struct soft_cpu *own_cpu;
+
+static int soft_open(int fd, unsigned int vcpus, const struct soft_io *io, struct accel **ret,
+		     const char **ret_why)
+{
+	struct accel *vm = calloc(1, sizeof(*vm));
+
+	(void)fd;
+	if (!vm)
+		return -ENOMEM;
+	vm->n_vcpus = vcpus;
+	vm->io = *io;
+	if (soft_events_open(vm) < 0) {
+		*ret_why = "the software CPU has no memory for its events";
+		free(vm);
+		return -ENOMEM;
+	}
+	*ret = vm;
+	return 0;
+}
+
+static int soft_add_ram(struct accel *vm, uint64_t gpa, void *host, uint64_t size)
+{
+	struct soft_ram *ram;
+
+	if (vm->n_ram == SOFT_RAM_MAX)
+		return -ENOSPC;
+	ram = &vm->ram[vm->n_ram];
+	*ram = (struct soft_ram){ .gpa = gpa, .size = size, .host = host };
+	ram->pages = calloc(size >> 12, sizeof(ram->pages[0]));
+	if (!ram->pages)
+		return -ENOMEM;
+	vm->n_ram++;
+	return 0;
+}
+
+static int soft_vcpu_create(struct accel *vm, unsigned int index, struct accel_vcpu **ret)
+{
+	struct soft_cpu *c = aligned_alloc(64, (sizeof(*c) + 63) & ~63UL);
+
+	if (!c)
+		return -ENOMEM;
+	memset(c, 0, sizeof(*c));
+	c->vm = vm;
+	c->index = index;
+	if (soft_lapic_create(c) < 0 || soft_cache_create(c) < 0)
+		return -ENOMEM;
+	vm->cpus[index] = c;
+	*ret = (struct accel_vcpu *)c;
+	return 0;
+}
+
+static struct soft_cpu *cpu_of(struct accel_vcpu *v)
+{
+	return (struct soft_cpu *)v;
+}
+
+/* Signals only set a bit of this thread's own CPU; the sleep and the block loop see it. */
+static void on_kick(int sig)
+{
+	(void)sig;
+	if (own_cpu)
+		atomic_fetch_or(&own_cpu->wake, WAKE_KICK);
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+	if (own_cpu)
+		atomic_fetch_or(&own_cpu->wake, WAKE_INTERRUPT);
+}
+
+static int make_timer(int sig, void (*handler)(int), timer_t *ret)
+{
+	struct sigaction sa = { .sa_handler = handler };
+	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = sig };
+
+	ev.sigev_notify_thread_id = gettid();
+	if (sigaction(sig, &sa, NULL) < 0 || timer_create(CLOCK_MONOTONIC, &ev, ret) < 0)
+		return -errno;
+	return 0;
+}
+
+static int soft_enter_thread(struct accel_vcpu *v)
+{
+	struct soft_cpu *c = cpu_of(v);
+	int r;
+
+	own_cpu = c;
+	r = make_timer(SIGUSR1, on_kick, &c->kick);
+	if (r == 0)
+		r = make_timer(SIGUSR2, on_alarm, &c->alarm);
+	c->has_timers = r == 0;
+	return r;
+}
+
+static int soft_reset(struct accel_vcpu *v, const struct cpu_boot_state *boot)
+{
+	soft_cpu_reset(cpu_of(v), boot, false);
+	return 0;
+}
+
+static int soft_run(struct accel_vcpu *v, struct accel_exit *ret)
+{
+	*ret = (struct accel_exit){
+		.kind = soft_vcpu_loop(cpu_of(v)) ? ACCEL_EXIT_NONE : ACCEL_EXIT_SHUTDOWN
+	};
+	return 0;
+}
+
+static void soft_kick(struct accel_vcpu *v)
+{
+	soft_vcpu_wake(cpu_of(v), WAKE_KICK);
+}
+
+static int soft_msi_send(struct accel *vm, const struct msi *msi)
+{
+	soft_lapic_msi(vm, msi);
+	return 0;
+}
+
+/* The IOAPIC hears of every EOI whose interrupt was level-triggered; nothing to note. */
+static int soft_set_ioapic_pin(struct accel *vm, unsigned int pin, const struct msi *msi)
+{
+	(void)vm;
+	(void)pin;
+	(void)msi;
+	return 0;
+}
+
+const struct accel_ops accel_soft = {
+	.name = "soft",
+	.open = soft_open,
+	.add_ram = soft_add_ram,
+	.vcpu_create = soft_vcpu_create,
+	.msi_send = soft_msi_send,
+	.irqfd_bind = soft_irqfd_bind,
+	.irqfd_unbind = soft_irqfd_unbind,
+	.ioeventfd_bind = soft_ioeventfd_bind,
+	.ioeventfd_unbind = soft_ioeventfd_unbind,
+	.set_ioapic_pin = soft_set_ioapic_pin,
+	.vcpu_enter_thread = soft_enter_thread,
+	.vcpu_reset = soft_reset,
+	.vcpu_run = soft_run,
+	.vcpu_kick = soft_kick,
+};

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stack of 64-bit code, on the fast path; everything else is seg.h's soft_push and soft_pop. */
+#ifndef BULKHEAD_VMM_ACCEL_SOFT_STACK_H
+#define BULKHEAD_VMM_ACCEL_SOFT_STACK_H
+
+#include "cmd/vmm/accel/soft/operand.h"
+#include "cmd/vmm/accel/soft/seg.h"
+
+INLINE void push64(struct soft_cpu *c, uint64_t v)
+{
+	uint64_t sp = c->gpr[R_SP] - 8;
+	void *p = soft_tlb_hit(c, sp, 8, ACC_WRITE, c->mmu);
+
+	if (__builtin_expect(!p, 0)) {
+		soft_push(c, v, 8);
+		return;
+	}
+	host_store(p, 8, v);
+	c->gpr[R_SP] = sp;
+}
+
+INLINE uint64_t pop64(struct soft_cpu *c)
+{
+	const void *p = soft_tlb_hit(c, c->gpr[R_SP], 8, ACC_READ, c->mmu);
+
+	if (__builtin_expect(!p, 0))
+		return soft_pop(c, 8);
+	c->gpr[R_SP] += 8;
+	return host_load(p, 8);
+}
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A soft vCPU's run loop, sleep and wake-ups; see vcpu.h. */
+#include "cmd/vmm/accel/soft/vcpu.h"
+
+#include "cmd/vmm/accel/soft/lapic.h"
+#include "cmd/vmm/accel/soft/seg.h"
+#include "cmd/vmm/accel/soft/sys.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+uint64_t soft_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+void soft_vcpu_wake(struct soft_cpu *c, unsigned int bits)
+{
+	atomic_fetch_or(&c->wake, bits);
+	if (atomic_load(&c->sleeping))
+		syscall(SYS_futex, &c->wake, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+void soft_vcpu_arm(struct soft_cpu *c, uint64_t due)
+{
+	struct itimerspec at = { 0 };
+
+	if (due != UINT64_MAX) {
+		at.it_value.tv_sec = (time_t)(due / 1000000000U);
+		at.it_value.tv_nsec = (long)(due % 1000000000U);
+		if (!at.it_value.tv_sec && !at.it_value.tv_nsec)
+			at.it_value.tv_nsec = 1;
+	} else if (!c->armed) {
+		return;
+	}
+	c->armed = due != UINT64_MAX;
+	if (c->has_timers)
+		timer_settime(c->alarm, TIMER_ABSTIME, &at, NULL);
+}
+
+/* Sleeps until something sets c->wake; signals of the alarm and of kicks end it too. */
+static void sleep_until_woken(struct soft_cpu *c)
+{
+	atomic_store(&c->sleeping, 1);
+	while (!atomic_load(&c->wake))
+		syscall(SYS_futex, &c->wake, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+	atomic_store(&c->sleeping, 0);
+}
+
+static void start_by_sipi(struct soft_cpu *c, uint8_t vector)
+{
+	c->wait_sipi = false;
+	soft_load_real_segment(c, S_CS, (uint16_t)(vector << 8));
+	c->rip = 0;
+}
+
+/* INIT, SIPI and NMI; true when one of them changed where the CPU is. */
+static void take_signals(struct soft_cpu *c)
+{
+	struct soft_signals s = soft_lapic_signals(c);
+
+	if (s.init)
+		soft_cpu_reset(c, NULL, true);
+	if (s.init && c->index == 0)
+		c->wait_sipi = false;
+	if (s.sipi && c->wait_sipi)
+		start_by_sipi(c, s.sipi_vector);
+	if (s.nmi)
+		c->nmi_pending = true;
+}
+
+/* Delivers through the IDT, with an exception on the way handled as its own. False: triple fault. */
+static bool deliver_external(struct soft_cpu *c, uint8_t vector)
+{
+	c->halted = false;
+	if (setjmp(c->escape) == 0) {
+		soft_interrupt(c, vector, false, false, 0, c->rip);
+		return true;
+	}
+	return soft_deliver_fault(c);
+}
+
+/* At a block boundary: whatever waits and is allowed. False: triple fault. */
+static bool take_events(struct soft_cpu *c)
+{
+	int vector;
+
+	take_signals(c);
+	if (c->wait_sipi)
+		return true;
+	soft_lapic_run_timer(c);
+	if (c->inhibit) {
+		/* one instruction first; then look again */
+		c->inhibit = 0;
+		c->single_step = true;
+		atomic_fetch_or(&c->wake, WAKE_INTERRUPT);
+		return true;
+	}
+	if (c->nmi_pending && !c->nmi_blocked) {
+		c->nmi_pending = false;
+		c->nmi_blocked = true;
+		return deliver_external(c, EX_NMI);
+	}
+	if (!(c->rflags & FL_IF))
+		return true;
+	vector = soft_lapic_take(c);
+	return vector < 0 || deliver_external(c, (uint8_t)vector);
+}
+
+static bool asleep(struct soft_cpu *c)
+{
+	return c->wait_sipi || c->halted;
+}
+
+/* Runs until a kick (true) or a triple fault (false). */
+bool soft_vcpu_loop(struct soft_cpu *c)
+{
+	for (;;) {
+		unsigned int wake = atomic_exchange(&c->wake, 0);
+
+		if (wake & WAKE_KICK)
+			return true;
+		if (wake & WAKE_CODE)
+			soft_tlb_drop_code(c);
+		if ((wake & WAKE_INTERRUPT) && !take_events(c))
+			return false;
+		if (asleep(c)) {
+			sleep_until_woken(c);
+			continue;
+		}
+		if (soft_execute(c) && !soft_deliver_fault(c))
+			return false;
+		if (c->single_step) {
+			c->single_step = false;
+			atomic_fetch_or(&c->wake, WAKE_INTERRUPT);
+		}
+		/* an instruction that turned interrupts on has asked for a look by itself */
+	}
+}
