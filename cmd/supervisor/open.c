@@ -198,9 +198,11 @@ int opened_open(struct opened *o, const struct vm_config *c, struct open_error *
 
 	if (r < 0)
 		return r;
-	o->kvm = open_kvm(e);
-	if (o->kvm < 0)
-		return o->kvm;
+	if (c->accel == ACCEL_KVM) {
+		o->kvm = open_kvm(e);
+		if (o->kvm < 0)
+			return o->kvm;
+	}
 	r = open_programs(o, c, e);
 	if (r < 0)
 		return r;

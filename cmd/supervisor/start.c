@@ -113,11 +113,13 @@ static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o)
 	const struct vm_config *c = vm->config;
 	struct launch *l = add(vm, ls, PART_VMM, "vmm", o->vmm);
 
-	give(l, o->kvm, VMM_KVM, false);
+	if (o->kvm >= 0)
+		give(l, o->kvm, VMM_KVM, false);
 	give(l, o->kernel, VMM_KERNEL, false);
 	if (o->initrd >= 0)
 		give(l, o->initrd, VMM_INITRD, false);
 	say(l, "--name=%s", c->name);
+	say(l, "--accel=%s", c->accel == ACCEL_SOFT ? "soft" : "kvm");
 	say(l, "--cpus=%u", c->cpus);
 	say(l, "--memory=%llu", (unsigned long long)c->memory);
 	say(l, "--cmdline=%s", c->cmdline);

@@ -62,6 +62,14 @@ static int set_cmdline(struct vmm_args *a, const char *v)
 	return 0;
 }
 
+static int set_accel(struct vmm_args *a, const char *v)
+{
+	if (strcmp(v, "kvm") && strcmp(v, "soft"))
+		return -EINVAL;
+	a->soft = v[0] == 's';
+	return 0;
+}
+
 static int set_on_reboot(struct vmm_args *a, const char *v)
 {
 	if (strcmp(v, "restart") && strcmp(v, "stop"))
@@ -123,6 +131,7 @@ static const struct {
 	int (*set)(struct vmm_args *a, const char *value);
 } words[] = {
 	{ "--name=", ignore }, /* for whoever looks at the process list */
+	{ "--accel=", set_accel },
 	{ "--cpus=", set_cpus },
 	{ "--memory=", set_memory },
 	{ "--cmdline=", set_cmdline },

@@ -19,6 +19,7 @@ struct vmm_virtio {
 
 struct vmm_args {
 	unsigned int n_vcpus;
+	bool soft;            /* the software CPU instead of KVM */
 	uint64_t memory;      /* bytes */
 	const char *cmdline;
 	enum vmm_action on_reboot; /* VMM_RESTART or VMM_STOP */

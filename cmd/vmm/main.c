@@ -31,7 +31,7 @@ static int adopt(const struct vmm_args *args)
 {
 	struct fd_row rows[N_ROWS] = {
 		{ FD_CONTROL, FD_SOCKET, false, "control" },
-		{ FD_KVM, FD_CHAR, false, "/dev/kvm" },
+		{ FD_KVM, FD_CHAR, args->soft, "/dev/kvm" },
 		{ FD_KERNEL, FD_FILE, false, "kernel" },
 		{ FD_INITRD, FD_FILE, true, "initrd" },
 	};
@@ -54,20 +54,22 @@ static int adopt(const struct vmm_args *args)
 /* Everything that needs more of the kernel than the filters allow; no hostile byte yet. */
 static int prepare(struct machine *m, const struct vmm_args *args)
 {
+	const struct accel_io io = { .access = vcpu_access, .ctx = m, .loop = &m->loop };
 	const char *why = NULL;
-	int r = machine_open(m, &accel_kvm, args->memory, args->n_vcpus);
+	int r = machine_open(m, args->soft ? &accel_soft : &accel_kvm, args->memory,
+			     args->n_vcpus);
 
 	if (r < 0)
 		return control_fail(FD_CONTROL, "%llu MiB of guest RAM: %s",
 				    (unsigned long long)(args->memory >> 20), strerrordesc_np(-r));
-	r = m->ops->open(FD_KVM, m->n_vcpus, &m->accel, &why);
+	r = m->ops->open(args->soft ? -1 : FD_KVM, m->n_vcpus, &io, &m->accel, &why);
 	if (r < 0)
-		return control_fail(FD_CONTROL, "%s: %s", why ? why : "KVM", strerrordesc_np(-r));
+		return control_fail(FD_CONTROL, "%s: %s", why ? why : m->ops->name, strerrordesc_np(-r));
 	r = machine_add_ram(m);
 	if (r < 0)
-		return control_fail(FD_CONTROL, "KVM does not take the guest's RAM: %s",
+		return control_fail(FD_CONTROL, "the accelerator does not take the guest's RAM: %s",
 				    strerrordesc_np(-r));
-	r = vcpus_start(m, &vmm_vcpu_policy);
+	r = vcpus_start(m, args->soft ? &vmm_soft_vcpu_policy : &vmm_vcpu_policy);
 	if (r < 0)
 		return control_fail(FD_CONTROL, "%u vCPUs: %s", m->n_vcpus,
 				    *m->why ? m->why : strerrordesc_np(-r));

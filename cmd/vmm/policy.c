@@ -46,6 +46,28 @@ const struct sandbox_policy vmm_vcpu_policy = {
 	.n_rules = ARRAY_SIZE(vcpu_rules),
 };
 
+/* A software vCPU needs nothing of KVM, but a clock, a sleep and its own timer. */
+static const struct sandbox_rule soft_vcpu_rules[] = {
+	SB_CALL(futex),
+	SB_CALL(timer_settime), /* the LAPIC's timer, and kicks */
+	SB_CALL(clock_gettime), /* where the vDSO has no clock */
+	SB_CALL(sched_yield),   /* PAUSE, when vCPUs outnumber cores */
+	SB_CALL(write),
+	SB_CALL(read),
+	SB_CALL(epoll_ctl),     /* interrupt eventfds join and leave the main thread's loop */
+	SB_CALL(sendmsg),
+	SB_CALL(recvmsg),
+	SB_CALL(ppoll),
+	SB_CALL(close),
+	SB_CALL(rt_sigreturn),
+};
+
+const struct sandbox_policy vmm_soft_vcpu_policy = {
+	.name = "vmm:soft-vcpu",
+	.rules = soft_vcpu_rules,
+	.n_rules = ARRAY_SIZE(soft_vcpu_rules),
+};
+
 /* The main thread loads the kernel, shakes hands with the devices, waits for events, and resets. */
 static const struct sandbox_rule main_rules[] = {
 	SB_CALL(epoll_wait),

@@ -8,6 +8,13 @@
 
 #define VCPU_STACK KIB(128)
 
+/* They run in software on until they are told. */
+static void kick_all(struct machine *m)
+{
+	for (unsigned int i = 0; i < m->n_vcpus; i++)
+		m->ops->vcpu_kick(m->vcpus[i].accel);
+}
+
 static void park(struct vcpu *v)
 {
 	struct machine *m = v->m;
@@ -76,6 +83,18 @@ static void handle_exit(struct machine *m, const struct accel_exit *e)
 		machine_crash(m, e->why);
 		break;
 	}
+}
+
+/* What a software CPU calls in the middle of an instruction. */
+void vcpu_access(void *machine, const struct accel_exit *e)
+{
+	struct machine *m = machine;
+
+	pthread_mutex_lock(&m->lock);
+	handle_exit(m, e);
+	if (m->paused)
+		kick_all(m);
+	pthread_mutex_unlock(&m->lock);
 }
 
 /* Runs the guest until that fails. Lock held. */
@@ -160,8 +179,7 @@ int vcpus_start(struct machine *m, const struct sandbox_policy *policy)
 void vcpus_pause(struct machine *m)
 {
 	m->paused = true;
-	for (unsigned int i = 0; i < m->n_vcpus; i++)
-		m->ops->vcpu_kick(m->vcpus[i].accel);
+	kick_all(m);
 	wait_all_parked(m);
 }
 

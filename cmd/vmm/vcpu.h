@@ -18,6 +18,8 @@ struct vcpu {
 /* Makes the vCPUs and their threads, each confined by policy and parked. Before the sandbox; the
  * lock is not held. */
 [[nodiscard]] int vcpus_start(struct machine *m, const struct sandbox_policy *policy);
+/* struct accel_io.access; ctx is the machine. */
+void vcpu_access(void *machine, const struct accel_exit *e);
 /* Stops all vCPUs at an exit boundary and waits for it. Lock held. */
 void vcpus_pause(struct machine *m);
 /* Lets them run; reset: from m->boot, as at power-on. Lock held. */

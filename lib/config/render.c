@@ -69,7 +69,7 @@ int config_render(const struct vm_config *c, char *argv[CONFIG_WORDS_MAX], char 
 	put(&w, "--detach=%s", onoff(c->detach));
 	put(&w, "--on-reboot=%s", c->on_reboot == ACTION_STOP ? "stop" : "restart");
 	put(&w, "--on-panic=%s", c->on_panic == ACTION_CONTINUE ? "continue" : "stop");
-	put(&w, "--accel=kvm");
+	put(&w, "--accel=%s", c->accel == ACCEL_SOFT ? "soft" : "kvm");
 	put(&w, "--verbose=%s", onoff(c->verbose));
 	if (w.failed)
 		return -E2BIG;

@@ -15,7 +15,9 @@
 #include <stdint.h>
 
 struct accel;
+struct accel_exit;
 struct accel_vcpu;
+struct loop;
 
 struct msi {
 	uint64_t address;
@@ -61,6 +63,17 @@ struct accel_exit {
 	const char *why;
 };
 
+/*
+ * What an accelerator in software needs of the machine. access reaches the buses in the middle of an
+ * instruction, from the vCPU's thread, which must not hold the machine's lock; e->kind is
+ * ACCEL_EXIT_PIO, _MMIO or _EOI.
+ */
+struct accel_io {
+	void (*access)(void *ctx, const struct accel_exit *e);
+	void *ctx;
+	struct loop *loop; /* the main thread's; callbacks run with the machine's lock held */
+};
+
 #define ACCEL_IRQ_SLOTS 512
 
 struct accel_ops {
@@ -68,9 +81,10 @@ struct accel_ops {
 
 	/* ---- before the sandbox ---- */
 
-	/* fd: what the accelerator needs from outside (kvm: /dev/kvm), owned by the accel from
-	 * now on. On failure *ret_why is a line for the user. */
-	int (*open)(int fd, unsigned int vcpus, struct accel **ret, const char **ret_why);
+	/* fd: what the accelerator needs from outside (kvm: /dev/kvm; soft: -1), owned by the
+	 * accel from now on. On failure *ret_why is a line for the user. */
+	int (*open)(int fd, unsigned int vcpus, const struct accel_io *io, struct accel **ret,
+		    const char **ret_why);
 	/* Guest RAM; host memory outlives the accel. At most two calls. */
 	int (*add_ram)(struct accel *a, uint64_t gpa, void *host, uint64_t size);
 	int (*vcpu_create)(struct accel *a, unsigned int index, struct accel_vcpu **ret);
@@ -106,5 +120,6 @@ struct accel_ops {
 };
 
 extern const struct accel_ops accel_kvm;
+extern const struct accel_ops accel_soft;
 
 #endif

@@ -87,11 +87,13 @@ static int prepare(struct accel *a)
 	return kvm_cpuid_prepare(a);
 }
 
-static int kvm_open(int fd, unsigned int vcpus, struct accel **ret, const char **ret_why)
+static int kvm_open(int fd, unsigned int vcpus, const struct accel_io *io, struct accel **ret,
+		    const char **ret_why)
 {
 	struct accel *a;
 	int r = check_host(fd, ret_why);
 
+	(void)io;
 	if (r < 0)
 		return r;
 	a = calloc(1, sizeof(*a));

@@ -2,6 +2,7 @@
 /* The software accelerator's operations. */
 #include "cmd/vmm/accel/soft/soft.h"
 
+#include "cmd/vmm/accel/soft/decode.h"
 #include "cmd/vmm/accel/soft/events.h"
 #include "cmd/vmm/accel/soft/lapic.h"
 #include "cmd/vmm/accel/soft/soft_mem.h"
@@ -19,7 +20,7 @@
 
 static __thread struct soft_cpu *own_cpu;
 
-static int soft_open(int fd, unsigned int vcpus, const struct soft_io *io, struct accel **ret,
+static int soft_open(int fd, unsigned int vcpus, const struct accel_io *io, struct accel **ret,
 		     const char **ret_why)
 {
 	struct accel *vm = calloc(1, sizeof(*vm));
@@ -29,6 +30,7 @@ static int soft_open(int fd, unsigned int vcpus, const struct soft_io *io, struc
 		return -ENOMEM;
 	vm->n_vcpus = vcpus;
 	vm->io = *io;
+	soft_decode_init();
 	if (soft_events_open(vm) < 0) {
 		*ret_why = "the software CPU has no memory for its events";
 		free(vm);

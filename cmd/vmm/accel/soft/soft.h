@@ -138,15 +138,6 @@ struct soft_ram {
 	struct soft_page *pages;
 };
 
-/* How an instruction reaches what is not RAM: the vmm's buses, called in the middle of it (takes the
- * machine's lock). e->kind is ACCEL_EXIT_PIO, _MMIO or _EOI. */
-struct soft_io {
-	void (*access)(void *ctx, const struct accel_exit *e);
-	void *ctx;
-	struct loop *loop; /* the main thread's; callbacks run with the machine's lock held */
-};
-
-struct loop;
 struct soft_events;
 
 struct soft_cpu {
@@ -210,7 +201,7 @@ struct accel {
 	unsigned int n_vcpus;
 	unsigned int n_ram;
 	struct soft_ram ram[SOFT_RAM_MAX];
-	struct soft_io io;
+	struct accel_io io; /* how an instruction reaches what is not RAM */
 	struct soft_events *events;
 	uint64_t tsc_hz;
 	bool crowded;             /* more vCPUs than cores: PAUSE yields */
