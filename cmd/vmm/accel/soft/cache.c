@@ -124,6 +124,7 @@ static const struct fetch *fetch_page(struct soft_cpu *c, uint64_t linear)
 		return f;
 	f->host = soft_fetch_page(c, linear, &f->gpa);
 	f->page = soft_page_of_host(c->vm, f->host);
+	soft_page_recheck(c->vm, f->page, f->host);
 	f->tag = tag;
 	return f;
 }

@@ -53,8 +53,10 @@ static int on_irq(struct loop_source *src, uint32_t events)
 	uint64_t count;
 
 	(void)events;
-	if (read(src->fd, &count, sizeof(count)) == sizeof(count))
+	if (read(src->fd, &count, sizeof(count)) == sizeof(count)) {
+		atomic_fetch_add(&s->vm->dma_epoch, 1);
 		soft_lapic_msi(s->vm, &s->msi);
+	}
 	return 0;
 }
 
@@ -129,6 +131,7 @@ bool soft_ioeventfd_signal(struct accel *vm, uint64_t gpa)
 		if (e->notifiers[i].gpa != gpa)
 			continue;
 		found = true;
+		atomic_fetch_add(&vm->dma_epoch, 1);
 		/* a full counter is a notification already */
 		(void)!write(e->notifiers[i].eventfd, &one, sizeof(one));
 	}

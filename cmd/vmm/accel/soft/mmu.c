@@ -315,10 +315,40 @@ struct soft_page *soft_page_of_host(struct accel *vm, const uint8_t *host)
 	return NULL;
 }
 
+static uint64_t page_sum(const uint8_t *host)
+{
+	uint64_t sum[4] = { 1, 2, 3, 4 };
+
+	for (unsigned int at = 0; at < 4096; at += 32)
+		for (unsigned int i = 0; i < 4; i++) {
+			uint64_t word;
+
+			memcpy(&word, host + at + 8 * i, 8);
+			sum[i] = (sum[i] ^ word) * 0x9e3779b97f4a7c15ULL;
+			sum[i] ^= sum[i] >> 29;
+		}
+	return sum[0] ^ (sum[1] << 1) ^ (sum[2] << 2) ^ (sum[3] << 3);
+}
+
+void soft_page_recheck(struct accel *vm, struct soft_page *page, const uint8_t *host)
+{
+	uint32_t epoch = atomic_load(&vm->dma_epoch);
+	uint64_t sum;
+
+	if (atomic_load_explicit(&page->epoch, memory_order_relaxed) == epoch ||
+	    !atomic_load_explicit(&page->is_code, memory_order_relaxed))
+		return;
+	sum = page_sum(host);
+	if (atomic_exchange(&page->sum, sum) != sum)
+		atomic_fetch_add(&page->version, 1);
+	atomic_store(&page->epoch, epoch);
+}
+
 void soft_page_make_code(struct soft_cpu *c, struct soft_page *page)
 {
 	if (atomic_exchange(&page->is_code, 1))
 		return;
+	atomic_store(&page->epoch, atomic_load(&c->vm->dma_epoch) - 1); /* summed at its next use */
 	for (unsigned int i = 0; i < c->vm->n_vcpus; i++)
 		if (c->vm->cpus[i])
 			atomic_fetch_or(&c->vm->cpus[i]->wake, WAKE_CODE);

@@ -130,6 +130,8 @@ enum soft_mmu {
 struct soft_page {
 	_Atomic uint32_t version;
 	_Atomic uint32_t is_code;
+	_Atomic uint32_t epoch; /* accel.dma_epoch when sum was last compared */
+	_Atomic uint64_t sum;   /* of the page's bytes then */
 };
 
 struct soft_ram {
@@ -203,7 +205,7 @@ struct accel {
 	struct soft_ram ram[SOFT_RAM_MAX];
 	struct accel_io io; /* how an instruction reaches what is not RAM */
 	struct soft_events *events;
-	uint64_t tsc_hz;
+	_Atomic uint32_t dma_epoch; /* moves whenever a device may have written to RAM unseen */
 	bool crowded;             /* more vCPUs than cores: PAUSE yields */
 	struct soft_cpu *cpus[VCPUS_MAX];
 };
