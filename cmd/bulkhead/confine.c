@@ -26,6 +26,7 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL(close),
 	SB_CALL(wait4),          /* the supervisor's end */
 	SB_IOCTL(TCSETS),        /* the terminal's modes, and back */
+	SB_IOCTL(TCGETS),        /* tcsetattr looks whether it was done */
 	SB_CALL(rt_sigaction),   /* termmode.c: stop, go on, and die with the modes given back */
 	SB_CALL(rt_sigprocmask),
 	SB_CALL(rt_sigreturn),

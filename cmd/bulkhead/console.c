@@ -45,8 +45,9 @@ static int relay(int link, int stream, enum terminal_filter filter)
 	static struct terminal t;
 	struct loop l;
 	struct loop_source src = { .fd = -1 };
-	const struct terminal_config config = { .stream = stream, .filter = filter, .ops = &ops,
-						.help = help, .owner = &l };
+	const struct terminal_config config = {
+		.stream = stream, .filter = filter, .ops = &ops, .help = help, .owner = &l
+	};
 	const char *what = "event loop";
 	int r = loop_open(&l);
 
@@ -111,11 +112,15 @@ int verb_console(int argc, char **argv)
 		if (filter_next || strncmp(word, "--console=", 10) == 0) {
 			word = filter_next ? argv[++i] : word + 10;
 			if (parse_filter(word, &filter) < 0)
-				return complain(EXIT_WORDS, "--console: '%.60s' will not do: say "
-						"auto, safe or raw", word);
+				return complain(EXIT_WORDS,
+						"--console: '%.60s' will not do: say "
+						"auto, safe or raw",
+						word);
 		} else if (word[0] == '-' || name) {
-			return complain(EXIT_WORDS, "console: '%.60s' will not do: say NAME "
-					"[--console auto|safe|raw]", word);
+			return complain(EXIT_WORDS,
+					"console: '%.60s' will not do: say NAME "
+					"[--console auto|safe|raw]",
+					word);
 		} else {
 			name = word;
 		}

@@ -85,8 +85,7 @@ static int spawn(const char *path, char **argv, int control, int stream, pid_t *
 	return -r;
 }
 
-static int render(const struct vm_config *c, uint64_t since_ns, char **argv, char *text,
-		  size_t cap)
+static int render(const struct vm_config *c, uint64_t since_ns, char **argv, char *text, size_t cap)
 {
 	static char name[] = "supervisor";
 	static char since[40];

@@ -15,9 +15,9 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } verbs[] = {
-	{ "run", verb_run },         { "ps", verb_ps },           { "stop", verb_stop },
+	{ "run", verb_run },	     { "ps", verb_ps },		  { "stop", verb_stop },
 	{ "console", verb_console }, { "version", verb_version }, { "--version", verb_version },
-	{ "help", verb_help },       { "--help", verb_help },     { "-h", verb_help },
+	{ "help", verb_help },	     { "--help", verb_help },	  { "-h", verb_help },
 };
 
 int complain(int status, const char *fmt, ...)

@@ -34,7 +34,7 @@ struct run {
 	struct terminal terminal;
 	bool relaying;
 	bool started;
-	bool ended;         /* CTL_ENDED came */
+	bool ended;	    /* CTL_ENDED came */
 	unsigned int asked; /* to stop */
 	char why[CTL_TEXT_MAX + 1];
 };

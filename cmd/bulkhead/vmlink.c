@@ -18,8 +18,7 @@ static bool is_ours(int sock)
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-	       peer.uid == geteuid();
+	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
 }
 
 int vmlink_open(const char *name)
@@ -72,8 +71,7 @@ static bool name_of(const char *line, char name[CTL_NAME_MAX + 1])
 		return false;
 	if (!(flags & 0x10000) || type != SOCK_SEQPACKET) /* listening */
 		return false;
-	return sscanf(path, "@bulkhead/%u/%64[A-Za-z0-9._-]", &uid, name) == 2 &&
-	       uid == geteuid();
+	return sscanf(path, "@bulkhead/%u/%64[A-Za-z0-9._-]", &uid, name) == 2 && uid == geteuid();
 }
 
 int vmlink_each(void (*fn)(const char *name, void *owner), void *owner)

@@ -191,8 +191,8 @@ static bool is_owner(const struct vm *vm, int sock)
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-	       len == sizeof(peer) && peer.uid == vm->owner;
+	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && len == sizeof(peer) &&
+	       peer.uid == vm->owner;
 }
 
 static int on_connect(struct loop_source *src, uint32_t events)

@@ -118,8 +118,8 @@ static int start(struct vm *vm, struct opened *o, struct jail_host *host, struct
 	int r = jail_host_enter(host, &what);
 
 	if (r < 0)
-		return open_complain(e, r, "this host does not let the VM be confined: %s: %s", what,
-				     strerror(-r));
+		return open_complain(e, r, "this host does not let the VM be confined: %s: %s",
+				     what, strerror(-r));
 	vm->owner = host->owner;
 	r = parts_start(vm, o, host, e);
 	opened_close(o);
@@ -185,8 +185,12 @@ int main(int argc, char **argv)
 	struct open_error e = { "the command's channel is missing: start it by bulkhead run" };
 	int r;
 
-	vm = (struct vm){ .config = &config, .state = VM_STARTING, .stream = -1, .null = -1,
-			  .pid = getpid(), .front = { .fd = -1 } };
+	vm = (struct vm){ .config = &config,
+			  .state = VM_STARTING,
+			  .stream = -1,
+			  .null = -1,
+			  .pid = getpid(),
+			  .front = { .fd = -1 } };
 	if (fds_adopt(fds, ARRAY_SIZE(fds), NULL) < 0 ||
 	    parse(argc, argv, &vm, &config, &e) < 0) /* 1 words only */
 		return give_up(&e);

@@ -39,8 +39,10 @@ int open_listener(const char *name, struct open_error *e)
 		return open_complain(e, -errno, "no socket: %s", strerror(errno));
 	if (bind(fd, (const struct sockaddr *)&sa, sa_len) < 0) {
 		if (errno == EADDRINUSE)
-			return open_complain(e, -errno, "a VM named '%s' runs already: choose "
-					     "another --name, or bulkhead stop %s", name, name);
+			return open_complain(e, -errno,
+					     "a VM named '%s' runs already: choose "
+					     "another --name, or bulkhead stop %s",
+					     name, name);
 		return open_complain(e, -errno, "the name '%s': %s", name, strerror(errno));
 	}
 	if (listen(fd, 8) < 0)

@@ -20,8 +20,14 @@
 
 void opened_init(struct opened *o)
 {
-	*o = (struct opened){ .kernel = -1, .initrd = -1, .kvm = -1, .listener = -1, .vmm = -1,
-			      .dev_console = -1, .dev_rng = -1, .dev_blk = -1 };
+	*o = (struct opened){ .kernel = -1,
+			      .initrd = -1,
+			      .kvm = -1,
+			      .listener = -1,
+			      .vmm = -1,
+			      .dev_console = -1,
+			      .dev_rng = -1,
+			      .dev_blk = -1 };
 	for (size_t i = 0; i < CONFIG_MAX_DISKS; i++)
 		o->disks[i] = -1;
 }
@@ -83,9 +89,10 @@ static int open_image(const char *what, const char *path, uint64_t memory, struc
 	if (st.st_size == 0)
 		return open_complain(e, -EINVAL, "%s: %s is empty", what, path);
 	if ((uint64_t)st.st_size >= memory)
-		return open_complain(e, -EFBIG, "%s: %s is larger than the VM's memory (%llu MiB): "
-				     "say more --memory", what, path,
-				     (unsigned long long)(memory >> 20));
+		return open_complain(e, -EFBIG,
+				     "%s: %s is larger than the VM's memory (%llu MiB): "
+				     "say more --memory",
+				     what, path, (unsigned long long)(memory >> 20));
 	return take_fd(&fd);
 }
 
@@ -129,8 +136,10 @@ static int open_disk(const struct config_disk *d, struct open_error *e)
 	if (fd < 0)
 		return fd;
 	if (S_ISREG(st.st_mode) && (st.st_size == 0 || st.st_size % SECTOR))
-		return open_complain(e, -EINVAL, "--disk: %s has %lld bytes: a multiple of 512 is "
-				     "right", path, (long long)st.st_size);
+		return open_complain(e, -EINVAL,
+				     "--disk: %s has %lld bytes: a multiple of 512 is "
+				     "right",
+				     path, (long long)st.st_size);
 	r = lock_disk(fd, d->readonly, path, e);
 	return r < 0 ? r : take_fd(&fd);
 }
@@ -142,7 +151,8 @@ static int open_kvm(struct open_error *e)
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
 		return open_complain(e, -errno, "/dev/kvm: no right to use it: join the group kvm");
 	if (fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO))
-		return open_complain(e, -errno, "/dev/kvm: not there: load kvm_intel or kvm_amd, and "
+		return open_complain(e, -errno,
+				     "/dev/kvm: not there: load kvm_intel or kvm_amd, and "
 				     "see that the firmware has virtualisation on");
 	if (fd < 0)
 		return open_complain(e, -errno, "/dev/kvm: %s", strerror(errno));

@@ -16,6 +16,8 @@
 
 #define LINES_A_SECOND 10
 #define LINES_BURST 100
+/* More than a socket holds; somebody else may have got hold of its end of the channel. */
+#define LAST_WORDS_MAX 10000
 
 struct part *vm_part(struct vm *vm, enum part_kind kind)
 {
@@ -186,10 +188,8 @@ static const struct {
 	unsigned int states; /* of the VM */
 	void (*handle)(struct part *vmm);
 } events[] = {
-	{ CTL_EVENT_RUNNING, VM_STARTING, run },
-	{ CTL_EVENT_POWEROFF, VM_RUNNING, power_off },
-	{ CTL_EVENT_REBOOT, VM_RUNNING, reboot },
-	{ CTL_EVENT_PANIC, VM_RUNNING, panic },
+	{ CTL_EVENT_RUNNING, VM_STARTING, run },  { CTL_EVENT_POWEROFF, VM_RUNNING, power_off },
+	{ CTL_EVENT_REBOOT, VM_RUNNING, reboot }, { CTL_EVENT_PANIC, VM_RUNNING, panic },
 	{ CTL_EVENT_CRASH, VM_RUNNING, crash },
 };
 
@@ -247,8 +247,8 @@ static bool take_message(struct part *p)
 		close_control(p); /* its end is said by its pidfd */
 	if (r < 0) {
 		close_control(p);
-		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
-		       "%s broke the control protocol", p->name);
+		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "%s broke the control protocol",
+		       p->name);
 		part_kill(p);
 	}
 	return r >= 0 && p->control >= 0;
@@ -285,8 +285,8 @@ static int on_exit_of(struct loop_source *src, uint32_t events_mask)
 	int status = 0, r;
 
 	(void)events_mask;
-	for (int i = 0; i < 2 * LINES_BURST && take_message(p); i++)
-		; /* its last words */
+	for (int i = 0; i < LAST_WORDS_MAX && take_message(p); i++)
+		;
 	r = jail_reap(&p->process, &status);
 	if (r == 0)
 		return 0;

@@ -91,9 +91,15 @@ static struct launch *add(struct vm *vm, struct launches *ls, enum part_kind kin
 	struct launch *l = &ls->l[ls->n++];
 	int pair[2];
 
-	*p = (struct part){ .vm = vm, .kind = kind, .state = PART_STARTING, .program = program,
-			    .exe_fd = exe, .process = JAIL_PROCESS_NONE, .control = -1,
-			    .exit_src = { .fd = -1 }, .control_src = { .fd = -1 } };
+	*p = (struct part){ .vm = vm,
+			    .kind = kind,
+			    .state = PART_STARTING,
+			    .program = program,
+			    .exe_fd = exe,
+			    .process = JAIL_PROCESS_NONE,
+			    .control = -1,
+			    .exit_src = { .fd = -1 },
+			    .control_src = { .fd = -1 } };
 	snprintf(p->name, sizeof(p->name), "%s", program);
 	l->part = p;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {

@@ -96,6 +96,15 @@ int fd_set_nonblock(int fd, bool on)
 	return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
 }
 
+int fd_event_check(int fd)
+{
+	struct stat st;
+
+	if (fd_stat(fd, &st) < 0 || (st.st_mode & S_IFMT) != 0)
+		return -EBADF;
+	return fd_set_nonblock(fd, true);
+}
+
 void fds_close(int *fds, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -219,14 +228,15 @@ ssize_t msg_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS], size_t *
 
 #define STREAM_PATIENCE_S 1
 
-static bool more_comes(int sock)
+/* The system call itself takes what it waited off *patience, which the C library hides: so a sender
+ * of single bytes has no more time than a silent one, and nobody asks for the time. */
+static bool more_comes(int sock, struct timespec *patience)
 {
-	const struct timespec patience = { .tv_sec = STREAM_PATIENCE_S };
 	struct pollfd p = { .fd = sock, .events = POLLIN };
-	int r;
+	long r;
 
 	do
-		r = ppoll(&p, 1, &patience, NULL);
+		r = syscall(SYS_ppoll, &p, 1, patience, NULL, 0);
 	while (r < 0 && errno == EINTR);
 	return r > 0;
 }
@@ -251,12 +261,13 @@ static ssize_t recv_piece(int sock, void *buf, size_t len, int *fds, size_t *n_f
 
 int stream_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS], size_t *n_fds, bool midway)
 {
+	struct timespec patience = { .tv_sec = STREAM_PATIENCE_S };
 	uint8_t *to = buf;
 	ssize_t got = 1;
 
 	while (len) {
 		got = recv_piece(sock, to, len, fds, n_fds, midway ? MSG_DONTWAIT : 0);
-		if (got == -EAGAIN && midway && more_comes(sock))
+		if (got == -EAGAIN && midway && more_comes(sock, &patience))
 			continue;
 		if (got <= 0)
 			break;

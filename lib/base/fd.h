@@ -46,6 +46,14 @@ struct fd_row {
 /* Sets or clears O_NONBLOCK. */
 [[nodiscard]] int fd_set_nonblock(int fd, bool on);
 
+/*
+ * Whether a descriptor that came from a peer may be used as an eventfd; makes it non-blocking. 0, or
+ * -EBADF when it is none. What can be told without a path: an eventfd is an anonymous inode, which
+ * alone has no file type, so no file, pipe, socket or terminal passes. Other anonymous inodes
+ * (timers, epoll sets) do, but read and write of those neither wait nor move data.
+ */
+[[nodiscard]] int fd_event_check(int fd);
+
 #define MSG_MAX_FDS 8 /* more descriptors than this in one message is an error of the peer */
 
 /*
@@ -68,8 +76,8 @@ struct fd_row {
  * Receives exactly len bytes of a stream and appends the descriptors that come with them to fds,
  * of which *n_fds are in use. Returns 1; 0 when the peer is gone and -EAGAIN when a non-blocking
  * socket has nothing, both before the first byte only and never when `midway` says that these bytes
- * continue a message. Once a message has begun its sender owes the rest: -EBADMSG when it is gone
- * or silent for a second, or sends more than MSG_MAX_FDS descriptors. Unless it returns 1, every
+ * continue a message. Once a message has begun its sender owes the rest: -EBADMSG when it is gone,
+ * lets this call wait for more than a second in all, or sends more than MSG_MAX_FDS descriptors. Unless it returns 1, every
  * descriptor in fds is closed and *n_fds is 0.
  */
 [[nodiscard]] int stream_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS], size_t *n_fds,

@@ -77,10 +77,11 @@ static int do_region_info(struct vfu_server *s, struct vfu_msg *m, int *fds, siz
 	if (g->page_fd >= 0) {
 		m->region_info.flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
 		m->region_info.argsz = SPARSE_INFO_LEN(g->n_sparse);
-		*reply_fd = g->page_fd;
 	}
-	/* a client with less room asks again with as much as argsz says */
+	/* A client with less room gets neither the areas nor the descriptor that goes with them, and
+	 * asks again with as much as argsz says. */
 	if (g->page_fd >= 0 && room >= SPARSE_INFO_LEN(g->n_sparse)) {
+		*reply_fd = g->page_fd;
 		m->region_info.n_sparse = g->n_sparse;
 		memcpy(m->region_info.sparse, g->sparse, sizeof(g->sparse));
 	}
@@ -122,7 +123,7 @@ static int do_set_irqs(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t
 	(void)reply_fd;
 	if (index >= s->spec->n_irqs || m->set_irqs.start != 0 || !(is_set || is_unset))
 		return EINVAL;
-	if (is_set && fd_set_nonblock(fds[0], true) < 0)
+	if (is_set && fd_event_check(fds[0]) < 0)
 		return EINVAL;
 	closep(&s->irq_fd[index]);
 	if (is_set)

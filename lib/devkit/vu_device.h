@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A virtio device as a vhost-user back end, in a loop. vu_device.c owns the session (its request
- * table is the policy: request x legal states -> handler), vu_ring.c the rings. A device gives a
+ * A virtio device as a vhost-user back end, in a loop. vu_device.c owns the session, vu_requests.c
+ * its policy (request x legal states -> handler), vu_ring.c the rings. A device gives a
  * struct dev_ops and sees kicked queues; it never sees a message.
  *
  * Hostile: the front end and, through the rings, the guest.

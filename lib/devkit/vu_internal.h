@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Private to lib/devkit: what the session (vu_device.c) asks of the rings (vu_ring.c). */
+/* Private to lib/devkit: what the session (vu_device.c) asks of the requests (vu_requests.c), and
+ * both of the rings (vu_ring.c). */
 #ifndef BULKHEAD_DEVKIT_VU_INTERNAL_H
 #define BULKHEAD_DEVKIT_VU_INTERNAL_H
 
@@ -20,5 +21,30 @@ void vu_rings_drain(struct vu_device *d);
 int vu_rings_on_again(struct loop_source *src, uint32_t events);
 /* Replaces *slot with an eventfd, which it takes, made non-blocking. -EPROTO for anything else. */
 [[nodiscard]] int vu_ring_take_event(int *slot, int *fd);
+
+/* The policy: a request, the states of the session in which it is legal, what it does. Handlers
+ * return 0 or a negative errno, the front end's error; reply is sent when the request has one. */
+struct vu_session_rule {
+	uint32_t request;
+	unsigned int states;  /* legal ones */
+	int protocol_feature; /* that must have been negotiated, or -1 */
+	int (*handle)(struct vu_device *d, const struct vu_msg *m, int *fds, struct vu_msg *reply);
+};
+
+/* Where a ring request names its ring. */
+enum vu_index_at { VU_IN_STATE, VU_IN_ADDR, VU_IN_U64 };
+
+struct vu_ring_rule {
+	uint32_t request;
+	unsigned int states; /* legal ones of the session */
+	bool armed;	     /* legal while the ring is armed */
+	enum vu_index_at index;
+	int (*handle)(struct dev_queue *q, const struct vu_msg *m, int *fd, struct vu_msg *reply);
+};
+
+extern const struct vu_session_rule vu_session_rules[];
+extern const size_t vu_n_session_rules;
+extern const struct vu_ring_rule vu_ring_rules[];
+extern const size_t vu_n_ring_rules;
 
 #endif

@@ -24,15 +24,10 @@ void vu_ring_init(struct dev_queue *q, struct vu_device *d, unsigned int index)
 
 int vu_ring_take_event(int *slot, int *fd)
 {
-	struct stat st;
-	int r;
+	int r = fd_event_check(*fd);
 
-	/* an anonymous inode has no file type; reads and writes of others might block or be data */
-	if (fd_stat(*fd, &st) < 0 || (st.st_mode & S_IFMT) != 0)
-		return -EPROTO;
-	r = fd_set_nonblock(*fd, true);
 	if (r < 0)
-		return r;
+		return r == -EBADF ? -EPROTO : r;
 	closep(slot);
 	*slot = take_fd(fd);
 	return 0;

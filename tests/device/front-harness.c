@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The vmm's virtio-pci transport and vhost-user front end, without a guest: plays the driver through
- * the buses against the back end at the other end of a socket.
+ * The vmm's virtio-pci transport and vhost-user front end, without a guest: plays the driver
+ * through the buses against the back end at the other end of a socket.
  *
  *	front-harness FD blk|rng
  *

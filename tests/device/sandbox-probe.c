@@ -32,16 +32,11 @@
 #include <unistd.h>
 
 static const struct sandbox_rule rules[] = {
-	SB_CALL(sendmsg),
-	SB_CALL(recvmsg),
-	SB_CALL(exit_group),
-	SB_CALL(exit),
-	SB_CALL(futex),
-	SB_MMAP_NOEXEC,
-	SB_CALL(munmap),
-	SB_IOCTL(0x1234),
-	SB_IOCTL(0x80045678),
-	SB_CALL_EQ(fcntl, 1, F_GETFD),
+	SB_CALL(sendmsg),     SB_CALL(recvmsg),
+	SB_CALL(exit_group),  SB_CALL(exit),
+	SB_CALL(futex),	      SB_MMAP_NOEXEC,
+	SB_CALL(munmap),      SB_IOCTL(0x1234),
+	SB_IOCTL(0x80045678), SB_CALL_EQ(fcntl, 1, F_GETFD),
 };
 
 static const struct sandbox_policy policy = {
@@ -119,8 +114,8 @@ static void say_limits(void)
 		const char *name;
 		__rlimit_resource_t what;
 	} rows[] = {
-		{ "core", RLIMIT_CORE },   { "nofile", RLIMIT_NOFILE }, { "nproc", RLIMIT_NPROC },
-		{ "as", RLIMIT_AS },	   { "fsize", RLIMIT_FSIZE },	{ "memlock", RLIMIT_MEMLOCK },
+		{ "core", RLIMIT_CORE }, { "nofile", RLIMIT_NOFILE }, { "nproc", RLIMIT_NPROC },
+		{ "as", RLIMIT_AS },	 { "fsize", RLIMIT_FSIZE },   { "memlock", RLIMIT_MEMLOCK },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -176,7 +171,10 @@ static void say_state(void)
 static int report(char **envp)
 {
 	static const struct sandbox_rule more[] = {
-		SB_CALL(sendmsg), SB_CALL(exit_group), SB_CALL(prctl), SB_CALL(prlimit64),
+		SB_CALL(sendmsg),
+		SB_CALL(exit_group),
+		SB_CALL(prctl),
+		SB_CALL(prlimit64),
 	};
 	const struct sandbox_policy p = { .name = "report",
 					  .rules = more,

@@ -5,11 +5,14 @@ Whatever they do: one clear line, the documented exit status, and nothing is lef
 """
 
 import os
+import pty
 import re
+import select
 import signal
 import socket
 import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -414,3 +417,98 @@ def test_other_users_are_not_served(quick):
     assert stranger.returncode == 0 or "reset" in stranger.stderr or "Broken" in stranger.stderr
     assert quick.call("stop", "private")[0] == 0
     quick.wait_until_empty()
+
+
+# ---- on a terminal: the relay under its own filter ----
+
+class Terminal:
+    """bulkhead on a terminal of its own, in a process group that job control can stop."""
+
+    def __init__(self, place_, *words):
+        self.master, slave = pty.openpty()
+        self.before = termios.tcgetattr(slave)
+        self.slave = slave
+        self.said = b""
+        self.process = place_.start(*words, stdin=slave, stdout=slave, stderr=slave,
+                                    process_group=0)
+
+    def wait_for(self, text):
+        deadline = time.monotonic() + 60
+        while text not in self.said:
+            assert time.monotonic() < deadline, self.said
+            if select.select([self.master], [], [], 0.1)[0]:
+                self.said += os.read(self.master, 4096)
+
+    def type(self, keys):
+        os.write(self.master, keys)
+
+    def is_raw(self):
+        return not termios.tcgetattr(self.slave)[3] & (termios.ICANON | termios.ECHO)
+
+    def end(self):
+        status = self.process.wait(timeout=60)
+        assert termios.tcgetattr(self.slave) == self.before
+        while select.select([self.master], [], [], 0)[0]:
+            self.said += os.read(self.master, 4096)
+        os.close(self.master)
+        os.close(self.slave)
+        return status
+
+
+@pytest.fixture
+def terminal(place):
+    def start(script, *words):
+        t = Terminal(place, "run", "--kernel", place.kernel, "--cmdline", script, *words)
+        t.wait_for(b"the console")
+        wait_for(t.is_raw)
+        return t
+
+    return start
+
+
+def test_terminal_keys(terminal):
+    t = terminal(f"{UP},power,{END}")
+    t.type(b"\x1d?")
+    t.wait_for(b"presses the power button")
+    t.type(b"\x1dq")
+    assert t.end() == 0
+    assert b"the guest powered off" in t.said
+
+
+def test_terminal_quit_twice(terminal):
+    t = terminal(f"{UP},power,ignore")
+    t.type(b"\x1dq")
+    t.type(b"\x1dq")
+    assert t.end() == 6
+
+
+def test_terminal_stops_and_goes_on(terminal, place):
+    t = terminal(f"{UP},power,{END}")
+    (pid,) = role(place, "bulkhead")
+    os.kill(pid, signal.SIGTSTP)
+    wait_for(lambda: status_of(pid)["State"].startswith("T"))
+    assert termios.tcgetattr(t.slave) == t.before
+    os.kill(pid, signal.SIGCONT)
+    wait_for(t.is_raw)
+    t.type(b"\x1dq")
+    assert t.end() == 0
+
+
+@pytest.mark.parametrize("sig", [signal.SIGQUIT, signal.SIGABRT, signal.SIGUSR1])
+def test_terminal_is_given_back_by_a_deadly_signal(terminal, place, sig):
+    t = terminal(f"{UP},ignore")
+    (pid,) = role(place, "bulkhead")
+    os.kill(pid, sig)
+    assert t.end() == -sig
+    place.wait_until_empty()
+
+
+def test_terminal_console(place):
+    detached(place, "tty")
+    t = Terminal(place, "console", "tty")
+    t.wait_for(b"the console")
+    wait_for(t.is_raw)
+    t.type(b"\x1dq")
+    assert t.end() == 0
+    assert place.call("stop", "tty")[0] == 0
+    place.wait_until_empty()

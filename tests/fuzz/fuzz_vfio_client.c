@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The vfio-user client and a server that is the fuzzer: all answers are there from the start, then
- * the server is gone. The first byte says at which byte, in steps of 8, a descriptor is attached and
- * of what kind it is. It must end without waiting, read no page that may go away, and keep no
+ * the server is gone. The first byte says at which byte, in steps of 8, a descriptor is attached
+ * and of what kind it is. It must end without waiting, read no page that may go away, and keep no
  * descriptor.
  */
 #include "cmd/vmm/platform/vfio_client.h"

@@ -21,10 +21,8 @@ void guest_main(const struct pvh_info *info)
 	cpuid(0x80000001, 0, r);
 	check(!(r[2] >> 2 & 1), "no svm");
 	check(r[3] >> 29 & 1, "long mode");
-	if (top >= 0x8000000a) {
+	r[0] = r[1] = r[3] = 0;
+	if (top >= 0x8000000a)
 		cpuid(0x8000000a, 0, r);
-		check(!r[0] && !r[1] && !r[3], "no svm features");
-	} else {
-		check(true, "no svm features");
-	}
+	check(!r[0] && !r[1] && !r[3], "no svm features");
 }

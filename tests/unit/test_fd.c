@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 
 /* ---- fds_adopt, in a child as it closes what is not listed ---- */
 
@@ -325,6 +327,56 @@ static void silence_in_the_middle_ends(void **state)
 	close_pair(s);
 }
 
+/* A byte every 200 ms does not keep the receiver: the patience is for the whole message. */
+static void a_trickle_ends(void **state)
+{
+	struct timespec from, to;
+	int s[2], fds[MSG_MAX_FDS];
+	char buf[64];
+	size_t n = 0;
+	pid_t child;
+
+	(void)state;
+	make_pair(SOCK_STREAM, s);
+	child = fork();
+	assert_true(child >= 0);
+	while (!child) {
+		if (write(s[0], "a", 1) < 0)
+			_exit(0);
+		usleep(200000);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	assert_int_equal(stream_recv(s[1], buf, sizeof(buf), fds, &n, false), -EBADMSG);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	assert_in_range(to.tv_sec - from.tv_sec, 0, 3); /* where the whole would take 12 s */
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close_pair(s);
+}
+
+static void only_events_are_events(void **state)
+{
+	int s[2], p[2], event = make_event(), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int file = memfd_create("no event", MFD_CLOEXEC);
+
+	(void)state;
+	make_pair(SOCK_STREAM, s);
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	assert_int_equal(fd_event_check(event), 0);
+	assert_true(fcntl(event, F_GETFL) & O_NONBLOCK);
+	assert_int_equal(fd_event_check(s[0]), -EBADF);
+	assert_int_equal(fd_event_check(p[1]), -EBADF);
+	assert_int_equal(fd_event_check(null), -EBADF);
+	assert_int_equal(fd_event_check(file), -EBADF);
+	assert_int_equal(fd_event_check(-1), -EBADF);
+	assert_false(fcntl(p[1], F_GETFL) & O_NONBLOCK); /* others keep their ways */
+	close_pair(s);
+	close_pair(p);
+	closep(&event);
+	closep(&null);
+	closep(&file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +392,8 @@ int main(void)
 		cmocka_unit_test(the_end_before_and_within_a_message),
 		cmocka_unit_test(descriptors_add_up),
 		cmocka_unit_test(silence_in_the_middle_ends),
+		cmocka_unit_test(a_trickle_ends),
+		cmocka_unit_test(only_events_are_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

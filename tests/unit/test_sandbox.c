@@ -33,7 +33,8 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL(read),
 };
 
-static const struct sandbox_policy policy = { .name = "test", .rules = rules,
+static const struct sandbox_policy policy = { .name = "test",
+					      .rules = rules,
 					      .n_rules = ARRAY_SIZE(rules) };
 
 /* ---- a machine for classic BPF, as seccomp(2) uses it ---- */
@@ -112,7 +113,8 @@ static uint32_t run(const struct program *p, const struct seccomp_data *d)
 
 static uint32_t verdict(int control, int nr, uint64_t a0, uint64_t a1, uint64_t a2)
 {
-	const struct seccomp_data d = { .nr = nr, .arch = AUDIT_ARCH_X86_64,
+	const struct seccomp_data d = { .nr = nr,
+					.arch = AUDIT_ARCH_X86_64,
 					.args = { a0, a1, a2 } };
 	static struct program p;
 
@@ -120,9 +122,9 @@ static uint32_t verdict(int control, int nr, uint64_t a0, uint64_t a1, uint64_t 
 	return run(&p, &d);
 }
 
-#define ALLOWED(nr, a0, a1, a2)                                                                    \
+#define ALLOWED(nr, a0, a1, a2) \
 	assert_int_equal(verdict(CONTROL, __NR_##nr, a0, a1, a2), SECCOMP_RET_ALLOW)
-#define TRAPPED(nr, a0, a1, a2)                                                                    \
+#define TRAPPED(nr, a0, a1, a2) \
 	assert_int_equal(verdict(CONTROL, __NR_##nr, a0, a1, a2), SECCOMP_RET_TRAP)
 
 /* ---- tests ---- */

@@ -296,7 +296,12 @@ static void each_vice_at_each_answer(void **state)
 /* What may be mapped: sealed against shrinking, large enough, aligned. Else messages do it all. */
 static void only_a_page_that_stays_is_mapped(void **state)
 {
-	static const struct { size_t size; unsigned int seals; uint64_t offset; bool ok; } rows[] = {
+	static const struct {
+		size_t size;
+		unsigned int seals;
+		uint64_t offset;
+		bool ok;
+	} rows[] = {
 		{ 4096, F_SEAL_SHRINK, 0, true },
 		{ 4096, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, 0, true },
 		{ 4096, 0, 0, false },

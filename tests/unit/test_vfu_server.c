@@ -209,6 +209,17 @@ static void test_region_and_its_page(void **state)
 	ask_fd(&b, &m, NULL, 0, &fd);
 	assert_int_equal(m.region_info.n_sparse, 0);
 	assert_int_equal(m.region_info.argsz, 32 + 16 + 16);
+	assert_int_equal(fd, -1); /* none goes without the areas */
+	m = (struct vfu_msg){ .command = VFIO_USER_DEVICE_GET_REGION_INFO,
+			      .region_info = { .argsz = 32 + 16 + 16 - 1 } };
+	ask_fd(&b, &m, NULL, 0, &fd);
+	assert_int_equal(m.region_info.n_sparse, 0);
+	assert_int_equal(fd, -1);
+	m = (struct vfu_msg){ .command = VFIO_USER_DEVICE_GET_REGION_INFO,
+			      .region_info = { .argsz = 32 + 16 + 16 } };
+	ask_fd(&b, &m, NULL, 0, &fd);
+	assert_int_equal(m.region_info.n_sparse, 1);
+	assert_true(fd >= 0);
 	close(fd);
 	m = (struct vfu_msg){ .command = VFIO_USER_DEVICE_GET_REGION_INFO, .region_info.index = 1 };
 	ask(&b, &m, NULL, 0);

@@ -596,7 +596,8 @@ static void model_reset(struct model *o)
 static bool model_rings_good(const struct model *o)
 {
 	for (int i = 0; i < 4; i++)
-		if (o->q[i].enabled && (o->q[i].desc & 15 || o->q[i].desc + 16 * o->q[i].size > TEST_RAM))
+		if (o->q[i].enabled &&
+		    (o->q[i].desc & 15 || o->q[i].desc + 16 * o->q[i].size > TEST_RAM))
 			return false;
 	return true;
 }

@@ -13,7 +13,7 @@
 struct pci_function;
 
 struct pci_function_ops {
-	/* Before the guest reads [offset, offset + width) of the configuration space. May be NULL. */
+	/* Before the guest reads [offset, offset + width) of the space. May be NULL. */
 	void (*config_read)(struct pci_function *fn, unsigned int offset, unsigned int width);
 	/* After the guest wrote there and the BAR has been placed. May be NULL. */
 	void (*config_written)(struct pci_function *fn, unsigned int offset, unsigned int width);

@@ -37,7 +37,7 @@ struct virtio_type {
 	uint32_t class_code;    /* PCI */
 	unsigned int n_queues;  /* of a back end that does not say */
 	unsigned int queues_min;
-	uint32_t config_len;    /* bytes of the configuration space that the features below define */
+	uint32_t config_len;    /* bytes of configuration space that the features define */
 	uint64_t features;      /* the device's own bits that may be passed on */
 };
 

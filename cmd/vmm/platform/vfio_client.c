@@ -251,7 +251,9 @@ bool vfio_client_peek8(const struct vfio_client *c, uint64_t offset, uint8_t *re
 	if (!c->page || offset >= c->page_len)
 		return false;
 	for (uint32_t i = 0; i < c->n_sparse; i++) {
-		if (offset < c->sparse[i].offset || offset - c->sparse[i].offset >= c->sparse[i].size)
+		const struct vfu_sparse *s = &c->sparse[i];
+
+		if (offset < s->offset || offset - s->offset >= s->size)
 			continue;
 		*ret = *(const volatile uint8_t *)(c->page + offset);
 		return true;

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boots the tiny guests, one behaviour each, and reads what they say. Any /dev/kvm will do, also one
+that emulates ring 0."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BULKHEAD_BUILD", TOP / "build"))
+BULKHEAD = BUILD / "cmd/bulkhead/bulkhead"
+HANGS = 120  # seconds after which a guest counts as hung
+POWERED_OFF, PANICKED, CRASHED = 0, 3, 4
+
+pytestmark = pytest.mark.skipif(not os.access("/dev/kvm", os.R_OK | os.W_OK), reason="no /dev/kvm")
+
+
+def words(guest, memory="64M", cmdline="test", flags=()):
+    return [BULKHEAD, "run", "--kernel", BUILD / "tests/guest" / f"{guest}.elf", "--memory", memory,
+            "--cmdline", cmdline, "--console", "raw", *flags]
+
+
+def run(guest, status=POWERED_OFF, **kwargs):
+    """What the guest said; its VM must end with this status."""
+    r = subprocess.run(words(guest, **kwargs), stdin=subprocess.DEVNULL, capture_output=True,
+                       timeout=HANGS, check=False)
+    out = r.stdout.decode(errors="replace")
+    assert r.returncode == status, f"{r.returncode}\n{out}\n{r.stderr.decode(errors='replace')}"
+    return out.splitlines()
+
+
+def run_checks(guest, at_least, **kwargs):
+    """As run, for a guest that checks by itself: every check it has was made and holds."""
+    lines = run(guest, **kwargs)
+    assert not [line for line in lines if "FAILED" in line], "\n".join(lines)
+    assert sum(line.startswith("ok ") for line in lines) >= at_least, "\n".join(lines)
+    return lines
+
+
+def checks_of(guest):
+    """How many checks a guest's source has outside loops: each prints once."""
+    source = (TOP / "tests/guest" / f"{guest}.c").read_text(encoding="ascii")
+    return len(re.findall(r"\bcheck(?:_eq)?\(", source))
+
+
+@pytest.fixture
+def disk(tmp_path):
+    path = tmp_path / "disk.raw"
+    path.write_bytes(b"bulkhead".ljust(512, b"\0") + bytes((1 << 20) - 512))
+    return path
+
+
+def disk_flags(path):
+    return ["--disk", f"{path},format=raw"]
+
+
+def test_hello():
+    assert run("hello", cmdline="a b  c") == [
+        "hello", "magic: 0x336ec578", "version: 1", "cmdline: a b  c", "ok rsdp", "modules: 0"]
+
+
+def test_initrd_is_a_module(tmp_path):
+    (tmp_path / "initrd").write_bytes(b"\x5a" * 5000)
+    lines = run("hello", flags=["--initrd", tmp_path / "initrd"])
+    assert lines[-3:] == ["modules: 1", "module size: 5000", "first byte: 0x5a"]
+
+
+@pytest.mark.parametrize("guest", ["cpuid", "ecam", "hostile-bar", "hostile-msix", "hostile-queue",
+                                   "ioapic", "mmio", "pio", "sleepbits", "uart", "virtio-rng"])
+def test_checks_hold(guest):
+    run_checks(guest, checks_of(guest))
+
+
+def test_poweroff():
+    assert run("poweroff") == ["off"]
+
+
+def test_reboot_can_stop():
+    assert run("reboot", flags=["--on-reboot", "stop"]) == ["again"]
+
+
+def test_restart_is_a_fresh_start(disk):
+    disk.write_bytes(bytes(1 << 20))
+    lines = run_checks("restart", 3 * 10, flags=disk_flags(disk))
+    assert [line for line in lines if line.startswith("start")] == ["start: 1", "start: 2", "start: 3"]
+    assert disk.read_bytes()[:1] == b"\3"
+
+
+@pytest.mark.parametrize("memory,low,high", [("64M", 64, 0), ("100M", 100, 0), ("3G", 3072, 0),
+                                             ("4G", 3072, 1024)])
+def test_all_memory_is_there(memory, low, high):
+    lines = run_checks("memory", 2, memory=memory)
+    assert lines[:2] == [f"KiB: {(low + high) * 1024 - 385}", f"KiB above 4 GiB: {high * 1024}"]
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 4, 16])
+def test_every_cpu_starts(cpus):
+    lines = run_checks("smp", 1, cmdline=str(cpus), flags=["--cpus", str(cpus)])
+    assert lines == [f"CPU: {i}" for i in range(1, cpus)] + ["ok all others"]
+
+
+def test_virtio_blk(disk):
+    lines = run_checks("virtio-blk", checks_of("virtio-blk"), flags=disk_flags(disk))
+    assert "sectors: 2048" in lines and "sector 0: bulkhead" in lines
+    data = disk.read_bytes()
+    assert data[512:1024] == data[:512] and not any(data[1024:])
+
+
+def test_panic_is_reported():
+    assert run("panic", status=PANICKED)[-1] == "panic"
+
+
+def test_panic_can_go_on():
+    assert run("panic", flags=["--on-panic", "continue"])[-1] == "went on"
+
+
+def test_triple_fault_is_a_crash():
+    assert run("triplefault", status=CRASHED) == ["fault"]
+
+
+def test_sigterm_presses_the_power_button():
+    with subprocess.Popen(words("powerbutton"), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE) as p:
+        said = b""
+        deadline = time.monotonic() + HANGS
+        while b"waiting" not in said and time.monotonic() < deadline:
+            said += p.stdout.read1()
+        p.send_signal(signal.SIGTERM)
+        out, _ = p.communicate(timeout=HANGS)
+    assert (said + out).decode().splitlines() == ["waiting", "ok power button", "ok once"]
+    assert p.returncode == POWERED_OFF
