@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #define N 64U
-#define ROUNDS 2000
+#define ROUNDS 500
 
 static struct testring t;
 static struct testdev dev;
@@ -189,7 +189,7 @@ static void test_console(void **state)
 	static uint8_t want[TR_RAM], got[STREAM_OUT_CAP];
 
 	(void)state;
-	for (int round = 0; round < 200; round++) {
+	for (int round = 0; round < 50; round++) {
 		struct virtq_piece pieces[8];
 		unsigned int n = 1 + below(8);
 		uint64_t len = 0;
@@ -230,7 +230,7 @@ static void test_rng(void **state)
 	const struct rng_options o = { .rate = 1 << 20 };
 
 	(void)state;
-	for (int round = 0; round < 200; round++) {
+	for (int round = 0; round < 50; round++) {
 		uint32_t at = TR_DATA + below(0x10000), len = 1 + below(3000);
 		int sock = testdev_open(&dev, N);
 

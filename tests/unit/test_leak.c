@@ -92,6 +92,10 @@ static void blk_request(uint32_t type, uint32_t room, int result)
 	assert_in_range(b.ring.ram[status], 0, 2);
 	used = testring_load32(&b.ring, TR_USED + 8 + 8U * (index % N));
 	assert_in_range(used, 0, room + 1);
+	if (type == VIRTIO_BLK_T_GET_ID && room > BLK_ID_LEN) {
+		assert_int_equal(used, BLK_ID_LEN);
+		assert_memory_equal(b.ring.ram + TR_DATA, b.blk.disk.id, BLK_ID_LEN);
+	}
 	expect_written(b.ring.ram, TR_DATA, used > room ? room : used, room);
 	expect_clean(b.ring.ram);
 }

@@ -305,6 +305,12 @@ static void test_loopback_data(void **state)
 	for (unsigned int i = 0; i < UART_FIFO; i++)
 		assert_int_equal(get(&b, UART_RBR), i);
 	assert_int_equal(get(&b, UART_LSR), 0x60);
+	set(&b, UART_FCR, 0); /* without FIFOs there is room for one */
+	for (unsigned int i = 0; i < 10 * UART_FIFO; i++)
+		set(&b, UART_THR, (uint8_t)(7 + i));
+	assert_int_equal(get(&b, UART_RBR), 7);
+	assert_int_equal(get(&b, UART_LSR), 0x60);
+	assert_int_equal(get(&b, UART_RBR), 0);
 }
 
 static void test_loopback_modem(void **state)

@@ -30,6 +30,8 @@ static struct echo {
 	bool keep; /* chains stay in flight until the drain */
 	uint16_t kept[16];
 	unsigned int n_kept;
+	bool reenters; /* tries to run its queues from within */
+	unsigned int depth, deepest;
 } echo;
 
 static struct testring ring;
@@ -42,12 +44,17 @@ static int echo_run(void *owner, struct dev_queue *q)
 	int r;
 
 	e->n_runs++;
+	if (++e->depth > e->deepest)
+		e->deepest = e->depth;
 	while ((r = dev_queue_pop(q, &e->chain)) == 1) {
+		if (e->reenters && e->depth < 4)
+			dev_queue_run(q);
 		if (e->keep)
 			e->kept[e->n_kept++] = e->chain.head;
 		else
 			dev_queue_push(q, e->chain.head, 0);
 	}
+	e->depth--;
 	return r;
 }
 
@@ -59,6 +66,8 @@ static void echo_drain(void *owner, struct dev_queue *q)
 	while (e->n_kept && q->index == 0)
 		dev_queue_push(q, e->kept[--e->n_kept], 0);
 	dev_queue_run(q); /* must not start anything now */
+	if (e->reenters)
+		dev_queue_run(&e->dev.queue[!q->index]);
 }
 
 static void echo_reset(void *owner)
@@ -420,6 +429,38 @@ static void test_stop_drains_and_says_where(void **state)
 	assert_int_equal(used(), 3);
 }
 
+/* As CVE-2026-17588: a queue is not entered from within itself, and none while one is drained. */
+static void test_no_way_back_in(void **state)
+{
+	struct dev_queue *other = &echo.dev.queue[1];
+	unsigned int runs;
+
+	(void)state;
+	go_live();
+	/* the second ring is the first one's twin; it is kicked by nobody */
+	assert_int_equal(tell(request_state(VHOST_USER_SET_VRING_NUM, 1, 16), -1), 0);
+	other->uaddr_desc = UADDR + TR_DESC;
+	other->uaddr_avail = UADDR + TR_AVAIL;
+	other->uaddr_used = UADDR + TR_USED;
+	other->has_addr = true;
+	assert_int_equal(tell(request_u64(VHOST_USER_SET_VRING_KICK, 1), err_fd), 0);
+	assert_int_equal(tell(request_state(VHOST_USER_SET_VRING_ENABLE, 1, 1), -1), 0);
+	assert_int_equal(loop_run_once(&loop, 0), 0);
+	assert_true(dev_queue_served(other));
+	echo.reenters = true;
+	offer(1);
+	offer(2);
+	dev_queue_run(&echo.dev.queue[0]);
+	assert_int_equal(used(), 2);
+	assert_int_equal(echo.deepest, 1);
+	runs = echo.n_runs;
+	offer(3);
+	(void)ask(request_state(VHOST_USER_GET_VRING_BASE, 0, 0));
+	assert_int_equal(echo.n_runs, runs);
+	assert_int_equal(used(), 2);
+	echo.reenters = false;
+}
+
 static void test_sizes_and_numbers(void **state)
 {
 	static const struct {
@@ -621,6 +662,7 @@ int main(void)
 		CASE(test_disabled_ring_waits),
 		CASE(test_ring_without_enable),
 		CASE(test_stop_drains_and_says_where),
+		CASE(test_no_way_back_in),
 		CASE(test_sizes_and_numbers),
 		CASE(test_kick_needs_a_ring),
 		CASE(test_polled_rings_are_refused),
