@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Boots the tiny guests, one behaviour each, and reads what they say. Any /dev/kvm will do, also one
-that emulates ring 0."""
+that emulates ring 0; BULKHEAD_ACCEL=soft takes the software CPU."""
 
 import os
 import pathlib
@@ -14,15 +14,17 @@ import pytest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BULKHEAD_BUILD", TOP / "build"))
 BULKHEAD = BUILD / "cmd/bulkhead/bulkhead"
+ACCEL = os.environ.get("BULKHEAD_ACCEL", "kvm")
 HANGS = 120  # seconds after which a guest counts as hung
 POWERED_OFF, PANICKED, CRASHED = 0, 3, 4
 
-pytestmark = pytest.mark.skipif(not os.access("/dev/kvm", os.R_OK | os.W_OK), reason="no /dev/kvm")
+pytestmark = pytest.mark.skipif(ACCEL == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK),
+                                reason="no /dev/kvm")
 
 
 def words(guest, memory="64M", cmdline="test", flags=()):
     return [BULKHEAD, "run", "--kernel", BUILD / "tests/guest" / f"{guest}.elf", "--memory", memory,
-            "--cmdline", cmdline, "--console", "raw", *flags]
+            "--cmdline", cmdline, "--console", "raw", "--accel", ACCEL, *flags]
 
 
 def run(guest, status=POWERED_OFF, **kwargs):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An unmodified Debian kernel: boots, works its disk, reboots, powers off, panics. Needs real KVM."""
+"""An unmodified Debian kernel: boots, works its disk, reboots, powers off, panics. BULKHEAD_ACCEL names
+the accelerator; kvm needs a real one."""
 
 import hashlib
 import os

@@ -12,6 +12,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BULKHEAD_BUILD", TOP / "build"))
 GUEST = pathlib.Path(os.environ.get("BULKHEAD_GUEST", TOP / "build" / "guest"))
 BULKHEAD = BUILD / "cmd/bulkhead/bulkhead"
+ACCEL = os.environ.get("BULKHEAD_ACCEL", "kvm")
 HANGS = 240  # seconds after which a guest that says nothing more counts as hung
 
 
@@ -22,7 +23,7 @@ class Guest:
                  stdin=subprocess.DEVNULL):
         cmdline = f"console=ttyS0 quiet cryptomgr.notests=1 panic=-1 bh.test={test} {words}"
         self.process = subprocess.Popen(
-            [BULKHEAD, "run", "--kernel", GUEST / kernel, "--initrd", GUEST / "initrd.cpio.gz",
+            [BULKHEAD, "run", "--accel", ACCEL, "--kernel", GUEST / kernel, "--initrd", GUEST / "initrd.cpio.gz",
              "--cmdline", cmdline.strip(), "--cpus", str(cpus), "--memory", memory,
              "--console", "raw", *flags],
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
