@@ -279,14 +279,22 @@ static void judge(struct part *p, int status)
 	}
 }
 
+static void hear(struct part *p)
+{
+	for (int i = 0; p && i < LAST_WORDS_MAX && take_message(p); i++)
+		;
+}
+
 static int on_exit_of(struct loop_source *src, uint32_t events_mask)
 {
 	struct part *p = src->owner;
 	int status = 0, r;
 
 	(void)events_mask;
-	for (int i = 0; i < LAST_WORDS_MAX && take_message(p); i++)
-		;
+	/* a device that ends after its vmm may be noticed before it */
+	if (p->kind != PART_VMM)
+		hear(vm_part(p->vm, PART_VMM));
+	hear(p);
 	r = jail_reap(&p->process, &status);
 	if (r == 0)
 		return 0;

@@ -12,6 +12,8 @@
 
 #define UART_PORTS 8
 #define UART_THR 0
+#define UART_MCR 4
+#define MCR_LOOP 0x10
 
 /*
  * A byte for the transmitter is posted, so the shared line status may still call it empty. After
@@ -24,6 +26,7 @@ struct serial {
 	struct machine *m;
 	struct vfio_client client;
 	unsigned int posted;
+	bool loopback; /* what is transmitted shows in the shared registers: nothing is posted */
 	int irq_fd;
 	struct loop_source irq;
 	struct loop_source channel;
@@ -59,11 +62,13 @@ static uint64_t serial_read(void *owner, uint64_t offset, unsigned int width)
 static void serial_write(void *owner, uint64_t offset, unsigned int width, uint64_t value)
 {
 	struct serial *s = owner;
-	bool posted = offset == UART_THR;
+	bool posted = offset == UART_THR && !s->loopback;
 	int r;
 
 	if (width != 1)
 		return;
+	if (offset == UART_MCR)
+		s->loopback = value & MCR_LOOP;
 	r = vfio_client_write8(&s->client, offset, (uint8_t)value, posted);
 	if (r < 0)
 		failed(s, r);
@@ -151,5 +156,6 @@ int serial_reset(struct serial *s)
 	int r = vfio_client_reset(&s->client);
 
 	s->posted = 0;
+	s->loopback = false;
 	return r < 0 ? failed(s, r) : 0;
 }
