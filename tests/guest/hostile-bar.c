@@ -14,7 +14,8 @@ static void put(const struct virtio *v, uint32_t at)
 
 static void over_others(const struct virtio *v)
 {
-	static const uint32_t places[] = { 0, 0x100000, 0x2000000, 0xbfff8000, 0xe0000000, 0xe8000000,
+	static const uint32_t places[] = { 0,	       0x100000,   0x2000000,
+					   0xbfff8000, 0xe0000000, 0xe8000000,
 					   0xfec00000, 0xfee00000, 0xffff8000 };
 	volatile uint32_t *ram = (volatile uint32_t *)0x2000000;
 	uint32_t version, id;

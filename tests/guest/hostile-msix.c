@@ -65,10 +65,17 @@ static void messages(struct virtio *v)
 		uint64_t address;
 		uint32_t data;
 	} messages[] = {
-		{ 0, 0 }, { MIB(1), 0x40 }, { 0xfee00000, 0 }, { 0xfee00000, 0xff1f },
-		{ 0xfee00000, UINT32_MAX }, { 0xfeeff00c, 0x41 }, { 0xfffffffc, 0x42 },
-		{ GIB(4) + 0xfee00000, 0x43 }, { UINT64_MAX & ~3ULL, UINT32_MAX },
-		{ IOAPIC_START + 0x10, 0x1 }, { 0xfee00000, 0x0200 | 0x40 },
+		{ 0, 0 },
+		{ MIB(1), 0x40 },
+		{ 0xfee00000, 0 },
+		{ 0xfee00000, 0xff1f },
+		{ 0xfee00000, UINT32_MAX },
+		{ 0xfeeff00c, 0x41 },
+		{ 0xfffffffc, 0x42 },
+		{ GIB(4) + 0xfee00000, 0x43 },
+		{ UINT64_MAX & ~3ULL, UINT32_MAX },
+		{ IOAPIC_START + 0x10, 0x1 },
+		{ 0xfee00000, 0x0200 | 0x40 },
 	};
 	bool all = true;
 

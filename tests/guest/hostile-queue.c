@@ -25,8 +25,8 @@ static bool works(struct virtio *v)
 
 static void notify_nobody(struct virtio *v)
 {
-	static const uint32_t numbers[] = { 1, 63, 64, 0x7fff, 0x8000, 0xffff, 0x7fffffff,
-					    0x80000000, 0xffffffff };
+	static const uint32_t numbers[] = { 1,	    63,		64,	    0x7fff,    0x8000,
+					    0xffff, 0x7fffffff, 0x80000000, 0xffffffff };
 
 	for (unsigned int i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		write16(v->notify, (uint16_t)numbers[i]);
@@ -65,7 +65,8 @@ static void change_while_running(struct virtio *v)
 	write16(v->common + COMMON_Q_SIZE, 256);
 	check_eq(read16(v->common + COMMON_Q_SIZE), RING, "size is frozen");
 	write32(v->common + COMMON_Q_DESC, 0x1000);
-	check_eq(read32(v->common + COMMON_Q_DESC), (uint32_t)(uint64_t)q.desc, "address is frozen");
+	check_eq(read32(v->common + COMMON_Q_DESC), (uint32_t)(uint64_t)q.desc,
+		 "address is frozen");
 	write16(v->common + COMMON_Q_ENABLE, 0);
 	check_eq(read16(v->common + COMMON_Q_ENABLE), 1, "enabled is frozen");
 	write32(v->common + COMMON_GF_SELECT, 0);
@@ -94,8 +95,10 @@ static void sizes(struct virtio *v)
 /* The device asks for a reset, or does nothing; it never reaches outside RAM. */
 static void rings_outside(struct virtio *v)
 {
-	static const uint64_t places[] = { MIB(64), GIB(3), PCI_MMIO32_START, LAPIC_START,
-					   GIB(4) - 4096, 1ULL << 52, UINT64_MAX & ~4095ULL };
+	static const uint64_t places[] = {
+		MIB(64),       GIB(3),	   PCI_MMIO32_START,	 LAPIC_START,
+		GIB(4) - 4096, 1ULL << 52, UINT64_MAX & ~4095ULL
+	};
 
 	for (unsigned int i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		for (unsigned int reg = COMMON_Q_DESC; reg <= COMMON_Q_DEVICE; reg += 8) {

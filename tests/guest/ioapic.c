@@ -62,7 +62,9 @@ static void edges(void)
 /* Vectors, modes and destinations that no LAPIC takes. */
 static void hostile(void)
 {
-	static const uint32_t entries[] = { 0, 0x0f, 0x0503, 0x0600, 0x0740, 0xffff | LEVEL, 0x0241 };
+	static const uint32_t entries[] = {
+		0, 0x0f, 0x0503, 0x0600, 0x0740, 0xffff | LEVEL, 0x0241
+	};
 
 	for (unsigned int i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
 		ioapic_write(LOW(GSI_SERIAL) + 1, i & 1 ? 0xff000000 : 0x7f000000);

@@ -15,13 +15,13 @@ static void read_strings(void)
 	uint64_t n = N;
 	bool ones = true;
 
-	asm volatile("rep insb" : "+D"(at), "+c"(n) : "d"((uint16_t)NOBODY) : "memory");
+	__asm__ volatile("rep insb" : "+D"(at), "+c"(n) : "d"((uint16_t)NOBODY) : "memory");
 	at = words;
 	n = N;
-	asm volatile("rep insw" : "+D"(at), "+c"(n) : "d"((uint16_t)NOBODY) : "memory");
+	__asm__ volatile("rep insw" : "+D"(at), "+c"(n) : "d"((uint16_t)NOBODY) : "memory");
 	at = longs;
 	n = N;
-	asm volatile("rep insl" : "+D"(at), "+c"(n) : "d"((uint16_t)NOBODY) : "memory");
+	__asm__ volatile("rep insl" : "+D"(at), "+c"(n) : "d"((uint16_t)NOBODY) : "memory");
 	for (unsigned int i = 0; i < N; i++)
 		ones &= bytes[i] == 0xff && words[i] == 0xffff && longs[i] == UINT32_MAX;
 	check(ones, "strings read ones");
@@ -31,7 +31,7 @@ static void write_string(const char *s)
 {
 	uint64_t n = strlen(s);
 
-	asm volatile("rep outsb" : "+S"(s), "+c"(n) : "d"((uint16_t)PORT_SERIAL) : "memory");
+	__asm__ volatile("rep outsb" : "+S"(s), "+c"(n) : "d"((uint16_t)PORT_SERIAL) : "memory");
 }
 
 void guest_main(const struct pvh_info *info)

@@ -11,6 +11,6 @@ void guest_main(const struct pvh_info *info)
 
 	(void)info;
 	print("fault\n");
-	asm volatile("lidt %0; ud2" : : "m"(nothing));
+	__asm__ volatile("lidt %0; ud2" : : "m"(nothing));
 	print("lived\n");
 }

@@ -108,10 +108,16 @@ void bootenv_elf(uint8_t out[ELF_LEN])
 		.e_phnum = 3,
 	};
 	const Elf64_Phdr ph[] = {
-		{ .p_type = PT_LOAD, .p_offset = ELF_TEXT_AT, .p_paddr = 0x100000,
-		  .p_filesz = 0x200, .p_memsz = 0x1000 },
-		{ .p_type = PT_LOAD, .p_offset = ELF_DATA_AT, .p_paddr = 0x200000,
-		  .p_filesz = 0x400, .p_memsz = 0x400 },
+		{ .p_type = PT_LOAD,
+		  .p_offset = ELF_TEXT_AT,
+		  .p_paddr = 0x100000,
+		  .p_filesz = 0x200,
+		  .p_memsz = 0x1000 },
+		{ .p_type = PT_LOAD,
+		  .p_offset = ELF_DATA_AT,
+		  .p_paddr = 0x200000,
+		  .p_filesz = 0x400,
+		  .p_memsz = 0x400 },
 		{ .p_type = PT_NOTE, .p_offset = ELF_NOTES_AT, .p_filesz = 40, .p_align = 4 },
 	};
 	const struct {

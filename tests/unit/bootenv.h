@@ -10,7 +10,7 @@ struct bootenv {
 	int ram_fd;
 	struct boot_source src; /* kernel_fd and initrd_fd are closed with it */
 	struct cpu_boot_state cpu;
-	const char *why;        /* NULL: none given */
+	const char *why; /* NULL: none given */
 };
 
 /* A guest with this much zeroed RAM, one vCPU, a UART, an empty command line and no files. Aborts
@@ -33,8 +33,8 @@ void bootenv_bzimage(uint8_t out[BZ_LEN]);
 /* A right PVH kernel: two segments, one with zeroes behind its bytes, and notes. */
 #define ELF_LEN 0x1000
 #define ELF_ENTRY 0x100010
-#define ELF_TEXT_AT 0x400    /* 0x200 bytes 0xcc to 0x100000, 0x1000 in memory */
-#define ELF_DATA_AT 0x800    /* 0x400 bytes 0xdd to 0x200000 */
+#define ELF_TEXT_AT 0x400 /* 0x200 bytes 0xcc to 0x100000, 0x1000 in memory */
+#define ELF_DATA_AT 0x800 /* 0x400 bytes 0xdd to 0x200000 */
 #define ELF_NOTES_AT 0xc00
 #define ELF_PHDR_AT 64
 void bootenv_elf(uint8_t out[ELF_LEN]);

@@ -75,8 +75,8 @@ static void the_fadt_is_hardware_reduced(void **state)
 	bootenv_open(&e, MIB(64));
 	f = find_tables(&e, 1, true);
 	read_table(&e, f.fadt, "FACP");
-	assert_true(number(112, 4) & 1 << 20); /* HW_REDUCED_ACPI */
-	assert_true(number(112, 4) & 1 << 10); /* RESET_REG_SUP */
+	assert_true(number(112, 4) & 1 << 20);	       /* HW_REDUCED_ACPI */
+	assert_true(number(112, 4) & 1 << 10);	       /* RESET_REG_SUP */
 	assert_int_equal(number(109, 2) & 0x27, 0x24); /* no VGA, no RTC; no legacy, no 8042 */
 	assert_int_equal(number(116, 1), 1);
 	assert_int_equal(number(120, 8), PORT_RESET);

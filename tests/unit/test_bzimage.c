@@ -117,8 +117,8 @@ static void check_map(const struct boot_params *p, uint64_t ram)
 
 static void the_memory_map_is_all_of_ram(void **state)
 {
-	static const uint64_t sizes[] = { MIB(64), MIB(64) + 4096, GIB(3) - 4096, GIB(3),
-					  GIB(3) + 4096, GIB(5), GIB(64) };
+	static const uint64_t sizes[] = { MIB(64),	 MIB(64) + 4096, GIB(3) - 4096, GIB(3),
+					  GIB(3) + 4096, GIB(5),	 GIB(64) };
 	uint8_t image[BZ_LEN];
 
 	(void)state;
@@ -138,14 +138,17 @@ static void the_memory_map_is_all_of_ram(void **state)
 }
 
 struct field_row {
-	const char *name;  /* must be in the message */
+	const char *name; /* must be in the message */
 	size_t at;
 	size_t width;
 	uint64_t value;
 	int expected;
 };
 
-#define ROW(field, v, r) { #field, HDR(field), WIDTH(field), v, r }
+#define ROW(field, v, r)                               \
+	{                                              \
+#field, HDR(field), WIDTH(field), v, r \
+	}
 
 static const struct field_row field_rows[] = {
 	ROW(boot_flag, 0, -ENOEXEC),

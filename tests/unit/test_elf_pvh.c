@@ -9,8 +9,8 @@
 
 #define RAM MIB(64)
 #define EH(field) offsetof(Elf64_Ehdr, field), sizeof(((Elf64_Ehdr *)0)->field)
-#define PH(i, field)                                                                               \
-	ELF_PHDR_AT + (i) * sizeof(Elf64_Phdr) + offsetof(Elf64_Phdr, field),                      \
+#define PH(i, field)                                                          \
+	ELF_PHDR_AT + (i) * sizeof(Elf64_Phdr) + offsetof(Elf64_Phdr, field), \
 		sizeof(((Elf64_Phdr *)0)->field)
 #define IDENT(i) (i), 1
 #define NOTE(n) ELF_NOTES_AT + 20 * (n)
@@ -221,7 +221,8 @@ static void an_entry_of_8_bytes(void **state)
 	bootenv_open(&e, RAM);
 	for (unsigned int i = 0; i < 2; i++) {
 		bootenv_elf(image);
-		memcpy(image + ELF_PHDR_AT + 2 * sizeof(Elf64_Phdr) + offsetof(Elf64_Phdr, p_filesz),
+		memcpy(image + ELF_PHDR_AT + 2 * sizeof(Elf64_Phdr) +
+			       offsetof(Elf64_Phdr, p_filesz),
 		       &filesz, 8);
 		memcpy(image + NOTE(1) + 4, &descsz, 4);
 		memcpy(image + NOTE(1) + 16, &wide[i], 8);
@@ -276,7 +277,8 @@ static void random_damage_gets_an_answer(void **state)
 		for (unsigned int n = 1 + next_random(&seed) % 4; n > 0; n--) {
 			size_t at = next_random(&seed) % (232 + 40);
 
-			image[at < 232 ? at : ELF_NOTES_AT + at - 232] = (uint8_t)next_random(&seed);
+			image[at < 232 ? at : ELF_NOTES_AT + at - 232] =
+				(uint8_t)next_random(&seed);
 		}
 		if (bootenv_load(&e, image, sizeof(image), 0) == 0)
 			loaded++;

@@ -13,7 +13,7 @@
 #define HEADER_AT 0x1f1
 #define HEADER_END_BYTE 0x201 /* the header ends at 0x202 plus this byte */
 #define HEADER_END_BASE 0x202
-#define HEADER_MIN_END 0x268  /* protocol 2.12: up to handover_offset */
+#define HEADER_MIN_END 0x268 /* protocol 2.12: up to handover_offset */
 #define BOOT_FLAG 0xaa55
 #define HEADER_MAGIC 0x53726448 /* "HdrS" */
 #define VERSION_MIN 0x20c
@@ -37,8 +37,8 @@ static_assert(CMDLINE_START + CMDLINE_MAX <= EBDA_START && ACPI_END <= HIGH_LOAD
 struct bzimage_plan {
 	uint64_t code_offset; /* in the file */
 	uint64_t code_len;
-	uint64_t start;       /* in guest RAM */
-	uint64_t end;         /* what the kernel uses before it knows the memory map */
+	uint64_t start; /* in guest RAM */
+	uint64_t end;	/* what the kernel uses before it knows the memory map */
 };
 
 bool bzimage_probe(const uint8_t head[BZIMAGE_HEAD_LEN])
@@ -73,12 +73,12 @@ static int check_kind(const struct boot_loader *l, const struct setup_header *h)
 		return boot_fail(l, -ENOEXEC, "kernel: header is %#x, must be %#x", h->header,
 				 HEADER_MAGIC);
 	if (h->version < VERSION_MIN)
-		return boot_fail(l, -ENOEXEC,
-				 "kernel: version is %u.%02u, must be 2.12 or later",
+		return boot_fail(l, -ENOEXEC, "kernel: version is %u.%02u, must be 2.12 or later",
 				 h->version >> 8, h->version & 0xff);
 	if (!(h->loadflags & LOADED_HIGH_FLAG))
-		return boot_fail(l, -ENOEXEC,
-				 "kernel: loadflags lacks LOADED_HIGH: a zImage, must be a bzImage");
+		return boot_fail(
+			l, -ENOEXEC,
+			"kernel: loadflags lacks LOADED_HIGH: a zImage, must be a bzImage");
 	if (!(h->xloadflags & XLF_KERNEL_64))
 		return boot_fail(l, -ENOEXEC,
 				 "kernel: xloadflags lacks XLF_KERNEL_64: must be a 64-bit kernel");
@@ -100,8 +100,8 @@ static int plan_file(const struct boot_loader *l, const struct setup_header *h,
 				 (unsigned long long)(l->kernel.size / SECTOR));
 	have = l->kernel.size - p->code_offset;
 	if (want <= ENTRY_64)
-		return boot_fail(l, -ENOEXEC,
-				 "kernel: syssize is %u: no room for the 64-bit entry", h->syssize);
+		return boot_fail(l, -ENOEXEC, "kernel: syssize is %u: no room for the 64-bit entry",
+				 h->syssize);
 	/* syssize counts paragraphs of 16 bytes and is rounded up. */
 	if (want >= have + 16)
 		return boot_fail(l, -ENOEXEC,
@@ -194,8 +194,8 @@ static int write_zero_page(const struct boot_loader *l, const struct setup_heade
 
 	for (size_t i = 0; i < n; i++)
 		params.e820_table[i] = (struct boot_e820_entry){ .addr = map[i].start,
-								  .size = map[i].len,
-								  .type = map[i].type };
+								 .size = map[i].len,
+								 .type = map[i].type };
 	params.e820_entries = (uint8_t)n;
 	return guest_write(l->mem, GPA(ZERO_PAGE_START), &params, sizeof(params));
 }

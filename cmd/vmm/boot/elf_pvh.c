@@ -82,7 +82,8 @@ static int check_ident(const struct elf *e)
 		return boot_fail(e->l, -ENOEXEC, "kernel: EI_CLASS is %u, must be %u (64-bit)",
 				 eh->e_ident[EI_CLASS], ELFCLASS64);
 	if (eh->e_ident[EI_DATA] != ELFDATA2LSB)
-		return boot_fail(e->l, -ENOEXEC, "kernel: EI_DATA is %u, must be %u (little-endian)",
+		return boot_fail(e->l, -ENOEXEC,
+				 "kernel: EI_DATA is %u, must be %u (little-endian)",
 				 eh->e_ident[EI_DATA], ELFDATA2LSB);
 	if (eh->e_ident[EI_VERSION] != EV_CURRENT || eh->e_version != EV_CURRENT)
 		return boot_fail(e->l, -ENOEXEC, "kernel: e_version must be %u", EV_CURRENT);
@@ -134,8 +135,8 @@ static int check_segment(struct elf *e, size_t i)
 
 	if (ph->p_filesz > ph->p_memsz)
 		return boot_fail(e->l, -ENOEXEC,
-				 "kernel: segment %zu: p_filesz is %#llx, must be at most p_memsz", i,
-				 (unsigned long long)ph->p_filesz);
+				 "kernel: segment %zu: p_filesz is %#llx, must be at most p_memsz",
+				 i, (unsigned long long)ph->p_filesz);
 	if (!range_within(ph->p_offset, ph->p_filesz, e->l->kernel.size))
 		return boot_fail(e->l, -ENOEXEC,
 				 "kernel: segment %zu: p_offset and p_filesz end past the file", i);
@@ -149,11 +150,12 @@ static int check_segment(struct elf *e, size_t i)
 				 "kernel: segment %zu: p_paddr and p_memsz end past %#llx", i,
 				 (unsigned long long)LOW_RAM_MAX);
 	if (end > e->l->low_ram_end)
-		return boot_fail(e->l, -ENOMEM,
-				 "too little RAM: the kernel's segment %zu needs %llu MiB, the guest "
-				 "has %llu MiB",
-				 i, (unsigned long long)((end + MIB(1) - 1) >> 20),
-				 (unsigned long long)(e->l->low_ram_end >> 20));
+		return boot_fail(
+			e->l, -ENOMEM,
+			"too little RAM: the kernel's segment %zu needs %llu MiB, the guest "
+			"has %llu MiB",
+			i, (unsigned long long)((end + MIB(1) - 1) >> 20),
+			(unsigned long long)(e->l->low_ram_end >> 20));
 	if (end > e->end)
 		e->end = end;
 	return 0;
@@ -251,10 +253,11 @@ static int scan_notes(struct elf *e, const Elf64_Phdr *ph)
 					 strerrordesc_np(-r));
 		desc_at = name_at + align_note(nh.n_namesz, align);
 		if (desc_at + nh.n_descsz > end)
-			return boot_fail(e->l, -ENOEXEC,
-					 "kernel: note at %#llx: n_namesz %u and n_descsz %u end past "
-					 "its segment",
-					 (unsigned long long)at, nh.n_namesz, nh.n_descsz);
+			return boot_fail(
+				e->l, -ENOEXEC,
+				"kernel: note at %#llx: n_namesz %u and n_descsz %u end past "
+				"its segment",
+				(unsigned long long)at, nh.n_namesz, nh.n_descsz);
 		if (is_phys32_entry(e, &nh, name_at))
 			return take_entry(e, desc_at, nh.n_descsz);
 		next = desc_at + align_note(nh.n_descsz, align);
@@ -275,17 +278,19 @@ static int find_entry(struct elf *e)
 			continue;
 		if (ph->p_filesz > NOTES_LEN_MAX ||
 		    !range_within(ph->p_offset, ph->p_filesz, e->l->kernel.size))
-			return boot_fail(e->l, -ENOEXEC,
-					 "kernel: notes (segment %zu): must lie within the file and "
-					 "be at most %llu bytes",
-					 i, (unsigned long long)NOTES_LEN_MAX);
+			return boot_fail(
+				e->l, -ENOEXEC,
+				"kernel: notes (segment %zu): must lie within the file and "
+				"be at most %llu bytes",
+				i, (unsigned long long)NOTES_LEN_MAX);
 		r = scan_notes(e, ph);
 		if (r != 0)
 			return r < 0 ? r : 0;
 	}
-	return boot_fail(e->l, -ENOEXEC,
-			 "kernel: no XEN_ELFNOTE_PHYS32_ENTRY note: an ELF kernel must be built for "
-			 "PVH (CONFIG_PVH)");
+	return boot_fail(
+		e->l, -ENOEXEC,
+		"kernel: no XEN_ELFNOTE_PHYS32_ENTRY note: an ELF kernel must be built for "
+		"PVH (CONFIG_PVH)");
 }
 
 /* ---- loading ---- */

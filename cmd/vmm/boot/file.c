@@ -63,8 +63,8 @@ static ssize_t load_chunk(const struct boot_file *f, uint64_t offset, const stru
 	return n == 0 ? -ENODATA : n;
 }
 
-int boot_file_load(const struct boot_file *f, uint64_t offset, const struct guestmem *mem, gpa_t gpa,
-		   uint64_t len)
+int boot_file_load(const struct boot_file *f, uint64_t offset, const struct guestmem *mem,
+		   gpa_t gpa, uint64_t len)
 {
 	if (!range_within(offset, len, f->size))
 		return -ENODATA;

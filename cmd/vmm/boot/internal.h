@@ -11,7 +11,7 @@ struct boot_loader {
 	const struct boot_source *src;
 	struct boot_file kernel;
 	struct boot_file initrd; /* size 0: none */
-	uint64_t low_ram_end;    /* bytes: where RAM below 4 GiB ends */
+	uint64_t low_ram_end;	 /* bytes: where RAM below 4 GiB ends */
 	gpa_t rsdp;
 	const char **ret_why;
 };

@@ -47,14 +47,24 @@ static int write_gdt(const struct guestmem *mem, struct cpu_boot_state *ret, boo
 {
 	uint64_t gdt[GDT_ENTRIES] = { 0 };
 
-	ret->cs = (struct cpu_segment){ .selector = SEL_CODE, .limit = UINT32_MAX,
-					.type = TYPE_CODE, .s = true, .present = true,
-					.db = !long_mode, .l = long_mode, .g = true };
-	ret->ds = (struct cpu_segment){ .selector = SEL_DATA, .limit = UINT32_MAX,
-					.type = TYPE_DATA, .s = true, .present = true,
-					.db = true, .g = true };
-	ret->tr = (struct cpu_segment){ .selector = SEL_TSS, .limit = TSS_LIMIT, .type = TYPE_TSS,
-					.present = true };
+	ret->cs = (struct cpu_segment){ .selector = SEL_CODE,
+					.limit = UINT32_MAX,
+					.type = TYPE_CODE,
+					.s = true,
+					.present = true,
+					.db = !long_mode,
+					.l = long_mode,
+					.g = true };
+	ret->ds = (struct cpu_segment){ .selector = SEL_DATA,
+					.limit = UINT32_MAX,
+					.type = TYPE_DATA,
+					.s = true,
+					.present = true,
+					.db = true,
+					.g = true };
+	ret->tr = (struct cpu_segment){
+		.selector = SEL_TSS, .limit = TSS_LIMIT, .type = TYPE_TSS, .present = true
+	};
 	gdt[SEL_CODE / 8] = descriptor(&ret->cs);
 	gdt[SEL_DATA / 8] = descriptor(&ret->ds);
 	gdt[SEL_TSS / 8] = descriptor(&ret->tr);

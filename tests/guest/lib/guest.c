@@ -12,7 +12,7 @@ void *memset(void *to, int c, size_t n)
 {
 	void *at = to;
 
-	asm volatile("rep stosb" : "+D"(at), "+c"(n) : "a"(c) : "memory");
+	__asm__ volatile("rep stosb" : "+D"(at), "+c"(n) : "a"(c) : "memory");
 	return to;
 }
 
@@ -20,7 +20,7 @@ void *memcpy(void *to, const void *from, size_t n)
 {
 	void *at = to;
 
-	asm volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(n) : : "memory");
+	__asm__ volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(n) : : "memory");
 	return to;
 }
 
@@ -121,7 +121,7 @@ bool check_eq(uint64_t got, uint64_t want, const char *what)
 void halt(void)
 {
 	for (;;)
-		asm volatile("cli; hlt");
+		__asm__ volatile("cli; hlt");
 }
 
 void power_off(void)

@@ -55,7 +55,7 @@ static inline uint8_t inb(uint16_t port)
 {
 	uint8_t v;
 
-	asm volatile("inb %1, %0" : "=a"(v) : "Nd"(port) : "memory");
+	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port) : "memory");
 	return v;
 }
 
@@ -63,7 +63,7 @@ static inline uint16_t inw(uint16_t port)
 {
 	uint16_t v;
 
-	asm volatile("inw %1, %0" : "=a"(v) : "Nd"(port) : "memory");
+	__asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port) : "memory");
 	return v;
 }
 
@@ -71,37 +71,37 @@ static inline uint32_t inl(uint16_t port)
 {
 	uint32_t v;
 
-	asm volatile("inl %1, %0" : "=a"(v) : "Nd"(port) : "memory");
+	__asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port) : "memory");
 	return v;
 }
 
 static inline void outb(uint16_t port, uint8_t v)
 {
-	asm volatile("outb %0, %1" : : "a"(v), "Nd"(port) : "memory");
+	__asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port) : "memory");
 }
 
 static inline void outw(uint16_t port, uint16_t v)
 {
-	asm volatile("outw %0, %1" : : "a"(v), "Nd"(port) : "memory");
+	__asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port) : "memory");
 }
 
 static inline void outl(uint16_t port, uint32_t v)
 {
-	asm volatile("outl %0, %1" : : "a"(v), "Nd"(port) : "memory");
+	__asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port) : "memory");
 }
 
 /* One access of exactly this width each, as the instruction decoders of KVM like them. */
-#define MMIO_FUNCTIONS(bits, suffix)                                                               \
-	static inline uint##bits##_t read##bits(uint64_t at)                                       \
-	{                                                                                          \
-		uint##bits##_t v;                                                                  \
-                                                                                                   \
-		asm volatile("mov" suffix " (%1), %0" : "=a"(v) : "r"(at) : "memory");             \
-		return v;                                                                          \
-	}                                                                                          \
-	static inline void write##bits(uint64_t at, uint##bits##_t v)                              \
-	{                                                                                          \
-		asm volatile("mov" suffix " %0, (%1)" : : "a"(v), "r"(at) : "memory");             \
+#define MMIO_FUNCTIONS(bits, suffix)                                                       \
+	static inline uint##bits##_t read##bits(uint64_t at)                               \
+	{                                                                                  \
+		uint##bits##_t v;                                                          \
+                                                                                           \
+		__asm__ volatile("mov" suffix " (%1), %0" : "=a"(v) : "r"(at) : "memory"); \
+		return v;                                                                  \
+	}                                                                                  \
+	static inline void write##bits(uint64_t at, uint##bits##_t v)                      \
+	{                                                                                  \
+		__asm__ volatile("mov" suffix " %0, (%1)" : : "a"(v), "r"(at) : "memory"); \
 	}
 
 MMIO_FUNCTIONS(8, "b")
@@ -111,20 +111,22 @@ MMIO_FUNCTIONS(64, "q")
 
 static inline void cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4])
 {
-	asm volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(sub));
+	__asm__ volatile("cpuid"
+			 : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
+			 : "a"(leaf), "c"(sub));
 }
 
 static inline uint64_t rdmsr(uint32_t msr)
 {
 	uint32_t low, high;
 
-	asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
 	return low | (uint64_t)high << 32;
 }
 
 static inline void barrier(void)
 {
-	asm volatile("mfence" : : : "memory");
+	__asm__ volatile("mfence" : : : "memory");
 }
 
 void *memset(void *to, int c, size_t n);

@@ -24,7 +24,8 @@ struct gate {
 static struct gate idt[256] __attribute__((aligned(16)));
 static volatile uint32_t counts[IRQ_VECTORS];
 
-static void died(const char *what)
+/* Called by interrupt handlers: keeps every register. */
+__attribute__((no_caller_saved_registers)) static void died(const char *what)
 {
 	print("FAILED: exception ");
 	print(what);
@@ -32,11 +33,11 @@ static void died(const char *what)
 	power_off();
 }
 
-#define EXCEPTION(name, text)                                                                      \
-	__attribute__((interrupt)) static void name(struct frame *f)                               \
-	{                                                                                          \
-		(void)f;                                                                           \
-		died(text);                                                                        \
+#define EXCEPTION(name, text)                                        \
+	__attribute__((interrupt)) static void name(struct frame *f) \
+	{                                                            \
+		(void)f;                                             \
+		died(text);                                          \
 	}
 
 EXCEPTION(on_other, "")
@@ -45,12 +46,12 @@ EXCEPTION(on_df, "#DF")
 EXCEPTION(on_gp, "#GP")
 EXCEPTION(on_pf, "#PF")
 
-#define INTERRUPT(i)                                                                               \
-	__attribute__((interrupt)) static void on_irq##i(struct frame *f)                          \
-	{                                                                                          \
-		(void)f;                                                                           \
-		counts[i] = counts[i] + 1;                                                         \
-		lapic_write(LAPIC_EOI, 0);                                                         \
+#define INTERRUPT(i)                                                      \
+	__attribute__((interrupt)) static void on_irq##i(struct frame *f) \
+	{                                                                 \
+		(void)f;                                                  \
+		counts[i] = counts[i] + 1;                                \
+		*(volatile uint32_t *)(LAPIC_START + LAPIC_EOI) = 0;      \
 	}
 
 INTERRUPT(0)
@@ -92,7 +93,7 @@ void idt_init(void)
 	set_gate(IRQ_VECTOR + 2, on_irq2);
 	set_gate(IRQ_VECTOR + 3, on_irq3);
 	set_gate(SPURIOUS, on_spurious);
-	asm volatile("lidt %0" : : "m"(pointer));
+	__asm__ volatile("lidt %0" : : "m"(pointer));
 }
 
 uint32_t lapic_read(uint32_t reg)
@@ -109,7 +110,7 @@ void irq_init(void)
 {
 	lapic_write(LAPIC_TPR, 0);
 	lapic_write(LAPIC_SVR, SVR_ENABLE | SPURIOUS);
-	asm volatile("sti");
+	__asm__ volatile("sti");
 }
 
 uint32_t irq_count(unsigned int i)
@@ -121,19 +122,19 @@ uint32_t irq_count(unsigned int i)
 void irq_wait(unsigned int i, uint32_t n)
 {
 	for (;;) {
-		asm volatile("cli");
+		__asm__ volatile("cli");
 		if (counts[i] >= n)
 			break;
-		asm volatile("sti; hlt");
+		__asm__ volatile("sti; hlt");
 	}
-	asm volatile("sti");
+	__asm__ volatile("sti");
 }
 
 static uint64_t rdtsc(void)
 {
 	uint32_t low, high;
 
-	asm volatile("rdtsc" : "=a"(low), "=d"(high));
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
 	return low | (uint64_t)high << 32;
 }
 
@@ -142,7 +143,7 @@ void irq_settle(void)
 	uint64_t start = rdtsc();
 
 	while (rdtsc() - start < SETTLE_CYCLES)
-		asm volatile("pause");
+		__asm__ volatile("pause");
 }
 
 uint32_t ioapic_read(uint8_t index)

@@ -90,8 +90,8 @@ void virtio_run(struct virtio *v, struct virtq *q, uint16_t vector)
 	set_address(v, COMMON_Q_DRIVER, &q->avail);
 	set_address(v, COMMON_Q_DEVICE, &q->used);
 	write16(v->common + COMMON_Q_ENABLE, 1);
-	write8(v->common + COMMON_STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK |
-						  STATUS_DRIVER_OK);
+	write8(v->common + COMMON_STATUS,
+	       STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK);
 }
 
 uint64_t virtio_notify_at(const struct virtio *v, unsigned int queue)
