@@ -7,7 +7,7 @@
 #define RUN(name, text)                                                                       \
 	static inline __m128i run_##name(__m128i dst, __m128i src)                            \
 	{                                                                                     \
-		asm volatile(text " %1, %0" : "+x"(dst) : "x"(src));                          \
+		__asm__ volatile(text " %1, %0" : "+x"(dst) : "x"(src));                          \
 		return dst;                                                                   \
 	}
 
@@ -58,9 +58,9 @@ ARITH(cvtdq2pd, 8)
 	static inline __m128i run_##name##_##width(__m128i dst, __m128i src)                  \
 	{                                                                                     \
 		if ((width) == 8)                                                             \
-			asm volatile(#name "q %1, %0" : "+x"(dst) : "r"(to_u64(src)));        \
+			__asm__ volatile(#name "q %1, %0" : "+x"(dst) : "r"(to_u64(src)));        \
 		else                                                                          \
-			asm volatile(#name "l %1, %0"                                         \
+			__asm__ volatile(#name "l %1, %0"                                         \
 				     : "+x"(dst)                                              \
 				     : "r"((uint32_t)to_u64(src)));                           \
 		return dst;                                                                   \
@@ -96,10 +96,10 @@ FROM_INT_BOTH(cvtsi2sd)
                                                                                               \
 		(void)dst;                                                                    \
 		if ((width) == 8) {                                                           \
-			asm volatile(#name " %1, %q0" : "=r"(q) : "x"(src));                  \
+			__asm__ volatile(#name " %1, %q0" : "=r"(q) : "x"(src));                  \
 			return from_u64(q);                                                   \
 		}                                                                             \
-		asm volatile(#name " %1, %k0" : "=r"(d) : "x"(src));                          \
+		__asm__ volatile(#name " %1, %k0" : "=r"(d) : "x"(src));                          \
 		return from_u64(d);                                                           \
 	}                                                                                     \
 	OP(name##_##width)                                                                    \
@@ -129,7 +129,7 @@ TO_INT_BOTH(cvttsd2si, 8)
 	{                                                                                     \
 		bool z, p, b;                                                                 \
                                                                                               \
-		asm volatile(#name " %4, %3"                                                  \
+		__asm__ volatile(#name " %4, %3"                                                  \
 			     : "=@ccz"(z), "=@ccp"(p), "=@ccc"(b)                             \
 			     : "x"(dst), "x"(src));                                           \
 		return _mm_cvtsi32_si128((z ? (int)FL_ZF : 0) | (p ? (int)FL_PF : 0) |        \
@@ -162,7 +162,7 @@ COMPARE(comisd, 8)
 #define TO_MMX(name, bytes)                                                                   \
 	static inline __m128i run_##name(__m128i dst, __m128i src)                            \
 	{                                                                                     \
-		asm volatile(#name " %1, %%mm0\n\tmovq2dq %%mm0, %0\n\temms"                  \
+		__asm__ volatile(#name " %1, %%mm0\n\tmovq2dq %%mm0, %0\n\temms"                  \
 			     : "=x"(dst)                                                      \
 			     : "x"(src)                                                       \
 			     : "mm0");                                                        \
@@ -195,7 +195,7 @@ TO_MMX(cvttpd2pi, 16)
 #define FROM_MMX(name)                                                                        \
 	static inline __m128i run_##name(__m128i dst, __m128i src)                            \
 	{                                                                                     \
-		asm volatile("movdq2q %1, %%mm0\n\t" #name " %%mm0, %0\n\temms"               \
+		__asm__ volatile("movdq2q %1, %%mm0\n\t" #name " %%mm0, %0\n\temms"               \
 			     : "+x"(dst)                                                      \
 			     : "x"(src)                                                       \
 			     : "mm0");                                                        \

@@ -9,7 +9,7 @@
 #include "cmd/vmm/accel/soft/fp_ops.h"
 
 #define STUBS(name, text)                                                                     \
-	asm(".pushsection .text.soft_fp_" #name ",\"ax\",@progbits\n"                         \
+	__asm__(".pushsection .text.soft_fp_" #name ",\"ax\",@progbits\n"                         \
 	    ".balign 16\n"                                                                    \
 	    ".globl soft_fp_" #name "\n"                                                      \
 	    ".hidden soft_fp_" #name "\n"                                                     \
@@ -89,7 +89,7 @@ STUBS_PLAIN(pcmpistri)
 
 /* xmm0, xmm1, edi and esi: the lengths, rdx: stub, rcx: where XMM0 goes, r8: where RCX goes;
  * returns the flags. */
-asm(".pushsection .text.soft_fp_string,\"ax\",@progbits\n"
+__asm__(".pushsection .text.soft_fp_string,\"ax\",@progbits\n"
     ".balign 16\n"
     ".globl soft_fp_string\n"
     ".hidden soft_fp_string\n"

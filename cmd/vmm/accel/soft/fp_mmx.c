@@ -28,7 +28,7 @@ INLINE uint64_t enter_with_rm(struct soft_cpu *c, const struct soft_insn *i, uns
 	{                                                                                     \
 		uint64_t src = enter_with_rm(c, i, bytes), dst = mm_get(c, i->reg);           \
                                                                                               \
-		asm("movq %0, %%mm0\n\tmovq %1, %%mm1\n\t" #name " %%mm1, %%mm0\n\t"          \
+		__asm__("movq %0, %%mm0\n\tmovq %1, %%mm1\n\t" #name " %%mm1, %%mm0\n\t"          \
 		    "movq %%mm0, %0\n\temms"                                                  \
 		    : "+r"(dst)                                                               \
 		    : "r"(src)                                                                \
@@ -53,7 +53,7 @@ FP_LIST_UNPACK(MMX_4)
 		need_mmx(c);                                                                  \
 		soft_fp_enter_mmx(c);                                                         \
 		v = from_u64(mm_get(c, i->rm));                                               \
-		asm(#name " %1, %0" : "+x"(v) : "x"(count));                                  \
+		__asm__(#name " %1, %0" : "+x"(v) : "x"(count));                                  \
 		mm_put(c, i->rm, to_u64(v));                                                  \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \

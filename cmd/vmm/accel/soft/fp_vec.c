@@ -11,7 +11,7 @@
                                                                                               \
 		need_sse(c);                                                                  \
 		dst = xmm_get(c, i->reg);                                                     \
-		asm(text " %1, %0" : "+x"(dst) : "x"(xmm_get(c, i->rm)));                     \
+		__asm__(text " %1, %0" : "+x"(dst) : "x"(xmm_get(c, i->rm)));                     \
 		xmm_put(c, i->reg, dst);                                                      \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
@@ -22,7 +22,7 @@
 		need_sse(c);                                                                  \
 		src = (bytes) == 16 ? vec_load_aligned(c, i) : vec_load(c, i, bytes);         \
 		dst = xmm_get(c, i->reg);                                                     \
-		asm(text " %1, %0" : "+x"(dst) : "x"(src));                                   \
+		__asm__(text " %1, %0" : "+x"(dst) : "x"(src));                                   \
 		xmm_put(c, i->reg, dst);                                                      \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
@@ -55,7 +55,7 @@ VEC(rcpss, "rcpss", 4)
                                                                                               \
 		need_sse(c);                                                                  \
 		v = xmm_get(c, i->rm);                                                        \
-		asm(#name " %1, %0" : "+x"(v) : "x"(count));                                  \
+		__asm__(#name " %1, %0" : "+x"(v) : "x"(count));                                  \
 		xmm_put(c, i->rm, v);                                                         \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
@@ -77,7 +77,7 @@ FP_LIST_SHIFT(SHIFT)
 		need_sse(c);                                                                  \
 		src = xmm_rm(c, i, 16);                                                       \
 		dst = xmm_get(c, i->reg);                                                     \
-		asm("movdqa %2, %%xmm0\n\t" #name " %%xmm0, %1, %0"                           \
+		__asm__("movdqa %2, %%xmm0\n\t" #name " %%xmm0, %1, %0"                           \
 		    : "+&x"(dst)                                                              \
 		    : "x"(src), "x"(xmm_get(c, 0))                                            \
 		    : "xmm0");                                                                \
@@ -103,7 +103,7 @@ OP(ptest)
 
 	need_sse(c);
 	src = xmm_rm(c, i, 16);
-	asm("ptest %3, %2" : "=@ccz"(z), "=@ccc"(carry) : "x"(xmm_get(c, i->reg)), "x"(src));
+	__asm__("ptest %3, %2" : "=@ccz"(z), "=@ccc"(carry) : "x"(xmm_get(c, i->reg)), "x"(src));
 	soft_flags_put(c, (z ? FL_ZF : 0) | (carry ? FL_CF : 0));
 	return soft_next(c, i);
 }
@@ -120,7 +120,7 @@ FP_PICK(ptest)
 		uint32_t bits;                                                                \
                                                                                               \
 		need_sse(c);                                                                  \
-		asm(#name " %1, %0" : "=r"(bits) : "x"(xmm_get(c, i->rm)));                   \
+		__asm__(#name " %1, %0" : "=r"(bits) : "x"(xmm_get(c, i->rm)));                   \
 		c->gpr[i->reg] = bits;                                                        \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \

@@ -17,7 +17,7 @@
 
 /* D8 to DF: 64 register forms each, then eight memory forms each with the operand at RCX; the
  * memory forms again with an operand size of 16 bits. */
-asm(".pushsection .text.soft_x87,\"ax\",@progbits\n"
+__asm__(".pushsection .text.soft_x87,\"ax\",@progbits\n"
     ".balign 16\n"
     ".globl soft_x87_reg, soft_x87_mem, soft_x87_mem16, soft_x87_call\n"
     ".hidden soft_x87_reg, soft_x87_mem, soft_x87_mem16, soft_x87_call\n"
