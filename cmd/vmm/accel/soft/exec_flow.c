@@ -212,22 +212,15 @@ const struct soft_insn *op_arpl(struct soft_cpu *c, const struct soft_insn *i)
 {
 	uint32_t flags = soft_flags_arith(c) & ~FL_ZF;
 	unsigned int want = c->gpr[i->reg] & 3;
-	struct rmw m = { 0 };
 	uint64_t old;
 
 	if (!soft_protected(c) || (c->rflags & FL_VM))
 		soft_raise(c, EX_UD);
-	if (i->is_mem)
-		m = rmw_begin(c, i, 2);
-	old = i->is_mem ? m.old : reg_get(c, i, i->rm, 2);
+	old = rm_get(c, i, 2);
 	if ((old & 3) < want) {
 		flags |= FL_ZF;
-		old = (old & ~3ULL) | want;
+		rm_put(c, i, 2, (old & ~3ULL) | want);
 	}
-	if (i->is_mem)
-		(void)rmw_end(c, i, 2, &m, old);
-	else
-		reg_put(c, i, i->rm, 2, old);
 	soft_flags_put(c, flags);
 	return soft_next(c, i);
 }

@@ -386,7 +386,8 @@ static void check_both(struct soft_cpu *c, uint64_t linear, unsigned int width,
 	struct mapping m;
 
 	walk(c, linear, kind, mmu, &m);
-	walk(c, linear + width - 1, kind, mmu, &m);
+	if ((linear & 0xfff) + width > 4096)
+		walk(c, (linear | 0xfff) + 1, kind, mmu, &m); /* CR2: where that page begins */
 }
 
 static void access_any(struct soft_cpu *c, uint64_t linear, unsigned int width,

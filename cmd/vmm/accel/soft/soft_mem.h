@@ -47,8 +47,10 @@ uint64_t soft_linear_slow(struct soft_cpu *c, unsigned int seg, uint64_t offset,
 static inline uint64_t soft_linear(struct soft_cpu *c, unsigned int seg, uint64_t offset,
 				   unsigned int width, bool write)
 {
-	if (c->long64 && seg < S_FS &&
-	    (uint64_t)((int64_t)(offset << 16) >> 16) == offset) /* canonical */
+	uint64_t last = offset + width - 1;
+
+	if (c->long64 && seg < S_FS && (uint64_t)((int64_t)(offset << 16) >> 16) == offset &&
+	    (uint64_t)((int64_t)(last << 16) >> 16) == last) /* canonical */
 		return offset;
 	return soft_linear_slow(c, seg, offset, width, write);
 }
