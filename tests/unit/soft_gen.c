@@ -318,7 +318,10 @@ static unsigned int shift_count(const struct making *m)
 static uint32_t undefined_flags(const struct making *m)
 {
 	unsigned int n = shift_count(m);
+	bool shifts = m->row->undef == UNDEF_SHIFT || m->row->undef == UNDEF_DOUBLE;
 
+	if (shifts && m->g->n_insns > 1 && (m->row->flags & GEN_ALONE))
+		return AF | OF | CF; /* by CL, which may have changed on the way */
 	switch (m->row->undef) {
 	case UNDEF_AF: return AF;
 	case UNDEF_MUL: return SF | ZF | AF | PF;
@@ -341,6 +344,8 @@ static void note_undefined(struct making *m)
 	if (m->row->undef == UNDEF_DOUBLE &&
 	    (shift_count(m) & (m->rex_w ? 63 : 31)) > 8 * width_of(m))
 		m->g->skip_result = true;
+	if (m->row->flags & GEN_PARTIAL)
+		m->g->skip_fault = true;
 	if (m->row->flags & GEN_ORDER)
 		m->g->any_fault = true;
 	if (m->row->undef == UNDEF_APPROX)
@@ -397,7 +402,7 @@ static bool fits(const struct gen_case *g, const struct gen_row *row, unsigned i
 		return false;
 	if (g->n_insns == 1)
 		return true;
-	if (row->undef == UNDEF_DOUBLE || row->undef == UNDEF_APPROX)
+	if ((row->undef == UNDEF_DOUBLE && row->imm != IMM_8) || row->undef == UNDEF_APPROX)
 		return false;
 	if ((row->flags & GEN_READS) && g->mask != ARITH)
 		return false;

@@ -31,6 +31,7 @@
 #define GEN_XMM (1U << 15)    /* reads or writes vector or x87 state */
 #define GEN_ALIGNED (1U << 16)/* memory operand at 16 bytes, mostly */
 #define GEN_ORDER (1U << 18)  /* which of two memory operands faults first is not defined */
+#define GEN_PARTIAL (1U << 19)/* a fault may come with some registers loaded */
 #define GEN_UPPER (1U << 17)  /* AMD and Intel differ in a 32-bit register's upper half */
 
 enum gen_imm { IMM_NO, IMM_8, IMM_Z, IMM_V, IMM_16, IMM_MOFFS, IMM_ENTER };
@@ -83,6 +84,7 @@ struct gen_case {
 	uint32_t mask;    /* arithmetic flags that are defined afterwards */
 	bool skip_result; /* the result is not defined at all */
 	bool approx;
+	bool skip_fault;  /* registers after a fault are not defined */
 	bool any_fault;   /* of several faults, any may come first */
 };
 

@@ -198,9 +198,10 @@ const struct soft_insn *op_int1(struct soft_cpu *c, const struct soft_insn *i)
 const struct soft_insn *op_bound(struct soft_cpu *c, const struct soft_insn *i)
 {
 	unsigned int shift = 64 - 8U * i->width;
-	uint64_t at = soft_linear(c, i->seg, soft_offset(c, i), 2U * i->width, false);
-	int64_t low = (int64_t)(soft_read(c, at, i->width) << shift);
-	int64_t high = (int64_t)(soft_read(c, at + i->width, i->width) << shift);
+	uint64_t at = soft_offset(c, i), next = (at + i->width) & width_mask(i->addr_width);
+	unsigned int w = i->width;
+	int64_t low = (int64_t)(soft_read(c, soft_linear(c, i->seg, at, w, false), w) << shift);
+	int64_t high = (int64_t)(soft_read(c, soft_linear(c, i->seg, next, w, false), w) << shift);
 	int64_t v = (int64_t)(c->gpr[i->reg] << shift);
 
 	if (v < low || v > high)
