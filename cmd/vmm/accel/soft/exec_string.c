@@ -75,7 +75,7 @@ static uint64_t run_length(const struct soft_cpu *c, const struct soft_insn *i, 
 INLINE uint8_t *element(struct soft_cpu *c, uint64_t linear, unsigned int w, enum soft_access kind)
 {
 	size_t len = w;
-	void *p = soft_tlb_hit(c, linear, w, kind, c->mmu);
+	void *p = soft_tlb_now(c, linear, w, kind);
 
 	return p ? p : soft_host_run(c, linear, &len, kind, c->mmu);
 }

@@ -297,6 +297,9 @@ void soft_tlb_drop_code(struct soft_cpu *c)
 				continue;
 			page = soft_page_of_host(c->vm, (uint8_t *)(e->addend + e->tag));
 			if (page && atomic_load(&page->is_code)) {
+				/* nothing decoded is valid any more: data again, until
+				 * somebody runs it */
+				atomic_store(&page->is_code, 0);
 				atomic_fetch_add(&page->version, 1);
 				e->tag = UINT64_MAX;
 			}
@@ -315,13 +318,25 @@ struct soft_page *soft_page_of_host(struct accel *vm, const uint8_t *host)
 	return NULL;
 }
 
-void soft_page_make_code(struct soft_cpu *c, struct soft_page *page)
+static void announce_code(struct soft_cpu *c)
 {
-	if (atomic_exchange(&page->is_code, 1))
-		return;
 	for (unsigned int i = 0; i < c->vm->n_vcpus; i++)
 		if (c->vm->cpus[i])
 			atomic_fetch_or(&c->vm->cpus[i]->wake, WAKE_CODE);
+}
+
+/* is_code falls before the version moves (soft_tlb_drop_code), so a version read before is_code was
+ * still seen set is one that later writes will move. */
+uint32_t soft_page_make_code(struct soft_cpu *c, struct soft_page *page)
+{
+	uint32_t version;
+
+	do {
+		if (!atomic_exchange(&page->is_code, 1))
+			announce_code(c);
+		version = atomic_load(&page->version);
+	} while (!atomic_load(&page->is_code));
+	return version;
 }
 
 /* ---- accesses ---- */
