@@ -3,6 +3,7 @@
 #include "cmd/vmm/accel/soft/cache.h"
 
 #include "cmd/vmm/accel/soft/decode.h"
+#include "cmd/vmm/accel/soft/exec.h"
 #include "cmd/vmm/accel/soft/soft_mem.h"
 #include "cmd/vmm/accel/soft/vcpu.h"
 
@@ -138,7 +139,7 @@ static enum soft_decode decode_across(struct soft_cpu *c, uint64_t linear, const
 	const uint8_t *next = soft_fetch_page(c, (linear | 0xfff) + 1, &gpa);
 	struct soft_page *page = soft_page_of_host(c->vm, next);
 
-	soft_page_make_code(c, page);
+	(void)soft_page_make_code(c, page);
 	memcpy(bytes, here, n);
 	memcpy(bytes + n, next, SOFT_INSN_MAX - n);
 	return soft_decode(code_mode(c), bytes, sizeof(bytes), ret);
@@ -162,11 +163,14 @@ static const struct soft_insn *decode_block(struct soft_cpu *c, const struct fet
 				break; /* comes as the next block */
 			i = c->cache->across;
 			(void)decode_across(c, linear, f->host + at, 4096 - at, i);
+			i->next = (uint16_t)(at + i->len);
 			i[1] = (struct soft_insn){ .fn = op_leave };
 			*ret_keep = false;
 			return i;
 		}
 		at += i->len;
+		i->next = (uint16_t)at;
+		soft_link_prepare(i);
 		i++;
 		if (at >= 4096)
 			break;
@@ -176,10 +180,13 @@ static const struct soft_insn *decode_block(struct soft_cpu *c, const struct fet
 	return first;
 }
 
-static void remember(struct soft_cpu *c, const struct block *b)
+/* Enters a block, and lets soft_follow find it from now on. */
+static const struct soft_insn *enter(struct soft_cpu *c, const struct block *b)
 {
 	c->jumps[SOFT_JUMP_SLOT(c->rip)] =
 		(struct soft_jump){ c->rip ^ c->code_key, b->first, b->page, b->version };
+	soft_enter(c, b->first, b->page, b->version);
+	return b->first;
 }
 
 const struct soft_insn *soft_block_at(struct soft_cpu *c)
@@ -192,20 +199,18 @@ const struct soft_insn *soft_block_at(struct soft_cpu *c)
 	const struct soft_insn *first;
 	bool keep;
 
-	if (b->key == key && b->version == version) {
-		remember(c, b);
-		return b->first;
-	}
+	if (b->key == key && b->version == version)
+		return enter(c, b);
 	if (c->cache->n_insns >= SOFT_CACHE_INSNS) {
 		soft_cache_clear(c);
 		return soft_block_at(c);
 	}
-	soft_page_make_code(c, f->page);
-	version = atomic_load(&f->page->version);
+	version = soft_page_make_code(c, f->page);
 	first = decode_block(c, f, linear, &keep);
-	if (keep) {
-		*b = (struct block){ key, first, f->page, version };
-		remember(c, b);
+	if (!keep) {
+		soft_enter(c, first, f->page, version);
+		return first;
 	}
-	return first;
+	*b = (struct block){ key, first, f->page, version };
+	return enter(c, b);
 }

@@ -20,7 +20,8 @@ void soft_jumps_forget(struct soft_cpu *c);
 /* After a change of mode or privilege. */
 void soft_jumps_mode(struct soft_cpu *c);
 
-/* The block that starts at c->rip, decoded if need be. Faults of the fetch leave by soft_raise. */
+/* Enters the block that starts at c->rip, decoded if need be: its first instruction. Faults of the
+ * fetch leave by soft_raise. */
 const struct soft_insn *soft_block_at(struct soft_cpu *c);
 
 #endif

@@ -57,6 +57,9 @@ SOFT_INT_OP(op_popa);
 SOFT_INT_OP(op_enter);
 
 /* exec_flow.c */
+/* An instruction just decoded, with its place in the page: a branch within the page becomes one that
+ * remembers its target's block. */
+void soft_link_prepare(struct soft_insn *i);
 SOFT_PICK(pick_jmp);
 SOFT_PICK(pick_jmp_rm);
 SOFT_PICK(pick_jcc);

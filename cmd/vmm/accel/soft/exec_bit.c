@@ -158,16 +158,15 @@ done:
 	return soft_next(c, i);
 }
 
+/* Unequal, the destination keeps even its upper half, as on AMD's CPUs. */
 BODY(cmpxchg_reg)
 {
 	uint64_t a = reg_get(c, i, R_AX, w), old = reg_get(c, i, i->rm, w);
 
-	if (a == old) {
+	if (a == old)
 		reg_put(c, i, i->rm, w, reg_get(c, i, i->reg, w));
-	} else {
-		reg_put(c, i, i->rm, w, old);
+	else
 		reg_put(c, i, R_AX, w, old);
-	}
 	cc_set(c, CC_SUB, w, (a - old) & width_mask(w), a, old);
 	return soft_next(c, i);
 }
@@ -254,14 +253,13 @@ __attribute__((target("cx16"))) static bool cas16(wide *p, uint64_t *low,
 
 const struct soft_insn *op_cmpxchg16b(struct soft_cpu *c, const struct soft_insn *i)
 {
-	uint64_t at = mem_address(c, i, 16, true);
 	uint64_t low = c->gpr[R_AX], high = c->gpr[R_DX];
 	void *p;
 	bool done;
 
-	if (at & 15)
+	if (flat_address(c, i) & 15)
 		RAISE_GP0(c);
-	p = soft_host_rmw(c, at, 16, c->mmu);
+	p = soft_host_rmw(c, mem_address(c, i, 16, true), 16, c->mmu);
 	if (!p) /* device memory: no device has such registers */
 		RAISE_GP0(c);
 	done = cas16(p, &low, &high, c->gpr[R_BX], c->gpr[R_CX]);

@@ -13,11 +13,16 @@ INLINE uint64_t cut(uint64_t target, unsigned int w)
 	return target & width_mask(w);
 }
 
+INLINE bool canonical(uint64_t a)
+{
+	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
+}
+
 /* A target that is no address is the branch's fault, not the target's. */
 INLINE void check_target(struct soft_cpu *c, uint64_t target, unsigned int w)
 {
 	if (w == 8) {
-		if (__builtin_expect((uint64_t)((int64_t)(target << 16) >> 16) != target, 0))
+		if (__builtin_expect(!canonical(target), 0))
 			RAISE_GP0(c);
 	} else if (!c->long64 && target > c->seg[S_CS].limit) {
 		RAISE_GP0(c);
@@ -84,6 +89,101 @@ soft_handler pick_jcc(const struct soft_insn *i)
 	return i->width == 8 ? by_condition[i->opcode & 0xf] : jcc_any;
 }
 
+/* ---- direct branches within a page of 64-bit code: block to block without a look at rip ---- */
+
+__attribute__((noinline, cold)) static const struct soft_insn *near_miss(struct soft_cpu *c,
+									 const struct soft_insn *i)
+{
+	const struct soft_page *page = c->code_page;
+	uint32_t version = c->code_version;
+	const struct soft_insn *to = soft_follow(c);
+
+	/* a link is from and to what was decoded from the same bytes */
+	if (to && c->code_page == page && c->code_version == version)
+		((struct soft_insn *)(uintptr_t)i)->to = to;
+	return to;
+}
+
+INLINE const struct soft_insn *near(struct soft_cpu *c, const struct soft_insn *i)
+{
+	const struct soft_insn *to = i->to;
+
+	c->rip = c->rip_base + (unsigned int)i->disp;
+	if (__builtin_expect(to && soft_undisturbed(c), 1))
+		return to;
+	return near_miss(c, i);
+}
+
+#define NEAR_JCC(n)                                                                           \
+	__attribute__((noinline, cold)) OP(jcc_slow_##n)                                      \
+	{                                                                                     \
+		return soft_condition(c, 0x##n) ? near(c, i) : soft_next(c, i);               \
+	}                                                                                     \
+	OP(jcc_near_##n)                                                                      \
+	{                                                                                     \
+		int known = condition_fast(c, 0x##n);                                         \
+                                                                                              \
+		if (__builtin_expect(known < 0, 0))                                           \
+			return jcc_slow_##n(c, i);                                            \
+		return known ? near(c, i) : soft_next(c, i);                                  \
+	}
+
+NEAR_JCC(0) NEAR_JCC(1) NEAR_JCC(2) NEAR_JCC(3) NEAR_JCC(4) NEAR_JCC(5) NEAR_JCC(6) NEAR_JCC(7)
+NEAR_JCC(8) NEAR_JCC(9) NEAR_JCC(a) NEAR_JCC(b) NEAR_JCC(c) NEAR_JCC(d) NEAR_JCC(e) NEAR_JCC(f)
+
+OP(jmp_near)
+{
+	return near(c, i);
+}
+
+__attribute__((noinline, cold)) OP(call_near_miss)
+{
+	soft_push(c, c->rip + i->len, 8);
+	return near(c, i);
+}
+
+OP(call_near)
+{
+	uint64_t sp = c->gpr[R_SP] - 8;
+	void *p = soft_tlb_now(c, sp, 8, ACC_WRITE);
+
+	if (__builtin_expect(!p, 0))
+		return call_near_miss(c, i);
+	host_store(p, 8, c->rip_base + i->next);
+	c->gpr[R_SP] = sp;
+	return near(c, i);
+}
+
+static soft_handler near_form(const struct soft_insn *i)
+{
+	static const soft_handler jcc[16] = {
+		jcc_near_0, jcc_near_1, jcc_near_2, jcc_near_3, jcc_near_4, jcc_near_5,
+		jcc_near_6, jcc_near_7, jcc_near_8, jcc_near_9, jcc_near_a, jcc_near_b,
+		jcc_near_c, jcc_near_d, jcc_near_e, jcc_near_f,
+	};
+	bool two = i->map == 1;
+
+	if (i->width != 8 || !i->code64 || i->map > 1)
+		return NULL;
+	if ((two && (i->opcode & 0xf0) == 0x80) || (!two && (i->opcode & 0xf0) == 0x70))
+		return jcc[i->opcode & 0xf];
+	if (!two && (i->opcode == 0xeb || i->opcode == 0xe9))
+		return jmp_near;
+	return !two && i->opcode == 0xe8 ? call_near : NULL;
+}
+
+void soft_link_prepare(struct soft_insn *i)
+{
+	soft_handler fn = near_form(i);
+	int64_t target = i->next + i->imm;
+
+	if (!fn || target < 0 || target >= 4096)
+		return;
+	i->fn = fn;
+	i->disp = (int32_t)target;
+	i->to = NULL;
+}
+
 /* LOOPNE, LOOPE, LOOP, JrCXZ: the counter is as wide as addresses. */
 const struct soft_insn *op_loop(struct soft_cpu *c, const struct soft_insn *i)
 {
@@ -140,18 +240,6 @@ OP_RM_WIDTHS(call_rm_w, call_rm)
 soft_handler pick_call(const struct soft_insn *i) { return call_w(i); }
 soft_handler pick_call_rm(const struct soft_insn *i) { return call_rm_w(i); }
 
-OP(ret_64)
-{
-	const void *p = soft_tlb_hit(c, c->gpr[R_SP], 8, ACC_READ, c->mmu);
-	uint64_t sp = c->gpr[R_SP];
-	uint64_t target = p ? host_load(p, 8) : soft_pop_at(c, &(uint64_t){ sp }, 8);
-
-	check_target(c, target, 8);
-	c->gpr[R_SP] = sp + 8 + (uint64_t)i->imm;
-	c->rip = target;
-	return soft_follow(c);
-}
-
 OP(ret_any)
 {
 	uint64_t sp = c->gpr[R_SP];
@@ -159,6 +247,21 @@ OP(ret_any)
 
 	check_target(c, target, i->width);
 	soft_set_sp(c, sp + (uint64_t)i->imm);
+	c->rip = target;
+	return soft_follow(c);
+}
+
+OP(ret_64)
+{
+	const void *p = soft_tlb_now(c, c->gpr[R_SP], 8, ACC_READ);
+	uint64_t target;
+
+	if (__builtin_expect(!p, 0))
+		return ret_any(c, i);
+	target = host_load(p, 8);
+	if (__builtin_expect(!canonical(target), 0))
+		return ret_any(c, i);
+	c->gpr[R_SP] += 8 + (uint64_t)i->imm;
 	c->rip = target;
 	return soft_follow(c);
 }
@@ -198,9 +301,10 @@ const struct soft_insn *op_int1(struct soft_cpu *c, const struct soft_insn *i)
 const struct soft_insn *op_bound(struct soft_cpu *c, const struct soft_insn *i)
 {
 	unsigned int shift = 64 - 8U * i->width;
-	uint64_t at = soft_linear(c, i->seg, soft_offset(c, i), 2U * i->width, false);
-	int64_t low = (int64_t)(soft_read(c, at, i->width) << shift);
-	int64_t high = (int64_t)(soft_read(c, at + i->width, i->width) << shift);
+	uint64_t at = soft_offset(c, i), next = (at + i->width) & width_mask(i->addr_width);
+	unsigned int w = i->width;
+	int64_t low = (int64_t)(soft_read(c, soft_linear(c, i->seg, at, w, false), w) << shift);
+	int64_t high = (int64_t)(soft_read(c, soft_linear(c, i->seg, next, w, false), w) << shift);
 	int64_t v = (int64_t)(c->gpr[i->reg] << shift);
 
 	if (v < low || v > high)
@@ -212,22 +316,15 @@ const struct soft_insn *op_arpl(struct soft_cpu *c, const struct soft_insn *i)
 {
 	uint32_t flags = soft_flags_arith(c) & ~FL_ZF;
 	unsigned int want = c->gpr[i->reg] & 3;
-	struct rmw m = { 0 };
 	uint64_t old;
 
 	if (!soft_protected(c) || (c->rflags & FL_VM))
 		soft_raise(c, EX_UD);
-	if (i->is_mem)
-		m = rmw_begin(c, i, 2);
-	old = i->is_mem ? m.old : reg_get(c, i, i->rm, 2);
+	old = rm_get(c, i, 2);
 	if ((old & 3) < want) {
 		flags |= FL_ZF;
-		old = (old & ~3ULL) | want;
+		rm_put(c, i, 2, (old & ~3ULL) | want);
 	}
-	if (i->is_mem)
-		(void)rmw_end(c, i, 2, &m, old);
-	else
-		reg_put(c, i, i->rm, 2, old);
 	soft_flags_put(c, flags);
 	return soft_next(c, i);
 }

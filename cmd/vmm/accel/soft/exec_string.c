@@ -75,7 +75,7 @@ static uint64_t run_length(const struct soft_cpu *c, const struct soft_insn *i, 
 INLINE uint8_t *element(struct soft_cpu *c, uint64_t linear, unsigned int w, enum soft_access kind)
 {
 	size_t len = w;
-	void *p = soft_tlb_hit(c, linear, w, kind, c->mmu);
+	void *p = soft_tlb_now(c, linear, w, kind);
 
 	return p ? p : soft_host_run(c, linear, &len, kind, c->mmu);
 }
@@ -107,17 +107,22 @@ INLINE void copy_run(uint8_t *to, const uint8_t *from, size_t n, unsigned int w,
 		host_store(to, w, host_load(from, w));
 }
 
+/* Faults of the source come first. */
 INLINE uint64_t movs_run(struct soft_cpu *c, const struct soft_insn *i, unsigned int w,
-			 uint64_t from, uint64_t to, uint64_t count)
+			 uint64_t count)
 {
+	uint64_t from = source_at(c, i, w), to;
 	uint64_t n = run_length(c, i, R_SI, from, w, count);
 	uint8_t *src, *dst;
 
-	n = run_length(c, i, R_DI, to, w, n);
 	if (n < 2 || !flat_segment(c, i->seg) || !flat_segment(c, S_ES))
 		return 0;
 	src = element(c, from, w, ACC_READ);
-	dst = src ? element(c, to, w, ACC_WRITE) : NULL;
+	if (!src)
+		return 0;
+	to = dest_at(c, i, w, true);
+	n = run_length(c, i, R_DI, to, w, n);
+	dst = n >= 2 ? element(c, to, w, ACC_WRITE) : NULL;
 	if (!dst)
 		return 0;
 	copy_run(dst, src, n, w, stride(c, w));
@@ -126,9 +131,9 @@ INLINE uint64_t movs_run(struct soft_cpu *c, const struct soft_insn *i, unsigned
 
 BODY(movs_once)
 {
-	uint64_t from = source_at(c, i, w), to = dest_at(c, i, w, true);
+	uint64_t v = soft_read(c, source_at(c, i, w), w);
 
-	soft_write(c, to, w, soft_read(c, from, w));
+	soft_write(c, dest_at(c, i, w, true), w, v);
 	index_move(c, i, R_SI, w, 1);
 	index_move(c, i, R_DI, w, 1);
 	return NULL;
@@ -139,7 +144,7 @@ BODY(movs_rep)
 	uint64_t count;
 
 	while ((count = index_get(c, i, R_CX)) != 0) {
-		uint64_t n = movs_run(c, i, w, source_at(c, i, w), dest_at(c, i, w, true), count);
+		uint64_t n = movs_run(c, i, w, count);
 
 		if (n) {
 			index_move(c, i, R_SI, w, n);
@@ -325,18 +330,22 @@ INLINE uint64_t compare_run(const struct soft_insn *i, const uint8_t *p, const u
 	return n;
 }
 
-INLINE uint64_t cmps_run(struct soft_cpu *c, const struct soft_insn *i, unsigned int w, uint64_t x,
-			 uint64_t y, uint64_t count, bool *ret_end)
+INLINE uint64_t cmps_run(struct soft_cpu *c, const struct soft_insn *i, unsigned int w,
+			 uint64_t count, bool *ret_end)
 {
-	uint64_t n = run_length(c, i, R_DI, y, w, run_length(c, i, R_SI, x, w, count));
+	uint64_t x = source_at(c, i, w), y;
+	uint64_t n = run_length(c, i, R_SI, x, w, count), a, b;
 	ptrdiff_t by = stride(c, w), last;
 	const uint8_t *p, *q;
-	uint64_t a, b;
 
 	if (n < 2 || !flat_segment(c, i->seg) || !flat_segment(c, S_ES))
 		return 0;
 	p = element(c, x, w, ACC_READ);
-	q = p ? element(c, y, w, ACC_READ) : NULL;
+	if (!p)
+		return 0;
+	y = dest_at(c, i, w, false);
+	n = run_length(c, i, R_DI, y, w, n);
+	q = n >= 2 ? element(c, y, w, ACC_READ) : NULL;
 	if (!q)
 		return 0;
 	n = compare_run(i, p, q, n, w, by);
@@ -348,6 +357,7 @@ INLINE uint64_t cmps_run(struct soft_cpu *c, const struct soft_insn *i, unsigned
 	return n;
 }
 
+/* Which operand faults first is not the same on all CPUs, nor with all prefixes. */
 INLINE bool cmps_once(struct soft_cpu *c, const struct soft_insn *i, unsigned int w)
 {
 	uint64_t a = soft_read(c, source_at(c, i, w), w);
@@ -374,8 +384,7 @@ BODY(cmps)
 		return soft_next(c, i);
 	}
 	while (!end && (count = index_get(c, i, R_CX)) != 0) {
-		uint64_t n = cmps_run(c, i, w, source_at(c, i, w), dest_at(c, i, w, false), count,
-				      &end);
+		uint64_t n = cmps_run(c, i, w, count, &end);
 
 		if (!n) {
 			end = cmps_once(c, i, w);

@@ -86,34 +86,59 @@ static inline int64_t cc_extend(uint64_t v, uint32_t op)
 	return (int64_t)(v << shift) >> shift;
 }
 
-static inline bool soft_condition(const struct soft_cpu *c, unsigned int cc)
+/* The condition where it is easily had: 0 or 1; -1: ask soft_condition_slow. */
+static inline __attribute__((always_inline)) int condition_fast(const struct soft_cpu *c,
+								unsigned int cc)
 {
-	uint32_t kind = c->cc.op & ~3U;
-	bool r;
+	uint32_t op = c->cc.op, kind = op & ~3U;
+	uint64_t a = c->cc.src1, b = c->cc.src2, r = c->cc.dst;
+	unsigned int inverse = cc & 1;
 
 	if (kind == CC_SUB) { /* compare and jump: nearly all there are */
-		int64_t a, b;
-
 		switch (cc >> 1) {
-		case 1: r = c->cc.src1 < c->cc.src2; return r != (cc & 1);
-		case 2: r = c->cc.dst == 0; return r != (cc & 1);
-		case 3: r = c->cc.src1 <= c->cc.src2; return r != (cc & 1);
-		case 4: r = cc_extend(c->cc.dst, c->cc.op) < 0; return r != (cc & 1);
-		case 6:
-		case 7:
-			a = cc_extend(c->cc.src1, c->cc.op);
-			b = cc_extend(c->cc.src2, c->cc.op);
-			r = cc >> 1 == 6 ? a < b : a <= b;
-			return r != (cc & 1);
+		case 1: return (a < b) ^ inverse;
+		case 2: return (r == 0) ^ inverse;
+		case 3: return (a <= b) ^ inverse;
+		case 4: return (cc_extend(r, op) < 0) ^ inverse;
+		case 6: return (cc_extend(a, op) < cc_extend(b, op)) ^ inverse;
+		case 7: return (cc_extend(a, op) <= cc_extend(b, op)) ^ inverse;
 		}
-	} else if (kind == CC_LOGIC) {
-		switch (cc >> 1) {
-		case 2: r = c->cc.dst == 0; return r != (cc & 1);
-		case 4:
-		case 6: r = cc_extend(c->cc.dst, c->cc.op) < 0; return r != (cc & 1);
-		}
+		return -1;
 	}
-	return soft_condition_slow(c, cc);
+	if (kind == CC_LOGIC) {
+		switch (cc >> 1) {
+		case 0:
+		case 1: return (int)inverse;
+		case 2:
+		case 3: return (r == 0) ^ inverse;
+		case 4:
+		case 6: return (cc_extend(r, op) < 0) ^ inverse;
+		case 7: return (cc_extend(r, op) <= 0) ^ inverse;
+		}
+		return -1;
+	}
+	if (kind == CC_FLAGS) {
+		switch (cc >> 1) {
+		case 0: return !!(r & FL_OF) ^ inverse;
+		case 1: return !!(r & FL_CF) ^ inverse;
+		case 2: return !!(r & FL_ZF) ^ inverse;
+		case 3: return !!(r & (FL_CF | FL_ZF)) ^ inverse;
+		case 4: return !!(r & FL_SF) ^ inverse;
+		}
+		return -1;
+	}
+	switch (cc >> 1) { /* the result says it, whatever the operation */
+	case 2: return (r == 0) ^ inverse;
+	case 4: return (cc_extend(r, op) < 0) ^ inverse;
+	}
+	return -1;
+}
+
+static inline bool soft_condition(const struct soft_cpu *c, unsigned int cc)
+{
+	int known = condition_fast(c, cc);
+
+	return __builtin_expect(known < 0, 0) ? soft_condition_slow(c, cc) : known;
 }
 
 #endif

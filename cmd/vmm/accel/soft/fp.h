@@ -158,6 +158,27 @@ INLINE __m128i vec_load(struct soft_cpu *c, const struct soft_insn *i, unsigned 
 	return LIKELY(p) ? host_load_vec(p, width) : soft_fp_load_slow(c, linear, width);
 }
 
+/* Any number of bytes within reach of soft_read_bytes. */
+INLINE void bytes_load(struct soft_cpu *c, uint64_t linear, void *to, unsigned int n)
+{
+	const void *p = soft_tlb_hit(c, linear, n, ACC_READ, c->mmu);
+
+	if (LIKELY(p))
+		memcpy(to, p, n);
+	else
+		soft_read_bytes(c, linear, to, n);
+}
+
+INLINE void bytes_store(struct soft_cpu *c, uint64_t linear, const void *from, unsigned int n)
+{
+	void *p = soft_tlb_hit(c, linear, n, ACC_WRITE, c->mmu);
+
+	if (LIKELY(p))
+		memcpy(p, from, n);
+	else
+		soft_write_bytes(c, linear, from, n);
+}
+
 /* 16 bytes that must be aligned. */
 INLINE __m128i vec_load_aligned(struct soft_cpu *c, const struct soft_insn *i)
 {

@@ -6,9 +6,9 @@
 #include "cmd/vmm/accel/soft/sys_ops.h"
 
 /* Outside 64-bit code there are eight vector registers only. The rest of the 512 bytes stays. */
-static size_t image_size(const struct soft_cpu *c)
+static unsigned int image_size(const struct soft_cpu *c)
 {
-	return offsetof(struct soft_fx, xmm) + (c->long64 ? 16 : 8) * sizeof(union soft_xmm);
+	return offsetof(struct soft_fx, xmm) + (c->long64 ? 16U : 8U) * sizeof(union soft_xmm);
 }
 
 static uint64_t image_address(struct soft_cpu *c, const struct soft_insn *i, bool write)
@@ -35,7 +35,7 @@ static __attribute__((noinline)) void save_image(struct soft_cpu *c, const struc
 		image.fip = (uint32_t)image.fip;
 		image.fdp = (uint32_t)image.fdp;
 	}
-	soft_write_bytes(c, linear, &image, image_size(c));
+	bytes_store(c, linear, &image, image_size(c));
 }
 
 static __attribute__((noinline)) void restore_image(struct soft_cpu *c, const struct soft_insn *i)
@@ -44,7 +44,7 @@ static __attribute__((noinline)) void restore_image(struct soft_cpu *c, const st
 	struct soft_fx image;
 
 	image = c->fx;
-	soft_read_bytes(c, linear, &image, image_size(c));
+	bytes_load(c, linear, &image, image_size(c));
 	if (image.mxcsr & ~MXCSR_KNOWN)
 		RAISE_GP0(c);
 	if (i->width != 8) {

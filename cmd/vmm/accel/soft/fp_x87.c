@@ -1,86 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * x87. An instruction is one of the stubs below: the guest's image is loaded with FXRSTOR, the stub
- * runs with memory operands in a buffer of ours, FXSAVE takes the result. It runs with the guest's
- * own control word: an unmasked exception only sets ES, which the FXSAVE (that does not wait) takes
- * along, so that also what an unmasked exception leaves is the host's. Nothing runs while an
- * exception is pending: the guest gets #MF before.
+ * x87. How instructions run on the host is in fp_x87_run.c.
  *
  * FIP and FDP: address of the last instruction that is no control instruction and of its operand;
  * the host's own never get into the guest's image. The selectors read as zero.
  */
-#include "cmd/vmm/accel/soft/fp_state.h"
-#include "cmd/vmm/accel/soft/fp.h"
 #include "cmd/vmm/accel/soft/fp_ops.h"
+#include "cmd/vmm/accel/soft/fp_x87.h"
 
-#define STUB 8
-
-/* D8 to DF: 64 register forms each, then eight memory forms each with the operand at RCX; the
- * memory forms again with an operand size of 16 bits. */
-__asm__(".pushsection .text.soft_x87,\"ax\",@progbits\n"
-    ".balign 16\n"
-    ".globl soft_x87_reg, soft_x87_mem, soft_x87_mem16, soft_x87_call\n"
-    ".hidden soft_x87_reg, soft_x87_mem, soft_x87_mem16, soft_x87_call\n"
-    "soft_x87_reg:\n"
-    ".set soft_x87_n, 0\n"
-    ".rept 512\n"
-    ".balign 8\n"
-    "endbr64\n"
-    ".byte 0xd8 + (soft_x87_n >> 6), 0xc0 + (soft_x87_n & 63)\n"
-    "ret\n"
-    ".set soft_x87_n, soft_x87_n + 1\n"
-    ".endr\n"
-    ".balign 8\n"
-    "soft_x87_mem:\n"
-    ".set soft_x87_n, 0\n"
-    ".rept 64\n"
-    ".balign 8\n"
-    "endbr64\n"
-    ".byte 0xd8 + (soft_x87_n >> 3), 1 + ((soft_x87_n & 7) << 3)\n"
-    "ret\n"
-    ".set soft_x87_n, soft_x87_n + 1\n"
-    ".endr\n"
-    ".balign 8\n"
-    "soft_x87_mem16:\n"
-    ".set soft_x87_n, 0\n"
-    ".rept 64\n"
-    ".balign 8\n"
-    "endbr64\n"
-    ".byte 0x66, 0xd8 + (soft_x87_n >> 3), 1 + ((soft_x87_n & 7) << 3)\n"
-    "ret\n"
-    ".set soft_x87_n, soft_x87_n + 1\n"
-    ".endr\n"
-    /* rdi: image in, rsi: image out, rdx: stub, rcx: operand, r8d: flags; returns flags */
-    ".balign 16\n"
-    ".type soft_x87_call, @function\n"
-    "soft_x87_call:\n"
-    "endbr64\n"
-    "sub $8, %rsp\n"
-    "stmxcsr (%rsp)\n"
-    "fxrstor64 (%rdi)\n"
-    "mov %r8d, %eax\n"
-    "shl $8, %eax\n"
-    "sahf\n"
-    "call *%rdx\n"
-    "lahf\n"
-    "fxsave64 (%rsi)\n"
-    "fninit\n"
-    "ldmxcsr (%rsp)\n"
-    "movzbl %ah, %eax\n"
-    "add $8, %rsp\n"
-    "ret\n"
-    ".size soft_x87_call, . - soft_x87_call\n"
-    ".popsection\n");
-
-#define HIDDEN __attribute__((visibility("hidden")))
-
-extern const uint8_t soft_x87_reg[512][STUB] HIDDEN;
-extern const uint8_t soft_x87_mem[64][STUB] HIDDEN;
-extern const uint8_t soft_x87_mem16[64][STUB] HIDDEN;
-HIDDEN uint32_t soft_x87_call(const struct soft_fx *in, struct soft_fx *out, const uint8_t *stub,
-			      void *operand, uint32_t flags);
-
-#define NOP_STUB soft_x87_reg[1 << 6 | 0x10] /* D9 D0 */
 #define NOINLINE static __attribute__((noinline))
 
 /* ---- state ---- */
@@ -95,15 +22,12 @@ static void take_x87(struct soft_cpu *c, const struct soft_fx *from)
 
 void soft_x87_normalise(struct soft_cpu *c)
 {
-	struct soft_fx in = c->fx, out;
-
-	/* A pending exception would stop the host's FNOP: let it see none, and put ES by hand. */
-	in.fsw &= (uint16_t)~(MXCSR_FLAGS | FSW_ES | FSW_B);
-	(void)soft_x87_call(&in, &out, NOP_STUB, NULL, 0);
-	out.fsw |= c->fx.fsw & MXCSR_FLAGS;
-	if (out.fsw & ~out.fcw & MXCSR_FLAGS)
-		out.fsw |= FSW_ES | FSW_B;
-	take_x87(c, &out);
+	c->fx.fcw = (c->fx.fcw & 0x1f7f) | 0x40;
+	c->fx.fsw &= (uint16_t)~(FSW_ES | FSW_B);
+	if (c->fx.fsw & ~c->fx.fcw & MXCSR_FLAGS)
+		c->fx.fsw |= FSW_ES | FSW_B;
+	for (unsigned int r = 0; r < 8; r++)
+		memset(c->fx.st[r].b + 10, 0, 6);
 }
 
 static void wait_x87(struct soft_cpu *c)
@@ -128,17 +52,27 @@ static void put_flags(struct soft_cpu *c, const struct soft_insn *i, uint32_t fl
 		soft_flags_put(c, flags & ~FL_OF);
 }
 
-NOINLINE void run_reg(struct soft_cpu *c, const struct soft_insn *i)
+NOINLINE void run_reg_long(struct soft_cpu *c, const struct soft_insn *i)
 {
 	const uint8_t *stub = soft_x87_reg[(i->opcode & 7) << 6 | (i->modrm & 63)];
 	struct soft_fx out;
 	uint32_t flags;
 
-	wait_x87(c);
 	flags = soft_x87_call(&c->fx, &out, stub, NULL, soft_flags_arith(c));
 	take_x87(c, &out);
-	note_address(c, i);
 	put_flags(c, i, flags);
+}
+
+NOINLINE void run_reg(struct soft_cpu *c, const struct soft_insn *i)
+{
+	uint32_t flags;
+
+	wait_x87(c);
+	note_address(c, i);
+	if (soft_x87_reg_short(c, i, &flags))
+		put_flags(c, i, flags);
+	else
+		run_reg_long(c, i);
 }
 
 OP(x87_reg)
@@ -189,22 +123,30 @@ static const uint8_t *mem_stub(const struct soft_insn *i)
 	return soft_x87_mem[(i->opcode & 7) << 3 | (i->modrm >> 3 & 7)];
 }
 
+NOINLINE void run_load_long(struct soft_cpu *c, const struct soft_insn *i, uint8_t *operand)
+{
+	struct soft_fx out;
+
+	(void)soft_x87_call(&c->fx, &out, mem_stub(i), operand, 0);
+	take_x87(c, &out);
+}
+
 NOINLINE void run_load(struct soft_cpu *c, const struct soft_insn *i)
 {
 	const struct x87_form *f = form_of(i);
 	uint8_t operand[16] = { 0 };
-	struct soft_fx out;
 	uint64_t linear;
 
 	wait_x87(c);
 	linear = mem_address(c, i, f->bytes, false);
-	soft_read_bytes(c, linear, operand, f->bytes);
-	(void)soft_x87_call(&c->fx, &out, mem_stub(i), operand, 0);
-	take_x87(c, &out);
+	bytes_load(c, linear, operand, f->bytes);
 	if (f->way == LOAD) {
 		note_address(c, i);
 		c->fx.fdp = linear;
+		if (soft_x87_load_short(c, i, mem_stub(i), operand))
+			return;
 	}
+	run_load_long(c, i, operand);
 }
 
 /* An unmasked exception but for an inexact result keeps the instruction from storing. */
@@ -213,21 +155,28 @@ static bool stored(const struct soft_fx *out)
 	return !(out->fsw & ~out->fcw & (MXCSR_FLAGS & ~(1U << 5)));
 }
 
-NOINLINE void run_store(struct soft_cpu *c, const struct soft_insn *i)
+NOINLINE void run_store_long(struct soft_cpu *c, const struct soft_insn *i, uint64_t linear)
 {
-	const struct x87_form *f = form_of(i);
+	unsigned int bytes = form_of(i)->bytes;
 	uint8_t operand[16] = { 0 };
 	struct soft_fx out;
+
+	(void)soft_x87_call(&c->fx, &out, mem_stub(i), operand, 0);
+	if (stored(&out))
+		bytes_store(c, linear, operand, bytes);
+	else
+		soft_touch_write(c, linear, bytes);
+	take_x87(c, &out);
+}
+
+NOINLINE void run_store(struct soft_cpu *c, const struct soft_insn *i)
+{
 	uint64_t linear;
 
 	wait_x87(c);
-	linear = mem_address(c, i, f->bytes, true);
-	(void)soft_x87_call(&c->fx, &out, mem_stub(i), operand, 0);
-	if (stored(&out))
-		soft_write_bytes(c, linear, operand, f->bytes);
-	else
-		soft_touch_write(c, linear, f->bytes);
-	take_x87(c, &out);
+	linear = mem_address(c, i, form_of(i)->bytes, true);
+	if (!soft_x87_store_short(c, i, mem_stub(i), linear, form_of(i)->bytes))
+		run_store_long(c, i, linear);
 	note_address(c, i);
 	c->fx.fdp = linear;
 }
@@ -254,9 +203,9 @@ OP(x87_control_store)
 
 /* ---- environments, in the format of protected mode ---- */
 
-static size_t env_bytes(const struct soft_insn *i)
+static unsigned int env_bytes(const struct soft_insn *i)
 {
-	size_t n = form_of(i)->bytes;
+	unsigned int n = form_of(i)->bytes;
 
 	return i->width == 2 ? n - ENV + ENV16 : n;
 }
@@ -305,13 +254,13 @@ NOINLINE void run_env_store(struct soft_cpu *c, const struct soft_insn *i)
 	uint64_t linear;
 
 	need_x87(c);
-	linear = mem_address(c, i, (unsigned int)env_bytes(i), true);
+	linear = mem_address(c, i, env_bytes(i), true);
 	in = c->fx;
 	in.fsw &= (uint16_t)~(MXCSR_FLAGS | FSW_ES | FSW_B);
 	(void)soft_x87_call(&in, &out, env_stub(i), env, 0);
 	memcpy(env + (env32 ? 4 : 2), &c->fx.fsw, 2);
 	put_pointers(c, env, env32);
-	soft_write_bytes(c, linear, env, env_bytes(i));
+	bytes_store(c, linear, env, env_bytes(i));
 	if (i->opcode == 0xd9) /* FNSTENV keeps the flags, FNSAVE leaves an initial state */
 		out.fsw |= c->fx.fsw & MXCSR_FLAGS;
 	else
@@ -325,7 +274,7 @@ NOINLINE void run_env_load(struct soft_cpu *c, const struct soft_insn *i)
 	struct soft_fx out;
 
 	wait_x87(c);
-	soft_read_bytes(c, mem_address(c, i, (unsigned int)env_bytes(i), false), env,
+	bytes_load(c, mem_address(c, i, env_bytes(i), false), env,
 			env_bytes(i));
 	(void)soft_x87_call(&c->fx, &out, env_stub(i), env, 0);
 	take_x87(c, &out);

@@ -28,8 +28,11 @@ enum insn_flat {
 
 struct soft_insn {
 	soft_handler fn;
-	int64_t imm;       /* immediate, sign-extended; moffs; branch target offset */
-	int32_t disp;
+	union {
+		int64_t imm;       /* immediate, sign-extended; moffs; branch target offset */
+		const struct soft_insn *to; /* branches within a page: the block there, once known */
+	};
+	int32_t disp;              /* of those: the target's offset in the page */
 	uint8_t len;       /* bytes, 1 to 15 */
 	uint8_t width;     /* operand size in bytes: 1, 2, 4, 8 */
 	uint8_t reg;       /* ModRM.reg with REX.R (0-15); high byte registers are 4-7 without rex */
@@ -42,6 +45,7 @@ struct soft_insn {
 	uint8_t map;       /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A */
 	uint8_t rep;       /* 0, 0xf2 or 0xf3 */
 	uint8_t modrm;
+	uint16_t next;     /* where the next one begins in this page */
 	bool is_mem : 1;       /* ModRM is a memory operand */
 	bool rip_relative : 1; /* disp counts from the next instruction (when it did not fit INSN_RIP) */
 	bool rex : 1, lock : 1;
@@ -107,9 +111,26 @@ static inline uint64_t soft_offset(const struct soft_cpu *c, const struct soft_i
  * nests as deep as a block is long. */
 static inline const struct soft_insn *soft_next(struct soft_cpu *c, const struct soft_insn *i)
 {
-	c->rip += i->len;
+	c->rip = c->rip_base + i->next; /* no sum of sums: that would be every CPU cycle there is */
 	i++;
 	return i->fn(c, i);
+}
+
+/* Before a block runs, with c->rip at its first instruction. */
+static inline void soft_enter(struct soft_cpu *c, const struct soft_insn *first,
+			      const struct soft_page *page, uint32_t version)
+{
+	c->code_page = page;
+	c->code_version = version;
+	c->rip_base = c->rip - (unsigned int)(first->next - first->len);
+}
+
+/* Whether the running block's page is still what was decoded, and nothing waits. */
+static inline bool soft_undisturbed(const struct soft_cpu *c)
+{
+	return !atomic_load_explicit(&c->wake, memory_order_relaxed) &&
+	       atomic_load_explicit(&c->code_page->version, memory_order_relaxed) ==
+		       c->code_version;
 }
 
 /* After a jump, with c->rip at the target: the block there when it is known and nothing waits, or
@@ -122,6 +143,7 @@ static inline const struct soft_insn *soft_follow(struct soft_cpu *c)
 	    atomic_load_explicit(&c->wake, memory_order_relaxed) ||
 	    atomic_load_explicit(&j->page->version, memory_order_relaxed) != j->version)
 		return NULL;
+	soft_enter(c, j->first, j->page, j->version);
 	return j->first;
 }
 

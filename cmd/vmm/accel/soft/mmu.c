@@ -297,6 +297,9 @@ void soft_tlb_drop_code(struct soft_cpu *c)
 				continue;
 			page = soft_page_of_host(c->vm, (uint8_t *)(e->addend + e->tag));
 			if (page && atomic_load(&page->is_code)) {
+				/* nothing decoded is valid any more: data again, until
+				 * somebody runs it */
+				atomic_store(&page->is_code, 0);
 				atomic_fetch_add(&page->version, 1);
 				e->tag = UINT64_MAX;
 			}
@@ -330,6 +333,27 @@ static uint64_t page_sum(const uint8_t *host)
 	return sum[0] ^ (sum[1] << 1) ^ (sum[2] << 2) ^ (sum[3] << 3);
 }
 
+static const uint8_t *host_of_page(const struct accel *vm, const struct soft_page *page)
+{
+	for (unsigned int i = 0; i < vm->n_ram; i++) {
+		size_t index = (size_t)(page - vm->ram[i].pages);
+
+		if (page >= vm->ram[i].pages && index < vm->ram[i].size >> 12)
+			return vm->ram[i].host + (index << 12);
+	}
+	return NULL;
+}
+
+/* Before anything is decoded from it: a device's write in between shows as a change. */
+static void sum_page(struct accel *vm, struct soft_page *page)
+{
+	const uint8_t *host = host_of_page(vm, page);
+
+	atomic_store(&page->epoch, atomic_load(&vm->dma_epoch));
+	if (host)
+		atomic_store(&page->sum, page_sum(host));
+}
+
 void soft_page_recheck(struct accel *vm, struct soft_page *page, const uint8_t *host)
 {
 	uint32_t epoch = atomic_load(&vm->dma_epoch);
@@ -344,14 +368,27 @@ void soft_page_recheck(struct accel *vm, struct soft_page *page, const uint8_t *
 	atomic_store(&page->epoch, epoch);
 }
 
-void soft_page_make_code(struct soft_cpu *c, struct soft_page *page)
+static void announce_code(struct soft_cpu *c)
 {
-	if (atomic_exchange(&page->is_code, 1))
-		return;
-	atomic_store(&page->epoch, atomic_load(&c->vm->dma_epoch) - 1); /* summed at its next use */
 	for (unsigned int i = 0; i < c->vm->n_vcpus; i++)
 		if (c->vm->cpus[i])
 			atomic_fetch_or(&c->vm->cpus[i]->wake, WAKE_CODE);
+}
+
+/* is_code falls before the version moves (soft_tlb_drop_code), so a version read before is_code was
+ * still seen set is one that later writes will move. */
+uint32_t soft_page_make_code(struct soft_cpu *c, struct soft_page *page)
+{
+	uint32_t version;
+
+	do {
+		if (!atomic_exchange(&page->is_code, 1)) {
+			sum_page(c->vm, page);
+			announce_code(c);
+		}
+		version = atomic_load(&page->version);
+	} while (!atomic_load(&page->is_code));
+	return version;
 }
 
 /* ---- accesses ---- */
@@ -416,7 +453,8 @@ static void check_both(struct soft_cpu *c, uint64_t linear, unsigned int width,
 	struct mapping m;
 
 	walk(c, linear, kind, mmu, &m);
-	walk(c, linear + width - 1, kind, mmu, &m);
+	if ((linear & 0xfff) + width > 4096)
+		walk(c, (linear | 0xfff) + 1, kind, mmu, &m); /* CR2: where that page begins */
 }
 
 static void access_any(struct soft_cpu *c, uint64_t linear, unsigned int width,

@@ -83,7 +83,7 @@ INLINE void *mem_hit(struct soft_cpu *c, const struct soft_insn *i, unsigned int
 {
 	if (__builtin_expect(i->flat == FLAT_NO, 0))
 		return NULL;
-	return soft_tlb_hit(c, flat_address(c, i), width, kind, c->mmu);
+	return soft_tlb_now(c, flat_address(c, i), width, kind);
 }
 
 /* exec_slow.c: what the TLB does not know, and legacy modes. */

@@ -21,6 +21,7 @@ void soft_mode_changed(struct soft_cpu *c)
 		c->mmu = MMU_USER;
 	else
 		c->mmu = c->rflags & FL_AC ? MMU_SUPERVISOR_AC : MMU_SUPERVISOR;
+	c->tlb_now = c->tlb[c->mmu];
 	soft_jumps_mode(c);
 }
 

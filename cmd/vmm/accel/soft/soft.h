@@ -161,6 +161,10 @@ struct soft_cpu {
 	uint8_t inhibit;        /* STI or MOV SS shadow: interrupts wait for one instruction */
 	atomic_uint wake;       /* nonzero: leave the block loop (interrupt, kick, TLB request) */
 	uint8_t mmu;            /* enum soft_mmu of plain accesses: soft_mode_changed keeps it */
+	struct soft_tlb_entry (*tlb_now)[SOFT_TLB_SIZE]; /* tlb[mmu] */
+	uint64_t rip_base;      /* of the running block: rip where its page's offset is 0 */
+	const struct soft_page *code_page; /* of the running block, as it was at code_version */
+	uint32_t code_version;
 	uint64_t code_key;      /* mode and generation, above an address's 48 bits; cache.c */
 	struct soft_jump jumps[SOFT_JUMPS];
 	struct soft_tlb_entry tlb[MMU_MODES][ACC_KINDS][SOFT_TLB_SIZE];

@@ -33,8 +33,9 @@ const uint8_t *soft_fetch_page(struct soft_cpu *c, uint64_t linear, uint64_t *re
 struct soft_ram *soft_ram_at(struct accel *vm, uint64_t gpa);
 /* The page of a host address inside guest RAM, or NULL. */
 struct soft_page *soft_page_of_host(struct accel *vm, const uint8_t *host);
-/* The cache is about to decode from this page: from now on writes to it bump its version. */
-void soft_page_make_code(struct soft_cpu *c, struct soft_page *page);
+/* The cache is about to decode from this page: from now on writes to it bump its version, which is
+ * returned. */
+uint32_t soft_page_make_code(struct soft_cpu *c, struct soft_page *page);
 /*
  * Devices write to RAM behind the CPUs' backs. When one may have, a page of decoded code is summed
  * up again as it comes into use, and counts as changed if its bytes have.
@@ -52,10 +53,24 @@ uint64_t soft_linear_slow(struct soft_cpu *c, unsigned int seg, uint64_t offset,
 static inline uint64_t soft_linear(struct soft_cpu *c, unsigned int seg, uint64_t offset,
 				   unsigned int width, bool write)
 {
-	if (c->long64 && seg < S_FS &&
-	    (uint64_t)((int64_t)(offset << 16) >> 16) == offset) /* canonical */
+	uint64_t last = offset + width - 1;
+
+	if (c->long64 && seg < S_FS && (uint64_t)((int64_t)(offset << 16) >> 16) == offset &&
+	    (uint64_t)((int64_t)(last << 16) >> 16) == last) /* canonical */
 		return offset;
 	return soft_linear_slow(c, seg, offset, width, write);
+}
+
+/* The same with the rights of plain accesses. */
+static inline void *soft_tlb_now(struct soft_cpu *c, uint64_t linear, unsigned int width,
+				 enum soft_access kind)
+{
+	const struct soft_tlb_entry *e =
+		&c->tlb_now[kind][(linear >> 12) & (SOFT_TLB_SIZE - 1)];
+
+	if (__builtin_expect(e->tag != ((linear + width - 1) & ~0xfffULL), 0))
+		return NULL;
+	return (void *)(e->addend + linear);
 }
 
 /* The slot is the first byte's page's, the tag is compared with the last byte's: an access that
@@ -73,7 +88,7 @@ static inline void *soft_tlb_hit(struct soft_cpu *c, uint64_t linear, unsigned i
 
 static inline uint64_t soft_read(struct soft_cpu *c, uint64_t linear, unsigned int width)
 {
-	void *p = soft_tlb_hit(c, linear, width, ACC_READ, c->mmu);
+	void *p = soft_tlb_now(c, linear, width, ACC_READ);
 	uint64_t v = 0;
 
 	if (!p)
@@ -89,7 +104,7 @@ static inline uint64_t soft_read(struct soft_cpu *c, uint64_t linear, unsigned i
 
 static inline void soft_write(struct soft_cpu *c, uint64_t linear, unsigned int width, uint64_t v)
 {
-	void *p = soft_tlb_hit(c, linear, width, ACC_WRITE, c->mmu);
+	void *p = soft_tlb_now(c, linear, width, ACC_WRITE);
 
 	if (!p) {
 		soft_write_slow(c, linear, width, v, c->mmu);

@@ -9,7 +9,7 @@
 INLINE void push64(struct soft_cpu *c, uint64_t v)
 {
 	uint64_t sp = c->gpr[R_SP] - 8;
-	void *p = soft_tlb_hit(c, sp, 8, ACC_WRITE, c->mmu);
+	void *p = soft_tlb_now(c, sp, 8, ACC_WRITE);
 
 	if (__builtin_expect(!p, 0)) {
 		soft_push(c, v, 8);
@@ -21,7 +21,7 @@ INLINE void push64(struct soft_cpu *c, uint64_t v)
 
 INLINE uint64_t pop64(struct soft_cpu *c)
 {
-	const void *p = soft_tlb_hit(c, c->gpr[R_SP], 8, ACC_READ, c->mmu);
+	const void *p = soft_tlb_now(c, c->gpr[R_SP], 8, ACC_READ);
 
 	if (__builtin_expect(!p, 0))
 		return soft_pop(c, 8);
