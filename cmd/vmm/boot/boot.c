@@ -35,7 +35,7 @@ int boot_load_initrd(const struct boot_loader *l, uint64_t kernel_end, uint64_t 
 {
 	uint64_t size = l->initrd.size;
 	uint64_t top = l->low_ram_end;
-	uint64_t start;
+	uint64_t start, needed;
 	int r;
 
 	*ret = (struct boot_range){ 0 };
@@ -49,11 +49,12 @@ int boot_load_initrd(const struct boot_loader *l, uint64_t kernel_end, uint64_t 
 				 "initrd: %llu MiB do not fit between the kernel's end and its "
 				 "initrd_addr_max, %#llx",
 				 (unsigned long long)mib_up(size), (unsigned long long)addr_max);
+	needed = mib_up(kernel_end) + mib_up(size);
 	if (start < kernel_end)
 		return boot_fail(l, -ENOMEM,
 				 "too little RAM: kernel and initrd need %llu MiB below 3 GiB, "
 				 "the guest has %llu MiB there",
-				 (unsigned long long)(mib_up(kernel_end) + mib_up(size)),
+				 (unsigned long long)needed,
 				 (unsigned long long)(l->low_ram_end >> 20));
 	r = boot_file_load(&l->initrd, 0, l->mem, GPA(start), size);
 	if (r < 0)

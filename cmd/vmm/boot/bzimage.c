@@ -220,7 +220,7 @@ static int enter(const struct boot_loader *l, const struct bzimage_plan *p,
 int bzimage_load(const struct boot_loader *l, const uint8_t head[BZIMAGE_HEAD_LEN],
 		 struct cpu_boot_state *ret)
 {
-	struct setup_header h;
+	struct setup_header h = { 0 };
 	struct bzimage_plan p = { 0 };
 	struct boot_range initrd = { 0 };
 	int r = copy_header(l, head, &h);
