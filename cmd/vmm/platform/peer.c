@@ -27,13 +27,35 @@ static int wait_for(int sock, short events, struct peer_deadline *d)
 	return r ? 0 : -ETIMEDOUT;
 }
 
+/* A whole message at once, as long as there is room; the UART's bytes are sent this way. */
+static ssize_t send_now(int sock, const void *data, size_t len)
+{
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+	const struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t sent;
+
+	do
+		sent = sendmsg(sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	if (sent >= 0)
+		return sent;
+	if (errno == EAGAIN)
+		return 0;
+	return errno == ECONNRESET ? -EPIPE : -errno;
+}
+
 int peer_send(int sock, const void *data, size_t len, const int *fds, size_t n_fds,
 	      struct peer_deadline *d)
 {
-	struct iovec iov = { (void *)(uintptr_t)data, len };
-	/* a writable UNIX socket has three quarters of its buffer free: msg_send does not wait */
-	int r = wait_for(sock, POLLOUT, d);
+	ssize_t sent = n_fds ? 0 : send_now(sock, data, len);
+	struct iovec iov;
+	int r;
 
+	if (sent < 0 || (size_t)sent == len)
+		return sent < 0 ? (int)sent : 0;
+	iov = (struct iovec){ (uint8_t *)(uintptr_t)data + sent, len - (size_t)sent };
+	/* a writable UNIX socket has three quarters of its buffer free: msg_send does not wait */
+	r = wait_for(sock, POLLOUT, d);
 	return r < 0 ? r : msg_send(sock, &iov, 1, fds, n_fds);
 }
 
