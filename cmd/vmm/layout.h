@@ -44,6 +44,8 @@
 
 /* I/O ports */
 #define PORT_SERIAL 0x3f8 /* 8 ports */
+#define PORT_KEYBOARD 0x64 /* no keyboard: writing KEYBOARD_RESET restarts the guest */
+#define KEYBOARD_RESET 0xfe
 #define PORT_PVPANIC 0x505
 #define PORT_RESET 0x600         /* FADT RESET_REG: RESET_VALUE restarts the guest */
 #define RESET_VALUE 0x01

@@ -37,6 +37,7 @@ static const struct sandbox_rule vcpu_rules[] = {
 	SB_CALL(recvmsg),
 	SB_CALL(ppoll),        /* waits for their replies, with a limit */
 	SB_CALL(close),        /* descriptors that a reply should not have carried */
+	SB_CALL(timerfd_settime), /* bytes for the UART go on together */
 	SB_CALL(rt_sigreturn), /* from the kick */
 };
 
@@ -59,6 +60,7 @@ static const struct sandbox_rule soft_vcpu_rules[] = {
 	SB_CALL(recvmsg),
 	SB_CALL(ppoll),
 	SB_CALL(close),
+	SB_CALL(timerfd_settime),
 	SB_CALL(rt_sigreturn),
 };
 
@@ -84,6 +86,8 @@ static const struct sandbox_rule main_rules[] = {
 	SB_CALL(fstat),
 	SB_CALL_EQ(fcntl, 1, F_GET_SEALS), /* of the page that a device shares */
 	SB_CALL(eventfd2),      /* kicks and calls of the devices' queues */
+	SB_CALL(timerfd_create),
+	SB_CALL(timerfd_settime),
 	SB_MMAP_NOEXEC,         /* the page that a vfio-user device shares; heap */
 	SB_CALL(munmap),
 	SB_CALL(brk),

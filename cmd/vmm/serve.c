@@ -149,6 +149,8 @@ static enum verdict carry_out(struct server *s)
 
 	(void)!read(s->m->request_fd, &count, sizeof(count));
 	s->m->loop.stopped = false;
+	if (s->m->serial && s->m->request != MACHINE_FAIL)
+		serial_flush(s->m->serial);
 	switch (s->m->request) {
 	case MACHINE_RUN:
 		return GO_ON;

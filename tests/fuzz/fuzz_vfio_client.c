@@ -41,13 +41,13 @@ static void whole_life(struct vfio_client *c, int sock, int shrinkable)
 	}
 	for (uint64_t at = 0; at < 4096; at += 7)
 		(void)!vfio_client_peek8(c, at, &value);
-	r = vfio_client_write8(c, 1, 2, false);
+	r = vfio_client_write8(c, 1, 2);
 	if (r == 0)
 		r = vfio_client_read8(c, 3, &value);
 	if (r == 0)
 		r = vfio_client_set_irq(c, sock);
 	if (r == 0)
-		r = vfio_client_write8(c, 0, 2, true);
+		r = vfio_client_post8(c, 0, 2);
 	if (r == 0)
 		r = vfio_client_reset(c);
 	require(r == 0 || c->dead);

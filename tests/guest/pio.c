@@ -50,7 +50,8 @@ void guest_main(const struct pvh_info *info)
 	check_eq(inw(PORT_GED), 0xffff, "out of the power registers");
 	read_strings();
 	write_string("ok strings write\n");
-	check_eq(inb(0x60) & inb(0x64) & inb(0x70) & inb(0x40) & inb(0x20), 0xff, "no legacy");
+	check_eq(inb(0x60) & inb(0x70) & inb(0x40) & inb(0x20), 0xff, "no legacy");
+	check_eq(inb(0x64), 0, "the keyboard controller is idle");
 	outl(0xcf8, 0x80000000);
 	check_eq(inl(0xcfc), 0x00081b36, "PCI's host bridge by ports");
 	outb(0xcf8, 1);

@@ -232,9 +232,9 @@ static int whole_life(struct vfio_client *c, int sock, int irq_fd)
 	}
 	r = vfio_client_set_irq(c, irq_fd);
 	if (r == 0)
-		r = vfio_client_write8(c, SCRATCH, 0x5a, false);
+		r = vfio_client_write8(c, SCRATCH, 0x5a);
 	if (r == 0)
-		r = vfio_client_write8(c, SCRATCH, 0xa5, true);
+		r = vfio_client_post8(c, SCRATCH, 0xa5);
 	if (r == 0)
 		r = vfio_client_read8(c, SCRATCH, &value);
 	if (r == 0)
@@ -259,6 +259,37 @@ static void a_good_server_gets_all_of_it(void **state)
 	assert_int_equal(s.n_posted, 1);
 	assert_int_equal(s.n_resets, 1);
 	assert_int_equal(open_fds(), fds);
+}
+
+/* Posted writes wait for company, arrive in order, and never overtake anything. */
+static void posted_writes_go_together(void **state)
+{
+	struct vfio_client c;
+	const char *why = NULL;
+	struct server s;
+	uint8_t value = 0;
+
+	(void)state;
+	server_init(&s);
+	assert_int_equal(vfio_client_open(&c, start(&s), 8, &why), 0);
+	for (unsigned int i = 0; i < VFIO_CLIENT_POST_MAX - 1; i++) {
+		assert_int_equal(vfio_client_post8(&c, SCRATCH, (uint8_t)i), 0);
+		assert_int_equal(c.n_posted, i + 1);
+	}
+	assert_int_equal(vfio_client_post8(&c, SCRATCH, 0x77), 0);
+	assert_int_equal(c.n_posted, 0); /* full: sent */
+	assert_int_equal(vfio_client_post8(&c, SCRATCH, 0x78), 0);
+	assert_int_equal(vfio_client_read8(&c, SCRATCH, &value), 0);
+	assert_int_equal(value, 0x78);
+	assert_int_equal(vfio_client_post8(&c, SCRATCH, 0x79), 0);
+	assert_int_equal(vfio_client_flush(&c), 0);
+	assert_int_equal(c.n_posted, 0);
+	assert_int_equal(vfio_client_read8(&c, SCRATCH, &value), 0);
+	assert_int_equal(value, 0x79);
+	vfio_client_close(&c);
+	join(&s);
+	assert_int_equal(s.n_posted, VFIO_CLIENT_POST_MAX + 2);
+	assert_int_equal(vfio_client_post8(&c, SCRATCH, 0), -EPIPE);
 }
 
 static void each_vice_at_each_answer(void **state)
@@ -497,6 +528,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_good_server_gets_all_of_it),
+		T(posted_writes_go_together),
 		T(each_vice_at_each_answer),
 		T(only_a_page_that_stays_is_mapped),
 		T(pages_of_no_memory_file_are_not_mapped),

@@ -35,10 +35,33 @@ static void power_write(void *owner, uint64_t offset, unsigned int width, uint64
 
 static const struct bus_ops power_ops = { .read = power_read, .write = power_write };
 
+/* Kernels also restart a machine by the keyboard controller's reset line. Its status reads as idle,
+ * so that they do not wait for it. */
+static uint64_t keyboard_read(void *owner, uint64_t offset, unsigned int width)
+{
+	(void)owner;
+	(void)offset;
+	(void)width;
+	return 0;
+}
+
+static void keyboard_write(void *owner, uint64_t offset, unsigned int width, uint64_t value)
+{
+	(void)offset;
+	if (width == 1 && value == KEYBOARD_RESET)
+		machine_request(owner, MACHINE_RESET);
+}
+
+static const struct bus_ops keyboard_ops = { .read = keyboard_read, .write = keyboard_write };
+
 int power_open(struct machine *m)
 {
-	return bus_add(&m->pio, &(struct bus_range){ PORT_RESET, PORT_GED - PORT_RESET + 1,
-						     &power_ops, m });
+	int r = bus_add(&m->pio, &(struct bus_range){ PORT_RESET, PORT_GED - PORT_RESET + 1,
+						      &power_ops, m });
+
+	if (r < 0)
+		return r;
+	return bus_add(&m->pio, &(struct bus_range){ PORT_KEYBOARD, 1, &keyboard_ops, m });
 }
 
 void power_reset(struct machine *m)

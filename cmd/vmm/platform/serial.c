@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 
 #define UART_PORTS 8
 #define UART_THR 0
@@ -22,12 +23,20 @@
  */
 #define POSTED_MAX 16
 
+/*
+ * Posted bytes go to the server together: when POSTED_MAX wait, before any message, or this long
+ * after the first of them.
+ */
+#define POST_DELAY_NS 1000000
+
 struct serial {
 	struct machine *m;
 	struct vfio_client client;
 	unsigned int posted;
 	bool loopback; /* what is transmitted shows in the shared registers: nothing is posted */
 	int irq_fd;
+	int flush_fd; /* timer: bytes have waited long enough */
+	struct loop_source flush;
 	struct loop_source irq;
 	struct loop_source channel;
 };
@@ -59,23 +68,54 @@ static uint64_t serial_read(void *owner, uint64_t offset, unsigned int width)
 
 /* Only the transmitter's bytes are posted: after any other write the shared registers must already
  * show what it did. */
+static int post(struct serial *s, uint8_t byte)
+{
+	static const struct itimerspec soon = { .it_value.tv_nsec = POST_DELAY_NS };
+	int r = vfio_client_post8(&s->client, UART_THR, byte);
+
+	if (r == 0 && s->client.n_posted == 1 && timerfd_settime(s->flush_fd, 0, &soon, NULL) < 0)
+		r = -errno;
+	if (s->posted < POSTED_MAX)
+		s->posted++;
+	return r;
+}
+
 static void serial_write(void *owner, uint64_t offset, unsigned int width, uint64_t value)
 {
 	struct serial *s = owner;
-	bool posted = offset == UART_THR && !s->loopback;
 	int r;
 
 	if (width != 1)
 		return;
 	if (offset == UART_MCR)
 		s->loopback = value & MCR_LOOP;
-	r = vfio_client_write8(&s->client, offset, (uint8_t)value, posted);
+	if (offset == UART_THR && !s->loopback) {
+		r = post(s, (uint8_t)value);
+	} else {
+		r = vfio_client_write8(&s->client, offset, (uint8_t)value);
+		s->posted = 0;
+	}
 	if (r < 0)
 		failed(s, r);
-	else if (!posted)
-		s->posted = 0;
-	else if (s->posted < POSTED_MAX)
-		s->posted++;
+}
+
+void serial_flush(struct serial *s)
+{
+	int r = vfio_client_flush(&s->client);
+
+	if (r < 0)
+		failed(s, r);
+}
+
+static int on_flush(struct loop_source *src, uint32_t events)
+{
+	struct serial *s = src->owner;
+	uint64_t count;
+
+	(void)events;
+	(void)!read(s->flush_fd, &count, sizeof(count));
+	serial_flush(s);
+	return 0;
 }
 
 static const struct bus_ops serial_bus_ops = { .read = serial_read, .write = serial_write };
@@ -109,7 +149,12 @@ static int join(struct serial *s)
 	s->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->irq_fd < 0)
 		return -errno;
+	s->flush_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (s->flush_fd < 0)
+		return -errno;
 	r = vfio_client_set_irq(&s->client, s->irq_fd);
+	if (r == 0)
+		r = loop_add(&s->m->loop, &s->flush, s->flush_fd, EPOLLIN, on_flush, s);
 	if (r == 0)
 		r = loop_add(&s->m->loop, &s->irq, s->irq_fd, EPOLLIN | EPOLLET, on_irq, s);
 	if (r == 0)
@@ -120,8 +165,10 @@ static int join(struct serial *s)
 static void serial_free(struct serial *s)
 {
 	loop_remove(&s->m->loop, &s->irq);
+	loop_remove(&s->m->loop, &s->flush);
 	loop_remove(&s->m->loop, &s->channel);
 	closep(&s->irq_fd);
+	closep(&s->flush_fd);
 	vfio_client_close(&s->client);
 	free(s);
 }
@@ -136,7 +183,7 @@ int serial_open(struct machine *m, int sock, struct serial **ret, const char **r
 		return -ENOMEM;
 	}
 	s->m = m;
-	s->irq_fd = s->irq.fd = s->channel.fd = -1;
+	s->irq_fd = s->flush_fd = s->irq.fd = s->flush.fd = s->channel.fd = -1;
 	r = vfio_client_open(&s->client, sock, UART_PORTS, ret_why);
 	if (r == 0) {
 		r = join(s);

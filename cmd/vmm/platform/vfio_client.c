@@ -59,13 +59,31 @@ static int recv_reply(struct vfio_client *c, const struct vfu_msg *m, struct vfu
 	return ret->error ? -EPROTO : 0;
 }
 
+int vfio_client_flush(struct vfio_client *c)
+{
+	struct peer_deadline d = peer_patience();
+	size_t len = (size_t)c->n_posted * VFIO_CLIENT_POST_LEN;
+	int r;
+
+	if (c->dead)
+		return -EPIPE;
+	if (!c->n_posted)
+		return 0;
+	c->n_posted = 0;
+	r = peer_send(c->sock, c->posted, len, NULL, 0, &d);
+	c->dead = r < 0;
+	return r;
+}
+
 static int exchange(struct vfio_client *c, struct vfu_msg *m, const int *fds, size_t n_fds,
 		    struct vfu_msg *ret, int *ret_fd)
 {
 	struct peer_deadline d = peer_patience();
-	int r = c->dead ? -EPIPE : send_msg(c, m, fds, n_fds, &d);
+	int r = vfio_client_flush(c); /* what was written before comes before */
 
-	if (r == 0 && !m->no_reply)
+	if (r == 0)
+		r = send_msg(c, m, fds, n_fds, &d);
+	if (r == 0)
 		r = recv_reply(c, m, ret, ret_fd, &d);
 	if (r < 0)
 		c->dead = true;
@@ -261,15 +279,32 @@ bool vfio_client_peek8(const struct vfio_client *c, uint64_t offset, uint8_t *re
 	return false;
 }
 
-int vfio_client_write8(struct vfio_client *c, uint64_t offset, uint8_t value, bool posted)
+int vfio_client_post8(struct vfio_client *c, uint64_t offset, uint8_t value)
 {
 	struct vfu_msg m = { .command = VFIO_USER_REGION_WRITE,
-			     .no_reply = posted,
+			     .id = c->next_id++,
+			     .no_reply = true,
+			     .access = { .offset = offset, .count = 1, .data = { value } } };
+	int len;
+
+	if (c->dead)
+		return -EPIPE;
+	len = vfu_encode(&m, c->posted + (size_t)c->n_posted * VFIO_CLIENT_POST_LEN,
+			 VFIO_CLIENT_POST_LEN);
+	if (len != VFIO_CLIENT_POST_LEN)
+		return len < 0 ? len : -EINVAL;
+	c->n_posted++;
+	return c->n_posted == VFIO_CLIENT_POST_MAX ? vfio_client_flush(c) : 0;
+}
+
+int vfio_client_write8(struct vfio_client *c, uint64_t offset, uint8_t value)
+{
+	struct vfu_msg m = { .command = VFIO_USER_REGION_WRITE,
 			     .access = { .offset = offset, .count = 1, .data = { value } } };
 	struct vfu_msg reply;
 	int r = exchange(c, &m, NULL, 0, &reply, NULL);
 
-	if (r < 0 || posted)
+	if (r < 0)
 		return r;
 	if (reply.access.offset != offset || reply.access.region != 0 || reply.access.count != 1) {
 		c->dead = true;

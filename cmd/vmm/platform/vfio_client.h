@@ -15,10 +15,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define VFIO_CLIENT_POST_MAX 16 /* writes that wait here to go together */
+#define VFIO_CLIENT_POST_LEN (VFU_HEADER_LEN + 17) /* bytes of one: offset, region, count, byte */
+
 struct vfio_client {
 	int sock;
 	uint16_t next_id;
 	bool dead;
+	unsigned int n_posted;
+	uint8_t posted[VFIO_CLIENT_POST_MAX * VFIO_CLIENT_POST_LEN];
 	uint64_t region_size;   /* bytes of region 0 */
 	const uint8_t *page;    /* its first page_len bytes, NULL: not shared */
 	size_t page_len;
@@ -42,9 +47,14 @@ void vfio_client_close(struct vfio_client *c);
 [[nodiscard]] int vfio_client_read8(struct vfio_client *c, uint64_t offset, uint8_t *ret);
 /* One byte from the shared page; false: this one is not shared. */
 [[nodiscard]] bool vfio_client_peek8(const struct vfio_client *c, uint64_t offset, uint8_t *ret);
-/* One byte to region 0; posted: without waiting for an answer. */
-[[nodiscard]] int vfio_client_write8(struct vfio_client *c, uint64_t offset, uint8_t value,
-				     bool posted);
+/* One byte to region 0. */
+[[nodiscard]] int vfio_client_write8(struct vfio_client *c, uint64_t offset, uint8_t value);
+/*
+ * The same without an answer, and not sent at once: it goes before the next message, with
+ * vfio_client_flush, or when VFIO_CLIENT_POST_MAX wait.
+ */
+[[nodiscard]] int vfio_client_post8(struct vfio_client *c, uint64_t offset, uint8_t value);
+[[nodiscard]] int vfio_client_flush(struct vfio_client *c);
 [[nodiscard]] int vfio_client_reset(struct vfio_client *c);
 
 #endif
