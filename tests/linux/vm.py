@@ -13,6 +13,7 @@ BUILD = pathlib.Path(os.environ.get("BULKHEAD_BUILD", TOP / "build"))
 GUEST = pathlib.Path(os.environ.get("BULKHEAD_GUEST", TOP / "build" / "guest"))
 BULKHEAD = BUILD / "cmd/bulkhead/bulkhead"
 ACCEL = os.environ.get("BULKHEAD_ACCEL", "kvm")
+SESSIONS = set()
 HANGS = 240  # seconds after which a guest that says nothing more counts as hung
 
 
@@ -27,6 +28,7 @@ class Guest:
              "--cmdline", cmdline.strip(), "--cpus", str(cpus), "--memory", memory,
              "--console", "raw", *flags],
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        SESSIONS.add(self.process.pid)
         self.out = b""
 
     def wait_for(self, text):
@@ -87,14 +89,15 @@ def run(test, **kwargs):
 
 
 def processes():
-    """Names of Bulkhead's processes that run."""
-    names = {"bulkhead", "supervisor", "vmm", "dev-blk", "dev-rng", "dev-console"}
+    """Processes that are left of this module's guests: each guest is a session of its own."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            name = pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
+            stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
         except OSError:
             continue
-        if name in names:
+        name, rest = stat.split("(", 1)[1].rsplit(")", 1)
+        state, session = rest.split()[0], int(rest.split()[3])
+        if session in SESSIONS and state != "Z":
             found.append((int(pid), name))
     return found
