@@ -42,7 +42,7 @@
 #define MADT_IOAPIC 1
 #define LAPIC_ENABLED 1
 
-static_assert(IMAGE_MAX <= ACPI_END - ACPI_START);
+static_assert(IMAGE_MAX <= RESET_VECTOR - ACPI_START);
 
 static void put_zeroes(struct bytes_writer *w, size_t n)
 {

@@ -79,6 +79,23 @@ static int open_files(struct boot_loader *l)
 	return 0;
 }
 
+/*
+ * There is no firmware, but there is what stands at its reset vector: a kernel on hardware-reduced
+ * ACPI without EFI restarts by a jump there in real mode.
+ */
+static int write_reset_vector(const struct guestmem *mem)
+{
+	static const uint8_t code[] = {
+		0xb0, RESET_VALUE,                         /* mov al, RESET_VALUE */
+		0xba, PORT_RESET & 0xff, PORT_RESET >> 8,  /* mov dx, PORT_RESET */
+		0xee,                                      /* out dx, al */
+		0xf4,                                      /* hlt */
+		0xeb, 0xfd,                                /* jmp hlt */
+	};
+
+	return guest_write(mem, GPA(RESET_VECTOR), code, sizeof(code));
+}
+
 /* Everything that does not depend on the kernel. */
 static int load_common(struct boot_loader *l)
 {
@@ -92,6 +109,8 @@ static int load_common(struct boot_loader *l)
 	r = guest_write(l->mem, GPA(CMDLINE_START), l->src->cmdline, len + 1);
 	if (r == 0)
 		r = acpi_build(l->mem, &acpi, &l->rsdp);
+	if (r == 0)
+		r = write_reset_vector(l->mem);
 	if (r < 0)
 		return boot_fail(l, r, "command line and ACPI tables: %s", strerrordesc_np(-r));
 	return 0;
