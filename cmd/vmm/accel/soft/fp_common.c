@@ -28,17 +28,29 @@ _Noreturn void soft_fp_refuse_mmx(struct soft_cpu *c)
 
 /* ---- memory that the TLB does not have ---- */
 
-__m128i soft_fp_load_slow(struct soft_cpu *c, uint64_t linear, unsigned int width)
+static uint64_t operand(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
+			bool aligned, bool write)
+{
+	uint64_t linear = mem_address(c, i, width, write);
+
+	if (aligned && (linear & (width - 1)))
+		RAISE_GP0(c);
+	return linear;
+}
+
+__m128i soft_fp_load_slow(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
+			  bool aligned)
 {
 	union soft_xmm v = { 0 };
 
-	soft_read_bytes(c, linear, v.b, width);
+	bytes_load(c, operand(c, i, width, aligned, false), v.b, width);
 	return _mm_load_si128((const __m128i *)(const void *)&v);
 }
 
-void soft_fp_store_slow(struct soft_cpu *c, uint64_t linear, __m128i v, unsigned int width)
+void soft_fp_store_slow(struct soft_cpu *c, const struct soft_insn *i, __m128i v,
+			unsigned int width, bool aligned)
 {
-	soft_write_bytes(c, linear, &v, width);
+	bytes_store(c, operand(c, i, width, aligned, true), &v, width);
 }
 
 /* ---- MXCSR ---- */
