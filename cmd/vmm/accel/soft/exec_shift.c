@@ -147,7 +147,7 @@ INLINE void shift_reg(struct soft_cpu *c, const struct soft_insn *i, enum shift 
 INLINE void shift_mem(struct soft_cpu *c, const struct soft_insn *i, enum shift op, unsigned int w,
 		      unsigned int n)
 {
-	struct rmw m = rmw_begin(c, i, w);
+	struct rmw m = rmw_begin(c, i, w, mem_hit(c, i, w, ACC_WRITE));
 
 	n &= w == 8 ? 63 : 31;
 	if (n)
@@ -227,7 +227,7 @@ BODY_RM(shift_double)
 
 	n &= w == 8 ? 63 : 31;
 	if (mem)
-		m = rmw_begin(c, i, w);
+		m = rmw_begin(c, i, w, p);
 	a = mem ? m.old : reg_get(c, i, i->rm, w);
 	r = n ? double_shift(c, w, left, a, b, n) : a;
 	if (!mem)
@@ -237,6 +237,6 @@ BODY_RM(shift_double)
 	return soft_next(c, i);
 }
 
-OP_RM_WIDTHS(shift_double_w, shift_double)
+OP_RM_WRITE(shift_double_w, shift_double)
 
 soft_handler pick_shift_double(const struct soft_insn *i) { return shift_double_w(i); }
