@@ -228,7 +228,7 @@ INLINE void unary_flags(struct soft_cpu *c, enum unary op, unsigned int w, uint6
 INLINE const struct soft_insn *unary(struct soft_cpu *c, const struct soft_insn *i, enum unary op,
 				     unsigned int w, bool mem, void *p)
 {
-	bool carry = op <= UN_DEC && cc_carry(c);
+	bool carry = op <= UN_DEC && !i->flags_dead && cc_carry(c);
 	struct rmw m;
 	uint64_t r;
 

@@ -257,7 +257,7 @@ __attribute__((target("cx16"))) static bool cas16(wide *p, uint64_t *low,
 {
 	bool done;
 
-	asm volatile("lock cmpxchg16b %1"
+	__asm__ volatile("lock cmpxchg16b %1"
 		     : "=@ccz"(done), "+m"(*p), "+a"(*low), "+d"(*high)
 		     : "b"(new_low), "c"(new_high)
 		     : "memory");

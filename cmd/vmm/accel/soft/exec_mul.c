@@ -86,7 +86,7 @@ static struct quotient div64(uint64_t high, uint64_t low, uint64_t d)
 {
 	struct quotient r;
 
-	asm("divq %4" : "=a"(r.q), "=d"(r.r) : "a"(low), "d"(high), "rm"(d) : "cc");
+	__asm__("divq %4" : "=a"(r.q), "=d"(r.r) : "a"(low), "d"(high), "rm"(d) : "cc");
 	return r;
 }
 
