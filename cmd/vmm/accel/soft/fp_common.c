@@ -28,14 +28,20 @@ _Noreturn void soft_fp_refuse_mmx(struct soft_cpu *c)
 
 /* ---- memory that the TLB does not have ---- */
 
+/* Misalignment is found before an address that is not canonical: #GP, not #SS. */
+static bool misaligned(const struct soft_cpu *c, const struct soft_insn *i, unsigned int width)
+{
+	uint64_t base = c->long64 && i->seg < S_FS ? 0 : c->seg[i->seg].base;
+
+	return (soft_offset(c, i) + base) & (width - 1);
+}
+
 static uint64_t operand(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
 			bool aligned, bool write)
 {
-	uint64_t linear = mem_address(c, i, width, write);
-
-	if (aligned && (linear & (width - 1)))
+	if (aligned && misaligned(c, i, width))
 		RAISE_GP0(c);
-	return linear;
+	return mem_address(c, i, width, write);
 }
 
 __m128i soft_fp_load_slow(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
