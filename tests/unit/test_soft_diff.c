@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEFAULT_COUNT 1000000UL
+#define DEFAULT_COUNT 2000000UL
 #define FAILURES_SHOWN 10U
 #define FLAG_NAMES "c.p.a.zs..do"
 
