@@ -46,14 +46,22 @@ static uint64_t value(void)
 	unsigned int bit = below(64);
 
 	switch (below(8)) {
-	case 0: return below(64);
-	case 1: return -(uint64_t)below(64);
-	case 2: return 1ULL << bit;
-	case 3: return (1ULL << bit) - 1;
-	case 4: return ~(1ULL << bit);
-	case 5: return gen_random() & 0xffffffff;
-	case 6: return gen_random() & 0xffff;
-	default: return gen_random();
+	case 0:
+		return below(64);
+	case 1:
+		return -(uint64_t)below(64);
+	case 2:
+		return 1ULL << bit;
+	case 3:
+		return (1ULL << bit) - 1;
+	case 4:
+		return ~(1ULL << bit);
+	case 5:
+		return gen_random() & 0xffffffff;
+	case 6:
+		return gen_random() & 0xffff;
+	default:
+		return gen_random();
 	}
 }
 
@@ -81,12 +89,12 @@ struct making {
 	unsigned int len;
 	bool opsize, rex_w, addr32;
 	uint8_t rex;
-	int mem_disp_at;         /* a displacement that counts from the end: -1 */
+	int mem_disp_at; /* a displacement that counts from the end: -1 */
 	uint64_t rip_target;
 	unsigned int addr_width; /* bytes */
-	unsigned int reg;        /* ModRM.reg or the opcode's, with REX */
-	uint32_t count;          /* immediate, for shifts */
-	unsigned int left;       /* instructions to come */
+	unsigned int reg;	 /* ModRM.reg or the opcode's, with REX */
+	uint32_t count;		 /* immediate, for shifts */
+	unsigned int left;	 /* instructions to come */
 };
 
 static void put(struct making *m, uint64_t v, unsigned int n)
@@ -151,7 +159,8 @@ static void put_opcode(struct making *m)
 }
 
 /* Makes base + index * scale + disp come out at `at`, as far as registers can be chosen. */
-static void aim(struct making *m, uint64_t at, int base, int index, unsigned int scale, int64_t disp)
+static void aim(struct making *m, uint64_t at, int base, int index, unsigned int scale,
+		int64_t disp)
 {
 	uint64_t *gpr = m->g->state.gpr;
 
@@ -278,11 +287,21 @@ static void put_immediate(struct making *m)
 		v = displacement(m, m->row->imm == IMM_8 ? 1 : 4);
 	m->count = v & 0xff;
 	switch (m->row->imm) {
-	case IMM_8: put(m, v, 1); break;
-	case IMM_Z: put(m, v, z); break;
-	case IMM_V: put(m, v, m->rex_w ? 8 : z); break;
-	case IMM_16: put(m, v, 2); break;
-	case IMM_MOFFS: put(m, data_address(false), m->addr_width); break;
+	case IMM_8:
+		put(m, v, 1);
+		break;
+	case IMM_Z:
+		put(m, v, z);
+		break;
+	case IMM_V:
+		put(m, v, m->rex_w ? 8 : z);
+		break;
+	case IMM_16:
+		put(m, v, 2);
+		break;
+	case IMM_MOFFS:
+		put(m, data_address(false), m->addr_width);
+		break;
 	case IMM_ENTER:
 		put(m, below(4096), 2);
 		put(m, chance(60) ? 0 : gen_random(), 1);
@@ -323,18 +342,30 @@ static uint32_t undefined_flags(const struct making *m)
 	if (shifts && m->g->n_insns > 1 && (m->row->flags & GEN_ALONE))
 		return AF | OF | CF; /* by CL, which may have changed on the way */
 	switch (m->row->undef) {
-	case UNDEF_AF: return AF;
-	case UNDEF_MUL: return SF | ZF | AF | PF;
-	case UNDEF_ALL: return ARITH;
-	case UNDEF_SHIFT: return shift_undefined(m, n, false);
-	case UNDEF_DOUBLE: return shift_undefined(m, n, true);
-	case UNDEF_ROTATE: return (n & (m->rex_w ? 63 : 31)) == 1 ? 0 : OF;
-	case UNDEF_BIT: return OF | SF | AF | PF;
-	case UNDEF_SCAN: return CF | OF | SF | AF | PF;
-	case UNDEF_DECIMAL: return OF;
-	case UNDEF_AAA: return OF | SF | ZF | PF;
-	case UNDEF_AAM: return OF | AF | CF;
-	default: return 0;
+	case UNDEF_AF:
+		return AF;
+	case UNDEF_MUL:
+		return SF | ZF | AF | PF;
+	case UNDEF_ALL:
+		return ARITH;
+	case UNDEF_SHIFT:
+		return shift_undefined(m, n, false);
+	case UNDEF_DOUBLE:
+		return shift_undefined(m, n, true);
+	case UNDEF_ROTATE:
+		return (n & (m->rex_w ? 63 : 31)) == 1 ? 0 : OF;
+	case UNDEF_BIT:
+		return OF | SF | AF | PF;
+	case UNDEF_SCAN:
+		return CF | OF | SF | AF | PF;
+	case UNDEF_DECIMAL:
+		return OF;
+	case UNDEF_AAA:
+		return OF | SF | ZF | PF;
+	case UNDEF_AAM:
+		return OF | AF | CF;
+	default:
+		return 0;
 	}
 }
 
@@ -381,7 +412,8 @@ static void random_state(struct gen_case *g)
 
 	for (unsigned int r = 0; r < 16; r++)
 		s->gpr[r] = chance(15) ? data_address(false) : value();
-	s->gpr[4] = chance(97) ? SOFT_DATA + 256 + below(SOFT_DATA_WRITABLE - 512) : data_address(false);
+	s->gpr[4] = chance(97) ? SOFT_DATA + 256 + below(SOFT_DATA_WRITABLE - 512) :
+				 data_address(false);
 	s->rflags = gen_random() & ARITH;
 	if (chance(15))
 		s->rflags |= 0x400; /* DF */
@@ -424,8 +456,9 @@ static const struct gen_row *pick_row(const struct gen_case *g, unsigned int n)
 
 static void make_one(struct gen_case *g, unsigned int n)
 {
-	struct making m = { .g = g, .row = pick_row(g, n), .mem_disp_at = -1,
-			    .left = g->n_insns - n - 1 };
+	struct making m = {
+		.g = g, .row = pick_row(g, n), .mem_disp_at = -1, .left = g->n_insns - n - 1
+	};
 
 	g->rows[n] = m.row;
 	m.start = g->state.rip + g->len;
@@ -440,7 +473,6 @@ static void make_one(struct gen_case *g, unsigned int n)
 	if (m.mem_disp_at >= 0) {
 		uint64_t disp = m.rip_target - (m.start + m.len);
 
-		/* LOCK may have moved everything by one */
 		memcpy(m.bytes + m.mem_disp_at, &disp, 4);
 	}
 	note_undefined(&m);

@@ -23,27 +23,25 @@ static uint8_t data_image[SOFT_DATA_SIZE];
 static const struct gen_case *volatile current;
 
 static const char *const reg_names[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-					   "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
+					   "r8",  "r9",	 "r10", "r11", "r12", "r13", "r14", "r15" };
 
 /* ---- report ---- */
 
 static void disassemble(const struct gen_case *g)
 {
-	char command[256];
-	FILE *f;
+	char name[] = "/tmp/soft_diff.XXXXXX", command[256];
+	int fd = mkstemp(name);
 
-	(void)!system("command -v objdump >/dev/null || exit 0");
-	f = fopen("/tmp/soft_diff.bin", "wb");
-	if (!f)
+	if (fd < 0)
 		return;
-	fwrite(g->code, 1, g->len, f);
-	fclose(f);
+	(void)!write(fd, g->code, g->len);
+	close(fd);
 	snprintf(command, sizeof(command),
-		 "objdump -D -b binary -m %s --adjust-vma=0x%llx /tmp/soft_diff.bin 2>/dev/null"
-		 " | tail -n +8 >&2", g->code32 ? "i386" : "i386:x86-64",
-		 (unsigned long long)g->state.rip);
+		 "objdump -D -b binary -m %s --adjust-vma=0x%llx %s 2>/dev/null | tail -n +8 >&2",
+		 g->code32 ? "i386" : "i386:x86-64", (unsigned long long)g->state.rip, name);
 	fflush(NULL);
-	(void)!system(command);
+	(void)!system(command); /* where there is no objdump, the bytes must do */
+	unlink(name);
 }
 
 static void print_case(const struct gen_case *g)
@@ -56,7 +54,8 @@ static void print_case(const struct gen_case *g)
 	for (unsigned int r = 0; r < 16; r++)
 		fprintf(stderr, "  %-3s %016llx%s", reg_names[r],
 			(unsigned long long)g->state.gpr[r], r % 4 == 3 ? "\n" : "");
-	fprintf(stderr, "  flags %03llx defined %03x\n", (unsigned long long)g->state.rflags, g->mask);
+	fprintf(stderr, "  flags %03llx defined %03x\n", (unsigned long long)g->state.rflags,
+		g->mask);
 }
 
 static void difference(const char *what, uint64_t host, uint64_t soft)
@@ -216,7 +215,8 @@ int main(int argc, char **argv)
 			new_data();
 			alarm(10);
 		}
-		gen_make(&g, n % 4 == 3 ? 3 + (unsigned int)(n / 4 % 6) : 1, has_32 && n / 8 % 4 == 0);
+		gen_make(&g, n % 4 == 3 ? 3 + (unsigned int)(n / 4 % 6) : 1,
+			 has_32 && n / 8 % 4 == 0);
 		current = &g;
 		if (!run_case(&g)) {
 			fprintf(stderr, "  case %lu of seed %llu\n", n, (unsigned long long)seed);

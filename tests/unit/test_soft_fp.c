@@ -333,7 +333,8 @@ static void report(const struct test *t, const struct soft_state *before,
 	print_bytes("insn ", t->code, t->len);
 	printf(" %s end host %u/%x soft %u/%x rip %llx %llx mxcsr %x fcw %x fsw %x ftw %x\n",
 	       t->code32 ? "32" : "64", he->vector, he->error, ge->vector, ge->error,
-	       (unsigned long long)(host->rip - SOFT_CODE), (unsigned long long)(guest->rip - SOFT_CODE), b->mxcsr, b->fcw, b->fsw, b->ftw);
+	       (unsigned long long)(host->rip - SOFT_CODE),
+	       (unsigned long long)(guest->rip - SOFT_CODE), b->mxcsr, b->fcw, b->fsw, b->ftw);
 	if (host->rflags != guest->rflags)
 		printf("   flags host %lx soft %lx\n", host->rflags, guest->rflags);
 	if (he->cr2 != ge->cr2)

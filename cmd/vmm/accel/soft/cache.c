@@ -175,6 +175,7 @@ static const struct soft_insn *decode_block(struct soft_cpu *c, const struct fet
 		if (at >= 4096)
 			break;
 	}
+	soft_mark_flags(first, (size_t)(i - first));
 	*i++ = (struct soft_insn){ .fn = op_leave };
 	c->cache->n_insns += (size_t)(i - first);
 	return first;

@@ -46,8 +46,9 @@ const struct soft_insn *op_too_long(struct soft_cpu *c, const struct soft_insn *
 /* One instruction out of its block, for interrupt shadows and traps. */
 static void step(struct soft_cpu *c)
 {
-	const struct soft_insn alone[2] = { *soft_block_at(c), { .fn = op_leave } };
+	struct soft_insn alone[2] = { *soft_block_at(c), { .fn = op_leave } };
 
+	alone[0].flags_dead = false;
 	(void)alone[0].fn(c, alone);
 }
 

@@ -57,6 +57,8 @@ SOFT_INT_OP(op_popa);
 SOFT_INT_OP(op_enter);
 
 /* exec_flow.c */
+/* liveness.c: n instructions that follow each other in a block. */
+void soft_mark_flags(struct soft_insn *first, size_t n);
 /* An instruction just decoded, with its place in the page: a branch within the page becomes one that
  * remembers its target's block. */
 void soft_link_prepare(struct soft_insn *i);

@@ -54,57 +54,56 @@ INLINE void alu_reg(struct soft_cpu *c, const struct soft_insn *i, enum alu op, 
 }
 
 INLINE void alu_mem(struct soft_cpu *c, const struct soft_insn *i, enum alu op, unsigned int width,
-		    uint64_t b)
+		    uint64_t b, void *p)
 {
 	bool carry = alu_carry(c, op);
 	struct rmw m;
 	uint64_t r;
 
 	if (op == ALU_CMP) {
-		m.old = mem_get(c, i, width);
+		m.old = src_get(c, i, width, true, p);
 		r = (m.old - b) & width_mask(width);
 		alu_flags(c, op, width, r, m.old, b, false);
 		return;
 	}
-	m = rmw_begin(c, i, width);
+	m = rmw_begin(c, i, width, p);
 	do
 		r = alu_result(op, m.old, b, carry) & width_mask(width);
 	while (!rmw_end(c, i, width, &m, r));
 	alu_flags(c, op, width, r, m.old, b, carry);
 }
 
-/* The five forms of each operation at each width. */
+#define ALU_MEM(name, w, kind, statement)                                                     \
+	BODY_RM(name##_body##w)                                                               \
+	{                                                                                     \
+		statement;                                                                    \
+		return soft_next(c, i);                                                       \
+	}                                                                                     \
+	RM_MEM(name, name##_body##w, kind, w, w)
+
+/* The forms of each operation at each width. */
 #define ALU_FORMS(name, op, w)                                                                \
 	OP(name##_rm_r_##w) /* r/m, r: registers */                                           \
 	{                                                                                     \
 		alu_reg(c, i, op, w, i->rm, reg_get(c, i, i->reg, w));                        \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
-	OP(name##_m_r_##w)                                                                    \
-	{                                                                                     \
-		alu_mem(c, i, op, w, reg_get(c, i, i->reg, w));                               \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
+	ALU_MEM(name##_mr, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,                      \
+		alu_mem(c, i, op, w, reg_get(c, i, i->reg, w), p))                            \
 	OP(name##_r_rm_##w)                                                                   \
 	{                                                                                     \
 		alu_reg(c, i, op, w, i->reg, reg_get(c, i, i->rm, w));                        \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
-	OP(name##_r_m_##w)                                                                    \
-	{                                                                                     \
-		alu_reg(c, i, op, w, i->reg, mem_get(c, i, w));                               \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
+	ALU_MEM(name##_rm, w, ACC_READ, \
+		alu_reg(c, i, op, w, i->reg, src_get(c, i, w, true, p)))                      \
 	OP(name##_r_i_##w)                                                                    \
 	{                                                                                     \
 		alu_reg(c, i, op, w, i->rm, (uint64_t)i->imm & width_mask(w));                \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
-	OP(name##_m_i_##w)                                                                    \
-	{                                                                                     \
-		alu_mem(c, i, op, w, (uint64_t)i->imm & width_mask(w));                       \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
+	ALU_MEM(name##_mi, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,                      \
+		alu_mem(c, i, op, w, (uint64_t)i->imm & width_mask(w), p))                    \
 	OP(name##_a_i_##w)                                                                    \
 	{                                                                                     \
 		alu_reg(c, i, op, w, R_AX, (uint64_t)i->imm & width_mask(w));                 \
@@ -123,7 +122,7 @@ ALU_ALL(sub, ALU_SUB)
 ALU_ALL(xor, ALU_XOR)
 ALU_ALL(cmp, ALU_CMP)
 
-#define ROW_W(name, form) { name##_##form##_1, name##_##form##_2, name##_##form##_4, name##_##form##_8 }
+#define ROW_W(name, form) { name##_##form##1, name##_##form##2, name##_##form##4, name##_##form##8 }
 #define ROWS(form)                                                                            \
 	{                                                                                     \
 		ROW_W(add, form), ROW_W(or, form), ROW_W(adc, form), ROW_W(sbb, form),        \
@@ -131,13 +130,13 @@ ALU_ALL(cmp, ALU_CMP)
 			ROW_W(cmp, form)                                                      \
 	}
 
-static const soft_handler forms_rm_r[8][4] = ROWS(rm_r);
-static const soft_handler forms_m_r[8][4] = ROWS(m_r);
-static const soft_handler forms_r_rm[8][4] = ROWS(r_rm);
-static const soft_handler forms_r_m[8][4] = ROWS(r_m);
-static const soft_handler forms_r_i[8][4] = ROWS(r_i);
-static const soft_handler forms_m_i[8][4] = ROWS(m_i);
-static const soft_handler forms_a_i[8][4] = ROWS(a_i);
+static const soft_handler forms_rm_r[8][4] = ROWS(rm_r_);
+static const soft_handler forms_m_r[8][4] = ROWS(mr_m);
+static const soft_handler forms_r_rm[8][4] = ROWS(r_rm_);
+static const soft_handler forms_r_m[8][4] = ROWS(rm_m);
+static const soft_handler forms_r_i[8][4] = ROWS(r_i_);
+static const soft_handler forms_m_i[8][4] = ROWS(mi_m);
+static const soft_handler forms_a_i[8][4] = ROWS(a_i_);
 
 /* LOCK CMP is #UD. */
 soft_handler pick_alu_rm_r(const struct soft_insn *i)
@@ -175,13 +174,13 @@ soft_handler pick_alu_group1(const struct soft_insn *i)
 
 BODY_RM(test_rm_r)
 {
-	cc_set(c, CC_LOGIC, w, src_get(c, i, w, mem) & reg_get(c, i, i->reg, w), 0, 0);
+	cc_set(c, CC_LOGIC, w, src_get(c, i, w, mem, p) & reg_get(c, i, i->reg, w), 0, 0);
 	return soft_next(c, i);
 }
 
 BODY_RM(test_rm_i)
 {
-	cc_set(c, CC_LOGIC, w, src_get(c, i, w, mem) & (uint64_t)i->imm & width_mask(w), 0, 0);
+	cc_set(c, CC_LOGIC, w, src_get(c, i, w, mem, p) & (uint64_t)i->imm & width_mask(w), 0, 0);
 	return soft_next(c, i);
 }
 
@@ -192,8 +191,8 @@ INLINE const struct soft_insn *test_a_i(struct soft_cpu *c, const struct soft_in
 	return soft_next(c, i);
 }
 
-OP_RM_WIDTHS(test_rm_r_w, test_rm_r)
-OP_RM_WIDTHS(test_rm_i_w, test_rm_i)
+OP_RM_READ(test_rm_r_w, test_rm_r)
+OP_RM_READ(test_rm_i_w, test_rm_i)
 OP_WIDTHS(test_a_i_w, test_a_i)
 
 soft_handler pick_test_rm_r(const struct soft_insn *i) { return test_rm_r_w(i); }
@@ -227,9 +226,9 @@ INLINE void unary_flags(struct soft_cpu *c, enum unary op, unsigned int w, uint6
 }
 
 INLINE const struct soft_insn *unary(struct soft_cpu *c, const struct soft_insn *i, enum unary op,
-				     unsigned int w, bool mem)
+				     unsigned int w, bool mem, void *p)
 {
-	bool carry = op <= UN_DEC && cc_carry(c);
+	bool carry = op <= UN_DEC && !i->flags_dead && cc_carry(c);
 	struct rmw m;
 	uint64_t r;
 
@@ -238,7 +237,7 @@ INLINE const struct soft_insn *unary(struct soft_cpu *c, const struct soft_insn 
 		r = unary_result(op, m.old) & width_mask(w);
 		reg_put(c, i, i->rm, w, r);
 	} else {
-		m = rmw_begin(c, i, w);
+		m = rmw_begin(c, i, w, p);
 		do
 			r = unary_result(op, m.old) & width_mask(w);
 		while (!rmw_end(c, i, w, &m, r));
@@ -249,28 +248,28 @@ INLINE const struct soft_insn *unary(struct soft_cpu *c, const struct soft_insn 
 
 BODY_RM(inc)
 {
-	return unary(c, i, UN_INC, w, mem);
+	return unary(c, i, UN_INC, w, mem, p);
 }
 
 BODY_RM(dec)
 {
-	return unary(c, i, UN_DEC, w, mem);
+	return unary(c, i, UN_DEC, w, mem, p);
 }
 
 BODY_RM(neg)
 {
-	return unary(c, i, UN_NEG, w, mem);
+	return unary(c, i, UN_NEG, w, mem, p);
 }
 
 BODY_RM(not)
 {
-	return unary(c, i, UN_NOT, w, mem);
+	return unary(c, i, UN_NOT, w, mem, p);
 }
 
-OP_RM_WIDTHS(inc_w, inc)
-OP_RM_WIDTHS(dec_w, dec)
-OP_RM_WIDTHS(neg_w, neg)
-OP_RM_WIDTHS(not_w, not)
+OP_RM_WRITE(inc_w, inc)
+OP_RM_WRITE(dec_w, dec)
+OP_RM_WRITE(neg_w, neg)
+OP_RM_WRITE(not_w, not)
 
 soft_handler pick_inc(const struct soft_insn *i) { return inc_w(i); }
 soft_handler pick_dec(const struct soft_insn *i) { return dec_w(i); }

@@ -80,12 +80,25 @@ BODY_RM(bit_test)
 	return soft_next(c, i);
 }
 
-OP_RM_WIDTHS(bit_test_w, bit_test)
+BODY(bit_test_reg)
+{
+	return bit_test(c, i, w, false, NULL);
+}
+
+BODY(bit_test_mem)
+{
+	return bit_test(c, i, w, true, NULL);
+}
+
+OP_WIDTHS(bit_test_reg_w, bit_test_reg)
+OP_WIDTHS(bit_test_mem_w, bit_test_mem)
 
 /* LOCK BT is #UD. */
 soft_handler pick_bit_test(const struct soft_insn *i)
 {
-	return i->lock && bit_op(i) == BIT_TEST ? NULL : bit_test_w(i);
+	if (i->lock && bit_op(i) == BIT_TEST)
+		return NULL;
+	return i->is_mem ? bit_test_mem_w(i) : bit_test_reg_w(i);
 }
 
 /* ---- BSF, BSR, POPCNT ---- */
@@ -93,7 +106,7 @@ soft_handler pick_bit_test(const struct soft_insn *i)
 /* A source of 0 sets ZF and leaves the destination alone. */
 BODY_RM(scan)
 {
-	uint64_t v = src_get(c, i, w, mem);
+	uint64_t v = src_get(c, i, w, mem, p);
 	uint32_t f = soft_flags_arith(c) & ~FL_ZF;
 
 	if (v)
@@ -105,15 +118,15 @@ BODY_RM(scan)
 
 BODY_RM(popcnt)
 {
-	uint64_t v = src_get(c, i, w, mem);
+	uint64_t v = src_get(c, i, w, mem, p);
 
 	reg_put(c, i, i->reg, w, (uint64_t)__builtin_popcountll(v));
 	soft_flags_put(c, v ? 0 : FL_ZF);
 	return soft_next(c, i);
 }
 
-OP_RM_WIDTHS(scan_w, scan)
-OP_RM_WIDTHS(popcnt_w, popcnt)
+OP_RM_READ(scan_w, scan)
+OP_RM_READ(popcnt_w, popcnt)
 
 soft_handler pick_scan(const struct soft_insn *i) { return scan_w(i); }
 soft_handler pick_popcnt(const struct soft_insn *i) { return popcnt_w(i); }
@@ -145,7 +158,7 @@ const struct soft_insn *op_crc32(struct soft_cpu *c, const struct soft_insn *i)
 BODY(cmpxchg_mem)
 {
 	uint64_t a = reg_get(c, i, R_AX, w), v = reg_get(c, i, i->reg, w);
-	struct rmw m = rmw_begin(c, i, w);
+	struct rmw m = rmw_begin(c, i, w, mem_hit(c, i, w, ACC_WRITE));
 
 	while (m.old == a)
 		if (rmw_end(c, i, w, &m, v))
@@ -174,7 +187,7 @@ BODY(cmpxchg_reg)
 BODY(xadd_mem)
 {
 	uint64_t b = reg_get(c, i, i->reg, w);
-	struct rmw m = rmw_begin(c, i, w);
+	struct rmw m = rmw_begin(c, i, w, mem_hit(c, i, w, ACC_WRITE));
 
 	while (!rmw_end(c, i, w, &m, (m.old + b) & width_mask(w)))
 		;
@@ -223,7 +236,7 @@ const struct soft_insn *op_cmpxchg8b(struct soft_cpu *c, const struct soft_insn 
 	struct rmw m;
 
 	v |= c->gpr[R_CX] << 32;
-	m = rmw_begin(c, i, 8);
+	m = rmw_begin(c, i, 8, mem_hit(c, i, 8, ACC_WRITE));
 	while (m.old == a) {
 		if (rmw_end(c, i, 8, &m, v)) {
 			put_zero(c, true);

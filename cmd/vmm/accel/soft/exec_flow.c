@@ -47,7 +47,7 @@ BODY(jmp)
 
 BODY_RM(jmp_rm)
 {
-	uint64_t target = src_get(c, i, w, mem);
+	uint64_t target = src_get(c, i, w, mem, p);
 
 	check_target(c, target, w);
 	c->rip = target;
@@ -55,7 +55,7 @@ BODY_RM(jmp_rm)
 }
 
 OP_WIDTHS(jmp_w, jmp)
-OP_RM_WIDTHS(jmp_rm_w, jmp_rm)
+OP_RM_READ(jmp_rm_w, jmp_rm)
 
 soft_handler pick_jmp(const struct soft_insn *i) { return jmp_w(i); }
 soft_handler pick_jmp_rm(const struct soft_insn *i) { return jmp_rm_w(i); }
@@ -226,7 +226,7 @@ BODY(call)
 
 BODY_RM(call_rm)
 {
-	uint64_t target = src_get(c, i, w, mem);
+	uint64_t target = src_get(c, i, w, mem, p);
 
 	check_target(c, target, w);
 	push_return(c, i, w);
@@ -235,7 +235,7 @@ BODY_RM(call_rm)
 }
 
 OP_WIDTHS(call_w, call)
-OP_RM_WIDTHS(call_rm_w, call_rm)
+OP_RM_READ(call_rm_w, call_rm)
 
 soft_handler pick_call(const struct soft_insn *i) { return call_w(i); }
 soft_handler pick_call_rm(const struct soft_insn *i) { return call_rm_w(i); }

@@ -10,7 +10,7 @@ BODY_RM(mov_rm_r)
 	uint64_t v = reg_get(c, i, i->reg, w);
 
 	if (mem)
-		mem_put(c, i, w, v);
+		dst_put(c, i, w, v, p);
 	else
 		reg_put(c, i, i->rm, w, v);
 	return soft_next(c, i);
@@ -18,14 +18,14 @@ BODY_RM(mov_rm_r)
 
 BODY_RM(mov_r_rm)
 {
-	reg_put(c, i, i->reg, w, src_get(c, i, w, mem));
+	reg_put(c, i, i->reg, w, src_get(c, i, w, mem, p));
 	return soft_next(c, i);
 }
 
 BODY_RM(mov_rm_i)
 {
 	if (mem)
-		mem_put(c, i, w, (uint64_t)i->imm);
+		dst_put(c, i, w, (uint64_t)i->imm, p);
 	else
 		reg_put(c, i, i->rm, w, (uint64_t)i->imm);
 	return soft_next(c, i);
@@ -37,9 +37,9 @@ BODY(mov_r_i)
 	return soft_next(c, i);
 }
 
-OP_RM_WIDTHS(mov_rm_r_w, mov_rm_r)
-OP_RM_WIDTHS(mov_r_rm_w, mov_r_rm)
-OP_RM_WIDTHS(mov_rm_i_w, mov_rm_i)
+OP_RM_WRITE(mov_rm_r_w, mov_rm_r)
+OP_RM_READ(mov_r_rm_w, mov_r_rm)
+OP_RM_WRITE(mov_rm_i_w, mov_rm_i)
 OP_WIDTHS(mov_r_i_w, mov_r_i)
 
 soft_handler pick_mov_rm_r(const struct soft_insn *i) { return mov_rm_r_w(i); }
@@ -76,12 +76,12 @@ INLINE uint64_t sign_extend(uint64_t v, unsigned int from)
 #define EXTENDS(name, from, expr)                                                             \
 	BODY_RM(name##_body)                                                                  \
 	{                                                                                     \
-		uint64_t v = src_get(c, i, from, mem);                                        \
+		uint64_t v = src_get(c, i, from, mem, p);                                        \
                                                                                               \
 		reg_put_wide(c, i->reg, w, expr);                                             \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
-	OP_RM_WIDTHS(name##_w, name##_body)
+	OP_RM_FROM(name##_w, name##_body, ACC_READ, from, from, from, from)
 
 EXTENDS(movzx8, 1, v)
 EXTENDS(movzx16, 2, v)
@@ -197,7 +197,7 @@ soft_handler pick_xchg_a(const struct soft_insn *i)
 /* The source is read, and a 32-bit destination cleared above, whatever the condition. */
 BODY_RM(cmov)
 {
-	uint64_t v = src_get(c, i, w, mem);
+	uint64_t v = src_get(c, i, w, mem, p);
 
 	if (!soft_condition(c, i->opcode & 0xf))
 		v = reg_get(c, i, i->reg, w);
@@ -205,7 +205,7 @@ BODY_RM(cmov)
 	return soft_next(c, i);
 }
 
-OP_RM_WIDTHS(cmov_w, cmov)
+OP_RM_READ(cmov_w, cmov)
 
 soft_handler pick_cmov(const struct soft_insn *i) { return cmov_w(i); }
 

@@ -30,7 +30,7 @@ INLINE void put_double(struct soft_cpu *c, const struct soft_insn *i, unsigned i
 
 BODY_RM(mul)
 {
-	wide r = (wide)src_get(c, i, w, mem) * reg_get(c, i, R_AX, w);
+	wide r = (wide)src_get(c, i, w, mem, p) * reg_get(c, i, R_AX, w);
 	uint64_t low = (uint64_t)r & width_mask(w), high = (uint64_t)(r >> (8 * w)) & width_mask(w);
 
 	put_double(c, i, w, low, high);
@@ -46,7 +46,7 @@ INLINE bool imul_big(wide_signed r, unsigned int w)
 
 BODY_RM(imul)
 {
-	wide_signed r = (wide_signed)as_signed(src_get(c, i, w, mem), w) *
+	wide_signed r = (wide_signed)as_signed(src_get(c, i, w, mem, p), w) *
 		     as_signed(reg_get(c, i, R_AX, w), w);
 
 	put_double(c, i, w, (uint64_t)r, (uint64_t)(r >> (8 * w)));
@@ -65,13 +65,13 @@ INLINE void imul_to_reg(struct soft_cpu *c, const struct soft_insn *i, unsigned 
 
 BODY_RM(imul_r)
 {
-	imul_to_reg(c, i, w, src_get(c, i, w, mem), reg_get(c, i, i->reg, w));
+	imul_to_reg(c, i, w, src_get(c, i, w, mem, p), reg_get(c, i, i->reg, w));
 	return soft_next(c, i);
 }
 
 BODY_RM(imul_i)
 {
-	imul_to_reg(c, i, w, src_get(c, i, w, mem), (uint64_t)i->imm);
+	imul_to_reg(c, i, w, src_get(c, i, w, mem, p), (uint64_t)i->imm);
 	return soft_next(c, i);
 }
 
@@ -92,7 +92,7 @@ static struct quotient div64(uint64_t high, uint64_t low, uint64_t d)
 
 BODY_RM(div)
 {
-	uint64_t d = src_get(c, i, w, mem);
+	uint64_t d = src_get(c, i, w, mem, p);
 	uint64_t low = reg_get(c, i, R_AX, w);
 	uint64_t high = w == 1 ? c->gpr[R_AX] >> 8 & 0xff : reg_get(c, i, R_DX, w);
 	struct quotient r;
@@ -113,7 +113,7 @@ BODY_RM(div)
 /* By magnitudes; the remainder has the dividend's sign. */
 BODY_RM(idiv)
 {
-	int64_t d = as_signed(src_get(c, i, w, mem), w);
+	int64_t d = as_signed(src_get(c, i, w, mem, p), w);
 	uint64_t low = reg_get(c, i, R_AX, w);
 	uint64_t high = w == 1 ? c->gpr[R_AX] >> 8 & 0xff : reg_get(c, i, R_DX, w);
 	bool negative = high & width_sign(w);
@@ -133,12 +133,12 @@ BODY_RM(idiv)
 	return soft_next(c, i);
 }
 
-OP_RM_WIDTHS(mul_w, mul)
-OP_RM_WIDTHS(imul_w, imul)
-OP_RM_WIDTHS(imul_r_w, imul_r)
-OP_RM_WIDTHS(imul_i_w, imul_i)
-OP_RM_WIDTHS(div_w, div)
-OP_RM_WIDTHS(idiv_w, idiv)
+OP_RM_READ(mul_w, mul)
+OP_RM_READ(imul_w, imul)
+OP_RM_READ(imul_r_w, imul_r)
+OP_RM_READ(imul_i_w, imul_i)
+OP_RM_READ(div_w, div)
+OP_RM_READ(idiv_w, idiv)
 
 soft_handler pick_mul(const struct soft_insn *i) { return mul_w(i); }
 soft_handler pick_imul(const struct soft_insn *i) { return imul_w(i); }

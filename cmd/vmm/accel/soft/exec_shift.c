@@ -63,10 +63,13 @@ INLINE void put_carry_overflow(struct soft_cpu *c, uint64_t carry, uint64_t over
 	soft_flags_put(c, f | (carry ? FL_CF : 0) | (overflow ? FL_OF : 0));
 }
 
-INLINE void rotate_flags(struct soft_cpu *c, enum shift op, unsigned int w, uint64_t r)
+INLINE void rotate_flags(struct soft_cpu *c, const struct soft_insn *i, enum shift op,
+			 unsigned int w, uint64_t r)
 {
 	uint64_t top = r >> (8 * w - 1) & 1;
 
+	if (i->flags_dead)
+		return;
 	if (op == SH_ROL)
 		put_carry_overflow(c, r & 1, top ^ (r & 1));
 	else
@@ -112,8 +115,8 @@ INLINE uint64_t through_carry(struct soft_cpu *c, enum shift op, unsigned int w,
 /* ---- all of them ---- */
 
 /* Computes and sets flags; n is not 0. */
-INLINE uint64_t shift_any(struct soft_cpu *c, enum shift op, unsigned int w, uint64_t a,
-			  unsigned int n)
+INLINE uint64_t shift_any(struct soft_cpu *c, const struct soft_insn *i, enum shift op,
+			  unsigned int w, uint64_t a, unsigned int n)
 {
 	uint64_t r;
 
@@ -121,7 +124,7 @@ INLINE uint64_t shift_any(struct soft_cpu *c, enum shift op, unsigned int w, uin
 	case SH_ROL:
 	case SH_ROR:
 		r = rotate_left(a, w, op == SH_ROL ? n : 8 * w - n % (8 * w));
-		rotate_flags(c, op, w, r);
+		rotate_flags(c, i, op, w, r);
 		return r;
 	case SH_RCL:
 	case SH_RCR:
@@ -140,18 +143,18 @@ INLINE void shift_reg(struct soft_cpu *c, const struct soft_insn *i, enum shift 
 
 	n &= w == 8 ? 63 : 31;
 	/* a 32-bit destination is cleared above even when the count is 0 */
-	reg_put(c, i, i->rm, w, n ? shift_any(c, op, w, a, n) : a);
+	reg_put(c, i, i->rm, w, n ? shift_any(c, i, op, w, a, n) : a);
 }
 
 /* LOCK is not allowed with any of these. */
 INLINE void shift_mem(struct soft_cpu *c, const struct soft_insn *i, enum shift op, unsigned int w,
 		      unsigned int n)
 {
-	struct rmw m = rmw_begin(c, i, w);
+	struct rmw m = rmw_begin(c, i, w, mem_hit(c, i, w, ACC_WRITE));
 
 	n &= w == 8 ? 63 : 31;
 	if (n)
-		(void)rmw_end(c, i, w, &m, shift_any(c, op, w, m.old, n));
+		(void)rmw_end(c, i, w, &m, shift_any(c, i, op, w, m.old, n));
 }
 
 #define SHIFT_W(name, op, w)                                                                  \
@@ -227,7 +230,7 @@ BODY_RM(shift_double)
 
 	n &= w == 8 ? 63 : 31;
 	if (mem)
-		m = rmw_begin(c, i, w);
+		m = rmw_begin(c, i, w, p);
 	a = mem ? m.old : reg_get(c, i, i->rm, w);
 	r = n ? double_shift(c, w, left, a, b, n) : a;
 	if (!mem)
@@ -237,6 +240,6 @@ BODY_RM(shift_double)
 	return soft_next(c, i);
 }
 
-OP_RM_WIDTHS(shift_double_w, shift_double)
+OP_RM_WRITE(shift_double_w, shift_double)
 
 soft_handler pick_shift_double(const struct soft_insn *i) { return shift_double_w(i); }

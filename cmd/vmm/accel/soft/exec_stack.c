@@ -6,15 +6,21 @@
 
 /* ---- PUSH ---- */
 
-OP(push_r64)
+MISS_OP(push_r)
 {
-	push64(c, c->gpr[i->rm]);
+	soft_push(c, reg_get(c, i, i->rm, i->width), i->width);
 	return soft_next(c, i);
 }
 
-OP(push_r)
+OP(push_r64)
 {
-	soft_push(c, reg_get(c, i, i->rm, i->width), i->width);
+	uint64_t sp = c->gpr[R_SP] - 8, v = c->gpr[i->rm];
+	void *p = soft_tlb_now(c, sp, 8, ACC_WRITE);
+
+	if (__builtin_expect(!p, 0))
+		return push_r(c, i);
+	host_store(p, 8, v);
+	c->gpr[R_SP] = sp;
 	return soft_next(c, i);
 }
 
@@ -34,17 +40,22 @@ const struct soft_insn *op_push_rm(struct soft_cpu *c, const struct soft_insn *i
 
 /* ---- POP ---- */
 
-OP(pop_r64)
-{
-	c->gpr[i->rm] = pop64(c);
-	return soft_next(c, i);
-}
-
-OP(pop_r)
+MISS_OP(pop_r)
 {
 	uint64_t v = soft_pop(c, i->width);
 
 	reg_put_wide(c, i->rm, i->width, v);
+	return soft_next(c, i);
+}
+
+OP(pop_r64)
+{
+	const void *p = soft_tlb_now(c, c->gpr[R_SP], 8, ACC_READ);
+
+	if (__builtin_expect(!p, 0))
+		return pop_r(c, i);
+	c->gpr[R_SP] += 8;
+	c->gpr[i->rm] = host_load(p, 8);
 	return soft_next(c, i);
 }
 

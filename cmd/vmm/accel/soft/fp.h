@@ -38,8 +38,10 @@ typedef __m128i (*fp_fn)(__m128i dst, __m128i src);
 _Noreturn void soft_fp_refuse_sse(struct soft_cpu *c);
 _Noreturn void soft_fp_refuse_x87(struct soft_cpu *c);
 _Noreturn void soft_fp_refuse_mmx(struct soft_cpu *c);
-__m128i soft_fp_load_slow(struct soft_cpu *c, uint64_t linear, unsigned int width);
-void soft_fp_store_slow(struct soft_cpu *c, uint64_t linear, __m128i v, unsigned int width);
+__m128i soft_fp_load_slow(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
+			  bool aligned);
+void soft_fp_store_slow(struct soft_cpu *c, const struct soft_insn *i, __m128i v,
+			unsigned int width, bool aligned);
 __m128i soft_fp_run_slow(struct soft_cpu *c, fp_fn fn, __m128i dst, __m128i src);
 /* Turns the register stack so that ST(0) is physical register 0, and all tags valid. */
 void soft_fp_enter_mmx(struct soft_cpu *c);
@@ -152,10 +154,9 @@ INLINE void host_store_vec(void *p, unsigned int width, __m128i v)
 /* A memory operand of 1 to 16 bytes, zero-extended. */
 INLINE __m128i vec_load(struct soft_cpu *c, const struct soft_insn *i, unsigned int width)
 {
-	uint64_t linear = mem_address(c, i, width, false);
-	const void *p = soft_tlb_hit(c, linear, width, ACC_READ, c->mmu);
+	const void *p = mem_hit(c, i, width, ACC_READ);
 
-	return LIKELY(p) ? host_load_vec(p, width) : soft_fp_load_slow(c, linear, width);
+	return LIKELY(p) ? host_load_vec(p, width) : soft_fp_load_slow(c, i, width, false);
 }
 
 /* Any number of bytes within reach of soft_read_bytes. */
@@ -179,41 +180,34 @@ INLINE void bytes_store(struct soft_cpu *c, uint64_t linear, const void *from, u
 		soft_write_bytes(c, linear, from, n);
 }
 
-/* 16 bytes that must be aligned. */
-INLINE __m128i vec_load_aligned(struct soft_cpu *c, const struct soft_insn *i)
-{
-	uint64_t linear = mem_address(c, i, 16, false);
-	const void *p;
-
-	if (UNLIKELY(linear & 15))
-		RAISE_GP0(c);
-	p = soft_tlb_hit(c, linear, 16, ACC_READ, c->mmu);
-	return LIKELY(p) ? host_load_vec(p, 16) : soft_fp_load_slow(c, linear, 16);
-}
-
 INLINE void vec_store(struct soft_cpu *c, const struct soft_insn *i, __m128i v, unsigned int width)
 {
-	uint64_t linear = mem_address(c, i, width, true);
-	void *p = soft_tlb_hit(c, linear, width, ACC_WRITE, c->mmu);
+	void *p = mem_hit(c, i, width, ACC_WRITE);
 
 	if (LIKELY(p))
 		host_store_vec(p, width, v);
 	else
-		soft_fp_store_slow(c, linear, v, width);
+		soft_fp_store_slow(c, i, v, width, false);
+}
+
+/* 16 bytes that must be aligned: the guest's pages are on the host, too. */
+INLINE __m128i vec_load_aligned(struct soft_cpu *c, const struct soft_insn *i)
+{
+	const void *p = mem_hit(c, i, 16, ACC_READ);
+
+	if (LIKELY(p && !((uintptr_t)p & 15)))
+		return host_load_vec(p, 16);
+	return soft_fp_load_slow(c, i, 16, true);
 }
 
 INLINE void vec_store_aligned(struct soft_cpu *c, const struct soft_insn *i, __m128i v)
 {
-	uint64_t linear = mem_address(c, i, 16, true);
-	void *p;
+	void *p = mem_hit(c, i, 16, ACC_WRITE);
 
-	if (UNLIKELY(linear & 15))
-		RAISE_GP0(c);
-	p = soft_tlb_hit(c, linear, 16, ACC_WRITE, c->mmu);
-	if (LIKELY(p))
+	if (LIKELY(p && !((uintptr_t)p & 15)))
 		host_store_vec(p, 16, v);
 	else
-		soft_fp_store_slow(c, linear, v, 16);
+		soft_fp_store_slow(c, i, v, 16, true);
 }
 
 /* The operand of ModRM.rm; a memory operand of 16 bytes is aligned. */

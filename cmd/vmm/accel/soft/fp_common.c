@@ -28,17 +28,35 @@ _Noreturn void soft_fp_refuse_mmx(struct soft_cpu *c)
 
 /* ---- memory that the TLB does not have ---- */
 
-__m128i soft_fp_load_slow(struct soft_cpu *c, uint64_t linear, unsigned int width)
+/* Misalignment is found before an address that is not canonical: #GP, not #SS. */
+static bool misaligned(const struct soft_cpu *c, const struct soft_insn *i, unsigned int width)
+{
+	uint64_t base = c->long64 && i->seg < S_FS ? 0 : c->seg[i->seg].base;
+
+	return (soft_offset(c, i) + base) & (width - 1);
+}
+
+static uint64_t operand(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
+			bool aligned, bool write)
+{
+	if (aligned && misaligned(c, i, width))
+		RAISE_GP0(c);
+	return mem_address(c, i, width, write);
+}
+
+__m128i soft_fp_load_slow(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
+			  bool aligned)
 {
 	union soft_xmm v = { 0 };
 
-	soft_read_bytes(c, linear, v.b, width);
+	bytes_load(c, operand(c, i, width, aligned, false), v.b, width);
 	return _mm_load_si128((const __m128i *)(const void *)&v);
 }
 
-void soft_fp_store_slow(struct soft_cpu *c, uint64_t linear, __m128i v, unsigned int width)
+void soft_fp_store_slow(struct soft_cpu *c, const struct soft_insn *i, __m128i v,
+			unsigned int width, bool aligned)
 {
-	soft_write_bytes(c, linear, &v, width);
+	bytes_store(c, operand(c, i, width, aligned, true), &v, width);
 }
 
 /* ---- MXCSR ---- */

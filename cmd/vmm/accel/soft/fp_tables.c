@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where floating-point and vector instructions stand in the opcode maps. SDM volume 2, appendix A. */
+/* Where floating-point and vector instructions stand in the opcode maps. SDM volume 2,
+ * appendix A. CRC32, POPCNT and the prefetch hints are in exec_tables.c. */
 #include "cmd/vmm/accel/soft/fp_ops.h"
 
 #define P(name) { .pick = pick_##name }

@@ -49,6 +49,7 @@ struct soft_insn {
 	bool is_mem : 1;       /* ModRM is a memory operand */
 	bool rip_relative : 1; /* disp counts from the next instruction (when it did not fit INSN_RIP) */
 	bool rex : 1, lock : 1;
+	bool flags_dead : 1;   /* nobody sees its flags: liveness.c */
 	bool code64 : 1;       /* decoded for 64-bit code */
 	bool opsize : 1;       /* 66 prefix (a mandatory prefix of SSE) */
 };

@@ -415,7 +415,8 @@ static uint8_t *lookup(struct soft_cpu *c, uint64_t linear, enum soft_access kin
 	return host + (linear & 0xfff);
 }
 
-static void mmio(struct soft_cpu *c, uint64_t gpa, unsigned int width, bool write, uint8_t *data)
+static void mmio_piece(struct soft_cpu *c, uint64_t gpa, unsigned int width, bool write,
+		       uint8_t *data)
 {
 	struct accel_exit e = {
 		.kind = ACCEL_EXIT_MMIO,
@@ -430,6 +431,20 @@ static void mmio(struct soft_cpu *c, uint64_t gpa, unsigned int width, bool writ
 		soft_lapic_mmio(c, gpa - LAPIC_START, width, write, data);
 	else if (!write || !soft_ioeventfd_signal(c->vm, gpa))
 		c->vm->io.access(c->vm->io.ctx, &e);
+}
+
+/* The buses know 1, 2, 4 and 8 bytes: what vectors and FXSAVE bring, and the parts of what crosses
+ * pages, comes in such pieces. */
+static void mmio(struct soft_cpu *c, uint64_t gpa, unsigned int width, bool write, uint8_t *data)
+{
+	while (width) {
+		unsigned int n = width >= 8 ? 8 : width >= 4 ? 4 : width >= 2 ? 2 : 1;
+
+		mmio_piece(c, gpa, n, write, data);
+		gpa += n;
+		data += n;
+		width -= n;
+	}
 }
 
 static void access_in_page(struct soft_cpu *c, uint64_t linear, unsigned int width,

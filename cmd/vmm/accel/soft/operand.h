@@ -13,13 +13,16 @@
 __extension__ typedef unsigned __int128 wide;
 __extension__ typedef __int128 wide_signed;
 
-/* The signature of a body that handlers are made from. */
+/* The signatures of bodies that handlers are made from. BODY_RM is for registers and for memory; p is
+ * then the operand's host address, or NULL for the long way. */
 #define BODY(name) \
 	INLINE const struct soft_insn *name(struct soft_cpu *c, const struct soft_insn *i, \
 					    unsigned int w)
 #define BODY_RM(name) \
 	INLINE const struct soft_insn *name(struct soft_cpu *c, const struct soft_insn *i, \
-					    unsigned int w, bool mem)
+					    [[maybe_unused]] unsigned int w,               \
+					    [[maybe_unused]] bool mem,                     \
+					    [[maybe_unused]] void *p)
 
 /* Without REX, byte registers 4 to 7 are AH, CH, DH, BH. */
 INLINE uint64_t reg_get(const struct soft_cpu *c, const struct soft_insn *i, unsigned int r,
@@ -69,12 +72,12 @@ INLINE uint64_t mem_address(struct soft_cpu *c, const struct soft_insn *i, unsig
 	return soft_linear(c, i->seg, soft_offset(c, i), width, write);
 }
 
-/* The linear address, for a look into the TLB: only canonical ones are ever there. */
+/* The linear address in 64-bit code, for a look into the TLB: only canonical ones are ever there. */
 INLINE uint64_t flat_address(const struct soft_cpu *c, const struct soft_insn *i)
 {
 	uint64_t a = (uint64_t)(int64_t)i->disp + c->regs[i->base] + (c->regs[i->index] << i->scale);
 
-	return __builtin_expect(i->flat == FLAT_BASE, 0) ? a + c->seg[i->seg].base : a;
+	return __builtin_expect(i->flat == FLAT_YES, 1) ? a : a + c->seg[i->seg].base;
 }
 
 /* Host address of a memory operand that the TLB knows, or NULL. */
@@ -139,9 +142,21 @@ INLINE uint64_t rm_get(struct soft_cpu *c, const struct soft_insn *i, unsigned i
 }
 
 /* The same where the form is known: handlers that exist for registers and for memory. */
-INLINE uint64_t src_get(struct soft_cpu *c, const struct soft_insn *i, unsigned int width, bool mem)
+INLINE uint64_t src_get(struct soft_cpu *c, const struct soft_insn *i, unsigned int width, bool mem,
+			const void *p)
 {
-	return mem ? mem_get(c, i, width) : reg_get(c, i, i->rm, width);
+	if (!mem)
+		return reg_get(c, i, i->rm, width);
+	return p ? host_load(p, width) : soft_mem_get_slow(c, i, width);
+}
+
+INLINE void dst_put(struct soft_cpu *c, const struct soft_insn *i, unsigned int width, uint64_t v,
+		    void *p)
+{
+	if (p)
+		host_store(p, width, v);
+	else
+		soft_mem_put_slow(c, i, width, v);
 }
 
 INLINE void rm_put(struct soft_cpu *c, const struct soft_insn *i, unsigned int width, uint64_t v)
@@ -204,9 +219,10 @@ void soft_rmw_begin_miss(struct soft_cpu *c, const struct soft_insn *i, unsigned
 void soft_rmw_end_slow(struct soft_cpu *c, unsigned int width, bool lock, const struct rmw *m,
 		       uint64_t v);
 
-INLINE struct rmw rmw_begin(struct soft_cpu *c, const struct soft_insn *i, unsigned int width)
+/* p: what mem_hit said */
+INLINE struct rmw rmw_begin(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
+			    void *p)
 {
-	void *p = mem_hit(c, i, width, ACC_WRITE);
 	struct rmw m;
 
 	if (__builtin_expect(!p, 0)) {
@@ -261,16 +277,26 @@ INLINE void rmw_cancel(const struct soft_insn *i, const struct rmw *m)
 		return by_width[log2_width(i->width)];                                        \
 	}
 
-/* The same for a body that also takes, as a constant, whether ModRM.rm is memory. */
-#define OP_RM_WIDTHS(name, body)                                                              \
-	OP(name##_r1) { return body(c, i, 1, false); }                                        \
-	OP(name##_r2) { return body(c, i, 2, false); }                                        \
-	OP(name##_r4) { return body(c, i, 4, false); }                                        \
-	OP(name##_r8) { return body(c, i, 8, false); }                                        \
-	OP(name##_m1) { return body(c, i, 1, true); }                                         \
-	OP(name##_m2) { return body(c, i, 2, true); }                                         \
-	OP(name##_m4) { return body(c, i, 4, true); }                                         \
-	OP(name##_m8) { return body(c, i, 8, true); }                                         \
+/* The same for a body that also takes, as a constant, whether ModRM.rm is memory; from: the width in
+ * which it accesses memory. What the TLB does not know is a call at the very end, to a handler that
+ * does the same the long way: so the short way needs no stack frame. */
+#define MISS_OP(name) __attribute__((noinline, cold)) OP(name)
+#define RM_MEM(name, body, kind, from, w)                                                     \
+	MISS_OP(name##_x##w) { return body(c, i, w, true, NULL); }                            \
+	OP(name##_m##w)                                                                       \
+	{                                                                                     \
+		void *p = mem_hit(c, i, from, kind);                                          \
+                                                                                              \
+		return p ? body(c, i, w, true, p) : name##_x##w(c, i);                        \
+	}
+#define RM_FORM(name, body, kind, from, w)                                                    \
+	OP(name##_r##w) { return body(c, i, w, false, NULL); }                                \
+	RM_MEM(name, body, kind, from, w)
+#define OP_RM_FROM(name, body, kind, f1, f2, f4, f8)                                          \
+	RM_FORM(name, body, kind, f1, 1)                                                      \
+	RM_FORM(name, body, kind, f2, 2)                                                      \
+	RM_FORM(name, body, kind, f4, 4)                                                      \
+	RM_FORM(name, body, kind, f8, 8)                                                      \
 	static soft_handler name(const struct soft_insn *i)                                   \
 	{                                                                                     \
 		static const soft_handler by_form[2][4] = {                                   \
@@ -279,5 +305,7 @@ INLINE void rmw_cancel(const struct soft_insn *i, const struct rmw *m)
 		};                                                                            \
 		return by_form[i->is_mem][log2_width(i->width)];                              \
 	}
+#define OP_RM_READ(name, body) OP_RM_FROM(name, body, ACC_READ, 1, 2, 4, 8)
+#define OP_RM_WRITE(name, body) OP_RM_FROM(name, body, ACC_WRITE, 1, 2, 4, 8)
 
 #endif

@@ -67,10 +67,14 @@ static inline void *soft_tlb_now(struct soft_cpu *c, uint64_t linear, unsigned i
 {
 	const struct soft_tlb_entry *e =
 		&c->tlb_now[kind][(linear >> 12) & (SOFT_TLB_SIZE - 1)];
+	void *p;
 
 	if (__builtin_expect(e->tag != ((linear + width - 1) & ~0xfffULL), 0))
 		return NULL;
-	return (void *)(e->addend + linear);
+	p = (void *)(e->addend + linear);
+	if (!p)
+		__builtin_unreachable(); /* spares callers a test */
+	return p;
 }
 
 /* The slot is the first byte's page's, the tag is compared with the last byte's: an access that

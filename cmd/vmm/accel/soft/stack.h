@@ -19,14 +19,4 @@ INLINE void push64(struct soft_cpu *c, uint64_t v)
 	c->gpr[R_SP] = sp;
 }
 
-INLINE uint64_t pop64(struct soft_cpu *c)
-{
-	const void *p = soft_tlb_now(c, c->gpr[R_SP], 8, ACC_READ);
-
-	if (__builtin_expect(!p, 0))
-		return soft_pop(c, 8);
-	c->gpr[R_SP] += 8;
-	return host_load(p, 8);
-}
-
 #endif
