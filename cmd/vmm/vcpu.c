@@ -49,6 +49,8 @@ static uint64_t load_le(const uint8_t *data, unsigned int width)
 
 static void access_bus(struct bus *bus, const struct accel_exit *e)
 {
+	if (e->width > sizeof(uint64_t))
+		return; /* no accelerator does that */
 	for (uint32_t i = 0; i < e->count; i++) {
 		uint8_t *data = e->data + (size_t)i * e->width;
 		uint64_t value;

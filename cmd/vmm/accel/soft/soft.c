@@ -4,6 +4,7 @@
 
 #include "cmd/vmm/accel/soft/decode.h"
 #include "cmd/vmm/accel/soft/events.h"
+#include "cmd/vmm/accel/soft/fp_state.h"
 #include "cmd/vmm/accel/soft/lapic.h"
 #include "cmd/vmm/accel/soft/soft_mem.h"
 #include "cmd/vmm/accel/soft/sys.h"
@@ -28,6 +29,11 @@ static int soft_open(int fd, unsigned int vcpus, const struct accel_io *io, stru
 	(void)fd;
 	if (!vm)
 		return -ENOMEM;
+	if (!soft_fp_host_ok()) {
+		*ret_why = "the software CPU runs SSE by the host's, and this host has no SSE4.2";
+		free(vm);
+		return -ENODEV;
+	}
 	vm->n_vcpus = vcpus;
 	vm->io = *io;
 	soft_decode_init();
