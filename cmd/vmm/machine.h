@@ -60,6 +60,7 @@ struct machine {
 	bool paused;
 	unsigned int n_parked;
 	unsigned int generation;
+	unsigned int n_reset; /* vCPUs that have reset in this generation */
 	pthread_cond_t parked;
 	pthread_cond_t resumed;
 	struct cpu_boot_state boot;

@@ -26,17 +26,31 @@ static void park(struct vcpu *v)
 	m->n_parked--;
 }
 
-/* Waits while paused, and resets if it has been asked for. Lock held. */
+/*
+ * Waits while paused, and resets if it has been asked for. Nobody goes on before all have reset: the
+ * boot processor would start others that then forget it. Lock held.
+ */
 static int before_entry(struct vcpu *v)
 {
 	struct machine *m = v->m;
+	int r;
 
-	while (m->paused)
-		park(v);
-	if (v->generation == m->generation)
-		return 0;
-	v->generation = m->generation;
-	return m->ops->vcpu_reset(v->accel, v->index == 0 ? &m->boot : NULL);
+	for (;;) {
+		if (m->paused) {
+			park(v);
+		} else if (v->generation != m->generation) {
+			v->generation = m->generation;
+			r = m->ops->vcpu_reset(v->accel, v->index == 0 ? &m->boot : NULL);
+			if (r < 0)
+				return r;
+			m->n_reset++;
+			pthread_cond_broadcast(&m->resumed);
+		} else if (m->n_reset < m->n_vcpus) {
+			pthread_cond_wait(&m->resumed, &m->lock);
+		} else {
+			return 0;
+		}
+	}
 }
 
 static uint64_t load_le(const uint8_t *data, unsigned int width)
@@ -181,14 +195,17 @@ int vcpus_start(struct machine *m, const struct sandbox_policy *policy)
 void vcpus_pause(struct machine *m)
 {
 	m->paused = true;
+	pthread_cond_broadcast(&m->resumed);
 	kick_all(m);
 	wait_all_parked(m);
 }
 
 void vcpus_resume(struct machine *m, bool reset)
 {
-	if (reset)
+	if (reset) {
 		m->generation++;
+		m->n_reset = 0;
+	}
 	m->paused = false;
 	pthread_cond_broadcast(&m->resumed);
 }

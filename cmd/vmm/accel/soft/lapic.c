@@ -5,6 +5,7 @@
 #include "cmd/vmm/accel/soft/vcpu.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,10 +63,10 @@ struct soft_lapic {
 	uint32_t isr[8];
 	_Atomic uint32_t irr[8];
 	_Atomic uint32_t tmr[8];
-	_Atomic uint32_t signals; /* SIGNAL_*, with the SIPI's vector below */
 	uint64_t timer_start;     /* ns */
 	uint64_t timer_due;       /* ns, UINT64_MAX: not running */
 	uint64_t deadline;        /* IA32_TSC_DEADLINE */
+	_Atomic uint32_t signals; /* SIGNAL_*, with the SIPI's vector below; last, see reset */
 };
 
 int soft_lapic_create(struct soft_cpu *c)
@@ -78,7 +79,8 @@ void soft_lapic_reset(struct soft_cpu *c)
 {
 	struct soft_lapic *l = c->lapic;
 
-	memset(l, 0, sizeof(*l));
+	/* not the signals: a SIPI may follow an INIT closely */
+	memset(l, 0, offsetof(struct soft_lapic, signals));
 	l->base = LAPIC_START | BASE_ENABLE | (c->index == 0 ? BASE_BSP : 0);
 	l->reg[REG_ID] = c->index << 24;
 	l->reg[REG_DFR] = UINT32_MAX;

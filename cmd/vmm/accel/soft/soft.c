@@ -124,6 +124,7 @@ static int soft_enter_thread(struct accel_vcpu *v)
 static int soft_reset(struct accel_vcpu *v, const struct cpu_boot_state *boot)
 {
 	soft_cache_clear(cpu_of(v)); /* RAM holds other code now */
+	(void)soft_lapic_signals(cpu_of(v)); /* of the guest's last life */
 	soft_cpu_reset(cpu_of(v), boot, false);
 	return 0;
 }
