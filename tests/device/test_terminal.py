@@ -37,7 +37,8 @@ class Relay:
             [build / "tests/device/termrelay", str(theirs.fileno()), *words],
             stdin=self.slave if stdin is None else stdin,
             stdout=self.slave if stdout is None else stdout,
-            pass_fds=[theirs.fileno()], env=env or UTF8)
+            pass_fds=[theirs.fileno()], env=env or UTF8,
+            process_group=0)  # the kernel does not stop an orphaned group
         theirs.close()
         if stdin is None:
             wait_for(self.is_raw, "raw mode")

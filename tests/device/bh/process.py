@@ -142,7 +142,7 @@ class Compartment:
             for line in f:
                 if line.startswith("RssAnon:"):
                     return int(line.split()[1]) * 1024
-        raise AssertionError("no RssAnon")
+        return 0  # it has ended
 
     # ---- its end ----
 
