@@ -105,11 +105,6 @@ bool soft_rdmsr(struct soft_cpu *c, uint32_t msr, uint64_t *ret)
 	return true;
 }
 
-static bool canonical(uint64_t a)
-{
-	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
-}
-
 /* Each byte of the PAT is one of the memory types 0, 1, 4 to 7. */
 static bool pat_valid(uint64_t v)
 {
@@ -142,7 +137,7 @@ bool soft_wrmsr(struct soft_cpu *c, uint32_t msr, uint64_t v)
 	case IGNORED:
 		return true;
 	case CANONICAL:
-		if (!canonical(v))
+		if (!soft_canonical(v))
 			return false;
 		break;
 	case LOW32:
@@ -201,15 +196,12 @@ void soft_set_cr0(struct soft_cpu *c, uint64_t v)
 
 void soft_set_cr3(struct soft_cpu *c, uint64_t v)
 {
-	bool keep = (c->cr4 & CR4_PCIDE) && (v >> 63);
-
-	v &= ~(1ULL << 63);
+	v &= ~(1ULL << 63); /* keep the TLB: it is not tagged, and flushing more is always right */
 	if (soft_long_mode(c) && v >> 52)
 		RAISE_GP0(c);
 	if (!soft_long_mode(c))
 		v = (uint32_t)v;
 	c->cr3 = v;
-	(void)keep; /* the TLB is not tagged with the PCID: flushing more is always right */
 	soft_tlb_flush(c, false);
 }
 

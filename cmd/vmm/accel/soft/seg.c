@@ -25,11 +25,6 @@ void soft_mode_changed(struct soft_cpu *c)
 	soft_jumps_mode(c);
 }
 
-static bool canonical(uint64_t a)
-{
-	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
-}
-
 _Noreturn static void segment_fault(struct soft_cpu *c, unsigned int seg)
 {
 	soft_raise_error(c, seg == S_SS ? EX_SS : EX_GP, 0);
@@ -54,7 +49,7 @@ uint64_t soft_linear_slow(struct soft_cpu *c, unsigned int seg, uint64_t offset,
 	if (c->long64) {
 		uint64_t linear = seg >= S_FS ? s->base + offset : offset;
 
-		if (!canonical(linear) || !canonical(linear + width - 1))
+		if (!soft_canonical(linear) || !soft_canonical(linear + width - 1))
 			segment_fault(c, seg);
 		return linear;
 	}
@@ -167,10 +162,7 @@ static void load_null(struct soft_cpu *c, enum soft_sreg s, uint16_t selector)
 		RAISE_GP0(c);
 	c->seg[s].selector = selector;
 	c->seg[s].attr = s == S_SS ? (uint16_t)(SEG_P | SEG_S | SEG_RW | SEG_DB | c->cpl << 5) : 0;
-	if (s < S_FS)
-		c->seg[s].base = 0;
-	else
-		c->seg[s].base = 0;
+	c->seg[s].base = 0;
 	soft_mode_changed(c);
 }
 
@@ -291,7 +283,7 @@ static void direct_target(struct soft_cpu *c, uint16_t selector, struct soft_des
 static uint64_t check_target(struct soft_cpu *c, const struct soft_desc *d, uint64_t offset)
 {
 	if (soft_long_mode(c) && (d->attr & SEG_L)) {
-		if (!canonical(offset))
+		if (!soft_canonical(offset))
 			RAISE_GP0(c);
 		return offset;
 	}

@@ -222,6 +222,12 @@ _Noreturn void soft_raise(struct soft_cpu *c, enum soft_vector vector);
 _Noreturn void soft_raise_error(struct soft_cpu *c, enum soft_vector vector, uint32_t error);
 #define RAISE_GP0(c) soft_raise_error((c), EX_GP, 0)
 
+/* Bits 63 to 47 alike: SDM volume 1, 3.3.7.1. */
+static inline bool soft_canonical(uint64_t a)
+{
+	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
+}
+
 static inline bool soft_long_mode(const struct soft_cpu *c) { return c->efer & (1U << 10); }
 
 #endif

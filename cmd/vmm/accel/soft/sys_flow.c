@@ -7,11 +7,6 @@
 #include "cmd/vmm/accel/soft/sys.h"
 #include "cmd/vmm/accel/soft/sys_ops.h"
 
-static bool canonical(uint64_t a)
-{
-	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
-}
-
 static unsigned int iopl(const struct soft_cpu *c)
 {
 	return (c->rflags & FL_IOPL) >> 12;
@@ -68,7 +63,7 @@ const struct soft_insn *op_sysret(struct soft_cpu *c, const struct soft_insn *i)
 
 	if (!(c->efer & EFER_SCE) || !c->long64)
 		soft_raise(c, EX_UD);
-	if (c->cpl != 0 || (to64 && !canonical(c->gpr[R_CX])))
+	if (c->cpl != 0 || (to64 && !soft_canonical(c->gpr[R_CX])))
 		RAISE_GP0(c);
 	c->rip = to64 ? c->gpr[R_CX] : (uint32_t)c->gpr[R_CX];
 	soft_flags_set(c, flags & ~(uint64_t)(FL_RF | FL_VM));
@@ -99,7 +94,7 @@ const struct soft_insn *op_sysexit(struct soft_cpu *c, const struct soft_insn *i
 
 	if (!soft_protected(c) || c->cpl != 0 || !cs)
 		RAISE_GP0(c);
-	if (to64 && (!canonical(c->gpr[R_CX]) || !canonical(c->gpr[R_DX])))
+	if (to64 && (!soft_canonical(c->gpr[R_CX]) || !soft_canonical(c->gpr[R_DX])))
 		RAISE_GP0(c);
 	c->gpr[R_SP] = to64 ? c->gpr[R_CX] : (uint32_t)c->gpr[R_CX];
 	c->rip = to64 ? c->gpr[R_DX] : (uint32_t)c->gpr[R_DX];
