@@ -27,6 +27,7 @@ static const char run_options[] =
 	"  --initrd FILE\n"
 	"  --cmdline TEXT           console=ttyS0\n"
 	"  --memory SIZE            256M; 64M to 64G\n"
+	"  --huge-pages on          or off: less memory at first, a slower guest\n"
 	"  --cpus N                 1; 1 to 16\n"
 	"  --disk FILE,format=raw[,readonly=on][,queues=N]        up to 8 times\n"
 	"  --name NAME              vm and a number\n"

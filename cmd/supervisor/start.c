@@ -2,6 +2,7 @@
 /* Starts a VM's compartments; see start.h. */
 #include "cmd/supervisor/start.h"
 
+#include "cmd/supervisor/ram.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 
@@ -15,7 +16,8 @@
 #define VMM_KVM 4
 #define VMM_KERNEL 5
 #define VMM_INITRD 6
-#define VMM_CHANNELS 7 /* and up */
+#define VMM_RAM 7
+#define VMM_CHANNELS 8 /* and up */
 #define DEV_CHANNEL 4
 #define CONSOLE_VHOST 5
 #define BLK_IMAGE 5
@@ -114,7 +116,7 @@ static struct launch *add(struct vm *vm, struct launches *ls, enum part_kind kin
 	return l;
 }
 
-static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o)
+static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o, int ram)
 {
 	const struct vm_config *c = vm->config;
 	struct launch *l = add(vm, ls, PART_VMM, "vmm", o->vmm);
@@ -124,6 +126,7 @@ static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o)
 	give(l, o->kernel, VMM_KERNEL, false);
 	if (o->initrd >= 0)
 		give(l, o->initrd, VMM_INITRD, false);
+	give(l, ram, VMM_RAM, true);
 	say(l, "--name=%s", c->name);
 	say(l, "--accel=%s", c->accel == ACCEL_SOFT ? "soft" : "kvm");
 	say(l, "--cpus=%u", c->cpus);
@@ -165,10 +168,10 @@ static void plan_rng(struct vm *vm, struct launches *ls, const struct opened *o)
 }
 
 /* The order of the disks is the order of their names in the guest. */
-static void plan(struct vm *vm, struct launches *ls, const struct opened *o)
+static void plan(struct vm *vm, struct launches *ls, const struct opened *o, int ram)
 {
 	ls->next_channel = VMM_CHANNELS;
-	plan_vmm(vm, ls, o);
+	plan_vmm(vm, ls, o, ram);
 	for (size_t i = 0; i < vm->config->n_disks; i++)
 		plan_disk(vm, ls, o, i);
 	if (vm->config->rng)
@@ -219,9 +222,14 @@ int parts_start(struct vm *vm, const struct opened *o, const struct jail_host *h
 		struct open_error *e)
 {
 	static struct launches ls;
+	int ram = ram_create(vm->config->memory, vm->config->huge_pages);
 	int r = 0;
 
-	plan(vm, &ls, o);
+	if (ram < 0)
+		return open_complain(e, ram, "%llu MiB of guest RAM: %s",
+				     (unsigned long long)(vm->config->memory >> 20),
+				     strerror(-ram));
+	plan(vm, &ls, o, ram);
 	for (size_t i = 0; i < ls.n && r == 0; i++)
 		r = begin(&ls.l[i], host, (unsigned int)i, e);
 	close_made(&ls);

@@ -5,7 +5,6 @@
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
@@ -17,27 +16,11 @@ static uint64_t low_ram(const struct machine *m)
 	return m->ram_size < LOW_RAM_MAX ? m->ram_size : LOW_RAM_MAX;
 }
 
-/* Sealed against changes of its size, so that nobody who maps it can be made to fault. */
-static int make_ram_fd(uint64_t size)
-{
-	_cleanup_(closep) int fd = memfd_create("guest-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, (off_t)size) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return -errno;
-	return take_fd(&fd);
-}
-
 static int open_ram(struct machine *m)
 {
 	uint64_t low = low_ram(m);
 	int r;
 
-	m->ram_fd = make_ram_fd(m->ram_size);
-	if (m->ram_fd < 0)
-		return m->ram_fd;
 	guestmem_init(&m->mem);
 	r = guestmem_add(&m->mem, GPA(0), low, 0, m->ram_fd, 0);
 	if (r < 0 || m->ram_size == low)
@@ -64,13 +47,13 @@ static int open_requests(struct machine *m)
 			m);
 }
 
-int machine_open(struct machine *m, const struct accel_ops *ops, uint64_t ram_size,
+int machine_open(struct machine *m, const struct accel_ops *ops, int ram_fd, uint64_t ram_size,
 		 unsigned int n_vcpus)
 {
 	int r;
 
 	*m = (struct machine){ .ops = ops,
-			       .ram_fd = -1,
+			       .ram_fd = ram_fd,
 			       .request_fd = -1,
 			       .ram_size = ram_size,
 			       .n_vcpus = n_vcpus };

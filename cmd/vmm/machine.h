@@ -38,7 +38,7 @@ struct machine {
 	const struct accel_ops *ops;
 	struct accel *accel;
 	struct guestmem mem;     /* uaddr of every region is its gpa */
-	int ram_fd;              /* the sealed memfd; file offset of low RAM is 0, high follows */
+	int ram_fd;              /* file offset of low RAM is 0, high follows */
 	uint64_t ram_size;       /* bytes */
 	unsigned int n_vcpus;
 	struct bus pio;
@@ -67,10 +67,10 @@ struct machine {
 	struct vcpu *vcpus;
 };
 
-/* Sets up lock, loop, RAM and buses; -1 descriptors. RAM is a sealed memfd mapped twice: for the
- * accelerator and behind m->mem. */
-[[nodiscard]] int machine_open(struct machine *m, const struct accel_ops *ops, uint64_t ram_size,
-			       unsigned int n_vcpus);
+/* Sets up lock, loop, buses and RAM, which is the shared-memory file ram_fd of ram_size bytes; the
+ * descriptor is the machine's from then on. */
+[[nodiscard]] int machine_open(struct machine *m, const struct accel_ops *ops, int ram_fd,
+			       uint64_t ram_size, unsigned int n_vcpus);
 /* Gives the accelerator the RAM; after ops->open. */
 [[nodiscard]] int machine_add_ram(struct machine *m);
 /* Zeroes all of guest RAM by giving its pages back to the host. Nothing may be using it. */

@@ -4,7 +4,7 @@
  *
  * Trust: the guest's exits HOSTILE, kernel and initrd HOSTILE, every device's replies HOSTILE,
  * control and argv trusted.
- * Holds: 3 control, 4 /dev/kvm, 5 kernel, 6 initrd, 7 and up one channel a device; guest RAM.
+ * Holds: 3 control, 4 /dev/kvm, 5 kernel, 6 initrd, 7 guest RAM, 8 and up one channel a device.
  */
 #include "cmd/vmm/args.h"
 #include "cmd/vmm/machine.h"
@@ -23,8 +23,9 @@
 #define FD_KVM 4
 #define FD_KERNEL 5
 #define FD_INITRD 6
+#define FD_RAM 7
 
-#define N_FIXED_ROWS 4
+#define N_FIXED_ROWS 5
 #define N_ROWS (N_FIXED_ROWS + 1 + VMM_MAX_VIRTIO)
 
 static int adopt(const struct vmm_args *args)
@@ -34,6 +35,7 @@ static int adopt(const struct vmm_args *args)
 		{ FD_KVM, FD_CHAR, args->soft, "/dev/kvm" },
 		{ FD_KERNEL, FD_FILE, false, "kernel" },
 		{ FD_INITRD, FD_FILE, true, "initrd" },
+		{ FD_RAM, FD_FILE, false, "guest RAM" },
 	};
 	const struct fd_row *bad = NULL;
 	size_t n = N_FIXED_ROWS;
@@ -56,7 +58,7 @@ static int prepare(struct machine *m, const struct vmm_args *args)
 {
 	const struct accel_io io = { .access = vcpu_access, .ctx = m, .loop = &m->loop };
 	const char *why = NULL;
-	int r = machine_open(m, args->soft ? &accel_soft : &accel_kvm, args->memory,
+	int r = machine_open(m, args->soft ? &accel_soft : &accel_kvm, FD_RAM, args->memory,
 			     args->n_vcpus);
 
 	if (r < 0)

@@ -17,6 +17,7 @@ void config_init(struct vm_config *c)
 	*c = (struct vm_config){
 		.cmdline = "console=ttyS0",
 		.memory = 256ULL << 20,
+		.huge_pages = true,
 		.cpus = 1,
 		.rng = true,
 		.rng_rate = 1ULL << 20,

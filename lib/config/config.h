@@ -43,6 +43,7 @@ struct vm_config {
 	const char *initrd; /* NULL: none */
 	const char *cmdline;
 	uint64_t memory;    /* bytes, a multiple of 4096 */
+	bool huge_pages;    /* of 2 MiB for the guest's RAM, where the host has them */
 	uint32_t cpus;
 	struct config_disk disks[CONFIG_MAX_DISKS];
 	size_t n_disks;

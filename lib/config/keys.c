@@ -74,6 +74,12 @@ static int set_memory(struct vm_config *c, const char *value, const char **ret_w
 	return 0;
 }
 
+static int set_huge_pages(struct vm_config *c, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	return value_onoff(span_of(value), &c->huge_pages);
+}
+
 static int set_cpus(struct vm_config *c, const char *value, const char **ret_why)
 {
 	uint64_t n;
@@ -231,6 +237,7 @@ const struct config_key config_keys[] = {
 	{ "initrd", set_initrd, "say the file's name" },
 	{ "cmdline", set_cmdline, "say at most 2047 bytes" },
 	{ "memory", set_memory, "say 64M to 64G, a multiple of 4K" },
+	{ "huge-pages", set_huge_pages, ON_OFF, .is_switch = true },
 	{ "cpus", set_cpus, "say 1 to 16" },
 	{ "disk", add_disk, "say FILE,format=raw[,readonly=on][,queues=N]", .adds_up = true },
 	{ "rng", set_rng, ON_OFF, .is_switch = true },

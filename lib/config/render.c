@@ -59,6 +59,7 @@ int config_render(const struct vm_config *c, char *argv[CONFIG_WORDS_MAX], char 
 		put(&w, "--initrd=%s", c->initrd);
 	put(&w, "--cmdline=%s", c->cmdline);
 	put(&w, "--memory=%llu", (unsigned long long)c->memory);
+	put(&w, "--huge-pages=%s", onoff(c->huge_pages));
 	put(&w, "--cpus=%u", c->cpus);
 	for (size_t i = 0; i < c->n_disks; i++)
 		put_disk(&w, &c->disks[i]);

@@ -383,7 +383,7 @@ static void test_render(void **state)
 	config_init(&c);
 	assert_same_again(&c);
 	assert_int_equal(WORDS(&c, "--kernel=k", "--initrd=i", "--name=n", "--cmdline=a b",
-			       "--memory=64G", "--cpus=16", "--disk=a,format=raw,queues=3",
+			       "--memory=64G", "--huge-pages=off", "--cpus=16", "--disk=a,format=raw,queues=3",
 			       "--disk=b,format=raw,readonly=on", "--rng=off", "--rng-rate=7",
 			       "--console=safe", "--console-input=virtio", "--detach",
 			       "--on-reboot=stop", "--on-panic=continue", "--verbose"),
@@ -391,8 +391,8 @@ static void test_render(void **state)
 	assert_same_again(&c);
 	assert_int_equal(config_render(&c, argv, buf, 16), -7);
 	assert_true(config_render(&c, argv, buf, sizeof(buf)) > 0);
-	assert_string_equal(argv[6], "--disk=a,format=raw,readonly=off,queues=3");
-	assert_string_equal(argv[7], "--disk=b,format=raw,readonly=on,queues=1");
+	assert_string_equal(argv[7], "--disk=a,format=raw,readonly=off,queues=3");
+	assert_string_equal(argv[8], "--disk=b,format=raw,readonly=on,queues=1");
 }
 
 int main(void)

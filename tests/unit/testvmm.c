@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -99,8 +100,11 @@ static void must(bool ok)
 
 void test_machine_open(struct machine *m, struct accel *a)
 {
+	int ram_fd = memfd_create("guest-ram", MFD_CLOEXEC);
+
+	must(ram_fd >= 0 && ftruncate(ram_fd, TEST_RAM) == 0);
 	memset(a, 0, sizeof(*a));
-	must(machine_open(m, &fake_ops, TEST_RAM, 1) == 0);
+	must(machine_open(m, &fake_ops, ram_fd, TEST_RAM, 1) == 0);
 	m->accel = a;
 	ioapic_init(&m->ioapic, m->ops, a);
 }

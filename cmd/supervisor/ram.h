@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The file behind a guest's RAM, made before anything hostile runs. */
+#ifndef BULKHEAD_SUPERVISOR_RAM_H
+#define BULKHEAD_SUPERVISOR_RAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * A shared-memory file of so many zero bytes, a multiple of 4096, without a name in any file system
+ * that a process can reach. Returns its descriptor or a negative errno.
+ *
+ * huge: the file of a tmpfs of its own, to which the kernel gives pages of 2 MiB as they are first
+ * touched, by its mount option alone (Linux, Documentation/admin-guide/mm/transhuge.rst): a memfd
+ * gets them only if the host's administrator says so. Needs CAP_SYS_ADMIN in this user and mount
+ * namespace. The file has no seals, which only a memfd can have: whoever holds it could shrink it,
+ * were ftruncate in any compartment's filter.
+ * Not huge: a memfd, sealed against changes of its size. Also what a kernel without huge pages gets.
+ */
+[[nodiscard]] int ram_create(uint64_t size_bytes, bool huge);
+
+#endif
