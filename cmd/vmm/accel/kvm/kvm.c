@@ -3,37 +3,11 @@
 #include "cmd/vmm/accel/kvm/kvm.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/kvm/host.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-
-/* Capabilities without which nothing runs; the name is for the user. */
-static const struct {
-	int cap;
-	const char *missing;
-} needed_caps[] = {
-	{ KVM_CAP_SPLIT_IRQCHIP, "/dev/kvm has no split irqchip (KVM_CAP_SPLIT_IRQCHIP)" },
-	{ KVM_CAP_IRQFD, "/dev/kvm has no irqfd (KVM_CAP_IRQFD)" },
-	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, "/dev/kvm has no ioeventfd of any length" },
-	{ KVM_CAP_SIGNAL_MSI, "/dev/kvm has no KVM_SIGNAL_MSI" },
-	{ KVM_CAP_IMMEDIATE_EXIT, "/dev/kvm has no immediate exit (KVM_CAP_IMMEDIATE_EXIT)" },
-};
-
-static int check_host(int kvm_fd, const char **ret_why)
-{
-	if (ioctl(kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
-		*ret_why = "/dev/kvm is not KVM with API version 12";
-		return -ENODEV;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(needed_caps); i++) {
-		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, needed_caps[i].cap) > 0)
-			continue;
-		*ret_why = needed_caps[i].missing;
-		return -ENODEV;
-	}
-	return 0;
-}
 
 static int make_vm(struct accel *a)
 {
@@ -91,7 +65,7 @@ static int kvm_open(int fd, unsigned int vcpus, const struct accel_io *io, struc
 		    const char **ret_why)
 {
 	struct accel *a;
-	int r = check_host(fd, ret_why);
+	int r = kvm_host_check(fd, ret_why);
 
 	(void)io;
 	if (r < 0)

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Does /dev/kvm run a guest's ring 0 on the processor, or emulate it instruction by instruction?
+ * Some hosts offer the latter: it has every interface of KVM and is a few hundred times too slow to
+ * boot anything, so that only a measurement tells.
+ */
+#ifndef BULKHEAD_KVM_SPEED_H
+#define BULKHEAD_KVM_SPEED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Instructions of ring 0 a second from which on KVM counts as real. Emulation makes about 2 million;
+ * the slowest real one, itself in an emulator and with the exit counted, 30 million. */
+#define KVM_SPEED_REAL 10000000ULL
+#define KVM_SPEED_ROUNDS 3 /* at most; the first fast one is proof */
+
+struct kvm_speed {
+	unsigned int rounds;
+	uint64_t per_second; /* of the fastest round */
+};
+
+/* Takes a round's measurement in. True when the verdict is certain and no further round is needed. */
+bool kvm_speed_note(struct kvm_speed *s, uint64_t instructions, uint64_t ns);
+bool kvm_speed_is_real(const struct kvm_speed *s);
+
+/*
+ * Runs a few thousand instructions of a guest of its own in a VM of its own, which is gone when it
+ * returns. It counts the thread's processor time, so that a busy machine does not look like a slow
+ * KVM. Where ring 0 is emulated it takes about 4 ms. 0 with *ret, or a negative errno with *ret_what
+ * naming the step that this KVM cannot do.
+ */
+[[nodiscard]] int kvm_speed_measure(int kvm_fd, struct kvm_speed *ret, const char **ret_what);
+
+#endif
