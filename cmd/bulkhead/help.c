@@ -39,7 +39,7 @@ static const char run_options[] =
 	"  --on-panic stop          or continue\n"
 	"  --rng on                 or off\n"
 	"  --rng-rate 1M            bytes a second\n"
-	"  --accel kvm              or soft: a software CPU, experimental\n"
+	"  --accel auto             or kvm, soft (a software CPU); auto: a real kvm\n"
 	"  --verbose                say more, and how long the start took\n"
 	"Ends with 0 when the guest powers off; 1 it could not start, 2 wrong words,\n"
 	"3 guest panic, 4 guest crash, 5 a process failed, 6 ended from outside.\n";

@@ -46,8 +46,8 @@ static void print_vm(const char *name, void *owner)
 		printf("%-20s %8s %-9s\n", name, "-", "silent");
 		return;
 	}
-	printf("%-20s %8u %-9s %4u %7lluM ", name, m.info.pid, state_name(m.info.state),
-	       m.info.cpus, (unsigned long long)(m.info.memory >> 20));
+	printf("%-20s %8u %-9s %4u %7lluM %-5s ", name, m.info.pid, state_name(m.info.state),
+	       m.info.cpus, (unsigned long long)(m.info.memory >> 20), m.info.soft ? "soft" : "kvm");
 	print_uptime(m.info.uptime_s);
 }
 
@@ -57,7 +57,8 @@ int verb_ps(int argc, char **argv)
 
 	if (argc > 0)
 		return complain(EXIT_WORDS, "ps: '%.60s' is too much: ps takes no words", argv[0]);
-	printf("%-20s %8s %-9s %4s %8s %s\n", "NAME", "PID", "STATE", "CPUS", "MEMORY", "UPTIME");
+	printf("%-20s %8s %-9s %4s %8s %-5s %s\n", "NAME", "PID", "STATE", "CPUS", "MEMORY", "ACCEL",
+	       "UPTIME");
 	r = vmlink_each(print_vm, NULL);
 	if (r < 0)
 		return complain(EXIT_START, "/proc/net/unix: %s", strerror(-r));

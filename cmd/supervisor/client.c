@@ -43,7 +43,8 @@ static int on_query(const struct asker *a, const struct control_msg *q)
 			  .cpus = vm->config->cpus,
 			  .memory = vm->config->memory,
 			  .state = vm->event,
-			  .processes = count_alive(vm) },
+			  .processes = count_alive(vm),
+			  .soft = vm->soft },
 	};
 
 	(void)q;

@@ -163,6 +163,9 @@ static int bring_up(struct vm *vm, struct open_error *e)
 	r = opened_open(&o, vm->config, e); /* 2 all that has a path */
 	if (r < 0)
 		return r;
+	vm->soft = o.kvm < 0;
+	if (*o.accel_why)
+		tell(vm, NULL, LOG_LEVEL_INFO, o.accel_why);
 	r = jail_host_open(&host, &what);
 	if (r < 0)
 		return open_complain(e, r, "%s: %s", what, strerror(-r));

@@ -7,10 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kvm.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -144,23 +142,6 @@ static int open_disk(const struct config_disk *d, struct open_error *e)
 	return r < 0 ? r : take_fd(&fd);
 }
 
-static int open_kvm(struct open_error *e)
-{
-	_cleanup_(closep) int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-
-	if (fd < 0 && (errno == EACCES || errno == EPERM))
-		return open_complain(e, -errno, "/dev/kvm: no right to use it: join the group kvm");
-	if (fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO))
-		return open_complain(e, -errno,
-				     "/dev/kvm: not there: load kvm_intel or kvm_amd, and "
-				     "see that the firmware has virtualisation on");
-	if (fd < 0)
-		return open_complain(e, -errno, "/dev/kvm: %s", strerror(errno));
-	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
-		return open_complain(e, -ENOTSUP, "/dev/kvm: not the interface of Linux's KVM");
-	return take_fd(&fd);
-}
-
 static int open_files(struct opened *o, const struct vm_config *c, struct open_error *e)
 {
 	o->kernel = open_image("--kernel", c->kernel, c->memory, e);
@@ -208,11 +189,9 @@ int opened_open(struct opened *o, const struct vm_config *c, struct open_error *
 
 	if (r < 0)
 		return r;
-	if (c->accel == ACCEL_KVM) {
-		o->kvm = open_kvm(e);
-		if (o->kvm < 0)
-			return o->kvm;
-	}
+	r = open_accel(o, c->accel, e);
+	if (r < 0)
+		return r;
 	r = open_programs(o, c, e);
 	if (r < 0)
 		return r;

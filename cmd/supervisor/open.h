@@ -8,10 +8,13 @@
 
 #include "lib/config/config.h"
 
+#define ACCEL_WHY_MAX 500
+
 struct opened {
 	int kernel;
 	int initrd;  /* -1: none */
-	int kvm;
+	int kvm;     /* -1: the software CPU */
+	char accel_why[ACCEL_WHY_MAX]; /* for `--accel auto` what was chosen and why, else "" */
 	int disks[CONFIG_MAX_DISKS];
 	int listener; /* the VM's name, as an abstract socket */
 	int vmm, dev_console, dev_rng, dev_blk; /* executables */
@@ -28,6 +31,13 @@ void opened_init(struct opened *o);
 			      struct open_error *ret_error);
 /* Closes everything but the listener. */
 void opened_close(struct opened *o);
+
+/*
+ * accel.c: sets o->kvm and o->accel_why. What runs the guest's CPUs is KVM where it is asked for, or
+ * `auto` finds a real one; a missing or slow KVM is an error only when KVM itself is asked for.
+ */
+[[nodiscard]] int open_accel(struct opened *o, enum config_accel accel,
+			     struct open_error *ret_error);
 
 /* names.c */
 [[nodiscard]] int open_listener(const char *name, struct open_error *ret_error);

@@ -128,7 +128,7 @@ static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o,
 		give(l, o->initrd, VMM_INITRD, false);
 	give(l, ram, VMM_RAM, true);
 	say(l, "--name=%s", c->name);
-	say(l, "--accel=%s", c->accel == ACCEL_SOFT ? "soft" : "kvm");
+	say(l, "--accel=%s", o->kvm < 0 ? "soft" : "kvm");
 	say(l, "--cpus=%u", c->cpus);
 	say(l, "--memory=%llu", (unsigned long long)c->memory);
 	say(l, "--cmdline=%s", c->cmdline);

@@ -70,6 +70,7 @@ struct verdict {
 
 struct vm {
 	const struct vm_config *config;
+	bool soft; /* the software CPU runs the guest */
 	struct loop loop;
 	enum vm_state state;
 	enum control_event event; /* the guest's last; 0 while it starts */

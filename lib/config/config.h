@@ -27,7 +27,7 @@
 enum config_console { CONSOLE_AUTO, CONSOLE_SAFE, CONSOLE_RAW, CONSOLE_NONE };
 enum config_input { INPUT_SERIAL, INPUT_VIRTIO };
 enum config_action { ACTION_RESTART, ACTION_STOP, ACTION_CONTINUE };
-enum config_accel { ACCEL_KVM, ACCEL_SOFT };
+enum config_accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
 
 struct config_disk {
 	const char *path; /* not NUL-terminated: path_len bytes */

@@ -212,7 +212,7 @@ static int set_on_panic(struct vm_config *c, const char *value, const char **ret
 
 static int set_accel(struct vm_config *c, const char *value, const char **ret_why)
 {
-	static const char *const words[] = { "kvm", "soft" };
+	static const char *const words[] = { "auto", "kvm", "soft" };
 	unsigned int i;
 
 	(void)ret_why;
@@ -247,7 +247,7 @@ const struct config_key config_keys[] = {
 	{ "detach", set_detach, ON_OFF, .is_switch = true },
 	{ "on-reboot", set_on_reboot, "say restart or stop" },
 	{ "on-panic", set_on_panic, "say stop or continue" },
-	{ "accel", set_accel, "say kvm or soft" },
+	{ "accel", set_accel, "say auto, kvm or soft" },
 	{ "verbose", set_verbose, ON_OFF, .is_switch = true },
 };
 

@@ -49,6 +49,7 @@ static void put_disk(struct words *w, const struct config_disk *d)
 int config_render(const struct vm_config *c, char *argv[CONFIG_WORDS_MAX], char *buf, size_t cap)
 {
 	static const char *const consoles[] = { "auto", "safe", "raw", "none" };
+	static const char *const accels[] = { "auto", "kvm", "soft" };
 	struct words w = { .argv = argv, .buf = buf, .cap = cap };
 
 	if (c->name)
@@ -70,7 +71,7 @@ int config_render(const struct vm_config *c, char *argv[CONFIG_WORDS_MAX], char 
 	put(&w, "--detach=%s", onoff(c->detach));
 	put(&w, "--on-reboot=%s", c->on_reboot == ACTION_STOP ? "stop" : "restart");
 	put(&w, "--on-panic=%s", c->on_panic == ACTION_CONTINUE ? "continue" : "stop");
-	put(&w, "--accel=%s", c->accel == ACCEL_SOFT ? "soft" : "kvm");
+	put(&w, "--accel=%s", accels[c->accel]);
 	put(&w, "--verbose=%s", onoff(c->verbose));
 	if (w.failed)
 		return -E2BIG;

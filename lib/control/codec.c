@@ -62,6 +62,7 @@ static void put_info(struct bytes_writer *w, const struct control_info *info)
 	bytes_put64(w, info->uptime_s);
 	bytes_put32(w, info->state);
 	bytes_put32(w, info->processes);
+	bytes_put32(w, info->soft);
 }
 
 static void make_printable(char *text, size_t len)
@@ -81,6 +82,7 @@ static void get_info(struct bytes_reader *r, struct control_info *info)
 	info->uptime_s = bytes_get64(r);
 	info->state = bytes_get32(r);
 	info->processes = bytes_get32(r);
+	info->soft = bytes_get32(r);
 }
 
 int control_encode(const struct control_msg *m, void *out, size_t cap)

@@ -68,6 +68,7 @@ struct control_info {
 	uint64_t uptime_s;   /* seconds since the guest was first entered */
 	uint32_t state;      /* the last control_event, 0 while it starts */
 	uint32_t processes;  /* compartments alive */
+	uint32_t soft;       /* 1: the software CPU runs the guest, 0: KVM */
 };
 
 struct control_msg {

@@ -24,7 +24,7 @@ def guest(name):
 def bulkhead_command(kernel, cmdline, memory="256M", cpus=1, extra=()):
     return [BULKHEAD, "run", "--kernel", kernel, "--initrd", guest("initrd.cpio.gz"),
             "--cmdline", cmdline, "--memory", memory, "--cpus", str(cpus), "--console", "raw",
-            *extra]
+            "--accel", "kvm", *extra]
 
 
 def qemu_command(machine, kernel, cmdline, memory="256M", cpus=1, extra=()):

@@ -11,11 +11,10 @@ import pytest
 
 from bh import vm
 
-pytestmark = [
-    pytest.mark.skipif(not os.path.exists("/dev/kvm"), reason="needs /dev/kvm"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-]
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_kvm = pytest.mark.skipif(not os.path.exists("/dev/kvm"), reason="needs /dev/kvm")
 
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 UP = "enter,ready,event:1"
 FOREVER = f"{UP},power,event:2"
 
@@ -52,7 +51,7 @@ def assert_refused(place_, words, status, text):
     (["run", "--kernel", "KERNEL", "--cpus", "17"], "say 1 to 16"),
     (["run", "--kernel", "KERNEL", "--disk", "a"], "say FILE,format=raw"),
     (["run", "--kernel", "KERNEL", "--disk", "a,format=qcow2"], "the format must be raw"),
-    (["run", "--kernel", "KERNEL", "--accel", "tcg"], "say kvm or soft"),
+    (["run", "--kernel", "KERNEL", "--accel", "tcg"], "say auto, kvm or soft"),
     (["run", "--kernel", "KERNEL", "--console", "loud"], "say auto, safe, raw or none"),
     (["run", "--kernel", "KERNEL", "--on-panic", "stopp"], "say stop or continue"),
     (["run", "--kernel", "KERNEL", "--name", "a/b"], "say 1 to 64 letters"),
@@ -130,12 +129,71 @@ def test_read_only_file_as_a_writable_disk(place):
     assert code == 0
 
 
-def test_no_kvm(place):
+NO_RIGHT = "/dev/kvm: no right to use it: join the group kvm"
+NOT_THERE = "/dev/kvm: not there: load kvm_intel or kvm_amd"
+
+
+@needs_kvm
+def test_no_right_to_kvm(place):
     if not place.user:
         pytest.skip("root has every right")
     (place.dir / "kvm").chmod(0)
-    assert_refused(place, ["run", "--kernel", place.kernel], 1,
-                   "/dev/kvm: no right to use it: join the group kvm")
+    assert_refused(place, ["run", "--kernel", place.kernel, "--accel", "kvm"], 1, NO_RIGHT)
+
+
+@needs_kvm
+def test_auto_without_the_right_to_kvm(place):
+    if not place.user:
+        pytest.skip("root has every right")
+    (place.dir / "kvm").chmod(0)
+    code, _, err = place.run(f"{UP},event:2", "--accel", "auto", "--name", "chosen")
+    assert code == 0
+    assert err.splitlines() == [f"bulkhead: chosen: the software CPU runs the guest: {NO_RIGHT}",
+                                "bulkhead: chosen: the guest powered off"]
+
+
+def without_kvm(place_, *words):
+    """The command where there is no /dev/kvm."""
+    return subprocess.run(["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /dev; mknod /dev/null '
+                           'c 1 3; chmod 666 /dev/null; exec "$@"', "sh",
+                           *map(str, [place_.dir / "cmd/bulkhead/bulkhead", *words])],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def test_no_kvm_at_all(place):
+    if place.user:
+        pytest.skip("mounting needs root")
+    words = ["run", "--kernel", place.kernel, "--cmdline", f"{UP},event:2", "--name", "bare"]
+    done = without_kvm(place, *words, "--accel", "kvm")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and NOT_THERE in done.stderr
+    done = without_kvm(place, *words)
+    assert done.returncode == 0
+    first, last = done.stderr.splitlines()
+    assert first.startswith(f"bulkhead: bare: the software CPU runs the guest: {NOT_THERE}")
+    assert last == "bulkhead: bare: the guest powered off"
+
+
+@needs_kvm
+def test_auto_says_what_it_chose(place):
+    """By default, and on standard error alone; its measurement is tools/kvm-real's."""
+    real = subprocess.run([TOP / "tools/kvm-real"], capture_output=True, check=False).returncode == 0
+    chosen, why = ("KVM", "it runs ring 0 on the processor") if real else \
+        ("the software CPU", "/dev/kvm only emulates ring 0")
+    code, out, err = place.run(f"{UP},event:2", "--accel", "auto", "--name", "chosen")
+    assert (code, out) == (0, "the console\n")
+    assert re.match(rf"bulkhead: chosen: {chosen} runs the guest: {why} "
+                    r"\(\d+\.\d million instructions a second\)\n", err), err
+    assert err.count("\n") == 2
+
+
+@pytest.mark.parametrize("accel", [pytest.param("kvm", marks=needs_kvm), "soft"])
+def test_what_was_asked_for_is_not_measured(place, accel):
+    code, _, err = place.run(f"{UP},power,event:2", "--accel", accel, "--name", accel, "--detach")
+    assert (code, err) == (0, "")
+    rows = [r.split() for r in place.call("ps")[1].splitlines() if r.startswith(f"{accel} ")]
+    assert [r[5] for r in rows] == [accel]
+    assert place.call("stop", accel)[0] == 0
+    place.wait_until_empty()
 
 
 def test_a_program_is_missing(place):
@@ -251,9 +309,6 @@ def test_version(place):
         assert code == 0 and out.startswith("bulkhead ")
 
 
-TOP = pathlib.Path(__file__).resolve().parent.parent.parent
-
-
 def options():
     """The names in the table of lib/config."""
     return re.findall(r'^\t\{ "([a-z-]+)", set_|^\t\{ "([a-z-]+)", add_',
@@ -273,6 +328,7 @@ def test_every_option_is_documented(build, name):
     (["bulkhead", "r"], ["run"]),
     (["bulkhead", "run", "--on"], ["--on-reboot", "--on-panic"]),
     (["bulkhead", "run", "--console", "s"], ["safe"]),
+    (["bulkhead", "run", "--accel", ""], ["auto", "kvm", "soft"]),
     (["bulkhead", "run", "--console", "=", ""], ["auto", "safe", "raw", "none"]),
     (["bulkhead", "stop", "--"], ["--now"]),
 ])

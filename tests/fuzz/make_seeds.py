@@ -14,7 +14,7 @@ def control():
     def message(kind, payload=b""):
         return struct.pack("<HHI", kind, 0, len(payload)) + payload
 
-    info = struct.pack("<64sIIQQII", b"vm1", 1234, 2, 1 << 30, 60, 1, 4)
+    info = struct.pack("<64sIIQQIII", b"vm1", 1234, 2, 1 << 30, 60, 1, 4, 1)
     return {
         "ready": message(1), "log": message(2, struct.pack("<I", 2) + b"text"),
         "event": message(3, struct.pack("<I", 2)), "denied": message(4, struct.pack("<I", 57)),

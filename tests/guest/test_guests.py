@@ -66,6 +66,14 @@ def test_hello():
         "hello", "magic: 0x336ec578", "version: 1", "cmdline: a b  c", "ok rsdp", "modules: 0"]
 
 
+def test_auto_chooses_and_the_guest_runs():
+    """What it chooses is tests/device's; here it must run a guest, whatever it is."""
+    r = subprocess.run(words("hello", flags=["--accel", "auto"]), stdin=subprocess.DEVNULL,
+                       capture_output=True, timeout=HANGS, check=False)
+    assert (r.returncode, r.stdout.splitlines()[0]) == (POWERED_OFF, b"hello")
+    assert b" runs the guest: " in r.stderr.splitlines()[0]
+
+
 def test_initrd_is_a_module(tmp_path):
     (tmp_path / "initrd").write_bytes(b"\x5a" * 5000)
     lines = run("hello", flags=["--initrd", tmp_path / "initrd"])

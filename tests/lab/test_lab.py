@@ -152,6 +152,14 @@ def test_kvm_is_real(session):
     assert done.returncode == 0, done.stderr
 
 
+def test_auto_takes_the_real_kvm(session):
+    """A guest of nothing but its kernel; what the command chose is on standard error."""
+    done = session("--", str(TOP / "build/cmd/bulkhead/bulkhead"), "run", "--kernel",
+                   str(TOP / "build/tests/guest/hello.elf"), "--memory", "64M", "--cmdline", "x")
+    assert done.returncode == 0 and done.stdout.startswith(b"hello"), done
+    assert b": KVM runs the guest: it runs ring 0 on the processor (" in done.stderr
+
+
 def test_host_features(session):
     done = session("--", "cat", "/sys/fs/cgroup/cgroup.subtree_control")
     assert {b"cpu", b"memory", b"io", b"pids"} <= set(done.stdout.split())

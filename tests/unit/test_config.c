@@ -61,6 +61,7 @@ static void test_defaults(void **state)
 	assert_false(c.detach);
 	assert_int_equal(c.on_reboot, ACTION_RESTART);
 	assert_int_equal(c.on_panic, ACTION_STOP);
+	assert_int_equal(c.accel, ACCEL_AUTO);
 	assert_false(c.verbose);
 }
 
@@ -76,6 +77,7 @@ static void test_both_forms(void **state)
 			       "--cmdline=a=b c", "--config", "f"),
 			 0);
 	assert_string_equal(c.kernel, "k");
+	assert_int_equal(c.accel, ACCEL_KVM);
 	assert_int_equal(c.memory, 1 << 30);
 	assert_int_equal(c.cpus, 16);
 	assert_true(c.detach);
