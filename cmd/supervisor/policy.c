@@ -49,4 +49,5 @@ const struct sandbox_policy supervisor_policy = {
 		.fsize = SB_UNSET, /* standard error may be a file */
 		.memlock = 0,
 	},
+	.has_children = true,
 };

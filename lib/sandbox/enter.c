@@ -107,6 +107,10 @@ static int enter(const struct sandbox_policy *p, int control_fd, const char **re
 	r = sandbox_trap_install(control_fd);
 	if (r < 0)
 		return r;
+	*ret_what = "Landlock";
+	r = landlock_enter(LANDLOCK_ALL);
+	if (r < 0)
+		return r;
 	*ret_what = "the filter";
 	return filter_load(ctx);
 }
@@ -132,6 +136,8 @@ int sandbox_enter_thread(const struct sandbox_policy *p)
 	if (trap_control_fd() < 0)
 		return -EINVAL;
 	r = filter_build(p, trap_control_fd(), &ctx);
+	if (r == 0)
+		r = landlock_enter(LANDLOCK_ALL);
 	return r < 0 ? r : filter_load(ctx);
 }
 
@@ -156,6 +162,10 @@ static int confine_self(const struct sandbox_policy *p, const char **ret_what)
 		return -errno;
 	*ret_what = "resource limits";
 	r = limits_set(&p->limits);
+	if (r < 0)
+		return r;
+	*ret_what = "Landlock";
+	r = landlock_enter(p->has_children ? LANDLOCK_ALL & ~LANDLOCK_SCOPES : LANDLOCK_ALL);
 	if (r < 0)
 		return r;
 	*ret_what = "the filter";

@@ -172,6 +172,10 @@ int jail_host_enter(struct jail_host *h, const char **ret_what)
 		what = "an empty root";
 		r = root_make_empty();
 	}
+	if (r == 0) {
+		what = "Landlock's scopes";
+		r = sandbox_scope_self(); /* before the compartments, which it is to kill */
+	}
 	if (r < 0 && ret_what)
 		*ret_what = what;
 	return r;

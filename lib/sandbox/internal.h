@@ -17,7 +17,6 @@
  */
 #define SANDBOX_DEATH_CALL __NR_create_module
 
-
 /* Makes a libseccomp context. control_fd >= 0: what is not allowed traps, and sendmsg is allowed
  * on that descriptor; -1: it kills at once. Release it with filter_release. */
 [[nodiscard]] int filter_build(const struct sandbox_policy *p, int control_fd,
@@ -27,6 +26,16 @@ void filter_release(scmp_filter_ctx *ctx);
 
 /* The descriptor that the trap handler reports on, or -1 before sandbox_trap_install. */
 int trap_control_fd(void);
+
+/*
+ * Puts the calling thread, for ever, into a Landlock domain that allows nothing of what is named:
+ * as much of it as this kernel knows, which may be nothing. The caller has no_new_privs or
+ * CAP_SYS_ADMIN in its user namespace. Scopes: signals to, and abstract sockets of, processes
+ * outside this domain and those made inside it.
+ */
+enum landlock_what { LANDLOCK_PATHS = 1, LANDLOCK_PORTS = 2, LANDLOCK_SCOPES = 4 };
+#define LANDLOCK_ALL (LANDLOCK_PATHS | LANDLOCK_PORTS | LANDLOCK_SCOPES)
+[[nodiscard]] int landlock_enter(unsigned int what);
 
 [[nodiscard]] int limits_set(const struct sandbox_limits *l);
 

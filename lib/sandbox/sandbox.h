@@ -3,9 +3,11 @@
  * The sandbox, the compartment's half. The supervisor's half is lib/sandbox/jail.h.
  *
  * sandbox_enter checks that the jail is closed (no capability in any set, no_new_privs, empty
- * root, pid 1), then makes the process non-dumpable, sets its resource limits and installs its
- * seccomp filter. Anything missing is an error, and the caller must exit: there is no fallback
- * that runs unconfined.
+ * root, pid 1), then makes the process non-dumpable, sets its resource limits, enters a Landlock
+ * domain that allows nothing, and installs its seccomp filter. Anything missing is an error, and the caller must exit: there is no fallback
+ * that runs unconfined. Landlock alone is taken as far as the kernel has it (lib/sandbox/guarantee.h
+ * says how far): all of its rights on paths, TCP ports, and the scopes of signals and abstract
+ * sockets.
  *
  * A policy is data beside each compartment's main. Its system calls are an allowlist; everything
  * else traps, the trap handler tells the supervisor the number over the control channel
@@ -20,6 +22,7 @@
 #ifndef BULKHEAD_SANDBOX_SANDBOX_H
 #define BULKHEAD_SANDBOX_SANDBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -70,6 +73,7 @@ struct sandbox_policy {
 	const struct sandbox_rule *rules; /* the hot ones first: the filter looks in this order */
 	size_t n_rules;
 	struct sandbox_limits limits;
+	bool has_children; /* that it signals: Landlock's scopes were entered before they were made */
 };
 
 /* Distinct system calls that the policy's filter allows. */
@@ -77,14 +81,14 @@ struct sandbox_policy {
 
 /*
  * Confines the calling process for ever. control_fd is where the trap handler reports. Threads
- * that exist already are not covered by the filter (each enters its own with
+ * that exist already are covered neither by the filter nor by Landlock (each enters its own with
  * sandbox_enter_thread); the rest applies to the whole process.
  * 0, or a negative errno with *ret_what (may be NULL) naming what could not be had, for example
  * "an empty root".
  */
 [[nodiscard]] int sandbox_enter(const struct sandbox_policy *p, int control_fd,
 				const char **ret_what);
-/* The filter alone, for the calling thread alone. The trap handler must be there already
+/* Landlock and the filter, for the calling thread alone. The trap handler must be there already
  * (sandbox_trap_install, called before the threads start); -EINVAL otherwise. */
 [[nodiscard]] int sandbox_enter_thread(const struct sandbox_policy *p);
 /* Installs the trap handler early; sandbox_enter does it itself otherwise. */
@@ -93,10 +97,22 @@ struct sandbox_policy {
 /*
  * For processes that live outside a jail (the supervisor once it has started everything, the
  * command while it relays): drops every capability, sets no_new_privs, makes the process
- * non-dumpable, sets the limits and installs the filter. There is nobody to report to, so a call
- * that is not allowed kills at once (SIGSYS). As sandbox_enter.
+ * non-dumpable, sets the limits, enters a Landlock domain that allows nothing, and installs the
+ * filter. There is nobody to report to, so a call that is not allowed kills at once (SIGSYS). As
+ * sandbox_enter.
  */
 [[nodiscard]] int sandbox_confine_self(const struct sandbox_policy *p, const char **ret_what);
+
+/*
+ * Puts signals to, and abstract sockets of, every process out of reach that is not this one or made
+ * by it from now on, where the kernel has Landlock's scopes: for a process whose policy has
+ * children, before it makes them. It takes no_new_privs or CAP_SYS_ADMIN in the own user
+ * namespace. Who may connect to this process is not changed.
+ */
+[[nodiscard]] int sandbox_scope_self(void);
+
+/* The version of the kernel's Landlock, or 0. */
+int sandbox_landlock_abi(void);
 
 /* Writes the policy's filter as an array of struct sock_filter, for tests and audits. control_fd
  * is that of sandbox_enter; -1 gives the filter of sandbox_confine_self. */

@@ -6,6 +6,8 @@
  *	sandbox-probe call NR [ARG…]    enters, says READY, makes the call; "survived RESULT" if so
  *	sandbox-probe i386 | x32        the same with getpid of another architecture
  *	sandbox-probe thread NR [ARG…]  the call from a thread with a filter of its own
+ *	sandbox-probe reach             what Landlock leaves of a directory (descriptor 9) and of TCP
+ *	sandbox-probe reach_thread      the same from a thread with a filter of its own
  *	sandbox-probe wait_call NR      the call, once its channel has ended
  *	sandbox-probe wait              enters, says READY, waits for the end of its channel
  *
@@ -20,12 +22,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -195,6 +199,82 @@ static int report(char **envp)
 	return 0;
 }
 
+/* ---- Landlock: what no filter is in the way of ---- */
+
+#define FD_DIRECTORY 9
+
+static const struct sandbox_rule reach_rules[] = {
+	SB_CALL(sendmsg), SB_CALL(exit_group), SB_CALL(exit),	  SB_CALL(openat),
+	SB_CALL(mkdirat), SB_CALL(unlinkat),   SB_CALL(symlinkat), SB_CALL(renameat),
+	SB_CALL(socket),  SB_CALL(connect),    SB_CALL(bind),	  SB_CALL(munmap),
+	SB_CALL(madvise), SB_CALL(futex),      SB_MMAP_NOEXEC,	  SB_CALL(rt_sigprocmask),
+};
+
+static const struct sandbox_policy reach_policy = {
+	.name = "reach",
+	.rules = reach_rules,
+	.n_rules = ARRAY_SIZE(reach_rules),
+	.limits = { .nofile = 64, .nproc = SB_UNSET, .as = SB_UNSET, .fsize = SB_UNSET,
+		    .memlock = SB_UNSET },
+};
+
+static void tried(const char *what, int result)
+{
+	say("tried %s %d", what, result < 0 ? errno : 0);
+}
+
+static void reach(void)
+{
+	const struct sockaddr_in here = { .sin_family = AF_INET,
+					  .sin_port = htons(80),
+					  .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	const struct sockaddr *sa = (const void *)&here;
+	int sock = socket(AF_INET, SOCK_STREAM, 0);
+
+	tried("read", openat(FD_DIRECTORY, "file", O_RDONLY));
+	tried("write", openat(FD_DIRECTORY, "file", O_WRONLY));
+	tried("create", openat(FD_DIRECTORY, "new", O_CREAT | O_WRONLY, 0600));
+	tried("list", openat(FD_DIRECTORY, ".", O_RDONLY | O_DIRECTORY));
+	tried("mkdir", mkdirat(FD_DIRECTORY, "newdir", 0700));
+	tried("symlink", symlinkat("/", FD_DIRECTORY, "newlink"));
+	tried("rename", renameat(FD_DIRECTORY, "file", FD_DIRECTORY, "other"));
+	tried("unlink", unlinkat(FD_DIRECTORY, "file", 0));
+	tried("rmdir", unlinkat(FD_DIRECTORY, "dir", AT_REMOVEDIR));
+	tried("connect", connect(sock, sa, sizeof(here)));
+	tried("bind", bind(sock, sa, sizeof(here)));
+}
+
+static int reach_confined(void)
+{
+	const char *what = "?";
+	int r = sandbox_enter(&reach_policy, FD_CONTROL, &what);
+
+	if (r < 0)
+		return control_fail(FD_CONTROL, "%s: %s", what, strerrordesc_np(-r));
+	reach();
+	return 0;
+}
+
+static void *reach_in_thread(void *arg)
+{
+	(void)arg;
+	if (sandbox_enter_thread(&reach_policy) < 0)
+		say("no filter");
+	else
+		reach();
+	return NULL;
+}
+
+static int reach_thread(void)
+{
+	pthread_t t;
+
+	if (sandbox_trap_install(FD_CONTROL) < 0 || pthread_create(&t, NULL, reach_in_thread, NULL))
+		return control_fail(FD_CONTROL, "no thread");
+	pthread_join(t, NULL);
+	return 0;
+}
+
 struct call {
 	long nr;
 	long args[6];
@@ -265,6 +345,10 @@ int main(int argc, char **argv, char **envp)
 		return report(envp);
 	if (strcmp(verb, "thread") == 0)
 		return thread(&c);
+	if (strcmp(verb, "reach") == 0)
+		return reach_confined();
+	if (strcmp(verb, "reach_thread") == 0)
+		return reach_thread();
 	if (enter() < 0)
 		return 1;
 	ready();

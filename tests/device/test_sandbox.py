@@ -4,6 +4,8 @@
 Everything is tried as root, where VMs have ids of their own, and as an ordinary user.
 """
 
+import ctypes
+import errno
 import os
 import signal
 import socket
@@ -180,6 +182,37 @@ def test_ends_with_its_channel(build, prefix):
     assert probe.next()[0] == CTL_READY
     probe.sock.close()
     assert probe.process.wait() == 0
+
+
+def landlock_abi():
+    return max(0, ctypes.CDLL(None).syscall(444, None, 0, 1))
+
+
+# What a capability-less process may do with a directory that it holds and owns, by errno, without
+# Landlock in the way.
+OPEN = {"read": 0, "write": 0, "create": 0, "list": 0, "mkdir": 0, "symlink": 0, "rename": 0,
+        "unlink": errno.ENOENT, "rmdir": 0, "connect": errno.ENETUNREACH, "bind": errno.EACCES}
+
+
+@pytest.mark.parametrize("verb", ["reach", "reach_thread"])
+def test_landlock_allows_nothing(build, prefix, tmp_path, verb):
+    """With a directory in hand and no filter in the way."""
+    os.chmod(tmp_path, 0o777)
+    (tmp_path / "file").write_text("secret")
+    (tmp_path / "dir").mkdir()
+    for path in (tmp_path / "file", tmp_path / "dir"):
+        path.chmod(0o777)
+    fd = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    messages, status = run(build, prefix, verb, pass_fd=fd)
+    os.close(fd)
+    tried = dict(text.split()[1:] for _, _, text in messages if text.startswith("tried "))
+    abi = landlock_abi()
+    expected = {name: errno.EACCES if abi >= 1 else e for name, e in OPEN.items()}
+    if abi < 4:  # the loopback of the jail is down, and low ports are root's
+        expected |= {"connect": errno.ENETUNREACH, "bind": errno.EACCES}
+    assert tried == {name: str(e) for name, e in expected.items()} and status == 0
+    if abi:
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["dir", "file"]
 
 
 def children(pid):

@@ -11,10 +11,13 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #define CONTROL 3
@@ -324,6 +327,69 @@ static void test_names(void **state)
 	assert_string_equal(cut, "ope");
 }
 
+/* ---- scopes ---- */
+
+/* An abstract socket that listens, with a name that the kernel chooses. */
+static int listen_abstract(struct sockaddr_un *ret, socklen_t *ret_len)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	assert_int_equal(bind(fd, (struct sockaddr *)ret, sizeof(sa_family_t)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	*ret_len = sizeof(*ret);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)ret, ret_len), 0);
+	return fd;
+}
+
+static int try_connect(const struct sockaddr_un *sa, socklen_t len)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r = connect(fd, (const struct sockaddr *)sa, len) < 0 ? errno : 0;
+
+	close(fd);
+	return r;
+}
+
+/* Bits of what went otherwise than expected. */
+static int scoped_child(pid_t outside, const struct sockaddr_un *sa, socklen_t len, int denied)
+{
+	pid_t inside;
+	int wrong = 0;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sandbox_scope_self() < 0)
+		return 1;
+	if ((kill(outside, 0) < 0 ? errno : 0) != denied)
+		wrong |= 2;
+	if (try_connect(sa, len) != denied)
+		wrong |= 4;
+	inside = fork();
+	if (inside == 0) {
+		pause();
+		_exit(0);
+	}
+	if (kill(inside, SIGKILL) < 0 || waitpid(inside, NULL, 0) != inside)
+		wrong |= 8;
+	return wrong;
+}
+
+static void test_scopes(void **state)
+{
+	int denied = sandbox_landlock_abi() >= 6 ? EPERM : 0;
+	struct sockaddr_un sa;
+	socklen_t len;
+	int listener = listen_abstract(&sa, &len), status;
+	pid_t outside = getpid(), child = fork();
+
+	(void)state;
+	if (child == 0)
+		_exit(scoped_child(outside, &sa, len, denied));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	close(listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +406,7 @@ int main(void)
 		cmocka_unit_test(test_trap_handler),
 		cmocka_unit_test(test_enter_refuses_outside_a_jail),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_scopes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
