@@ -20,19 +20,19 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL(sendmsg),
 	SB_CALL(poll),
 	SB_CALL(ppoll),
-	SB_CALL(read),                       /* signalfd, timerfd */
-	SB_CALL_EQ(write, 0, 2),             /* lines for the user */
+	SB_CALL(read),		 /* signalfd, timerfd */
+	SB_CALL_EQ(write, 0, 2), /* lines for the user */
 	SB_CALL(close),
 	SB_CALL_EQ(waitid, 0, P_PIDFD),
 	SB_CALL(pidfd_send_signal),
 	SB_CALL(timerfd_settime),
 	SB_CALL(shutdown),
-	SB_CALL(accept4),                    /* clients */
-	SB_CALL(getsockopt),                 /* who they are */
-	SB_CALL_EQ(socketpair, 0, AF_UNIX),  /* a console for one */
-	SB_CALL_EQ(dup2, 1, 2),              /* a detached VM lets go of standard error */
-	SB_CALL(clock_gettime),              /* where the vDSO has no clock */
-	SB_CALL(brk),                        /* names of refused calls */
+	SB_CALL(accept4),		    /* clients */
+	SB_CALL(getsockopt),		    /* who they are */
+	SB_CALL_EQ(socketpair, 0, AF_UNIX), /* a console for one */
+	SB_CALL_EQ(dup2, 1, 2),		    /* a detached VM lets go of standard error */
+	SB_CALL(clock_gettime),		    /* where the vDSO has no clock */
+	SB_CALL(brk),			    /* names of refused calls */
 	SB_MMAP_NOEXEC,
 	SB_CALL(munmap),
 	SB_CALL(exit_group),
@@ -49,4 +49,40 @@ const struct sandbox_policy supervisor_policy = {
 		.fsize = SB_UNSET, /* standard error may be a file */
 		.memlock = 0,
 	},
+};
+
+static const struct fd_row fds[] = {
+	{ SUPERVISOR_FD_FRONT, FD_SOCKET, true, "the command's channel" },
+	{ SUPERVISOR_FD_STREAM, FD_SOCKET, true, "the console's stream" },
+};
+
+static const struct declared_held held[] = {
+	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	{ "anon_inode:[signalfd]", 1, "signals of its user" },
+	{ "anon_inode:[timerfd]", 1, "patience at the end" },
+	{ "anon_inode:[pidfd]", 0, "its machine's processes" },
+	{ "pidfd:", 0, "its machine's processes" },
+	{ "socket:", 0, "control channels, the listening socket, clients" },
+};
+
+static const struct declared_gain gains[] = {
+	{ "the control channels and process descriptors of one machine", NULL,
+	  "it can end that machine, and press its power button; no guest RAM, no image's byte" },
+	{ "the listening socket and clients", NULL,
+	  "answers to the user's own commands, which read them as hostile" },
+	{ "standard error", NULL, "lines for its user, until the machine is detached" },
+};
+
+const struct declared_process supervisor_declared = {
+	.name = "supervisor",
+	.job = "starts, watches and ends one machine",
+	.hostile = "messages of every other process, of clients",
+	.place = DECLARED_SUPERVISOR,
+	.policy = &supervisor_policy,
+	.fds = fds,
+	.n_fds = ARRAY_SIZE(fds),
+	.held = held,
+	.n_held = ARRAY_SIZE(held),
+	.gains = gains,
+	.n_gains = ARRAY_SIZE(gains),
 };

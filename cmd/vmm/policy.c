@@ -6,6 +6,7 @@
  */
 #include "cmd/vmm/policy.h"
 
+#include "cmd/vmm/layout.h"
 #include "lib/base/cleanup.h"
 
 #include <fcntl.h>
@@ -15,30 +16,19 @@
 /* A vCPU runs the guest, takes the machine's lock, and does what an access to a register calls
  * for: interrupts and notifiers in KVM, messages to a device's process. */
 static const struct sandbox_rule vcpu_rules[] = {
-	SB_IOCTL(KVM_RUN),
-	SB_IOCTL(KVM_SIGNAL_MSI),
-	SB_IOCTL(KVM_IRQFD),
-	SB_IOCTL(KVM_IOEVENTFD),
+	SB_IOCTL(KVM_RUN), SB_IOCTL(KVM_SIGNAL_MSI), SB_IOCTL(KVM_IRQFD), SB_IOCTL(KVM_IOEVENTFD),
 	SB_IOCTL(KVM_SET_GSI_ROUTING),
 	/* guest reset puts the power-on state back */
-	SB_IOCTL(KVM_SET_REGS),
-	SB_IOCTL(KVM_SET_SREGS),
-	SB_IOCTL(KVM_SET_LAPIC),
-	SB_IOCTL(KVM_SET_MSRS),
-	SB_IOCTL(KVM_SET_XCRS),
-	SB_IOCTL(KVM_SET_XSAVE),
-	SB_IOCTL(KVM_SET_DEBUGREGS),
-	SB_IOCTL(KVM_SET_VCPU_EVENTS),
-	SB_IOCTL(KVM_SET_MP_STATE),
-	SB_CALL(futex),        /* the lock, and standing still */
-	SB_CALL(write),        /* eventfds */
-	SB_CALL(read),
-	SB_CALL(sendmsg),      /* vhost-user and vfio-user */
-	SB_CALL(recvmsg),
-	SB_CALL(ppoll),        /* waits for their replies, with a limit */
-	SB_CALL(close),        /* descriptors that a reply should not have carried */
-	SB_CALL(timerfd_settime), /* bytes for the UART go on together */
-	SB_CALL(rt_sigreturn), /* from the kick */
+	SB_IOCTL(KVM_SET_REGS), SB_IOCTL(KVM_SET_SREGS), SB_IOCTL(KVM_SET_LAPIC),
+	SB_IOCTL(KVM_SET_MSRS), SB_IOCTL(KVM_SET_XCRS), SB_IOCTL(KVM_SET_XSAVE),
+	SB_IOCTL(KVM_SET_DEBUGREGS), SB_IOCTL(KVM_SET_VCPU_EVENTS), SB_IOCTL(KVM_SET_MP_STATE),
+	SB_CALL(futex),			  /* the lock, and standing still */
+	SB_CALL(write),			  /* eventfds */
+	SB_CALL(read), SB_CALL(sendmsg),  /* vhost-user and vfio-user */
+	SB_CALL(recvmsg), SB_CALL(ppoll), /* waits for their replies, with a limit */
+	SB_CALL(close),			  /* descriptors that a reply should not have carried */
+	SB_CALL(timerfd_settime),	  /* bytes for the UART go on together */
+	SB_CALL(rt_sigreturn),		  /* from the kick */
 };
 
 const struct sandbox_policy vmm_vcpu_policy = {
@@ -48,21 +38,17 @@ const struct sandbox_policy vmm_vcpu_policy = {
 };
 
 /* A software vCPU needs nothing of KVM, but a clock, a sleep and its own timer. */
-static const struct sandbox_rule soft_vcpu_rules[] = {
-	SB_CALL(futex),
-	SB_CALL(timer_settime), /* the LAPIC's timer, and kicks */
-	SB_CALL(clock_gettime), /* where the vDSO has no clock */
-	SB_CALL(sched_yield),   /* PAUSE, when vCPUs outnumber cores */
-	SB_CALL(write),
-	SB_CALL(read),
-	SB_CALL(epoll_ctl),     /* interrupt eventfds join and leave the main thread's loop */
-	SB_CALL(sendmsg),
-	SB_CALL(recvmsg),
-	SB_CALL(ppoll),
-	SB_CALL(close),
-	SB_CALL(timerfd_settime),
-	SB_CALL(rt_sigreturn),
-};
+static const struct sandbox_rule
+	soft_vcpu_rules[] = {
+		SB_CALL(futex),		  SB_CALL(timer_settime), /* the LAPIC's timer, and kicks */
+		SB_CALL(clock_gettime),				  /* where the vDSO has no clock */
+		SB_CALL(sched_yield), /* PAUSE, when vCPUs outnumber cores */
+		SB_CALL(write),		  SB_CALL(read),
+		SB_CALL(epoll_ctl), /* interrupt eventfds join and leave the main thread's loop */
+		SB_CALL(sendmsg),	  SB_CALL(recvmsg),
+		SB_CALL(ppoll),		  SB_CALL(close),
+		SB_CALL(timerfd_settime), SB_CALL(rt_sigreturn),
+	};
 
 const struct sandbox_policy vmm_soft_vcpu_policy = {
 	.name = "vmm:soft-vcpu",
@@ -81,17 +67,17 @@ static const struct sandbox_rule main_rules[] = {
 	SB_CALL(sendmsg),
 	SB_CALL(futex),
 	SB_CALL(timer_settime), /* kicks a vCPU out of KVM_RUN */
-	SB_CALL(preadv),        /* kernel and initrd, straight into guest RAM */
+	SB_CALL(preadv),	/* kernel and initrd, straight into guest RAM */
 	SB_CALL(pread64),
 	SB_CALL(fstat),
 	SB_CALL_EQ(fcntl, 1, F_GET_SEALS), /* of the page that a device shares */
-	SB_CALL(eventfd2),      /* kicks and calls of the devices' queues */
+	SB_CALL(eventfd2),		   /* kicks and calls of the devices' queues */
 	SB_CALL(timerfd_create),
 	SB_CALL(timerfd_settime),
-	SB_MMAP_NOEXEC,         /* the page that a vfio-user device shares; heap */
+	SB_MMAP_NOEXEC, /* the page that a vfio-user device shares; heap */
 	SB_CALL(munmap),
 	SB_CALL(brk),
-	SB_CALL(madvise),       /* gives guest RAM back at reset */
+	SB_CALL(madvise), /* gives guest RAM back at reset */
 	SB_CALL(close),
 	SB_CALL(exit_group),
 	SB_IOCTL(KVM_SIGNAL_MSI),
@@ -107,8 +93,70 @@ const struct sandbox_policy vmm_policy = {
 	.limits = {
 		.nofile = 512,
 		.nproc = 64, /* KVM starts a worker of its own in the vmm's name at the first entry */
-		.as = SB_UNSET, /* set from the size of guest RAM */
+		.as = SB_UNSET, /* as_beyond_ram below */
 		.fsize = SB_UNSET,
 		.memlock = 0,
 	},
+};
+
+static const struct declared_thread threads[] = {
+	{ "vCPU", &vmm_vcpu_policy, "kvm", true },
+	{ "vCPU", &vmm_soft_vcpu_policy, "soft", true },
+};
+
+static const struct fd_row fds[] = {
+	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
+	{ VMM_FD_KVM, FD_CHAR, true, "/dev/kvm" },
+	{ VMM_FD_KERNEL, FD_FILE, false, "kernel" },
+	{ VMM_FD_INITRD, FD_FILE, true, "initrd" },
+};
+
+static const struct declared_held held[] = {
+	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	{ "/memfd:guest-ram", 1, "guest RAM" },
+	{ "anon_inode:kvm-vm", 1, "the machine in KVM" },
+	{ "anon_inode:kvm-vcpu", 0, "its virtual CPUs" },
+	{ "anon_inode:[timerfd]", 1, "bytes for the UART go on together" },
+	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queues, interrupts, its own threads" },
+};
+
+static const struct declared_map maps[] = {
+	{ "/memfd:guest-ram", true, "guest RAM" },
+	{ "/memfd:uart", false, "the UART's page of registers" },
+	{ "anon_inode:kvm-vcpu", true, "a virtual CPU's exits" },
+};
+
+static const struct declared_gain gains[] = {
+	{ "guest RAM, the virtual CPUs' registers", "they are the guest's", NULL },
+	{ "kernel and initrd, read-only", "the loaded copy; the files' bytes are no secret", NULL },
+	{ "KVM's machine and virtual CPUs", NULL,
+	  "numbered requests only: run, routing, irqfd, ioeventfd, registers; no new machine, "
+	  "memory slot or device" },
+	{ "one channel a device", NULL,
+	  "vhost-user and vfio-user messages of its own choice; each device reads them as "
+	  "hostile" },
+	{ "the queues' eventfds", "by its notify registers and interrupts", NULL },
+	{ "the control channel", NULL,
+	  "a few typed messages to the supervisor, by its request table" },
+};
+
+const struct declared_process vmm_declared = {
+	.name = "vmm",
+	.job = "the guest's CPUs, memory and PCI",
+	.hostile = "the guest's exits, kernel and initrd, the devices' replies",
+	.place = DECLARED_JAIL,
+	.guest_facing = true,
+	.policy = &vmm_policy,
+	.threads = threads,
+	.n_threads = ARRAY_SIZE(threads),
+	.fds = fds,
+	.n_fds = ARRAY_SIZE(fds),
+	.channels_from = VMM_FD_CHANNELS,
+	.held = held,
+	.n_held = ARRAY_SIZE(held),
+	.maps = maps,
+	.n_maps = ARRAY_SIZE(maps),
+	.as_beyond_ram = MIB(256),
+	.gains = gains,
+	.n_gains = ARRAY_SIZE(gains),
 };
