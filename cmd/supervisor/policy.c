@@ -20,19 +20,19 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL(sendmsg),
 	SB_CALL(poll),
 	SB_CALL(ppoll),
-	SB_CALL(read),		 /* signalfd, timerfd */
-	SB_CALL_EQ(write, 0, 2), /* lines for the user */
+	SB_CALL(read),                       /* signalfd, timerfd */
+	SB_CALL_EQ(write, 0, 2),             /* lines for the user */
 	SB_CALL(close),
 	SB_CALL_EQ(waitid, 0, P_PIDFD),
 	SB_CALL(pidfd_send_signal),
 	SB_CALL(timerfd_settime),
 	SB_CALL(shutdown),
-	SB_CALL(accept4),		    /* clients */
-	SB_CALL(getsockopt),		    /* who they are */
-	SB_CALL_EQ(socketpair, 0, AF_UNIX), /* a console for one */
-	SB_CALL_EQ(dup2, 1, 2),		    /* a detached VM lets go of standard error */
-	SB_CALL(clock_gettime),		    /* where the vDSO has no clock */
-	SB_CALL(brk),			    /* names of refused calls */
+	SB_CALL(accept4),                    /* clients */
+	SB_CALL(getsockopt),                 /* who they are */
+	SB_CALL_EQ(socketpair, 0, AF_UNIX),  /* a console for one */
+	SB_CALL_EQ(dup2, 1, 2),              /* a detached VM lets go of standard error */
+	SB_CALL(clock_gettime),              /* where the vDSO has no clock */
+	SB_CALL(brk),                        /* names of refused calls */
 	SB_MMAP_NOEXEC,
 	SB_CALL(munmap),
 	SB_CALL(exit_group),
