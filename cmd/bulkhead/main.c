@@ -39,6 +39,8 @@ int complain(int status, const char *fmt, ...)
 
 int main(int argc, char **argv)
 {
+	/* what its starter left open is none of a VM's business, nor a hostile console's */
+	(void)close_range(3, ~0U, 0);
 	if (argc < 2)
 		return complain(EXIT_WORDS, "what to do is missing: see bulkhead --help");
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)

@@ -10,12 +10,6 @@
 #include "lib/devkit/compartment.h"
 #include "lib/image/raw.h"
 
-static const struct fd_row fds[] = {
-	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
-	{ 4, FD_SOCKET, false, "vhost-user channel" },
-	{ 5, FD_FILE, false, "image" },
-};
-
 static struct raw_image raw;
 static struct blk blk;
 
@@ -24,11 +18,11 @@ static int prepare(const struct blk_options *o, struct compartment *c, const cha
 	int r;
 
 	*ret_what = "image";
-	r = raw_open(&raw, 5, o->readonly);
+	r = raw_open(&raw, BLK_FD_IMAGE, o->readonly);
 	if (r < 0)
 		return r;
 	*ret_what = "device";
-	return blk_prepare(&blk, o, &raw.image, &c->loop, 4);
+	return blk_prepare(&blk, o, &raw.image, &c->loop, BLK_FD_VHOST_USER);
 }
 
 /* The image never grows by us. */
@@ -49,7 +43,7 @@ int main(int argc, char **argv)
 
 	r = args_parse(blk_args, n_blk_args, argc, argv, &options, &what); /* 1 words only */
 	if (r == 0)
-		r = compartment_open(&c, "dev-blk", fds, ARRAY_SIZE(fds), &what); /* 2 */
+		r = compartment_open(&c, &blk_declared, &what); /* 2 close others */
 	if (r == 0)
 		r = prepare(&options, &c, &what); /* 3 no hostile byte */
 	if (r == 0)

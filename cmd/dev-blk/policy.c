@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See policy.h. The image itself needs no call but io_uring_enter: its ring is closed to all else. */
+/*
+ * What dev-blk is; see policy.h. The image itself needs no call but io_uring_enter: its ring is closed
+ * to all else.
+ */
 #include "cmd/dev-blk/policy.h"
 
 #include "lib/base/cleanup.h"
@@ -38,4 +41,53 @@ const struct sandbox_policy blk_policy = {
 	.n_rules = ARRAY_SIZE(rules),
 	/* tasks: the kernel's own workers of the ring count. fsize is the image's, set by main. */
 	.limits = { .nofile = 128, .nproc = 32, .as = SB_UNSET, .fsize = 0, .memlock = SB_UNSET },
+};
+
+static const struct fd_row fds[] = {
+	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
+	{ BLK_FD_VHOST_USER, FD_SOCKET, false, "vhost-user channel" },
+	{ BLK_FD_IMAGE, FD_FILE, false, "image" },
+};
+
+static const struct declared_held held[] = {
+	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	{ "anon_inode:[io_uring]", 1, "ring, restricted to the image" },
+	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queues, the ring's completions" },
+};
+
+static const struct declared_map maps[] = {
+	{ "/guest-ram", true, "guest RAM in huge pages" },
+	{ "/memfd:guest-ram", true, "guest RAM" },
+	{ "anon_inode:[io_uring]", true, "the ring's queues" },
+};
+
+static const struct declared_gain gains[] = {
+	{ "guest RAM", "it is the guest's", NULL },
+	{ "one image, as the machine may use it", "through its disk", NULL },
+	{ "an io_uring", NULL,
+	  "reads and writes without a call each; registered for the one image and restricted to "
+	  "read, write, flush and hole punching on it" },
+	{ "the queues' eventfds", "by its notify registers and interrupts", NULL },
+	{ "the vhost-user channel", NULL,
+	  "hostile replies to its vmm, which reads them as a guest's" },
+	{ "the control channel", NULL,
+	  "a few typed messages to the supervisor, by its request table" },
+};
+
+const struct declared_process blk_declared = {
+	.name = "dev-blk",
+	.job = "one disk",
+	.hostile = "virtqueues, vhost-user messages, the image's bytes",
+	.place = DECLARED_JAIL,
+	.guest_facing = true,
+	.policy = &blk_policy,
+	.fds = fds,
+	.n_fds = ARRAY_SIZE(fds),
+	.held = held,
+	.n_held = ARRAY_SIZE(held),
+	.maps = maps,
+	.n_maps = ARRAY_SIZE(maps),
+	.fsize_of_image = true,
+	.gains = gains,
+	.n_gains = ARRAY_SIZE(gains),
 };

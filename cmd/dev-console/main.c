@@ -17,16 +17,8 @@
 #include <string.h>
 
 #define NAME "dev-console"
-#define FD_VFIO_USER 4
-#define FD_VHOST_USER 5
 /* How long the end of a VM waits for a terminal that takes nothing. */
 #define FINISH_IDLE_MS 2000
-
-static const struct fd_row fd_rows[] = {
-	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
-	{ FD_VFIO_USER, FD_SOCKET, false, "vfio-user channel" },
-	{ FD_VHOST_USER, FD_SOCKET, false, "vhost-user channel" },
-};
 
 struct options {
 	const char *input;
@@ -79,11 +71,11 @@ int main(int argc, char **argv)
 	r = parse(argc, argv, &input, &what);
 	/* 2 close others */
 	if (r == 0)
-		r = compartment_open(&compartment, NAME, fd_rows, ARRAY_SIZE(fd_rows), &what);
+		r = compartment_open(&compartment, &console_declared, &what);
 	/* 3 no hostile byte */
 	if (r == 0)
-		r = console_prepare(&console, &compartment.loop, input, FD_VFIO_USER, FD_VHOST_USER,
-				    &what, &compartment.why);
+		r = console_prepare(&console, &compartment.loop, input, CONSOLE_FD_VFIO_USER,
+				    CONSOLE_FD_VHOST_USER, &what, &compartment.why);
 	compartment.message = on_message;
 	/* 4 no way back */
 	if (r == 0)

@@ -44,3 +44,50 @@ const struct sandbox_policy console_policy = {
 		.memlock = 0,
 	},
 };
+
+static const struct fd_row fds[] = {
+	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
+	{ CONSOLE_FD_VFIO_USER, FD_SOCKET, false, "vfio-user channel" },
+	{ CONSOLE_FD_VHOST_USER, FD_SOCKET, false, "vhost-user channel" },
+};
+
+static const struct declared_held held[] = {
+	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	{ "/memfd:uart", 1, "the page of registers that the vmm may read" },
+	{ "socket:", 1, "the terminal's stream, one at a time" },
+	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queues, the UART's interrupt" },
+};
+
+static const struct declared_map maps[] = {
+	{ "/guest-ram", true, "guest RAM in huge pages" },
+	{ "/memfd:guest-ram", true, "guest RAM" },
+	{ "/memfd:uart", true, "the page of registers" },
+};
+
+static const struct declared_gain gains[] = {
+	{ "guest RAM", "it is the guest's", NULL },
+	{ "the stream to the terminal's relay", "through its console; the relay filters", NULL },
+	{ "what its user types", "it is typed for the guest", NULL },
+	{ "the queues' and the UART's eventfds", "by its notify registers and interrupts", NULL },
+	{ "the vfio-user and vhost-user channels", NULL,
+	  "hostile replies to its vmm, which reads them as a guest's" },
+	{ "the control channel", NULL,
+	  "a few typed messages to the supervisor, by its request table" },
+};
+
+const struct declared_process console_declared = {
+	.name = "dev-console",
+	.job = "the UART and the virtio console",
+	.hostile = "registers, virtqueues, vfio-user and vhost-user messages",
+	.place = DECLARED_JAIL,
+	.guest_facing = true,
+	.policy = &console_policy,
+	.fds = fds,
+	.n_fds = ARRAY_SIZE(fds),
+	.held = held,
+	.n_held = ARRAY_SIZE(held),
+	.maps = maps,
+	.n_maps = ARRAY_SIZE(maps),
+	.gains = gains,
+	.n_gains = ARRAY_SIZE(gains),
+};

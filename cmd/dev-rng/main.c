@@ -4,14 +4,10 @@
  * Trust: rings HOSTILE, vmm HOSTILE, argv trusted.
  * Holds: 3 control, 4 vhost-user.
  */
+#include "cmd/dev-rng/policy.h"
 #include "cmd/dev-rng/rng.h"
 #include "lib/base/cleanup.h"
 #include "lib/devkit/compartment.h"
-
-static const struct fd_row fds[] = {
-	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
-	{ 4, FD_SOCKET, false, "vhost-user channel" },
-};
 
 int main(int argc, char **argv)
 {
@@ -23,10 +19,10 @@ int main(int argc, char **argv)
 
 	r = args_parse(rng_args, n_rng_args, argc, argv, &options, &what); /* 1 words only */
 	if (r == 0)
-		r = compartment_open(&c, "dev-rng", fds, ARRAY_SIZE(fds), &what); /* 2 */
+		r = compartment_open(&c, &rng_declared, &what); /* 2 close others */
 	if (r == 0) {
 		what = "device";
-		r = rng_prepare(&rng, &options, &c.loop, 4); /* 3 no hostile byte */
+		r = rng_prepare(&rng, &options, &c.loop, RNG_FD_VHOST_USER); /* 3 no hostile byte */
 	}
 	if (r == 0)
 		r = compartment_enter(&c, &rng_policy, &what); /* 4 no way back */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What dev-rng may still ask of the kernel once it faces the guest. */
-#include "cmd/dev-rng/rng.h"
+#include "cmd/dev-rng/policy.h"
 
 #include "lib/base/cleanup.h"
 
@@ -38,4 +38,50 @@ const struct sandbox_policy rng_policy = {
 	.rules = rules,
 	.n_rules = ARRAY_SIZE(rules),
 	.limits = { .nofile = 64, .nproc = 1, .as = SB_UNSET, .fsize = 0, .memlock = 0 },
+};
+
+static const struct fd_row fds[] = {
+	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
+	{ RNG_FD_VHOST_USER, FD_SOCKET, false, "vhost-user channel" },
+};
+
+static const struct declared_held held[] = {
+	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	{ "anon_inode:[timerfd]", 1, "refills of the rate's bucket" },
+	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queue" },
+};
+
+static const struct declared_map maps[] = {
+	{ "/guest-ram", true, "guest RAM in huge pages" },
+	{ "/memfd:guest-ram", true, "guest RAM" },
+};
+
+static const struct declared_gain gains[] = {
+	{ "guest RAM", "it is the guest's", NULL },
+	{ "random bytes of the host", "through its device, by rate", NULL },
+	{ "the queue's eventfds", "by its notify registers and interrupts", NULL },
+	{ "random bytes without the rate", NULL,
+	  "getrandom is what the device is for; it costs CPU time, of which the process has no "
+	  "more than its share" },
+	{ "the vhost-user channel", NULL,
+	  "hostile replies to its vmm, which reads them as a guest's" },
+	{ "the control channel", NULL,
+	  "a few typed messages to the supervisor, by its request table" },
+};
+
+const struct declared_process rng_declared = {
+	.name = "dev-rng",
+	.job = "random numbers",
+	.hostile = "the virtqueue, vhost-user messages",
+	.place = DECLARED_JAIL,
+	.guest_facing = true,
+	.policy = &rng_policy,
+	.fds = fds,
+	.n_fds = ARRAY_SIZE(fds),
+	.held = held,
+	.n_held = ARRAY_SIZE(held),
+	.maps = maps,
+	.n_maps = ARRAY_SIZE(maps),
+	.gains = gains,
+	.n_gains = ARRAY_SIZE(gains),
 };

@@ -9,7 +9,6 @@
 #include "lib/base/loop.h"
 #include "lib/devkit/args.h"
 #include "lib/devkit/vu_device.h"
-#include "lib/sandbox/sandbox.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -45,7 +44,5 @@ struct rng {
 [[nodiscard]] int rng_run(void *owner, struct dev_queue *q);
 /* n ticks have passed. */
 void rng_refill(struct rng *rng, uint64_t n);
-
-extern const struct sandbox_policy rng_policy;
 
 #endif

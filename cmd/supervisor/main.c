@@ -26,11 +26,6 @@
 
 #define EXIT_START 1 /* nothing was started, or not for long */
 
-static const struct fd_row fds[] = {
-	{ FD_FRONT, FD_SOCKET, false, "the command's channel" },
-	{ FD_STREAM, FD_SOCKET, true, "the console's stream" },
-};
-
 /* The command shows it; without one it goes to standard error. */
 static int give_up(const struct open_error *e)
 {
@@ -38,7 +33,7 @@ static int give_up(const struct open_error *e)
 
 	m.text_len = strnlen(e->text, CTL_TEXT_MAX);
 	memcpy(m.text, e->text, m.text_len);
-	if (control_send(FD_FRONT, &m, -1) < 0)
+	if (control_send(SUPERVISOR_FD_FRONT, &m, -1) < 0)
 		fprintf(stderr, "bulkhead: %s\n", e->text);
 	return EXIT_START;
 }
@@ -107,7 +102,7 @@ static int watch(struct vm *vm, int listener)
 	r = fd < 0 ? -errno : loop_add(&vm->loop, &vm->timer, fd, EPOLLIN, on_timer, vm);
 	if (r < 0)
 		return r;
-	return clients_watch(vm, FD_FRONT, listener);
+	return clients_watch(vm, SUPERVISOR_FD_FRONT, listener);
 }
 
 /* ---- stages ---- */
@@ -194,10 +189,10 @@ int main(int argc, char **argv)
 			  .null = -1,
 			  .pid = getpid(),
 			  .front = { .fd = -1 } };
-	if (fds_adopt(fds, ARRAY_SIZE(fds), NULL) < 0 ||
+	if (fds_adopt(supervisor_declared.fds, supervisor_declared.n_fds, NULL) < 0 ||
 	    parse(argc, argv, &vm, &config, &e) < 0) /* 1 words only */
 		return give_up(&e);
-	vm.stream = fcntl(FD_STREAM, F_GETFD) < 0 ? -1 : FD_STREAM;
+	vm.stream = fcntl(SUPERVISOR_FD_STREAM, F_GETFD) < 0 ? -1 : SUPERVISOR_FD_STREAM;
 	if (bring_up(&vm, &e) < 0) {
 		parts_kill(&vm);
 		return give_up(&e);

@@ -51,3 +51,39 @@ const struct sandbox_policy supervisor_policy = {
 	},
 	.has_children = true,
 };
+
+static const struct fd_row fds[] = {
+	{ SUPERVISOR_FD_FRONT, FD_SOCKET, true, "the command's channel" },
+	{ SUPERVISOR_FD_STREAM, FD_SOCKET, true, "the console's stream" },
+};
+
+static const struct declared_held held[] = {
+	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	{ "anon_inode:[signalfd]", 1, "signals of its user" },
+	{ "anon_inode:[timerfd]", 1, "patience at the end" },
+	{ "anon_inode:[pidfd]", 0, "its machine's processes" },
+	{ "pidfd:", 0, "its machine's processes" },
+	{ "socket:", 0, "control channels, the listening socket, clients" },
+};
+
+static const struct declared_gain gains[] = {
+	{ "the control channels and process descriptors of one machine", NULL,
+	  "it can end that machine, and press its power button; no guest RAM, no image's byte" },
+	{ "the listening socket and clients", NULL,
+	  "answers to the user's own commands, which read them as hostile" },
+	{ "standard error", NULL, "lines for its user, until the machine is detached" },
+};
+
+const struct declared_process supervisor_declared = {
+	.name = "supervisor",
+	.job = "starts, watches and ends one machine",
+	.hostile = "messages of every other process, of clients",
+	.place = DECLARED_SUPERVISOR,
+	.policy = &supervisor_policy,
+	.fds = fds,
+	.n_fds = ARRAY_SIZE(fds),
+	.held = held,
+	.n_held = ARRAY_SIZE(held),
+	.gains = gains,
+	.n_gains = ARRAY_SIZE(gains),
+};

@@ -12,16 +12,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* The descriptor tables; each compartment's main has the other half. */
-#define VMM_KVM 4
-#define VMM_KERNEL 5
-#define VMM_INITRD 6
-#define VMM_RAM 7
-#define VMM_CHANNELS 8 /* and up */
-#define DEV_CHANNEL 4
-#define CONSOLE_VHOST 5
-#define BLK_IMAGE 5
-
 #define MAX_WORDS 24
 
 /* One compartment to be started: descriptors that were made for it are closed afterwards. */
@@ -122,11 +112,11 @@ static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o,
 	struct launch *l = add(vm, ls, PART_VMM, "vmm", o->vmm);
 
 	if (o->kvm >= 0)
-		give(l, o->kvm, VMM_KVM, false);
-	give(l, o->kernel, VMM_KERNEL, false);
+		give(l, o->kvm, VMM_FD_KVM, false);
+	give(l, o->kernel, VMM_FD_KERNEL, false);
 	if (o->initrd >= 0)
-		give(l, o->initrd, VMM_INITRD, false);
-	give(l, ram, VMM_RAM, true);
+		give(l, o->initrd, VMM_FD_INITRD, false);
+	give(l, ram, VMM_FD_RAM, true);
 	say(l, "--name=%s", c->name);
 	say(l, "--accel=%s", o->kvm < 0 ? "soft" : "kvm");
 	say(l, "--cpus=%u", c->cpus);
@@ -141,8 +131,8 @@ static void plan_console(struct vm *vm, struct launches *ls, const struct opened
 	struct launch *l = add(vm, ls, PART_CONSOLE, "dev-console", o->dev_console);
 
 	say(l, "--input=%s", vm->config->input == INPUT_VIRTIO ? "virtio" : "serial");
-	say(&ls->l[0], "--serial=%d", connect_vmm(ls, l, DEV_CHANNEL));
-	say(&ls->l[0], "--virtio=console:%d", connect_vmm(ls, l, CONSOLE_VHOST));
+	say(&ls->l[0], "--serial=%d", connect_vmm(ls, l, CONSOLE_FD_VFIO_USER));
+	say(&ls->l[0], "--virtio=console:%d", connect_vmm(ls, l, CONSOLE_FD_VHOST_USER));
 }
 
 static void plan_disk(struct vm *vm, struct launches *ls, const struct opened *o, size_t i)
@@ -152,11 +142,11 @@ static void plan_disk(struct vm *vm, struct launches *ls, const struct opened *o
 
 	if (vm->config->n_disks > 1)
 		snprintf(l->part->name, sizeof(l->part->name), "dev-blk %zu", i + 1);
-	give(l, o->disks[i], BLK_IMAGE, false);
+	give(l, o->disks[i], BLK_FD_IMAGE, false);
 	say(l, "--readonly=%s", d->readonly ? "on" : "off");
 	say(l, "--queues=%u", d->queues);
 	say(l, "--serial=bulkhead-%zu", i);
-	say(&ls->l[0], "--virtio=blk:%d", connect_vmm(ls, l, DEV_CHANNEL));
+	say(&ls->l[0], "--virtio=blk:%d", connect_vmm(ls, l, BLK_FD_VHOST_USER));
 }
 
 static void plan_rng(struct vm *vm, struct launches *ls, const struct opened *o)
@@ -164,13 +154,13 @@ static void plan_rng(struct vm *vm, struct launches *ls, const struct opened *o)
 	struct launch *l = add(vm, ls, PART_RNG, "dev-rng", o->dev_rng);
 
 	say(l, "--rate=%llu", (unsigned long long)vm->config->rng_rate);
-	say(&ls->l[0], "--virtio=rng:%d", connect_vmm(ls, l, DEV_CHANNEL));
+	say(&ls->l[0], "--virtio=rng:%d", connect_vmm(ls, l, RNG_FD_VHOST_USER));
 }
 
 /* The order of the disks is the order of their names in the guest. */
 static void plan(struct vm *vm, struct launches *ls, const struct opened *o, int ram)
 {
-	ls->next_channel = VMM_CHANNELS;
+	ls->next_channel = VMM_FD_CHANNELS;
 	plan_vmm(vm, ls, o, ram);
 	for (size_t i = 0; i < vm->config->n_disks; i++)
 		plan_disk(vm, ls, o, i);

@@ -11,14 +11,12 @@
 #include "lib/base/loop.h"
 #include "lib/config/config.h"
 #include "lib/control/control.h"
+#include "lib/declared/declared.h"
 #include "lib/sandbox/jail.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
-
-#define FD_FRONT 3  /* the command's control channel */
-#define FD_STREAM 4 /* the console's stream, unless there is no console in the command */
 
 #define VM_MAX_PARTS (3 + CONFIG_MAX_DISKS)
 #define VM_MAX_CLIENTS 8

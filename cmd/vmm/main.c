@@ -20,27 +20,21 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define FD_KVM 4
-#define FD_KERNEL 5
-#define FD_INITRD 6
-#define FD_RAM 7
+#define N_ROWS (8 + 1 + VMM_MAX_VIRTIO)
 
-#define N_FIXED_ROWS 5
-#define N_ROWS (N_FIXED_ROWS + 1 + VMM_MAX_VIRTIO)
-
+/* The declared table, and the devices' channels as the words say. */
 static int adopt(const struct vmm_args *args)
 {
-	struct fd_row rows[N_ROWS] = {
-		{ FD_CONTROL, FD_SOCKET, false, "control" },
-		{ FD_KVM, FD_CHAR, args->soft, "/dev/kvm" },
-		{ FD_KERNEL, FD_FILE, false, "kernel" },
-		{ FD_INITRD, FD_FILE, true, "initrd" },
-		{ FD_RAM, FD_FILE, false, "guest RAM" },
-	};
+	struct fd_row rows[N_ROWS];
 	const struct fd_row *bad = NULL;
-	size_t n = N_FIXED_ROWS;
+	size_t n = 0;
 	int r;
 
+	for (; n < vmm_declared.n_fds; n++) {
+		rows[n] = vmm_declared.fds[n];
+		if (rows[n].fd == VMM_FD_KVM)
+			rows[n].optional = args->soft;
+	}
 	if (args->serial_fd >= 0)
 		rows[n++] = (struct fd_row){ args->serial_fd, FD_SOCKET, false, "serial" };
 	for (size_t i = 0; i < args->n_virtio; i++)
@@ -58,13 +52,13 @@ static int prepare(struct machine *m, const struct vmm_args *args)
 {
 	const struct accel_io io = { .access = vcpu_access, .ctx = m, .loop = &m->loop };
 	const char *why = NULL;
-	int r = machine_open(m, args->soft ? &accel_soft : &accel_kvm, FD_RAM, args->memory,
+	int r = machine_open(m, args->soft ? &accel_soft : &accel_kvm, VMM_FD_RAM, args->memory,
 			     args->n_vcpus);
 
 	if (r < 0)
 		return control_fail(FD_CONTROL, "%llu MiB of guest RAM: %s",
 				    (unsigned long long)(args->memory >> 20), strerrordesc_np(-r));
-	r = m->ops->open(args->soft ? -1 : FD_KVM, m->n_vcpus, &io, &m->accel, &why);
+	r = m->ops->open(args->soft ? -1 : VMM_FD_KVM, m->n_vcpus, &io, &m->accel, &why);
 	if (r < 0)
 		return control_fail(FD_CONTROL, "%s: %s", why ? why : m->ops->name, strerrordesc_np(-r));
 	r = machine_add_ram(m);
@@ -102,7 +96,7 @@ static int confine(const struct vmm_args *args)
 	const char *what = NULL;
 	int r;
 
-	policy.limits.as = args->memory + MIB(256);
+	policy.limits.as = args->memory + vmm_declared.as_beyond_ram;
 	r = sandbox_enter(&policy, FD_CONTROL, &what);
 	if (r < 0)
 		return control_fail(FD_CONTROL, "cannot be confined: %s: %s", what ? what : "?",
@@ -130,11 +124,11 @@ int main(int argc, char **argv)
 		return control_fail(FD_CONTROL, "bad word: %s", bad);
 	if (adopt(&args)) /* 2 close others */
 		return 1;
-	initrd = fcntl(FD_INITRD, F_GETFD) < 0 ? -1 : FD_INITRD;
+	initrd = fcntl(VMM_FD_INITRD, F_GETFD) < 0 ? -1 : VMM_FD_INITRD;
 	if (sandbox_trap_install(FD_CONTROL) < 0 || prepare(&m, &args) ||
 	    claim_ranges(&m)) /* 3 no hostile byte */
 		return 1;
 	if (confine(&args) || say_ready()) /* 4 no way back */
 		return 1;
-	return vmm_serve(&m, &args, FD_CONTROL, FD_KERNEL, initrd); /* 5 hostile from here */
+	return vmm_serve(&m, &args, FD_CONTROL, VMM_FD_KERNEL, initrd); /* 5 hostile from here */
 }

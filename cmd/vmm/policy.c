@@ -6,6 +6,7 @@
  */
 #include "cmd/vmm/policy.h"
 
+#include "cmd/vmm/layout.h"
 #include "lib/base/cleanup.h"
 
 #include <fcntl.h>
@@ -107,8 +108,71 @@ const struct sandbox_policy vmm_policy = {
 	.limits = {
 		.nofile = 512,
 		.nproc = 64, /* KVM starts a worker of its own in the vmm's name at the first entry */
-		.as = SB_UNSET, /* set from the size of guest RAM */
+		.as = SB_UNSET, /* as_beyond_ram below */
 		.fsize = SB_UNSET,
 		.memlock = 0,
 	},
+};
+
+static const struct declared_thread threads[] = {
+	{ "vCPU", &vmm_vcpu_policy, "kvm", true },
+	{ "vCPU", &vmm_soft_vcpu_policy, "soft", true },
+};
+
+static const struct fd_row fds[] = {
+	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
+	{ VMM_FD_KVM, FD_CHAR, true, "/dev/kvm" },
+	{ VMM_FD_KERNEL, FD_FILE, false, "kernel" },
+	{ VMM_FD_INITRD, FD_FILE, true, "initrd" },
+	{ VMM_FD_RAM, FD_FILE, false, "guest RAM" },
+};
+
+static const struct declared_held held[] = {
+	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	{ "anon_inode:kvm-vm", 1, "the machine in KVM" },
+	{ "anon_inode:kvm-vcpu", 0, "its virtual CPUs" },
+	{ "anon_inode:[timerfd]", 1, "bytes for the UART go on together" },
+	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queues, interrupts, its own threads" },
+};
+
+static const struct declared_map maps[] = {
+	{ "/guest-ram", true, "guest RAM in huge pages" },
+	{ "/memfd:guest-ram", true, "guest RAM" },
+	{ "/memfd:uart", false, "the UART's page of registers" },
+	{ "anon_inode:kvm-vcpu", true, "a virtual CPU's exits" },
+};
+
+static const struct declared_gain gains[] = {
+	{ "guest RAM, the virtual CPUs' registers", "they are the guest's", NULL },
+	{ "kernel and initrd, read-only", "the loaded copy; the files' bytes are no secret", NULL },
+	{ "KVM's machine and virtual CPUs", NULL,
+	  "numbered requests only: run, routing, irqfd, ioeventfd, registers; no new machine, "
+	  "memory slot or device" },
+	{ "one channel a device", NULL,
+	  "vhost-user and vfio-user messages of its own choice; each device reads them as "
+	  "hostile" },
+	{ "the queues' eventfds", "by its notify registers and interrupts", NULL },
+	{ "the control channel", NULL,
+	  "a few typed messages to the supervisor, by its request table" },
+};
+
+const struct declared_process vmm_declared = {
+	.name = "vmm",
+	.job = "the guest's CPUs, memory and PCI",
+	.hostile = "the guest's exits, kernel and initrd, the devices' replies",
+	.place = DECLARED_JAIL,
+	.guest_facing = true,
+	.policy = &vmm_policy,
+	.threads = threads,
+	.n_threads = ARRAY_SIZE(threads),
+	.fds = fds,
+	.n_fds = ARRAY_SIZE(fds),
+	.channels_from = VMM_FD_CHANNELS,
+	.held = held,
+	.n_held = ARRAY_SIZE(held),
+	.maps = maps,
+	.n_maps = ARRAY_SIZE(maps),
+	.as_beyond_ram = MIB(256),
+	.gains = gains,
+	.n_gains = ARRAY_SIZE(gains),
 };

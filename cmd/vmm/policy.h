@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the vmm's threads may ask of the kernel. */
+/* What the vmm's threads may ask of the kernel; vmm_declared is the whole. */
 #ifndef BULKHEAD_VMM_POLICY_H
 #define BULKHEAD_VMM_POLICY_H
 
-#include "lib/sandbox/sandbox.h"
+#include "lib/declared/declared.h"
 
 extern const struct sandbox_policy vmm_policy;      /* the main thread */
 extern const struct sandbox_policy vmm_vcpu_policy; /* each vCPU's thread */

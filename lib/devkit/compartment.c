@@ -33,17 +33,17 @@ static int on_control(struct loop_source *src, uint32_t events)
 	return r < 0 ? r : 0;
 }
 
-int compartment_open(struct compartment *c, const char *name, const struct fd_row *rows,
-		     size_t n_rows, const char **ret_what)
+int compartment_open(struct compartment *c, const struct declared_process *declared,
+		     const char **ret_what)
 {
 	const struct fd_row *bad = NULL;
 	int r;
 
-	*c = (struct compartment){ .name = name,
+	*c = (struct compartment){ .name = declared->name,
 				   .control_fd = FD_CONTROL,
 				   .loop = { .epfd = -1 },
 				   .control = { .fd = -1 } };
-	r = fds_adopt(rows, n_rows, &bad);
+	r = fds_adopt(declared->fds, declared->n_fds, &bad);
 	if (r < 0) {
 		*ret_what = bad ? bad->name : "descriptors";
 		return r;

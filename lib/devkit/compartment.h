@@ -7,7 +7,7 @@
  *	static int run(...)
  *	{
  *		r = args_parse(...);                  1 words only
- *		r = compartment_open(&c, fds, n, &what);      2 descriptors, loop, log
+ *		r = compartment_open(&c, &declared, &what);   2 descriptors, loop, log
  *		r = prepare(...);                     3 no hostile byte
  *		r = compartment_enter(&c, &policy, &what);    4 no way back
  *		return compartment_serve(&c);         5 hostile from here
@@ -19,6 +19,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/loop.h"
 #include "lib/control/control.h"
+#include "lib/declared/declared.h"
 #include "lib/sandbox/sandbox.h"
 
 #include <stddef.h>
@@ -40,13 +41,13 @@ struct compartment {
 };
 
 /*
- * Adopts the table (rows must name FD_CONTROL too, as FD_SOCKET), sends the log to the control
+ * Adopts the declared descriptors (which must have FD_CONTROL, as FD_SOCKET), sends the log to the control
  * channel and opens the loop with that channel in it: when the supervisor is gone, the loop ends
  * with 0. message and owner may be set afterwards. 0, or a negative errno with *ret_what the row or
  * step that failed.
  */
-[[nodiscard]] int compartment_open(struct compartment *c, const char *name,
-				   const struct fd_row *rows, size_t n_rows, const char **ret_what);
+[[nodiscard]] int compartment_open(struct compartment *c, const struct declared_process *declared,
+				   const char **ret_what);
 /* Enters the sandbox, then says CTL_READY. As sandbox_enter. */
 [[nodiscard]] int compartment_enter(struct compartment *c, const struct sandbox_policy *policy,
 				    const char **ret_what);

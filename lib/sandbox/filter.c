@@ -42,6 +42,9 @@ static int translate_arg(const struct sandbox_arg *a, struct scmp_arg_cmp *ret)
 	case SB_NO_BITS:
 		*ret = SCMP_CMP64(a->index, SCMP_CMP_MASKED_EQ, a->value, 0);
 		return 0;
+	case SB_OWN_PID:
+		*ret = SCMP_CMP64(a->index, SCMP_CMP_EQ, (uint64_t)getpid());
+		return 0;
 	case SB_NONE:
 		break;
 	}

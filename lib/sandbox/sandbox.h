@@ -32,6 +32,7 @@ enum sandbox_cmp {
 	SB_EQ,        /* argument == value */
 	SB_MASKED_EQ, /* (argument & mask) == value */
 	SB_NO_BITS,   /* (argument & value) == 0 */
+	SB_OWN_PID,   /* argument == the process's id, as it sees itself */
 };
 
 struct sandbox_arg {
@@ -52,6 +53,7 @@ struct sandbox_rule {
 #define SB_CALL(name) { .nr = __NR_##name }
 #define SB_CALL_EQ(name, i, v) { .nr = __NR_##name, .args = { { SB_EQ, (i), (v), 0 } } }
 #define SB_CALL_NO_BITS(name, i, v) { .nr = __NR_##name, .args = { { SB_NO_BITS, (i), (v), 0 } } }
+#define SB_CALL_OWN_PID(name, i) { .nr = __NR_##name, .args = { { SB_OWN_PID, (i), 0, 0 } } }
 #define SB_IOCTL(request) { .nr = __NR_ioctl, .args = { { SB_EQ, 1, (uint32_t)(request), 0 } } }
 /* mmap and mprotect without PROT_EXEC */
 #define SB_MMAP_NOEXEC { .nr = __NR_mmap, .args = { { SB_NO_BITS, 2, 4 /* PROT_EXEC */, 0 } } }

@@ -297,6 +297,35 @@ def elf_pvh():
     }
 
 
+def bpf():
+    """A call number, then instructions: load, masks, comparisons, memory, arithmetic."""
+    load, ret, allow, kill = 0x20, 0x06, 0x7fff0000, 0x80000000
+
+    def program(*code, nr=257):
+        return struct.pack("<H", nr) + b"".join(struct.pack("<HBBI", *i) for i in code)
+
+    def stop(action):
+        return (ret, 0, 0, action)
+
+    return {
+        "allow": program(stop(allow)), "no-end": program((load, 0, 0, 0)),
+        "list": program((load, 0, 0, 4), (0x15, 0, 3, 0xc000003e), (load, 0, 0, 0),
+                        (0x15, 0, 1, 257), stop(allow), stop(kill)),
+        "value": program((load, 0, 0, 24), (0x15, 0, 2, 0xdeadbeef), (load, 0, 0, 28),
+                         (0x15, 1, 0, 0x1234), stop(kill), stop(allow)),
+        "mask": program((load, 0, 0, 16), (0x54, 0, 0, 0xff0), (0x15, 0, 1, 0x120), stop(allow),
+                        stop(kill)),
+        "bits": program((load, 0, 0, 32), (0x45, 0, 1, 4), stop(kill), stop(allow)),
+        "memory": program((load, 0, 0, 48), (0x02, 0, 0, 5), (0x61, 0, 0, 5), (0x00, 0, 0, 77),
+                          (0x1d, 0, 1, 0), stop(allow), stop(kill)),
+        "arithmetic": program((load, 0, 0, 16), (0x04, 0, 0, 7), (0x3c, 0, 0, 0), (0x84, 0, 0, 0),
+                              (0x25, 0, 1, 9), stop(allow), stop(kill)),
+        "past-end": program((0x05, 0, 0, 1), stop(allow)),
+        "unset-memory": program((0x60, 0, 0, 3), stop(allow)),
+        "computed": program((load, 0, 0, 16), (0x16, 0, 0, 0)),
+    }
+
+
 # Others append here: the name of the target and what makes its seeds.
 TARGETS = {
     "control": control,
@@ -305,6 +334,7 @@ TARGETS = {
     "guestmem": guestmem,
     "virtqueue": virtqueue,
     "blk": blk,
+    "bpf": bpf,
     "bzimage": bzimage,
     "elf_pvh": elf_pvh,
     "vhost_front": vhost_front,

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Policies to filters: the filter is exported and run here, instruction by instruction, over calls
- * that are and are not allowed. What it does in the kernel is tests/device/test_sandbox.py's.
+ * Policies to filters: the filter is exported and run over calls that are and are not allowed. What it does in the kernel is tests/device/test_sandbox.py's.
  */
 #include "tests/unit/unit.h"
 
 #include "lib/control/control.h"
 #include "lib/sandbox/sandbox.h"
+#include "lib/surface/bpf.h"
 
 #include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -22,7 +20,6 @@
 
 #define CONTROL 3
 #define DEATH_CALL __NR_create_module
-#define MAX_STEPS 4096
 
 static const struct sandbox_rule rules[] = {
 	SB_CALL(read),
@@ -40,7 +37,7 @@ static const struct sandbox_policy policy = { .name = "test",
 					      .rules = rules,
 					      .n_rules = ARRAY_SIZE(rules) };
 
-/* ---- a machine for classic BPF, as seccomp(2) uses it ---- */
+/* ---- filters, exported and run ---- */
 
 struct program {
 	struct sock_filter code[1024];
@@ -60,58 +57,12 @@ static void export(const struct sandbox_policy *p, int control, struct program *
 	close(fd);
 }
 
-static uint32_t load(const struct seccomp_data *d, uint32_t at)
-{
-	uint32_t word;
-
-	assert_true(at % 4 == 0 && at + 4 <= sizeof(*d));
-	memcpy(&word, (const uint8_t *)d + at, 4);
-	return word;
-}
-
-static bool jumps(uint16_t op, uint32_t a, uint32_t k)
-{
-	switch (op) {
-	case BPF_JEQ:
-		return a == k;
-	case BPF_JGT:
-		return a > k;
-	case BPF_JGE:
-		return a >= k;
-	case BPF_JSET:
-		return a & k;
-	}
-	fail_msg("jump %x", op);
-	return false;
-}
-
 static uint32_t run(const struct program *p, const struct seccomp_data *d)
 {
-	uint32_t a = 0;
-	size_t pc = 0;
+	const struct bpf_program bpf = { p->code, p->n };
 
-	for (int step = 0; step < MAX_STEPS && pc < p->n; step++) {
-		const struct sock_filter *i = &p->code[pc++];
-
-		switch (i->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			a = load(d, i->k);
-			break;
-		case BPF_ALU | BPF_AND | BPF_K:
-			a &= i->k;
-			break;
-		case BPF_JMP | BPF_JA:
-			pc += i->k;
-			break;
-		case BPF_RET | BPF_K:
-			return i->k;
-		default:
-			assert_int_equal(BPF_CLASS(i->code), BPF_JMP);
-			pc += jumps(BPF_OP(i->code), a, i->k) ? i->jt : i->jf;
-		}
-	}
-	fail_msg("the program does not return");
-	return 0;
+	assert_true(bpf_check(&bpf));
+	return bpf_run(&bpf, d, NULL, NULL);
 }
 
 static uint32_t verdict(int control, int nr, uint64_t a0, uint64_t a1, uint64_t a2)

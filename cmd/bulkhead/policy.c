@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the command is while it relays a console; see confine.h. */
+#include "cmd/bulkhead/confine.h"
+
+#include "lib/base/cleanup.h"
+
+#include <asm/termbits.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+static const struct sandbox_rule rules[] = {
+	SB_CALL(epoll_wait),
+	SB_CALL(epoll_ctl),
+	SB_CALL(read),
+	SB_CALL(write),
+	SB_CALL(recvfrom),	  /* the console's stream */
+	SB_CALL_EQ(sendto, 4, 0), /* without an address */
+	SB_CALL(recvmsg),	  /* the supervisor's messages */
+	SB_CALL(sendmsg),
+	SB_CALL(poll),
+	SB_CALL(ppoll),
+	SB_CALL(close),
+	SB_CALL(wait4),	       /* the supervisor's end */
+	SB_IOCTL(TCSETS),      /* the terminal's modes, and back */
+	SB_IOCTL(TCGETS),      /* tcsetattr looks whether it was done */
+	SB_CALL(rt_sigaction), /* termmode.c: stop, go on, and die with the modes given back */
+	SB_CALL(rt_sigprocmask),
+	SB_CALL(rt_sigreturn),
+	SB_CALL(getpid),
+	SB_CALL(gettid),
+	SB_CALL_OWN_PID(tgkill, 0), /* raise(), to nobody but itself */
+	SB_CALL(exit_group),
+};
+
+const struct sandbox_policy relay_policy = {
+	.name = "bulkhead",
+	.rules = rules,
+	.n_rules = ARRAY_SIZE(rules),
+	.limits = {
+		.nofile = 256,
+		.nproc = 0,
+		.as = SB_UNSET,
+		.fsize = SB_UNSET, /* standard output may be a file */
+		.memlock = 0,
+	},
+};
+
+static const struct declared_held held[] = {
+	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	{ "anon_inode:[signalfd]", 1, "signals of its user" },
+	{ "socket:", 2, "the control channel, the console's stream" },
+	{ "/dev/", 2, "its user's terminal, once more" },
+};
+
+static const struct declared_gain gains[] = {
+	{ "what the guest writes to its console", "it is the guest's", NULL },
+	{ "its user's terminal", NULL,
+	  "it shows the console there; what the guest writes is filtered before" },
+	{ "what its user types while it runs", NULL,
+	  "nearly all of it is for the guest; the rest are the relay's own keys" },
+	{ "the control channel", NULL, "it can end this one machine, and press its power button" },
+};
+
+const struct declared_process relay_declared = {
+	.name = "bulkhead",
+	.job = "relays the console to its user",
+	.hostile = "what the guest writes to its console",
+	.place = DECLARED_USER,
+	.policy = &relay_policy,
+	.held = held,
+	.n_held = ARRAY_SIZE(held),
+	.gains = gains,
+	.n_gains = ARRAY_SIZE(gains),
+};

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What each process of a VM is declared to be: what it may ask of the kernel, what it holds and
+ * maps, and what whoever takes it over has gained. Each process's row is in its own folder's
+ * policy.c and its main runs with the same data; here is the shape, and the list of all, for those
+ * that hold the running processes against it, explain it, and write it into the documents.
+ */
+#ifndef BULKHEAD_DECLARED_DECLARED_H
+#define BULKHEAD_DECLARED_DECLARED_H
+
+#include "lib/base/fd.h"
+#include "lib/sandbox/sandbox.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The numbers of handed-over descriptors: the supervisor places them there. 3 is FD_CONTROL. */
+enum {
+	SUPERVISOR_FD_FRONT = 3, /* the command's control channel */
+	SUPERVISOR_FD_STREAM =
+		4, /* the console's stream, unless there is no console in the command */
+
+	VMM_FD_KVM = 4,
+	VMM_FD_KERNEL = 5,
+	VMM_FD_INITRD = 6,
+	VMM_FD_RAM = 7,
+	VMM_FD_CHANNELS = 8, /* and up, one a device */
+
+	BLK_FD_VHOST_USER = 4,
+	BLK_FD_IMAGE = 5,
+	RNG_FD_VHOST_USER = 4,
+	CONSOLE_FD_VFIO_USER = 4,
+	CONSOLE_FD_VHOST_USER = 5,
+};
+
+/* Where a process lives. */
+enum declared_place {
+	DECLARED_USER,	     /* in its user's namespaces and root: the command */
+	DECLARED_SUPERVISOR, /* namespaces but pid and network its own, an empty root */
+	DECLARED_JAIL,	     /* every namespace its own, an empty root */
+};
+
+/* Threads beside the main one. */
+struct declared_thread {
+	const char *name;
+	const struct sandbox_policy *policy; /* its filter */
+	const char *accel;		     /* only with this accelerator; NULL: always */
+	bool each_vcpu;			     /* one a virtual CPU, else one */
+};
+
+/* Descriptors that have no number of their own: it opened them, or they came in messages. */
+struct declared_held {
+	const char *link;  /* how /proc/PID/fd names it, up to where it differs */
+	unsigned int most; /* 0: as many as its limit of descriptors allows */
+	const char *name;
+};
+
+/* Shared mappings; private ones are its executable, heap and stacks. */
+struct declared_map {
+	const char *link; /* how /proc/PID/maps names it, up to where it differs */
+	bool writable;
+	const char *name;
+};
+
+/* One thing that whoever takes the process over has. */
+struct declared_gain {
+	const char *holds;
+	const char
+		*guest_had; /* how a guest has the same without taking anything; NULL: it has not */
+	const char *reason; /* without guest_had: why the process must hold it, and what bounds it */
+};
+
+struct declared_process {
+	const char *name; /* its executable's */
+	const char *job;
+	const char *hostile; /* whose bytes it reads */
+	enum declared_place place;
+	bool guest_facing; /* none of its calls may take a path, a process id or a socket address */
+	const struct sandbox_policy *policy; /* the main thread's filter, the process's limits */
+	const struct declared_thread *threads;
+	size_t n_threads;
+	const struct fd_row *fds; /* beside 0, 1 and 2, which are /dev/null in a jail */
+	size_t n_fds;
+	int channels_from; /* one socket a device from this number up; 0: none */
+	const struct declared_held *held;
+	size_t n_held;
+	const struct declared_map *maps;
+	size_t n_maps;
+	uint64_t as_beyond_ram; /* limit of address space: guest RAM and this; 0: the policy's */
+	bool fsize_of_image; /* limit of file size: a writable image's size; false: the policy's */
+	const struct declared_gain *gains;
+	size_t n_gains;
+};
+
+extern const struct declared_process relay_declared;
+extern const struct declared_process supervisor_declared;
+extern const struct declared_process vmm_declared;
+extern const struct declared_process blk_declared;
+extern const struct declared_process rng_declared;
+extern const struct declared_process console_declared;
+
+/* All of them, in that order. */
+extern const struct declared_process *const declared_all[];
+extern const size_t n_declared_all;
+
+/* The process whose executable has the name, or NULL. */
+const struct declared_process *declared_find(const char *name);
+
+#endif

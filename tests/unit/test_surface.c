@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The surface of filters: of policies whose surface is known, and of filters made to hide one. */
+#include "tests/unit/unit.h"
+
+#include "lib/declared/declared.h"
+#include "lib/surface/calls.h"
+
+#include <linux/audit.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+/* A filter made of a policy. */
+struct made {
+	struct sock_filter code[1024];
+	struct surface_filters f;
+};
+
+static void make(const struct sandbox_policy *p, struct made *ret)
+{
+	int fd = memfd_create("filter", MFD_CLOEXEC);
+	ssize_t n;
+
+	assert_int_equal(sandbox_export(p, 3, fd), 0);
+	n = pread(fd, ret->code, sizeof(ret->code), 0);
+	close(fd);
+	assert_true(n > 0 && (size_t)n < sizeof(ret->code));
+	ret->f = (struct surface_filters){ .program[0] = { ret->code, (size_t)n / 8 }, .n = 1 };
+	assert_true(surface_check(&ret->f));
+}
+
+static size_t count(const struct surface_filters *f, enum surface_table table,
+		    unsigned int *ret_takes)
+{
+	size_t n = 0;
+
+	*ret_takes = 0;
+	for (uint32_t nr = 0; nr < SURFACE_NUMBERS; nr++) {
+		struct surface_call c;
+
+		surface_call(f, table, nr, &c);
+		n += c.verdict != SURFACE_NEVER;
+		assert_false(c.bounded);
+		*ret_takes |= calls_take(nr, &c);
+	}
+	return n;
+}
+
+static void check_policy(const struct sandbox_policy *p, bool guest_facing)
+{
+	static struct made m;
+	unsigned int takes;
+
+	make(p, &m);
+	assert_int_equal(count(&m.f, SURFACE_X86_64, &takes), sandbox_count_calls(p));
+	if (guest_facing)
+		assert_int_equal(takes, 0);
+	assert_int_equal(count(&m.f, SURFACE_X32, &takes), 0);
+	assert_int_equal(count(&m.f, SURFACE_I386, &takes), 0);
+}
+
+static void test_policies(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < n_declared_all; i++) {
+		const struct declared_process *d = declared_all[i];
+
+		if (d->place != DECLARED_JAIL)
+			continue;
+		check_policy(d->policy, d->guest_facing);
+		for (size_t k = 0; k < d->n_threads; k++)
+			check_policy(d->threads[k].policy, d->guest_facing);
+	}
+}
+
+static struct surface_call call_of(const struct surface_filters *f, uint32_t nr)
+{
+	struct surface_call c;
+
+	surface_call(f, SURFACE_X86_64, nr, &c);
+	return c;
+}
+
+static void test_arguments(void **state)
+{
+	static const struct sandbox_rule rules[] = {
+		SB_IOCTL(0xae80),
+		SB_IOCTL(0x4020ae46),
+		SB_IOCTL(3),
+		SB_MMAP_NOEXEC,
+		SB_CALL_EQ(sendto, 4, 0),
+		SB_CALL(connect),
+		{ .nr = __NR_socket, .args = { { SB_EQ, 0, 1, 0 }, { SB_MASKED_EQ, 1, 5, 0xf } } },
+	};
+	const struct sandbox_policy p = { .name = "test", .rules = rules,
+					  .n_rules = ARRAY_SIZE(rules) };
+	static struct made m;
+	struct surface_call c;
+
+	(void)state;
+	make(&p, &m);
+	c = call_of(&m.f, __NR_ioctl);
+	assert_int_equal(c.verdict, SURFACE_SOMETIMES);
+	assert_true(c.arg[1].matters && !c.arg[1].others);
+	assert_int_equal(c.arg[1].n_values, 3);
+	assert_false(c.arg[0].matters || c.arg[2].matters);
+	c = call_of(&m.f, __NR_mmap);
+	assert_int_equal(c.verdict, SURFACE_SOMETIMES);
+	assert_int_equal(c.arg[2].no_bits, PROT_EXEC);
+	assert_int_equal(calls_take(__NR_mmap, &c), 0);
+	c = call_of(&m.f, __NR_sendto);
+	assert_int_equal(calls_take(__NR_sendto, &c), 0);
+	c = call_of(&m.f, __NR_connect);
+	assert_int_equal(c.verdict, SURFACE_ALWAYS);
+	assert_int_equal(calls_take(__NR_connect, &c), CALL_ADDRESS);
+	c = call_of(&m.f, __NR_socket);
+	assert_int_equal(c.verdict, SURFACE_SOMETIMES);
+	assert_int_equal(c.arg[0].n_values, 1);
+	assert_int_equal(c.arg[0].value[0], 1);
+	assert_int_equal(calls_take(__NR_socket, &c), CALL_OPENS);
+	c = call_of(&m.f, __NR_getpid);
+	assert_int_equal(c.verdict, SURFACE_NEVER);
+}
+
+static void test_no_filter(void **state)
+{
+	const struct surface_filters none = { .n = 0 };
+	struct surface_call c = call_of(&none, __NR_openat);
+
+	(void)state;
+	assert_int_equal(c.verdict, SURFACE_ALWAYS);
+	assert_int_equal(calls_take(__NR_openat, &c), CALL_PATH);
+	c = call_of(&none, __NR_mprotect);
+	assert_int_equal(calls_take(__NR_mprotect, &c), CALL_CODE);
+	c = call_of(&none, __NR_waitid);
+	assert_int_equal(calls_take(__NR_waitid, &c), CALL_PROCESS);
+}
+
+/* ---- filters that hide what they let through ---- */
+
+#define LOW(arg) (16 + 8 * (arg))
+#define HIGH(arg) (20 + 8 * (arg))
+#define LOAD(at) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (at))
+#define EQ(k, jt, jf) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (jt), (jf))
+#define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define KILL BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+
+static const struct sock_filter hidden[][12] = {
+	/* one value of 64 bits */
+	{ LOAD(LOW(3)), EQ(0xdeadbeef, 0, 2), LOAD(HIGH(3)), EQ(0x1234, 1, 0), KILL, ALLOW, KILL },
+	/* bits in the middle */
+	{ LOAD(LOW(0)), BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff0), EQ(0x120, 0, 1), ALLOW, KILL },
+	/* above a number, below another */
+	{ LOAD(LOW(1)), BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 1000, 0, 2),
+	  BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 1002, 1, 0), ALLOW, KILL },
+	/* one bit of the upper half */
+	{ LOAD(HIGH(2)), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x40000, 0, 1), ALLOW, KILL },
+	/* two arguments together */
+	{ LOAD(LOW(0)), EQ(7, 0, 2), LOAD(LOW(5)), EQ(9, 1, 0), KILL, ALLOW, KILL },
+	/* through memory and the other register */
+	{ LOAD(LOW(4)), BPF_STMT(BPF_ST, 5), BPF_STMT(BPF_LDX | BPF_MEM, 5),
+	  BPF_STMT(BPF_LD | BPF_IMM, 77), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 1), ALLOW, KILL },
+};
+
+static size_t length(const struct sock_filter *code)
+{
+	size_t n = 12;
+
+	while (code[n - 1].code == 0 && code[n - 1].k == 0)
+		n--;
+	return n;
+}
+
+static void test_hidden_values_are_found(void **state)
+{
+	static const struct sock_filter refuse[] = { KILL };
+	const struct surface_filters none = { .program[0] = { refuse, 1 }, .n = 1 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
+		const struct surface_filters f = {
+			.program[0] = { hidden[i], length(hidden[i]) }, .n = 1
+		};
+		struct surface_point point = { 0 };
+		struct seccomp_data d = { .nr = __NR_openat, .arch = AUDIT_ARCH_X86_64 };
+
+		assert_true(surface_check(&f));
+		if (call_of(&f, __NR_openat).verdict != SURFACE_SOMETIMES)
+			fail_msg("hidden filter %zu", i);
+		assert_true(surface_exceeds(&f, &none, SURFACE_X86_64, __NR_openat, &point));
+		memcpy(d.args, point.args, sizeof(d.args));
+		assert_int_equal(surface_action(&f, &d), SECCOMP_RET_ALLOW);
+		assert_false(surface_exceeds(&none, &f, SURFACE_X86_64, __NR_openat, NULL));
+		assert_false(surface_exceeds(&f, &f, SURFACE_X86_64, __NR_openat, NULL));
+	}
+}
+
+/* The stricter of two counts, whatever their order. */
+static void test_two_filters(void **state)
+{
+	static const struct sock_filter all[] = { ALLOW };
+	static const struct sock_filter log[] = { BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_LOG) };
+	static const struct sock_filter kill[] = { KILL };
+	static const struct sock_filter trace[] = { BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE) };
+	struct surface_filters f = { .program = { { all, 1 }, { log, 1 } }, .n = 2 };
+	struct surface_call c;
+
+	(void)state;
+	assert_int_equal(call_of(&f, 0).verdict, SURFACE_ALWAYS);
+	f.program[0] = (struct bpf_program){ kill, 1 };
+	assert_int_equal(call_of(&f, 0).verdict, SURFACE_NEVER);
+	f.program[0] = (struct bpf_program){ trace, 1 };
+	c = call_of(&f, 0);
+	assert_int_equal(c.verdict, SURFACE_NEVER);
+	assert_true(c.asks);
+}
+
+static void test_exceeds_policy(void **state)
+{
+	static const struct sandbox_rule less[] = { SB_IOCTL(1), SB_CALL(read), SB_MMAP_NOEXEC };
+	static const struct sandbox_rule more[] = { SB_IOCTL(1), SB_IOCTL(2), SB_CALL(read),
+						    SB_CALL(mmap), SB_CALL(open) };
+	const struct sandbox_policy few = { .rules = less, .n_rules = ARRAY_SIZE(less) };
+	const struct sandbox_policy many = { .rules = more, .n_rules = ARRAY_SIZE(more) };
+	static struct made a, b;
+	struct surface_point point;
+
+	(void)state;
+	make(&few, &a);
+	make(&many, &b);
+	assert_true(surface_exceeds(&b.f, &a.f, SURFACE_X86_64, __NR_ioctl, &point));
+	assert_int_equal(point.args[1], 2);
+	assert_true(surface_exceeds(&b.f, &a.f, SURFACE_X86_64, __NR_mmap, &point));
+	assert_true(point.args[2] & PROT_EXEC);
+	assert_true(surface_exceeds(&b.f, &a.f, SURFACE_X86_64, __NR_open, NULL));
+	assert_false(surface_exceeds(&b.f, &a.f, SURFACE_X86_64, __NR_read, NULL));
+	for (uint32_t nr = 0; nr < SURFACE_NUMBERS; nr++)
+		assert_false(surface_exceeds(&a.f, &b.f, SURFACE_X86_64, nr, NULL));
+}
+
+/* Compares all six arguments with hundreds of values: the work is bounded, and said to be. */
+static void test_endless(void **state)
+{
+	static struct sock_filter code[BPF_PROGRAM_MAX];
+	const struct surface_filters f = { .program[0] = { code, BPF_PROGRAM_MAX }, .n = 1 };
+	struct surface_call c;
+
+	(void)state;
+	for (size_t i = 0; i < BPF_PROGRAM_MAX - 1; i++)
+		code[i] = i % 2 ? (struct sock_filter)EQ((uint32_t)i * 7, 0, 0) :
+				  (struct sock_filter)LOAD(16 + 4 * (i / 2 % 12));
+	code[BPF_PROGRAM_MAX - 1] = (struct sock_filter)ALLOW;
+	assert_true(surface_check(&f));
+	c = call_of(&f, __NR_openat);
+	assert_true(c.bounded);
+	assert_int_not_equal(c.verdict, SURFACE_NEVER);
+	assert_int_equal(calls_take(__NR_openat, &c), CALL_PATH);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_no_filter),
+		cmocka_unit_test(test_hidden_values_are_found),
+		cmocka_unit_test(test_two_filters),
+		cmocka_unit_test(test_exceeds_policy),
+		cmocka_unit_test(test_endless),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
