@@ -218,7 +218,7 @@ def running(place):
     names = []
 
     def start(*words):
-        name = f"held{len(names)}"
+        name = f"held{os.getpid()}-{len(names)}"
         code, _, err = place.call("run", "--kernel", place.kernel, "--cmdline", FOREVER, "--name",
                                   name, "--detach", *words)
         assert (code, err) == (0, "")
