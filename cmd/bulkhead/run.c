@@ -65,7 +65,7 @@ static int parse(int argc, char **argv, struct vm_config *c)
 	static char text[CONFIG_FILE_MAX + 2];
 	static char name[32];
 	struct config_error e;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	config_init(c);

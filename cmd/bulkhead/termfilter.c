@@ -229,11 +229,9 @@ static void csi_ignore(struct termfilter *f, struct out *o, uint8_t c)
  */
 static void string(struct termfilter *f, struct out *o, uint8_t c)
 {
-	if (c == 0x07 || c == 0x18 || c == 0x1a)
-		f->state = GROUND;
-	else if (c == 0x1b || c == '\n' || c == '\r')
+	if (c == 0x1b || c == '\n' || c == '\r')
 		abandon(f, o, c);
-	else if (++f->n_string >= TERMFILTER_STRING_MAX)
+	else if (c == 0x07 || c == 0x18 || c == 0x1a || ++f->n_string >= TERMFILTER_STRING_MAX)
 		f->state = GROUND;
 }
 

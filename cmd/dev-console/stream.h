@@ -19,8 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STREAM_SCROLLBACK (64 * 1024) /* bytes */
-#define STREAM_RESERVE (32 * 1024)    /* bytes; more than a socket's worth of one-byte messages */
+#define STREAM_SCROLLBACK 65536U /* bytes */
+#define STREAM_RESERVE 32768U    /* bytes; more than a socket's worth of one-byte messages */
 #define STREAM_OUT_CAP (STREAM_SCROLLBACK + STREAM_RESERVE)
 #define STREAM_IN_CAP 4096 /* bytes */
 

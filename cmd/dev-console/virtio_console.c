@@ -7,7 +7,7 @@
 
 #define CHUNK 4096
 /* What one pass takes of a queue, so that a chain of gigabytes leaves others their turn. */
-#define PASS_BYTES (64 * 1024)
+#define PASS_BYTES 65536U
 
 static size_t min_size(uint64_t a, uint64_t b)
 {

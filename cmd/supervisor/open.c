@@ -79,7 +79,7 @@ static int open_file(const char *what, const char *path, int flags, bool block_t
 /* A file that goes into guest RAM whole. */
 static int open_image(const char *what, const char *path, uint64_t memory, struct open_error *e)
 {
-	struct stat st;
+	struct stat st = { 0 };
 	_cleanup_(closep) int fd = open_file(what, path, O_RDONLY, false, &st, e);
 
 	if (fd < 0)
@@ -126,7 +126,7 @@ static int open_disk(const struct config_disk *d, struct open_error *e)
 {
 	char path[CONFIG_PATH_MAX + 1];
 	_cleanup_(closep) int fd = -1;
-	struct stat st;
+	struct stat st = { 0 };
 	int r;
 
 	snprintf(path, sizeof(path), "%.*s", (int)d->path_len, d->path);

@@ -22,7 +22,7 @@
 #define CONFIG_MEMORY_MIN (64ULL << 20)
 #define CONFIG_MEMORY_MAX (64ULL << 30)
 #define CONFIG_CPUS_MAX 16
-#define CONFIG_FILE_MAX (64 * 1024) /* bytes of a configuration file */
+#define CONFIG_FILE_MAX 65536U /* bytes of a configuration file */
 
 enum config_console { CONSOLE_AUTO, CONSOLE_SAFE, CONSOLE_RAW, CONSOLE_NONE };
 enum config_input { INPUT_SERIAL, INPUT_VIRTIO };

@@ -17,7 +17,7 @@
 #include <sys/types.h>
 
 #define JAIL_MAX_FDS 64
-#define JAIL_N_IDS 15 /* the supervisor's own id and those of at most 14 compartments */
+#define JAIL_N_IDS 15U /* the supervisor's own id and those of at most 14 compartments */
 
 /*
  * What starting compartments needs of the host. With root, VMs share no id: base is computed from
