@@ -326,6 +326,103 @@ def bpf():
     }
 
 
+def soft():
+    """Code in each mode (fuzz_soft.c), by what it does: SSE, x87 and their images at a page's end,
+    strings, LOCK, self-modifying code, system registers, changes of privilege, the LAPIC, devices,
+    ports, the ends of RAM, 32-bit and 16-bit code."""
+    real, protected, paging, pae, compat, long, user, strict = range(8)
+
+    def code(hexes, at=0, cpu=0):
+        data = bytes.fromhex(hexes)
+        return struct.pack("<BBB", cpu << 6, at // 16, len(data)) + data
+
+    def start(mode, *records, cpus=1):
+        return bytes([mode | (cpus - 1) << 3]) + b"".join(records)
+
+    def register(n, v):
+        return struct.pack("<BBQ", 1, n, v & (1 << 64) - 1)
+
+    def control(n, v):
+        return struct.pack("<BBQ", 2, n, v)
+
+    def segment(n, base, limit, attr):
+        return struct.pack("<BBIIH", 3, n, base, limit, attr)
+
+    def entry(at, v):
+        return struct.pack("<BHQ", 5, at, v)
+
+    def interrupt(address, data):
+        return struct.pack("<BHH", 7, address, data)
+
+    codes = {
+        "sse":
+            "bbf89f01000f10030f584b08f30f7f43fcf30f5a13f20f59d0c743c0809f00000fae53c0"
+            "0f5ec3660f3800c1660f3a63c11a660fe76308660ff7c1",
+        "x87":
+            "bbf09f0100d9e8d9ebd913db7b08df23df7306d973f8d963f8dd73d8dd63d8dbe3d9eed8"
+            "f066c7034003d92bd9e8d9fa9bd9f4d9fb",
+        "fxsave":
+            "bb109e01000fae03480fae4310834b181f0fae0b48c7c3f0ff5f00480fae030f770f6f03"
+            "0ffcc10fe743f8",
+        "strings":
+            "be00800100bff79f0100b940000000f3a4fdb909000000f348abfcbff0ff4000b9200000"
+            "00f3aabf00800100b900000100f2afb94000000066f3a7b900010000bffd8f0100f3ab48"
+            "ad48c7c1fffffffff3ac",
+        "locked":
+            "bbfe8f0100f0ff03f0480fc103f00fb14bfff0480fab03bb08800100f0480fc70b83c308"
+            "f0480fc70bf00fc78bf60f0000860367f0480fc70b",
+        "smc":
+            "bf20000100b8ffc0c3f4b903000000abc70500000000909090900f0b0f0bbf1e000100b9"
+            "28000000f3aaebee",
+        "system":
+            "b91b0000000f320d000c00000f30b93008000031d2b840000c000f30b9770200000f320f"
+            "300f20e04835800010000f22e00f20d80f22d80f01380f010425008001000f0114250080"
+            "010066b810008ed0660f00c80fa20f01f90f01f8fbf4",
+        "flow":
+            "b9820000c0b88000010031d20f30b9810000c0ba080023000f30b96000010049c7c30202"
+            "00006a336800f0010068020200006a3b686000010048cf9090cccd800f050f0b",
+        "lapic":
+            "bb00002000c783f0000000ff010000c7832003000040000200c783e00300000b000000c7"
+            "838003000064000000fbf4c7830003000000454c00c7830003000010460c008b83900300"
+            "00c783b000000000000000488b43200f104318f4f4f4",
+        "mmio":
+            "bbf80f60008a03668943018b4306488943040f10030f1103db2bdd33f0010389debf0080"
+            "0100b910000000f348a589dfb90900000066f3abff338f03",
+        "ports":
+            "66baf803ecef66e560bffe8f0100b904000000f36dbefd8f0100b90500000066f36f48c7"
+            "c1fffffffff36e",
+        "edge":
+            "bbf8ff4000488b03488b4301668943070f1043f80f1043f9bbf8ff0100488b4301488943"
+            "046a00bc0a004100ff13ffe3",
+        "protected":
+            "606203c810001fc9610617c53363039a40000100180027d400ce0f02c00f00e80f0003d7"
+            "c44424fe",
+        "real":
+            "b8ffff8ed8a1ffff8ec0bffeffabcd100f20c00c010f22c0ea00012000",
+    }
+    seeds = {name: start({"protected": protected, "real": real}.get(name, long), code(text))
+             for name, text in codes.items()}
+    for name in ("sse", "x87", "strings", "locked", "flow", "ports"):
+        seeds["user-" + name] = start(user, code(codes[name]))
+    seeds.update({
+        "paging": start(paging, code(codes["protected"])), "pae": start(pae, code(codes["protected"])),
+        "compat": start(compat, code(codes["protected"])), "strict": start(strict, code(codes["edge"])),
+        "three": start(long, *(code(codes[name], cpu=cpu)
+                               for cpu, name in enumerate(("lapic", "smc", "locked"))), cpus=3),
+        "tables-outside": start(long, code(codes["sse"]), entry(0x2000, 0x7fffff0067),
+                                entry(0x30c0, 0xfffffffff067), entry(0x30c8, 0x8007)),
+        "tables-are-code": start(long, entry(0x3080, 0x1007), code(codes["smc"])),
+        "tables-at-end": start(long, control(1, 0x1f000), code(codes["edge"])),
+        # a base of DS that 64-bit code does not see
+        "misaligned": start(long, segment(3, 8, 0xffffffff, 0xc093),
+                            code("bb0880010067f0480fc70bbb0080010067f0480fc70b")),
+        "no-tables": start(long, control(4, 0x1fff8), control(5, 0x1fff8), code(codes["flow"])),
+        "interrupts": start(long, code("fbf4f4f4"), interrupt(0, 0x40), interrupt(0, 0x4400)),
+        "registers": start(long, register(4, -8), register(1, -1), code(codes["strings"])),
+    })
+    return seeds
+
+
 # Others append here: the name of the target and what makes its seeds.
 TARGETS = {
     "control": control,
@@ -340,6 +437,7 @@ TARGETS = {
     "vhost_front": vhost_front,
     "vfio_client": vfio_client,
     "virtio_pci": virtio_pci,
+    "soft": soft,
 }
 
 

@@ -38,13 +38,13 @@ class Copy:
                               errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def make(self, tests):
-        done = self.run("ninja", "-C", str(self.build), *(f"tests/unit/test_{t}" for t in tests))
+        done = self.run("ninja", "-C", str(self.build), *(f"tests/unit/test_{t}" for t in tests), timeout=600)
         assert done.returncode == 0, done.stdout[-3000:]
 
     def passes(self, test):
         """Whether a unit test passes; one that hangs does not."""
         try:
-            done = self.run(str(self.build / f"tests/unit/test_{test}"), timeout=20)
+            done = self.run(str(self.build / f"tests/unit/test_{test}"), timeout=60)
         except subprocess.TimeoutExpired:
             return False
         return done.returncode == 0

@@ -267,10 +267,12 @@ __attribute__((target("cx16"))) static bool cas16(wide *p, uint64_t *low,
 const struct soft_insn *op_cmpxchg16b(struct soft_cpu *c, const struct soft_insn *i)
 {
 	uint64_t low = c->gpr[R_AX], high = c->gpr[R_DX];
+	uint64_t base = i->seg >= S_FS ? c->seg[i->seg].base : 0; /* 64-bit code only */
 	void *p;
 	bool done;
 
-	if (flat_address(c, i) & 15)
+	/* the host's own would fault: a base that does not count must not count here either */
+	if ((soft_offset(c, i) + base) & 15)
 		RAISE_GP0(c);
 	p = soft_host_rmw(c, mem_address(c, i, 16, true), 16, c->mmu);
 	if (!p) /* device memory: no device has such registers */
