@@ -21,16 +21,18 @@ def guest(name):
     return os.path.join(GUEST, name)
 
 
-def bulkhead_command(kernel, cmdline, memory="256M", cpus=1, extra=()):
-    return [BULKHEAD, "run", "--kernel", kernel, "--initrd", guest("initrd.cpio.gz"),
+def bulkhead_command(kernel, cmdline, memory="256M", cpus=1, initrd=None, extra=()):
+    return [BULKHEAD, "run", "--kernel", kernel, "--initrd", initrd or guest("initrd.cpio.gz"),
             "--cmdline", cmdline, "--memory", memory, "--cpus", str(cpus), "--console", "raw",
             "--accel", "kvm", *extra]
 
 
-def qemu_command(machine, kernel, cmdline, memory="256M", cpus=1, extra=()):
-    return [QEMU, "-M", machine, "-accel", "kvm", "-cpu", "host", "-m", memory, "-smp", str(cpus),
+def qemu_command(machine, kernel, cmdline, memory="256M", cpus=1, accel="kvm", model="host",
+                 initrd=None, extra=()):
+    return [QEMU, "-M", machine, "-accel", accel, "-cpu", model, "-m", memory, "-smp", str(cpus),
             "-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-serial", "stdio",
-            "-kernel", kernel, "-initrd", guest("initrd.cpio.gz"), "-append", cmdline, *extra]
+            "-kernel", kernel, "-initrd", initrd or guest("initrd.cpio.gz"), "-append", cmdline,
+            *extra]
 
 
 class Running:
@@ -84,6 +86,24 @@ def children(pid):
         except OSError:
             pass
     return found
+
+
+def name_of(pid):
+    with open(f"/proc/{pid}/comm", encoding="ascii") as f:
+        return f.read().strip()
+
+
+def cpu_seconds(pid):
+    """What pid and everything below it have run for; threads that ended are not counted."""
+    total = 0
+    for p in children(pid):
+        try:
+            for task in os.listdir(f"/proc/{p}/task"):
+                with open(f"/proc/{p}/task/{task}/schedstat", encoding="ascii") as f:
+                    total += int(f.read().split()[0])
+        except OSError:
+            pass
+    return total / 1e9
 
 
 def pss_beside_ram(pid, ram_names):

@@ -24,8 +24,7 @@ def total(command, ram_names, show):
         time.sleep(1)
         sizes = {}
         for pid in m.children(r.process.pid):
-            with open(f"/proc/{pid}/comm", encoding="ascii") as f:
-                name = f.read().strip()
+            name = m.name_of(pid)
             sizes[name] = sizes.get(name, 0) + m.pss_beside_ram(pid, ram_names)
         if show:
             for name, kib in sizes.items():
