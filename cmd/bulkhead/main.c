@@ -15,6 +15,7 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } verbs[] = {
+	{ "audit", verb_audit },
 	{ "run", verb_run },	     { "ps", verb_ps },		  { "stop", verb_stop },
 	{ "console", verb_console }, { "version", verb_version }, { "--version", verb_version },
 	{ "help", verb_help },	     { "--help", verb_help },	  { "-h", verb_help },

@@ -11,6 +11,7 @@
 int verb_run(int argc, char **argv);
 int verb_ps(int argc, char **argv);
 int verb_stop(int argc, char **argv);
+int verb_audit(int argc, char **argv);
 int verb_console(int argc, char **argv);
 int verb_version(int argc, char **argv);
 int verb_help(int argc, char **argv);

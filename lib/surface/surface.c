@@ -218,12 +218,13 @@ static void note_pass(const struct search *s, struct surface_call *c, size_t arg
 		a->others = true;
 		return;
 	}
-	for (size_t i = 0; i < a->n_values && i < ARRAY_SIZE(a->value); i++)
+	for (size_t i = 0; i < a->n_values; i++)
 		if (a->value[i] == s->data.args[arg])
 			return;
 	if (a->n_values < ARRAY_SIZE(a->value))
-		a->value[a->n_values] = s->data.args[arg];
-	a->n_values++;
+		a->value[a->n_values++] = s->data.args[arg];
+	else
+		a->more = true;
 }
 
 static void note(const struct search *s, struct surface_call *c, struct passing *p, uint32_t action,

@@ -38,8 +38,9 @@ enum surface_verdict {
 
 /* What an argument must be for the call to pass, as far as it is one of these. */
 struct surface_arg {
-	uint64_t value[64]; /* the first of those that pass */
-	size_t n_values; /* all of them, also beyond the array; neighbours and the like do not count */
+	uint64_t value[24]; /* that pass */
+	size_t n_values;    /* neighbours and the like do not count */
+	bool more;          /* and there are more than fit */
 	uint32_t no_bits; /* bits of the low half that must not be set */
 	bool matters;
 	bool others; /* values pass that no filter names */

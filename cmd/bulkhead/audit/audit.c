@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bulkhead audit: what the kernel says of a running machine's processes. */
+#include "cmd/bulkhead/audit/deep.h"
+#include "cmd/bulkhead/audit/judge.h"
+#include "cmd/bulkhead/audit/show.h"
+#include "cmd/bulkhead/help.h"
+#include "cmd/bulkhead/verbs.h"
+#include "cmd/bulkhead/vmlink.h"
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define EXIT_WEAKER 1
+#define MAX_NAMES 256
+
+struct options {
+	const char *name;
+	pid_t pid; /* 0: none was said */
+	bool deep;
+	bool json;
+};
+
+/* What goes on over all that is audited. */
+struct run {
+	const struct options *options;
+	struct json_t *json;
+	size_t n; /* audited so far */
+	int status;
+};
+
+/* ---- reading ---- */
+
+static int read_process(struct subject *s, pid_t pid, const struct declared_process *declared)
+{
+	struct subject_process *p = &s->process[s->n_processes];
+	int r;
+
+	if (s->n_processes == SUBJECT_MAX_PROCESSES)
+		return -E2BIG;
+	r = facts_read(pid, &p->facts);
+	if (r < 0)
+		return r;
+	s->n_processes++;
+	p->declared = declared;
+	return s->deep ? deep_read(&p->facts) : 0;
+}
+
+/* A child of the supervisor is what its executable's name says. */
+static int read_part(struct subject *s, pid_t pid)
+{
+	int r = read_process(s, pid, NULL);
+	struct subject_process *p = &s->process[s->n_processes - 1];
+
+	if (r < 0)
+		return r;
+	p->declared = declared_find(p->facts.name);
+	return p->declared && p->declared->place == DECLARED_JAIL ? 0 : -EBADMSG;
+}
+
+/* The command that started the machine, if it is still there. */
+static int read_relay(struct subject *s, pid_t supervisor)
+{
+	struct facts f;
+	pid_t parent;
+	int r = facts_read(supervisor, &f);
+	bool is_relay;
+
+	if (r < 0)
+		return r;
+	parent = f.threads[0].status.ppid;
+	facts_free(&f);
+	if (parent <= 1 || facts_read(parent, &f) < 0)
+		return 0;
+	is_relay = strcmp(f.name, relay_declared.name) == 0;
+	facts_free(&f);
+	return is_relay ? read_process(s, parent, &relay_declared) : 0;
+}
+
+static int read_machine(struct subject *s, pid_t supervisor)
+{
+	pid_t parts[SUBJECT_MAX_PROCESSES];
+	int r = read_relay(s, supervisor), n;
+
+	if (r == 0)
+		r = read_process(s, supervisor, &supervisor_declared);
+	if (r < 0)
+		return r;
+	n = facts_children(supervisor, parts, ARRAY_SIZE(parts));
+	for (int i = 0; i < n && r == 0; i++)
+		r = read_part(s, parts[i]);
+	return n < 0 ? n : n == 0 ? -ESRCH : r;
+}
+
+/* Who listens, as the kernel says it; the message says the rest. */
+static int ask(const char *name, struct subject *s, pid_t *ret_supervisor)
+{
+	const struct control_msg q = { .type = CTL_QUERY };
+	_cleanup_(closep) int link = vmlink_open(name);
+	_cleanup_(closep) int fd = -1;
+	struct control_msg m;
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	int r;
+
+	if (link < 0)
+		return link;
+	r = vmlink_ask(link, &q, CTL_INFO, &m, &fd);
+	if (r < 0)
+		return r == -EPIPE ? -ESRCH : r;
+	if (getsockopt(link, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return -errno;
+	if (m.type != CTL_INFO || peer.pid <= 0)
+		return -EPROTO;
+	s->cpus = m.info.cpus;
+	s->memory = m.info.memory;
+	*ret_supervisor = peer.pid;
+	return 0;
+}
+
+/* ---- one subject ---- */
+
+static void subject_free(struct subject *s)
+{
+	for (size_t i = 0; i < s->n_processes; i++)
+		facts_free(&s->process[i].facts);
+}
+
+static int show(struct run *run, struct subject *s)
+{
+	_cleanup_(findings_free) struct findings f = { 0 };
+
+	judge(s, &f);
+	if (f.failed)
+		return -ENOMEM;
+	if (f.n_weak)
+		run->status = EXIT_WEAKER;
+	if (run->json)
+		return json_add(run->json, s, &f);
+	if (run->n++)
+		printf("\n");
+	show_table(s, &f);
+	if (s->deep)
+		show_surfaces(s);
+	return 0;
+}
+
+static int say_gone(const char *name)
+{
+	return complain(EXIT_FAILED, "%.64s ended while it was audited", name);
+}
+
+static int audit_machine(struct run *run, const char *name)
+{
+	struct subject s = { .name = name, .deep = run->options->deep };
+	pid_t supervisor = 0;
+	int r = ask(name, &s, &supervisor);
+
+	if (r == -ENOENT)
+		return complain(EXIT_FAILED, "no VM of yours is named '%.64s': see bulkhead ps",
+				name);
+	facts_own_namespaces(s.own_ns);
+	if (r == 0)
+		r = read_machine(&s, supervisor);
+	if (r == 0)
+		r = show(run, &s);
+	subject_free(&s);
+	if (r == -ESRCH)
+		return say_gone(name);
+	if (r == -EBADMSG)
+		return complain(EXIT_FAILED, "%.64s has a process that is none of Bulkhead's",
+				name);
+	return r < 0 ? complain(EXIT_FAILED, "%.64s cannot be audited: %s", name, strerror(-r)) :
+		       0;
+}
+
+static int audit_process(struct run *run, pid_t pid)
+{
+	struct subject s = { .deep = run->options->deep };
+	int r;
+
+	facts_own_namespaces(s.own_ns);
+	r = read_process(&s, pid, NULL);
+	if (r == 0)
+		r = show(run, &s);
+	subject_free(&s);
+	if (r == -ESRCH)
+		return complain(EXIT_FAILED, "there is no process %d, or it has just ended",
+				(int)pid);
+	return r < 0 ? complain(EXIT_FAILED, "process %d cannot be audited: %s", (int)pid,
+				strerror(-r)) :
+		       0;
+}
+
+/* ---- all machines ---- */
+
+struct names {
+	char name[MAX_NAMES][CTL_NAME_MAX + 1];
+	size_t n;
+};
+
+static void add_name(const char *name, void *owner)
+{
+	struct names *all = owner;
+
+	if (all->n < MAX_NAMES)
+		snprintf(all->name[all->n++], sizeof(all->name[0]), "%s", name);
+}
+
+static int audit_all(struct run *run)
+{
+	static struct names all;
+	int r = vmlink_each(add_name, &all), worst = 0;
+
+	if (r < 0)
+		return complain(EXIT_FAILED, "/proc/net/unix: %s", strerror(-r));
+	if (all.n == 0)
+		return complain(EXIT_FAILED, "no VM of yours runs");
+	for (size_t i = 0; i < all.n; i++) {
+		r = audit_machine(run, all.name[i]);
+		worst = r ? r : worst;
+	}
+	return worst;
+}
+
+/* ---- words ---- */
+
+static int parse_pid(const char *word, pid_t *ret)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(word, &end, 10);
+	if (errno || *end || end == word || n <= 0 || n > INT32_MAX)
+		return complain(EXIT_WORDS, "audit: --pid: '%.60s' is no process id", word);
+	*ret = (pid_t)n;
+	return 0;
+}
+
+static int parse_word(struct options *o, const char *word, const char *next, bool *ret_took_next)
+{
+	*ret_took_next = false;
+	if (strcmp(word, "--deep") == 0)
+		o->deep = true;
+	else if (strcmp(word, "--json") == 0)
+		o->json = true;
+	else if (strncmp(word, "--pid=", 6) == 0)
+		return parse_pid(word + 6, &o->pid);
+	else if (strcmp(word, "--pid") == 0 && next) {
+		*ret_took_next = true;
+		return parse_pid(next, &o->pid);
+	} else if (word[0] == '-' || o->name)
+		return complain(EXIT_WORDS,
+				"audit: '%.60s' will not do: say [NAME | --pid N] [--deep] "
+				"[--json]",
+				word);
+	else
+		o->name = word;
+	return 0;
+}
+
+static int parse(struct options *o, int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		bool took_next;
+		int r = parse_word(o, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &took_next);
+
+		if (r)
+			return r;
+		i += took_next;
+	}
+	if (o->name && o->pid)
+		return complain(EXIT_WORDS, "audit: NAME or --pid N, not both");
+	if (o->deep && geteuid() != 0)
+		return complain(EXIT_FAILED, "audit: --deep takes root: the kernel gives filters "
+					     "back to nobody else");
+	return 0;
+}
+
+static int run_all(struct run *run)
+{
+	const struct options *o = run->options;
+
+	if (o->pid)
+		return audit_process(run, o->pid);
+	return o->name ? audit_machine(run, o->name) : audit_all(run);
+}
+
+int verb_audit(int argc, char **argv)
+{
+	struct options options = { 0 };
+	struct run run = { .options = &options };
+	int r = parse(&options, argc, argv);
+
+	if (r)
+		return r;
+	if (options.json) {
+		run.json = json_begin();
+		if (!run.json)
+			return complain(EXIT_FAILED, "no memory");
+	}
+	r = run_all(&run);
+	if (run.json && json_end(run.json) < 0)
+		return complain(EXIT_FAILED, "the output was lost");
+	if (fflush(stdout) || ferror(stdout))
+		return complain(EXIT_FAILED, "the output was lost");
+	return r ? r : run.status;
+}

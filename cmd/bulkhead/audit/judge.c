@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Processes held against what they are declared to be; see judge.h. */
+#include "cmd/bulkhead/audit/judge.h"
+
+#include "lib/base/cleanup.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define IDS_FIRST 0x62000000U /* what root gives to machines: lib/sandbox/jail.h */
+
+void find(struct findings *f, enum grade grade, struct subject_process *p, pid_t tid,
+	  const char *aspect, const char *declared, const char *fmt, ...)
+{
+	struct finding *more = f->failed ? NULL : reallocarray(f->list, f->n + 1, sizeof(*more));
+	va_list ap;
+
+	if (!more) {
+		f->failed = true;
+		return;
+	}
+	f->list = more;
+	more += f->n++;
+	*more = (struct finding){ .grade = grade, .process = p, .tid = tid, .aspect = aspect };
+	snprintf(more->declared, sizeof(more->declared), "%s", declared);
+	va_start(ap, fmt);
+	vsnprintf(more->is, sizeof(more->is), fmt, ap);
+	va_end(ap);
+	if (grade == GRADE_WEAK) {
+		f->n_weak++;
+		if (p)
+			p->n_weak++;
+	}
+}
+
+void findings_free(struct findings *f)
+{
+	free(f->list);
+	*f = (struct findings){ 0 };
+}
+
+/* ---- namespaces and root ---- */
+
+/* Which must not be those of this command, or of any other process of the machine. */
+static unsigned int own_namespaces(enum declared_place place)
+{
+	unsigned int all = 1U << NS_USER | 1U << NS_MNT | 1U << NS_IPC | 1U << NS_UTS |
+			   1U << NS_CGROUP;
+
+	switch (place) {
+	case DECLARED_USER:
+		return 0;
+	case DECLARED_SUPERVISOR:
+		return all;
+	case DECLARED_JAIL:
+		return all | 1U << NS_PID | 1U << NS_NET;
+	}
+	return 0;
+}
+
+/* Who else is in the namespace: a name, or NULL. */
+static const char *shares(const struct subject *s, const struct subject_process *p, int ns)
+{
+	uint64_t inode = p->facts.ns[ns];
+
+	if (inode == s->own_ns[ns])
+		return "this command";
+	for (size_t i = 0; i < s->n_processes; i++)
+		if (&s->process[i] != p && s->process[i].facts.ns[ns] == inode)
+			return s->process[i].facts.name;
+	return NULL;
+}
+
+static void judge_namespaces(const struct subject *s, struct subject_process *p,
+			     struct findings *f)
+{
+	unsigned int own = own_namespaces(p->declared->place);
+
+	if (p->facts.unseen & UNSEEN_NAMESPACES)
+		return;
+	for (int i = 0; i < N_NAMESPACES; i++) {
+		const char *other = own & 1U << i ? shares(s, p, i) : NULL;
+
+		if (other)
+			find(f, GRADE_WEAK, p, 0, "namespace", "its own", "%s shared with %s",
+			     facts_ns_names[i], other);
+	}
+}
+
+static void judge_root(struct subject_process *p, struct findings *f)
+{
+	const struct facts_root *r = &p->facts.root;
+
+	if (p->declared->place == DECLARED_USER || p->facts.unseen & UNSEEN_ROOT)
+		return;
+	if (r->mine)
+		find(f, GRADE_WEAK, p, 0, "root", "empty", "the root of this command");
+	else if (!r->empty)
+		find(f, GRADE_WEAK, p, 0, "root", "empty", "not empty");
+	if (!r->read_only)
+		find(f, GRADE_WEAK, p, 0, "root", "read-only", "writable");
+	if (r->n_mounts > 1)
+		find(f, GRADE_WEAK, p, 0, "root", "one mount", "%u mounts", r->n_mounts);
+}
+
+/* ---- ids ---- */
+
+static bool uids_differ(const uint32_t id[4])
+{
+	return id[0] != id[1] || id[0] != id[2] || id[0] != id[3];
+}
+
+static void judge_ids(const struct subject *s, struct subject_process *p, struct findings *f)
+{
+	const struct proc_status *st = &p->facts.threads[0].status;
+	bool ranged = st->uid[0] >= IDS_FIRST;
+
+	if (st->uid[0] == 0 || uids_differ(st->uid))
+		find(f, GRADE_WEAK, p, 0, "user id", "one, not root", "%u, %u, %u, %u", st->uid[0],
+		     st->uid[1], st->uid[2], st->uid[3]);
+	if (st->gid[0] == 0 || uids_differ(st->gid))
+		find(f, GRADE_WEAK, p, 0, "group id", "one, not root", "%u, %u, %u, %u", st->gid[0],
+		     st->gid[1], st->gid[2], st->gid[3]);
+	if (st->n_groups && ranged)
+		find(f, GRADE_WEAK, p, 0, "groups", "none", "%u", st->n_groups);
+	for (size_t i = 0; ranged && i < s->n_processes; i++)
+		if (&s->process[i] != p && s->process[i].facts.threads[0].status.uid[0] == st->uid[0])
+			find(f, GRADE_WEAK, p, 0, "user id", "its own", "%u, as %s", st->uid[0],
+			     s->process[i].facts.name);
+}
+
+/* ---- limits ---- */
+
+static void judge_limit(struct subject_process *p, struct findings *f, int number, const char *name,
+			uint64_t most)
+{
+	const struct proc_limit *l = &p->facts.limits[number];
+	char declared[64];
+
+	if (most == SB_UNSET || (l->hard <= most && l->soft <= most))
+		return;
+	snprintf(declared, sizeof(declared), "%" PRIu64, most);
+	if (l->hard == UINT64_MAX)
+		find(f, GRADE_WEAK, p, 0, name, declared, "unlimited");
+	else
+		find(f, GRADE_WEAK, p, 0, name, declared, "%" PRIu64, l->hard);
+}
+
+static void judge_limits(const struct subject *s, struct subject_process *p, struct findings *f)
+{
+	const struct declared_process *d = p->declared;
+	const struct sandbox_limits *l = &d->policy->limits;
+	uint64_t as = d->as_beyond_ram && s->memory ? s->memory + d->as_beyond_ram : l->as;
+
+	judge_limit(p, f, RLIMIT_CORE, "core size limit", 0);
+	judge_limit(p, f, RLIMIT_NOFILE, "descriptor limit", l->nofile);
+	judge_limit(p, f, RLIMIT_NPROC, "task limit", l->nproc);
+	judge_limit(p, f, RLIMIT_AS, "address space limit", as);
+	judge_limit(p, f, RLIMIT_MEMLOCK, "locked memory limit", l->memlock);
+	if (!d->fsize_of_image)
+		judge_limit(p, f, RLIMIT_FSIZE, "file size limit", l->fsize);
+	else if (p->facts.limits[RLIMIT_FSIZE].hard == UINT64_MAX)
+		find(f, GRADE_WEAK, p, 0, "file size limit", "the image's size", "unlimited");
+}
+
+/* ---- the whole ---- */
+
+static void judge_process(const struct subject *s, struct subject_process *p, struct findings *f)
+{
+	judge_ids(s, p, f);
+	judge_threads(s, p, f);
+	judge_namespaces(s, p, f);
+	judge_root(p, f);
+	judge_limits(s, p, f);
+	judge_fds(s, p, f);
+	judge_maps(p, f);
+	if (p->facts.dumpable)
+		find(f, GRADE_WEAK, p, 0, "dumpable", "no", "yes");
+}
+
+static void note_host(const struct subject *s, struct findings *f)
+{
+	const struct facts *first = &s->process[0].facts;
+	const struct facts_cgroup *c = &first->cgroup;
+
+	if (!first->has_core_sched)
+		find(f, GRADE_NOTE, NULL, 0, "core scheduling", "",
+		     "not in this kernel: machines may share a core's siblings");
+	else if (!first->core_cookie)
+		find(f, GRADE_NOTE, NULL, 0, "core scheduling", "", "no cookie");
+	if (strcmp(c->memory, "max") == 0 || !*c->memory || strcmp(c->pids, "max") == 0)
+		find(f, GRADE_NOTE, NULL, 0, "control group", "",
+		     "%s: memory %s, cpu %s, tasks %s: not limited in all", *c->v2 ? c->v2 : c->v1,
+		     *c->memory ? c->memory : "?", *c->cpu ? c->cpu : "?", *c->pids ? c->pids : "?");
+	if (!*first->label)
+		find(f, GRADE_NOTE, NULL, 0, "label", "",
+		     "none: neither SELinux nor AppArmor is at work");
+	find(f, GRADE_NOTE, NULL, 0, "Landlock", "",
+	     "no kernel tells of another process whether it is in force");
+}
+
+void judge(struct subject *s, struct findings *ret)
+{
+	*ret = (struct findings){ 0 };
+	for (size_t i = 0; i < s->n_processes; i++)
+		if (s->process[i].declared)
+			judge_process(s, &s->process[i], ret);
+	if (s->n_processes)
+		note_host(s, ret);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Descriptors and mappings; see judge.h. */
+#include "cmd/bulkhead/audit/judge.h"
+
+#include "lib/base/cleanup.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static bool begins(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+static bool is_kind(const struct facts_fd *fd, enum fd_kind kind)
+{
+	switch (kind) {
+	case FD_ANY:
+		return true;
+	case FD_SOCKET:
+		return fd->type == S_IFSOCK;
+	case FD_FILE:
+		return fd->type == S_IFREG || fd->type == S_IFBLK;
+	case FD_CHAR:
+		return fd->type == S_IFCHR;
+	case FD_EVENT:
+		return begins(fd->link, "anon_inode:[eventfd");
+	}
+	return false;
+}
+
+/* 0, 1 and 2 are /dev/null, or, outside a jail, its user's. */
+static bool is_standard(const struct subject_process *p, const struct facts_fd *fd)
+{
+	const char *slash = strrchr(fd->link, '/');
+
+	if (fd->fd > 2)
+		return false;
+	return p->declared->place != DECLARED_JAIL ||
+	       (fd->type == S_IFCHR && slash && strcmp(slash, "/null") == 0);
+}
+
+static bool is_in_table(const struct subject_process *p, const struct facts_fd *fd)
+{
+	const struct declared_process *d = p->declared;
+
+	for (size_t i = 0; i < d->n_fds; i++)
+		if (d->fds[i].fd == fd->fd && is_kind(fd, d->fds[i].kind) &&
+		    !begins(fd->link, "/memfd:"))
+			return true;
+	return false;
+}
+
+/* Channels between the vmm and the devices: each device's sockets but its control channel. */
+static int count_channels(const struct subject *s)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < s->n_processes; i++) {
+		const struct declared_process *d = s->process[i].declared;
+
+		if (!d || d->place != DECLARED_JAIL || d->channels_from)
+			continue;
+		for (size_t k = 0; k < d->n_fds; k++)
+			n += d->fds[k].kind == FD_SOCKET && d->fds[k].fd != FD_CONTROL;
+	}
+	return n;
+}
+
+static bool is_channel(const struct subject *s, const struct subject_process *p,
+		       const struct facts_fd *fd)
+{
+	int from = p->declared->channels_from;
+
+	return from && fd->type == S_IFSOCK && fd->fd >= from && fd->fd < from + count_channels(s);
+}
+
+/* used: how many there were of each row so far. */
+static bool is_held(const struct declared_process *d, const struct facts_fd *fd, unsigned int *used)
+{
+	for (size_t i = 0; i < d->n_held; i++)
+		if (begins(fd->link, d->held[i].link) &&
+		    (d->held[i].most == 0 || used[i] < d->held[i].most)) {
+			used[i]++;
+			return true;
+		}
+	return false;
+}
+
+void judge_fds(const struct subject *s, struct subject_process *p, struct findings *f)
+{
+	unsigned int used[16] = { 0 };
+
+	for (size_t i = 0; i < p->facts.n_fds; i++) {
+		const struct facts_fd *fd = &p->facts.fds[i];
+
+		if (is_standard(p, fd) || is_in_table(p, fd) || is_channel(s, p, fd) ||
+		    is_held(p->declared, fd, used))
+			continue;
+		find(f, GRADE_WEAK, p, 0, "descriptor", "not declared", "%d: %s", fd->fd,
+		     *fd->link ? fd->link : "?");
+	}
+}
+
+/* ---- mappings ---- */
+
+static bool is_shared_as_declared(const struct declared_process *d, const struct proc_map *m)
+{
+	for (size_t i = 0; i < d->n_maps; i++)
+		if (begins(m->name, d->maps[i].link))
+			return !m->write || d->maps[i].writable;
+	return false;
+}
+
+/* Its own executable is the only file whose code runs. */
+static bool is_own_code(const struct subject_process *p, const struct proc_map *m)
+{
+	const char *slash = strrchr(m->name, '/');
+
+	if (strcmp(m->name, "[vdso]") == 0 || strcmp(m->name, "[vsyscall]") == 0)
+		return true;
+	return slash && begins(slash + 1, p->facts.name);
+}
+
+static const char *name_of(const struct proc_map *m)
+{
+	return *m->name ? m->name : "memory of its own";
+}
+
+void judge_maps(struct subject_process *p, struct findings *f)
+{
+	for (size_t i = 0; i < p->facts.n_maps; i++) {
+		const struct proc_map *m = &p->facts.maps[i];
+
+		if (m->write && m->execute)
+			find(f, GRADE_WEAK, p, 0, "mapping", "writable or executable", "both: %s",
+			     name_of(m));
+		else if (m->execute && !is_own_code(p, m))
+			find(f, GRADE_WEAK, p, 0, "mapping", "no code but its own",
+			     "executable: %s", name_of(m));
+		if (m->shared && !is_shared_as_declared(p->declared, m))
+			find(f, GRADE_WEAK, p, 0, "mapping", "not declared", "shared%s: %s",
+			     m->write ? ", writable" : "", name_of(m));
+	}
+}
