@@ -16,7 +16,8 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } verbs[] = {
 	{ "run", verb_run },	     { "ps", verb_ps },		  { "stop", verb_stop },
-	{ "console", verb_console }, { "version", verb_version }, { "--version", verb_version },
+	{ "console", verb_console }, { "features", verb_features },
+	{ "version", verb_version }, { "--version", verb_version },
 	{ "help", verb_help },	     { "--help", verb_help },	  { "-h", verb_help },
 };
 

@@ -86,6 +86,16 @@ static int parse(int argc, char **argv, struct vm_config *c)
 	return 0;
 }
 
+/* What is given up by what is used without a security claim; it depends on the terminal. */
+static void say_given_up(const struct vm_config *c)
+{
+	const struct config_facts facts = { .on_terminal = isatty(STDOUT_FILENO) };
+
+	for (enum feature_id i = 0; i < N_FEATURES; i++)
+		if (features[i].status == FEATURE_NO_CLAIM && config_uses(c, &facts, i))
+			complain_no_claim(c->name, &features[i]);
+}
+
 /* ---- stopping ---- */
 
 /* The first time the power button, then the end. */
@@ -257,6 +267,7 @@ int verb_run(int argc, char **argv)
 	e = parse(argc, argv, &config);
 	if (e)
 		return e;
+	say_given_up(&config);
 	e = watch(&r);
 	if (e == 0)
 		e = supervisor_spawn(&config, since, &r.supervisor, &what);
