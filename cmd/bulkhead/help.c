@@ -13,6 +13,7 @@ static const char overview[] =
 	"  bulkhead ps                              list your VMs\n"
 	"  bulkhead stop NAME [--now]               press its power button, or end it\n"
 	"  bulkhead console NAME [--console raw]    its console, when nobody else has it\n"
+	"  bulkhead explain [OPTION]...             its walls, before it is started\n"
 	"  bulkhead features [--json]               what there is, and what it promises\n"
 	"  bulkhead version                         say the version\n"
 	"  bulkhead run --help                      the options of run\n"

@@ -16,7 +16,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } verbs[] = {
 	{ "run", verb_run },	     { "ps", verb_ps },		  { "stop", verb_stop },
-	{ "console", verb_console }, { "features", verb_features },
+	{ "console", verb_console }, { "explain", verb_explain },   { "features", verb_features },
 	{ "version", verb_version }, { "--version", verb_version },
 	{ "help", verb_help },	     { "--help", verb_help },	  { "-h", verb_help },
 };

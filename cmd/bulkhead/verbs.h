@@ -15,6 +15,7 @@ int verb_ps(int argc, char **argv);
 int verb_stop(int argc, char **argv);
 int verb_console(int argc, char **argv);
 int verb_version(int argc, char **argv);
+int verb_explain(int argc, char **argv);
 int verb_features(int argc, char **argv);
 int verb_help(int argc, char **argv);
 
