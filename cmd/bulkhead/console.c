@@ -127,5 +127,7 @@ int verb_console(int argc, char **argv)
 	}
 	if (!name)
 		return complain(EXIT_WORDS, "console: which VM is missing: say NAME");
+	if (filter == TERMINAL_RAW && isatty(STDOUT_FILENO))
+		complain_no_claim(name, &features[FEATURE_RAW_TERMINAL]);
 	return attach(name, filter);
 }

@@ -13,6 +13,8 @@ static const char overview[] =
 	"  bulkhead ps                              list your VMs\n"
 	"  bulkhead stop NAME [--now]               press its power button, or end it\n"
 	"  bulkhead console NAME [--console raw]    its console, when nobody else has it\n"
+	"  bulkhead explain [OPTION]...             its walls, before it is started\n"
+	"  bulkhead features [--json]               what there is, and what it promises\n"
 	"  bulkhead version                         say the version\n"
 	"  bulkhead run --help                      the options of run\n"
 	"\n"
@@ -40,6 +42,7 @@ static const char run_options[] =
 	"  --rng on                 or off\n"
 	"  --rng-rate 1M            bytes a second\n"
 	"  --accel auto             or kvm, soft (a software CPU); auto: a real kvm\n"
+	"  --allow NAME             an experimental one of `bulkhead features`\n"
 	"  --verbose                say more, and how long the start took\n"
 	"Ends with 0 when the guest powers off; 1 it could not start, 2 wrong words,\n"
 	"3 guest panic, 4 guest crash, 5 a process failed, 6 ended from outside.\n";

@@ -17,7 +17,8 @@ static const struct {
 } verbs[] = {
 	{ "audit", verb_audit },
 	{ "run", verb_run },	     { "ps", verb_ps },		  { "stop", verb_stop },
-	{ "console", verb_console }, { "version", verb_version }, { "--version", verb_version },
+	{ "console", verb_console }, { "explain", verb_explain },   { "features", verb_features },
+	{ "version", verb_version }, { "--version", verb_version },
 	{ "help", verb_help },	     { "--help", verb_help },	  { "-h", verb_help },
 };
 

@@ -5,18 +5,17 @@
 #include "cmd/bulkhead/launch.h"
 #include "cmd/bulkhead/terminal.h"
 #include "cmd/bulkhead/verbs.h"
+#include "cmd/bulkhead/words.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/loop.h"
 #include "lib/control/control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #define DRAIN_IDLE_MS 2000
@@ -39,51 +38,14 @@ struct run {
 	char why[CTL_TEXT_MAX + 1];
 };
 
-/* ---- words ---- */
-
-static int read_file(const char *path, char *text, size_t *ret_len)
+/* What is given up by what is used without a security claim; it depends on the terminal. */
+static void say_given_up(const struct vm_config *c)
 {
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	size_t at = 0;
-	ssize_t n;
+	const struct config_facts facts = { .on_terminal = isatty(STDOUT_FILENO) };
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return complain(EXIT_START, "--config: %s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return complain(EXIT_START, "--config: %s is no file", path);
-	while (at <= CONFIG_FILE_MAX && (n = read(fd, text + at, CONFIG_FILE_MAX + 1 - at)) > 0)
-		at += (size_t)n;
-	if (at > CONFIG_FILE_MAX)
-		return complain(EXIT_START, "--config: %s is longer than 64 KiB", path);
-	*ret_len = at;
-	return 0;
-}
-
-static int parse(int argc, char **argv, struct vm_config *c)
-{
-	static char text[CONFIG_FILE_MAX + 2];
-	static char name[32];
-	struct config_error e;
-	size_t len = 0;
-	int r;
-
-	config_init(c);
-	if (config_parse_words(c, argc, argv, &e) < 0)
-		return complain(EXIT_WORDS, "%s", e.text);
-	if (c->config) {
-		r = read_file(c->config, text, &len);
-		if (r)
-			return r;
-		if (config_parse_text(c, text, len, c->config, &e) < 0)
-			return complain(EXIT_WORDS, "%s", e.text);
-	}
-	if (config_check(c, &e) < 0)
-		return complain(EXIT_WORDS, "%s", e.text);
-	snprintf(name, sizeof(name), "vm%d", (int)getpid());
-	if (!c->name)
-		c->name = name;
-	return 0;
+	for (enum feature_id i = 0; i < N_FEATURES; i++)
+		if (features[i].status == FEATURE_NO_CLAIM && config_uses(c, &facts, i))
+			complain_no_claim(c->name, &features[i]);
 }
 
 /* ---- stopping ---- */
@@ -254,9 +216,10 @@ int verb_run(int argc, char **argv)
 		return 0;
 	}
 	r.config = &config;
-	e = parse(argc, argv, &config);
+	e = words_to_config(argc, argv, &config);
 	if (e)
 		return e;
+	say_given_up(&config);
 	e = watch(&r);
 	if (e == 0)
 		e = supervisor_spawn(&config, since, &r.supervisor, &what);

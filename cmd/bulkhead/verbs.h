@@ -4,6 +4,8 @@
 #ifndef BULKHEAD_CMD_BULKHEAD_VERBS_H
 #define BULKHEAD_CMD_BULKHEAD_VERBS_H
 
+#include "lib/features/feature.h"
+
 #define EXIT_START 1   /* it could not be done, nothing was started */
 #define EXIT_WORDS 2   /* wrong words */
 #define EXIT_FAILED 5  /* a process of the VM failed */
@@ -14,9 +16,13 @@ int verb_stop(int argc, char **argv);
 int verb_audit(int argc, char **argv);
 int verb_console(int argc, char **argv);
 int verb_version(int argc, char **argv);
+int verb_explain(int argc, char **argv);
+int verb_features(int argc, char **argv);
 int verb_help(int argc, char **argv);
 
 /* "bulkhead: " and one line on standard error, with no help of stdio. Returns status. */
 int complain(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The line for a feature without security claims that the VM of this name uses. */
+void complain_no_claim(const char *name, const struct feature *f);
 
 #endif

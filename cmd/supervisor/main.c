@@ -147,6 +147,20 @@ static int confine(struct open_error *e)
 		       0;
 }
 
+/* What was found to run the guest's CPUs is said, and whether it may be used so. */
+static int settle_accel(struct vm *vm, const struct opened *o, struct open_error *e)
+{
+	const struct config_facts facts = { .soft = o->kvm < 0 };
+	struct config_error ce;
+
+	vm->soft = facts.soft;
+	if (*o->accel_why)
+		tell(vm, NULL, LOG_LEVEL_INFO, o->accel_why);
+	if (config_check_allowed(vm->config, &facts, &ce) < 0)
+		return open_complain(e, -EPERM, "%s", ce.text);
+	return 0;
+}
+
 static int bring_up(struct vm *vm, struct open_error *e)
 {
 	struct opened o;
@@ -158,9 +172,9 @@ static int bring_up(struct vm *vm, struct open_error *e)
 	r = opened_open(&o, vm->config, e); /* 2 all that has a path */
 	if (r < 0)
 		return r;
-	vm->soft = o.kvm < 0;
-	if (*o.accel_why)
-		tell(vm, NULL, LOG_LEVEL_INFO, o.accel_why);
+	r = settle_accel(vm, &o, e);
+	if (r < 0)
+		return r;
 	r = jail_host_open(&host, &what);
 	if (r < 0)
 		return open_complain(e, r, "%s: %s", what, strerror(-r));

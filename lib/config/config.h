@@ -10,6 +10,8 @@
 #ifndef BULKHEAD_CONFIG_CONFIG_H
 #define BULKHEAD_CONFIG_CONFIG_H
 
+#include "lib/features/feature.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,6 +57,7 @@ struct vm_config {
 	enum config_action on_reboot; /* RESTART or STOP */
 	enum config_action on_panic;  /* STOP or CONTINUE */
 	enum config_accel accel;
+	uint64_t allowed;   /* features that may be used though experimental: a bit per feature_id */
 	bool verbose;
 	uint64_t from_words; /* private: bit per key that a word set */
 	uint64_t from_file;  /* private: the same for the file */
@@ -78,6 +81,18 @@ void config_init(struct vm_config *c);
 				    struct config_error *ret_error);
 /* What only the whole shows: a kernel is there. As config_parse_words. */
 [[nodiscard]] int config_check(const struct vm_config *c, struct config_error *ret_error);
+
+/* What the configuration alone does not say. */
+struct config_facts {
+	bool soft;	  /* the software CPU runs the guest */
+	bool on_terminal; /* the console's output goes to a terminal */
+};
+
+/* Whether it uses a feature of which there is something to say: one that is not simply supported. */
+bool config_uses(const struct vm_config *c, const struct config_facts *f, enum feature_id id);
+/* What it uses must be more than experimental, or allowed by name. As config_parse_words. */
+[[nodiscard]] int config_check_allowed(const struct vm_config *c, const struct config_facts *f,
+				       struct config_error *ret_error);
 
 /* Room for config_render. */
 #define CONFIG_WORDS_MAX 32

@@ -222,6 +222,24 @@ static int set_accel(struct vm_config *c, const char *value, const char **ret_wh
 	return 0;
 }
 
+static int add_allowed(struct vm_config *c, const char *value, const char **ret_why)
+{
+	struct span rest = span_of(value);
+	uint64_t allowed = 0;
+
+	(void)ret_why;
+	do {
+		struct span name = span_cut(&rest, ',');
+		const struct feature *f = feature_find(name.at, name.len);
+
+		if (!f)
+			return -EINVAL;
+		allowed |= 1ULL << (f - features);
+	} while (rest.len);
+	c->allowed |= allowed;
+	return 0;
+}
+
 static int set_verbose(struct vm_config *c, const char *value, const char **ret_why)
 {
 	(void)ret_why;
@@ -248,8 +266,9 @@ const struct config_key config_keys[] = {
 	{ "on-reboot", set_on_reboot, "say restart or stop" },
 	{ "on-panic", set_on_panic, "say stop or continue" },
 	{ "accel", set_accel, "say auto, kvm or soft" },
+	{ "allow", add_allowed, "say names that bulkhead features lists", .adds_up = true },
 	{ "verbose", set_verbose, ON_OFF, .is_switch = true },
 };
 
 const size_t n_config_keys = ARRAY_SIZE(config_keys);
-_Static_assert(ARRAY_SIZE(config_keys) <= 64, "a bit for each");
+_Static_assert(ARRAY_SIZE(config_keys) <= 64 && N_FEATURES <= 64, "a bit for each");

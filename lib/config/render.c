@@ -46,6 +46,20 @@ static void put_disk(struct words *w, const struct config_disk *d)
 	    onoff(d->readonly), d->queues);
 }
 
+/* One word for all. */
+static void put_allowed(struct words *w, uint64_t allowed)
+{
+	char names[1024] = "";
+	size_t at = 0;
+
+	for (size_t i = 0; i < N_FEATURES && at < sizeof(names); i++)
+		if (allowed >> i & 1)
+			at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s",
+					       at ? "," : "", features[i].name);
+	if (at)
+		put(w, "--allow=%s", names);
+}
+
 int config_render(const struct vm_config *c, char *argv[CONFIG_WORDS_MAX], char *buf, size_t cap)
 {
 	static const char *const consoles[] = { "auto", "safe", "raw", "none" };
@@ -72,6 +86,7 @@ int config_render(const struct vm_config *c, char *argv[CONFIG_WORDS_MAX], char 
 	put(&w, "--on-reboot=%s", c->on_reboot == ACTION_STOP ? "stop" : "restart");
 	put(&w, "--on-panic=%s", c->on_panic == ACTION_CONTINUE ? "continue" : "stop");
 	put(&w, "--accel=%s", accels[c->accel]);
+	put_allowed(&w, c->allowed);
 	put(&w, "--verbose=%s", onoff(c->verbose));
 	if (w.failed)
 		return -E2BIG;

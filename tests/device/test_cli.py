@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """bulkhead's words and files: what is wrong is one clear line, and nothing starts."""
 
+import json
 import os
 import pathlib
 import re
@@ -12,9 +13,12 @@ import pytest
 from bh import vm
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-needs_kvm = pytest.mark.skipif(not os.path.exists("/dev/kvm"), reason="needs /dev/kvm")
-
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+needs_kvm = pytest.mark.skipif(not os.path.exists("/dev/kvm"), reason="needs /dev/kvm")
+without_real_kvm = pytest.mark.skipif(
+    subprocess.run([TOP / "tools/kvm-real"], capture_output=True, check=False).returncode == 0,
+    reason="a real KVM is here")
+
 UP = "enter,ready,event:1"
 FOREVER = f"{UP},power,event:2"
 
@@ -57,6 +61,9 @@ def assert_refused(place_, words, status, text):
     (["run", "--kernel", "KERNEL", "--name", "a/b"], "say 1 to 64 letters"),
     (["run", "--kernel", "KERNEL", "--colour", "on"], "there is no option '--colour'"),
     (["run", "--kernel", "KERNEL", "--detach", "--console", "raw"], "a detached VM has no"),
+    (["run", "--kernel", "KERNEL", "--allow", "all"], "say names that bulkhead features lists"),
+    (["features", "all"], "features: 'all' will not do"),
+    (["features", "--json", "all"], "features: 'all' will not do"),
     (["ps", "all"], "ps takes no words"),
     (["stop"], "say NAME"),
     (["stop", "a", "b"], "'b' will not do"),
@@ -303,6 +310,41 @@ def test_help_fits_a_screen(place, words):
     assert 0 < len(lines) < 24 and max(map(len, lines)) < 80
 
 
+def test_features(place):
+    code, out, err = place.call("features")
+    assert (code, err) == (0, "") and max(map(len, out.splitlines())) <= 100
+    code, found, err = place.call("features", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(found)
+    assert {f["status"] for f in found["features"]} == {"supported", "experimental",
+                                                        "no security claim"}
+    claims = {c["name"]: (c["kvm"], c["soft"]) for c in found["claims"]}
+    assert claims["containment"] == (True, True)
+    for f in found["features"]:
+        assert re.search(rf"^{f['name']} +{f['status']} +{re.escape(f['what'])}$", out, re.M)
+        assert set(f["gives_up"]) <= set(claims)
+
+
+@pytest.mark.parametrize("how", ["option", "file", "forbidden"])
+@pytest.mark.parametrize("accel", ["soft", pytest.param("auto", marks=without_real_kvm)])
+def test_experimental_only_where_allowed(place, how, accel):
+    """Nine software CPUs. Whatever chose them: what was chosen is said before the refusal."""
+    conf = place.file("vm.conf", b"allow = soft-many-cpus\n" if how == "file" else b"")
+    words = ["--allow", "soft-many-cpus"] if how == "option" else []
+    code, _, err = place.run(f"{UP},event:2", "--accel", accel, "--cpus", "9", "--config", conf,
+                             "--name", "nine", *words)
+    lines = err.splitlines()
+    if accel == "auto":
+        assert lines.pop(0).startswith("bulkhead: nine: the software CPU runs the guest")
+    if how == "forbidden":
+        assert code == 1
+        assert lines == ["bulkhead: software CPU with 9 to 16 virtual CPUs: experimental (no whole "
+                         "system has been tested with so many): say --allow soft-many-cpus to use "
+                         "it all the same"]
+    else:
+        assert (code, lines) == (0, ["bulkhead: nine: the guest powered off"])
+
+
 def test_version(place):
     for word in ("version", "--version"):
         code, out, _ = place.call(word)
@@ -326,6 +368,7 @@ def test_every_option_is_documented(build, name):
 
 @pytest.mark.parametrize("words,expected", [
     (["bulkhead", "r"], ["run"]),
+    (["bulkhead", "features", ""], ["--json"]),
     (["bulkhead", "run", "--on"], ["--on-reboot", "--on-panic"]),
     (["bulkhead", "run", "--console", "s"], ["safe"]),
     (["bulkhead", "run", "--accel", ""], ["auto", "kvm", "soft"]),

@@ -474,6 +474,32 @@ def test_terminal_keys(terminal):
     assert b"the guest powered off" in t.said
 
 
+@pytest.mark.parametrize("how", ["raw", "safe", "auto"])
+def test_what_a_raw_terminal_gives_up_is_said(terminal, how):
+    t = terminal(f"{UP},power,{END}", "--console", how, "--name", "tty")
+    t.type(b"\x1dq")
+    assert t.end() == 0
+    line = (b"bulkhead: tty: --console raw on a terminal: no security claim: gives up terminal: "
+            b"the guest drives its user's terminal")
+    assert (line in t.said) == (how == "raw")
+
+
+def test_the_same_for_the_console_of_a_detached_vm(place):
+    detached(place, "rawcon")
+    t = Terminal(place, "console", "rawcon", "--console", "raw")
+    t.wait_for(b"the console")
+    t.type(b"\x1dq")
+    assert t.end() == 0
+    assert b"bulkhead: rawcon: --console raw on a terminal: no security claim: gives up" in t.said
+    assert place.call("stop", "rawcon")[0] == 0
+    place.wait_until_empty()
+
+
+def test_a_raw_console_that_is_no_terminal_gives_nothing_up(quick):
+    code, _, err = quick.run(f"{UP},{END}", "--console", "raw")
+    assert (code, lines(err)) == (0, ["the guest powered off"])
+
+
 def test_terminal_quit_twice(terminal):
     t = terminal(f"{UP},power,ignore")
     t.type(b"\x1dq")

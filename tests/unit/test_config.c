@@ -375,6 +375,56 @@ static void assert_same_again(const struct vm_config *c)
 		assert_string_equal(argv[0][i], argv[1][i]);
 }
 
+static void test_allow(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--allow=soft-many-cpus,kvm", "--allow", "soft"), 0);
+	assert_int_equal(c.allowed, 1U << FEATURE_SOFT_MANY_CPUS | 1U << FEATURE_KVM |
+					    1U << FEATURE_SOFT);
+	assert_error(WORDS(&c, "--allow=soft,,kvm"),
+		     "--allow: 'soft,,kvm' will not do: say names that bulkhead features lists");
+	assert_error(WORDS(&c, "--allow=all"),
+		     "--allow: 'all' will not do: say names that bulkhead features lists");
+	assert_error(WORDS(&c, "--allow="),
+		     "--allow: a value is missing: say names that bulkhead features lists");
+}
+
+static int check_allowed(const char *cpus, bool soft, const char *allow)
+{
+	const struct config_facts facts = { .soft = soft };
+	struct vm_config c;
+
+	assert_int_equal(WORDS(&c, "--cpus", cpus, "--allow", allow), 0);
+	return config_check_allowed(&c, &facts, &err);
+}
+
+static void test_what_is_experimental_needs_leave(void **state)
+{
+	(void)state;
+	assert_int_equal(check_allowed("8", true, "kvm"), 0);
+	assert_int_equal(check_allowed("16", false, "kvm"), 0);
+	assert_int_equal(check_allowed("9", true, "soft-many-cpus"), 0);
+	assert_error(check_allowed("9", true, "soft"),
+		     "software CPU with 9 to 16 virtual CPUs: experimental (no whole system has "
+		     "been tested with so many): say --allow soft-many-cpus to use it all the same");
+}
+
+static void test_what_is_used(void **state)
+{
+	const struct config_facts terminal = { .on_terminal = true }, file = { 0 };
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--console=raw"), 0);
+	assert_true(config_uses(&c, &terminal, FEATURE_RAW_TERMINAL));
+	assert_false(config_uses(&c, &file, FEATURE_RAW_TERMINAL));
+	assert_int_equal(WORDS(&c, "--console=auto"), 0);
+	assert_false(config_uses(&c, &terminal, FEATURE_RAW_TERMINAL));
+	assert_false(config_uses(&c, &terminal, FEATURE_SOFT_MANY_CPUS));
+}
+
 static void test_render(void **state)
 {
 	static char buf[512];
@@ -388,7 +438,8 @@ static void test_render(void **state)
 			       "--memory=64G", "--huge-pages=off", "--cpus=16", "--disk=a,format=raw,queues=3",
 			       "--disk=b,format=raw,readonly=on", "--rng=off", "--rng-rate=7",
 			       "--console=safe", "--console-input=virtio", "--detach",
-			       "--on-reboot=stop", "--on-panic=continue", "--verbose"),
+			       "--on-reboot=stop", "--on-panic=continue", "--verbose",
+			       "--accel=soft", "--allow=soft-many-cpus,kvm"),
 			 0);
 	assert_same_again(&c);
 	assert_int_equal(config_render(&c, argv, buf, 16), -7);
@@ -417,6 +468,9 @@ int main(void)
 		cmocka_unit_test(test_file_errors),
 		cmocka_unit_test(test_words_win_over_the_file),
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_allow),
+		cmocka_unit_test(test_what_is_experimental_needs_leave),
+		cmocka_unit_test(test_what_is_used),
 		cmocka_unit_test(test_render),
 	};
 

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What weakens a VM: choices, and what this host does not give; see explain.h. */
+#include "cmd/bulkhead/explain.h"
+
+#include "cmd/bulkhead/paragraph.h"
+#include "lib/sandbox/sandbox.h"
+
+#include <stdio.h>
+
+#define LANDLOCK_OF_SCOPES 6
+
+/* What the VM would be, with the software CPU or with KVM, and on a terminal. */
+static bool uses(const struct explained *x, bool soft, enum feature_id id)
+{
+	const struct config_facts facts = { .soft = soft, .on_terminal = true };
+
+	return config_uses(x->config, &facts, id);
+}
+
+static bool may_be(const struct explained *x, bool soft)
+{
+	return x->config->accel == ACCEL_AUTO || soft == (x->config->accel == ACCEL_SOFT);
+}
+
+/* The feature, of those that it would use, that gives the claim up; or NULL. */
+static const struct feature *giver(const struct explained *x, bool soft, enum claim_id claim)
+{
+	for (enum feature_id i = 0; i < N_FEATURES; i++)
+		if (feature_gives_up(&features[i], claim) &&
+		    (i == (soft ? FEATURE_SOFT : FEATURE_KVM) || uses(x, soft, i)))
+			return &features[i];
+	return NULL;
+}
+
+static void explain_claim(const struct explained *x, enum claim_id claim)
+{
+	const struct feature *lost[2] = { NULL, NULL };
+	bool kept = false;
+
+	for (int soft = 0; soft < 2; soft++) {
+		if (!may_be(x, soft))
+			continue;
+		lost[soft] = giver(x, soft, claim);
+		kept = kept || !lost[soft];
+	}
+	if (!lost[0] && !lost[1])
+		paragraph(claims[claim].name, "yes: %s", claims[claim].means);
+	else if (kept)
+		paragraph(claims[claim].name, "not on %s: %s", lost[0] ? "KVM" : "the software CPU",
+			  lost[0] ? lost[0]->note : lost[1]->note);
+	else
+		paragraph(claims[claim].name, "no: %s: %s", (lost[0] ? lost[0] : lost[1])->what,
+			  (lost[0] ? lost[0] : lost[1])->note);
+}
+
+/* ---- choices ---- */
+
+static void explain_experimental(const struct explained *x)
+{
+	for (enum feature_id i = 0; i < N_FEATURES; i++) {
+		bool used = (may_be(x, false) && uses(x, false, i)) ||
+			    (may_be(x, true) && uses(x, true, i));
+
+		if (used && features[i].status == FEATURE_EXPERIMENTAL)
+			paragraph("experimental", "%s: %s%s%s", features[i].what, features[i].note,
+				  x->config->allowed >> i & 1 ? "" :
+								"; run refuses it without --allow ",
+				  x->config->allowed >> i & 1 ? "" : features[i].name);
+	}
+}
+
+static void explain_disks(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_disks; i++)
+		if (!c->disks[i].readonly)
+			paragraph("writable image",
+				  "%.*s: what the guest, or who takes its dev-blk over, writes "
+				  "there outlives the VM and awaits whoever reads the image next",
+				  (int)c->disks[i].path_len, c->disks[i].path);
+}
+
+static void explain_console(const struct vm_config *c)
+{
+	if (c->console == CONSOLE_RAW)
+		paragraph("raw console",
+			  "on a terminal %s; a file or pipe that gets the output "
+			  "must distrust it",
+			  features[FEATURE_RAW_TERMINAL].note);
+}
+
+/* ---- this host ---- */
+
+static void explain_user(const struct explained *x)
+{
+	if (!x->root)
+		paragraph("ordinary user",
+			  "all processes of all VMs of this user have one uid: between them stand "
+			  "namespaces, filters and Landlock, but no ids");
+}
+
+static void explain_landlock(void)
+{
+	int abi = sandbox_landlock_abi();
+
+	if (abi == 0)
+		paragraph("no Landlock", "the empty root and the filters stand alone");
+	else if (abi < LANDLOCK_OF_SCOPES)
+		paragraph("older Landlock",
+			  "version %d has no scopes: what keeps signals and "
+			  "abstract sockets in are the namespaces and filters alone",
+			  abi);
+}
+
+static void explain_host(const struct explained *x)
+{
+	explain_user(x);
+	explain_landlock();
+	paragraph("no group limits", "CPU, memory and I/O are limited process by process only");
+	paragraph("shared cores", "two VMs may run on the siblings of one core: side channels are "
+				  "left to the kernel's mitigations");
+}
+
+void explain_choices(const struct explained *x)
+{
+	printf("\nWhat is claimed of it (bulkhead features)\n");
+	for (enum claim_id i = 0; i < N_CLAIMS; i++)
+		explain_claim(x, i);
+	printf("\nWhat weakens it: choices, and this host\n");
+	explain_experimental(x);
+	explain_disks(x->config);
+	explain_console(x->config);
+	explain_host(x);
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One process of a VM, from what it is declared to be; see explain.h. */
+#include "cmd/bulkhead/explain.h"
+
+#include "cmd/bulkhead/paragraph.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MIB (1ULL << 20)
+
+static const char *place_of(const struct declared_process *d)
+{
+	switch (d->place) {
+	case DECLARED_USER:
+		return "its user's root and namespaces; Landlock that allows nothing, no "
+		       "capability, a filter";
+	case DECLARED_SUPERVISOR:
+		return "an empty root, namespaces of its own but pid and network, Landlock that "
+		       "allows nothing, no capability, a filter";
+	case DECLARED_JAIL:
+		break;
+	}
+	return "an empty root, namespaces of its own, Landlock that allows nothing, no capability, "
+	       "a filter";
+}
+
+static const char *uid_of(const struct explained *x)
+{
+	return x->root ? "its own, which no other process has" :
+			 "its user's, as every process of this VM";
+}
+
+/* ---- system calls ---- */
+
+static bool is_soft(const struct declared_thread *t)
+{
+	return strcmp(t->accel, "soft") == 0;
+}
+
+static bool has_thread(const struct explained *x, const struct declared_thread *t)
+{
+	if (!t->accel || x->config->accel == ACCEL_AUTO)
+		return true;
+	return is_soft(t) == (x->config->accel == ACCEL_SOFT);
+}
+
+static void add_thread(struct list *l, const struct declared_thread *t)
+{
+	list_add(l, "%zu for %s %s%s", sandbox_count_calls(t->policy),
+		 t->each_vcpu ? "each" : "the", t->name,
+		 !t->accel  ? "" :
+		 is_soft(t) ? " in software" :
+			      " on KVM");
+}
+
+static void explain_calls(const struct explained *x, const struct declared_process *d)
+{
+	struct list l = { .len = 0 };
+
+	list_add(&l, d->n_threads ? "%zu for its main thread" : "%zu",
+		 sandbox_count_calls(d->policy));
+	for (size_t i = 0; i < d->n_threads; i++)
+		if (has_thread(x, &d->threads[i]))
+			add_thread(&l, &d->threads[i]);
+	paragraph("system calls", "%s%s", l.text,
+		  d->guest_facing ? "; none takes a path, a process id or a socket address" : "");
+}
+
+/* ---- limits ---- */
+
+static void add_bytes(struct list *l, uint64_t bytes, const char *of)
+{
+	if (bytes == SB_UNSET)
+		return;
+	if (bytes == 0)
+		list_add(l, "no %s", of);
+	else if (bytes < MIB)
+		list_add(l, "%llu bytes of %s", (unsigned long long)bytes, of);
+	else
+		list_add(l, "%llu MiB of %s", (unsigned long long)(bytes / MIB), of);
+}
+
+static void add_tasks(struct list *l, uint64_t n)
+{
+	if (n == 0)
+		list_add(l, "no new task");
+	else if (n != SB_UNSET)
+		list_add(l, "%llu task%s", (unsigned long long)n, n > 1 ? "s" : "");
+}
+
+static void explain_limits(const struct explained *x, const struct declared_process *d)
+{
+	const struct sandbox_limits *most = &d->policy->limits;
+	struct list l = { .len = 0 };
+
+	list_add(&l, "%llu descriptors", (unsigned long long)most->nofile);
+	add_tasks(&l, most->nproc);
+	add_bytes(&l, d->as_beyond_ram ? x->config->memory + d->as_beyond_ram : most->as,
+		  "address space");
+	if (d->fsize_of_image)
+		list_add(&l, "no file larger than its image");
+	else
+		add_bytes(&l, most->fsize, "new bytes in a file");
+	add_bytes(&l, most->memlock, "locked memory");
+	paragraph("limits", "%s", l.text);
+}
+
+/* ---- descriptors ---- */
+
+static bool has_console(const struct vm_config *c)
+{
+	return !c->detach && c->console != CONSOLE_NONE;
+}
+
+/* Whether a row of the table is there with this configuration. */
+static bool has_row(const struct explained *x, const struct declared_process *d, int fd)
+{
+	if (d == &vmm_declared && fd == VMM_FD_KVM)
+		return x->config->accel != ACCEL_SOFT;
+	if (d == &vmm_declared && fd == VMM_FD_INITRD)
+		return x->config->initrd;
+	return d != &supervisor_declared || fd != SUPERVISOR_FD_STREAM || has_console(x->config);
+}
+
+/* The file behind a row, or NULL. */
+static const char *file_of(const struct explained *x, const struct declared_process *d, int fd)
+{
+	if (d == &vmm_declared && fd == VMM_FD_KERNEL)
+		return x->config->kernel;
+	return d == &vmm_declared && fd == VMM_FD_INITRD ? x->config->initrd : NULL;
+}
+
+static int count_channels(const struct vm_config *c)
+{
+	return 2 + (int)c->n_disks + c->rng; /* the console has two */
+}
+
+static void explain_handed(const struct explained *x, const struct declared_process *d)
+{
+	struct list l = { .len = 0 };
+
+	list_add(&l, d->place == DECLARED_JAIL ? "0 to 2 /dev/null" : "0 to 2 its user's");
+	for (size_t i = 0; i < d->n_fds; i++) {
+		const char *file = file_of(x, d, d->fds[i].fd);
+
+		if (has_row(x, d, d->fds[i].fd))
+			list_add(&l, "%d %s%s%s", d->fds[i].fd, d->fds[i].name, file ? " " : "",
+				 file ? file : "");
+	}
+	if (d->channels_from)
+		list_add(&l, "%d to %d channels to the devices", d->channels_from,
+			 d->channels_from + count_channels(x->config) - 1);
+	paragraph("handed to it", "%s", l.text);
+}
+
+/* Rows of the same name are one thing that kernels name differently. */
+static void explain_held(const struct explained *x, const struct declared_process *d)
+{
+	struct list l = { .len = 0 };
+
+	for (size_t i = 0; i < d->n_held; i++) {
+		bool is_kvms = strstr(d->held[i].link, "kvm");
+
+		if (i > 0 && strcmp(d->held[i].name, d->held[i - 1].name) == 0)
+			continue;
+		if (!is_kvms || x->config->accel != ACCEL_SOFT)
+			list_add(&l, "%s", d->held[i].name);
+	}
+	paragraph("makes or is sent", "%s", l.text);
+}
+
+static void explain_images(const struct vm_config *c)
+{
+	struct list l = { .len = 0 };
+
+	for (size_t i = 0; i < c->n_disks; i++)
+		list_add(&l, "%.*s (%s)", (int)c->disks[i].path_len, c->disks[i].path,
+			 c->disks[i].readonly ? "read-only" : "writable");
+	paragraph(c->n_disks > 1 ? "one each for" : "its image", "%s", l.text);
+}
+
+/* ---- what a taker has ---- */
+
+static bool is_kvms(const struct declared_gain *g)
+{
+	return strncmp(g->holds, "KVM", 3) == 0;
+}
+
+static void explain_gains(const struct explained *x, const struct declared_process *d)
+{
+	const char *label = "its taker has";
+
+	for (size_t i = 0; i < d->n_gains; i++) {
+		const struct declared_gain *g = &d->gains[i];
+
+		if (is_kvms(g) && x->config->accel == ACCEL_SOFT)
+			continue;
+		if (g->guest_had)
+			paragraph(label, "%s (no gain: %s)", g->holds, g->guest_had);
+		else
+			paragraph(label, "%s (GAIN: %s)", g->holds, g->reason);
+		label = "";
+	}
+}
+
+void explain_process(const struct explained *x, const struct declared_process *d)
+{
+	printf("\n%s: %s\n", d->name, d->job);
+	paragraph("stands against", "%s", d->hostile);
+	paragraph("kept in", "%s", place_of(d));
+	paragraph("user id", "%s", uid_of(x));
+	explain_calls(x, d);
+	explain_limits(x, d);
+	explain_handed(x, d);
+	explain_held(x, d);
+	if (d == &blk_declared)
+		explain_images(x->config);
+	explain_gains(x, d);
+}

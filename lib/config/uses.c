@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which features a configuration uses; see config.h. */
+#include "lib/config/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define SOFT_CPUS_TESTED 8
+
+bool config_uses(const struct vm_config *c, const struct config_facts *f, enum feature_id id)
+{
+	switch (id) {
+	case FEATURE_SOFT_MANY_CPUS:
+		return f->soft && c->cpus > SOFT_CPUS_TESTED;
+	case FEATURE_RAW_TERMINAL:
+		return f->on_terminal && c->console == CONSOLE_RAW;
+	default:
+		return false;
+	}
+}
+
+int config_check_allowed(const struct vm_config *c, const struct config_facts *f,
+			 struct config_error *e)
+{
+	for (enum feature_id i = 0; i < N_FEATURES; i++) {
+		if (features[i].status != FEATURE_EXPERIMENTAL || c->allowed >> i & 1 ||
+		    !config_uses(c, f, i))
+			continue;
+		snprintf(e->text, sizeof(e->text),
+			 "%s: experimental (%s): say --allow %s to use it all the same",
+			 features[i].what, features[i].note, features[i].name);
+		return -EINVAL;
+	}
+	return 0;
+}

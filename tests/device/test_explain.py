@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bulkhead explain: what it says of a configuration is what run would do with it, and it starts and
+opens nothing."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from bh import vm
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@pytest.fixture(params=["root", "user"])
+def place(request, build):
+    place_ = vm.Place(build, user=request.param == "user")
+    yield place_
+    for pid, _ in place_.processes():
+        os.kill(pid, signal.SIGKILL)
+    place_.close()
+
+
+def explained(place_, *words):
+    """The paragraphs: {title: {label: text}}; labels of no text go on."""
+    code, out, err = place_.call("explain", "--kernel", "/no/such/vmlinuz", *words)
+    assert (code, err) == (0, ""), err
+    assert max(map(len, out.splitlines()[1:])) <= 100
+    found, label = {}, None
+    for line in out.splitlines():
+        if line[:2] == "  ":
+            label = line[2:20].strip() or label
+            part[label] = f"{part.get(label, '')} {line[20:]}".strip()
+        elif line:
+            part = found.setdefault(line.split(":")[0], {})
+    assert place_.processes() == []
+    return found
+
+
+def titles(found):
+    return [t for t in found if t.startswith(("bulkhead", "supervisor", "vmm", "dev-"))]
+
+
+def test_every_process_and_no_other(place):
+    assert titles(explained(place)) == ["bulkhead", "supervisor", "vmm", "dev-rng", "dev-console"]
+    assert titles(explained(place, "--rng", "off", "--detach")) == \
+        ["supervisor", "vmm", "dev-console"]
+    disks = ["--disk", "/no/a,format=raw", "--disk", "/no/b,format=raw,readonly=on"]
+    found = explained(place, *disks)
+    assert titles(found) == ["bulkhead", "supervisor", "vmm", "dev-blk", "dev-rng", "dev-console"]
+    assert found["dev-blk"]["one each for"] == "/no/a (writable), /no/b (read-only)"
+
+
+def test_the_counts_are_the_filters(place, build):
+    """As the program counts them that holds them to their limits."""
+    said = subprocess.run([build / "tests/bench/calls"], capture_output=True, text=True, check=True)
+    counts = {name: int(n) for name, n in re.findall(r"^ +(\S+) +(\d+) calls", said.stdout, re.M)}
+    found = explained(place, "--disk", "/no/a,format=raw")
+    for name in ("bulkhead", "supervisor", "dev-blk", "dev-rng", "dev-console"):
+        assert found[name]["system calls"].split(";")[0] == str(counts[name])
+    assert found["vmm"]["system calls"].startswith(
+        f"{counts['vmm']} for its main thread, {counts['vmm:vcpu']} for each vCPU on KVM, "
+        f"{counts['vmm:soft-vcpu']} for each vCPU in software; none takes a path")
+
+
+@pytest.mark.parametrize("accel,kvm,soft", [("auto", True, True), ("kvm", True, False),
+                                            ("soft", False, True)])
+def test_only_what_the_accelerator_needs(place, accel, kvm, soft):
+    found = explained(place, "--accel", accel)
+    v = found["vmm"]
+    assert ("on KVM" in v["system calls"]) == ("4 /dev/kvm" in v["handed to it"]) == kvm
+    assert ("KVM" in v["makes or is sent"]) == ("KVM" in v["its taker has"]) == kvm
+    assert ("in software" in v["system calls"]) == soft
+    claims = found["What is claimed of it (bulkhead features)"]
+    assert claims["host-kernel"].split(":")[0] == {"auto": "not on KVM", "kvm": "no",
+                                                   "soft": "yes"}[accel]
+    assert claims["guest-walls"].split(":")[0] == {"auto": "not on the software CPU", "kvm": "yes",
+                                                   "soft": "no"}[accel]
+    assert claims["containment"].startswith("yes:")
+
+
+def test_who_starts_it(place):
+    found = explained(place)
+    ids = {found[title]["user id"] for title in titles(found)}
+    weak = found["What weakens it"]
+    if place.user:
+        assert ids == {"its user's, as every process of this VM"} and "ordinary user" in weak
+    else:
+        assert ids == {"its own, which no other process has"} and "ordinary user" not in weak
+
+
+@pytest.mark.parametrize("label,words", [
+    ("writable image", ["--disk", "/no/a,format=raw"]),
+    ("raw console", ["--console", "raw"]),
+    ("experimental", ["--accel", "soft", "--cpus", "9"]),
+])
+def test_choices_that_weaken_it(place, label, words):
+    plain = ["--disk", "/no/a,format=raw,readonly=on", "--cpus", "8"]
+    assert label not in explained(place, *plain)["What weakens it"]
+    assert label in explained(place, *words)["What weakens it"]
+
+
+def test_a_raw_console_loses_the_terminal(place):
+    found = explained(place, "--console", "raw")["What is claimed of it (bulkhead features)"]
+    assert found["terminal"].startswith("no: --console raw on a terminal")
+
+
+def test_what_is_not_allowed_is_said_to_be_refused(place):
+    words = ["--accel", "soft", "--cpus", "9"]
+    assert "refuses it without --allow soft-many-cpus" in \
+        explained(place, *words)["What weakens it"]["experimental"]
+    words += ["--allow", "soft-many-cpus"]
+    assert "refuses" not in explained(place, *words)["What weakens it"]["experimental"]
+
+
+def test_configuration_file(place):
+    conf = place.file("vm.conf", b"kernel = /no/k\ninitrd = /no/i\nmemory = 1G\nname = filed\n")
+    code, out, _ = place.call("explain", "--config", conf)
+    assert code == 0 and out.startswith("filed: 1 virtual CPU on ") and "1024 MiB of RAM" in out
+    assert "5 kernel /no/k, 6 initrd /no/i" in out and "1280 MiB of address space" in out
+
+
+def test_names_of_files_cannot_drive_the_terminal(place):
+    conf = place.file("vm.conf", b"kernel = k\x1b]0;title\x07\xc3\xa9\nname = x\n")
+    code, out, _ = place.call("explain", "--config", conf)
+    assert code == 0 and out.isascii() and "\x1b" not in out and "\x07" not in out
+    assert "5 kernel k?]0;title???" in out
+
+
+@pytest.mark.parametrize("words,status,text", [
+    ([], 2, "--kernel: which kernel to boot is missing"),
+    (["now"], 2, "'now' is not an option"),
+    (["--kernel", "k", "--cpus", "0"], 2, "--cpus: '0' will not do"),
+    (["--config", "/no/such/file"], 1, "No such file or directory"),
+])
+def test_wrong_words(place, words, status, text):
+    code, out, err = place.call("explain", *words)
+    assert (code, out) == (status, "") and err.count("\n") == 1 and text in err
+
+
+def test_full_standard_output(place):
+    with open("/dev/full", "wb") as full:
+        process = place.start("explain", "--kernel", "k", stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err == "bulkhead: explain: standard output failed\n"
+
+
+def table_of(pid):
+    """Numbers of a live process's descriptors."""
+    return {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+
+
+def test_a_running_vm_is_as_explained(build):
+    """The shipped processes, on the software CPU: limits and handed-over descriptors."""
+    guest = build / "tests/guest/powerbutton.elf"
+    words = ["--kernel", str(guest), "--memory", "64M", "--accel", "soft", "--rng", "off",
+             "--console", "raw", "--name", f"explained{os.getpid()}"]
+    command = str(build / "cmd/bulkhead/bulkhead")
+    said = subprocess.run([command, "explain", *words], capture_output=True, text=True,
+                          check=True).stdout
+    part = re.search(r"\nvmm: .*?\n\n", said, re.S).group()
+    part = re.sub(r"\n {20}", " ", part)
+    handed = re.search(r"handed to it +0 to 2 /dev/null, (.*)", part).group(1)
+    numbers = {int(n) for n in re.findall(r"(?:^|, )(\d+) ", handed)}
+    first, last = map(int, re.search(r"(\d+) to (\d+) channels", handed).groups())
+    numbers |= set(range(first, last + 1)) | {0, 1, 2}
+    descriptors, tasks = re.search(r"limits +(\d+) descriptors, (\d+) tasks", part).groups()
+    with subprocess.Popen([command, "run", *words], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout.readline()  # it waits for its button now
+        pid = vmm_of(words[-1])
+        # kernel and initrd are closed once they are loaded; all else that was handed over stays
+        assert numbers - table_of(pid) <= {5, 6}
+        with open(f"/proc/{pid}/limits", encoding="ascii") as f:
+            limits = f.read()
+        assert re.search(rf"^Max open files +{descriptors} +{descriptors} ", limits, re.M)
+        assert re.search(rf"^Max processes +{tasks} +{tasks} ", limits, re.M)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+
+
+def vmm_of(name):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    if f.read().startswith(f"vmm\0--name={name}\0".encode()):
+                        return int(pid)
+            except OSError:
+                continue
+        time.sleep(0.01)
+    raise AssertionError(f"no vmm of {name}")
