@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -56,6 +57,23 @@ static void do_ready(const char *arg)
 {
 	(void)arg;
 	say(CTL_READY, 0, "");
+}
+
+/* Holds its root directory, which no compartment may. */
+static void do_dir(const char *arg)
+{
+	(void)arg;
+	if (open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) < 0)
+		_exit(control_fail(FD_CONTROL, "no root directory"));
+}
+
+/* Memory that is writable and executable. */
+static void do_wx(const char *arg)
+{
+	(void)arg;
+	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		 0) == MAP_FAILED)
+		_exit(control_fail(FD_CONTROL, "no such mapping"));
 }
 
 /* A message of any type, with a number and a text if the type has them. */
@@ -200,7 +218,7 @@ static const struct {
 	{ "denied", do_denied }, { "exit", do_exit },     { "crash", do_crash },
 	{ "call", do_call },     { "garbage", do_garbage }, { "fds", do_fds },
 	{ "power", do_power },   { "wait", do_wait },     { "ignore", do_ignore },
-	{ "sleep", do_sleep },
+	{ "sleep", do_sleep },   { "dir", do_dir },       { "wx", do_wx },
 };
 
 static void run_word(char *word)

@@ -182,19 +182,20 @@ static void judge_process(const struct subject *s, struct subject_process *p, st
 
 static void note_host(const struct subject *s, struct findings *f)
 {
-	const struct facts *first = &s->process[0].facts;
-	const struct facts_cgroup *c = &first->cgroup;
+	/* the last is a compartment, the first may be its user's command */
+	const struct facts *one = &s->process[s->n_processes - 1].facts;
+	const struct facts_cgroup *c = &one->cgroup;
 
-	if (!first->has_core_sched)
+	if (!one->has_core_sched)
 		find(f, GRADE_NOTE, NULL, 0, "core scheduling", "",
 		     "not in this kernel: machines may share a core's siblings");
-	else if (!first->core_cookie)
+	else if (!one->core_cookie)
 		find(f, GRADE_NOTE, NULL, 0, "core scheduling", "", "no cookie");
 	if (strcmp(c->memory, "max") == 0 || !*c->memory || strcmp(c->pids, "max") == 0)
 		find(f, GRADE_NOTE, NULL, 0, "control group", "",
 		     "%s: memory %s, cpu %s, tasks %s: not limited in all", *c->v2 ? c->v2 : c->v1,
 		     *c->memory ? c->memory : "?", *c->cpu ? c->cpu : "?", *c->pids ? c->pids : "?");
-	if (!*first->label)
+	if (!*one->label)
 		find(f, GRADE_NOTE, NULL, 0, "label", "",
 		     "none: neither SELinux nor AppArmor is at work");
 	find(f, GRADE_NOTE, NULL, 0, "Landlock", "",

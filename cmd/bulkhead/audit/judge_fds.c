@@ -97,7 +97,7 @@ void judge_fds(const struct subject *s, struct subject_process *p, struct findin
 		if (is_standard(p, fd) || is_in_table(p, fd) || is_channel(s, p, fd) ||
 		    is_held(p->declared, fd, used))
 			continue;
-		find(f, GRADE_WEAK, p, 0, "descriptor", "not declared", "%d: %s", fd->fd,
+		find(f, GRADE_WEAK, p, 0, "descriptor", "none such", "%d: %s", fd->fd,
 		     *fd->link ? fd->link : "?");
 	}
 }
@@ -139,7 +139,7 @@ void judge_maps(struct subject_process *p, struct findings *f)
 			find(f, GRADE_WEAK, p, 0, "mapping", "no code but its own",
 			     "executable: %s", name_of(m));
 		if (m->shared && !is_shared_as_declared(p->declared, m))
-			find(f, GRADE_WEAK, p, 0, "mapping", "not declared", "shared%s: %s",
+			find(f, GRADE_WEAK, p, 0, "mapping", "none such", "shared%s: %s",
 			     m->write ? ", writable" : "", name_of(m));
 	}
 }

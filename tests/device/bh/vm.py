@@ -19,14 +19,16 @@ NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 class Place:
     """A directory of its own with programs, files, and a count of what runs from it."""
 
-    def __init__(self, build, user=False):
+    def __init__(self, build, user=False, real=False):
+        """real: the compartments are not played."""
         self.user = user
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-test."))
         self.dir.chmod(0o755)
         for name in ("bulkhead", "supervisor"):
             self.install(build / "cmd" / name / name, name)
         for name in COMPARTMENTS:
-            self.install(build / "tests/device/fake-compartment", name)
+            self.install(build / "cmd" / name / name if real else
+                         build / "tests/device/fake-compartment", name)
         self.kernel = self.file("kernel", b"a kernel")
         self.kvm = user and os.path.exists("/dev/kvm")
         if self.kvm:

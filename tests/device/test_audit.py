@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bulkhead audit: says of a running machine what is so, and finds what is weaker than declared.
+
+As declared: the shipped programs on the software CPU. Weaker: played compartments that hold more or
+keep less back. What each kind of weakness looks like to the judge is tests/unit/test_audit_judge.c's.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from bh import vm
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+UP = "enter,ready,event:1"
+GUEST_FACING = {"vmm", "dev-blk", "dev-rng", "dev-console"}
+MOST_CALLS = {"dev-blk": 16, "dev-rng": 16, "dev-console": 16}
+
+
+def end(place_):
+    left = place_.processes()
+    for pid, _ in left:
+        os.kill(pid, signal.SIGKILL)
+    place_.wait_until_empty()
+    place_.close()
+
+
+class Audited:
+    """What `bulkhead audit --json` said."""
+
+    def __init__(self, place_, *words):
+        self.status, out, self.err = place_.call("audit", "--json", *words)
+        (self.audit,) = json.loads(out)["audits"]
+        self.processes = {p["name"]: p for p in self.audit["processes"]}
+
+    def weak(self):
+        """(process, aspect) of each."""
+        return [(f["process"], f["aspect"]) for f in self.audit["findings"]
+                if f["grade"] == "weaker"]
+
+
+def start_real(build, user, name="a"):
+    place_ = vm.Place(build, user=user, real=True)
+    disk = place_.file("disk.raw", bytes(1 << 20))
+    guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
+    code, _, err = place_.call("run", "--accel", "soft", "--kernel", guest, "--cpus", "2",
+                               "--memory", "64M", "--disk", f"{disk},format=raw", "--name", name,
+                               "--detach")
+    assert code == 0, err
+    return place_
+
+
+@pytest.fixture(scope="module")
+def real(build):
+    place_ = start_real(build, user=False)
+    yield place_
+    end(place_)
+
+
+@pytest.fixture(scope="module")
+def users(build):
+    place_ = start_real(build, user=True)
+    yield place_
+    end(place_)
+
+
+@pytest.fixture
+def played(build):
+    place_ = vm.Place(build)
+
+    def start(script, disk=None):
+        words = []
+        if disk:
+            path = place_.file("disk.raw", disk.encode().ljust(512, b"\n"))
+            words = ["--disk", f"{path},format=raw"]
+        code, _, err = place_.call("run", "--kernel", place_.kernel, "--cmdline", script, "--name",
+                                   "p", "--detach", *words)
+        assert code == 0, err
+        return place_
+
+    yield start
+    end(place_)
+
+
+# ---- as declared ----
+
+def test_a_machine_is_as_declared(real):
+    code, out, err = real.call("audit", "a")
+    assert (code, err) == (0, ""), out
+    assert "WEAKER" not in out and "not visible" not in out
+    assert out.count(" declared\n") == 5
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_all_machines(real):
+    """There may be others of root's, by other tests, as they are and may end."""
+    _, out, _ = real.call("audit")
+    assert "a: 5 processes" in out
+
+
+def test_json_has_every_thread(real):
+    a = Audited(real, "a")
+    assert (a.status, a.err, a.weak()) == (0, "", [])
+    assert set(a.processes) == GUEST_FACING | {"supervisor"}
+    for name, p in a.processes.items():
+        tids = {t["tid"] for t in p["threads"]}
+        assert tids == {int(t) for t in os.listdir(f"/proc/{p['pid']}/task")}, name
+        if name != "supervisor":  # the command itself was its client
+            assert {d["fd"] for d in p["descriptors"]} == \
+                {int(d) for d in os.listdir(f"/proc/{p['pid']}/fd")}, name
+        assert p["root"]["empty"] and p["root"]["read_only"] and not p["dumpable"]
+        for ns, seen in p["namespaces"].items():
+            assert seen["inode"] == os.stat(f"/proc/{p['pid']}/ns/{ns}").st_ino
+        for t in p["threads"]:
+            assert set(t["capabilities"].values()) == {"none"}
+            assert t["no_new_privs"] and t["seccomp_mode"] == 2 and t["seccomp_filters"] == 1
+    assert [t["role"] for t in a.processes["vmm"]["threads"]] == ["main", "vCPU", "vCPU"]
+
+
+def test_deep(real):
+    a = Audited(real, "a", "--deep")
+    assert (a.status, a.weak()) == (0, [])
+    for name, p in a.processes.items():
+        for t in p["threads"]:
+            s = t["surface"]
+            assert 0 < s["calls"] <= MOST_CALLS.get(name, 32) and s["whole"], name
+            assert s["x32"] == s["i386"] == s["code"] == s["unnamed"] == 0, name
+            if name in GUEST_FACING:
+                taken = [c["name"] for c in s["list"] if c["takes"]]
+                assert taken == [], name
+            mmaps = [c for c in s["list"] if c["name"] == "mmap"]
+            assert all(c["arguments"][0]["without_bits"] == 4 for c in mmaps), "PROT_EXEC"
+    code, out, _ = real.call("audit", "a", "--deep")
+    assert code == 0 and "dev-blk main" in out and "vmm vCPU" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_the_machine_serves_on(build):
+    """Threads are stopped and go on, also when the command is killed at any time."""
+    place_ = start_real(build, user=False, name="b")
+    dice = random.Random(4)
+    for _ in range(25):
+        process = place_.start("audit", "b", "--deep")
+        time.sleep(dice.random() * 0.03)
+        process.kill()
+        process.communicate()
+    for pid, _ in place_.processes():
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{tid}/status", encoding="ascii") as f:
+                lines = f.read().splitlines()
+            assert "TracerPid:\t0" in lines
+            assert not [l for l in lines if l.startswith("State:") and "t" in l.split()[1].lower()]
+    assert place_.call("audit", "b", "--deep")[0] == 0
+    assert place_.call("stop", "b")[1] == "b: the guest powered off\n"
+    end(place_)
+
+
+def test_ordinary_user(users):
+    """The user owns the compartments' namespaces and sees into them, not into the supervisor."""
+    code, out, err = users.call("audit", "a")
+    assert (code, err) == (0, ""), out
+    assert out.count("not visible to this user:") == 1
+    for what in ("namespaces", "descriptors", "mappings"):
+        assert what in out.replace("\n", " ")
+    a = Audited(users, "a")
+    assert a.weak() == []
+    hidden = {name for name, p in a.processes.items()
+              if "descriptors" not in p and "mappings" not in p and "namespaces" not in p}
+    assert hidden == {"supervisor"}
+    assert a.processes["dev-blk"]["unseen"] == []
+    assert len(a.processes["vmm"]["threads"]) == 3
+
+
+def test_other_users_machines_are_not_audited(users, real):
+    code, out, err = users.call("audit", "--deep", "a")
+    assert (code, out) == (5, "") and "takes root" in err
+    code, _, err = users.call("audit", "a", "--pid", str(real.processes()[0][0]))
+    assert code == 2 and "not both" in err
+
+
+# ---- weaker than declared ----
+
+def weak_of(place_, *words):
+    a = Audited(place_, "p", *words)
+    assert a.status == 1
+    return a, a.weak()
+
+
+def test_missing_filter(played):
+    a, weak = weak_of(played(UP + ",wait", disk="ready,wait"))
+    assert ("dev-blk", "filter") in weak and ("dev-blk", "dumpable") in weak
+    assert ("dev-blk", "descriptor limit") in weak
+    assert ("dev-rng", "filter") not in weak
+    (finding,) = [f for f in a.audit["findings"]
+                  if f["process"] == "dev-blk" and f["aspect"] == "filter"]
+    assert finding["declared"] == "seccomp" and finding["is"] == "none"
+    assert finding["pid"] == a.processes["dev-blk"]["pid"]
+
+
+def test_extra_descriptor(played):
+    place_ = played(UP + ",wait", disk="dir,enter,ready,wait")
+    _, weak = weak_of(place_)
+    assert weak.count(("dev-blk", "descriptor")) == 1
+    code, out, _ = place_.call("audit", "p")
+    assert code == 1 and "WEAKER THAN DECLARED" in out
+    assert "descriptor: declared none such, is 6: /" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_writable_code(played):
+    _, weak = weak_of(played(UP + ",wait", disk="wx,enter,ready,wait"))
+    assert weak.count(("dev-blk", "mapping")) == 1
+
+
+def test_wider_filter(played):
+    """The player's policy has calls that no compartment's has."""
+    place_ = played(UP + ",wait")
+    assert ("vmm", "filter") not in Audited(place_, "p").weak()
+    a, weak = weak_of(place_, "--deep")
+    assert weak.count(("dev-rng", "filter")) >= 2
+    said = [f["is"] for f in a.audit["findings"] if f["aspect"] == "filter"
+            and f["process"] == "dev-rng"]
+    assert any(s.startswith("lets through dup(") for s in said)
+    assert not any("sendmsg" in s or "close" in s for s in said)
+
+
+# ---- any process ----
+
+def test_pid(real):
+    """The same ruler for a process of any program."""
+    caps = "-all,+net_raw,+kill"
+    process = subprocess.Popen(["setpriv", f"--bounding-set={caps}", "sleep", "100"])
+    time.sleep(0.1)
+    try:
+        a = Audited(real, "--pid", str(process.pid), "--deep")
+    finally:
+        process.kill()
+        process.wait()
+    assert a.status == 0 and a.weak() == []
+    p = a.processes["sleep"]
+    assert p["declared"] is None and not p["root"]["empty"] and p["root"]["auditors"]
+    (thread,) = p["threads"]
+    assert thread["capabilities"]["bounding"] == "cap_kill,cap_net_raw"
+    assert thread["surface"]["filters"] == 0 and thread["surface"]["calls"] > 300
+    assert thread["surface"]["paths"] > 50 and thread["surface"]["i386"] > 300
+
+
+def test_names_cannot_drive_the_terminal(real):
+    script = ("import os, sys; os.memfd_create('x\\x1b[31m\\n\\x07'); "
+              "open('/proc/self/comm', 'w').write('\\x1b]0;t\\x07'); print(flush=True); "
+              "sys.stdin.read()")
+    with subprocess.Popen(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        for words in ([], ["--json"], ["--deep"]):
+            code, out, _ = real.call("audit", "--pid", str(process.pid), *words)
+            assert code == 0 and "\x1b" not in out and "\x07" not in out
+        process.stdin.close()
+
+
+# ---- bad input ----
+
+@pytest.mark.parametrize("words,status,line", [
+    (["nobody"], 5, "no VM of yours is named 'nobody'"),
+    (["--pid", "2147483646"], 5, "there is no process 2147483646"),
+    (["--pid", "0"], 2, "is no process id"),
+    (["--pid", "-1"], 2, "is no process id"),
+    (["--pid=12x"], 2, "is no process id"),
+    (["--pid"], 2, "will not do"),
+    (["--what"], 2, "will not do"),
+    (["a", "b"], 2, "will not do"),
+    (["a", "--pid", "1"], 2, "not both"),
+    (["x" * 300], 5, "no VM of yours"),
+])
+def test_bad_words(real, words, status, line):
+    code, out, err = real.call("audit", *words)
+    assert (code, out) == (status, "")
+    assert line in err and err.count("\n") == 1
+
+
+def test_nothing_runs(build):
+    place_ = vm.Place(build)
+    nobody_else = ["setpriv", "--reuid=64917", "--regid=64917", "--clear-groups"]
+    done = subprocess.run([*nobody_else, place_.dir / "cmd/bulkhead/bulkhead", "audit"],
+                          capture_output=True, text=True, check=False)
+    place_.close()
+    assert (done.returncode, done.stdout) == (5, "") and "no VM of yours runs" in done.stderr
+
+
+def test_a_machine_that_ends_meanwhile(build):
+    """One clear line, or a whole audit; never half of one."""
+    dice = random.Random(7)
+    statuses = set()
+    for _ in range(12):
+        place_ = vm.Place(build)
+        code, _, err = place_.call("run", "--kernel", place_.kernel, "--cmdline", f"{UP},wait",
+                                   "--name", "dying", "--detach")
+        assert code == 0, err
+        (pid,) = [pid for pid, exe in place_.processes() if exe.endswith("/supervisor")]
+        process = place_.start("audit", "dying", "--deep")
+        time.sleep(dice.random() * 0.04)
+        os.kill(pid, signal.SIGKILL)
+        out, err = process.communicate(timeout=60)
+        statuses.add(process.returncode)
+        if process.returncode == 5:
+            assert out == "" and err.count("\n") == 1, err
+            assert "ended while" in err or "no VM of yours" in err
+        else:
+            assert process.returncode == 1 and err == "" and "dying: 4 processes" in out
+        place_.wait_until_empty()
+        place_.close()
+    assert statuses <= {1, 5}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A machine as it is declared passes; each thing that is weaker, one at a time, is found, once, at the
+ * process that has it.
+ */
+#include "tests/unit/unit.h"
+
+#include "cmd/bulkhead/audit/judge.h"
+#include "lib/base/cleanup.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define RAM (UINT64_C(256) << 20)
+#define BASE_ID 0x62000010U
+
+enum { RELAY, SUPERVISOR, VMM, BLK, RNG, CONSOLE, N_PROCESSES };
+
+static struct subject s;
+static struct facts_thread threads[N_PROCESSES][4];
+static struct facts_fd fds[N_PROCESSES][16];
+static struct proc_map maps[N_PROCESSES][8];
+
+static void set_fd(struct facts *f, int fd, mode_t type, const char *link)
+{
+	struct facts_fd *slot = &f->fds[f->n_fds++];
+
+	*slot = (struct facts_fd){ .fd = fd, .type = type };
+	snprintf(slot->link, sizeof(slot->link), "%s", link);
+}
+
+static void set_map(struct facts *f, const char *perms, const char *name)
+{
+	struct proc_map *m = &f->maps[f->n_maps++];
+
+	*m = (struct proc_map){ .read = perms[0] == 'r', .write = perms[1] == 'w',
+				.execute = perms[2] == 'x', .shared = perms[3] == 's' };
+	snprintf(m->name, sizeof(m->name), "%s", name);
+}
+
+static void set_threads(struct facts *f, size_t n, uint32_t id, bool jailed)
+{
+	f->n_threads = n;
+	for (size_t i = 0; i < n; i++) {
+		struct proc_status st = { .uid = { id, id, id, id }, .gid = { id, id, id, id },
+					  .no_new_privs = 1, .seccomp = 2, .n_filters = 1,
+					  .pid_depth = jailed ? 2 : 1 };
+
+		st.inner_pid = jailed ? 1 + (pid_t)i : f->pid;
+		f->threads[i] = (struct facts_thread){ .tid = f->pid + (pid_t)i, .status = st };
+	}
+}
+
+static void set_limits(struct facts *f, const struct declared_process *d)
+{
+	const struct sandbox_limits *l = &d->policy->limits;
+
+	for (int i = 0; i < RLIM_NLIMITS; i++)
+		f->limits[i] = (struct proc_limit){ UINT64_MAX, UINT64_MAX };
+	f->limits[RLIMIT_CORE] = (struct proc_limit){ 0, 0 };
+	f->limits[RLIMIT_NOFILE] = (struct proc_limit){ l->nofile, l->nofile };
+	f->limits[RLIMIT_NPROC] = (struct proc_limit){ l->nproc, l->nproc };
+	f->limits[RLIMIT_MEMLOCK] = (struct proc_limit){ l->memlock, l->memlock };
+	f->limits[RLIMIT_FSIZE] = (struct proc_limit){ l->fsize, l->fsize };
+	if (d->as_beyond_ram)
+		f->limits[RLIMIT_AS] =
+			(struct proc_limit){ RAM + d->as_beyond_ram, RAM + d->as_beyond_ram };
+}
+
+static void set_namespaces(struct facts *f, size_t i, enum declared_place place)
+{
+	for (int ns = 0; ns < N_NAMESPACES; ns++) {
+		bool own = place == DECLARED_JAIL ? ns != NS_TIME :
+			   place == DECLARED_SUPERVISOR ?
+						    ns != NS_TIME && ns != NS_PID && ns != NS_NET :
+						    false;
+
+		f->ns[ns] = own ? 1000 + 100 * i + (size_t)ns : s.own_ns[ns];
+	}
+}
+
+static void set_fds(struct facts *f, const struct declared_process *d)
+{
+	for (int fd = 0; fd < 3; fd++)
+		set_fd(f, fd, S_IFCHR, "/dev/null");
+	for (size_t i = 0; i < d->n_fds; i++)
+		set_fd(f, d->fds[i].fd,
+		       d->fds[i].kind == FD_SOCKET ? S_IFSOCK :
+		       d->fds[i].kind == FD_CHAR   ? S_IFCHR :
+						     S_IFREG,
+		       "/some/where");
+	set_fd(f, 60, 0, "anon_inode:[eventpoll]");
+}
+
+static void set_process(size_t i, const struct declared_process *d)
+{
+	struct subject_process *p = &s.process[i];
+	struct facts *f = &p->facts;
+	bool jailed = d->place == DECLARED_JAIL;
+
+	*p = (struct subject_process){ .declared = d };
+	f->pid = 100 * (int)(i + 1);
+	snprintf(f->name, sizeof(f->name), "%s", d->name);
+	f->threads = threads[i];
+	f->fds = fds[i];
+	f->maps = maps[i];
+	set_threads(f, d == &vmm_declared ? 3 : 1, BASE_ID + (uint32_t)i, jailed);
+	set_limits(f, d);
+	set_namespaces(f, i, d->place);
+	set_fds(f, d);
+	f->root = d->place == DECLARED_USER ?
+			  (struct facts_root){ .mine = true } :
+			  (struct facts_root){ .empty = true, .read_only = true, .n_mounts = 1 };
+	set_map(f, "r-xp", d->name);
+	snprintf(f->maps[0].name, sizeof(f->maps[0].name), "/usr/libexec/%s", d->name);
+	set_map(f, "r-xp", "[vdso]");
+	set_map(f, "rw-p", "[heap]");
+	if (d->n_maps)
+		set_map(f, "rw-s", "/memfd:guest-ram (deleted)");
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	s = (struct subject){ .name = "test", .cpus = 2, .memory = RAM, .n_processes = N_PROCESSES };
+	for (size_t i = 0; i < N_NAMESPACES; i++)
+		s.own_ns[i] = 1 + i;
+	for (size_t i = 0; i < N_PROCESSES; i++)
+		set_process(i, declared_all[i]);
+	s.process[BLK].facts.limits[RLIMIT_FSIZE].hard = 1 << 20;
+	s.process[BLK].facts.limits[RLIMIT_FSIZE].soft = 1 << 20;
+	return 0;
+}
+
+/* Exactly one finding, of that aspect, at that process. */
+static void expect(size_t process, const char *aspect)
+{
+	struct findings f;
+
+	judge(&s, &f);
+	assert_false(f.failed);
+	for (size_t i = 0; i < f.n; i++)
+		if (f.list[i].grade == GRADE_WEAK && strcmp(f.list[i].aspect, aspect) != 0)
+			fail_msg("%s: %s", f.list[i].aspect, f.list[i].is);
+	assert_int_equal(f.n_weak, 1);
+	assert_int_equal(s.process[process].n_weak, 1);
+	findings_free(&f);
+	set_up(NULL);
+}
+
+static void expect_none(void)
+{
+	struct findings f;
+
+	judge(&s, &f);
+	for (size_t i = 0; i < f.n; i++)
+		if (f.list[i].grade == GRADE_WEAK)
+			fail_msg("%s: %s: %s", f.list[i].process->facts.name, f.list[i].aspect,
+				 f.list[i].is);
+	findings_free(&f);
+	set_up(NULL);
+}
+
+static struct facts *of(size_t i)
+{
+	return &s.process[i].facts;
+}
+
+static void test_as_declared(void **state)
+{
+	(void)state;
+	expect_none();
+}
+
+static void test_ids(void **state)
+{
+	(void)state;
+	of(RNG)->threads[0].status.uid[2] = 0;
+	expect(RNG, "user id");
+	memset(of(VMM)->threads[0].status.uid, 0, 16);
+	expect(VMM, "user id");
+	of(BLK)->threads[0].status.gid[0] = 0;
+	expect(BLK, "group id");
+	of(CONSOLE)->threads[0].status.n_groups = 1;
+	expect(CONSOLE, "groups");
+}
+
+static void test_two_processes_with_one_id(void **state)
+{
+	struct findings f;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		of(RNG)->threads[0].status.uid[i] = BASE_ID + BLK;
+	judge(&s, &f);
+	assert_int_equal(f.n_weak, 2);
+	assert_string_equal(f.list[0].aspect, "user id");
+	findings_free(&f);
+	set_up(NULL);
+}
+
+/* An ordinary user has one id for all, and groups that cannot be given up. */
+static void test_ordinary_user(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_PROCESSES; i++)
+		for (int k = 0; k < 3; k++)
+			for (int n = 0; n < 4; n++) {
+				of(i)->threads[k].status.uid[n] = 1000;
+				of(i)->threads[k].status.gid[n] = 1000;
+				of(i)->threads[k].status.n_groups = 4;
+			}
+	of(RELAY)->threads[0].status.caps[CAPS_BOUNDING] = UINT64_C(0x1ffffffffff);
+	expect_none();
+}
+
+static void test_capabilities(void **state)
+{
+	(void)state;
+	for (int i = 0; i < N_CAPS; i++) {
+		of(BLK)->threads[0].status.caps[i] = 1U << 21;
+		expect(BLK, "capabilities");
+		of(VMM)->threads[2].status.caps[i] = 1;
+		expect(VMM, "capabilities");
+	}
+	of(RELAY)->threads[0].status.caps[CAPS_PERMITTED] = 1;
+	expect(RELAY, "capabilities");
+}
+
+static void test_filters(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_PROCESSES; i++) {
+		of(i)->threads[0].status.seccomp = 0;
+		expect(i, "filter");
+		of(i)->threads[0].status.no_new_privs = 0;
+		expect(i, "no_new_privs");
+		of(i)->threads[0].status.n_filters = 0;
+		expect(i, "filter");
+	}
+	of(VMM)->threads[1].status.seccomp = 0;
+	expect(VMM, "filter");
+	of(VMM)->threads[1].worker = true; /* the kernel's: it runs no code of the process */
+	of(VMM)->threads[1].status.seccomp = 0;
+	expect_none();
+}
+
+static void test_threads(void **state)
+{
+	(void)state;
+	of(VMM)->n_threads = 4;
+	of(VMM)->threads[3] = of(VMM)->threads[2];
+	expect(VMM, "threads");
+	of(RNG)->n_threads = 2;
+	of(RNG)->threads[1] = of(RNG)->threads[0];
+	expect(RNG, "threads");
+	of(RNG)->threads[0].status.pid_depth = 1;
+	expect(RNG, "process id");
+}
+
+static void test_namespaces(void **state)
+{
+	(void)state;
+	for (int ns = 0; ns < NS_TIME; ns++) {
+		of(BLK)->ns[ns] = s.own_ns[ns];
+		expect(BLK, "namespace");
+	}
+	of(SUPERVISOR)->ns[NS_MNT] = s.own_ns[NS_MNT];
+	expect(SUPERVISOR, "namespace");
+}
+
+static void test_root(void **state)
+{
+	(void)state;
+	of(BLK)->root.mine = true;
+	expect(BLK, "root");
+	of(SUPERVISOR)->root.empty = false;
+	expect(SUPERVISOR, "root");
+	of(VMM)->root.read_only = false;
+	expect(VMM, "root");
+	of(VMM)->root.n_mounts = 2;
+	expect(VMM, "root");
+}
+
+static void test_limits(void **state)
+{
+	static const struct {
+		size_t process;
+		int limit;
+		const char *aspect;
+	} rows[] = {
+		{ VMM, RLIMIT_AS, "address space limit" },   { VMM, RLIMIT_CORE, "core size limit" },
+		{ BLK, RLIMIT_NOFILE, "descriptor limit" },  { BLK, RLIMIT_FSIZE, "file size limit" },
+		{ RNG, RLIMIT_NPROC, "task limit" },	     { RNG, RLIMIT_FSIZE, "file size limit" },
+		{ CONSOLE, RLIMIT_MEMLOCK, "locked memory limit" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		of(rows[i].process)->limits[rows[i].limit].hard = UINT64_MAX;
+		expect(rows[i].process, rows[i].aspect);
+	}
+	of(RNG)->limits[RLIMIT_NOFILE].hard++;
+	expect(RNG, "descriptor limit");
+}
+
+static void test_descriptors(void **state)
+{
+	static const struct {
+		size_t process;
+		int fd;
+		mode_t type;
+		const char *link;
+	} rows[] = {
+		{ BLK, 9, S_IFREG, "/etc/passwd" },
+		{ BLK, 9, S_IFDIR, "/" },
+		{ BLK, 5, S_IFDIR, "/" }, /* the image's number, another kind */
+		{ RNG, 9, S_IFSOCK, "socket:[1]" },
+		{ RNG, 2, S_IFCHR, "/dev/pts/1" },
+		{ RNG, 9, 0, "anon_inode:[eventpoll]" }, /* a second one */
+		{ RNG, 9, 0, "anon_inode:[userfaultfd]" },
+		{ CONSOLE, 9, S_IFREG, "/memfd:guest-ram (deleted)" },
+		{ VMM, 11, S_IFSOCK, "socket:[2]" }, /* 7 to 10 are the devices' channels */
+		{ VMM, 20, S_IFCHR, "/dev/mem" },
+		{ SUPERVISOR, 9, S_IFREG, "/home/user/disk.raw" },
+		{ RELAY, 9, S_IFIFO, "pipe:[3]" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct facts *f = of(rows[i].process);
+
+		set_fd(f, rows[i].fd, rows[i].type, rows[i].link);
+		if (rows[i].process == RNG && rows[i].fd == 2)
+			f->fds[2].fd = 0;
+		expect(rows[i].process, "descriptor");
+	}
+	set_fd(of(VMM), 10, S_IFSOCK, "socket:[2]");
+	set_fd(of(VMM), 9, 0, "anon_inode:kvm-vcpu:1");
+	set_fd(of(CONSOLE), 9, S_IFSOCK, "socket:[4]");
+	expect_none();
+}
+
+static void test_mappings(void **state)
+{
+	(void)state;
+	set_map(of(VMM), "rwxp", "");
+	expect(VMM, "mapping");
+	set_map(of(BLK), "r-xp", "/usr/lib/libc.so.6");
+	expect(BLK, "mapping");
+	set_map(of(RNG), "rw-s", "/dev/shm/x");
+	expect(RNG, "mapping");
+	set_map(of(VMM), "rw-s", "/memfd:uart (deleted)"); /* declared read-only */
+	expect(VMM, "mapping");
+	set_map(of(VMM), "r--s", "/memfd:uart (deleted)");
+	expect_none();
+}
+
+static void test_dumpable(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_PROCESSES; i++) {
+		of(i)->dumpable = true;
+		expect(i, "dumpable");
+	}
+}
+
+/* What is not seen is neither weak nor good. */
+static void test_unseen(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_PROCESSES; i++) {
+		of(i)->unseen = UNSEEN_FDS | UNSEEN_MAPS | UNSEEN_NAMESPACES | UNSEEN_ROOT;
+		of(i)->n_fds = of(i)->n_maps = 0;
+		memset(of(i)->ns, 0, sizeof(of(i)->ns));
+		memset(&of(i)->root, 0, sizeof(of(i)->root));
+	}
+	expect_none();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_as_declared),
+		cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_two_processes_with_one_id),
+		cmocka_unit_test(test_ordinary_user),
+		cmocka_unit_test(test_capabilities),
+		cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_namespaces),
+		cmocka_unit_test(test_root),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_mappings),
+		cmocka_unit_test(test_dumpable),
+		cmocka_unit_test(test_unseen),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}
