@@ -13,21 +13,20 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
-static bool is_ours(int sock)
+static bool is_of(int sock, uid_t uid)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
+	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == uid;
 }
 
-int vmlink_open(const char *name)
+int vmlink_open_of(uid_t uid, const char *name)
 {
 	const struct timeval timeout = { .tv_sec = VMLINK_TIMEOUT_S };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	int len = snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "bulkhead/%u/%s", geteuid(),
-			   name);
+	int len = snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "bulkhead/%u/%s", uid, name);
 	socklen_t sa_len;
 
 	if (fd < 0)
@@ -40,7 +39,12 @@ int vmlink_open(const char *name)
 		return -errno;
 	if (connect(fd, (const struct sockaddr *)&sa, sa_len) < 0)
 		return errno == ECONNREFUSED ? -ENOENT : -errno;
-	return is_ours(fd) ? take_fd(&fd) : -ENOENT;
+	return is_of(fd, uid) ? take_fd(&fd) : -ENOENT;
+}
+
+int vmlink_open(const char *name)
+{
+	return vmlink_open_of(geteuid(), name);
 }
 
 int vmlink_ask(int sock, const struct control_msg *q, enum control_type wanted,

@@ -173,15 +173,24 @@ def test_ordinary_user(users):
     hidden = {name for name, p in a.processes.items()
               if "descriptors" not in p and "mappings" not in p and "namespaces" not in p}
     assert hidden == {"supervisor"}
-    assert a.processes["dev-blk"]["unseen"] == []
+    assert a.processes["dev-blk"]["unseen"] == ["descriptors"]
     assert len(a.processes["vmm"]["threads"]) == 3
 
 
-def test_other_users_machines_are_not_audited(users, real):
+def test_rights(users):
     code, out, err = users.call("audit", "--deep", "a")
     assert (code, out) == (5, "") and "takes root" in err
-    code, _, err = users.call("audit", "a", "--pid", str(real.processes()[0][0]))
-    assert code == 2 and "not both" in err
+    code, out, err = users.call("audit", "--uid", "0", "a")
+    assert (code, out) == (5, "") and "takes root" in err
+
+
+def test_root_audits_a_users_machine(users, real):
+    """Its supervisor serves its user alone; the kernel still says who listens."""
+    code, out, err = real.call("audit", "--uid", "65534", "a", "--deep")
+    assert (code, err) == (0, ""), out
+    assert "not visible" not in out and out.count(" declared\n") == 5
+    code, _, err = real.call("audit", "--uid", "65534", "none")
+    assert code == 5 and "no VM of user 65534 is named 'none'" in err
 
 
 # ---- weaker than declared ----
@@ -276,12 +285,22 @@ def test_names_cannot_drive_the_terminal(real):
     (["--what"], 2, "will not do"),
     (["a", "b"], 2, "will not do"),
     (["a", "--pid", "1"], 2, "not both"),
+    (["--uid", "1"], 2, "which VM is missing"),
+    (["--uid", "x", "a"], 2, "is no user id"),
     (["x" * 300], 5, "no VM of yours"),
 ])
 def test_bad_words(real, words, status, line):
     code, out, err = real.call("audit", *words)
     assert (code, out) == (status, "")
     assert line in err and err.count("\n") == 1
+
+
+def test_a_thread_of_the_kernel(real):
+    with open("/proc/2/comm", encoding="ascii") as f:
+        if f.read() != "kthreadd\n":
+            pytest.skip("the kernel's threads are not to be seen from here")
+    code, out, err = real.call("audit", "--pid", "2")
+    assert (code, out) == (5, "") and err.startswith("bulkhead: process 2 cannot be audited")
 
 
 def test_nothing_runs(build):

@@ -3,7 +3,6 @@
 #include "cmd/bulkhead/audit/deep.h"
 #include "cmd/bulkhead/audit/judge.h"
 #include "cmd/bulkhead/audit/show.h"
-#include "cmd/bulkhead/help.h"
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/vmlink.h"
 #include "lib/base/cleanup.h"
@@ -19,6 +18,8 @@
 struct options {
 	const char *name;
 	pid_t pid; /* 0: none was said */
+	uid_t uid; /* whose machine */
+	bool other_uid;
 	bool deep;
 	bool json;
 };
@@ -45,7 +46,9 @@ static int read_process(struct subject *s, pid_t pid, const struct declared_proc
 		return r;
 	s->n_processes++;
 	p->declared = declared;
-	return s->deep ? deep_read(&p->facts) : 0;
+	if (s->deep)
+		r = deep_read(&p->facts);
+	return facts_still_true(&p->facts) ? r : -ESRCH;
 }
 
 /* A child of the supervisor is what its executable's name says. */
@@ -91,33 +94,44 @@ static int read_machine(struct subject *s, pid_t supervisor)
 	n = facts_children(supervisor, parts, ARRAY_SIZE(parts));
 	for (int i = 0; i < n && r == 0; i++)
 		r = read_part(s, parts[i]);
+	if (n > 0 && r == 0 && !facts_still_true(&s->process[s->n_processes - 1].facts))
+		r = -ESRCH;
 	return n < 0 ? n : n == 0 ? -ESRCH : r;
 }
 
-/* Who listens, as the kernel says it; the message says the rest. */
-static int ask(const char *name, struct subject *s, pid_t *ret_supervisor)
+static int query(int link, struct subject *s)
 {
 	const struct control_msg q = { .type = CTL_QUERY };
-	_cleanup_(closep) int link = vmlink_open(name);
 	_cleanup_(closep) int fd = -1;
 	struct control_msg m;
+	int r = vmlink_ask(link, &q, CTL_INFO, &m, &fd);
+
+	if (r < 0)
+		return r == -EPIPE ? -ESRCH : r;
+	if (m.type != CTL_INFO)
+		return -EPROTO;
+	s->cpus = m.info.cpus;
+	s->memory = m.info.memory;
+	return 0;
+}
+
+/* Who listens, as the kernel says it; the message, which only its user gets, says the rest. */
+static int ask(const struct options *o, const char *name, struct subject *s, pid_t *ret_supervisor)
+{
+	_cleanup_(closep) int link = vmlink_open_of(o->uid, name);
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 	int r;
 
 	if (link < 0)
 		return link;
-	r = vmlink_ask(link, &q, CTL_INFO, &m, &fd);
+	r = o->uid == geteuid() ? query(link, s) : 0;
 	if (r < 0)
-		return r == -EPIPE ? -ESRCH : r;
+		return r;
 	if (getsockopt(link, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return -errno;
-	if (m.type != CTL_INFO || peer.pid <= 0)
-		return -EPROTO;
-	s->cpus = m.info.cpus;
-	s->memory = m.info.memory;
 	*ret_supervisor = peer.pid;
-	return 0;
+	return peer.pid > 0 ? 0 : -EPROTO;
 }
 
 /* ---- one subject ---- */
@@ -147,33 +161,35 @@ static int show(struct run *run, struct subject *s)
 	return 0;
 }
 
-static int say_gone(const char *name)
+/* One line for why a machine is not audited. */
+static int say_why(const struct options *o, const char *name, int error)
 {
-	return complain(EXIT_FAILED, "%.64s ended while it was audited", name);
+	if (error == -ENOENT && o->other_uid)
+		return complain(EXIT_FAILED, "no VM of user %u is named '%.64s'", o->uid, name);
+	if (error == -ENOENT)
+		return complain(EXIT_FAILED, "no VM of yours is named '%.64s': see bulkhead ps",
+				name);
+	if (error == -ESRCH)
+		return complain(EXIT_FAILED, "%.64s ended while it was audited", name);
+	if (error == -EBADMSG)
+		return complain(EXIT_FAILED, "%.64s has a process that is none of Bulkhead's",
+				name);
+	return complain(EXIT_FAILED, "%.64s cannot be audited: %s", name, strerror(-error));
 }
 
 static int audit_machine(struct run *run, const char *name)
 {
 	struct subject s = { .name = name, .deep = run->options->deep };
 	pid_t supervisor = 0;
-	int r = ask(name, &s, &supervisor);
+	int r = ask(run->options, name, &s, &supervisor);
 
-	if (r == -ENOENT)
-		return complain(EXIT_FAILED, "no VM of yours is named '%.64s': see bulkhead ps",
-				name);
 	facts_own_namespaces(s.own_ns);
 	if (r == 0)
 		r = read_machine(&s, supervisor);
 	if (r == 0)
 		r = show(run, &s);
 	subject_free(&s);
-	if (r == -ESRCH)
-		return say_gone(name);
-	if (r == -EBADMSG)
-		return complain(EXIT_FAILED, "%.64s has a process that is none of Bulkhead's",
-				name);
-	return r < 0 ? complain(EXIT_FAILED, "%.64s cannot be audited: %s", name, strerror(-r)) :
-		       0;
+	return r < 0 ? say_why(run->options, name, r) : 0;
 }
 
 static int audit_process(struct run *run, pid_t pid)
@@ -227,38 +243,83 @@ static int audit_all(struct run *run)
 
 /* ---- words ---- */
 
-static int parse_pid(const char *word, pid_t *ret)
+static int parse_number(const char *word, long least, const char *what, long *ret)
 {
 	char *end;
 	long n;
 
 	errno = 0;
 	n = strtol(word, &end, 10);
-	if (errno || *end || end == word || n <= 0 || n > INT32_MAX)
-		return complain(EXIT_WORDS, "audit: --pid: '%.60s' is no process id", word);
-	*ret = (pid_t)n;
+	if (errno || *end || end == word || n < least || n > INT32_MAX)
+		return complain(EXIT_WORDS, "audit: '%.60s' is no %s", word, what);
+	*ret = n;
 	return 0;
 }
+
+static int parse_pid(struct options *o, const char *word)
+{
+	long n = 0;
+	int r = parse_number(word, 1, "process id", &n);
+
+	o->pid = (pid_t)n;
+	return r;
+}
+
+static int parse_uid(struct options *o, const char *word)
+{
+	long n = 0;
+	int r = parse_number(word, 0, "user id", &n);
+
+	o->uid = (uid_t)n;
+	o->other_uid = true;
+	return r;
+}
+
+/* Options with a value: `--key value` and `--key=value`. */
+static const struct {
+	const char *key;
+	int (*parse)(struct options *o, const char *word);
+} valued[] = { { "--pid", parse_pid }, { "--uid", parse_uid } };
 
 static int parse_word(struct options *o, const char *word, const char *next, bool *ret_took_next)
 {
 	*ret_took_next = false;
+	for (size_t i = 0; i < ARRAY_SIZE(valued); i++) {
+		size_t len = strlen(valued[i].key);
+
+		if (strncmp(word, valued[i].key, len) != 0)
+			continue;
+		if (word[len] == '=')
+			return valued[i].parse(o, word + len + 1);
+		*ret_took_next = word[len] == '\0' && next;
+		if (*ret_took_next)
+			return valued[i].parse(o, next);
+	}
 	if (strcmp(word, "--deep") == 0)
 		o->deep = true;
 	else if (strcmp(word, "--json") == 0)
 		o->json = true;
-	else if (strncmp(word, "--pid=", 6) == 0)
-		return parse_pid(word + 6, &o->pid);
-	else if (strcmp(word, "--pid") == 0 && next) {
-		*ret_took_next = true;
-		return parse_pid(next, &o->pid);
-	} else if (word[0] == '-' || o->name)
+	else if (word[0] == '-' || o->name)
 		return complain(EXIT_WORDS,
-				"audit: '%.60s' will not do: say [NAME | --pid N] [--deep] "
-				"[--json]",
+				"audit: '%.60s' will not do: say [NAME | --pid N] [--uid N] "
+				"[--deep] [--json]",
 				word);
 	else
 		o->name = word;
+	return 0;
+}
+
+static int check(const struct options *o)
+{
+	if (o->name && o->pid)
+		return complain(EXIT_WORDS, "audit: NAME or --pid N, not both");
+	if (o->other_uid && !o->name)
+		return complain(EXIT_WORDS, "audit: --uid: which VM is missing: say NAME");
+	if (o->deep && geteuid() != 0)
+		return complain(EXIT_FAILED, "audit: --deep takes root: the kernel gives filters "
+					     "back to nobody else");
+	if (o->uid != geteuid() && geteuid() != 0)
+		return complain(EXIT_FAILED, "audit: another user's VM takes root");
 	return 0;
 }
 
@@ -272,12 +333,7 @@ static int parse(struct options *o, int argc, char **argv)
 			return r;
 		i += took_next;
 	}
-	if (o->name && o->pid)
-		return complain(EXIT_WORDS, "audit: NAME or --pid N, not both");
-	if (o->deep && geteuid() != 0)
-		return complain(EXIT_FAILED, "audit: --deep takes root: the kernel gives filters "
-					     "back to nobody else");
-	return 0;
+	return check(o);
 }
 
 static int run_all(struct run *run)
@@ -291,7 +347,7 @@ static int run_all(struct run *run)
 
 int verb_audit(int argc, char **argv)
 {
-	struct options options = { 0 };
+	struct options options = { .uid = geteuid() };
 	struct run run = { .options = &options };
 	int r = parse(&options, argc, argv);
 

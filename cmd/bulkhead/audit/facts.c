@@ -17,6 +17,7 @@
 
 #define PF_IO_WORKER 0x10
 #define PF_USER_WORKER 0x4000
+#define PF_KTHREAD 0x200000
 #define MAX_ITEMS 65536 /* descriptors, mappings, threads: more than a process can have here */
 
 const char *const facts_ns_names[N_NAMESPACES] = {
@@ -68,6 +69,8 @@ static int read_thread(void *owner, int tid)
 		return tid == r->f->pid ? -ESRCH : 0; /* it ended in between */
 	if (procfs_status(status, &t.status) < 0 || procfs_flags(stat, &flags) < 0)
 		return -EBADMSG;
+	if (flags & PF_KTHREAD)
+		return -EOPNOTSUPP;
 	t.worker = flags & (PF_IO_WORKER | PF_USER_WORKER);
 	slot = append((void **)&r->f->threads, &r->f->n_threads, sizeof(*slot));
 	if (!slot)
@@ -160,13 +163,6 @@ void facts_own_namespaces(uint64_t ret[N_NAMESPACES])
 		ret[i] = dir < 0 ? 0 : ns_of(dir, facts_ns_names[i]);
 }
 
-static int stop(void *owner, int number)
-{
-	(void)owner;
-	(void)number;
-	return 1;
-}
-
 /* Whether a directory holds nothing but itself and its parent. */
 static bool is_empty(int dir, const char *name)
 {
@@ -237,6 +233,15 @@ static void read_name(struct reading *r)
 	take_base_name(words ? words : "?", r->f->name, sizeof(r->f->name));
 }
 
+bool facts_still_true(const struct facts *f)
+{
+	_cleanup_(closep) int dir = procdir_open(f->pid);
+	char link[512];
+	int r = dir < 0 ? dir : procdir_link(dir, "exe", link, sizeof(link));
+
+	return r == 0 || r == -EACCES || r == -EPERM;
+}
+
 static void read_label(struct reading *r)
 {
 	_cleanup_(freep) char *text = procdir_read(r->dir, "attr/current");
@@ -305,8 +310,7 @@ static int read_all(struct reading *r)
 	read_dumpable(r);
 	read_core_cookie(r->f);
 	cgroup_read(r->dir, &r->f->cgroup);
-	/* what a process that ended does not show would look like rights that are missing */
-	return procdir_each(r->dir, "task", stop, NULL) == 1 ? 0 : -ESRCH;
+	return 0;
 }
 
 int facts_read(pid_t pid, struct facts *ret)
@@ -360,7 +364,7 @@ int facts_children(pid_t pid, pid_t *ret, size_t max)
 	snprintf(name, sizeof(name), "task/%d/children", (int)pid);
 	text = procdir_read(dir, name);
 	if (!text)
-		return -errno;
+		return errno == ENOENT ? -ESRCH : -errno;
 	at = text;
 	while (n < max) {
 		char *end;

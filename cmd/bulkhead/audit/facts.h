@@ -104,6 +104,11 @@ struct facts {
  */
 [[nodiscard]] int facts_read(pid_t pid, struct facts *ret);
 void facts_free(struct facts *f);
+/*
+ * Whether the process still runs. To be asked after everything was read: what one that ends does not
+ * show would look like rights that are missing.
+ */
+[[nodiscard]] bool facts_still_true(const struct facts *f);
 void facts_free_surface(struct facts_surface *s);
 /* The children of a process, at most max: how many, or a negative errno. */
 [[nodiscard]] int facts_children(pid_t pid, pid_t *ret, size_t max);
