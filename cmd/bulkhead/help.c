@@ -15,6 +15,7 @@ static const char overview[] =
 	"  bulkhead console NAME [--console raw]    its console, when nobody else has it\n"
 	"  bulkhead explain [OPTION]...             its walls, before it is started\n"
 	"  bulkhead features [--json]               what there is, and what it promises\n"
+	"  bulkhead audit [NAME] [--deep] [--json]  hold its processes to their policies\n"
 	"  bulkhead version                         say the version\n"
 	"  bulkhead run --help                      the options of run\n"
 	"\n"

@@ -122,6 +122,11 @@ const struct feature features[N_FEATURES] = {
 		"rootless", "started by an ordinary user", FEATURE_SUPPORTED, "every process",
 		"none: one uid for all, namespaces of their own",
 	},
+	[FEATURE_AUDIT] = {
+		"audit", "bulkhead audit: running machines held against their policies",
+		FEATURE_SUPPORTED, "bulkhead",
+		"names and filters of the processes that it looks at",
+	},
 	[FEATURE_LAB] = {
 		"lab", "the lab (tools/lab)", FEATURE_NO_CLAIM, "no process",
 		"none: for tests, never installed",

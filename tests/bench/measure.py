@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the benchmarks share: commands of both sides, waiting for a line, memory of a process tree."""
 
+import contextlib
 import os
 import select
 import shutil
@@ -33,6 +34,18 @@ def qemu_command(machine, kernel, cmdline, memory="256M", cpus=1, accel="kvm", m
             "-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-serial", "stdio",
             "-kernel", kernel, "-initrd", initrd or guest("initrd.cpio.gz"), "-append", cmdline,
             *extra]
+
+
+@contextlib.contextmanager
+def disk(size=16 << 20):
+    """The path of an empty disk image."""
+    path = f"/tmp/bulkhead-bench-{os.getpid()}.raw"
+    with open(path, "wb") as f:
+        f.truncate(size)
+    try:
+        yield path
+    finally:
+        os.unlink(path)
 
 
 class Running:

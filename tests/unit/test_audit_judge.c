@@ -339,6 +339,8 @@ static void test_descriptors(void **state)
 	set_fd(of(VMM), 10, S_IFSOCK, "socket:[2]");
 	set_fd(of(VMM), 9, 0, "anon_inode:kvm-vcpu:1");
 	set_fd(of(CONSOLE), 9, S_IFSOCK, "socket:[4]");
+	snprintf(of(RELAY)->fds[1].link, 96, "pipe:[3]");
+	set_fd(of(RELAY), 9, S_IFIFO, "pipe:[3]");
 	expect_none();
 }
 

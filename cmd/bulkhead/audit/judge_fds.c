@@ -29,13 +29,25 @@ static bool is_kind(const struct facts_fd *fd, enum fd_kind kind)
 	return false;
 }
 
+/* The command opens what its standard descriptors are once more, not to change those of others. */
+static bool is_standard_again(const struct subject_process *p, const struct facts_fd *fd)
+{
+	for (size_t i = 0; i < p->facts.n_fds; i++) {
+		const struct facts_fd *s = &p->facts.fds[i];
+
+		if (s->fd <= 2 && s->inode == fd->inode && strcmp(s->link, fd->link) == 0)
+			return p->declared->place == DECLARED_USER;
+	}
+	return false;
+}
+
 /* 0, 1 and 2 are /dev/null, or, outside a jail, its user's. */
 static bool is_standard(const struct subject_process *p, const struct facts_fd *fd)
 {
 	const char *slash = strrchr(fd->link, '/');
 
 	if (fd->fd > 2)
-		return false;
+		return is_standard_again(p, fd);
 	return p->declared->place != DECLARED_JAIL ||
 	       (fd->type == S_IFCHR && slash && strcmp(slash, "/null") == 0);
 }
