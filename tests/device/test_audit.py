@@ -45,12 +45,12 @@ class Audited:
                 if f["grade"] == "weaker"]
 
 
-def start_real(build, user, name="a"):
+def start_real(build, user, name="a", *words):
     place_ = vm.Place(build, user=user, real=True)
     disk = place_.file("disk.raw", bytes(1 << 20))
     guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
     code, _, err = place_.call("run", "--accel", "soft", "--kernel", guest, "--cpus", "2",
-                               "--memory", "64M", "--disk", f"{disk},format=raw", "--name", name,
+                               "--memory", "64M", "--disk", f"{disk},format=raw", "--name", name, *words,
                                "--detach")
     assert code == 0, err
     return place_
@@ -141,9 +141,30 @@ def test_deep(real):
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_guest_ram_in_small_pages(build):
+    place_ = start_real(build, False, "c", "--huge-pages", "off")
+    code, out, _ = place_.call("audit", "c")
+    end(place_)
+    assert code == 0, out
+
+
+@pytest.mark.skipif(not os.access("/dev/kvm", os.R_OK | os.W_OK), reason="needs /dev/kvm")
+def test_kvm(build):
+    place_ = start_real(build, False, "d", "--accel", "kvm")
+    a = Audited(place_, "d", "--deep")
+    end(place_)
+    assert (a.status, a.weak()) == (0, [])
+    main, *vcpus = a.processes["vmm"]["threads"]
+    vcpus = [t for t in vcpus if not t["kernel_worker"]]
+    assert len(vcpus) == 2 and all(t["surface"]["calls"] <= 12 for t in vcpus)
+    (ioctl,) = [c for c in vcpus[0]["surface"]["list"] if c["name"] == "ioctl"]
+    assert not ioctl["arguments"][0]["others"] and "0xae80" in ioctl["arguments"][0]["values"]
+    assert main["surface"]["calls"] <= 32
+
+
 def test_the_machine_serves_on(build):
     """Threads are stopped and go on, also when the command is killed at any time."""
-    place_ = start_real(build, user=False, name="b")
+    place_ = start_real(build, False, "b")
     dice = random.Random(4)
     for _ in range(25):
         process = place_.start("audit", "b", "--deep")

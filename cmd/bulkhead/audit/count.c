@@ -71,7 +71,8 @@ static void arg_text(const struct surface_arg *a, size_t i, char *ret, size_t ca
 	else
 		at = (size_t)snprintf(ret, cap, "#%zu=", i);
 	for (size_t k = 0; at && k < a->n_values && at < cap; k++)
-		at += (size_t)snprintf(ret + at, cap - at, "%s%llu", k ? "|" : "",
+		at += (size_t)snprintf(ret + at, cap - at,
+				       a->value[k] < 4096 ? "%s%llu" : "%s%#llx", k ? "|" : "",
 				       (unsigned long long)a->value[k]);
 }
 

@@ -95,7 +95,8 @@ static int dump(pid_t tid, struct surface_filters *ret, uint64_t *ret_ns)
 	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0)
 		return -errno;
 	start = now_ns();
-	r = ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 ? -errno : await_stop(tid, &chld, &signal);
+	r = ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 ? -errno :
+							    await_stop(tid, &chld, &signal);
 	if (r == 0)
 		r = read_filters(tid, ret);
 	(void)ptrace(PTRACE_DETACH, tid, NULL, (void *)(intptr_t)signal);

@@ -14,8 +14,8 @@
  */
 [[nodiscard]] int deep_read(struct facts *f);
 /* The filters that a process's thread is declared to have. 0 or a negative errno. */
-[[nodiscard]] int deep_declared(const struct subject_process *p, const struct sandbox_policy *policy,
-				struct surface_filters *ret);
+[[nodiscard]] int deep_declared(const struct subject_process *p,
+				const struct sandbox_policy *policy, struct surface_filters *ret);
 void deep_filters_free(struct surface_filters *f);
 /* The name of a call of a table, or its number, cut at cap. */
 void deep_call_name(enum surface_table table, uint32_t nr, char *ret, size_t cap);

@@ -21,8 +21,8 @@
 #define MAX_ITEMS 65536 /* descriptors, mappings, threads: more than a process can have here */
 
 const char *const facts_ns_names[N_NAMESPACES] = {
-	[NS_USER] = "user", [NS_MNT] = "mnt",	[NS_PID] = "pid",	[NS_NET] = "net",
-	[NS_IPC] = "ipc",   [NS_UTS] = "uts",	[NS_CGROUP] = "cgroup", [NS_TIME] = "time",
+	[NS_USER] = "user", [NS_MNT] = "mnt", [NS_PID] = "pid",	      [NS_NET] = "net",
+	[NS_IPC] = "ipc",   [NS_UTS] = "uts", [NS_CGROUP] = "cgroup", [NS_TIME] = "time",
 };
 
 /* Where it is read from. */
@@ -122,8 +122,7 @@ static int read_maps(struct reading *r)
 		return 0;
 	}
 	while ((line = strsep(&at, "\n")) && *line) {
-		struct proc_map *m =
-			append((void **)&r->f->maps, &r->f->n_maps, sizeof(*m));
+		struct proc_map *m = append((void **)&r->f->maps, &r->f->n_maps, sizeof(*m));
 
 		if (!m)
 			return -ENOMEM;

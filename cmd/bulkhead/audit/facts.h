@@ -36,7 +36,7 @@ enum facts_unseen {
 
 struct facts_fd {
 	int fd;
-	mode_t type;   /* S_IFMT; 0 for an anonymous inode */
+	mode_t type; /* S_IFMT; 0 for an anonymous inode */
 	uint64_t inode;
 	char link[96]; /* printable, cut */
 };
@@ -65,7 +65,7 @@ struct facts_thread {
 
 struct facts_root {
 	bool empty;
-	bool mine;        /* it is that of this command */
+	bool mine; /* it is that of this command */
 	bool read_only;
 	unsigned int n_mounts;
 };

@@ -51,7 +51,7 @@ static json_t *takes_json(unsigned int takes)
 		unsigned int bit;
 		const char *name;
 	} rows[] = {
-		{ CALL_PATH, "path" },	 { CALL_PROCESS, "process" }, { CALL_ADDRESS, "address" },
+		{ CALL_PATH, "path" },	  { CALL_PROCESS, "process" }, { CALL_ADDRESS, "address" },
 		{ CALL_OPENS, "object" }, { CALL_CODE, "code" },
 	};
 	json_t *list = json_array();
@@ -176,9 +176,10 @@ static json_t *maps_json(const struct facts *f)
 	for (size_t i = 0; i < f->n_maps; i++) {
 		const struct proc_map *m = &f->maps[i];
 
-		(void)json_array_append_new(
-			list, json_pack("{s:b,s:b,s:b,s:b,s:s}", "read", m->read, "write", m->write,
-					"execute", m->execute, "shared", m->shared, "name", m->name));
+		(void)json_array_append_new(list,
+					    json_pack("{s:b,s:b,s:b,s:b,s:s}", "read", m->read,
+						      "write", m->write, "execute", m->execute,
+						      "shared", m->shared, "name", m->name));
 	}
 	return list;
 }
@@ -201,8 +202,9 @@ static json_t *limits_json(const struct facts *f)
 		int number;
 		const char *name;
 	} rows[] = {
-		{ RLIMIT_CORE, "core" },   { RLIMIT_NOFILE, "nofile" },	  { RLIMIT_NPROC, "nproc" },
-		{ RLIMIT_AS, "as" },	   { RLIMIT_FSIZE, "fsize" },	  { RLIMIT_MEMLOCK, "memlock" },
+		{ RLIMIT_CORE, "core" },   { RLIMIT_NOFILE, "nofile" },
+		{ RLIMIT_NPROC, "nproc" }, { RLIMIT_AS, "as" },
+		{ RLIMIT_FSIZE, "fsize" }, { RLIMIT_MEMLOCK, "memlock" },
 		{ RLIMIT_STACK, "stack" }, { RLIMIT_MSGQUEUE, "msgqueue" },
 	};
 	json_t *o = json_object();
@@ -244,9 +246,9 @@ static json_t *process_json(const struct subject *s, const struct subject_proces
 	if (!(f->unseen & UNSEEN_NAMESPACES))
 		put(o, "namespaces", namespaces_json(s, f));
 	if (!(f->unseen & UNSEEN_ROOT))
-		put(o, "root", json_pack("{s:b,s:b,s:b,s:i}", "empty", f->root.empty, "auditors",
-					 f->root.mine, "read_only", f->root.read_only, "mounts",
-					 (int)f->root.n_mounts));
+		put(o, "root",
+		    json_pack("{s:b,s:b,s:b,s:i}", "empty", f->root.empty, "auditors", f->root.mine,
+			      "read_only", f->root.read_only, "mounts", (int)f->root.n_mounts));
 	if (!(f->unseen & UNSEEN_FDS))
 		put(o, "descriptors", fds_json(f));
 	if (!(f->unseen & UNSEEN_MAPS))

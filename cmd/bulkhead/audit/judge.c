@@ -73,8 +73,7 @@ static const char *shares(const struct subject *s, const struct subject_process 
 	return NULL;
 }
 
-static void judge_namespaces(const struct subject *s, struct subject_process *p,
-			     struct findings *f)
+static void judge_namespaces(const struct subject *s, struct subject_process *p, struct findings *f)
 {
 	unsigned int own = own_namespaces(p->declared->place);
 
@@ -126,7 +125,8 @@ static void judge_ids(const struct subject *s, struct subject_process *p, struct
 	if (st->n_groups && ranged)
 		find(f, GRADE_WEAK, p, 0, "groups", "none", "%u", st->n_groups);
 	for (size_t i = 0; ranged && i < s->n_processes; i++)
-		if (&s->process[i] != p && s->process[i].facts.threads[0].status.uid[0] == st->uid[0])
+		if (&s->process[i] != p &&
+		    s->process[i].facts.threads[0].status.uid[0] == st->uid[0])
 			find(f, GRADE_WEAK, p, 0, "user id", "its own", "%u, as %s", st->uid[0],
 			     s->process[i].facts.name);
 }
@@ -194,7 +194,8 @@ static void note_host(const struct subject *s, struct findings *f)
 	if (strcmp(c->memory, "max") == 0 || !*c->memory || strcmp(c->pids, "max") == 0)
 		find(f, GRADE_NOTE, NULL, 0, "control group", "",
 		     "%s: memory %s, cpu %s, tasks %s: not limited in all", *c->v2 ? c->v2 : c->v1,
-		     *c->memory ? c->memory : "?", *c->cpu ? c->cpu : "?", *c->pids ? c->pids : "?");
+		     *c->memory ? c->memory : "?", *c->cpu ? c->cpu : "?",
+		     *c->pids ? c->pids : "?");
 	if (!*one->label)
 		find(f, GRADE_NOTE, NULL, 0, "label", "",
 		     "none: neither SELinux nor AppArmor is at work");

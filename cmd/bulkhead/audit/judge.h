@@ -20,8 +20,8 @@ struct subject_process {
 /* A machine, or a single process of any program (name NULL). */
 struct subject {
 	const char *name;
-	uint32_t cpus;      /* 0: unknown */
-	uint64_t memory;    /* bytes; 0: unknown */
+	uint32_t cpus;	 /* 0: unknown */
+	uint64_t memory; /* bytes; 0: unknown */
 	bool deep;
 	uint64_t own_ns[N_NAMESPACES];
 	struct subject_process process[SUBJECT_MAX_PROCESSES];
@@ -36,7 +36,7 @@ enum grade {
 struct finding {
 	enum grade grade;
 	const struct subject_process *process; /* NULL: of the whole machine or host */
-	pid_t tid;                             /* 0: of the process */
+	pid_t tid;			       /* 0: of the process */
 	const char *aspect;
 	char declared[96];
 	char is[160];

@@ -57,8 +57,7 @@ static bool is_in_table(const struct subject_process *p, const struct facts_fd *
 	const struct declared_process *d = p->declared;
 
 	for (size_t i = 0; i < d->n_fds; i++)
-		if (d->fds[i].fd == fd->fd && is_kind(fd, d->fds[i].kind) &&
-		    !begins(fd->link, "/memfd:"))
+		if (d->fds[i].fd == fd->fd && is_kind(fd, d->fds[i].kind))
 			return true;
 	return false;
 }

@@ -12,12 +12,47 @@ static const char *const set_names[N_CAPS] = { "inheritable", "permitted", "effe
 					       "ambient" };
 
 static const char *const cap_names[] = {
-	"chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid",
-	"setpcap", "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw",
-	"ipc_lock", "ipc_owner", "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct",
-	"sys_admin", "sys_boot", "sys_nice", "sys_resource", "sys_time", "sys_tty_config", "mknod",
-	"lease", "audit_write", "audit_control", "setfcap", "mac_override", "mac_admin", "syslog",
-	"wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf", "checkpoint_restore",
+	"chown",
+	"dac_override",
+	"dac_read_search",
+	"fowner",
+	"fsetid",
+	"kill",
+	"setgid",
+	"setuid",
+	"setpcap",
+	"linux_immutable",
+	"net_bind_service",
+	"net_broadcast",
+	"net_admin",
+	"net_raw",
+	"ipc_lock",
+	"ipc_owner",
+	"sys_module",
+	"sys_rawio",
+	"sys_chroot",
+	"sys_ptrace",
+	"sys_pacct",
+	"sys_admin",
+	"sys_boot",
+	"sys_nice",
+	"sys_resource",
+	"sys_time",
+	"sys_tty_config",
+	"mknod",
+	"lease",
+	"audit_write",
+	"audit_control",
+	"setfcap",
+	"mac_override",
+	"mac_admin",
+	"syslog",
+	"wake_alarm",
+	"block_suspend",
+	"audit_read",
+	"perfmon",
+	"bpf",
+	"checkpoint_restore",
 };
 
 void caps_text(uint64_t set, char *ret, size_t cap)
@@ -67,8 +102,7 @@ const struct sandbox_policy *declared_policy(const struct subject_process *p,
 	for (size_t i = 0; i < p->facts.n_fds; i++)
 		kvm |= strncmp(p->facts.fds[i].link, "anon_inode:kvm-vm", 17) == 0;
 	for (size_t i = 0; i < d->n_threads; i++)
-		if (!d->threads[i].accel ||
-		    strcmp(d->threads[i].accel, kvm ? "kvm" : "soft") == 0)
+		if (!d->threads[i].accel || strcmp(d->threads[i].accel, kvm ? "kvm" : "soft") == 0)
 			return d->threads[i].policy;
 	return d->policy;
 }
@@ -76,7 +110,8 @@ const struct sandbox_policy *declared_policy(const struct subject_process *p,
 /* ---- deep ---- */
 
 /* "write" or "write (x32)". */
-static void say_call(const struct surface_point *at, enum surface_table table, char *ret, size_t cap)
+static void say_call(const struct surface_point *at, enum surface_table table, char *ret,
+		     size_t cap)
 {
 	char name[40];
 

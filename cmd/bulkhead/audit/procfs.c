@@ -96,8 +96,7 @@ int procfs_status(const char *text, struct proc_status *ret)
 	get_name(text, s.name, sizeof(s.name));
 	if (!get_number(text, "Tgid", &tgid) || !get_number(text, "PPid", &ppid) ||
 	    !get_number(text, "NoNewPrivs", &nnp) || !get_number(text, "Seccomp", &seccomp) ||
-	    !get_ids(text, "Uid", s.uid) || !get_ids(text, "Gid", s.gid) ||
-	    !get_caps(text, s.caps))
+	    !get_ids(text, "Uid", s.uid) || !get_ids(text, "Gid", s.gid) || !get_caps(text, s.caps))
 		return -EBADMSG;
 	s.tgid = (pid_t)tgid;
 	s.ppid = (pid_t)ppid;
@@ -133,11 +132,16 @@ void procfs_limits(const char *text, struct proc_limit ret[RLIM_NLIMITS])
 		const char *key;
 		int number;
 	} rows[] = {
-		{ "Max cpu time", RLIMIT_CPU },		{ "Max file size", RLIMIT_FSIZE },
-		{ "Max data size", RLIMIT_DATA },	{ "Max stack size", RLIMIT_STACK },
-		{ "Max core file size", RLIMIT_CORE },	{ "Max resident set", RLIMIT_RSS },
-		{ "Max processes", RLIMIT_NPROC },	{ "Max open files", RLIMIT_NOFILE },
-		{ "Max locked memory", RLIMIT_MEMLOCK }, { "Max address space", RLIMIT_AS },
+		{ "Max cpu time", RLIMIT_CPU },
+		{ "Max file size", RLIMIT_FSIZE },
+		{ "Max data size", RLIMIT_DATA },
+		{ "Max stack size", RLIMIT_STACK },
+		{ "Max core file size", RLIMIT_CORE },
+		{ "Max resident set", RLIMIT_RSS },
+		{ "Max processes", RLIMIT_NPROC },
+		{ "Max open files", RLIMIT_NOFILE },
+		{ "Max locked memory", RLIMIT_MEMLOCK },
+		{ "Max address space", RLIMIT_AS },
 		{ "Max pending signals", RLIMIT_SIGPENDING },
 		{ "Max msgqueue size", RLIMIT_MSGQUEUE },
 	};

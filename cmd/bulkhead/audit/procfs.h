@@ -23,7 +23,7 @@ struct proc_status {
 	uint32_t gid[4];
 	unsigned int n_groups;
 	unsigned int pid_depth; /* process namespaces that it is in, seen from here: 1 and up */
-	pid_t inner_pid;        /* its id in the innermost one */
+	pid_t inner_pid;	/* its id in the innermost one */
 	uint64_t caps[N_CAPS];
 	int no_new_privs;
 	int seccomp;   /* mode; 2 is a filter */
