@@ -4,6 +4,7 @@
 
 #include "lib/base/cleanup.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/kvm.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #define PAGE 4096
 #define WARM_LOOPS 16 /* pays for page tables and cold caches */
 #define TIMED_LOOPS 500
-#define LOOP_INSTRUCTIONS 4
+#define TIMED_INSTRUCTIONS (TIMED_LOOPS * 4ULL)
 
 /* In real mode, which is ring 0. again: inc ax; nop; dec cx; jnz again; hlt */
 static const uint8_t guest_code[] = { 0x40, 0x90, 0x49, 0x75, 0xfb, 0xf4 };
@@ -128,6 +129,7 @@ static int run_loops(struct probe *p, uint16_t loops, uint64_t *ret_ns)
 	uint64_t start;
 	int r;
 
+	assert(p->run);
 	if (ioctl(p->vcpu, KVM_SET_REGS, &regs) < 0)
 		return -errno;
 	start = thread_ns();
@@ -142,12 +144,12 @@ static int run_loops(struct probe *p, uint16_t loops, uint64_t *ret_ns)
 
 static int measure(struct probe *p, struct kvm_speed *s)
 {
-	uint64_t ns;
+	uint64_t ns = 0;
 	int r = run_loops(p, WARM_LOOPS, &ns);
 
 	while (r == 0) {
 		r = run_loops(p, TIMED_LOOPS, &ns);
-		if (r == 0 && kvm_speed_note(s, TIMED_LOOPS * LOOP_INSTRUCTIONS, ns))
+		if (r == 0 && kvm_speed_note(s, TIMED_INSTRUCTIONS, ns))
 			return 0;
 	}
 	return r;
