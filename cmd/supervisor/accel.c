@@ -4,7 +4,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/kvm/host.h"
-#include "lib/kvm/speed.h"
+#include "lib/kvm/probe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,29 +31,21 @@ static int open_kvm(struct open_error *e)
 	return take_fd(&fd);
 }
 
-/* Millions, with one decimal. */
-static void say_speed(char *out, size_t cap, const char *what, const struct kvm_speed *s)
+static int measure(struct kvm_probe *probe, int kvm, struct open_error *e)
 {
-	const unsigned long long tenths = s->per_second / 100000;
-
-	snprintf(out, cap, "%s (%llu.%llu million instructions a second)", what, tenths / 10,
-		 tenths % 10);
-}
-
-static int measure(int kvm, struct open_error *e)
-{
+	char what[KVM_PROBE_WHAT_MAX];
 	struct kvm_speed speed;
-	const char *what;
-	int r = kvm_speed_measure(kvm, &speed, &what);
+	int r = kvm_probe_run(probe, kvm, &speed, what);
 
 	if (r < 0)
 		return open_complain(e, r, "/dev/kvm %s: %s", what, strerror(-r));
-	if (kvm_speed_is_real(&speed)) {
-		say_speed(e->text, sizeof(e->text), "it runs ring 0 on the processor", &speed);
-		return 0;
-	}
-	say_speed(e->text, sizeof(e->text), "/dev/kvm only emulates ring 0", &speed);
-	return -ENOTSUP;
+	if (!kvm_speed_is_real(&speed))
+		return open_complain(
+			e, -ENOTSUP,
+			"/dev/kvm only emulates ring 0 (%.1f million instructions a second)",
+			(double)speed.per_second * 1e-6);
+	open_complain(e, 0, "/dev/kvm runs ring 0 on the processor");
+	return 0;
 }
 
 /* Why it is not KVM is no error here, but the reason for the other. */
@@ -61,7 +53,7 @@ static void choose(struct opened *o)
 {
 	struct open_error why = { "" };
 	_cleanup_(closep) int kvm = open_kvm(&why);
-	bool real = kvm >= 0 && measure(kvm, &why) == 0;
+	bool real = kvm >= 0 && measure(&o->probe, kvm, &why) == 0;
 
 	if (real)
 		o->kvm = take_fd(&kvm);

@@ -185,6 +185,7 @@ static int bring_up(struct vm *vm, struct open_error *e)
 	if (r == 0 && leave_terminal(vm, &host) < 0)
 		r = open_complain(e, -EIO, "standard descriptors");
 	jail_host_close(&host);
+	kvm_probe_end(&o.probe);
 	if (r == 0)
 		r = confine(e); /* 4 no way back */
 	return r;

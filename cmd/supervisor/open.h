@@ -7,6 +7,7 @@
 #define BULKHEAD_SUPERVISOR_OPEN_H
 
 #include "lib/config/config.h"
+#include "lib/kvm/probe.h"
 
 #define ACCEL_WHY_MAX 500
 
@@ -14,6 +15,7 @@ struct opened {
 	int kernel;
 	int initrd;  /* -1: none */
 	int kvm;     /* -1: the software CPU */
+	struct kvm_probe probe; /* what measured it, still ending */
 	char accel_why[ACCEL_WHY_MAX]; /* for `--accel auto` what was chosen and why, else "" */
 	int disks[CONFIG_MAX_DISKS];
 	int listener; /* the VM's name, as an abstract socket */
@@ -29,7 +31,7 @@ void opened_init(struct opened *o);
 /* 0 or a negative errno with *ret_error; what was opened stays for opened_close. */
 [[nodiscard]] int opened_open(struct opened *o, const struct vm_config *c,
 			      struct open_error *ret_error);
-/* Closes everything but the listener. */
+/* Closes everything but the listener; the probe is the caller's to end. */
 void opened_close(struct opened *o);
 
 /*

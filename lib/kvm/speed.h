@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Instructions of ring 0 a second from which on KVM counts as real. Emulation makes about 2 million;
- * the slowest real one, itself in an emulator and with the exit counted, 30 million. */
+/* Instructions of ring 0 a second from which on KVM counts as real: emulation makes about 2 million,
+ * and a real one hundreds of millions, also where it is itself in an emulator. */
 #define KVM_SPEED_REAL 10000000ULL
 #define KVM_SPEED_ROUNDS 3 /* at most; the first fast one is proof */
 
@@ -27,7 +27,8 @@ bool kvm_speed_is_real(const struct kvm_speed *s);
 /*
  * Runs a few thousand instructions of a guest of its own in a VM of its own, which is gone when it
  * returns. It counts the thread's processor time, so that a busy machine does not look like a slow
- * KVM. Where ring 0 is emulated it takes about 4 ms. 0 with *ret, or a negative errno with *ret_what
+ * KVM, and only by how much a long loop takes longer than a short one, so that costly exits do not
+ * either. Where ring 0 is emulated it takes about 4 ms. 0 with *ret, or a negative errno with *ret_what
  * naming the step that this KVM cannot do.
  */
 [[nodiscard]] int kvm_speed_measure(int kvm_fd, struct kvm_speed *ret, const char **ret_what);
