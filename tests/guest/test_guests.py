@@ -114,6 +114,15 @@ def test_every_cpu_starts(cpus):
     assert lines == [f"CPU: {i}" for i in range(1, cpus)] + ["ok all others"]
 
 
+@pytest.mark.parametrize("cpus", [2, 4])
+def test_locks_and_order_hold_between_cpus(cpus):
+    run_checks("locks", 12, cmdline=str(cpus), flags=["--cpus", str(cpus)])
+
+
+def test_code_that_changes_runs_as_it_is(disk):
+    run_checks("smc", 23, cmdline="2", flags=["--cpus", "2", *disk_flags(disk)])
+
+
 def test_virtio_blk(disk):
     lines = run_checks("virtio-blk", checks_of("virtio-blk"), flags=disk_flags(disk))
     assert "sectors: 2048" in lines and "sector 0: bulkhead" in lines

@@ -450,6 +450,7 @@ void world_check(const struct soft_cpu *c)
 	need(c->zero == 0 && c->vm == &world.vm && c->cpl <= 3 && c->mmu < MMU_MODES);
 	need(c->tlb_now == c->tlb[c->mmu]);
 	need((c->cpl == 3) == (c->mmu == MMU_USER));
+	need(!c->in_block);
 	need(!(c->fx.mxcsr & ~0xffffU) && !(c->efer & EFER_LMA && !(c->cr0 & CR0_PG)));
 	need(!c->long64 || soft_long_mode(c));
 	need(world.vm.n_ram == 2 && world.vm.ram[0].size == WORLD_LOW_SIZE);

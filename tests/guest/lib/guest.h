@@ -141,6 +141,8 @@ size_t strlen(const char *s);
 
 /* Loads an IDT: an exception says so and powers off. */
 void idt_init(void);
+/* Loads it on another CPU. */
+void idt_load(void);
 /* Enables the LAPIC and interrupts. */
 void irq_init(void);
 /* How many came on IRQ_VECTOR + i so far. */

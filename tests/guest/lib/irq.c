@@ -75,13 +75,18 @@ static void set_gate(unsigned int vector, void (*handler)(struct frame *))
 				     .high = (uint32_t)(at >> 32) };
 }
 
-void idt_init(void)
+void idt_load(void)
 {
-	struct [[gnu::packed]] {
+	const struct [[gnu::packed]] {
 		uint16_t limit;
 		uint64_t base;
 	} pointer = { sizeof(idt) - 1, (uint64_t)idt };
 
+	__asm__ volatile("lidt %0" : : "m"(pointer));
+}
+
+void idt_init(void)
+{
 	for (unsigned int i = 0; i < EXCEPTIONS; i++)
 		set_gate(i, on_other);
 	set_gate(6, on_ud);
@@ -93,7 +98,7 @@ void idt_init(void)
 	set_gate(IRQ_VECTOR + 2, on_irq2);
 	set_gate(IRQ_VECTOR + 3, on_irq3);
 	set_gate(SPURIOUS, on_spurious);
-	__asm__ volatile("lidt %0" : : "m"(pointer));
+	idt_load();
 }
 
 uint32_t lapic_read(uint32_t reg)

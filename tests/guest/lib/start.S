@@ -76,6 +76,7 @@ long_mode:
 
 	.section .data
 	.balign 8
+	.globl gdt, pml4
 gdt:
 	.quad 0
 	.quad 0x00af9b000000ffff

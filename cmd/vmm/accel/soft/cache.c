@@ -76,6 +76,12 @@ void soft_fetch_flush(struct soft_cpu *c)
 		c->cache->fetches[i].tag = UINT64_MAX;
 }
 
+void soft_serialise(struct soft_cpu *c)
+{
+	c->dma_seen = atomic_fetch_add(&c->vm->dma_epoch, 1) + 1;
+	soft_fetch_flush(c);
+}
+
 /* What jumps[].page points to when there is no block: its version never matches. */
 static const struct soft_page no_page = { .version = 1 };
 

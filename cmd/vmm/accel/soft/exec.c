@@ -63,8 +63,16 @@ static bool trap(struct soft_cpu *c)
 
 bool soft_execute(struct soft_cpu *c)
 {
-	if (setjmp(c->escape))
-		return true;
+	if (setjmp(c->escape)) {
+		c->in_block = false;
+		if (c->fault.vector != EX_ALONE)
+			return true;
+		if (setjmp(c->escape))
+			return true;
+		step(c);
+		return false;
+	}
+	c->in_block = false;
 	if (c->rflags & FL_TF) {
 		step(c);
 		return trap(c);
@@ -76,11 +84,13 @@ bool soft_execute(struct soft_cpu *c)
 	while (!atomic_load_explicit(&c->wake, memory_order_relaxed) && !c->halted) {
 		const struct soft_insn *i = soft_block_at(c);
 
+		c->in_block = true;
 		do
 			i = i->fn(c, i);
 		while (i);
 		if (c->rflags & FL_TF)
 			break;
 	}
+	c->in_block = false;
 	return false;
 }

@@ -86,10 +86,11 @@ INLINE ptrdiff_t stride(const struct soft_cpu *c, unsigned int w)
 	return c->rflags & FL_DF ? -(ptrdiff_t)w : (ptrdiff_t)w;
 }
 
-/* Leaves the instruction for what waits; it goes on later. */
+/* Leaves the instruction for what waits; it goes on later. Not for writes to code: they may have
+ * been its own, and to this very instruction. */
 INLINE bool interrupted(const struct soft_cpu *c)
 {
-	return atomic_load_explicit(&c->wake, memory_order_relaxed) != 0;
+	return atomic_load_explicit(&c->wake, memory_order_relaxed) & ~WAKE_CODE;
 }
 
 /* ---- MOVS ---- */

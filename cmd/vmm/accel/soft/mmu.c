@@ -3,8 +3,8 @@
  * Paging and the soft TLB. SDM volume 3, chapter 4: 32-bit, PAE and 4-level paging.
  *
  * A TLB entry is made only for a page of guest RAM, so the fast path of soft_mem.h can reach
- * nothing else. A page that holds decoded code has a write entry to the end of the block at most:
- * making one asks for soft_tlb_drop_code, which bumps the page's version.
+ * nothing else. A page that holds decoded code has a write entry for one instruction at most, which
+ * runs out of its block: making one asks for soft_tlb_drop_code, which bumps the page's version.
  */
 #include "cmd/vmm/accel/soft/soft_mem.h"
 
@@ -368,8 +368,18 @@ void soft_page_recheck(struct accel *vm, struct soft_page *page, const uint8_t *
 	atomic_store(&page->epoch, epoch);
 }
 
-static void announce_code(struct soft_cpu *c)
+/* This vCPU writes there fast no more; the others hear of it at the end of their blocks. */
+static void announce_code(struct soft_cpu *c, const struct soft_page *page)
 {
+	const uint8_t *host = host_of_page(c->vm, page);
+
+	for (unsigned int m = 0; m < MMU_MODES; m++)
+		for (unsigned int i = 0; i < SOFT_TLB_SIZE; i++) {
+			struct soft_tlb_entry *e = &c->tlb[m][ACC_WRITE][i];
+
+			if (e->addend + e->tag == (uintptr_t)host)
+				e->tag = UINT64_MAX;
+		}
 	for (unsigned int i = 0; i < c->vm->n_vcpus; i++)
 		if (c->vm->cpus[i])
 			atomic_fetch_or(&c->vm->cpus[i]->wake, WAKE_CODE);
@@ -384,7 +394,7 @@ uint32_t soft_page_make_code(struct soft_cpu *c, struct soft_page *page)
 	do {
 		if (!atomic_exchange(&page->is_code, 1)) {
 			sum_page(c->vm, page);
-			announce_code(c);
+			announce_code(c, page);
 		}
 		version = atomic_load(&page->version);
 	} while (!atomic_load(&page->is_code));
@@ -408,10 +418,14 @@ static uint8_t *lookup(struct soft_cpu *c, uint64_t linear, enum soft_access kin
 	host = host_page(c->vm, m.gpa, &page);
 	if (!host)
 		return NULL;
-	fill(c, linear, kind, mmu, host);
-	/* The write itself is still to come; at the end of this block drop_code says that it did. */
-	if (kind == ACC_WRITE && atomic_load_explicit(&page->is_code, memory_order_relaxed))
+	/* The write itself is still to come: behind this instruction, drop_code says that it did.
+	 * What the block has decoded beyond it may be what is written now. */
+	if (kind == ACC_WRITE && atomic_load_explicit(&page->is_code, memory_order_relaxed)) {
+		if (c->in_block)
+			soft_raise(c, EX_ALONE);
 		atomic_fetch_or(&c->wake, WAKE_CODE);
+	}
+	fill(c, linear, kind, mmu, host);
 	return host + (linear & 0xfff);
 }
 

@@ -321,13 +321,14 @@ void soft_far_call(struct soft_cpu *c, uint16_t selector, uint64_t offset, unsig
 	}
 	soft_push_at(c, &sp, c->seg[S_CS].selector, op_width);
 	soft_push_at(c, &sp, back, op_width);
-	soft_set_sp(c, sp);
 	if (!soft_protected(c)) {
+		soft_set_sp(c, sp);
 		soft_load_real_segment(c, S_CS, selector);
 		c->rip = (uint32_t)offset;
 		return;
 	}
-	mark_accessed(c, &d);
+	mark_accessed(c, &d); /* may fault */
+	soft_set_sp(c, sp);
 	set_code(c, selector, &d, c->cpl);
 	c->rip = offset;
 }

@@ -52,6 +52,7 @@ enum soft_vector {
 	EX_DE = 0, EX_DB = 1, EX_NMI = 2, EX_BP = 3, EX_OF = 4, EX_BR = 5, EX_UD = 6, EX_NM = 7,
 	EX_DF = 8, EX_TS = 10, EX_NP = 11, EX_SS = 12, EX_GP = 13, EX_PF = 14, EX_MF = 16,
 	EX_AC = 17, EX_XM = 19,
+	EX_ALONE = 0xff, /* none: the instruction runs again, out of its block; soft_execute's */
 };
 
 struct soft_segment {
@@ -184,12 +185,14 @@ struct soft_cpu {
 	bool wait_sipi;
 	bool nmi_blocked, nmi_pending;
 	bool single_step;       /* soft_execute runs one instruction only */
+	bool in_block;          /* further instructions follow that are decoded already */
 	bool has_timers, armed;
 	timer_t kick, alarm;    /* expire as signals in this CPU's thread */
 	atomic_uint sleeping;
 	uint64_t n_undefined;   /* instructions that the decoder does not know */
 	uint32_t n_pauses;
 	uint32_t code_generation;
+	uint32_t dma_seen;      /* accel.dma_epoch when the ways to code were last forgotten */
 
 	/* an exception on its way out of an instruction: soft_raise fills it and jumps */
 	jmp_buf escape;

@@ -432,7 +432,8 @@ const struct soft_insn *op_cpuid(struct soft_cpu *c, const struct soft_insn *i)
 	c->gpr[R_BX] = r.ebx;
 	c->gpr[R_CX] = r.ecx;
 	c->gpr[R_DX] = r.edx;
-	return soft_next(c, i);
+	soft_serialise(c);
+	return leave(c, i);
 }
 
 const struct soft_insn *op_hlt(struct soft_cpu *c, const struct soft_insn *i)

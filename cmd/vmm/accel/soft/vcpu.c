@@ -92,6 +92,10 @@ static bool take_events(struct soft_cpu *c)
 	take_signals(c);
 	if (c->wait_sipi)
 		return true;
+	if (c->dma_seen != atomic_load(&c->vm->dma_epoch)) {
+		c->dma_seen = atomic_load(&c->vm->dma_epoch);
+		soft_fetch_flush(c); /* an interrupt may say that a device has written code */
+	}
 	soft_lapic_run_timer(c);
 	if (c->inhibit) {
 		/* one instruction first; then look again */
