@@ -15,9 +15,9 @@ void guest_main(const struct pvh_info *info)
 	check_eq(r[1] >> 24, 0, "apic id 0");
 	cpuid(0x40000000, 0, r);
 	memcpy(vendor, &r[1], 12);
-	check(memcmp(vendor, "KVMKVMKVM\0\0\0", 12) == 0 ||
-		      memcmp(vendor, "BulkheadSoft", 12) == 0,
-	      "kvm or the software CPU");
+	check(memcmp(vendor, "KVMKVMKVM\0\0\0", 12) == 0, "the interface of kvm");
+	cpuid(0x40000001, 0, r);
+	check(r[0] >> 3 & 1, "kvmclock");
 	cpuid(0x80000000, 0, r);
 	top = r[0];
 	cpuid(0x80000001, 0, r);

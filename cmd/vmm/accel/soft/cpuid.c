@@ -4,6 +4,7 @@
  * in leaf 15h, and the bits that tell a kernel that it need not guard against the speculation
  * faults of real silicon: an interpreter does not speculate.
  */
+#include "cmd/vmm/accel/soft/kvmclock.h"
 #include "cmd/vmm/accel/soft/sys.h"
 #include "cmd/vmm/accel/soft/vcpu.h"
 
@@ -126,7 +127,7 @@ struct soft_cpuid soft_cpuid(const struct soft_cpu *c, uint32_t leaf, uint32_t s
 {
 	if (leaf >= 0x80000000)
 		return extended(c, leaf);
-	if (leaf == 0x40000000) /* a hypervisor without paravirtual interfaces */
-		return (struct soft_cpuid){ 0x40000000, 0x6b6c7542, 0x64616568, 0x74666f53 };
+	if (leaf >= KVMCLOCK_LEAF && leaf <= KVMCLOCK_LEAF_MAX)
+		return soft_kvmclock_cpuid(leaf);
 	return basic(c, leaf, subleaf);
 }

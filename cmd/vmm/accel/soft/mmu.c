@@ -73,6 +73,27 @@ static void note_write(struct soft_page *page)
 		atomic_fetch_add(&page->version, 1);
 }
 
+bool soft_phys_is_ram(struct accel *vm, uint64_t gpa, size_t len)
+{
+	const struct soft_ram *ram = soft_ram_at(vm, gpa);
+
+	return ram && len && len <= ram->size - (gpa - ram->gpa);
+}
+
+bool soft_phys_write(struct accel *vm, uint64_t gpa, const void *data, size_t len)
+{
+	struct soft_ram *ram = soft_ram_at(vm, gpa);
+	uint64_t at;
+
+	if (!soft_phys_is_ram(vm, gpa, len))
+		return false;
+	at = gpa - ram->gpa;
+	memcpy(ram->host + at, data, len);
+	for (uint64_t page = at >> 12; page <= (at + len - 1) >> 12; page++)
+		note_write(&ram->pages[page]);
+	return true;
+}
+
 /* ---- page tables ---- */
 
 _Noreturn static void page_fault(struct soft_cpu *c, uint64_t linear, uint32_t error)

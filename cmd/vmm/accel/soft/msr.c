@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Model-specific registers, as a table. SDM volume 4. What is not in it is #GP. */
+#include "cmd/vmm/accel/soft/kvmclock.h"
 #include "cmd/vmm/accel/soft/lapic.h"
 #include "cmd/vmm/accel/soft/soft_mem.h"
 #include "cmd/vmm/accel/soft/sys.h"
@@ -94,7 +95,9 @@ bool soft_rdmsr(struct soft_cpu *c, uint32_t msr, uint64_t *ret)
 
 	if (is_lapic(msr))
 		return soft_lapic_rdmsr(c, msr, ret);
-	if (msr == MSR_TSC)
+	if (soft_kvmclock_is_msr(msr))
+		*ret = soft_kvmclock_rdmsr(c, msr);
+	else if (msr == MSR_TSC)
 		*ret = soft_tsc(c);
 	else if (msr == MSR_EFER)
 		*ret = c->efer;
@@ -123,8 +126,13 @@ bool soft_wrmsr(struct soft_cpu *c, uint32_t msr, uint64_t v)
 
 	if (is_lapic(msr))
 		return soft_lapic_wrmsr(c, msr, v);
+	if (soft_kvmclock_is_msr(msr)) {
+		soft_kvmclock_wrmsr(c, msr, v);
+		return true;
+	}
 	if (msr == MSR_TSC) {
 		c->tsc_offset = v - soft_now();
+		soft_kvmclock_update(c);
 		return true;
 	}
 	if (msr == MSR_EFER)

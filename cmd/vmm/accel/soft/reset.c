@@ -54,6 +54,7 @@ static void reset_rest(struct soft_cpu *c)
 	c->misc_enable = 1; /* fast strings */
 	c->tsc_aux = 0;
 	c->tsc_offset = 0;
+	c->kvm_system_time = c->kvm_wall_clock = 0;
 	c->mtrr_def = 0;
 	memset(c->mtrr_fixed, 0, sizeof(c->mtrr_fixed));
 	memset(c->mtrr_var, 0, sizeof(c->mtrr_var));

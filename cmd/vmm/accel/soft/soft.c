@@ -36,6 +36,7 @@ static int soft_open(int fd, unsigned int vcpus, const struct accel_io *io, stru
 	}
 	vm->n_vcpus = vcpus;
 	vm->io = *io;
+	vm->clock_start = soft_now();
 	soft_decode_init();
 	if (soft_events_open(vm) < 0) {
 		*ret_why = "the software CPU has no memory for its events";

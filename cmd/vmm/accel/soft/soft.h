@@ -214,6 +214,8 @@ struct accel {
 	struct soft_events *events;
 	_Atomic uint32_t dma_epoch; /* moves whenever a device may have written to RAM unseen */
 	bool crowded;             /* more vCPUs than cores: PAUSE yields */
+	uint64_t clock_start;     /* soft_now() when the machine began */
+	_Atomic uint32_t clock_version; /* of the last paravirtual clock written; even */
 	struct soft_cpu *cpus[VCPUS_MAX];
 };
 

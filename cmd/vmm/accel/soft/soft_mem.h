@@ -31,6 +31,9 @@ void *soft_host_run(struct soft_cpu *c, uint64_t linear, size_t *len, enum soft_
 const uint8_t *soft_fetch_page(struct soft_cpu *c, uint64_t linear, uint64_t *ret_gpa);
 /* The RAM that holds gpa, or NULL. */
 struct soft_ram *soft_ram_at(struct accel *vm, uint64_t gpa);
+/* Guest-physical memory: written if all of it is RAM; false and nothing written otherwise. */
+[[nodiscard]] bool soft_phys_is_ram(struct accel *vm, uint64_t gpa, size_t len);
+[[nodiscard]] bool soft_phys_write(struct accel *vm, uint64_t gpa, const void *data, size_t len);
 /* The page of a host address inside guest RAM, or NULL. */
 struct soft_page *soft_page_of_host(struct accel *vm, const uint8_t *host);
 /* The cache is about to decode from this page: from now on writes to it bump its version, which is

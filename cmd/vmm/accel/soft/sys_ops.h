@@ -38,6 +38,7 @@ SOFT_OP(op_wrmsr);
 SOFT_OP(op_rdtsc);
 SOFT_OP(op_rdtscp);
 SOFT_OP(op_cpuid);
+SOFT_OP(op_hypercall);
 SOFT_OP(op_hlt);
 SOFT_OP(op_rdpmc);
 SOFT_OP(op_fsgsbase);

@@ -436,6 +436,18 @@ const struct soft_insn *op_cpuid(struct soft_cpu *c, const struct soft_insn *i)
 	return leave(c, i);
 }
 
+#define KVM_EPERM 1ULL
+#define KVM_ENOSYS 1000ULL
+
+/* Who finds "KVM" in CPUID may ask for its hypercalls; there are none. */
+const struct soft_insn *op_hypercall(struct soft_cpu *c, const struct soft_insn *i)
+{
+	uint64_t r = c->cpl ? -KVM_EPERM : -KVM_ENOSYS;
+
+	c->gpr[R_AX] = c->long64 ? r : (uint32_t)r;
+	return soft_next(c, i);
+}
+
 const struct soft_insn *op_hlt(struct soft_cpu *c, const struct soft_insn *i)
 {
 	need_ring0(c);

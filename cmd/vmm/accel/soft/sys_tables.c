@@ -11,7 +11,7 @@ static const struct soft_opcode group6[8] = {
 /* 0F 01: the register forms of groups 0, 2, 3 and 7 are instructions of their own. */
 static soft_handler pick_0f01_0(const struct soft_insn *i)
 {
-	return i->is_mem ? op_sgdt : NULL;
+	return i->is_mem ? op_sgdt : i->modrm == 0xc1 ? op_hypercall : NULL;
 }
 
 static soft_handler pick_0f01_1(const struct soft_insn *i)
@@ -19,6 +19,12 @@ static soft_handler pick_0f01_1(const struct soft_insn *i)
 	if (i->is_mem)
 		return op_sidt;
 	return i->modrm == 0xca ? op_clac : i->modrm == 0xcb ? op_stac : NULL;
+}
+
+/* VMMCALL is AMD's VMCALL. */
+static soft_handler pick_0f01_3(const struct soft_insn *i)
+{
+	return i->is_mem ? op_lidt : i->modrm == 0xd9 ? op_hypercall : NULL;
 }
 
 static soft_handler pick_0f01_7(const struct soft_insn *i)
@@ -32,7 +38,7 @@ static const struct soft_opcode group7[8] = {
 	[0] = { .pick = pick_0f01_0 },
 	[1] = { .pick = pick_0f01_1 },
 	[2] = { .fn = op_lgdt, .flags = OPF_MEM },
-	[3] = { .fn = op_lidt, .flags = OPF_MEM },
+	[3] = { .pick = pick_0f01_3 },
 	[4] = { .fn = op_smsw },
 	[6] = { .fn = op_lmsw, .flags = OPF_END },
 	[7] = { .pick = pick_0f01_7, .flags = OPF_END },
