@@ -118,12 +118,7 @@ static int start(struct vm *vm, struct opened *o, struct jail_host *host, struct
 	vm->owner = host->owner;
 	r = parts_start(vm, o, host, e);
 	opened_close(o);
-	if (r < 0 || vm->stream < 0)
-		return r;
-	/* it waits in the channel until dev-console is ready */
-	r = vm_give_stream(vm, take_fd(&vm->stream));
-	vm->front_attached = r == 0;
-	return r < 0 ? open_complain(e, r, "the console's stream: %s", strerror(-r)) : 0;
+	return r;
 }
 
 /* Its own session: the terminal's keys are the command's business. Standard error stays. */

@@ -208,18 +208,32 @@ static void close_made(struct launches *ls)
 				close(ls->l[i].fds[k].from);
 }
 
+/* It waits in the channel for dev-console, which a quick guest may have ended before this process
+ * runs again. */
+static int give_console(struct vm *vm, struct open_error *e)
+{
+	int r;
+
+	if (vm->stream < 0)
+		return 0;
+	r = vm_give_stream(vm, take_fd(&vm->stream));
+	vm->front_attached = r == 0;
+	return r < 0 ? open_complain(e, r, "the console's stream: %s", strerror(-r)) : 0;
+}
+
 int parts_start(struct vm *vm, const struct opened *o, const struct jail_host *host,
 		struct open_error *e)
 {
 	static struct launches ls;
 	int ram = ram_create(vm->config->memory, vm->config->huge_pages);
-	int r = 0;
+	int r;
 
 	if (ram < 0)
 		return open_complain(e, ram, "%llu MiB of guest RAM: %s",
 				     (unsigned long long)(vm->config->memory >> 20),
 				     strerror(-ram));
 	plan(vm, &ls, o, ram);
+	r = give_console(vm, e);
 	for (size_t i = 0; i < ls.n && r == 0; i++)
 		r = begin(&ls.l[i], host, (unsigned int)i, e);
 	close_made(&ls);

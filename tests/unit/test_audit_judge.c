@@ -321,7 +321,7 @@ static void test_descriptors(void **state)
 		{ RNG, 9, 0, "anon_inode:[eventpoll]" }, /* a second one */
 		{ RNG, 9, 0, "anon_inode:[userfaultfd]" },
 		{ CONSOLE, 9, S_IFREG, "/memfd:guest-ram (deleted)" },
-		{ VMM, 11, S_IFSOCK, "socket:[2]" }, /* 7 to 10 are the devices' channels */
+		{ VMM, 12, S_IFSOCK, "socket:[2]" }, /* 8 to 11 are the devices' channels */
 		{ VMM, 20, S_IFCHR, "/dev/mem" },
 		{ SUPERVISOR, 9, S_IFREG, "/home/user/disk.raw" },
 		{ RELAY, 9, S_IFIFO, "pipe:[3]" },
