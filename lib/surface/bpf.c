@@ -194,7 +194,7 @@ static uint32_t compute(uint16_t op, uint32_t a, uint32_t b)
 	case BPF_MUL:
 		return a * b;
 	case BPF_DIV:
-		return a / b; /* bpf_check and bpf_run have seen to 0 */
+		return b ? a / b : 0; /* 0 does not come here */
 	case BPF_OR:
 		return a | b;
 	case BPF_AND:

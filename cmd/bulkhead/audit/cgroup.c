@@ -47,10 +47,10 @@ static void read_file(const char *mount, const char *group, const char *file, ch
 }
 
 /* "9223372036854771712" bytes and "-1" microseconds are how version 1 says that there is none. */
-static void say_max(char *value)
+static void say_max(char *value, size_t cap)
 {
 	if (strcmp(value, "9223372036854771712") == 0 || strcmp(value, "-1") == 0)
-		strcpy(value, "max");
+		snprintf(value, cap, "max");
 }
 
 static void read_v1(const char *groups, const char *mounts, struct facts_cgroup *ret)
@@ -73,7 +73,7 @@ static void read_v1(const char *groups, const char *mounts, struct facts_cgroup 
 			procfs_printable(group, ret->v1, sizeof(ret->v1));
 		if (find_mount(mounts, rows[i].controller, mount, sizeof(mount)))
 			read_file(mount, group, rows[i].file, values[i], caps[i]);
-		say_max(values[i]);
+		say_max(values[i], caps[i]);
 	}
 }
 

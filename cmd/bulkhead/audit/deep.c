@@ -16,6 +16,7 @@
 #include <time.h>
 
 #define STOP_WAIT_S 2
+#define MAX_RULES 128
 
 static uint64_t now_ns(void)
 {
@@ -228,12 +229,12 @@ static int export(const struct sandbox_policy *p, int control_fd, struct bpf_pro
 int deep_declared(const struct subject_process *p, const struct sandbox_policy *policy,
 		  struct surface_filters *ret)
 {
-	_cleanup_(freep) struct sandbox_rule *rules = calloc(policy->n_rules, sizeof(*rules));
+	struct sandbox_rule rules[MAX_RULES];
 	struct sandbox_policy own = *policy;
 	int r;
 
-	if (!rules)
-		return -ENOMEM;
+	if (policy->n_rules > MAX_RULES)
+		return -E2BIG;
 	set_own_pid(policy, (uint64_t)p->facts.threads[0].status.inner_pid, rules);
 	own.rules = rules;
 	r = export(&own, p->declared->place == DECLARED_JAIL ? FD_CONTROL : -1, &ret->program[0]);

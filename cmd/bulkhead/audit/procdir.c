@@ -31,7 +31,9 @@ static char *read_all(int fd)
 	char *text = malloc(cap);
 	ssize_t n = 1;
 
-	while (text && n > 0 && len < FILE_MAX) {
+	if (!text)
+		return NULL;
+	while (n > 0 && len < FILE_MAX) {
 		if (cap - len < 4096) {
 			char *more = realloc(text, cap * 2);
 
@@ -43,7 +45,7 @@ static char *read_all(int fd)
 		n = read(fd, text + len, cap - len - 1);
 		len += n > 0 ? (size_t)n : 0;
 	}
-	if (!text || n != 0) {
+	if (n != 0) {
 		free(text);
 		errno = n > 0 ? EFBIG : errno;
 		return NULL;
