@@ -369,17 +369,20 @@ def test_every_option_is_documented(build, name):
 @pytest.mark.parametrize("words,expected", [
     (["bulkhead", "r"], ["run"]),
     (["bulkhead", "features", ""], ["--json"]),
+    (["bulkhead", "run", "--allow", "soft-m"], ["soft-many-cpus"]),
+    (["bulkhead", "explain", "--on"], ["--on-reboot", "--on-panic"]),
     (["bulkhead", "run", "--on"], ["--on-reboot", "--on-panic"]),
     (["bulkhead", "run", "--console", "s"], ["safe"]),
     (["bulkhead", "run", "--accel", ""], ["auto", "kvm", "soft"]),
     (["bulkhead", "run", "--console", "=", ""], ["auto", "safe", "raw", "none"]),
     (["bulkhead", "stop", "--"], ["--now"]),
 ])
-def test_completion(words, expected):
+def test_completion(build, words, expected):
     script = ('source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _bulkhead; '
               'printf "%s\\n" "${COMPREPLY[@]}"')
     done = subprocess.run(["bash", "-c", script, TOP / "tools/bulkhead.bash-completion", *words],
-                          capture_output=True, text=True, check=True)
+                          capture_output=True, text=True, check=True,
+                          env={**os.environ, "PATH": f"{build}/cmd/bulkhead:{os.environ['PATH']}"})
     assert done.stdout.split() == expected
 
 

@@ -34,7 +34,7 @@ def test_both_kernel_formats_boot_and_power_off(kernel):
     vm.run("poweroff", kernel=kernel)
 
 
-@pytest.mark.parametrize("cpus", [1, 2, 4])
+@pytest.mark.parametrize("cpus", [1, 2, 8])
 def test_every_cpu_works(cpus):
     g = vm.run("smp", cpus=cpus)
     g.said(rf"cpus with work done {cpus}, different results 1")
