@@ -28,20 +28,26 @@ struct place {
 };
 
 static const struct place places[] = {
-	{ "aligned", 0x100 }, { "unaligned", 0x203 }, { "across lines", 0x33d }, { "split", 4093 },
+	{ "aligned", 0x100 },
+	{ "unaligned", 0x203 },
+	{ "across lines", 0x33d },
+	{ "split", 4093 },
 };
 
 static void add_all(uint8_t *p)
 {
 	for (unsigned int i = 0; i < ROUNDS; i++) {
-		uint32_t one = 1, old = *(volatile uint32_t *)p;
+		uint32_t one = 1, old = *(volatile uint32_t *)(void *)p;
 		bool done;
 
-		__asm__ volatile("lock incl %0" : "+m"(*(uint32_t *)p) : : "memory", "cc");
-		__asm__ volatile("lock xaddl %1, %0" : "+m"(*(uint32_t *)p), "+r"(one) : : "memory", "cc");
+		__asm__ volatile("lock incl %0" : "+m"(*(uint32_t *)(void *)p) : : "memory", "cc");
+		__asm__ volatile("lock xaddl %1, %0"
+				 : "+m"(*(uint32_t *)(void *)p), "+r"(one)
+				 :
+				 : "memory", "cc");
 		do
 			__asm__ volatile("lock cmpxchgl %3, %1"
-					 : "=@ccz"(done), "+m"(*(uint32_t *)p), "+a"(old)
+					 : "=@ccz"(done), "+m"(*(uint32_t *)(void *)p), "+a"(old)
 					 : "r"(old + 1)
 					 : "memory", "cc");
 		while (!done);
@@ -56,7 +62,7 @@ static void add_under_bit(uint8_t *lock, volatile uint32_t *sum)
 
 		for (;;) {
 			__asm__ volatile("lock btsl $21, %1"
-					 : "=@ccc"(held), "+m"(*(uint32_t *)lock)
+					 : "=@ccc"(held), "+m"(*(uint32_t *)(void *)lock)
 					 :
 					 : "memory");
 			if (!held)
@@ -64,7 +70,10 @@ static void add_under_bit(uint8_t *lock, volatile uint32_t *sum)
 			__asm__ volatile("pause");
 		}
 		*sum = *sum + 1;
-		__asm__ volatile("lock btrl $21, %0" : "+m"(*(uint32_t *)lock) : : "memory", "cc");
+		__asm__ volatile("lock btrl $21, %0"
+				 : "+m"(*(uint32_t *)(void *)lock)
+				 :
+				 : "memory", "cc");
 	}
 }
 
@@ -78,7 +87,8 @@ static void add_16_bytes(uint64_t *p)
 			uint64_t next_low = low + 1, next_high = high - 1;
 
 			__asm__ volatile("lock cmpxchg16b %1"
-					 : "=@ccz"(done), "+m"(*(uint8_t(*)[16])p), "+a"(low), "+d"(high)
+					 : "=@ccz"(done), "+m"(*(uint8_t(*)[16])p), "+a"(low),
+					   "+d"(high)
 					 : "b"(next_low), "c"(next_high)
 					 : "memory");
 		}
@@ -123,9 +133,15 @@ static void store_buffer(unsigned int cpu)
 	uint32_t v;
 
 	if (cpu == 0)
-		__asm__ volatile("movl $1, %1; mfence; movl %2, %0" : "=r"(v), "=m"(x) : "m"(y) : "memory");
+		__asm__ volatile("movl $1, %1; mfence; movl %2, %0"
+				 : "=r"(v), "=m"(x)
+				 : "m"(y)
+				 : "memory");
 	else
-		__asm__ volatile("movl $1, %1; mfence; movl %2, %0" : "=r"(v), "=m"(y) : "m"(x) : "memory");
+		__asm__ volatile("movl $1, %1; mfence; movl %2, %0"
+				 : "=r"(v), "=m"(y)
+				 : "m"(x)
+				 : "memory");
 	r[cpu] = v;
 }
 
@@ -182,7 +198,7 @@ void guest_main(const struct pvh_info *info)
 	check(smp_finish(n_cpus - 1), "all returned");
 	want = n_cpus * ROUNDS;
 	for (unsigned int k = 0; k < sizeof(places) / sizeof(places[0]); k++)
-		check_eq(*(uint32_t *)(pages + places[k].at), 3 * want, places[k].what);
+		check_eq(*(uint32_t *)(void *)(pages + places[k].at), 3 * want, places[k].what);
 	check_eq(plain_sums[0], want, "under a bit");
 	check_eq(plain_sums[1], want, "under xchg");
 	check_eq(pair[0], want, "cmpxchg16b, low");
