@@ -321,7 +321,7 @@ static void test_descriptors(void **state)
 		{ RNG, 9, 0, "anon_inode:[eventpoll]" }, /* a second one */
 		{ RNG, 9, 0, "anon_inode:[userfaultfd]" },
 		{ CONSOLE, 9, S_IFREG, "/memfd:guest-ram (deleted)" },
-		{ VMM, 12, S_IFSOCK, "socket:[2]" }, /* 8 to 11 are the devices' channels */
+		{ VMM, VMM_FD_CHANNELS + 4, S_IFSOCK, "socket:[2]" }, /* four are the devices' */
 		{ VMM, 20, S_IFCHR, "/dev/mem" },
 		{ SUPERVISOR, 9, S_IFREG, "/home/user/disk.raw" },
 		{ RELAY, 9, S_IFIFO, "pipe:[3]" },
@@ -336,7 +336,7 @@ static void test_descriptors(void **state)
 			f->fds[2].fd = 0;
 		expect(rows[i].process, "descriptor");
 	}
-	set_fd(of(VMM), 10, S_IFSOCK, "socket:[2]");
+	set_fd(of(VMM), VMM_FD_CHANNELS + 3, S_IFSOCK, "socket:[2]");
 	set_fd(of(VMM), 9, 0, "anon_inode:kvm-vcpu:1");
 	set_fd(of(CONSOLE), 9, S_IFSOCK, "socket:[4]");
 	snprintf(of(RELAY)->fds[1].link, 96, "pipe:[3]");

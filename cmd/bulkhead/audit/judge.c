@@ -199,6 +199,8 @@ static void note_host(const struct subject *s, struct findings *f)
 	if (!*one->label)
 		find(f, GRADE_NOTE, NULL, 0, "label", "",
 		     "none: neither SELinux nor AppArmor is at work");
+	if (strcmp(one->label, "unconfined") == 0)
+		find(f, GRADE_NOTE, NULL, 0, "label", "", "unconfined: AppArmor confines nothing here");
 	find(f, GRADE_NOTE, NULL, 0, "Landlock", "",
 	     "no kernel tells of another process whether it is in force");
 }
