@@ -21,6 +21,8 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 UP = "enter,ready,event:1"
 GUEST_FACING = {"vmm", "dev-blk", "dev-rng", "dev-console"}
+# Others on the same machine may run the same tests.
+A, B, C, D, P, DYING = (f"{name}{os.getpid()}" for name in ("a", "b", "c", "d", "p", "dying"))
 MOST_CALLS = {"dev-blk": 16, "dev-rng": 16, "dev-console": 16}
 
 
@@ -46,7 +48,7 @@ class Audited:
                 if f["grade"] == "weaker"]
 
 
-def start_real(build, user, name="a", *words):
+def start_real(build, user, name=A, *words):
     place_ = vm.Place(build, user=user, real=True)
     disk = place_.file("disk.raw", bytes(1 << 20))
     guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
@@ -81,7 +83,7 @@ def played(build):
             path = place_.file("disk.raw", disk.encode().ljust(512, b"\n"))
             words = ["--disk", f"{path},format=raw"]
         code, _, err = place_.call("run", "--kernel", place_.kernel, "--cmdline", script, "--name",
-                                   "p", "--detach", *words)
+                                   P, "--detach", *words)
         assert code == 0, err
         return place_
 
@@ -92,7 +94,7 @@ def played(build):
 # ---- as declared ----
 
 def test_a_machine_is_as_declared(real):
-    code, out, err = real.call("audit", "a")
+    code, out, err = real.call("audit", A)
     assert (code, err) == (0, ""), out
     assert "WEAKER" not in out and "not visible" not in out
     assert out.count(" declared\n") == 5
@@ -102,11 +104,11 @@ def test_a_machine_is_as_declared(real):
 def test_all_machines(real):
     """There may be others of root's, by other tests, as they are and may end."""
     _, out, _ = real.call("audit")
-    assert "a: 5 processes" in out
+    assert f"{A}: 5 processes" in out
 
 
 def test_json_has_every_thread(real):
-    a = Audited(real, "a")
+    a = Audited(real, A)
     assert (a.status, a.err, a.weak()) == (0, "", [])
     assert set(a.processes) == GUEST_FACING | {"supervisor"}
     for name, p in a.processes.items():
@@ -125,7 +127,7 @@ def test_json_has_every_thread(real):
 
 
 def test_deep(real):
-    a = Audited(real, "a", "--deep")
+    a = Audited(real, A, "--deep")
     assert (a.status, a.weak()) == (0, [])
     for name, p in a.processes.items():
         for t in p["threads"]:
@@ -137,22 +139,22 @@ def test_deep(real):
                 assert taken == [], name
             mmaps = [c for c in s["list"] if c["name"] == "mmap"]
             assert all(c["arguments"][0]["without_bits"] == 4 for c in mmaps), "PROT_EXEC"
-    code, out, _ = real.call("audit", "a", "--deep")
+    code, out, _ = real.call("audit", A, "--deep")
     assert code == 0 and "dev-blk main" in out and "vmm vCPU" in out
     assert max(map(len, out.splitlines())) <= 80
 
 
 def test_guest_ram_in_small_pages(build):
-    place_ = start_real(build, False, "c", "--huge-pages", "off")
-    code, out, _ = place_.call("audit", "c")
+    place_ = start_real(build, False, C, "--huge-pages", "off")
+    code, out, _ = place_.call("audit", C)
     end(place_)
     assert code == 0, out
 
 
 @pytest.mark.skipif(not os.access("/dev/kvm", os.R_OK | os.W_OK), reason="needs /dev/kvm")
 def test_kvm(build):
-    place_ = start_real(build, False, "d", "--accel", "kvm")
-    a = Audited(place_, "d", "--deep")
+    place_ = start_real(build, False, D, "--accel", "kvm")
+    a = Audited(place_, D, "--deep")
     end(place_)
     assert (a.status, a.weak()) == (0, [])
     main, *vcpus = a.processes["vmm"]["threads"]
@@ -165,10 +167,10 @@ def test_kvm(build):
 
 def test_the_machine_serves_on(build):
     """Threads are stopped and go on, also when the command is killed at any time."""
-    place_ = start_real(build, False, "b")
+    place_ = start_real(build, False, B)
     dice = random.Random(4)
     for _ in range(25):
-        process = place_.start("audit", "b", "--deep")
+        process = place_.start("audit", B, "--deep")
         time.sleep(dice.random() * 0.03)
         process.kill()
         process.communicate()
@@ -178,19 +180,19 @@ def test_the_machine_serves_on(build):
                 lines = f.read().splitlines()
             assert "TracerPid:\t0" in lines
             assert not [l for l in lines if l.startswith("State:") and "t" in l.split()[1].lower()]
-    assert place_.call("audit", "b", "--deep")[0] == 0
-    assert place_.call("stop", "b")[1] == "b: the guest powered off\n"
+    assert place_.call("audit", B, "--deep")[0] == 0
+    assert place_.call("stop", B)[1] == f"{B}: the guest powered off\n"
     end(place_)
 
 
 def test_ordinary_user(users):
     """The user owns the compartments' namespaces and sees into them, not into the supervisor."""
-    code, out, err = users.call("audit", "a")
+    code, out, err = users.call("audit", A)
     assert (code, err) == (0, ""), out
     assert out.count("not visible to this user:") == 1
     for what in ("namespaces", "descriptors", "mappings"):
         assert what in out.replace("\n", " ")
-    a = Audited(users, "a")
+    a = Audited(users, A)
     assert a.weak() == []
     hidden = {name for name, p in a.processes.items()
               if "descriptors" not in p and "mappings" not in p and "namespaces" not in p}
@@ -200,15 +202,15 @@ def test_ordinary_user(users):
 
 
 def test_rights(users):
-    code, out, err = users.call("audit", "--deep", "a")
+    code, out, err = users.call("audit", "--deep", A)
     assert (code, out) == (5, "") and "takes root" in err
-    code, out, err = users.call("audit", "--uid", "0", "a")
+    code, out, err = users.call("audit", "--uid", "0", A)
     assert (code, out) == (5, "") and "takes root" in err
 
 
 def test_root_audits_a_users_machine(users, real):
     """Its supervisor serves its user alone; the kernel still says who listens."""
-    code, out, err = real.call("audit", "--uid", "65534", "a", "--deep")
+    code, out, err = real.call("audit", "--uid", "65534", A, "--deep")
     assert (code, err) == (0, ""), out
     assert "not visible" not in out and out.count(" declared\n") == 5
     code, _, err = real.call("audit", "--uid", "65534", "none")
@@ -218,7 +220,7 @@ def test_root_audits_a_users_machine(users, real):
 # ---- weaker than declared ----
 
 def weak_of(place_, *words):
-    a = Audited(place_, "p", *words)
+    a = Audited(place_, P, *words)
     assert a.status == 1
     return a, a.weak()
 
@@ -238,7 +240,7 @@ def test_extra_descriptor(played):
     place_ = played(UP + ",wait", disk="dir,enter,ready,wait")
     _, weak = weak_of(place_)
     assert weak.count(("dev-blk", "descriptor")) == 1
-    code, out, _ = place_.call("audit", "p")
+    code, out, _ = place_.call("audit", P)
     assert code == 1 and "WEAKER THAN DECLARED" in out
     assert "descriptor: declared none such, is 6: /" in out
     assert max(map(len, out.splitlines())) <= 80
@@ -252,7 +254,7 @@ def test_writable_code(played):
 def test_wider_filter(played):
     """The player's policy has calls that no compartment's has."""
     place_ = played(UP + ",wait")
-    assert ("vmm", "filter") not in Audited(place_, "p").weak()
+    assert ("vmm", "filter") not in Audited(place_, P).weak()
     a, weak = weak_of(place_, "--deep")
     assert weak.count(("dev-rng", "filter")) >= 2
     said = [f["is"] for f in a.audit["findings"] if f["aspect"] == "filter"
@@ -305,10 +307,10 @@ def test_names_cannot_drive_the_terminal(real):
     (["--pid=12x"], 2, "is no process id"),
     (["--pid"], 2, "will not do"),
     (["--what"], 2, "will not do"),
-    (["a", "b"], 2, "will not do"),
+    (["a", B], 2, "will not do"),
     (["a", "--pid", "1"], 2, "not both"),
     (["--uid", "1"], 2, "which VM is missing"),
-    (["--uid", "x", "a"], 2, "is no user id"),
+    (["--uid", "x", A], 2, "is no user id"),
     (["x" * 300], 5, "no VM of yours"),
 ])
 def test_bad_words(real, words, status, line):
@@ -341,10 +343,10 @@ def test_a_machine_that_ends_meanwhile(build):
     for _ in range(12):
         place_ = vm.Place(build)
         code, _, err = place_.call("run", "--kernel", place_.kernel, "--cmdline", f"{UP},wait",
-                                   "--name", "dying", "--detach")
+                                   "--name", DYING, "--detach")
         assert code == 0, err
         (pid,) = [pid for pid, exe in place_.processes() if exe.endswith("/supervisor")]
-        process = place_.start("audit", "dying", "--deep")
+        process = place_.start("audit", DYING, "--deep")
         time.sleep(dice.random() * 0.04)
         os.kill(pid, signal.SIGKILL)
         out, err = process.communicate(timeout=60)
@@ -353,7 +355,7 @@ def test_a_machine_that_ends_meanwhile(build):
             assert out == "" and err.count("\n") == 1, err
             assert "ended while" in err or "no VM of yours" in err
         else:
-            assert process.returncode == 1 and err == "" and "dying: 4 processes" in out
+            assert process.returncode == 1 and err == "" and f"{DYING}: 4 processes" in out
         place_.wait_until_empty()
         place_.close()
     assert statuses <= {1, 5}

@@ -349,8 +349,11 @@ int verb_audit(int argc, char **argv)
 {
 	struct options options = { .uid = geteuid() };
 	struct run run = { .options = &options };
-	int r = parse(&options, argc, argv);
+	int r;
 
+	if (argc == 1 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0))
+		return verb_help(0, NULL);
+	r = parse(&options, argc, argv);
 	if (r)
 		return r;
 	if (options.json) {
