@@ -109,6 +109,7 @@ static void set_process(size_t i, const struct declared_process *d)
 	set_limits(f, d);
 	set_namespaces(f, i, d->place);
 	set_fds(f, d);
+	f->cgroup = (struct facts_cgroup){ 0 };
 	f->root = d->place == DECLARED_USER ?
 			  (struct facts_root){ .mine = true } :
 			  (struct facts_root){ .empty = true, .read_only = true, .n_mounts = 1 };
@@ -359,6 +360,16 @@ static void test_mappings(void **state)
 	expect_none();
 }
 
+static void test_control_group(void **state)
+{
+	(void)state;
+	for (size_t i = VMM; i < N_PROCESSES; i++)
+		strcpy(of(i)->cgroup.v2, "/bulkhead/test.1/guest");
+	strcpy(of(SUPERVISOR)->cgroup.v2, "/bulkhead/test.1/supervisor");
+	strcpy(of(RNG)->cgroup.v2, "/");
+	expect(RNG, "control group");
+}
+
 static void test_dumpable(void **state)
 {
 	(void)state;
@@ -396,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_mappings),
+		cmocka_unit_test(test_control_group),
 		cmocka_unit_test(test_dumpable),
 		cmocka_unit_test(test_unseen),
 	};

@@ -10,6 +10,20 @@
 #include <stdio.h>
 #include <string.h>
 
+static bool has_option(const char *options, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = options; *at; at += *at == ',') {
+		size_t n = strcspn(at, ",");
+
+		if (n == len && strncmp(at, name, n) == 0)
+			return true;
+		at += n;
+	}
+	return false;
+}
+
 /* Where the hierarchies of version 2 ("cgroup2") or of a controller of version 1 are mounted. */
 static bool find_mount(const char *mountinfo, const char *controller, char *ret, size_t cap)
 {
@@ -23,7 +37,7 @@ static bool find_mount(const char *mountinfo, const char *controller, char *ret,
 		if (dash && sscanf(line, "%*u %*u %*s %*s %255s", where) == 1 &&
 		    sscanf(dash, " - %15s %*s %255s", type, options) == 2 &&
 		    (strcmp(type, *controller ? "cgroup" : "cgroup2") == 0) &&
-		    (!*controller || strstr(options, controller))) {
+		    (!*controller || has_option(options, controller))) {
 			snprintf(ret, cap, "%s", where);
 			return true;
 		}
@@ -89,6 +103,7 @@ static void read_v2(const char *groups, const char *mounts, struct facts_cgroup 
 	read_file(mount, group, "memory.max", ret->memory, sizeof(ret->memory));
 	read_file(mount, group, "cpu.max", ret->cpu, sizeof(ret->cpu));
 	read_file(mount, group, "pids.max", ret->pids, sizeof(ret->pids));
+	read_file(mount, group, "io.max", ret->io, sizeof(ret->io));
 }
 
 void cgroup_read(int dir, struct facts_cgroup *ret)

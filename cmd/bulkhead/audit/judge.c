@@ -165,6 +165,24 @@ static void judge_limits(const struct subject *s, struct subject_process *p, str
 		find(f, GRADE_WEAK, p, 0, "file size limit", "the image's size", "unlimited");
 }
 
+/* ---- control group ---- */
+
+/* All compartments of a machine are in one: its limits are the machine's. */
+static void judge_cgroup(const struct subject *s, struct subject_process *p, struct findings *f)
+{
+	for (size_t i = 0; i < s->n_processes; i++) {
+		const struct subject_process *first = &s->process[i];
+
+		if (!first->declared || first->declared->place != DECLARED_JAIL)
+			continue;
+		if (strcmp(first->facts.cgroup.v2, p->facts.cgroup.v2) != 0 ||
+		    strcmp(first->facts.cgroup.v1, p->facts.cgroup.v1) != 0)
+			find(f, GRADE_WEAK, p, 0, "control group", "that of all compartments",
+			     "%s %s", p->facts.cgroup.v2, p->facts.cgroup.v1);
+		return;
+	}
+}
+
 /* ---- the whole ---- */
 
 static void judge_process(const struct subject *s, struct subject_process *p, struct findings *f)
@@ -176,8 +194,28 @@ static void judge_process(const struct subject *s, struct subject_process *p, st
 	judge_limits(s, p, f);
 	judge_fds(s, p, f);
 	judge_maps(p, f);
+	if (p->declared->place == DECLARED_JAIL)
+		judge_cgroup(s, p, f);
 	if (p->facts.dumpable)
 		find(f, GRADE_WEAK, p, 0, "dumpable", "no", "yes");
+}
+
+static const char *or_max(const char *limit)
+{
+	return *limit ? limit : "max";
+}
+
+static void note_cgroup(const struct facts_cgroup *c, struct findings *f)
+{
+	bool limited = strcmp(or_max(c->memory), "max") != 0 && strcmp(or_max(c->pids), "max") != 0;
+
+	find(f, GRADE_NOTE, NULL, 0, "control group", "",
+	     "%s: memory %s, tasks %s, cpu %s, io %s%s",
+	     *c->v2 && strcmp(c->v2, "/") != 0 ? c->v2 :
+	     *c->v1			       ? c->v1 :
+						 "/",
+	     or_max(c->memory), or_max(c->pids), or_max(c->cpu), or_max(c->io),
+	     limited ? "" : ": no limit of its own");
 }
 
 static void note_host(const struct subject *s, struct findings *f)
@@ -191,16 +229,13 @@ static void note_host(const struct subject *s, struct findings *f)
 		     "not in this kernel: machines may share a core's siblings");
 	else if (!one->core_cookie)
 		find(f, GRADE_NOTE, NULL, 0, "core scheduling", "", "no cookie");
-	if (strcmp(c->memory, "max") == 0 || !*c->memory || strcmp(c->pids, "max") == 0)
-		find(f, GRADE_NOTE, NULL, 0, "control group", "",
-		     "%s: memory %s, cpu %s, tasks %s: not limited in all", *c->v2 ? c->v2 : c->v1,
-		     *c->memory ? c->memory : "?", *c->cpu ? c->cpu : "?",
-		     *c->pids ? c->pids : "?");
+	note_cgroup(c, f);
 	if (!*one->label)
 		find(f, GRADE_NOTE, NULL, 0, "label", "",
 		     "none: neither SELinux nor AppArmor is at work");
 	if (strcmp(one->label, "unconfined") == 0)
-		find(f, GRADE_NOTE, NULL, 0, "label", "", "unconfined: AppArmor confines nothing here");
+		find(f, GRADE_NOTE, NULL, 0, "label", "",
+		     "unconfined: AppArmor confines nothing here");
 	find(f, GRADE_NOTE, NULL, 0, "Landlock", "",
 	     "no kernel tells of another process whether it is in force");
 }

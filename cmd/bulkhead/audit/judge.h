@@ -39,7 +39,7 @@ struct finding {
 	pid_t tid;			       /* 0: of the process */
 	const char *aspect;
 	char declared[96];
-	char is[160];
+	char is[320];
 };
 
 struct findings {

@@ -165,7 +165,7 @@ static void print_findings(const struct findings *f)
 		if (f->list[i].grade == GRADE_WEAK)
 			print_weak(&f->list[i]);
 	if (f->n > f->n_weak)
-		printf("\nof this host\n");
+		printf("\nnotes\n");
 	for (size_t i = 0; i < f->n; i++)
 		if (f->list[i].grade == GRADE_NOTE)
 			print_note(&f->list[i]);
