@@ -297,6 +297,20 @@ def test_names_cannot_drive_the_terminal(real):
         process.stdin.close()
 
 
+def test_families_of_sockets(real):
+    script = ("import socket as s, sys; a, b = s.socketpair(); t = s.socket(); t.bind(('127.0.0.1', 0));"
+              "t.listen(); n = s.socket(s.AF_NETLINK, s.SOCK_RAW, 0); n.bind((0, 0)); "
+              "print(a.fileno(), t.fileno(), n.fileno(), flush=True); sys.stdin.read()")
+    with subprocess.Popen(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as process:
+        fds = map(int, process.stdout.readline().split())
+        (seen,) = Audited(real, "--pid", str(process.pid)).processes.values()
+        process.stdin.close()
+    families = {d["fd"]: d["family"] for d in seen["descriptors"]}
+    assert [families[fd] for fd in fds] == ["unix", "tcp", "netlink"]
+    assert families[0] is None
+
+
 # ---- bad input ----
 
 @pytest.mark.parametrize("words,status,line", [

@@ -22,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct proc_map map;
 	char *text = malloc(size + 1), path[16];
 	uint32_t flags;
+	uint64_t number;
 
 	require(text);
 	memcpy(text, data, size);
@@ -31,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (procfs_map(text, &map) == 0)
 		check_shown(map.name, sizeof(map.name));
 	(void)!procfs_flags(text, &flags);
+	(void)!procfs_column(text, 9, &number);
 	procfs_limits(text, limits);
 	if (procfs_cgroup(text, "memory", path, sizeof(path)))
 		require(strnlen(path, sizeof(path)) < sizeof(path));

@@ -27,6 +27,7 @@ static void set_fd(struct facts *f, int fd, mode_t type, const char *link)
 	struct facts_fd *slot = &f->fds[f->n_fds++];
 
 	*slot = (struct facts_fd){ .fd = fd, .type = type };
+	slot->family = type == S_IFSOCK ? "unix" : NULL;
 	snprintf(slot->link, sizeof(slot->link), "%s", link);
 }
 
@@ -337,6 +338,11 @@ static void test_descriptors(void **state)
 			f->fds[2].fd = 0;
 		expect(rows[i].process, "descriptor");
 	}
+	of(BLK)->fds[3].family = "tcp"; /* the control channel's number */
+	expect(BLK, "descriptor");
+	set_fd(of(CONSOLE), 9, S_IFSOCK, "socket:[4]");
+	of(CONSOLE)->fds[of(CONSOLE)->n_fds - 1].family = NULL; /* in no list: of some other family */
+	expect(CONSOLE, "descriptor");
 	set_fd(of(VMM), VMM_FD_CHANNELS + 3, S_IFSOCK, "socket:[2]");
 	set_fd(of(VMM), 9, 0, "anon_inode:kvm-vcpu:1");
 	set_fd(of(CONSOLE), 9, S_IFSOCK, "socket:[4]");

@@ -135,13 +135,28 @@ static void test_cgroup(void **state)
 	assert_string_equal(path, "/a");
 }
 
+static void test_column(void **state)
+{
+	uint64_t n = 0;
+
+	(void)state;
+	assert_int_equal(procfs_column("00000000de50be17: 00000003 00000000 00000000 0005 03 1411709",
+				       6, &n), 0);
+	assert_int_equal(n, 1411709);
+	assert_int_equal(procfs_column("   0: 1 2  3 4 5 6 7 8 77 x", 9, &n), 0);
+	assert_int_equal(n, 77);
+	assert_int_equal(procfs_column("  sl  local st inode", 3, &n), -EBADMSG);
+	assert_int_equal(procfs_column("1 2", 9, &n), -EBADMSG);
+	assert_int_equal(procfs_column("", 0, &n), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),	   cmocka_unit_test(test_status_cut),
 		cmocka_unit_test(test_old_kernel), cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_limits),	   cmocka_unit_test(test_maps),
-		cmocka_unit_test(test_cgroup),
+		cmocka_unit_test(test_cgroup),	   cmocka_unit_test(test_column),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 
 #include "cmd/bulkhead/audit/cgroup.h"
 #include "cmd/bulkhead/audit/procdir.h"
+#include "cmd/bulkhead/audit/sockets.h"
 #include "lib/base/cleanup.h"
 
 #include <dirent.h>
@@ -306,6 +307,7 @@ static int read_all(struct reading *r)
 	read_namespaces(r);
 	read_root(r);
 	read_label(r);
+	sockets_read(r->dir, r->f);
 	read_dumpable(r);
 	read_core_cookie(r->f);
 	cgroup_read(r->dir, &r->f->cgroup);

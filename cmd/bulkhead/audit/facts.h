@@ -38,7 +38,8 @@ struct facts_fd {
 	int fd;
 	mode_t type; /* S_IFMT; 0 for an anonymous inode */
 	uint64_t inode;
-	char link[96]; /* printable, cut */
+	const char *family; /* of a socket: "unix", "tcp", …; NULL: unknown, or no socket */
+	char link[96];	    /* printable, cut */
 };
 
 /* A call that a thread's filters let through. */

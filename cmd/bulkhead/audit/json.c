@@ -163,8 +163,9 @@ static json_t *fds_json(const struct facts *f)
 	for (size_t i = 0; i < f->n_fds; i++) {
 		const struct facts_fd *fd = &f->fds[i];
 
-		(void)json_array_append_new(list, json_pack("{s:i,s:s,s:s}", "fd", fd->fd, "kind",
-							    kind_of(fd), "link", fd->link));
+		(void)json_array_append_new(list, json_pack("{s:i,s:s,s:s?,s:s}", "fd", fd->fd,
+							    "kind", kind_of(fd), "family",
+							    fd->family, "link", fd->link));
 	}
 	return list;
 }

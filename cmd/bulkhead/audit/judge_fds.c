@@ -12,13 +12,19 @@ static bool begins(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
+/* No process of a machine has any other. */
+static bool is_unix(const struct facts_fd *fd)
+{
+	return fd->type == S_IFSOCK && fd->family && strcmp(fd->family, "unix") == 0;
+}
+
 static bool is_kind(const struct facts_fd *fd, enum fd_kind kind)
 {
 	switch (kind) {
 	case FD_ANY:
 		return true;
 	case FD_SOCKET:
-		return fd->type == S_IFSOCK;
+		return is_unix(fd);
 	case FD_FILE:
 		return fd->type == S_IFREG || fd->type == S_IFBLK;
 	case FD_CHAR:
@@ -83,14 +89,14 @@ static bool is_channel(const struct subject *s, const struct subject_process *p,
 {
 	int from = p->declared->channels_from;
 
-	return from && fd->type == S_IFSOCK && fd->fd >= from && fd->fd < from + count_channels(s);
+	return from && is_unix(fd) && fd->fd >= from && fd->fd < from + count_channels(s);
 }
 
 /* used: how many there were of each row so far. */
 static bool is_held(const struct declared_process *d, const struct facts_fd *fd, unsigned int *used)
 {
 	for (size_t i = 0; i < d->n_held; i++)
-		if (begins(fd->link, d->held[i].link) &&
+		if (begins(fd->link, d->held[i].link) && (fd->type != S_IFSOCK || is_unix(fd)) &&
 		    (d->held[i].most == 0 || used[i] < d->held[i].most)) {
 			used[i]++;
 			return true;
@@ -108,8 +114,9 @@ void judge_fds(const struct subject *s, struct subject_process *p, struct findin
 		if (is_standard(p, fd) || is_in_table(p, fd) || is_channel(s, p, fd) ||
 		    is_held(p->declared, fd, used))
 			continue;
-		find(f, GRADE_WEAK, p, 0, "descriptor", "none such", "%d: %s", fd->fd,
-		     *fd->link ? fd->link : "?");
+		find(f, GRADE_WEAK, p, 0, "descriptor", "none such", "%d: %s%s%s", fd->fd,
+		     *fd->link ? fd->link : "?", fd->family ? " " : "",
+		     fd->family ? fd->family : "");
 	}
 }
 

@@ -212,3 +212,20 @@ bool procfs_cgroup(const char *text, const char *controller, char *ret, size_t c
 	}
 	return false;
 }
+
+int procfs_column(const char *line, unsigned int column, uint64_t *ret)
+{
+	unsigned long long n;
+	const char *at = line + strspn(line, " ");
+	char *end;
+
+	for (unsigned int i = 0; i < column; i++) {
+		at += strcspn(at, " ");
+		at += strspn(at, " ");
+	}
+	n = strtoull(at, &end, 10);
+	if (end == at || (*end && *end != ' '))
+		return -EBADMSG;
+	*ret = n;
+	return 0;
+}

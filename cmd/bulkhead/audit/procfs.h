@@ -54,6 +54,9 @@ void procfs_limits(const char *text, struct proc_limit ret[RLIM_NLIMITS]);
  */
 [[nodiscard]] bool procfs_cgroup(const char *text, const char *controller, char *ret, size_t cap);
 
+/* The number in a column, counted from 0, of a line of /proc/net. As procfs_status. */
+[[nodiscard]] int procfs_column(const char *line, unsigned int column, uint64_t *ret);
+
 /* Copies what can be shown on any terminal, '?' for the rest, cut at cap. */
 void procfs_printable(const char *text, char *ret, size_t cap);
 
