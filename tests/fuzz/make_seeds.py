@@ -423,6 +423,22 @@ def soft():
     return seeds
 
 
+def procfs():
+    status = "".join(f"{key}:\t{value}\n" for key, value in (
+        ("Name", "a\\nb"), ("Tgid", 7), ("PPid", 1), ("Uid", "1\t2\t3\t4"), ("Gid", "1\t2\t3\t4"),
+        ("Groups", "4 24 "), ("NSpid", "7\t1"), ("CapInh", "0" * 16), ("CapPrm", "0" * 16),
+        ("CapEff", "1ffffffffff"), ("CapBnd", "0" * 16), ("CapAmb", "0" * 16), ("NoNewPrivs", 1),
+        ("Seccomp", 2), ("Seccomp_filters", 1)))
+    return {name: text.encode() for name, text in {
+        "status": status, "stat": "7 (a) (b)) S 1 7 7 0 -1 4194304 1 2 3",
+        "limits": "Max file size             0    unlimited    bytes\nMax processes   5 6 x\n",
+        "map": "7f00-7f01 rw-s 00000000 00:01 22      /memfd:guest-ram (deleted)",
+        "cgroup": "9:name=systemd:/\n2:cpu,memory:/a:b\n0::/c\n",
+        "unix": "00000000de50be17: 00000003 00000000 00000000 0005 03 1411709 @x",
+        "tcp": "   0: 00000000:07E8 00000000:0000 0A 0:0 00:0 0     0        0 1129 1",
+    }.items()}
+
+
 # Others append here: the name of the target and what makes its seeds.
 TARGETS = {
     "control": control,
@@ -433,6 +449,7 @@ TARGETS = {
     "blk": blk,
     "bpf": bpf,
     "bzimage": bzimage,
+    "procfs": procfs,
     "elf_pvh": elf_pvh,
     "vhost_front": vhost_front,
     "vfio_client": vfio_client,
