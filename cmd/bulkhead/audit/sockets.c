@@ -39,9 +39,18 @@ static void read_list(int dir, size_t which, struct facts *f)
 			mark(f, inode, lists[which].family);
 }
 
+static bool any_unknown(const struct facts *f)
+{
+	for (size_t i = 0; i < f->n_fds; i++)
+		if (f->fds[i].type == S_IFSOCK && !f->fds[i].family)
+			return true;
+	return false;
+}
+
+/* No further than needed: the kernel walks tables of a fixed size for some, however few there are. */
 static void read_lists(int dir, struct facts *f)
 {
-	for (size_t i = 0; dir >= 0 && i < ARRAY_SIZE(lists); i++)
+	for (size_t i = 0; dir >= 0 && i < ARRAY_SIZE(lists) && any_unknown(f); i++)
 		read_list(dir, i, f);
 }
 
