@@ -23,13 +23,6 @@ void soft_raise_error(struct soft_cpu *c, enum soft_vector vector, uint32_t erro
 	longjmp(c->escape, 1);
 }
 
-const struct soft_insn *op_undefined(struct soft_cpu *c, const struct soft_insn *i)
-{
-	(void)i;
-	c->n_undefined++;
-	soft_raise(c, EX_UD);
-}
-
 const struct soft_insn *op_leave(struct soft_cpu *c, const struct soft_insn *i)
 {
 	(void)c;

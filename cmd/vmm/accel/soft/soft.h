@@ -189,7 +189,6 @@ struct soft_cpu {
 	bool has_timers, armed;
 	timer_t kick, alarm;    /* expire as signals in this CPU's thread */
 	atomic_uint sleeping;
-	uint64_t n_undefined;   /* instructions that the decoder does not know */
 	uint32_t n_pauses;
 	uint32_t code_generation;
 	uint32_t dma_seen;      /* accel.dma_epoch when the ways to code were last forgotten */
@@ -213,6 +212,7 @@ struct accel {
 	struct accel_io io; /* how an instruction reaches what is not RAM */
 	struct soft_events *events;
 	_Atomic uint32_t dma_epoch; /* moves whenever a device may have written to RAM unseen */
+	_Atomic uint64_t n_undefined; /* instructions that the decoder does not know: undefined.c */
 	bool crowded;             /* more vCPUs than cores: PAUSE yields */
 	uint64_t clock_start;     /* soft_now() when the machine began */
 	_Atomic uint32_t clock_version; /* of the last paravirtual clock written; even */
