@@ -159,10 +159,11 @@ struct soft_cpu {
 	bool long64;            /* CS.L in long mode */
 	bool code32;            /* default operand size is 32 (CS.D), outside 64-bit code */
 	bool stack32;           /* SS.B */
-	uint8_t inhibit;        /* STI or MOV SS shadow: interrupts wait for one instruction */
+	uint8_t inhibit;        /* STI or MOV SS shadow (debug.h): interrupts wait for one instruction */
+	uint8_t checked;        /* CHECK_ bits of debug.h: accesses have more to pass than paging */
 	atomic_uint wake;       /* nonzero: leave the block loop (interrupt, kick, TLB request) */
 	uint8_t mmu;            /* enum soft_mmu of plain accesses: soft_mode_changed keeps it */
-	struct soft_tlb_entry (*tlb_now)[SOFT_TLB_SIZE]; /* tlb[mmu] */
+	struct soft_tlb_entry (*tlb_now)[SOFT_TLB_SIZE]; /* tlb[mmu]; one of misses when checked */
 	uint64_t rip_base;      /* of the running block: rip where its page's offset is 0 */
 	const struct soft_page *code_page; /* of the running block, as it was at code_version */
 	uint32_t code_version;
@@ -184,6 +185,8 @@ struct soft_cpu {
 	bool halted;
 	bool wait_sipi;
 	bool nmi_blocked, nmi_pending;
+	uint8_t watch_hits;     /* breakpoints that this instruction's accesses have met */
+	uint8_t watch_waiting;  /* and those of a load of SS before it */
 	bool single_step;       /* soft_execute runs one instruction only */
 	bool in_block;          /* further instructions follow that are decoded already */
 	bool has_timers, armed;
