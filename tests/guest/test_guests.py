@@ -134,6 +134,15 @@ def test_panic_is_reported():
     assert run("panic", status=PANICKED)[-1] == "panic"
 
 
+@pytest.mark.skipif(ACCEL != "soft", reason="KVM has a processor's knowledge of instructions")
+def test_unknown_instructions_are_counted_outside():
+    r = subprocess.run(words("undefined"), stdin=subprocess.DEVNULL, capture_output=True, timeout=HANGS, check=False)
+    assert r.stdout.decode().splitlines() == ["undefined: 10", "with ud2: 11"]
+    said = re.findall(r"does not know the instruction 0f 0a at 0x\w+; so far: (\d+)", r.stderr.decode())
+    assert said == ["1", "2", "4", "8"], r.stderr.decode()
+    assert r.returncode == POWERED_OFF
+
+
 def test_panic_can_go_on():
     assert run("panic", flags=["--on-panic", "continue"])[-1] == "went on"
 

@@ -448,7 +448,7 @@ static void check_host(void)
 void world_check(const struct soft_cpu *c)
 {
 	need(c->zero == 0 && c->vm == &world.vm && c->cpl <= 3 && c->mmu < MMU_MODES);
-	need(c->tlb_now == c->tlb[c->mmu]);
+	need(c->tlb_now == (c->checked ? soft_tlb_misses : c->tlb[c->mmu]));
 	need((c->cpl == 3) == (c->mmu == MMU_USER));
 	need(!c->in_block);
 	need(!(c->fx.mxcsr & ~0xffffU) && !(c->efer & EFER_LMA && !(c->cr0 & CR0_PG)));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs decoded blocks; exceptions come back here. */
 #include "cmd/vmm/accel/soft/cache.h"
+#include "cmd/vmm/accel/soft/debug.h"
 #include "cmd/vmm/accel/soft/decode.h"
 #include "cmd/vmm/accel/soft/operand.h"
 #include "cmd/vmm/accel/soft/vcpu.h"
@@ -21,13 +22,6 @@ void soft_raise_error(struct soft_cpu *c, enum soft_vector vector, uint32_t erro
 	c->fault.error = error;
 	soft_split_release();
 	longjmp(c->escape, 1);
-}
-
-const struct soft_insn *op_undefined(struct soft_cpu *c, const struct soft_insn *i)
-{
-	(void)i;
-	c->n_undefined++;
-	soft_raise(c, EX_UD);
 }
 
 const struct soft_insn *op_leave(struct soft_cpu *c, const struct soft_insn *i)
@@ -52,13 +46,20 @@ static void step(struct soft_cpu *c)
 	(void)alone[0].fn(c, alone);
 }
 
-/* The trap behind an instruction that began with TF set. */
-static bool trap(struct soft_cpu *c)
+/* One instruction with what debuggers want around it; true: #DB is in c->fault. */
+static bool debug_step(struct soft_cpu *c)
 {
-	c->dr[6] |= 1U << 14;
-	c->fault.vector = EX_DB;
-	c->fault.has_error = false;
-	return true;
+	bool single_step = c->rflags & FL_TF;
+	uint64_t at = c->rip;
+	struct soft_insn i;
+
+	if (soft_breakpoint_here(c))
+		return true;
+	i = *soft_block_at(c);
+	c->watch_hits = c->watch_waiting;
+	c->watch_waiting = 0;
+	step(c);
+	return soft_trap_behind(c, &i, single_step, at);
 }
 
 bool soft_execute(struct soft_cpu *c)
@@ -73,10 +74,8 @@ bool soft_execute(struct soft_cpu *c)
 		return false;
 	}
 	c->in_block = false;
-	if (c->rflags & FL_TF) {
-		step(c);
-		return trap(c);
-	}
+	if (soft_stepping(c))
+		return debug_step(c);
 	if (c->single_step) {
 		step(c);
 		return false;
@@ -88,7 +87,7 @@ bool soft_execute(struct soft_cpu *c)
 		do
 			i = i->fn(c, i);
 		while (i);
-		if (c->rflags & FL_TF)
+		if (soft_stepping(c))
 			break;
 	}
 	c->in_block = false;

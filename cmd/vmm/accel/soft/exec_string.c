@@ -5,6 +5,7 @@
  * are committed with every run, so faults and interrupts find the instruction restartable: RIP
  * stays on it while elements remain.
  */
+#include "cmd/vmm/accel/soft/debug.h"
 #include "cmd/vmm/accel/soft/exec.h"
 #include "cmd/vmm/accel/soft/operand.h"
 
@@ -51,13 +52,13 @@ static bool flat_segment(const struct soft_cpu *c, unsigned int seg)
 }
 
 /* Elements from index r on, in the direction of DF, before the page ends, the index wraps, or
- * they are `most`. */
+ * they are `most`; none where each is to be looked at. */
 static uint64_t run_length(const struct soft_cpu *c, const struct soft_insn *i, enum soft_reg r,
 			   uint64_t linear, unsigned int w, uint64_t most)
 {
 	uint64_t index = index_get(c, i, r), at = linear & 0xfff, n;
 
-	if (at + w > 4096)
+	if (at + w > 4096 || c->checked || soft_stepping(c))
 		return 0;
 	if (c->rflags & FL_DF) {
 		n = at / w + 1;
@@ -90,7 +91,7 @@ INLINE ptrdiff_t stride(const struct soft_cpu *c, unsigned int w)
  * been its own, and to this very instruction. */
 INLINE bool interrupted(const struct soft_cpu *c)
 {
-	return atomic_load_explicit(&c->wake, memory_order_relaxed) & ~WAKE_CODE;
+	return (atomic_load_explicit(&c->wake, memory_order_relaxed) & ~WAKE_CODE) || soft_stepping(c);
 }
 
 /* ---- MOVS ---- */

@@ -162,7 +162,7 @@ INLINE __m128i vec_load(struct soft_cpu *c, const struct soft_insn *i, unsigned 
 /* Any number of bytes within reach of soft_read_bytes. */
 INLINE void bytes_load(struct soft_cpu *c, uint64_t linear, void *to, unsigned int n)
 {
-	const void *p = soft_tlb_hit(c, linear, n, ACC_READ, c->mmu);
+	const void *p = soft_tlb_now(c, linear, n, ACC_READ);
 
 	if (LIKELY(p))
 		memcpy(to, p, n);
@@ -172,7 +172,7 @@ INLINE void bytes_load(struct soft_cpu *c, uint64_t linear, void *to, unsigned i
 
 INLINE void bytes_store(struct soft_cpu *c, uint64_t linear, const void *from, unsigned int n)
 {
-	void *p = soft_tlb_hit(c, linear, n, ACC_WRITE, c->mmu);
+	void *p = soft_tlb_now(c, linear, n, ACC_WRITE);
 
 	if (LIKELY(p))
 		memcpy(p, from, n);

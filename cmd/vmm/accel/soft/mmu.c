@@ -8,6 +8,7 @@
  */
 #include "cmd/vmm/accel/soft/soft_mem.h"
 
+#include "cmd/vmm/accel/soft/debug.h"
 #include "cmd/vmm/accel/soft/events.h"
 #include "cmd/vmm/accel/soft/lapic.h"
 #include "cmd/vmm/accel/soft/vcpu.h"
@@ -276,6 +277,19 @@ static void walk(struct soft_cpu *c, uint64_t linear, enum soft_access kind, enu
 
 /* ---- the TLB ---- */
 
+#define MISS { .tag = UINT64_MAX }
+#define MISSES_8 MISS, MISS, MISS, MISS, MISS, MISS, MISS, MISS
+#define MISSES_64 MISSES_8, MISSES_8, MISSES_8, MISSES_8, MISSES_8, MISSES_8, MISSES_8, MISSES_8
+#define MISSES_512 \
+	MISSES_64, MISSES_64, MISSES_64, MISSES_64, MISSES_64, MISSES_64, MISSES_64, MISSES_64
+
+struct soft_tlb_entry soft_tlb_misses[ACC_KINDS][SOFT_TLB_SIZE] = {
+	[ACC_READ] = { MISSES_512 },
+	[ACC_WRITE] = { MISSES_512 },
+	[ACC_EXEC] = { MISSES_512 },
+};
+static_assert(SOFT_TLB_SIZE == 512);
+
 static void fill(struct soft_cpu *c, uint64_t linear, enum soft_access kind, enum soft_mmu mmu,
 		 uint8_t *host)
 {
@@ -507,11 +521,21 @@ static void check_both(struct soft_cpu *c, uint64_t linear, unsigned int width,
 		walk(c, (linear | 0xfff) + 1, kind, mmu, &m); /* CR2: where that page begins */
 }
 
+/* The rest of the checks, which page faults come before. */
+static void check_more(struct soft_cpu *c, uint64_t linear, unsigned int width,
+		       enum soft_access kind, enum soft_mmu mmu)
+{
+	check_both(c, linear, width, kind, mmu);
+	soft_check_access(c, linear, width, kind == ACC_WRITE, mmu);
+}
+
 static void access_any(struct soft_cpu *c, uint64_t linear, unsigned int width,
 		       enum soft_access kind, enum soft_mmu mmu, uint8_t *data)
 {
 	unsigned int first = 4096 - (unsigned int)(linear & 0xfff);
 
+	if (c->checked)
+		check_more(c, linear, width, kind, mmu);
 	if (width <= first) {
 		access_in_page(c, linear, width, kind, mmu, data);
 		return;
@@ -550,6 +574,8 @@ void *soft_host_rmw(struct soft_cpu *c, uint64_t linear, unsigned int width, enu
 	uint64_t gpa;
 	void *p = soft_tlb_hit(c, linear, width, ACC_WRITE, mmu);
 
+	if (c->checked)
+		check_more(c, linear, width, ACC_WRITE, mmu);
 	if (p)
 		return p;
 	if ((linear & 0xfff) + width > 4096) {

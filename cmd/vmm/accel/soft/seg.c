@@ -3,6 +3,7 @@
 #include "cmd/vmm/accel/soft/seg.h"
 
 #include "cmd/vmm/accel/soft/cache.h"
+#include "cmd/vmm/accel/soft/debug.h"
 
 #define CR4_SMAP (1ULL << 21)
 
@@ -21,7 +22,8 @@ void soft_mode_changed(struct soft_cpu *c)
 		c->mmu = MMU_USER;
 	else
 		c->mmu = c->rflags & FL_AC ? MMU_SUPERVISOR_AC : MMU_SUPERVISOR;
-	c->tlb_now = c->tlb[c->mmu];
+	c->checked = soft_checks(c);
+	c->tlb_now = c->checked ? soft_tlb_misses : c->tlb[c->mmu];
 	soft_jumps_mode(c);
 }
 

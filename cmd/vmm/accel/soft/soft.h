@@ -159,10 +159,11 @@ struct soft_cpu {
 	bool long64;            /* CS.L in long mode */
 	bool code32;            /* default operand size is 32 (CS.D), outside 64-bit code */
 	bool stack32;           /* SS.B */
-	uint8_t inhibit;        /* STI or MOV SS shadow: interrupts wait for one instruction */
+	uint8_t inhibit;        /* STI or MOV SS shadow (debug.h): interrupts wait for one instruction */
+	uint8_t checked;        /* CHECK_ bits of debug.h: accesses have more to pass than paging */
 	atomic_uint wake;       /* nonzero: leave the block loop (interrupt, kick, TLB request) */
 	uint8_t mmu;            /* enum soft_mmu of plain accesses: soft_mode_changed keeps it */
-	struct soft_tlb_entry (*tlb_now)[SOFT_TLB_SIZE]; /* tlb[mmu] */
+	struct soft_tlb_entry (*tlb_now)[SOFT_TLB_SIZE]; /* tlb[mmu]; one of misses when checked */
 	uint64_t rip_base;      /* of the running block: rip where its page's offset is 0 */
 	const struct soft_page *code_page; /* of the running block, as it was at code_version */
 	uint32_t code_version;
@@ -184,12 +185,13 @@ struct soft_cpu {
 	bool halted;
 	bool wait_sipi;
 	bool nmi_blocked, nmi_pending;
+	uint8_t watch_hits;     /* breakpoints that this instruction's accesses have met */
+	uint8_t watch_waiting;  /* and those of a load of SS before it */
 	bool single_step;       /* soft_execute runs one instruction only */
 	bool in_block;          /* further instructions follow that are decoded already */
 	bool has_timers, armed;
 	timer_t kick, alarm;    /* expire as signals in this CPU's thread */
 	atomic_uint sleeping;
-	uint64_t n_undefined;   /* instructions that the decoder does not know */
 	uint32_t n_pauses;
 	uint32_t code_generation;
 	uint32_t dma_seen;      /* accel.dma_epoch when the ways to code were last forgotten */
@@ -213,6 +215,7 @@ struct accel {
 	struct accel_io io; /* how an instruction reaches what is not RAM */
 	struct soft_events *events;
 	_Atomic uint32_t dma_epoch; /* moves whenever a device may have written to RAM unseen */
+	_Atomic uint64_t n_undefined; /* instructions that the decoder does not know: undefined.c */
 	bool crowded;             /* more vCPUs than cores: PAUSE yields */
 	uint64_t clock_start;     /* soft_now() when the machine began */
 	_Atomic uint32_t clock_version; /* of the last paravirtual clock written; even */

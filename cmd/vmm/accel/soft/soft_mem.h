@@ -47,6 +47,8 @@ void soft_page_recheck(struct accel *vm, struct soft_page *page, const uint8_t *
 /* What a vCPU does when it sees WAKE_CODE. */
 void soft_tlb_drop_code(struct soft_cpu *c);
 void soft_tlb_flush(struct soft_cpu *c, bool global_too);
+/* A TLB that never has anything, for c->tlb_now. */
+extern struct soft_tlb_entry soft_tlb_misses[ACC_KINDS][SOFT_TLB_SIZE];
 void soft_tlb_flush_page(struct soft_cpu *c, uint64_t linear);
 
 /* seg.c: adds the base and checks what the mode asks for (limits, type, canonical form). */

@@ -3,6 +3,7 @@
  * System instructions that change where or how execution goes on: system calls, interrupts,
  * segment loads, far transfers, interrupt flag, I/O ports. SDM volume 2.
  */
+#include "cmd/vmm/accel/soft/debug.h"
 #include "cmd/vmm/accel/soft/seg.h"
 #include "cmd/vmm/accel/soft/sys.h"
 #include "cmd/vmm/accel/soft/sys_ops.h"
@@ -147,7 +148,7 @@ const struct soft_insn *op_sti(struct soft_cpu *c, const struct soft_insn *i)
 		RAISE_GP0(c);
 	if (!(c->rflags & FL_IF)) {
 		c->rflags |= FL_IF;
-		c->inhibit = 1;
+		c->inhibit = INHIBIT_STI;
 		atomic_fetch_or_explicit(&c->wake, WAKE_INTERRUPT, memory_order_relaxed);
 	}
 	c->rip += i->len;
@@ -344,12 +345,12 @@ const struct soft_insn *op_mov_from_seg(struct soft_cpu *c, const struct soft_in
 	return soft_next(c, i);
 }
 
-/* After a load of SS, interrupts wait for one instruction. */
+/* After a load of SS, interrupts and traps wait for one instruction. */
 static const struct soft_insn *after_load(struct soft_cpu *c, const struct soft_insn *i,
 					  unsigned int s)
 {
 	if (s == S_SS) {
-		c->inhibit = 1;
+		c->inhibit = INHIBIT_SS;
 		atomic_fetch_or_explicit(&c->wake, WAKE_INTERRUPT, memory_order_relaxed);
 	}
 	c->rip += i->len;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* System instructions: control registers, MSRs, descriptor tables, TLB, HLT, time. SDM volume 2. */
+#include "cmd/vmm/accel/soft/debug.h"
 #include "cmd/vmm/accel/soft/lapic.h"
 #include "cmd/vmm/accel/soft/seg.h"
 #include "cmd/vmm/accel/soft/sys.h"
@@ -72,16 +73,18 @@ const struct soft_insn *op_mov_to_cr(struct soft_cpu *c, const struct soft_insn 
 	return leave(c, i);
 }
 
-#define DR7_GD (1U << 13)
 #define DR6_FIXED 0xffff0ff0ULL
 #define DR7_FIXED 0x400ULL
 
-/* Breakpoints are kept but do not trigger; docs/soft-cpu.md says so. */
 static unsigned int debug_register(struct soft_cpu *c, const struct soft_insn *i)
 {
 	need_ring0(c);
 	if (i->reg > 7 || ((i->reg == 4 || i->reg == 5) && (c->cr4 & 8)))
 		soft_raise(c, EX_UD);
+	if (c->dr[7] & DR7_GD) {
+		soft_debug_note(c, DR6_BD);
+		soft_raise(c, EX_DB);
+	}
 	return i->reg == 4 ? 6 : i->reg == 5 ? 7 : i->reg;
 }
 
@@ -107,7 +110,8 @@ const struct soft_insn *op_mov_to_dr(struct soft_cpu *c, const struct soft_insn 
 	if (r == 7)
 		v = (v & 0xffff2bff) | DR7_FIXED;
 	c->dr[r] = v;
-	return soft_next(c, i);
+	soft_mode_changed(c);
+	return leave(c, i);
 }
 
 const struct soft_insn *op_clts(struct soft_cpu *c, const struct soft_insn *i)
