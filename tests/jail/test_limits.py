@@ -5,6 +5,7 @@ back; out of reach of the limited; and nothing left behind, whoever is killed.
 Needs cgroup v2 with its controllers, as the lab has; JAIL_TEST_DISK is a block device to read.
 """
 
+import json
 import os
 import pathlib
 import signal
@@ -357,6 +358,38 @@ def test_user_without_a_group_is_refused_a_limit(delegated):
     code, _, err = delegated.run(f"{UP},{END}", "--limit-cpu", "50%")
     assert code == 1
     assert "--limit-cpu: no cgroup is delegated to this user, see --cgroup" in err
+
+
+# ---- what the audit sees of it ----
+
+@pytest.fixture
+def real(build):
+    """A machine of the shipped programs, with a tiny guest on the software CPU."""
+    place_ = vm.Place(build, real=True)
+    disk = place_.file("disk.raw", bytes(1 << 20))
+    guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
+    code, _, err = place_.call("run", "--accel", "soft", "--kernel", guest, "--cpus", "2", "--memory",
+                               "64M", "--disk", f"{disk},format=raw", "--name", "a", "--detach")
+    assert code == 0, err
+    yield place_
+    assert place_.call("stop", "a")[0] == 0
+    place_.wait_until_empty()
+    place_.close()
+    assert groups() == []
+
+
+def test_audit(real):
+    """Nothing is weaker than declared, the keeper and the supervisor's group included."""
+    status, out, err = real.call("audit", "--json", "a")
+    (audit,) = json.loads(out)["audits"]
+    weak = [f for f in audit["findings"] if f["grade"] == "weaker"]
+    assert (status, err, weak) == (0, "", [])
+    assert [p["name"] for p in audit["processes"]][:3] == ["keeper", "supervisor", "vmm"]
+    notes = [f["aspect"] for f in audit["findings"]]
+    assert "control group" not in notes
+    guest = only_group() / "guest"
+    tasks = int((guest / "pids.current").read_text())
+    assert 1 + 2 + 1 + 1 + 1 <= tasks <= int((guest / "pids.max").read_text())
 
 
 # ---- strict ----

@@ -87,6 +87,17 @@ static bool runs(pid_t pid, const char *program)
 	return same;
 }
 
+/* It runs the supervisor's executable. */
+static int read_keeper(struct subject *s, pid_t pid)
+{
+	int r = read_process(s, pid, &keeper_declared);
+	struct facts *f = &s->process[s->n_processes - 1].facts;
+
+	if (r == 0)
+		snprintf(f->name, sizeof(f->name), "%s", keeper_declared.name);
+	return r;
+}
+
 /* Who is above the supervisor: its keeper, where there is one, and the command that started the
  * machine, if it is still there. */
 static int read_above(struct subject *s, pid_t supervisor)
@@ -102,9 +113,7 @@ static int read_above(struct subject *s, pid_t supervisor)
 		return parent;
 	if (runs(parent, relay_declared.name))
 		r = read_process(s, parent, &relay_declared);
-	if (r == 0 && keeper)
-		r = read_process(s, keeper, &keeper_declared);
-	return r;
+	return r == 0 && keeper ? read_keeper(s, keeper) : r;
 }
 
 static int read_machine(struct subject *s, pid_t supervisor)
