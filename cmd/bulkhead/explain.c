@@ -5,6 +5,7 @@
 #include "cmd/bulkhead/help.h"
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/words.h"
+#include "lib/sandbox/cgroup.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,12 +35,23 @@ static void explain_machine(const struct explained *x)
 	printf("Each process below distrusts what it stands against, and the others distrust it.\n");
 }
 
+/* Whether there can be a control group, and so a keeper. */
+static bool has_group(const struct vm_config *c)
+{
+	static struct cgroup_place place;
+	const char *why;
+
+	return cgroup_find(c->cgroup, &place, &why) == 0;
+}
+
 static bool is_there(const struct vm_config *c, const struct declared_process *d)
 {
 	if (d == &relay_declared)
 		return !c->detach;
 	if (d == &blk_declared)
 		return c->n_disks > 0;
+	if (d == &keeper_declared)
+		return has_group(c);
 	return d != &rng_declared || c->rng;
 }
 

@@ -3,11 +3,9 @@
 #include "cmd/bulkhead/explain.h"
 
 #include "cmd/bulkhead/paragraph.h"
-#include "lib/sandbox/sandbox.h"
+#include "lib/sandbox/guarantee.h"
 
 #include <stdio.h>
-
-#define LANDLOCK_OF_SCOPES 6
 
 /* What the VM would be, with the software CPU or with KVM, and on a terminal. */
 static bool uses(const struct explained *x, bool soft, enum feature_id id)
@@ -88,36 +86,29 @@ static void explain_console(const struct vm_config *c)
 			  features[FEATURE_RAW_TERMINAL].note);
 }
 
+static void explain_limits(const struct config_limits *l)
+{
+	if (l->memory == CONFIG_LIMIT_NONE)
+		paragraph("no memory limit", "asked for: %s",
+			  guarantees[GUARANTEE_MEMORY].without);
+	if (l->tasks == CONFIG_LIMIT_NONE)
+		paragraph("no task limit", "asked for: %s", guarantees[GUARANTEE_TASKS].without);
+}
+
 /* ---- this host ---- */
-
-static void explain_user(const struct explained *x)
-{
-	if (!x->root)
-		paragraph("ordinary user",
-			  "all processes of all VMs of this user have one uid: between them stand "
-			  "namespaces, filters and Landlock, but no ids");
-}
-
-static void explain_landlock(void)
-{
-	int abi = sandbox_landlock_abi();
-
-	if (abi == 0)
-		paragraph("no Landlock", "the empty root and the filters stand alone");
-	else if (abi < LANDLOCK_OF_SCOPES)
-		paragraph("older Landlock",
-			  "version %d has no scopes: what keeps signals and "
-			  "abstract sockets in are the namespaces and filters alone",
-			  abi);
-}
 
 static void explain_host(const struct explained *x)
 {
-	explain_user(x);
-	explain_landlock();
-	paragraph("no group limits", "CPU, memory and I/O are limited process by process only");
-	paragraph("shared cores", "two VMs may run on the siblings of one core: side channels are "
-				  "left to the kernel's mitigations");
+	static struct cgroup_place place;
+	struct guarantee_report report;
+	const char *why = "?";
+	bool found = cgroup_find(x->config->cgroup, &place, &why) == 0;
+
+	guarantees_look(found ? &place : NULL, why, &report);
+	for (size_t i = 0; i < N_GUARANTEES; i++)
+		if (report.missing[i])
+			paragraph(guarantees[i].name, "%s: %s", report.missing[i],
+				  guarantees[i].without);
 }
 
 void explain_choices(const struct explained *x)
@@ -129,5 +120,6 @@ void explain_choices(const struct explained *x)
 	explain_experimental(x);
 	explain_disks(x->config);
 	explain_console(x->config);
+	explain_limits(&x->config->limits);
 	explain_host(x);
 }

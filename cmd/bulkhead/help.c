@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bulkhead help, version. A screen has 24 lines of 80. */
+/* bulkhead help, version. A screen has 24 lines of 80; the options of run take two. */
 #include "cmd/bulkhead/help.h"
 
 #include "cmd/bulkhead/verbs.h"
@@ -44,6 +44,12 @@ static const char run_options[] =
 	"  --rng-rate 1M            bytes a second\n"
 	"  --accel auto             or kvm, soft (a software CPU); auto: a real kvm\n"
 	"  --allow NAME             an experimental one of `bulkhead features`\n"
+	"  --limit-memory SIZE      of all processes together, guest RAM too; or none\n"
+	"  --limit-tasks N          processes and threads; as many as there are; or none\n"
+	"  --limit-cpu none         or percents of one CPU: 150%\n"
+	"  --limit-io WHAT=N,...    a second: rbps=, wbps= in bytes, riops=, wiops=\n"
+	"  --cgroup DIR             where the VM's control group goes\n"
+	"  --strict                 rather no VM than one without a guarantee\n"
 	"  --verbose                say more, and how long the start took\n"
 	"Ends with 0 when the guest powers off; 1 it could not start, 2 wrong words,\n"
 	"3 guest panic, 4 guest crash, 5 a process failed, 6 ended from outside.\n";

@@ -8,6 +8,7 @@
  * Holds: 3 the command's channel, 4 the console's stream (optional); pidfds and control channels,
  * the listening socket. Not for long: kernel, initrd, disks, /dev/kvm.
  */
+#include "cmd/supervisor/group.h"
 #include "cmd/supervisor/open.h"
 #include "cmd/supervisor/start.h"
 #include "cmd/supervisor/vm.h"
@@ -78,6 +79,17 @@ static int on_timer(struct loop_source *src, uint32_t events)
 	return 0;
 }
 
+/* Without its keeper nobody would remove the VM's control group. */
+static int on_keeper(struct loop_source *src, uint32_t events)
+{
+	struct vm *vm = src->owner;
+
+	(void)events;
+	loop_remove(&vm->loop, src);
+	vm_kill(vm, "the end of its keeper");
+	return 0;
+}
+
 static int watch(struct vm *vm, int listener)
 {
 	sigset_t set;
@@ -102,7 +114,9 @@ static int watch(struct vm *vm, int listener)
 	r = fd < 0 ? -errno : loop_add(&vm->loop, &vm->timer, fd, EPOLLIN, on_timer, vm);
 	if (r < 0)
 		return r;
-	return clients_watch(vm, SUPERVISOR_FD_FRONT, listener);
+	if (vm->keeper >= 0)
+		r = loop_add(&vm->loop, &vm->gone, take_fd(&vm->keeper), EPOLLIN, on_keeper, vm);
+	return r < 0 ? r : clients_watch(vm, SUPERVISOR_FD_FRONT, listener);
 }
 
 /* ---- stages ---- */
@@ -156,31 +170,53 @@ static int settle_accel(struct vm *vm, const struct opened *o, struct open_error
 	return 0;
 }
 
+/* As root: the VM's id may start processes in its group. */
+static int use_group(struct vm *vm, struct cgroup *g, struct jail_host *host, struct open_error *e)
+{
+	int r = g->guest >= 0 && geteuid() == 0 ? cgroup_give(g, host->base) : 0;
+
+	host->cgroup_fd = g->guest;
+	vm->memory_events = take_fd(&g->events);
+	return r < 0 ? open_complain(e, r, "the VM's control group: %s", strerror(-r)) : 0;
+}
+
 static int bring_up(struct vm *vm, struct open_error *e)
 {
 	struct opened o;
+	struct cgroup group;
+	struct guarantee_report report;
 	struct jail_host host = JAIL_HOST_NONE;
 	const char *what = "?";
 	int r;
 
 	opened_init(&o);
+	r = group_enter(vm, &group, &report, e); /* a child of its keeper from here */
+	if (r < 0)
+		return r;
 	r = opened_open(&o, vm->config, e); /* 2 all that has a path */
 	if (r < 0)
 		return r;
+	group_tell(vm, &report);
 	r = settle_accel(vm, &o, e);
 	if (r < 0)
 		return r;
 	r = jail_host_open(&host, &what);
 	if (r < 0)
 		return open_complain(e, r, "%s: %s", what, strerror(-r));
+	r = use_group(vm, &group, &host, e);
+	if (r < 0)
+		return r;
 	r = watch(vm, o.listener);
 	if (r < 0)
 		return open_complain(e, r, "event loop: %s", strerror(-r));
 	r = start(vm, &o, &host, e); /* 3 the compartments */
 	if (r == 0 && leave_terminal(vm, &host) < 0)
 		r = open_complain(e, -EIO, "standard descriptors");
+	if (r == 0 && jail_host_leave(&host) < 0)
+		r = open_complain(e, -EPERM, "a cgroup namespace");
 	jail_host_close(&host);
 	kvm_probe_end(&o.probe);
+	cgroup_close(&group);
 	if (r == 0)
 		r = confine(e); /* 4 no way back */
 	return r;
@@ -197,6 +233,9 @@ int main(int argc, char **argv)
 			  .state = VM_STARTING,
 			  .stream = -1,
 			  .null = -1,
+			  .keeper = -1,
+			  .memory_events = -1,
+			  .gone = { .fd = -1 },
 			  .pid = getpid(),
 			  .front = { .fd = -1 } };
 	if (fds_adopt(supervisor_declared.fds, supervisor_declared.n_fds, NULL) < 0 ||

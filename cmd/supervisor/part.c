@@ -3,6 +3,7 @@
 #include "cmd/supervisor/vm.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/sandbox/cgroup.h"
 #include "lib/sandbox/sandbox.h"
 
 #include <errno.h>
@@ -270,6 +271,11 @@ static void judge(struct part *p, int status)
 	if (WIFSIGNALED(status)) {
 		if (p->killed && WTERMSIG(status) == SIGKILL)
 			return;
+		if (WTERMSIG(status) == SIGKILL && cgroup_ran_out(p->vm->memory_events)) {
+			vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
+			       "the VM went over its memory limit: the kernel has ended it");
+			return;
+		}
 		name = sigabbrev_np(WTERMSIG(status));
 		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "%s was killed by signal %s (%d)",
 		       p->name, name ? name : "?", WTERMSIG(status));

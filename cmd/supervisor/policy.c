@@ -9,6 +9,8 @@
 #include "lib/base/cleanup.h"
 #include "lib/sandbox/sandbox.h"
 
+#include <fcntl.h>
+#include <linux/landlock.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -64,6 +66,7 @@ static const struct declared_held held[] = {
 	{ "anon_inode:[pidfd]", 0, "its machine's processes" },
 	{ "pidfd:", 0, "its machine's processes" },
 	{ "socket:", 0, "control channels, the listening socket, clients" },
+	{ "/sys/fs/cgroup/", 1, "memory.events of its control group, read-only" },
 };
 
 static const struct declared_gain gains[] = {
@@ -86,4 +89,58 @@ const struct declared_process supervisor_declared = {
 	.n_held = ARRAY_SIZE(held),
 	.gains = gains,
 	.n_gains = ARRAY_SIZE(gains),
+};
+
+/* ---- the keeper ---- */
+
+#define REMOVE_DIR_IN(dir)                                                                       \
+	{ .nr = __NR_unlinkat,                                                                   \
+	  .args = { { SB_EQ, 0, (dir), 0 }, { SB_EQ, 2, AT_REMOVEDIR, 0 } } }
+
+static const struct sandbox_rule keeper_rules[] = {
+	SB_CALL(wait4),
+	SB_CALL_EQ(write, 0, KEEPER_FD_KILL),
+	REMOVE_DIR_IN(KEEPER_FD_PLACE),
+	REMOVE_DIR_IN(KEEPER_FD_ALL),
+	REMOVE_DIR_IN(KEEPER_FD_VM),
+	SB_CALL(clock_nanosleep), /* the kernel may need a moment to let the last task go */
+	SB_CALL(exit_group),
+};
+
+static const struct sandbox_policy keeper_policy = {
+	.name = "keeper",
+	.rules = keeper_rules,
+	.n_rules = ARRAY_SIZE(keeper_rules),
+	.limits = {
+		.nofile = KEEPER_FD_KILL + 2, /* one for entering Landlock */
+		.nproc = 0,
+		.as = SB_UNSET,
+		.fsize = SB_UNSET,
+		.memlock = 0,
+	},
+	.beneath = { .fd = KEEPER_FD_PLACE, .rights = LANDLOCK_ACCESS_FS_REMOVE_DIR },
+};
+
+static const struct fd_row keeper_fds[] = {
+	{ KEEPER_FD_PLACE, FD_ANY, false, "where the machine's control group is" },
+	{ KEEPER_FD_ALL, FD_ANY, false, "the group of all machines" },
+	{ KEEPER_FD_VM, FD_ANY, false, "the machine's group" },
+	{ KEEPER_FD_KILL, FD_ANY, false, "cgroup.kill of its processes" },
+};
+
+static const struct declared_gain keeper_gains[] = {
+	{ "the directories of one machine's control group", NULL,
+	  "it can end that machine and remove empty groups; nobody speaks to it" },
+};
+
+const struct declared_process keeper_declared = {
+	.name = "keeper",
+	.job = "removes one machine's control group when the supervisor has ended",
+	.hostile = "nothing",
+	.place = DECLARED_USER,
+	.policy = &keeper_policy,
+	.fds = keeper_fds,
+	.n_fds = ARRAY_SIZE(keeper_fds),
+	.gains = keeper_gains,
+	.n_gains = ARRAY_SIZE(keeper_gains),
 };

@@ -21,6 +21,11 @@ void config_init(struct vm_config *c)
 		.cpus = 1,
 		.rng = true,
 		.rng_rate = 1ULL << 20,
+		.limits = { .cpu_percent = CONFIG_LIMIT_NONE,
+			    .rbps = CONFIG_LIMIT_NONE,
+			    .wbps = CONFIG_LIMIT_NONE,
+			    .riops = CONFIG_LIMIT_NONE,
+			    .wiops = CONFIG_LIMIT_NONE },
 	};
 	c->on_panic = ACTION_STOP;
 }
@@ -199,6 +204,12 @@ int config_parse_text(struct vm_config *c, char *text, size_t len, const char *n
 	return 0;
 }
 
+bool config_limits_io(const struct config_limits *l)
+{
+	return l->rbps != CONFIG_LIMIT_NONE || l->wbps != CONFIG_LIMIT_NONE ||
+	       l->riops != CONFIG_LIMIT_NONE || l->wiops != CONFIG_LIMIT_NONE;
+}
+
 int config_check(const struct vm_config *c, struct config_error *e)
 {
 	if (!c->kernel)
@@ -206,5 +217,7 @@ int config_check(const struct vm_config *c, struct config_error *e)
 	if (c->detach && c->console != CONSOLE_AUTO && c->console != CONSOLE_NONE)
 		return complain(e, "--detach: a detached VM has no terminal: leave --console out, "
 				   "and use bulkhead console NAME");
+	if (config_limits_io(&c->limits) && c->n_disks == 0)
+		return complain(e, "--limit-io: this VM has no disk");
 	return 0;
 }

@@ -31,6 +31,18 @@ enum config_input { INPUT_SERIAL, INPUT_VIRTIO };
 enum config_action { ACTION_RESTART, ACTION_STOP, ACTION_CONTINUE };
 enum config_accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
 
+/* A limit of the VM's control group. */
+#define CONFIG_LIMIT_DEFAULT 0ULL
+#define CONFIG_LIMIT_NONE UINT64_MAX
+
+struct config_limits {
+	uint64_t memory;      /* bytes, or DEFAULT: guest RAM and what running it takes; or NONE */
+	uint64_t tasks;       /* processes and threads, or DEFAULT: as many as there are; or NONE */
+	uint64_t cpu_percent; /* of one CPU, or NONE, the default */
+	/* bytes and operations a second on each host disk that an image is on, or NONE */
+	uint64_t rbps, wbps, riops, wiops;
+};
+
 struct config_disk {
 	const char *path; /* not NUL-terminated: path_len bytes */
 	size_t path_len;
@@ -58,6 +70,9 @@ struct vm_config {
 	enum config_action on_panic;  /* STOP or CONTINUE */
 	enum config_accel accel;
 	uint64_t allowed;   /* features that may be used though experimental: a bit per feature_id */
+	struct config_limits limits;
+	const char *cgroup; /* where the VM's control group goes; NULL: found by itself */
+	bool strict;        /* rather no VM than one without a guarantee */
 	bool verbose;
 	uint64_t from_words; /* private: bit per key that a word set */
 	uint64_t from_file;  /* private: the same for the file */
@@ -79,6 +94,8 @@ void config_init(struct vm_config *c);
  */
 [[nodiscard]] int config_parse_text(struct vm_config *c, char *text, size_t len, const char *name,
 				    struct config_error *ret_error);
+/* Whether reading or writing is limited. */
+bool config_limits_io(const struct config_limits *l);
 /* What only the whole shows: a kernel is there. As config_parse_words. */
 [[nodiscard]] int config_check(const struct vm_config *c, struct config_error *ret_error);
 
@@ -95,7 +112,7 @@ bool config_uses(const struct vm_config *c, const struct config_facts *f, enum f
 				       struct config_error *ret_error);
 
 /* Room for config_render. */
-#define CONFIG_WORDS_MAX 32
+#define CONFIG_WORDS_MAX 48
 #define CONFIG_WORDS_BYTES (64 * 1024)
 
 /*

@@ -246,6 +246,18 @@ static int set_verbose(struct vm_config *c, const char *value, const char **ret_
 	return value_onoff(span_of(value), &c->verbose);
 }
 
+static int set_cgroup(struct vm_config *c, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	return *value == '/' ? set_path(value, &c->cgroup) : -EINVAL;
+}
+
+static int set_strict(struct vm_config *c, const char *value, const char **ret_why)
+{
+	(void)ret_why;
+	return value_onoff(span_of(value), &c->strict);
+}
+
 #define ON_OFF "say on or off"
 
 const struct config_key config_keys[] = {
@@ -267,6 +279,12 @@ const struct config_key config_keys[] = {
 	{ "on-panic", set_on_panic, "say stop or continue" },
 	{ "accel", set_accel, "say auto, kvm or soft" },
 	{ "allow", add_allowed, "say names that bulkhead features lists", .adds_up = true },
+	{ "limit-memory", set_limit_memory, "say 16M to 1024G, or none" },
+	{ "limit-tasks", set_limit_tasks, "say 1 to 100000, or none" },
+	{ "limit-cpu", set_limit_cpu, "say percents of one CPU, 1% to 6400%, or none" },
+	{ "limit-io", set_limit_io, "say rbps=SIZE, wbps=SIZE, riops=N or wiops=N, or several" },
+	{ "cgroup", set_cgroup, "say a directory below /sys/fs/cgroup" },
+	{ "strict", set_strict, ON_OFF, .is_switch = true },
 	{ "verbose", set_verbose, ON_OFF, .is_switch = true },
 };
 

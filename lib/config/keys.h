@@ -19,6 +19,13 @@ struct config_key {
 };
 
 extern const struct config_key config_keys[];
+
+/* limits.c */
+int set_limit_memory(struct vm_config *c, const char *value, const char **ret_why);
+int set_limit_tasks(struct vm_config *c, const char *value, const char **ret_why);
+int set_limit_cpu(struct vm_config *c, const char *value, const char **ret_why);
+int set_limit_io(struct vm_config *c, const char *value, const char **ret_why);
+
 extern const size_t n_config_keys;
 
 #endif

@@ -60,6 +60,31 @@ static void put_allowed(struct words *w, uint64_t allowed)
 		put(w, "--allow=%s", names);
 }
 
+static void put_limit(struct words *w, const char *key, uint64_t value, const char *unit)
+{
+	if (value == CONFIG_LIMIT_NONE)
+		put(w, "--limit-%s=none", key);
+	else if (value != CONFIG_LIMIT_DEFAULT)
+		put(w, "--limit-%s=%llu%s", key, (unsigned long long)value, unit);
+}
+
+static void put_io(struct words *w, const char *key, uint64_t value)
+{
+	if (value != CONFIG_LIMIT_NONE)
+		put(w, "--limit-io=%s=%llu", key, (unsigned long long)value);
+}
+
+static void put_limits(struct words *w, const struct config_limits *l)
+{
+	put_limit(w, "memory", l->memory, "");
+	put_limit(w, "tasks", l->tasks, "");
+	put_limit(w, "cpu", l->cpu_percent, "%");
+	put_io(w, "rbps", l->rbps);
+	put_io(w, "wbps", l->wbps);
+	put_io(w, "riops", l->riops);
+	put_io(w, "wiops", l->wiops);
+}
+
 int config_render(const struct vm_config *c, char *argv[CONFIG_WORDS_MAX], char *buf, size_t cap)
 {
 	static const char *const consoles[] = { "auto", "safe", "raw", "none" };
@@ -87,6 +112,10 @@ int config_render(const struct vm_config *c, char *argv[CONFIG_WORDS_MAX], char 
 	put(&w, "--on-panic=%s", c->on_panic == ACTION_CONTINUE ? "continue" : "stop");
 	put(&w, "--accel=%s", accels[c->accel]);
 	put_allowed(&w, c->allowed);
+	put_limits(&w, &c->limits);
+	if (c->cgroup)
+		put(&w, "--cgroup=%s", c->cgroup);
+	put(&w, "--strict=%s", onoff(c->strict));
 	put(&w, "--verbose=%s", onoff(c->verbose));
 	if (w.failed)
 		return -E2BIG;

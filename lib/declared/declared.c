@@ -7,8 +7,8 @@
 #include <string.h>
 
 const struct declared_process *const declared_all[] = {
-	&relay_declared, &supervisor_declared, &vmm_declared,
-	&blk_declared,	 &rng_declared,	       &console_declared,
+	&relay_declared, &supervisor_declared, &vmm_declared,	 &blk_declared,
+	&rng_declared,	 &console_declared,	&keeper_declared,
 };
 
 const size_t n_declared_all = ARRAY_SIZE(declared_all);

@@ -17,6 +17,11 @@
 
 /* The numbers of handed-over descriptors: the supervisor places them there. 3 is FD_CONTROL. */
 enum {
+	KEEPER_FD_PLACE = 3, /* directories of the VM's control group (lib/sandbox/cgroup.h) */
+	KEEPER_FD_ALL,
+	KEEPER_FD_VM,
+	KEEPER_FD_KILL, /* its cgroup.kill */
+
 	SUPERVISOR_FD_FRONT = 3, /* the command's control channel */
 	SUPERVISOR_FD_STREAM =
 		4, /* the console's stream, unless there is no console in the command */
@@ -36,7 +41,7 @@ enum {
 
 /* Where a process lives. */
 enum declared_place {
-	DECLARED_USER,	     /* in its user's namespaces and root: the command */
+	DECLARED_USER,	     /* in its user's namespaces and root: the command, the keeper */
 	DECLARED_SUPERVISOR, /* namespaces but pid and network its own, an empty root */
 	DECLARED_JAIL,	     /* every namespace its own, an empty root */
 };
@@ -94,6 +99,7 @@ struct declared_process {
 };
 
 extern const struct declared_process relay_declared;
+extern const struct declared_process keeper_declared;
 extern const struct declared_process supervisor_declared;
 extern const struct declared_process vmm_declared;
 extern const struct declared_process blk_declared;

@@ -114,6 +114,18 @@ const struct feature features[N_FEATURES] = {
 		"landlock", "Landlock: nothing allowed, in every thread", FEATURE_SUPPORTED,
 		"every process", "none: set up before any hostile byte",
 	},
+	[FEATURE_LIMITS] = {
+		"limits", "limits of memory and tasks, by default (cgroup v2)", FEATURE_SUPPORTED,
+		"keeper", "none: the host kernel's, out of reach",
+	},
+	[FEATURE_LIMITS_MORE] = {
+		"limits-more", "--limit-cpu, --limit-io", FEATURE_SUPPORTED, "keeper",
+		"none: the host kernel's, out of reach",
+	},
+	[FEATURE_STRICT] = {
+		"strict", "--strict: no machine without a guarantee", FEATURE_SUPPORTED,
+		"supervisor", "none: judged before any hostile byte",
+	},
 	[FEATURE_ROOT] = {
 		"root", "started by root", FEATURE_SUPPORTED, "every process",
 		"none: a range of uids a machine, a uid a process",

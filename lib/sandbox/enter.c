@@ -165,7 +165,8 @@ static int confine_self(const struct sandbox_policy *p, const char **ret_what)
 	if (r < 0)
 		return r;
 	*ret_what = "Landlock";
-	r = landlock_enter(p->has_children ? LANDLOCK_ALL & ~LANDLOCK_SCOPES : LANDLOCK_ALL);
+	r = landlock_enter_but(p->has_children ? LANDLOCK_ALL & ~LANDLOCK_SCOPES : LANDLOCK_ALL,
+			       &p->beneath);
 	if (r < 0)
 		return r;
 	*ret_what = "the filter";

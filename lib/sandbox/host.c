@@ -165,7 +165,8 @@ int jail_host_enter(struct jail_host *h, const char **ret_what)
 
 	if (r == 0) {
 		what = "mount, ipc, uts and cgroup namespaces";
-		if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP) < 0)
+		if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
+			    (h->cgroup_fd < 0 ? CLONE_NEWCGROUP : 0)) < 0)
 			r = -errno;
 	}
 	if (r == 0) {
@@ -179,4 +180,9 @@ int jail_host_enter(struct jail_host *h, const char **ret_what)
 	if (r < 0 && ret_what)
 		*ret_what = what;
 	return r;
+}
+
+int jail_host_leave(const struct jail_host *h)
+{
+	return h->cgroup_fd >= 0 && unshare(CLONE_NEWCGROUP) < 0 ? -errno : 0;
 }

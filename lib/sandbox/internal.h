@@ -36,6 +36,8 @@ int trap_control_fd(void);
 enum landlock_what { LANDLOCK_PATHS = 1, LANDLOCK_PORTS = 2, LANDLOCK_SCOPES = 4 };
 #define LANDLOCK_ALL (LANDLOCK_PATHS | LANDLOCK_PORTS | LANDLOCK_SCOPES)
 [[nodiscard]] int landlock_enter(unsigned int what);
+/* The same, with an exception. */
+[[nodiscard]] int landlock_enter_but(unsigned int what, const struct sandbox_beneath *beneath);
 
 [[nodiscard]] int limits_set(const struct sandbox_limits *l);
 

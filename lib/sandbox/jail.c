@@ -13,13 +13,13 @@
 #include <unistd.h>
 
 #define JAIL_NAMESPACES                                                                            \
-	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
-	 CLONE_NEWCGROUP)
+	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
-static pid_t clone_child(int *ret_pidfd)
+static pid_t clone_child(int cgroup_fd, int *ret_pidfd)
 {
 	struct clone_args args = {
-		.flags = JAIL_NAMESPACES | CLONE_PIDFD,
+		.flags = JAIL_NAMESPACES | CLONE_PIDFD | (cgroup_fd < 0 ? 0 : CLONE_INTO_CGROUP),
+		.cgroup = cgroup_fd < 0 ? 0 : (uint64_t)cgroup_fd,
 		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
 		.exit_signal = SIGCHLD,
 	};
@@ -95,7 +95,7 @@ int jail_begin(const struct jail_host *h, const struct jail_spec *spec, struct j
 		return -errno;
 	p.status_fd = pair[0];
 	theirs = pair[1];
-	p.pid = clone_child(&p.pidfd);
+	p.pid = clone_child(h->cgroup_fd, &p.pidfd);
 	if (p.pid == 0) {
 		close(p.status_fd);
 		jail_child(h, spec, theirs);

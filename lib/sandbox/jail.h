@@ -7,7 +7,7 @@
  *
  * Order: jail_host_open (while paths can be reached), jail_host_enter (a user namespace of the
  * supervisor's own), jail_begin for each compartment, jail_finish for each: between the two the
- * compartments set themselves up side by side. Then jail_host_close.
+ * compartments set themselves up side by side. Then jail_host_leave and jail_host_close.
  */
 #ifndef BULKHEAD_SANDBOX_JAIL_H
 #define BULKHEAD_SANDBOX_JAIL_H
@@ -29,16 +29,18 @@ struct jail_host {
 	int null_fd;  /* /dev/null */
 	uid_t base;   /* first id */
 	uint32_t n_ids; /* 1, or JAIL_N_IDS */
+	int cgroup_fd; /* the group that compartments are born in (cgroup.h), or -1; not owned */
 	uid_t owner;  /* the id, as seen from inside, of the user who started this process */
 };
 
-#define JAIL_HOST_NONE ((struct jail_host){ .proc_fd = -1, .null_fd = -1 })
+#define JAIL_HOST_NONE ((struct jail_host){ .proc_fd = -1, .null_fd = -1, .cgroup_fd = -1 })
 
 /* 0 or a negative errno, *ret_what (may be NULL) names the step. */
 [[nodiscard]] int jail_host_open(struct jail_host *h, const char **ret_what);
 /*
- * Moves the calling process, which must have one thread, into user, mount, ipc, uts and cgroup
- * namespaces of its own with an empty root; with root it takes the ids above and loses all power
+ * Moves the calling process, which must have one thread, into user, mount, ipc and uts namespaces of
+ * its own with an empty root, and a cgroup namespace unless compartments have a group: that waits for
+ * jail_host_leave, as they could not be born outside of it; with root it takes the ids above and loses all power
  * over anything else. From here on no path can be reached, save through descriptors. It keeps all
  * capabilities in its own namespace: sandbox_confine_self drops them. As jail_host_open.
  *
@@ -46,6 +48,8 @@ struct jail_host {
  * there so that SO_PEERCRED can tell who connects; nothing takes that id.
  */
 [[nodiscard]] int jail_host_enter(struct jail_host *h, const char **ret_what);
+/* Once no compartment is to be started any more: the cgroup namespace, if it had to wait. */
+[[nodiscard]] int jail_host_leave(const struct jail_host *h);
 void jail_host_close(struct jail_host *h);
 /* The id of compartment i, counted from 1. */
 uid_t jail_id(const struct jail_host *h, unsigned int i);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -46,6 +47,13 @@ static int empty_root(struct child *c)
 {
 	(void)c;
 	return root_make_empty();
+}
+
+/* Not by clone: its root would be the parent's group. */
+static int cgroup_namespace(struct child *c)
+{
+	(void)c;
+	return unshare(CLONE_NEWCGROUP) < 0 ? -errno : 0;
 }
 
 static int forget_host(struct child *c)
@@ -150,7 +158,8 @@ static const struct {
 	int (*run)(struct child *c);
 } steps[] = {
 	{ "waiting for its ids", await_ids }, { "its ids", take_ids },
-	{ "an empty root", empty_root },      { "a session and host name of its own", forget_host },
+	{ "an empty root", empty_root },      { "a cgroup namespace", cgroup_namespace },
+	{ "a session and host name of its own", forget_host },
 	{ "default signals", reset_signals }, { "its descriptors", place_fds },
 	{ "no capabilities", drop_power },    { "no_new_privs", bind_life },
 	{ "its executable", execute },

@@ -58,17 +58,38 @@ static struct ruleset ruleset_of(int abi, unsigned int what)
 	return r;
 }
 
-int landlock_enter(unsigned int what)
+static int allow(int ruleset, const struct sandbox_beneath *b)
+{
+	const struct landlock_path_beneath_attr rule = { .allowed_access = b->rights,
+							 .parent_fd = b->fd };
+
+	if (!b->rights)
+		return 0;
+	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0 ?
+		       -errno :
+		       0;
+}
+
+int landlock_enter_but(unsigned int what, const struct sandbox_beneath *beneath)
 {
 	const struct ruleset r = ruleset_of(sandbox_landlock_abi(), what);
 	_cleanup_(closep) int fd = -1;
+	int error;
 
 	if (!r.paths && !r.ports && !r.scopes)
 		return 0;
 	fd = (int)syscall(SYS_landlock_create_ruleset, &r, sizeof(r), 0);
 	if (fd < 0)
 		return -errno;
+	error = allow(fd, beneath);
+	if (error < 0)
+		return error;
 	return syscall(SYS_landlock_restrict_self, fd, 0) < 0 ? -errno : 0;
+}
+
+int landlock_enter(unsigned int what)
+{
+	return landlock_enter_but(what, &(struct sandbox_beneath){ .rights = 0 });
 }
 
 int sandbox_scope_self(void)

@@ -70,12 +70,19 @@ struct sandbox_limits {
 	uint64_t memlock; /* bytes */
 };
 
+/* What Landlock leaves: rights (LANDLOCK_ACCESS_FS_*) below a directory; 0: nothing. */
+struct sandbox_beneath {
+	int fd;
+	uint64_t rights;
+};
+
 struct sandbox_policy {
 	const char *name; /* "dev-blk", "vmm", "vmm:vcpu" */
 	const struct sandbox_rule *rules; /* the hot ones first: the filter looks in this order */
 	size_t n_rules;
 	struct sandbox_limits limits;
 	bool has_children; /* that it signals: Landlock's scopes were entered before they were made */
+	struct sandbox_beneath beneath; /* outside a jail only */
 };
 
 /* Distinct system calls that the policy's filter allows. */

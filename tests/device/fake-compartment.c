@@ -2,7 +2,8 @@
 /*
  * Plays any compartment for tests of the supervisor, well or badly, by a script: words with a comma
  * between. It stands in for the vmm (script: --cmdline=…), dev-blk (script: the image's bytes), and
- * the other devices (script: DEVICE_SCRIPT).
+ * the other devices (script: DEVICE_SCRIPT). What comes before the word enter is in the jail and the
+ * VM's control group, but no filter holds it back.
  */
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
@@ -208,6 +209,53 @@ static void do_sleep(const char *arg)
 	(void)poll(NULL, 0, (int)strtol(arg, NULL, 10));
 }
 
+/* ---- exhaustion, by code that no filter holds back: before the word enter ---- */
+
+static void do_grow(const char *arg)
+{
+	for (unsigned long left = strtoul(arg, NULL, 10); left; left--) {
+		volatile char *p = malloc(1 << 20);
+
+		for (size_t at = 0; p && at < 1 << 20; at += 4096)
+			p[at] = 1;
+	}
+}
+
+/* Says how many there could be. */
+static void do_forks(const char *arg)
+{
+	unsigned long most = strtoul(arg, NULL, 10), n = 0;
+	char line[64];
+	pid_t pid;
+
+	while (n < most && (pid = fork()) >= 0) {
+		if (pid == 0)
+			do_ignore("");
+		n++;
+	}
+	snprintf(line, sizeof(line), "made %lu", n);
+	do_log(line);
+}
+
+static void do_burn(const char *arg)
+{
+	(void)arg;
+	for (;;)
+		;
+}
+
+/* So many KiB of the image, from its start. */
+static void do_read(const char *arg)
+{
+	static char buf[64 << 10];
+	unsigned long left = strtoul(arg, NULL, 10);
+
+	for (off_t at = 0; left >= 64; left -= 64, at += sizeof(buf))
+		if (pread(FD_IMAGE, buf, sizeof(buf), at) != sizeof(buf))
+			_exit(control_fail(FD_CONTROL, "the image cannot be read"));
+	do_log("read");
+}
+
 static const struct {
 	const char *name;
 	void (*run)(const char *arg);
@@ -219,6 +267,8 @@ static const struct {
 	{ "call", do_call },     { "garbage", do_garbage }, { "fds", do_fds },
 	{ "power", do_power },   { "wait", do_wait },     { "ignore", do_ignore },
 	{ "sleep", do_sleep },   { "dir", do_dir },       { "wx", do_wx },
+	{ "sleep", do_sleep },   { "grow", do_grow },     { "forks", do_forks },
+	{ "burn", do_burn },     { "read", do_read },
 };
 
 static void run_word(char *word)

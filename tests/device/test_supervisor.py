@@ -52,7 +52,7 @@ def quick(build):
 
 def lines(err):
     """What the user reads, without the names in front."""
-    return [re.sub(r"^bulkhead: (vm\d+: )?", "", line) for line in err.splitlines()]
+    return [re.sub(r"^bulkhead: (vm\d+: )?", "", line) for line in vm.without_host(err).splitlines()]
 
 
 def disk(place_, script):
@@ -71,6 +71,37 @@ def disk(place_, script):
 def test_guest_ends(place, script, words, status, line):
     code, _, err = place.run(script, *words)
     assert (code, lines(err)) == (status, [line])
+
+
+def has_cgroup2():
+    return os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+
+
+def test_what_the_host_lacks_is_said_in_one_line(place):
+    """What exactly is missing depends on the host; a user always has a single id."""
+    process = place.start("run", "--kernel", place.kernel, "--cmdline", f"{UP},{END}")
+    _, err = process.communicate(timeout=60)
+    said = vm.HOST_LINE.findall(err)
+    assert process.returncode == 0
+    assert len(said) == (1 if place.user or not has_cgroup2() else 0), err
+    assert place.user == ("ids (one id for an ordinary user)" in err)
+    if not has_cgroup2():
+        assert "memory limit, task limit (no cgroup v2 at /sys/fs/cgroup)" in err
+
+
+@pytest.mark.skipif(has_cgroup2(), reason="root has it all here")
+def test_strict_refuses(place):
+    code, out, err = place.run(f"{UP},{END}", "--strict")
+    assert (code, out) == (1, "") and err.count("\n") == 1
+    assert "--strict: this host does not give: " in err and "no cgroup v2" in err
+
+
+@pytest.mark.skipif(has_cgroup2(), reason="limits can be had here")
+@pytest.mark.parametrize("words", [("--limit-memory", "1G"), ("--limit-tasks", "99"),
+                                   ("--limit-cpu", "50%")])
+def test_a_limit_that_cannot_be_had_is_refused(quick, words):
+    code, _, err = quick.run(f"{UP},{END}", *words)
+    assert code == 1 and lines(err) == [f"{words[0]}: no cgroup v2 at /sys/fs/cgroup"]
 
 
 def test_guest_goes_on_after_a_reboot(quick):

@@ -358,6 +358,51 @@ static void test_check(void **state)
 	assert_int_equal(config_check(&c, &err), -22);
 }
 
+static void test_limits(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	config_init(&c);
+	assert_int_equal(c.limits.memory, CONFIG_LIMIT_DEFAULT);
+	assert_int_equal(c.limits.tasks, CONFIG_LIMIT_DEFAULT);
+	assert_true(c.limits.cpu_percent == CONFIG_LIMIT_NONE);
+	assert_false(config_limits_io(&c.limits));
+	assert_int_equal(WORDS(&c, "--limit-memory=16M", "--limit-tasks=7", "--limit-cpu=6400%",
+			       "--limit-io=rbps=1K,wbps=2M", "--limit-io=riops=3,rbps=none"),
+			 0);
+	assert_int_equal(c.limits.memory, 16 << 20);
+	assert_int_equal(c.limits.tasks, 7);
+	assert_int_equal(c.limits.cpu_percent, 6400);
+	assert_true(c.limits.rbps == CONFIG_LIMIT_NONE && c.limits.wiops == CONFIG_LIMIT_NONE);
+	assert_int_equal(c.limits.wbps, 2 << 20);
+	assert_int_equal(c.limits.riops, 3);
+	assert_true(config_limits_io(&c.limits));
+	assert_int_equal(WORDS(&c, "--limit-memory=none", "--limit-tasks=none", "--limit-cpu=none"),
+			 0);
+	assert_true(c.limits.memory == CONFIG_LIMIT_NONE && c.limits.tasks == CONFIG_LIMIT_NONE);
+}
+
+static void test_bad_limits(void **state)
+{
+	static const char *const bad[] = {
+		"--limit-memory=15M", "--limit-memory=1025G", "--limit-memory=0",
+		"--limit-memory=NONE", "--limit-tasks=0",     "--limit-tasks=-1",
+		"--limit-tasks=100001", "--limit-cpu=0%",     "--limit-cpu=6401%",
+		"--limit-cpu=50",     "--limit-cpu=%",	      "--limit-cpu=1.5%",
+		"--limit-io=",	      "--limit-io=1M",	      "--limit-io=rbps",
+		"--limit-io=rbps=0",  "--limit-io=bps=1",     "--limit-io=rbps=1,,wbps=1",
+		"--limit-io=rbps=1\nwbps=2", "--cgroup=relative", "--cgroup=", "--strict=maybe",
+	};
+	struct vm_config c;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(WORDS(&c, bad[i]), -22);
+	assert_int_equal(WORDS(&c, "--kernel=k", "--limit-io=rbps=1M"), 0);
+	assert_error(config_check(&c, &err), "--limit-io: this VM has no disk");
+}
+
 /* What is rendered says the same again, and again. */
 static void assert_same_again(const struct vm_config *c)
 {
@@ -439,7 +484,9 @@ static void test_render(void **state)
 			       "--disk=b,format=raw,readonly=on", "--rng=off", "--rng-rate=7",
 			       "--console=safe", "--console-input=virtio", "--detach",
 			       "--on-reboot=stop", "--on-panic=continue", "--verbose",
-			       "--accel=soft", "--allow=soft-many-cpus,kvm"),
+			       "--accel=soft", "--allow=soft-many-cpus,kvm",
+			       "--limit-memory=1G", "--limit-tasks=none", "--limit-cpu=150%",
+			       "--limit-io=rbps=1M,wiops=9", "--cgroup=/sys/fs/cgroup/x", "--strict"),
 			 0);
 	assert_same_again(&c);
 	assert_int_equal(config_render(&c, argv, buf, 16), -7);
@@ -471,6 +518,8 @@ int main(void)
 		cmocka_unit_test(test_allow),
 		cmocka_unit_test(test_what_is_experimental_needs_leave),
 		cmocka_unit_test(test_what_is_used),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_bad_limits),
 		cmocka_unit_test(test_render),
 	};
 

@@ -63,29 +63,63 @@ static int read_part(struct subject *s, pid_t pid)
 	return p->declared && p->declared->place == DECLARED_JAIL ? 0 : -EBADMSG;
 }
 
-/* The command that started the machine, if it is still there. */
-static int read_relay(struct subject *s, pid_t supervisor)
+static int parent_of(pid_t pid)
 {
 	struct facts f;
-	pid_t parent;
-	int r = facts_read(supervisor, &f);
-	bool is_relay;
+	int r = facts_read(pid, &f);
 
 	if (r < 0)
 		return r;
-	parent = f.threads[0].status.ppid;
+	r = f.threads[0].status.ppid;
 	facts_free(&f);
-	if (parent <= 1 || facts_read(parent, &f) < 0)
-		return 0;
-	is_relay = strcmp(f.name, relay_declared.name) == 0;
+	return r;
+}
+
+static bool runs(pid_t pid, const char *program)
+{
+	struct facts f;
+	bool same;
+
+	if (pid <= 1 || facts_read(pid, &f) < 0)
+		return false;
+	same = strcmp(f.name, program) == 0;
 	facts_free(&f);
-	return is_relay ? read_process(s, parent, &relay_declared) : 0;
+	return same;
+}
+
+/* It runs the supervisor's executable. */
+static int read_keeper(struct subject *s, pid_t pid)
+{
+	int r = read_process(s, pid, &keeper_declared);
+	struct facts *f = &s->process[s->n_processes - 1].facts;
+
+	if (r == 0)
+		snprintf(f->name, sizeof(f->name), "%s", keeper_declared.name);
+	return r;
+}
+
+/* Who is above the supervisor: its keeper, where there is one, and the command that started the
+ * machine, if it is still there. */
+static int read_above(struct subject *s, pid_t supervisor)
+{
+	int parent = parent_of(supervisor), r = 0;
+	pid_t keeper = 0;
+
+	if (parent > 1 && runs(parent, supervisor_declared.name)) {
+		keeper = parent;
+		parent = parent_of(keeper);
+	}
+	if (parent < 0)
+		return parent;
+	if (runs(parent, relay_declared.name))
+		r = read_process(s, parent, &relay_declared);
+	return r == 0 && keeper ? read_keeper(s, keeper) : r;
 }
 
 static int read_machine(struct subject *s, pid_t supervisor)
 {
 	pid_t parts[SUBJECT_MAX_PROCESSES];
-	int r = read_relay(s, supervisor), n;
+	int r = read_above(s, supervisor), n;
 
 	if (r == 0)
 		r = read_process(s, supervisor, &supervisor_declared);

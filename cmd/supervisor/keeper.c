@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The keeper: the supervisor's parent, outside the VM's control group. It hears nobody, and is there
+ * to remove the group when the supervisor has ended, however that was; see group.h.
+ */
+#include "cmd/supervisor/group.h"
+
+#include "lib/base/cleanup.h"
+#include "lib/declared/declared.h"
+#include "lib/sandbox/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define EXIT_FAILED 5
+#define REMOVE_PAUSE_MS 5
+#define REMOVE_ATTEMPTS 2000 /* the kernel may need a moment to let the last task go */
+
+#define N_FDS (KEEPER_FD_KILL + 1)
+
+/* What it needs, in fixed places; all else closed, the terminal too. */
+static int keep_fds(struct cgroup *g)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	const int from[N_FDS] = { null,	  null,	 null, g->place,
+				  g->all, g->vm, g->kill < 0 ? null : g->kill };
+	int high[N_FDS];
+
+	for (int i = 0; i < N_FDS; i++) {
+		high[i] = fcntl(from[i], F_DUPFD_CLOEXEC, N_FDS);
+		if (high[i] < 0)
+			return -errno;
+	}
+	for (int i = 0; i < N_FDS; i++)
+		if (dup2(high[i], i) < 0)
+			return -errno;
+	g->place = KEEPER_FD_PLACE;
+	g->all = KEEPER_FD_ALL;
+	g->vm = KEEPER_FD_VM;
+	g->kill = KEEPER_FD_KILL;
+	return close_range(N_FDS, ~0U, 0) < 0 ? -errno : 0;
+}
+
+static int confine(void)
+{
+	const uid_t id = CGROUP_KEEPER_ID;
+
+	if (geteuid() == 0 &&
+	    (setgroups(0, NULL) < 0 || setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0))
+		return -errno;
+	return sandbox_confine_self(keeper_declared.policy, NULL);
+}
+
+static int prepare(struct cgroup *g)
+{
+	sigset_t all;
+	int r;
+
+	sigfillset(&all);
+	/* orphans of the VM become its children, so that it can see the last of them go */
+	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return -errno;
+	prctl(PR_SET_NAME, "keeper");
+	cgroup_sweep(g);
+	r = keep_fds(g);
+	return r < 0 ? r : confine();
+}
+
+static int wait_for(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) != pid)
+		if (errno != EINTR)
+			return EXIT_FAILED;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+}
+
+static void remove_group(const struct cgroup *g)
+{
+	const struct timespec pause = { .tv_nsec = REMOVE_PAUSE_MS * 1000000L };
+
+	(void)!write(g->kill, "1", 1);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	for (int i = 0; i < REMOVE_ATTEMPTS && cgroup_remove(g) == -EBUSY; i++)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+}
+
+int keeper_run(struct cgroup *g, pid_t supervisor)
+{
+	int r = prepare(g), status;
+
+	if (r < 0)
+		return EXIT_FAILED; /* the supervisor sees it and ends */
+	status = wait_for(supervisor);
+	remove_group(g);
+	return status;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One control group (cgroup v2) a VM: what its compartments may use at most, enforced by the kernel
+ * and out of their reach.
+ *
+ *	PLACE/bulkhead/NAME.PID             PID is its keeper's (cmd/supervisor/keeper.c)
+ *	PLACE/bulkhead/NAME.PID/supervisor  the supervisor, without limits
+ *	PLACE/bulkhead/NAME.PID/guest       every compartment, with all limits
+ *
+ * PLACE is the directory that the user named; or else the nearest one around the calling process
+ * that was delegated to its user (systemd's Delegate=); or else, for root, the hierarchy's root.
+ *
+ * As root, the directories belong to an id of their own that only keepers take, the limits to root,
+ * and of a VM's group just the two files that starting a compartment in it needs are given to the
+ * VM's supervisor. As an ordinary user all is that user's; the limited processes cannot name it.
+ */
+#ifndef BULKHEAD_SANDBOX_CGROUP_H
+#define BULKHEAD_SANDBOX_CGROUP_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CGROUP_MAX_DEVICES 8
+#define CGROUP_UNLIMITED UINT64_MAX
+#define CGROUP_KEEPER_ID 0x61ffffffU /* below those of VMs (host.c) */
+
+/* Controllers, as bits. */
+enum { CGROUP_CPU = 1, CGROUP_IO = 2, CGROUP_MEMORY = 4, CGROUP_PIDS = 8 };
+
+struct cgroup_place {
+	char path[PATH_MAX];
+	unsigned int controllers; /* that VMs there can have */
+	bool is_around;           /* the calling process is in it, or may be */
+};
+
+/* Where VMs' groups go. named may be NULL. Changes nothing. 0, or a negative errno with *ret_why
+ * why there is no such place, for example "no cgroup v2 at /sys/fs/cgroup". */
+[[nodiscard]] int cgroup_find(const char *named, struct cgroup_place *ret, const char **ret_why);
+
+/* A host's block device, and what may be read and written on it a second. */
+struct cgroup_device {
+	unsigned int major, minor; /* of a whole disk */
+	uint64_t rbps, wbps, riops, wiops; /* or CGROUP_UNLIMITED */
+};
+
+struct cgroup_limits {
+	uint64_t memory;       /* bytes, or CGROUP_UNLIMITED */
+	uint64_t tasks;        /* or CGROUP_UNLIMITED */
+	uint64_t cpu_percent;  /* of one CPU, or CGROUP_UNLIMITED */
+	struct cgroup_device devices[CGROUP_MAX_DEVICES];
+	size_t n_devices;
+};
+
+struct cgroup {
+	int place;      /* PLACE */
+	int all;        /* PLACE/bulkhead */
+	int vm;         /* and what is in it */
+	int supervisor;
+	int guest;
+	int kill;       /* guest/cgroup.kill, for writing; or -1 (before Linux 5.14) */
+	int events;     /* guest/memory.events; or -1 */
+	char name[NAME_MAX + 1]; /* NAME.PID */
+};
+
+#define CGROUP_NONE                                                                              \
+	((struct cgroup){ .place = -1, .all = -1, .vm = -1, .supervisor = -1, .guest = -1,       \
+			  .kill = -1, .events = -1 })
+
+/*
+ * Makes the group of a VM whose keeper is the calling process. Limits without their controller are
+ * left out: compare place->controllers. Processes in a place around this one are moved to a group
+ * beside the VMs', as no process may be where VMs' groups are. 0, or a negative errno with
+ * *ret_what the step; then nothing was left behind.
+ */
+[[nodiscard]] int cgroup_make(const struct cgroup_place *place, const char *vm_name,
+			      const struct cgroup_limits *l, struct cgroup *ret,
+			      const char **ret_what);
+/* As root: lets a process of this id that is in the supervisor's group start others in the guest's. */
+[[nodiscard]] int cgroup_give(const struct cgroup *g, uid_t id);
+/* Removes groups beside this one whose keeper is gone. Best effort. */
+void cgroup_sweep(const struct cgroup *g);
+/*
+ * Removes the group, whose processes have ended, and PLACE/bulkhead after the last VM; that one
+ * stays where the hierarchy's root is PLACE: only root could remove it. 0; -EBUSY when some
+ * processes have not ended.
+ */
+[[nodiscard]] int cgroup_remove(const struct cgroup *g);
+void cgroup_close(struct cgroup *g);
+
+/* Whether the kernel has killed the group for its memory's limit. events is cgroup.events. */
+bool cgroup_ran_out(int events);
+
+/* The whole disk that a path's bytes are on. -ENODEV when they are on none that can be limited. */
+[[nodiscard]] int cgroup_device_of(const char *path, unsigned int *ret_major,
+				   unsigned int *ret_minor);
+
+#endif

@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The VM's control group: every limit really exceeded, by code in a compartment that no filter holds
+back; out of reach of the limited; and nothing left behind, whoever is killed.
+
+Needs cgroup v2 with its controllers, as the lab has; JAIL_TEST_DISK is a block device to read.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import stat
+import time
+
+import pytest
+
+from bh import vm
+
+CGROUP = pathlib.Path("/sys/fs/cgroup")
+KEEPER = 0x61ffffff
+RANGE = 0x62000000
+RUNNING, POWEROFF = 1, 2
+UP = f"enter,ready,event:{RUNNING}"
+END = f"event:{POWEROFF}"
+DISK = os.environ.get("JAIL_TEST_DISK")
+QUOTA_US = 25000
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or not (CGROUP / "cgroup.controllers").exists(),
+    reason="needs root and cgroup v2")
+
+
+def groups(top=CGROUP):
+    """The VMs' groups."""
+    return sorted(p for p in (top / "bulkhead").glob("*") if p.is_dir())
+
+
+@pytest.fixture(scope="module")
+def places(build):
+    """Programs and files, for root and for an ordinary user."""
+    made = {user: vm.Place(build, user=user) for user in (False, True)}
+    yield made
+    for place_ in made.values():
+        place_.close()
+
+
+def kill_all(place_):
+    left = place_.processes()
+    for pid, _ in left:
+        os.kill(pid, signal.SIGKILL)
+    place_.wait_until_empty()
+    return left
+
+
+@pytest.fixture
+def place(places):
+    yield places[False]
+    assert kill_all(places[False]) == []
+    assert groups() == []
+
+
+@pytest.fixture
+def delegated(places):
+    """An ordinary user in a group that it may change, as systemd's Delegate= makes one."""
+    top = CGROUP / "delegated"
+    top.mkdir()
+    (top / "cgroup.subtree_control").write_text("+cpu +io +memory +pids")
+    inner = top / "shell"
+    inner.mkdir()
+    for path in (top, *(top / f for f in ("cgroup.procs", "cgroup.subtree_control"))):
+        os.chown(path, 65534, 65534)
+    os.chown(inner / "cgroup.procs", 65534, 65534)
+    place_ = places[True]
+    place_.top, place_.inner = top, inner
+    place_.command = lambda *words: [
+        "sh", "-c", f'echo 0 >{place_.inner}/cgroup.procs; exec "$@"', "sh",
+        *vm.Place.command(place_, *words)]
+    yield place_
+    assert kill_all(place_) == []
+    left = sorted(p.name for p in top.iterdir() if p.is_dir())
+    for name in left:
+        wait_until_empty(top / name)
+        (top / name).rmdir()
+    wait_until_empty(top)
+    top.rmdir()
+    assert left == (["shell"] if place_.inner == inner else ["bulkhead.outside", "shell"])
+
+
+def wait_until_empty(group):
+    deadline = time.monotonic() + 60
+    while (group / "cgroup.procs").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def start(place_, script=f"{UP},power,{END}", *words):
+    process = place_.start("run", "--kernel", place_.kernel, "--cmdline", script, *words)
+    assert process.stdout.readline() == "the console\n"
+    return process
+
+
+def finish(process, place_):
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert place_.processes() == []
+    return err
+
+
+def only_group(top=CGROUP):
+    (group,) = groups(top)
+    return group
+
+
+def script_disk(place_, script):
+    path = place_.file("disk.raw", script.encode().ljust(512, b"\n"))
+    return ["--disk", f"{path},format=raw"]
+
+
+def values(group, name):
+    return dict(line.rsplit(" ", 1) for line in (group / name).read_text().splitlines())
+
+
+def named(place_, name):
+    return [pid for pid, exe in place_.processes() if exe.endswith(f"/{name}")]
+
+
+# ---- what is set, and by whom it can be changed ----
+
+def test_defaults(place):
+    process = start(place, f"{UP},power,{END}", "--memory", "256M", "--cpus", "2",
+                    *script_disk(place, "enter,ready,wait"))
+    guest = only_group() / "guest"
+    assert int((guest / "memory.max").read_text()) == (256 + 16 + 128 + 3 * 8) << 20
+    assert (guest / "memory.oom.group").read_text() == "1\n"
+    assert (guest / "pids.max").read_text() == f"{1 + 2 + 1 + 10 + 1 + 1}\n"
+    assert (guest / "cpu.max").read_text() == "max 100000\n"
+    held = {int(p) for p in (guest / "cgroup.procs").read_text().split()}
+    assert held == {pid for name in vm.COMPARTMENTS for pid in named(place, name)}
+    assert len(held) == 4
+    assert (only_group() / "supervisor/cgroup.procs").read_text().split() == [
+        str(p) for p in sorted(named(place, "supervisor")) if p != keeper_of(place)]
+    assert "this host does not give" not in finish(process, place)
+
+
+def keeper_of(place_):
+    (pid,) = [p for p in named(place_, "supervisor")
+              if pathlib.Path(f"/proc/{p}/comm").read_text() == "keeper\n"]
+    return pid
+
+
+def test_none_of_the_limited_may_change_a_limit(place):
+    """Every file is root's, but the two that starting a compartment takes."""
+    process = start(place)
+    group = only_group()
+    for path in [group, *group.rglob("*")]:
+        owner = path.stat().st_uid
+        assert not path.stat().st_mode & (stat.S_IWOTH | stat.S_IWGRP), path
+        if path in (group / "cgroup.procs", group / "guest/cgroup.procs"):
+            assert RANGE <= owner < RANGE + (1 << 26), path
+        else:
+            assert owner == (KEEPER if path == group else 0), path
+    finish(process, place)
+
+
+def test_keeper_is_confined(place):
+    process = start(place)
+    pid = keeper_of(place)
+    status = dict(line.split(":\t", 1) for line in
+                  pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    assert status["Uid"].split() == [str(KEEPER)] * 4
+    assert status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
+    assert status["CapPrm"].strip("0") == "" and status["Groups"].strip() == ""
+    held = {fd: os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    group = str(only_group())
+    assert held == {"0": "/dev/null", "1": "/dev/null", "2": "/dev/null",
+                    "3": str(CGROUP), "4": str(CGROUP / "bulkhead"), "5": group,
+                    "6": f"{group}/guest/cgroup.kill"}
+    finish(process, place)
+
+
+# ---- limits exceeded ----
+
+def test_memory(place):
+    code, _, err = place.run(f"{UP},wait", "--limit-memory", "64M",
+                             *script_disk(place, "grow:128,enter,ready,wait"))
+    assert code == 5
+    assert err.endswith(": the VM went over its memory limit: the kernel has ended it\n")
+
+
+def test_memory_within_the_limit(place):
+    code, _, err = place.run(f"{UP},sleep:500,{END}", "--limit-memory", "192M",
+                             *script_disk(place, "grow:128,enter,ready,wait"))
+    assert code == 0, err
+
+
+@pytest.mark.parametrize("words,expected", [((), 1 + 1 + 9), (("--limit-tasks", "20"), 20 - 4)])
+def test_tasks(place, words, expected):
+    """4 compartments run, but no vCPU here, nothing of KVM's, and nothing of the disk's ring."""
+    code, _, err = place.run(f"{UP},sleep:1000,{END}", *words,
+                             *script_disk(place, "forks:1000,enter,ready,wait"))
+    assert f"dev-blk: warning: made {expected}\n" in err, err
+    assert code == 0
+
+
+def test_cpu(place):
+    """A busy loop gets its quota of each period, whatever the clock does."""
+    process = start(place, f"{UP},power,{END}", "--limit-cpu", "25%")
+    guest = only_group() / "guest"
+    assert (guest / "cpu.max").read_text() == f"{QUOTA_US} 100000\n"
+    finish(process, place)
+
+    process = place.start("run", "--kernel", place.kernel, "--cmdline", "burn", "--limit-cpu", "25%")
+    deadline = time.monotonic() + 120
+    while not groups() or int(values(only_group() / "guest", "cpu.stat")["nr_throttled"]) < 10:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    used = values(only_group() / "guest", "cpu.stat")
+    assert int(used["usage_usec"]) < (int(used["nr_periods"]) + 3) * QUOTA_US * 1.2, used
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=60)
+
+
+@pytest.mark.skipif(not DISK, reason="JAIL_TEST_DISK names no block device")
+@pytest.mark.parametrize("words", [("--limit-io", "rbps=512K"), ("--limit-io", "riops=8")])
+def test_io(place, words):
+    """2 MiB at 512 KiB a second, or 32 reads at 8 a second, cannot be done sooner."""
+    with open(DISK, "r+b", buffering=0) as f:
+        f.write(b"read:2048,enter,ready,wait".ljust(512, b"\n"))
+        os.fsync(f.fileno())
+        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    device = os.stat(DISK).st_rdev
+    started = time.monotonic()
+    process = start(place, f"{UP},power,{END}", *words, "--disk", f"{DISK},format=raw")
+    guest = only_group() / "guest"
+    line = (guest / "io.max").read_text()
+    assert line.startswith(f"{os.major(device)}:{os.minor(device)} "), line
+    while "read\n" not in (text := process.stderr.readline()):
+        assert text, "ended"
+    assert time.monotonic() - started > 2.9
+    finish(process, place)
+
+
+# ---- words that cannot be done ----
+
+def test_refused(place):
+    for words, text in [
+        (("--limit-tasks", "3"), "--limit-tasks: this VM has up to 5 tasks, not 3"),
+        (("--cgroup", "/tmp"), "--cgroup: /tmp: it is no directory of a cgroup v2 hierarchy"),
+        (("--cgroup", "/sys/fs/cgroup/no"), "it is no directory of a cgroup v2 hierarchy"),
+    ]:
+        code, _, err = place.run(f"{UP},{END}", *words)
+        assert code == 1 and text in err and err.count("\n") == 1, words
+
+
+def test_io_of_a_file_on_no_disk(place):
+    code, _, err = place.run(f"{UP},{END}", "--limit-io", "rbps=1M", *script_disk(place, "wait"))
+    if code == 0:
+        pytest.skip("the tests' folder is on a disk here")
+    assert code == 1 and "is not on a disk that can be limited" in err
+
+
+# ---- nothing is left behind ----
+
+def test_gone_with_the_command(place):
+    """When the command returns, the group is gone, not a moment later."""
+    assert place.run(f"{UP},{END}")[0] == 0
+    assert groups() == []
+
+
+def test_killed_supervisor(place):
+    process = start(place, f"{UP},ignore", *script_disk(place, "enter,ready,ignore"))
+    keeper = keeper_of(place)
+    (pid,) = [p for p in named(place, "supervisor") if p != keeper]
+    os.kill(pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 5 and "the supervisor died" in err
+    assert place.processes() == [] and groups() == []
+
+
+def test_killed_keeper(place):
+    """Its VM ends; the group that nobody removes goes with the next VM."""
+    process = start(place)
+    os.kill(keeper_of(place), signal.SIGKILL)
+    process.communicate(timeout=120)
+    place.wait_until_empty()
+    assert len(groups()) == 1
+    assert place.run(f"{UP},sleep:500,{END}")[0] == 0
+    assert groups() == []
+
+
+def test_killed_command(place):
+    process = start(place, f"{UP},ignore")
+    (pid,) = named(place, "bulkhead")
+    os.kill(pid, signal.SIGKILL)
+    process.communicate()
+    place.wait_until_empty()
+    assert groups() == []
+
+
+def test_failed_start(place):
+    code, _, _ = place.run("failed:no such kernel,exit:1")
+    assert code == 1 and groups() == []
+
+
+# ---- an ordinary user ----
+
+def test_user_in_a_named_group(delegated):
+    process = start(delegated, f"{UP},power,{END}", "--cgroup", delegated.top, "--limit-cpu", "50%")
+    guest = only_group(delegated.top) / "guest"
+    assert len((guest / "cgroup.procs").read_text().split()) == 3
+    assert (guest / "pids.max").read_text() == "5\n"
+    assert (guest / "cpu.max").read_text() == "50000 100000\n"
+    finish(process, delegated)
+
+
+def test_user_in_a_group_that_is_marked(delegated):
+    os.setxattr(delegated.top, "user.delegate", b"1")
+    process = start(delegated)
+    guest = only_group(delegated.top) / "guest"
+    assert len((guest / "cgroup.procs").read_text().split()) == 3
+    finish(process, delegated)
+
+
+def test_user_in_the_marked_group_itself(delegated):
+    """Whoever is where VMs' groups go is moved aside."""
+    os.setxattr(delegated.top, "user.delegate", b"1")
+    (delegated.top / "cgroup.subtree_control").write_text("-cpu -io -memory -pids")
+    delegated.inner = delegated.top
+    process = start(delegated)
+    aside = (delegated.top / "bulkhead.outside/cgroup.procs").read_text().split()
+    assert {str(p) for p in named(delegated, "bulkhead")} < set(aside)
+    finish(process, delegated)
+
+
+def test_user_in_a_named_group_with_processes(delegated):
+    (delegated.top / "cgroup.subtree_control").write_text("-cpu -io -memory -pids")
+    delegated.inner = delegated.top
+    code, _, err = delegated.run(f"{UP},{END}", "--cgroup", delegated.top)
+    assert code == 1 and "delegated: processes are in it, beside which no group can" in err
+    os.mkdir(delegated.top / "bulkhead.outside")  # which the fixture expects
+
+
+def test_user_whose_limit_is_exceeded(delegated):
+    code, _, err = delegated.run(f"{UP},wait", "--cgroup", delegated.top, "--limit-memory", "64M",
+                                 *script_disk(delegated, "grow:128,enter,ready,wait"))
+    assert code == 5
+    assert err.endswith(": the VM went over its memory limit: the kernel has ended it\n")
+
+
+def test_user_without_a_group(delegated):
+    process = start(delegated)
+    assert "memory limit, task limit (no cgroup is delegated to this user, see --cgroup)" in \
+        finish(process, delegated)
+
+
+def test_user_without_a_group_is_refused_a_limit(delegated):
+    code, _, err = delegated.run(f"{UP},{END}", "--limit-cpu", "50%")
+    assert code == 1
+    assert "--limit-cpu: no cgroup is delegated to this user, see --cgroup" in err
+
+
+# ---- what the audit sees of it ----
+
+@pytest.fixture
+def real(build):
+    """A machine of the shipped programs, with a tiny guest on the software CPU."""
+    place_ = vm.Place(build, real=True)
+    disk = place_.file("disk.raw", bytes(1 << 20))
+    guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
+    code, _, err = place_.call("run", "--accel", "soft", "--kernel", guest, "--cpus", "2", "--memory",
+                               "64M", "--disk", f"{disk},format=raw", "--name", "a", "--detach")
+    assert code == 0, err
+    yield place_
+    assert place_.call("stop", "a")[0] == 0
+    place_.wait_until_empty()
+    place_.close()
+    assert groups() == []
+
+
+def test_audit(real):
+    """Nothing is weaker than declared, the keeper and the supervisor's group included."""
+    status, out, err = real.call("audit", "--json", "a")
+    (audit,) = json.loads(out)["audits"]
+    weak = [f for f in audit["findings"] if f["grade"] == "weaker"]
+    assert (status, err, weak) == (0, "", [])
+    assert [p["name"] for p in audit["processes"]][:3] == ["keeper", "supervisor", "vmm"]
+    notes = [f["aspect"] for f in audit["findings"]]
+    assert "control group" not in notes
+    guest = only_group() / "guest"
+    tasks = int((guest / "pids.current").read_text())
+    assert 1 + 2 + 1 + 1 + 1 <= tasks <= int((guest / "pids.max").read_text())
+
+
+# ---- strict ----
+
+def test_strict_as_root(place):
+    code, _, err = place.run(f"{UP},{END}", "--strict")
+    assert code == 0, err
+
+
+def test_strict_as_a_user(delegated):
+    code, _, err = delegated.run(f"{UP},{END}", "--strict", "--cgroup", delegated.top)
+    assert code == 1 and "--strict: this host does not give: ids (one id for an ordinary user)" in err
