@@ -5,7 +5,7 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: all help demo check bench fuzz lint lab install clean
+.PHONY: all help demo check userspace bench fuzz lint lab install clean
 
 all: ## build everything (build/)
 	@tools/deps build
@@ -21,8 +21,12 @@ demo: ## boot a Debian kernel in a sandboxed VM; log in, or watch it come and go
 	@tools/demo
 
 check: ## everything that a change must pass
-	@tools/deps build guest check lab
+	@tools/deps build guest userspace check lab
 	@tools/check
+
+userspace: ## the long list of work in a Debian user space, against the same natively (BULKHEAD_ACCEL)
+	@tools/deps build guest userspace check lab
+	@USERSPACE=full LAB_SECONDS=7200 tools/check images gcc userspace
 
 bench: ## compare with other monitors
 	@tools/deps build guest lab bench

@@ -80,6 +80,17 @@ static void test_steps(void **state)
 	assert_int_equal(c->rip, WORLD_CODE + 4);
 }
 
+static void test_step_over_halt(void **state)
+{
+	struct soft_cpu *c = START(WORLD_LONG, 0xf4); /* hlt */
+
+	(void)state;
+	c->rflags |= FL_TF;
+	assert_int_equal(go(c), EX_DB);
+	assert_int_equal(c->rip, WORLD_CODE + 1);
+	assert_false(c->halted);
+}
+
 static void test_load_of_ss_delays(void **state)
 {
 	struct soft_cpu *c =
@@ -253,6 +264,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_steps),
+		cmocka_unit_test(test_step_over_halt),
 		cmocka_unit_test(test_load_of_ss_delays),
 		cmocka_unit_test(test_breakpoint_on_code),
 		cmocka_unit_test(test_watchpoints),

@@ -91,6 +91,7 @@ void soft_debug_note(struct soft_cpu *c, uint64_t why)
 static bool debug_exception(struct soft_cpu *c, uint64_t why)
 {
 	soft_debug_note(c, why);
+	c->halted = false; /* a trap behind HLT ends it */
 	c->fault.vector = EX_DB;
 	c->fault.has_error = false;
 	return true;
