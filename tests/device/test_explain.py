@@ -88,9 +88,9 @@ def test_who_starts_it(place):
     ids = {found[title]["user id"] for title in titles(found)}
     weak = found["What weakens it"]
     if place.user:
-        assert ids == {"its user's, as every process of this VM"} and "ordinary user" in weak
+        assert ids == {"its user's, as every process of this VM"} and "ids" in weak
     else:
-        assert ids == {"its own, which no other process has"} and "ordinary user" not in weak
+        assert ids == {"its own, which no other process has"} and "ids" not in weak
 
 
 @pytest.mark.parametrize("label,words", [

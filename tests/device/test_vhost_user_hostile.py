@@ -2,6 +2,7 @@
 """A hostile vmm against each device: after every wrong byte, order, number or descriptor the device
 serves on or ends cleanly, with one line that says why; no signal, no spin, no growth."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -518,9 +519,10 @@ def test_memory_file_cut_under_the_device(start, kind):
         for step in ("_num", "_addr", "_call"):
             getattr(stage, step)()
         os.ftruncate(memory, 0)
-        stage.front.send(vu.SET_VRING_KICK, vu.u64(stage.index), [stage.queue.kick_fd])
-        stage.front.send(vu.SET_VRING_ENABLE, vu.vring_state(stage.index, 1))
-        stage.queue.kick()
+        with contextlib.suppress(vu.Closed):  # whichever of these it looks at the ring for first
+            stage.front.send(vu.SET_VRING_KICK, vu.u64(stage.index), [stage.queue.kick_fd])
+            stage.front.send(vu.SET_VRING_ENABLE, vu.vring_state(stage.index, 1))
+            stage.queue.kick()
         assert device.process.wait_end() == 128 + signal.SIGBUS
     else:
         stage.verdict()
