@@ -135,6 +135,7 @@ static const struct declared_gain keeper_gains[] = {
 
 const struct declared_process keeper_declared = {
 	.name = "keeper",
+	.program = "supervisor",
 	.job = "removes one machine's control group when the supervisor has ended",
 	.hostile = "nothing",
 	.place = DECLARED_USER,

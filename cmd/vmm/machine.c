@@ -85,9 +85,13 @@ int machine_add_ram(struct machine *m)
 	size_t n = 0;
 	int r = ram_pieces(m, iov, &n);
 
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = m->ops->add_ram(m->accel, i ? HIGH_RAM_START : 0, iov[i].iov_base,
-				    iov[i].iov_len);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		if (madvise(iov[i].iov_base, iov[i].iov_len, MADV_DONTDUMP) < 0)
+			r = -errno;
+		else
+			r = m->ops->add_ram(m->accel, i ? HIGH_RAM_START : 0, iov[i].iov_base,
+					    iov[i].iov_len);
+	}
 	return r;
 }
 

@@ -77,7 +77,8 @@ struct declared_gain {
 };
 
 struct declared_process {
-	const char *name; /* its executable's */
+	const char *name;    /* its executable's, unless there is a program */
+	const char *program; /* whose executable it runs; NULL: one of its own name */
 	const char *job;
 	const char *hostile; /* whose bytes it reads */
 	enum declared_place place;

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define SET_MEMORY_MERGE 67 /* PR_SET_MEMORY_MERGE, of Linux 6.4 */
 #define IDS_FIRST 0x62000000U
 #define IDS_A_VM (JAIL_N_IDS + 1U) /* the last is how the user who started it is seen */
 
@@ -158,11 +159,30 @@ static int enter_users(const struct jail_host *h)
 	return r < 0 ? r : take_base_id(h);
 }
 
+/*
+ * What two VMs could learn of each other through what the kernel shares: pages that become one, and
+ * the siblings of a core. Compartments inherit both. EINVAL: not in this kernel; ENODEV: a CPU
+ * without siblings.
+ */
+static int share_nothing(void)
+{
+	if (prctl(SET_MEMORY_MERGE, 0, 0, 0, 0) < 0 && errno != EINVAL)
+		return -errno;
+	if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) < 0 &&
+	    errno != EINVAL && errno != ENODEV)
+		return -errno;
+	return 0;
+}
+
 int jail_host_enter(struct jail_host *h, const char **ret_what)
 {
-	const char *what = "a user namespace";
-	int r = enter_users(h);
+	const char *what = "memory and cores of its own";
+	int r = share_nothing();
 
+	if (r == 0) {
+		what = "a user namespace";
+		r = enter_users(h);
+	}
 	if (r == 0) {
 		what = "mount, ipc, uts and cgroup namespaces";
 		if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |

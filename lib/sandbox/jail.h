@@ -39,7 +39,8 @@ struct jail_host {
 [[nodiscard]] int jail_host_open(struct jail_host *h, const char **ret_what);
 /*
  * Moves the calling process, which must have one thread, into user, mount, ipc and uts namespaces of
- * its own with an empty root, and a cgroup namespace unless compartments have a group: that waits for
+ * its own with an empty root, with a core-scheduling cookie and no page that the kernel merges with
+ * others' (where it does either), and a cgroup namespace unless compartments have a group: that waits for
  * jail_host_leave, as they could not be born outside of it; with root it takes the ids above and loses all power
  * over anything else. From here on no path can be reached, save through descriptors. It keeps all
  * capabilities in its own namespace: sandbox_confine_self drops them. As jail_host_open.

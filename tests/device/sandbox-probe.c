@@ -108,6 +108,7 @@ static void say_caps(void)
 		bounding += prctl(PR_CAPBSET_READ, cap) > 0;
 	say("caps %x %x %x %x", d[0].effective | d[1].effective, d[0].permitted | d[1].permitted,
 	    d[0].inheritable | d[1].inheritable, bounding);
+	say("memory_merge %d", prctl(68 /* PR_GET_MEMORY_MERGE */, 0, 0, 0, 0));
 	say("no_new_privs %d", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
 	say("securebits %x", (unsigned int)prctl(PR_GET_SECUREBITS));
 }

@@ -108,6 +108,18 @@ def test_no_power(seen):
     assert "groups 0" in seen
 
 
+def test_no_page_is_merged(build, prefix):
+    """Although the caller has asked for all of its own to be (Linux 6.4)."""
+    libc = ctypes.CDLL(None)
+    if libc.prctl(67, 1, 0, 0, 0) < 0:
+        pytest.skip("this kernel merges no pages of a whole process, or not for us")
+    try:
+        messages, _ = run(build, prefix, "report")
+    finally:
+        libc.prctl(67, 0, 0, 0, 0)
+    assert "memory_merge 0" in [text for _, _, text in messages]
+
+
 def test_ids(seen, prefix):
     uid = int([s for s in seen if s.startswith("uid ")][0].split()[1])
     if os.geteuid() == 0 and not prefix:

@@ -134,10 +134,11 @@ static bool is_shared_as_declared(const struct declared_process *d, const struct
 static bool is_own_code(const struct subject_process *p, const struct proc_map *m)
 {
 	const char *slash = strrchr(m->name, '/');
+	const char *program = p->declared->program ? p->declared->program : p->facts.name;
 
 	if (strcmp(m->name, "[vdso]") == 0 || strcmp(m->name, "[vsyscall]") == 0)
 		return true;
-	return slash && begins(slash + 1, p->facts.name);
+	return slash && begins(slash + 1, program);
 }
 
 static const char *name_of(const struct proc_map *m)
