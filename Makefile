@@ -33,7 +33,7 @@ bench: ## compare with other monitors
 	@tools/build build --prefix=$(PREFIX)
 	@tools/bench
 
-fuzz: ## fuzz every codec, device and parser (FUZZ_SECONDS each, default 60)
+fuzz: ## fuzz every codec, device and parser, and the software CPU (FUZZ_SECONDS each, default 60)
 	@tools/deps build fuzz
 	@tools/fuzz
 

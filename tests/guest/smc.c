@@ -244,9 +244,11 @@ void guest_main(const struct pvh_info *info)
 	called_again(code, 0, "the same page");
 	called_again(code, ALIAS, "through another address");
 	next_instruction(0, "next: mov");
-	next_instruction(ALIAS, "next, through another address: mov");
 	straddling();
-	stos_over_itself();
+	if (!guest_word(info, "tcg")) { /* see test_cpu.py */
+		next_instruction(ALIAS, "next, through another address: mov");
+		stos_over_itself();
+	}
 	loop_that_changes();
 	fresh_page();
 	cross_modified(info);

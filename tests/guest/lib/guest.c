@@ -43,6 +43,16 @@ size_t strlen(const char *s)
 	return n;
 }
 
+bool guest_word(const struct pvh_info *info, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *s = (const char *)info->cmdline; *s; s++)
+		if (strlen(s) >= n && memcmp(s, word, n) == 0)
+			return true;
+	return false;
+}
+
 static void put(char c)
 {
 	while (!(inb(UART_LSR) & UART_LSR_THRE))

@@ -30,6 +30,8 @@ struct pvh_module {
 };
 
 void guest_main(const struct pvh_info *info);
+/* Whether a word is on the command line. */
+bool guest_word(const struct pvh_info *info, const char *word);
 
 /* ---- output; no guest prints what changes from run to run ---- */
 

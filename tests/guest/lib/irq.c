@@ -50,7 +50,7 @@ EXCEPTION(on_pf, "#PF")
 	__attribute__((interrupt)) static void on_irq##i(struct frame *f) \
 	{                                                                 \
 		(void)f;                                                  \
-		counts[i] = counts[i] + 1;                                \
+		__asm__ volatile("lock incl %0" : "+m"(counts[i]));       \
 		*(volatile uint32_t *)(LAPIC_START + LAPIC_EOI) = 0;      \
 	}
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Interrupts and exceptions: through the IDT, with stack switches and double faults; see seg.h. */
 #include "cmd/vmm/accel/soft/seg.h"
+#include "cmd/vmm/accel/soft/sys.h"
 
 #define GATE_INTERRUPT 0xe
 #define GATE_TRAP 0xf
@@ -105,11 +106,14 @@ struct stack {
 	bool flat; /* 64-bit: no base, no limit */
 };
 
-static void push_to(struct soft_cpu *c, struct stack *s, uint64_t v, unsigned int width)
+static void push_to(struct soft_cpu *c, struct stack *s, const struct delivery *d, uint64_t v)
 {
+	unsigned int width = d->width;
+
 	s->sp = (s->sp - width) & s->mask;
-	if (!s->flat && s->sp + width - 1 > s->limit && !(s->attr & SEG_DC))
-		soft_raise_error(c, EX_SS, 0);
+	if (s->flat ? !soft_canonical(s->sp)
+		    : s->sp + width - 1 > s->limit && !(s->attr & SEG_DC))
+		soft_raise_error(c, EX_SS, d->ext);
 	soft_write_slow(c, s->flat ? s->sp : (uint32_t)(s->base + s->sp), width, v,
 			c->cpl == 3 && s->selector == c->seg[S_SS].selector ? MMU_USER
 									    : MMU_SUPERVISOR);
@@ -173,14 +177,14 @@ static void push_frame(struct soft_cpu *c, struct stack *s, const struct deliver
 		       bool with_stack)
 {
 	if (with_stack) {
-		push_to(c, s, c->seg[S_SS].selector, d->width);
-		push_to(c, s, c->gpr[R_SP], d->width);
+		push_to(c, s, d, c->seg[S_SS].selector);
+		push_to(c, s, d, c->gpr[R_SP]);
 	}
-	push_to(c, s, d->flags, d->width);
-	push_to(c, s, c->seg[S_CS].selector, d->width);
-	push_to(c, s, d->return_rip, d->width);
+	push_to(c, s, d, d->flags);
+	push_to(c, s, d, c->seg[S_CS].selector);
+	push_to(c, s, d, d->return_rip);
 	if (d->has_error)
-		push_to(c, s, d->error, d->width);
+		push_to(c, s, d, d->error);
 }
 
 static void enter_handler(struct soft_cpu *c, const struct delivery *d, const struct stack *s,
@@ -240,9 +244,9 @@ static void deliver_real(struct soft_cpu *c, const struct delivery *d)
 	if (d->vector * 4U + 3 > c->idtr.limit)
 		soft_raise(c, EX_GP);
 	entry = read_sup(c, c->idtr.base + d->vector * 4U, 4);
-	push_to(c, &s, d->flags, 2);
-	push_to(c, &s, c->seg[S_CS].selector, 2);
-	push_to(c, &s, d->return_rip, 2);
+	push_to(c, &s, d, d->flags);
+	push_to(c, &s, d, c->seg[S_CS].selector);
+	push_to(c, &s, d, d->return_rip);
 	c->gpr[R_SP] = (c->gpr[R_SP] & ~s.mask) | (s.sp & s.mask);
 	soft_flags_set(c, d->flags & ~(uint64_t)(FL_IF | FL_TF | FL_AC));
 	soft_load_real_segment(c, S_CS, (uint16_t)(entry >> 16));
@@ -259,6 +263,7 @@ void soft_interrupt(struct soft_cpu *c, uint8_t vector, bool soft, bool has_erro
 		.return_rip = return_rip,
 		.flags = soft_flags_get(c),
 		.ext = soft ? 0 : ERROR_EXT,
+		.width = 2, /* of real mode; gates have their own */
 	};
 
 	if (soft_protected(c))

@@ -473,6 +473,37 @@ void soft_lapic_mmio(struct soft_cpu *c, uint64_t offset, unsigned int width, bo
 	}
 }
 
+/* SDM volume 3, table 11-6: a bit for each register. */
+#define BIT_OF(r) (1ULL << (r))
+#define BITS_OF(first, n) (((1ULL << (n)) - 1) << (first))
+static const uint64_t x2apic_readable =
+	BIT_OF(REG_ID) | BIT_OF(REG_VERSION) | BIT_OF(REG_TPR) | BIT_OF(REG_PPR) | BIT_OF(REG_LDR) |
+	BIT_OF(REG_SVR) | BITS_OF(REG_ISR, 24) | BIT_OF(REG_ESR) | BIT_OF(REG_ICR_LOW) |
+	BITS_OF(REG_LVT_TIMER, 6) | BITS_OF(REG_TIMER_INITIAL, 2) | BIT_OF(REG_TIMER_DIVIDE);
+static const uint64_t x2apic_writable =
+	BIT_OF(REG_TPR) | BIT_OF(REG_EOI) | BIT_OF(REG_SVR) | BIT_OF(REG_ESR) | BIT_OF(REG_ICR_LOW) |
+	BITS_OF(REG_LVT_TIMER, 6) | BIT_OF(REG_TIMER_INITIAL) | BIT_OF(REG_TIMER_DIVIDE) |
+	BIT_OF(REG_SELF_IPI);
+
+static bool in_set(uint64_t set, uint32_t r)
+{
+	return r < N_REGS && (set >> r & 1);
+}
+
+/* Bits that must be 0 in a write. */
+static uint64_t x2apic_reserved(uint32_t r)
+{
+	switch (r) {
+	case REG_EOI:
+	case REG_ESR:
+		return UINT64_MAX;
+	case REG_TPR:
+	case REG_SELF_IPI:
+		return ~0xffULL;
+	}
+	return ~(uint64_t)UINT32_MAX;
+}
+
 #define MSR_APIC_BASE 0x1b
 #define MSR_TSC_DEADLINE 0x6e0
 #define MSR_X2APIC 0x800
@@ -489,8 +520,7 @@ bool soft_lapic_rdmsr(struct soft_cpu *c, uint32_t msr, uint64_t *ret)
 		*ret = l->deadline;
 		return true;
 	}
-	if (!x2apic(l) || msr - MSR_X2APIC >= N_REGS || msr - MSR_X2APIC == REG_ICR_HIGH ||
-	    msr - MSR_X2APIC == REG_DFR)
+	if (!x2apic(l) || !in_set(x2apic_readable, msr - MSR_X2APIC))
 		return false;
 	*ret = read_reg(c, msr - MSR_X2APIC);
 	if (msr - MSR_X2APIC == REG_ICR_LOW)
@@ -531,7 +561,7 @@ bool soft_lapic_wrmsr(struct soft_cpu *c, uint32_t msr, uint64_t v)
 		send_ipi(c, v);
 		return true;
 	}
-	if (v >> 32 || r == REG_ID || r == REG_LDR || r == REG_DFR || r == REG_ICR_HIGH)
+	if (!in_set(x2apic_writable, r) || v & x2apic_reserved(r))
 		return false;
 	if (r == REG_SELF_IPI)
 		accept(c, DELIVER_FIXED, (uint8_t)v, false);
