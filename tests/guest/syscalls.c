@@ -27,7 +27,7 @@ __asm__(".pushsection .text\n"
 	"movl $u_back32 + 0x40000000, %ecx; movq seen + 40, %rsp; sysretl\n"
 	"entry_stays: " TAKE_DOWN "int $0x80\n"
 	"entry_sysenter: " TAKE_DOWN "movl $u_sysenter_end + 0x40000000, %edx;"
-	"movq seen, %rcx; rex.W sysexit\n"
+	"movq seen, %rcx; .byte 0x48; sysexit\n"
 	".balign 16\nu_syscall: syscall\nu_syscall_end: pushfq; popq %rax; int $0x80\n"
 	".balign 16\nu_sysenter: movq %rsp, %rcx; sysenter\nu_sysenter_end: int $0x80\n"
 	".balign 16\n.code32\nu_back32: xorl %eax, %eax; movl %cs, %eax; int $0x80\n.code64\n"
@@ -87,7 +87,7 @@ static void by_sysenter(void)
 	check_eq(trap.cs, KERNEL_CS + 32 + 3, "back: CS");
 	check_eq(trap.ss, KERNEL_CS + 40 + 3, "back: SS");
 	wrmsr(SYSENTER_CS, 0);
-	TRY("#GP: SYSEXIT without its CS", GP, 0, "rex.W sysexit");
+	TRY("#GP: SYSEXIT without its CS", GP, 0, ".byte 0x48; sysexit");
 }
 
 void guest_main(const struct pvh_info *info)
