@@ -5,7 +5,7 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: all help demo check userspace bench fuzz lint lab install clean
+.PHONY: all help demo check drills userspace bench fuzz lint lab install clean
 
 all: ## build everything (build/)
 	@tools/deps build
@@ -23,6 +23,11 @@ demo: ## boot a Debian kernel in a sandboxed VM; log in, or watch it come and go
 check: ## everything that a change must pass
 	@tools/deps build guest userspace check lab
 	@tools/check
+
+drills: ## take over each process of running VMs, and try to get out (as root)
+	@tools/deps build guest check
+	@tools/build build --prefix=$(PREFIX)
+	@BULKHEAD_ACCEL=soft /usr/bin/python3 -m pytest -s -q -p no:cacheprovider tests/drills
 
 userspace: ## the long list of work in a Debian user space, against the same natively (BULKHEAD_ACCEL)
 	@tools/deps build guest userspace check lab

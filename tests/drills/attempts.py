@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an intruder tries: (class, call, number, arguments). The arguments are made in its memory."""
+
+import os
+import socket
+import struct
+
+CWD = -100
+MAP_PRIVATE_ANON, READ_EXEC, READ_WRITE = 0x22, 5, 3
+FORK_FLAGS = 17  # SIGCHLD
+KVM_CREATE_VM, KVM_CREATE_VCPU, KVM_SET_MEMORY, KVM_CREATE_DEVICE = (
+    0xae01, 0xae41, 0x4020ae46, 0xc00caee0)
+DUMPABLE, NEWUSER, NEWNET = 4, 0x10000000, 0x40000000
+
+
+def addresses(targets):
+    """Those of the host's listeners."""
+    abstract = struct.pack("<H", socket.AF_UNIX) + b"\0" + targets.abstract.encode()
+    path = struct.pack("<H", socket.AF_UNIX) + targets.path.encode() + b"\0"
+    loopback = struct.pack("<H", socket.AF_INET) + struct.pack(">H", targets.port) + bytes(
+        [127, 0, 0, 1]) + bytes(8)
+    return {"abstract UNIX": abstract, "UNIX path": path, "loopback": loopback}
+
+
+def files(t, targets, neighbour):
+    for path in ("/etc/passwd", "/", targets.file, str(neighbour.disk), "/dev/kvm", "/proc/1/mem"):
+        yield "files", f"open {path}", 2, (t.text(path), os.O_RDONLY)
+        yield "files", f"openat {path}", 257, (CWD, t.text(path), os.O_RDONLY)
+        yield "files", f"openat2 {path}", 437, (CWD, t.text(path), t.put(bytes(24)), 24)
+    yield "files", "creat", 85, (t.text(targets.made), 0o600)
+    yield "files", "mknod", 133, (t.text(targets.made), 0o600, 0)
+    yield "files", "mkdir", 83, (t.text(targets.made), 0o700)
+    yield "files", "stat", 4, (t.text("/etc/passwd"), t.put(bytes(256)))
+    yield "files", "getdents64", 217, (3, t.put(bytes(512)), 512)
+    yield "files", "memfd_create", 319, (t.text("x"), 0)
+
+
+def processes(t, targets, neighbour):
+    for pid in (1, targets.sleeper.pid, *neighbour.pids.values()):
+        yield "processes", f"kill {pid}", 62, (pid, 0)
+        yield "processes", f"tgkill {pid}", 234, (pid, pid, 0)
+        yield "processes", f"pidfd_open {pid}", 434, (pid, 0)
+        yield "processes", f"ptrace {pid}", 101, (0x4206, pid, 0, 0)
+        iov = t.put(struct.pack("<2Q", t.put(bytes(16)), 16))
+        far = t.put(struct.pack("<2Q", neighbour.ram, 16))
+        yield "processes", f"process_vm_readv {pid}", 310, (pid, iov, 1, far, 1, 0)
+        yield "processes", f"prlimit {pid}", 302, (pid, 7, 0, t.put(bytes(16)))
+        t.forget()
+
+
+def sockets(t, targets, _neighbour):
+    for family in range(1, 46):
+        yield "sockets", f"socket family {family}", 41, (family, socket.SOCK_DGRAM, 0)
+        yield "sockets", f"raw socket family {family}", 41, (family, socket.SOCK_RAW, 0)
+    for name, address in addresses(targets).items():
+        for fd in range(3, 12):
+            yield "sockets", f"connect {fd} to {name}", 42, (fd, t.put(address), len(address))
+
+
+def world(t, targets, _neighbour):
+    yield "namespaces", "mount", 165, (t.text("x"), t.text(targets.dir), t.text("tmpfs"), 0, 0)
+    yield "namespaces", "unshare user", 272, (NEWUSER,)
+    yield "namespaces", "unshare net", 272, (NEWNET,)
+    for fd in range(3, 12):
+        yield "namespaces", f"setns {fd}", 308, (fd, 0)
+    yield "namespaces", "chroot", 161, (t.text("/"),)
+
+
+def ids(t, _targets, _neighbour):
+    yield "ids", "setuid 0", 105, (0,)
+    yield "ids", "setgid 0", 106, (0,)
+    yield "ids", "capset", 126, (t.put(struct.pack("<II", 0x20080522, 0)), t.put(b"\xff" * 24))
+    yield "ids", "prctl dumpable", 157, (DUMPABLE, 1)
+    yield "limits", "setrlimit", 160, (7, t.put(struct.pack("<2Q", 9, 9)))
+    yield "limits", "prlimit of itself", 302, (0, 7, t.put(struct.pack("<2Q", 9, 9)), 0)
+    for fd in range(3, 12):
+        yield "limits", f"ftruncate {fd}", 77, (fd, 1 << 30)
+        yield "limits", f"fallocate {fd}", 285, (fd, 0, 0, 1 << 30)
+
+
+def kernel(t, _targets, _neighbour):
+    stack = t.saved.rsp & ~4095
+    yield "code", "mmap executable", 9, (0, 4096, READ_EXEC, MAP_PRIVATE_ANON, -1, 0)
+    yield "code", "mprotect executable", 10, (stack, 4096, READ_WRITE | 4)
+    yield "code", "pkey_mprotect executable", 329, (stack, 4096, READ_WRITE | 4, -1)
+    yield "kernel", "bpf", 321, (0, t.put(bytes(72)), 72)
+    yield "kernel", "perf_event_open", 298, (t.put(struct.pack("<II", 1, 112) + bytes(104)), 0, -1, -1, 0)
+    yield "kernel", "userfaultfd", 323, (1,)
+    yield "kernel", "io_uring_setup", 425, (4, t.put(bytes(120)))
+    yield "kernel", "keyctl", 250, (0, -3, 1)
+    yield "kernel", "add_key", 248, (t.text("user"), t.text("x"), t.text("y"), 1, -3)
+    for request in (KVM_CREATE_VM, KVM_CREATE_VCPU, KVM_SET_MEMORY, KVM_CREATE_DEVICE):
+        for fd in range(3, 12):
+            yield "kernel", f"ioctl {request:#x} of {fd}", 16, (fd, request, t.put(bytes(32)))
+        t.forget()
+
+
+def programs(t, _targets, _neighbour):
+    argv = t.put(struct.pack("<2Q", t.text("x"), 0))
+    yield "programs", "fork", 57, ()
+    yield "programs", "vfork", 58, ()
+    yield "programs", "clone", 56, (FORK_FLAGS, 0, 0, 0, 0)
+    yield "programs", "clone3", 435, (t.put(bytes(32) + struct.pack("<Q", 17) + bytes(24)), 64)
+    yield "programs", "execveat", 322, (CWD, t.text("/nothing"), argv, argv, 0)
+    yield "programs", "execve", 59, (t.text("/bin/true"), argv, 0)
+
+
+GROUPS = (files, processes, sockets, world, ids, kernel, programs)

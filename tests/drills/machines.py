@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running VMs of the shipped programs, and what there is around them to be found by an intruder."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from bh import vm
+from taken import Thread
+
+ACCEL = os.environ.get("BULKHEAD_ACCEL", "soft")
+PARTS = ("vmm", "dev-blk", "dev-rng", "dev-console")
+HANGS_S = 60
+ROLES = ("vmm", "vcpu", "dev-blk", "dev-rng", "dev-console", "supervisor", "relay")
+
+
+def children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            return [int(p) for p in f.read().split()]
+    except FileNotFoundError:
+        return []
+
+
+def name_of(pid):
+    return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+
+
+class Machine:
+    """bulkhead run with a console, a disk and random numbers; its guest serves and then sleeps."""
+
+    def __init__(self, ground):
+        self.ground = ground
+        self.secret = "secret-" + secrets.token_hex(12)
+        self.disk = ground.place.file(f"{self.secret}.raw", self.secret.encode().ljust(1 << 16, b"-"))
+        self.run = ground.place.start(
+            "run", "--accel", ACCEL, "--kernel", ground.guest, "--memory", "64M", "--cmdline",
+            self.secret, "--disk", f"{self.disk},format=raw", "--console", "raw",
+            stdin=subprocess.DEVNULL)
+        for line in self.run.stdout:
+            if line == "waiting\n":
+                break
+        else:
+            raise AssertionError(self.run.stderr.read())
+        self.pids = self._find()
+        self.taken = []
+
+    def _find(self):
+        relay = self.run.pid
+        (supervisor,) = children(relay)
+        parts = {name_of(pid): pid for pid in children(supervisor)}
+        assert set(parts) == set(PARTS), parts
+        return {"relay": relay, "supervisor": supervisor, **parts}
+
+    def take(self, role):
+        thread = self._take(role)
+        if thread.tid != self.run.pid:  # the relay is our child anyway
+            self.taken.append(thread.tid)
+        return thread
+
+    def _take(self, role):
+        if role != "vcpu":
+            return Thread(self.pids[role])
+        vmm = self.pids["vmm"]
+        tasks = [int(t) for t in os.listdir(f"/proc/{vmm}/task") if int(t) != vmm]
+        for tid in sorted(tasks):
+            with open(f"/proc/{vmm}/task/{tid}/status", encoding="ascii") as f:
+                if "Seccomp:\t2" in f.read():
+                    return Thread(vmm, tid)
+        raise AssertionError("no vCPU thread")
+
+    def press(self):
+        """The power button."""
+        self.run.send_signal(signal.SIGTERM)
+
+    def end(self):
+        """(status, lines of standard error, console) once it has ended."""
+        try:
+            out, err = self.run.communicate(timeout=HANGS_S)
+        except subprocess.TimeoutExpired:
+            self.run.kill()
+            self.run.communicate()
+            raise
+        self.disk.unlink()
+        return self.run.returncode, err.splitlines(), out
+
+    def finish(self):
+        """Presses the power button: the machine must still serve, and end as its guest says."""
+        self.press()
+        status, lines, out = self.end()
+        assert status == 0 and "ok power button" in out, (status, lines, out)
+        assert lines and lines[-1].endswith("the guest powered off"), lines
+
+    def discard(self):
+        """Kills what is left; a traced process is gone only when its tracer has waited for it."""
+        for pid in self.pids.values():
+            try:
+                if str(self.ground.place.dir) in os.readlink(f"/proc/{pid}/exe"):
+                    os.kill(pid, signal.SIGKILL)
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        for tid in self.taken:
+            try:
+                os.waitpid(tid, 0x40000000)
+            except ChildProcessError:
+                pass
+        self.run.communicate()
+
+
+class Targets:
+    """On the host: a listener of each kind, and a process of root's."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="drills.")
+        os.chmod(self.dir, 0o777)
+        self.path = os.path.join(self.dir, "socket")
+        self.file = os.path.join(self.dir, "file")
+        self.made = os.path.join(self.dir, "made")
+        self.abstract = "drills-" + secrets.token_hex(6)
+        with open(self.file, "w", encoding="ascii") as f:
+            f.write("a file of the host\n")
+        os.chmod(self.file, 0o666)
+        self.tcp = self._listen(socket.AF_INET, ("127.0.0.1", 0))
+        self.port = self.tcp.getsockname()[1]
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.bind(("127.0.0.1", self.port))
+        self.unix = self._listen(socket.AF_UNIX, "\0" + self.abstract)
+        self.unix_datagrams = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.unix_datagrams.bind("\0" + self.abstract + "d")
+        self.unix_path = self._listen(socket.AF_UNIX, self.path)
+        os.chmod(self.path, 0o777)
+        self.sleeper = subprocess.Popen(["sleep", "1000"], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    @staticmethod
+    def _listen(family, address):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.bind(address)
+        sock.listen(64)
+        return sock
+
+    def touched(self):
+        """What came to the listeners since the last time, and what was made on the host."""
+        found = []
+        for name in ("tcp", "unix", "unix_path", "udp", "unix_datagrams"):
+            sock = getattr(self, name)
+            sock.setblocking(False)
+            try:
+                while True:
+                    if name.startswith("unix_d") or name == "udp":
+                        sock.recv(4096)
+                    else:
+                        sock.accept()[0].close()
+                    found.append(name)
+            except BlockingIOError:
+                pass
+        if os.path.exists(self.made):
+            found.append(self.made)
+            (os.rmdir if os.path.isdir(self.made) else os.unlink)(self.made)
+        return found
+
+    def close(self):
+        self.sleeper.kill()
+        self.sleeper.wait()
+        for name in ("tcp", "unix", "unix_path", "udp", "unix_datagrams"):
+            getattr(self, name).close()
+        for name in os.listdir(self.dir):
+            os.unlink(os.path.join(self.dir, name))
+        os.rmdir(self.dir)
+
+
+class Ground:
+    """The programs of one user, whose machines are started here."""
+
+    def __init__(self, build, user):
+        self.place = vm.Place(build, user=user, real=True)
+        self.guest = self.place.file("guest.elf", (build / "tests/guest/serving.elf").read_bytes())
+        self.targets = Targets()
+        self.machines = []
+
+    def start(self):
+        self.machines.append(Machine(self))
+        return self.machines[-1]
+
+    def close(self):
+        for machine in self.machines:
+            machine.discard()
+        end = time.monotonic() + HANGS_S
+        while self.place.processes():
+            assert time.monotonic() < end, self.place.processes()
+            time.sleep(0.005)
+        self.targets.close()
+        self.place.close()
