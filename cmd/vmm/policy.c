@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 /* A vCPU runs the guest, takes the machine's lock, and does what an access to a register calls
@@ -92,7 +93,8 @@ static const struct sandbox_rule main_rules[] = {
 	SB_MMAP_NOEXEC,         /* the page that a vfio-user device shares; heap */
 	SB_CALL(munmap),
 	SB_CALL(brk),
-	SB_CALL(madvise),       /* gives guest RAM back at reset */
+	/* gives guest RAM back at reset; other advice would share pages with other machines (KSM) */
+	SB_CALL_EQ(madvise, 2, MADV_REMOVE),
 	SB_CALL(close),
 	SB_CALL(exit_group),
 	SB_IOCTL(KVM_SIGNAL_MSI),

@@ -83,6 +83,8 @@ def kernel(t, _targets, _neighbour):
     yield "code", "mmap executable", 9, (0, 4096, READ_EXEC, MAP_PRIVATE_ANON, -1, 0)
     yield "code", "mprotect executable", 10, (stack, 4096, READ_WRITE | 4)
     yield "code", "pkey_mprotect executable", 329, (stack, 4096, READ_WRITE | 4, -1)
+    for name, advice in (("merged with others", 12), ("into core dumps", 17), ("poisoned", 100)):
+        yield "code", f"madvise: {name}", 28, (stack, 4096, advice)
     yield "kernel", "bpf", 321, (0, t.put(bytes(72)), 72)
     yield "kernel", "perf_event_open", 298, (t.put(struct.pack("<II", 1, 112) + bytes(104)), 0, -1, -1, 0)
     yield "kernel", "userfaultfd", 323, (1,)

@@ -82,6 +82,27 @@ static void test_policies(void **state)
 	}
 }
 
+/* Advice that puts pages among those that are merged, or guest RAM back into core dumps. */
+static void test_no_advice_but_remove(void **state)
+{
+	static struct made m;
+
+	(void)state;
+	for (size_t i = 0; i < n_declared_all; i++) {
+		if (declared_all[i]->place != DECLARED_JAIL)
+			continue;
+		make(declared_all[i]->policy, &m);
+		for (uint64_t advice = 0; advice < 256; advice++) {
+			const struct seccomp_data d = { .nr = __NR_madvise,
+							.arch = AUDIT_ARCH_X86_64,
+							.args = { 0, 4096, advice } };
+
+			if (advice != MADV_REMOVE)
+				assert_false(surface_passes(surface_action(&m.f, &d)));
+		}
+	}
+}
+
 static struct surface_call call_of(const struct surface_filters *f, uint32_t nr)
 {
 	struct surface_call c;
@@ -270,6 +291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_no_advice_but_remove),
 		cmocka_unit_test(test_arguments),
 		cmocka_unit_test(test_no_filter),
 		cmocka_unit_test(test_hidden_values_are_found),
