@@ -5,17 +5,10 @@ same. A /dev/kvm that emulates ring 0 is not asked: it has bugs of its own."""
 
 import functools
 import pathlib
-import subprocess
 
 import pytest
 
-from test_guests import ACCEL, TOP, checks_of, disk, disk_flags, run_checks  # noqa: F401
-
-
-@functools.cache
-def real_kvm():
-    return subprocess.run([TOP / "tools/kvm-real"], stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL, check=False).returncode == 0
+from test_guests import ACCEL, checks_of, disk, disk_flags, real_kvm, run_checks  # noqa: F401
 
 
 # How many checks each makes at least: less means that it ended early.
