@@ -288,7 +288,8 @@ def test_client_that_never_reads_its_answers(start):
             device.registers.send(wire)
     except OSError:
         pass
-    device.assert_bounded()
+    if device.process.pid:  # it may have lost its patience with this client and ended
+        device.assert_bounded()
     device.registers.close()
     device.sock.close()
     device.terminal.close()
