@@ -20,6 +20,7 @@ static int say_no(const char *what, const char *why)
 int main(void)
 {
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	struct kvm_speed_vm vm;
 	struct kvm_speed speed;
 	const char *what;
 	int r;
@@ -28,7 +29,8 @@ int main(void)
 		return say_no("/dev/kvm", strerror(errno));
 	if (kvm_host_check(kvm, &what) < 0)
 		return say_no(what, "");
-	r = kvm_speed_measure(kvm, &speed, &what);
+	r = kvm_speed_measure(&vm, kvm, &speed, &what);
+	kvm_speed_close(&vm);
 	if (r < 0)
 		return say_no(what, strerror(-r));
 	printf("kvm-real: %s: a guest's ring 0 runs %.1f million instructions a second\n",

@@ -22,13 +22,14 @@ struct answer {
 
 static void answer(int kvm_fd, int fd) __attribute__((noreturn));
 
-/* The child. Its VM ends with it. */
+/* The child. Its VM ends with it, after the answer. */
 static void answer(int kvm_fd, int fd)
 {
 	struct answer a = { .what = "" };
+	struct kvm_speed_vm vm;
 	const char *what = "";
 
-	a.status = kvm_speed_measure(kvm_fd, &a.speed, &what);
+	a.status = kvm_speed_measure(&vm, kvm_fd, &a.speed, &what);
 	snprintf(a.what, sizeof(a.what), "%s", what);
 	_exit(write(fd, &a, sizeof(a)) == sizeof(a) ? 0 : 1);
 }

@@ -21,13 +21,6 @@
 /* In real mode, which is ring 0. again: inc ax; nop; dec cx; jnz again; hlt */
 static const uint8_t guest_code[] = { 0x40, 0x90, 0x49, 0x75, 0xfb, 0xf4 };
 
-struct probe {
-	int vm, vcpu;
-	uint8_t *page;
-	struct kvm_run *run;
-	size_t run_len;
-};
-
 bool kvm_speed_note(struct kvm_speed *s, uint64_t instructions, uint64_t ns)
 {
 	uint64_t per_second = instructions * 1000000000U / (ns ? ns : 1);
@@ -42,7 +35,7 @@ bool kvm_speed_is_real(const struct kvm_speed *s)
 	return s->per_second >= KVM_SPEED_REAL;
 }
 
-static void probe_close(struct probe *p)
+void kvm_speed_close(struct kvm_speed_vm *p)
 {
 	if (p->run)
 		munmap(p->run, p->run_len);
@@ -50,10 +43,11 @@ static void probe_close(struct probe *p)
 	closep(&p->vm);
 	if (p->page)
 		munmap(p->page, PAGE);
+	*p = KVM_SPEED_VM_NONE;
 }
 
 /* The guest's one page of memory, at address 0. */
-static int add_page(struct probe *p)
+static int add_page(struct kvm_speed_vm *p)
 {
 	struct kvm_userspace_memory_region region = { .memory_size = PAGE };
 	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -66,7 +60,7 @@ static int add_page(struct probe *p)
 	return ioctl(p->vm, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
 }
 
-static int map_run(struct probe *p, int kvm_fd)
+static int map_run(struct kvm_speed_vm *p, int kvm_fd)
 {
 	int len = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	void *run;
@@ -82,7 +76,7 @@ static int map_run(struct probe *p, int kvm_fd)
 }
 
 /* Real mode with its code at address 0. */
-static int set_segments(struct probe *p)
+static int set_segments(struct kvm_speed_vm *p)
 {
 	struct kvm_sregs sregs;
 
@@ -93,7 +87,7 @@ static int set_segments(struct probe *p)
 	return ioctl(p->vcpu, KVM_SET_SREGS, &sregs) < 0 ? -errno : 0;
 }
 
-static int probe_open(struct probe *p, int kvm_fd, const char **ret_what)
+static int vm_open(struct kvm_speed_vm *p, int kvm_fd, const char **ret_what)
 {
 	int r;
 
@@ -124,7 +118,7 @@ static uint64_t thread_ns(void)
 }
 
 /* Runs the loop so many times; *ret_ns is what it took. */
-static int run_loops(struct probe *p, uint16_t loops, uint64_t *ret_ns)
+static int run_loops(struct kvm_speed_vm *p, uint16_t loops, uint64_t *ret_ns)
 {
 	const struct kvm_regs regs = { .rip = 0, .rflags = 2, .rcx = loops };
 	uint64_t start;
@@ -144,7 +138,7 @@ static int run_loops(struct probe *p, uint16_t loops, uint64_t *ret_ns)
 }
 
 /* What entering the guest and coming back takes, and little more: the least of some. */
-static int measure_exit(struct probe *p, uint64_t *ret_ns)
+static int measure_exit(struct kvm_speed_vm *p, uint64_t *ret_ns)
 {
 	uint64_t ns = 0, least = UINT64_MAX;
 
@@ -160,7 +154,7 @@ static int measure_exit(struct probe *p, uint64_t *ret_ns)
 	return 0;
 }
 
-static int measure(struct probe *p, struct kvm_speed *s)
+static int measure(struct kvm_speed_vm *p, struct kvm_speed *s)
 {
 	uint64_t exit_ns = 0, ns = 0;
 	int r = measure_exit(p, &exit_ns);
@@ -173,16 +167,18 @@ static int measure(struct probe *p, struct kvm_speed *s)
 	return r;
 }
 
-int kvm_speed_measure(int kvm_fd, struct kvm_speed *ret, const char **ret_what)
+int kvm_speed_measure(struct kvm_speed_vm *p, int kvm_fd, struct kvm_speed *ret,
+		      const char **ret_what)
 {
-	_cleanup_(probe_close) struct probe p = { .vm = -1, .vcpu = -1 };
 	struct kvm_speed s = { 0 };
-	int r = probe_open(&p, kvm_fd, ret_what);
+	int r;
 
+	*p = KVM_SPEED_VM_NONE;
+	r = vm_open(p, kvm_fd, ret_what);
 	if (r < 0)
 		return r;
 	*ret_what = "cannot run a loop of real-mode code";
-	r = measure(&p, &s);
+	r = measure(p, &s);
 	if (r < 0)
 		return r;
 	*ret = s;

@@ -14,9 +14,12 @@
 
 static enum { ANSWERS, FAILS, DIES, HANGS } plays;
 
-int __wrap_kvm_speed_measure(int kvm_fd, struct kvm_speed *ret, const char **ret_what);
-int __wrap_kvm_speed_measure(int kvm_fd, struct kvm_speed *ret, const char **ret_what)
+int __wrap_kvm_speed_measure(struct kvm_speed_vm *vm, int kvm_fd, struct kvm_speed *ret,
+			     const char **ret_what);
+int __wrap_kvm_speed_measure(struct kvm_speed_vm *vm, int kvm_fd, struct kvm_speed *ret,
+			     const char **ret_what)
 {
+	*vm = KVM_SPEED_VM_NONE;
 	switch (plays) {
 	case ANSWERS:
 		*ret = (struct kvm_speed){ .rounds = 2, .per_second = (uint64_t)kvm_fd };

@@ -124,13 +124,16 @@ static struct kvm_speed measured(uint64_t first, uint64_t second, uint64_t third
 {
 	const uint64_t loops[] = { first, second, third };
 	struct kvm_speed s = { 0 };
+	struct kvm_speed_vm vm;
 	const char *what = NULL;
 	int before = count_fds();
 
 	for (size_t i = 0; i < N_SHORT; i++)
 		kvm.ns_a_loop[i] = third;
 	memcpy(kvm.ns_a_loop + N_SHORT, loops, sizeof(loops));
-	assert_int_equal(kvm_speed_measure(9, &s, &what), 0);
+	assert_int_equal(kvm_speed_measure(&vm, 9, &s, &what), 0);
+	assert_int_equal(count_fds(), before + 2); /* the VM is still there, and its vCPU */
+	kvm_speed_close(&vm);
 	assert_int_equal(count_fds(), before);
 	return s;
 }
@@ -234,10 +237,12 @@ static void test_signals(void **state)
 static void expect_error(int error, const char *text)
 {
 	struct kvm_speed s = { .rounds = 77 };
+	struct kvm_speed_vm vm;
 	const char *what = NULL;
 	int before = count_fds();
 
-	assert_int_equal(kvm_speed_measure(9, &s, &what), error);
+	assert_int_equal(kvm_speed_measure(&vm, 9, &s, &what), error);
+	kvm_speed_close(&vm);
 	assert_string_equal(what, text);
 	assert_int_equal(s.rounds, 77);
 	assert_int_equal(count_fds(), before);
