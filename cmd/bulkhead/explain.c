@@ -3,6 +3,7 @@
 #include "cmd/bulkhead/explain.h"
 
 #include "cmd/bulkhead/help.h"
+#include "cmd/bulkhead/paragraph.h"
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/words.h"
 #include "lib/sandbox/cgroup.h"
@@ -28,37 +29,61 @@ static void explain_machine(const struct explained *x)
 {
 	const struct vm_config *c = x->config;
 
-	printf("%s: %u virtual CPU%s on %s, %llu MiB of RAM, %zu disk%s; started by %s\n", c->name,
-	       c->cpus, c->cpus > 1 ? "s" : "", accel_text(c->accel),
-	       (unsigned long long)(c->memory >> 20), c->n_disks, c->n_disks == 1 ? "" : "s",
-	       x->root ? "root" : "an ordinary user");
-	printf("Each process below distrusts what it stands against, and the others distrust it.\n");
+	printf("%s: its processes distrust what each stands against, and one another\n", c->name);
+	paragraph("machine", "%u virtual CPU%s, %llu MiB of RAM, %zu disk%s", c->cpus,
+		  c->cpus > 1 ? "s" : "", (unsigned long long)(c->memory >> 20), c->n_disks,
+		  c->n_disks == 1 ? "" : "s");
+	paragraph("runs on", "%s", accel_text(c->accel));
+	paragraph("started by", "%s", x->root ? "root" : "an ordinary user");
 }
 
-/* Whether there can be a control group, and so a keeper. */
-static bool has_group(const struct vm_config *c)
+static void explain_group(const struct explained *x)
+{
+	const struct config_limits *l = &x->config->limits;
+	struct list text = { .len = 0 };
+
+	if (l->memory == CONFIG_LIMIT_DEFAULT)
+		list_add(&text, "memory for guest RAM and what running it takes");
+	else if (l->memory != CONFIG_LIMIT_NONE)
+		list_add(&text, "%llu MiB of memory", (unsigned long long)(l->memory >> 20));
+	if (l->tasks == CONFIG_LIMIT_DEFAULT)
+		list_add(&text, "as many tasks as they have");
+	else if (l->tasks != CONFIG_LIMIT_NONE)
+		list_add(&text, "%llu tasks", (unsigned long long)l->tasks);
+	if (l->cpu_percent != CONFIG_LIMIT_NONE)
+		list_add(&text, "%llu%% of a CPU", (unsigned long long)l->cpu_percent);
+	if (config_limits_io(l))
+		list_add(&text, "disk traffic as --limit-io says");
+	if (x->grouped && text.len)
+		paragraph("limits", "vmm and devices together: %s", text.text);
+}
+
+static void look_at_host(struct explained *x)
 {
 	static struct cgroup_place place;
-	const char *why;
+	const char *why = NULL;
 
-	return cgroup_find(c->cgroup, &place, &why) == 0;
+	x->grouped = cgroup_find(x->config->cgroup, &place, &why) == 0;
+	guarantees_look(x->grouped ? &place : NULL, why, &x->missing);
 }
 
-static bool is_there(const struct vm_config *c, const struct declared_process *d)
+static bool is_there(const struct explained *x, const struct declared_process *d)
 {
+	const struct vm_config *c = x->config;
+
 	if (d == &relay_declared)
 		return !c->detach;
+	if (d == &keeper_declared)
+		return x->grouped;
 	if (d == &blk_declared)
 		return c->n_disks > 0;
-	if (d == &keeper_declared)
-		return has_group(c);
 	return d != &rng_declared || c->rng;
 }
 
 int verb_explain(int argc, char **argv)
 {
 	static struct vm_config config;
-	const struct explained x = { .config = &config, .root = geteuid() == 0 };
+	struct explained x = { .config = &config, .root = geteuid() == 0 };
 	int r;
 
 	if (argc == 1 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)) {
@@ -68,9 +93,11 @@ int verb_explain(int argc, char **argv)
 	r = words_to_config(argc, argv, &config);
 	if (r)
 		return r;
+	look_at_host(&x);
 	explain_machine(&x);
+	explain_group(&x);
 	for (size_t i = 0; i < n_declared_all; i++)
-		if (is_there(&config, declared_all[i]))
+		if (is_there(&x, declared_all[i]))
 			explain_process(&x, declared_all[i]);
 	explain_choices(&x);
 	if (fflush(stdout) != 0 || ferror(stdout))

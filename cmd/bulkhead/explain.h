@@ -5,10 +5,13 @@
 
 #include "lib/config/config.h"
 #include "lib/declared/declared.h"
+#include "lib/sandbox/guarantee.h"
 
 struct explained {
 	const struct vm_config *config;
-	bool root; /* who would start it */
+	bool root;    /* who would start it */
+	bool grouped; /* this host has a place for the VM's control group */
+	struct guarantee_report missing;
 };
 
 /* explain_process.c: what a process of the VM faces and is kept in, and what its taker holds. */

@@ -86,29 +86,33 @@ static void explain_console(const struct vm_config *c)
 			  features[FEATURE_RAW_TERMINAL].note);
 }
 
-static void explain_limits(const struct config_limits *l)
+/* What may be used up though nothing is wrong. */
+static void explain_unlimited(const struct vm_config *c)
 {
-	if (l->memory == CONFIG_LIMIT_NONE)
-		paragraph("no memory limit", "asked for: %s",
-			  guarantees[GUARANTEE_MEMORY].without);
-	if (l->tasks == CONFIG_LIMIT_NONE)
+	if (c->limits.memory == CONFIG_LIMIT_NONE)
+		paragraph("no memory limit", "asked for: %s", guarantees[GUARANTEE_MEMORY].without);
+	if (c->limits.tasks == CONFIG_LIMIT_NONE)
 		paragraph("no task limit", "asked for: %s", guarantees[GUARANTEE_TASKS].without);
+	if (c->limits.cpu_percent == CONFIG_LIMIT_NONE)
+		paragraph("no CPU limit", "each virtual CPU and process may keep a CPU busy: see "
+					  "--limit-cpu");
+	if (c->n_disks && !config_limits_io(&c->limits))
+		paragraph("no disk limit",
+			  "the guest may keep its host disks busy: see --limit-io");
 }
 
 /* ---- this host ---- */
 
 static void explain_host(const struct explained *x)
 {
-	static struct cgroup_place place;
-	struct guarantee_report report;
-	const char *why = "?";
-	bool found = cgroup_find(x->config->cgroup, &place, &why) == 0;
+	for (size_t i = 0; i < N_GUARANTEES; i++) {
+		bool refused = x->config->strict && guarantees[i].need == NEED_STRICT;
 
-	guarantees_look(found ? &place : NULL, why, &report);
-	for (size_t i = 0; i < N_GUARANTEES; i++)
-		if (report.missing[i])
-			paragraph(guarantees[i].name, "%s: %s", report.missing[i],
-				  guarantees[i].without);
+		if (x->missing.missing[i])
+			paragraph(guarantees[i].name, "not given (%s): %s%s", x->missing.missing[i],
+				  guarantees[i].without,
+				  refused ? "; run refuses it, as --strict says" : "");
+	}
 }
 
 void explain_choices(const struct explained *x)
@@ -120,6 +124,6 @@ void explain_choices(const struct explained *x)
 	explain_experimental(x);
 	explain_disks(x->config);
 	explain_console(x->config);
-	explain_limits(&x->config->limits);
+	explain_unlimited(x->config);
 	explain_host(x);
 }

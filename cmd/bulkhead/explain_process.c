@@ -13,22 +13,37 @@ static const char *place_of(const struct declared_process *d)
 {
 	switch (d->place) {
 	case DECLARED_USER:
-		return "its user's root and namespaces; Landlock that allows nothing, no "
-		       "capability, a filter";
+		return "its user's root and namespaces";
 	case DECLARED_SUPERVISOR:
-		return "an empty root, namespaces of its own but pid and network, Landlock that "
-		       "allows nothing, no capability, a filter";
+		return "an empty root, namespaces of its own but pid and network";
 	case DECLARED_JAIL:
 		break;
 	}
-	return "an empty root, namespaces of its own, Landlock that allows nothing, no capability, "
-	       "a filter";
+	return "an empty root, namespaces of its own";
 }
 
-static const char *uid_of(const struct explained *x)
+static void explain_place(const struct explained *x, const struct declared_process *d)
 {
-	return x->root ? "its own, which no other process has" :
-			 "its user's, as every process of this VM";
+	bool landlock = !x->missing.missing[GUARANTEE_PATHS];
+	struct list l = { .len = 0 };
+
+	list_add(&l, "%s", place_of(d));
+	if (landlock)
+		list_add(&l, "%s",
+			 d->policy->beneath.rights ? "Landlock with one right below one directory" :
+						     "Landlock that allows nothing");
+	list_add(&l, "no capability, a filter");
+	if (x->grouped && d->place == DECLARED_JAIL)
+		list_add(&l, "the VM's control group");
+	paragraph("kept in", "%s", l.text);
+}
+
+static const char *uid_of(const struct explained *x, const struct declared_process *d)
+{
+	if (x->missing.missing[GUARANTEE_IDS])
+		return "its user's, as every process of this VM";
+	return d == &keeper_declared ? "one that only keepers have" :
+				       "its own, which no other process has";
 }
 
 /* ---- system calls ---- */
@@ -167,7 +182,8 @@ static void explain_held(const struct explained *x, const struct declared_proces
 		if (!is_kvms || x->config->accel != ACCEL_SOFT)
 			list_add(&l, "%s", d->held[i].name);
 	}
-	paragraph("makes or is sent", "%s", l.text);
+	if (l.len)
+		paragraph("makes or is sent", "%s", l.text);
 }
 
 static void explain_images(const struct vm_config *c)
@@ -208,8 +224,8 @@ void explain_process(const struct explained *x, const struct declared_process *d
 {
 	printf("\n%s: %s\n", d->name, d->job);
 	paragraph("stands against", "%s", d->hostile);
-	paragraph("kept in", "%s", place_of(d));
-	paragraph("user id", "%s", uid_of(x));
+	explain_place(x, d);
+	paragraph("user id", "%s", uid_of(x, d));
 	explain_calls(x, d);
 	explain_limits(x, d);
 	explain_handed(x, d);

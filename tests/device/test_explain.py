@@ -26,9 +26,9 @@ def place(request, build):
 
 def explained(place_, *words):
     """The paragraphs: {title: {label: text}}; labels of no text go on."""
-    code, out, err = place_.call("explain", "--kernel", "/no/such/vmlinuz", *words)
+    code, out, err = place_.call("explain", "--kernel", "/no/such/vmlinuz", "--name", "vm", *words)
     assert (code, err) == (0, ""), err
-    assert max(map(len, out.splitlines()[1:])) <= 100
+    assert max(map(len, out.splitlines())) <= 100
     found, label = {}, None
     for line in out.splitlines():
         if line[:2] == "  ":
@@ -41,7 +41,22 @@ def explained(place_, *words):
 
 
 def titles(found):
-    return [t for t in found if t.startswith(("bulkhead", "supervisor", "vmm", "dev-"))]
+    """The processes; whether there is a keeper is the host's."""
+    return [t for t in found if t in ("bulkhead", "supervisor", "vmm") or t.startswith("dev-")]
+
+
+def test_a_keeper_where_there_are_control_groups(place):
+    found = explained(place, "--cgroup", "/sys/fs/cgroup/no/such/group")
+    assert "keeper" not in found
+    assert "memory limit" in found["What weakens it"]
+    assert "limits" not in found["vm"]
+    if not place.user and os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+        keeper = explained(place)["keeper"]
+        assert keeper["user id"] == "one that only keepers have"
+        assert "one right below one directory" in keeper["kept in"]
+        assert explained(place, "--limit-cpu", "150%")["vm"]["limits"] == (
+            "vmm and devices together: memory for guest RAM and what running it takes, as many "
+            "tasks as they have, 150% of a CPU")
 
 
 def test_every_process_and_no_other(place):
@@ -97,9 +112,14 @@ def test_who_starts_it(place):
     ("writable image", ["--disk", "/no/a,format=raw"]),
     ("raw console", ["--console", "raw"]),
     ("experimental", ["--accel", "soft", "--cpus", "9"]),
+    ("no memory limit", ["--limit-memory", "none"]),
+    ("no task limit", ["--limit-tasks", "none"]),
+    ("no CPU limit", []),
+    ("no disk limit", ["--disk", "/no/a,format=raw"]),
 ])
 def test_choices_that_weaken_it(place, label, words):
-    plain = ["--disk", "/no/a,format=raw,readonly=on", "--cpus", "8"]
+    plain = ["--disk", "/no/a,format=raw,readonly=on", "--cpus", "8", "--limit-cpu", "100%",
+             "--limit-io", "wbps=1M"]
     assert label not in explained(place, *plain)["What weakens it"]
     assert label in explained(place, *words)["What weakens it"]
 
@@ -117,10 +137,19 @@ def test_what_is_not_allowed_is_said_to_be_refused(place):
     assert "refuses" not in explained(place, *words)["What weakens it"]["experimental"]
 
 
+def test_strict(place):
+    """What run refuses is said where it is; the host of the ordinary user gives no ids."""
+    for words, refused in ([], False), (["--strict"], True):
+        weak = explained(place, *words, "--cgroup", "/sys/fs/cgroup/no/such/group")["What weakens it"]
+        assert ("run refuses it" in weak["memory limit"]) == refused
+        if place.user:
+            assert ("run refuses it" in weak["ids"]) == refused
+
+
 def test_configuration_file(place):
     conf = place.file("vm.conf", b"kernel = /no/k\ninitrd = /no/i\nmemory = 1G\nname = filed\n")
     code, out, _ = place.call("explain", "--config", conf)
-    assert code == 0 and out.startswith("filed: 1 virtual CPU on ") and "1024 MiB of RAM" in out
+    assert code == 0 and out.startswith("filed: ") and "1 virtual CPU, 1024 MiB of RAM" in out
     assert "5 kernel /no/k, 6 initrd /no/i" in out and "1280 MiB of address space" in out
 
 
