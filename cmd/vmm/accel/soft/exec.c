@@ -43,7 +43,9 @@ static void step(struct soft_cpu *c)
 	struct soft_insn alone[2] = { *soft_block_at(c), { .fn = op_leave } };
 
 	alone[0].flags_dead = false;
+	atomic_fetch_or_explicit(&c->wake, WAKE_STEP, memory_order_relaxed);
 	(void)alone[0].fn(c, alone);
+	atomic_fetch_and_explicit(&c->wake, ~WAKE_STEP, memory_order_relaxed);
 }
 
 /* One instruction with what debuggers want around it; true: #DB is in c->fault. */
@@ -62,8 +64,12 @@ static bool debug_step(struct soft_cpu *c)
 	return soft_trap_behind(c, &i, single_step, at);
 }
 
+/* Handlers that call each other get so much of the stack. */
+#define STACK_BYTES 32768
+
 bool soft_execute(struct soft_cpu *c)
 {
+	c->stack_low = (uintptr_t)__builtin_frame_address(0) - STACK_BYTES;
 	if (setjmp(c->escape)) {
 		c->in_block = false;
 		if (c->fault.vector != EX_ALONE)

@@ -96,7 +96,7 @@ __attribute__((noinline, cold)) static const struct soft_insn *near_miss(struct 
 {
 	const struct soft_page *page = c->code_page;
 	uint32_t version = c->code_version;
-	const struct soft_insn *to = soft_follow(c);
+	const struct soft_insn *to = soft_known_block(c);
 
 	/* a link is from and to what was decoded from the same bytes */
 	if (to && c->code_page == page && c->code_version == version)
@@ -110,7 +110,7 @@ INLINE const struct soft_insn *near(struct soft_cpu *c, const struct soft_insn *
 
 	c->rip = c->rip_base + (unsigned int)i->disp;
 	if (__builtin_expect(to && soft_undisturbed(c), 1))
-		return to;
+		return soft_chain(c, to);
 	return near_miss(c, i);
 }
 

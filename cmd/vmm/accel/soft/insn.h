@@ -134,9 +134,19 @@ static inline bool soft_undisturbed(const struct soft_cpu *c)
 		       c->code_version;
 }
 
-/* After a jump, with c->rip at the target: the block there when it is known and nothing waits, or
- * NULL for the way through soft_execute's loop. */
-static inline const struct soft_insn *soft_follow(struct soft_cpu *c)
+/* Runs a block from within the last instruction of another: a tail call in optimised builds. Where
+ * handlers nest instead, the stack is unwound by way of soft_execute's loop before it gets deep. */
+static inline const struct soft_insn *soft_chain(struct soft_cpu *c, const struct soft_insn *to)
+{
+	uintptr_t sp;
+
+	__asm__("mov %%rsp, %0" : "=r"(sp));
+	return __builtin_expect(sp < c->stack_low, 0) ? to : to->fn(c, to);
+}
+
+/* After a jump, with c->rip at the target: enters the block there when it is known and nothing
+ * waits; NULL otherwise, for the way through soft_execute's loop. */
+static inline const struct soft_insn *soft_known_block(struct soft_cpu *c)
 {
 	const struct soft_jump *j = &c->jumps[SOFT_JUMP_SLOT(c->rip)];
 
@@ -146,6 +156,13 @@ static inline const struct soft_insn *soft_follow(struct soft_cpu *c)
 		return NULL;
 	soft_enter(c, j->first, j->page, j->version);
 	return j->first;
+}
+
+static inline const struct soft_insn *soft_follow(struct soft_cpu *c)
+{
+	const struct soft_insn *to = soft_known_block(c);
+
+	return to ? soft_chain(c, to) : NULL;
 }
 
 #endif

@@ -123,6 +123,7 @@ enum soft_mmu {
 #define WAKE_KICK (1U << 0)       /* vcpu_run returns */
 #define WAKE_INTERRUPT (1U << 1)  /* look at the LAPIC, INIT, SIPI, NMI */
 #define WAKE_CODE (1U << 2)       /* a page became code: drop fast write entries to such pages */
+#define WAKE_STEP (1U << 3)       /* one instruction only: no block follows another */
 
 #define SOFT_RAM_MAX 2
 
@@ -167,6 +168,7 @@ struct soft_cpu {
 	uint64_t rip_base;      /* of the running block: rip where its page's offset is 0 */
 	const struct soft_page *code_page; /* of the running block, as it was at code_version */
 	uint32_t code_version;
+	uintptr_t stack_low;    /* how far down handlers may call each other; soft_chain */
 	uint64_t code_key;      /* mode and generation, above an address's 48 bits; cache.c */
 	struct soft_jump jumps[SOFT_JUMPS];
 	struct soft_tlb_entry tlb[MMU_MODES][ACC_KINDS][SOFT_TLB_SIZE];
