@@ -297,15 +297,31 @@ static void fill(struct soft_cpu *c, uint64_t linear, enum soft_access kind, enu
 
 	e->tag = linear & ~0xfffULL;
 	e->addend = (uintptr_t)host - (linear & ~0xfffULL);
+	if (c->n_fills < SOFT_TLB_FILLS)
+		c->fills[c->n_fills++] = e;
+	else
+		c->fills_known = false;
 }
 
-void soft_tlb_flush(struct soft_cpu *c, bool global_too)
+static void flush_everything(struct soft_cpu *c)
 {
-	(void)global_too; /* global entries are not told apart: flushing more is always right */
 	for (unsigned int m = 0; m < MMU_MODES; m++)
 		for (unsigned int k = 0; k < ACC_KINDS; k++)
 			for (unsigned int i = 0; i < SOFT_TLB_SIZE; i++)
 				c->tlb[m][k][i].tag = UINT64_MAX;
+}
+
+/* What was made since the last flush is little, as a rule: every change of address space is one. */
+void soft_tlb_flush(struct soft_cpu *c, bool global_too)
+{
+	(void)global_too; /* global entries are not told apart: flushing more is always right */
+	if (c->fills_known)
+		for (unsigned int i = 0; i < c->n_fills; i++)
+			c->fills[i]->tag = UINT64_MAX;
+	else
+		flush_everything(c);
+	c->fills_known = true;
+	c->n_fills = 0;
 	soft_fetch_flush(c);
 }
 

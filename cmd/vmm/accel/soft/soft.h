@@ -107,6 +107,7 @@ struct soft_jump {
 
 #define SOFT_TLB_BITS 9
 #define SOFT_TLB_SIZE (1U << SOFT_TLB_BITS)
+#define SOFT_TLB_FILLS 256 /* entries made since the last flush that are remembered one by one */
 
 enum soft_access { ACC_READ, ACC_WRITE, ACC_EXEC, ACC_KINDS };
 
@@ -172,6 +173,9 @@ struct soft_cpu {
 	uint64_t code_key;      /* mode and generation, above an address's 48 bits; cache.c */
 	struct soft_jump jumps[SOFT_JUMPS];
 	struct soft_tlb_entry tlb[MMU_MODES][ACC_KINDS][SOFT_TLB_SIZE];
+	bool fills_known;       /* fills holds every entry there is; at first, and after many, not */
+	unsigned int n_fills;
+	struct soft_tlb_entry *fills[SOFT_TLB_FILLS];
 
 	struct soft_segment seg[6], ldtr, tr;
 	struct { uint64_t base; uint16_t limit; } gdtr, idtr;
