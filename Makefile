@@ -31,7 +31,7 @@ drills: ## take over each process of running VMs, and try to get out (as root)
 
 userspace: ## the long list of work in a Debian user space, against the same natively (BULKHEAD_ACCEL)
 	@tools/deps build guest userspace check lab
-	@USERSPACE=full LAB_SECONDS=7200 tools/check images gcc userspace
+	@USERSPACE=full LAB_SECONDS=30000 tools/check images gcc userspace
 
 bench: ## compare with other monitors
 	@tools/deps build guest lab bench

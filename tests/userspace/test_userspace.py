@@ -24,14 +24,15 @@ ROOT = TOP / "build/userspace"
 NATIVE = ROOT / "native"
 ACCEL = os.environ.get("BULKHEAD_ACCEL", "kvm")
 FULL = os.environ.get("USERSPACE") == "full"
-SCALE = 8 if FULL else 1
-HANGS = 3600 if FULL else 900  # seconds after which a guest counts as hung
+SCALE = 4 if FULL else 1
+HANGS = 4 * 3600 if FULL else 900  # seconds after which a guest counts as hung
 
 JOBS = ["compiler", "project", "packages", "python", "floats", "x87", "perl", "crypto", "compress", "coreutils",
         "database"]
 OF_THE_KERNEL = ["faults"]  # compared with a text here, since the host's kernel may be another
-# Results to the last digit that a processor is free to choose: an emulator under KVM has others.
-APPROXIMATE = ["x87"]
+# What the emulator on which the lab's KVM runs does otherwise than a processor: last digits of x87
+# functions; SSE exceptions, the alignment check and more.
+NOT_UNDER_KVM = ["x87", "faults"]
 
 
 def plain(member):
@@ -62,6 +63,8 @@ def native(names):
     jobs_archive(archive)
     kept = NATIVE / f"{SCALE}-{digest(archive.read_bytes())}"
     if not kept.exists():
+        for old in NATIVE.glob(f"{SCALE}-*"):
+            shutil.rmtree(old)
         part = NATIVE / "part"
         shutil.rmtree(part, ignore_errors=True)
         subprocess.run([TOP / "tools/userspace/native", archive, part, str(SCALE), *names], check=True)
@@ -127,8 +130,8 @@ def compare(run, name, expected):
     return bad
 
 
-def names_for():
-    return [name for name in JOBS if ACCEL == "soft" or name not in APPROXIMATE]
+def possible(names):
+    return [name for name in names if ACCEL == "soft" or name not in NOT_UNDER_KVM]
 
 
 def test_jobs_succeed_natively():
@@ -139,12 +142,12 @@ def test_jobs_succeed_natively():
 @pytest.mark.parametrize("cpus", [1, 2] if FULL else [2])
 def test_same_results_as_natively(tmp_path, cpus):
     expected = native(JOBS)
-    names = names_for()
-    run = Run(tmp_path, OF_THE_KERNEL + names, cpus)
+    names, of_the_kernel = possible(JOBS), possible(OF_THE_KERNEL)
+    run = Run(tmp_path, of_the_kernel + names, cpus)
     print(run.text)
     print(run.err)
     bad = [line for name in names for line in compare(run, name, expected[name])]
-    for name in OF_THE_KERNEL:
+    for name in of_the_kernel:
         bad += compare(run, name, (HERE / f"{name}.txt").read_bytes())
     assert not bad, "\n".join(bad) + "\n" + run.err
     assert f"{cpus} CPUs" in run.text
