@@ -132,7 +132,9 @@ class Thread:
         return self.put(string.encode() + b"\0")
 
     def write(self, at, data):
-        assert os.pwrite(self.mem, data, at) == len(data)
+        if os.pwrite(self.mem, data, at) != len(data):  # killed meanwhile
+            self._wait(HANGS_S)
+            raise AssertionError(f"cannot write to process {self.pid}")
 
     def read(self, at, n):
         return os.pread(self.mem, n, at)
@@ -229,6 +231,10 @@ class Thread:
 
     def release(self):
         """It goes on where it was, as if nothing had been."""
-        ptrace(SETREGS, self.tid, 0, ctypes.addressof(self.saved))
-        ptrace(DETACH, self.tid, 0, self.kept_signal)
+        try:
+            ptrace(SETREGS, self.tid, 0, ctypes.addressof(self.saved))
+            ptrace(DETACH, self.tid, 0, self.kept_signal)
+        except ProcessLookupError:  # killed meanwhile
+            self._wait(HANGS_S)
+            raise
         os.close(self.mem)
