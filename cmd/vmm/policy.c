@@ -51,13 +51,11 @@ const struct sandbox_policy vmm_vcpu_policy = {
 
 /* A software vCPU needs nothing of KVM, but a clock, a sleep and its own timer. */
 static const struct sandbox_rule soft_vcpu_rules[] = {
-	SB_CALL(futex),
+	SB_CALL(futex),         /* the lock, HLT, and PAUSE when vCPUs outnumber cores */
 	SB_CALL(timer_settime), /* the LAPIC's timer, and kicks */
 	SB_CALL(clock_gettime), /* where the vDSO has no clock */
-	SB_CALL(sched_yield),   /* PAUSE, when vCPUs outnumber cores */
 	SB_CALL(write),
 	SB_CALL(read),
-	SB_CALL(epoll_ctl),     /* interrupt eventfds join and leave the main thread's loop */
 	SB_CALL(sendmsg),
 	SB_CALL(recvmsg),
 	SB_CALL(ppoll),

@@ -10,6 +10,7 @@
 #include "cmd/vmm/accel/soft/seg.h"
 #include "cmd/vmm/accel/soft/sys.h"
 #include "cmd/vmm/accel/soft/vcpu.h"
+#include "lib/base/loop.h"
 
 #include <linux/futex.h>
 #include <signal.h>
@@ -201,10 +202,13 @@ static void add_ram(uint64_t gpa, uint64_t size)
 
 static void make_once(void)
 {
+	static struct loop loop;
+
 	if (world.vm.n_ram)
 		return;
 	soft_decode_init();
-	world.vm.io = (struct accel_io){ .access = access_device, .ctx = &world };
+	need(loop_open(&loop) == 0);
+	world.vm.io = (struct accel_io){ .access = access_device, .ctx = &world, .loop = &loop };
 	add_ram(0, WORLD_LOW_SIZE);
 	add_ram(HIGH_RAM_START, WORLD_HIGH_SIZE);
 	need(soft_events_open(&world.vm) == 0);

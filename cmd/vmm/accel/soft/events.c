@@ -3,21 +3,23 @@
 #include "cmd/vmm/accel/soft/events.h"
 
 #include "cmd/vmm/accel/soft/lapic.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/loop.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define MAX_NOTIFIERS 256
 
 struct irq_slot {
-	struct loop_source source;
+	struct loop_source source; /* the main thread's */
 	struct accel *vm;
 	struct msi msi;
-	bool bound;
+	int eventfd; /* -1: not bound */
 };
 
 struct notifier {
@@ -29,23 +31,9 @@ struct soft_events {
 	pthread_mutex_t lock; /* of the notifiers */
 	size_t n_notifiers;
 	struct notifier notifiers[MAX_NOTIFIERS];
+	struct loop_source asked; /* some slots are bound or unbound, but not yet in the loop */
 	struct irq_slot slots[ACCEL_IRQ_SLOTS];
 };
-
-int soft_events_open(struct accel *vm)
-{
-	vm->events = calloc(1, sizeof(*vm->events));
-	if (!vm->events)
-		return -ENOMEM;
-	pthread_mutex_init(&vm->events->lock, NULL);
-	return 0;
-}
-
-void soft_events_close(struct accel *vm)
-{
-	free(vm->events);
-	vm->events = NULL;
-}
 
 static int on_irq(struct loop_source *src, uint32_t events)
 {
@@ -53,6 +41,10 @@ static int on_irq(struct loop_source *src, uint32_t events)
 	uint64_t count;
 
 	(void)events;
+	if (s->eventfd != src->fd) {
+		loop_remove(s->vm->io.loop, src); /* its count waits for whoever is bound next */
+		return 0;
+	}
 	if (read(src->fd, &count, sizeof(count)) == sizeof(count)) {
 		atomic_fetch_add(&s->vm->dma_epoch, 1);
 		soft_lapic_msi(s->vm, &s->msi);
@@ -60,34 +52,74 @@ static int on_irq(struct loop_source *src, uint32_t events)
 	return 0;
 }
 
-int soft_irqfd_bind(struct accel *vm, unsigned int slot, int eventfd, const struct msi *msi)
+static int follow(struct loop *loop, struct irq_slot *s)
 {
-	struct irq_slot *s;
-	int r;
-
-	if (slot >= ACCEL_IRQ_SLOTS)
-		return -EINVAL;
-	s = &vm->events->slots[slot];
-	s->vm = vm;
-	s->msi = *msi;
-	if (s->bound)
+	if (s->source.fd == s->eventfd)
 		return 0;
-	r = loop_add(vm->io.loop, &s->source, eventfd, EPOLLIN, on_irq, s);
-	s->bound = r == 0;
+	loop_remove(loop, &s->source);
+	return s->eventfd < 0 ? 0 :
+				loop_add(loop, &s->source, s->eventfd, EPOLLIN, on_irq, s);
+}
+
+static int on_asked(struct loop_source *src, uint32_t events)
+{
+	struct accel *vm = src->owner;
+	uint64_t count;
+	int r = 0;
+
+	(void)events;
+	(void)!read(src->fd, &count, sizeof(count));
+	for (size_t i = 0; i < ACCEL_IRQ_SLOTS && r == 0; i++)
+		r = follow(vm->io.loop, &vm->events->slots[i]);
 	return r;
 }
 
-int soft_irqfd_unbind(struct accel *vm, unsigned int slot, int eventfd)
+int soft_events_open(struct accel *vm)
+{
+	struct soft_events *e = calloc(1, sizeof(*e));
+	int fd = e ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+
+	if (fd < 0 || loop_add(vm->io.loop, &e->asked, fd, EPOLLIN, on_asked, vm) < 0) {
+		closep(&fd);
+		free(e);
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&e->lock, NULL);
+	for (size_t i = 0; i < ACCEL_IRQ_SLOTS; i++)
+		e->slots[i] = (struct irq_slot){ .source = { .fd = -1 }, .vm = vm, .eventfd = -1 };
+	vm->events = e;
+	return 0;
+}
+
+static void ask(const struct accel *vm)
+{
+	const uint64_t one = 1;
+
+	(void)!write(vm->events->asked.fd, &one, sizeof(one));
+}
+
+int soft_irqfd_bind(struct accel *vm, unsigned int slot, int eventfd, const struct msi *msi)
 {
 	struct irq_slot *s;
 
-	(void)eventfd;
 	if (slot >= ACCEL_IRQ_SLOTS)
 		return -EINVAL;
 	s = &vm->events->slots[slot];
-	if (s->bound)
-		loop_remove(vm->io.loop, &s->source);
-	s->bound = false;
+	s->msi = *msi;
+	s->eventfd = eventfd;
+	if (s->source.fd != eventfd)
+		ask(vm);
+	return 0;
+}
+
+/* Until the main thread has looked the eventfd is still in its loop, and nothing comes of it. */
+int soft_irqfd_unbind(struct accel *vm, unsigned int slot, int eventfd)
+{
+	(void)eventfd;
+	if (slot >= ACCEL_IRQ_SLOTS)
+		return -EINVAL;
+	vm->events->slots[slot].eventfd = -1;
+	ask(vm);
 	return 0;
 }
 

@@ -10,7 +10,8 @@
 #include "cmd/vmm/accel/soft/soft.h"
 
 [[nodiscard]] int soft_events_open(struct accel *vm);
-void soft_events_close(struct accel *vm);
+/* Binding and unbinding: with the machine's lock held, from any thread; none of them may touch the
+ * loop but the main one, which is asked to. */
 [[nodiscard]] int soft_irqfd_bind(struct accel *vm, unsigned int slot, int eventfd,
 				  const struct msi *msi);
 [[nodiscard]] int soft_irqfd_unbind(struct accel *vm, unsigned int slot, int eventfd);

@@ -4,8 +4,8 @@
 #include "cmd/vmm/accel/soft/operand.h"
 #include "cmd/vmm/accel/soft/stack.h"
 #include "cmd/vmm/accel/soft/sys_ops.h"
+#include "cmd/vmm/accel/soft/vcpu.h"
 
-#include <sched.h>
 
 /* Where a branch of this operand size goes: the instruction pointer is cut to it. */
 INLINE uint64_t cut(uint64_t target, unsigned int w)
@@ -275,13 +275,13 @@ const struct soft_insn *op_nop(struct soft_cpu *c, const struct soft_insn *i)
 	return soft_next(c, i);
 }
 
-#define PAUSES_PER_YIELD 16
+#define PAUSES_PER_REST 16
 
 /* Spinning for what a CPU without a core holds: let it have this one. */
 const struct soft_insn *op_pause(struct soft_cpu *c, const struct soft_insn *i)
 {
-	if (c->vm->crowded && ++c->n_pauses % PAUSES_PER_YIELD == 0)
-		sched_yield();
+	if (c->vm->crowded && ++c->n_pauses % PAUSES_PER_REST == 0)
+		soft_vcpu_rest(c);
 	return soft_next(c, i);
 }
 

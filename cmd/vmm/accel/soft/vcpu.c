@@ -51,6 +51,14 @@ static void sleep_until_woken(struct soft_cpu *c)
 	atomic_store(&c->sleeping, 0);
 }
 
+/* The kernel makes it some 50 us (timer slack), which is about what a lock is held for. */
+void soft_vcpu_rest(struct soft_cpu *c)
+{
+	const struct timespec moment = { .tv_nsec = 1 };
+
+	syscall(SYS_futex, &c->wake, FUTEX_WAIT_PRIVATE, 0, &moment, NULL, 0);
+}
+
 static void start_by_sipi(struct soft_cpu *c, uint8_t vector)
 {
 	c->wait_sipi = false;

@@ -12,6 +12,8 @@ static inline uint64_t soft_tsc(const struct soft_cpu *c) { return soft_now() + 
 
 /* Sets bits of c->wake and ends its sleep. Any thread. */
 void soft_vcpu_wake(struct soft_cpu *c, unsigned int bits);
+/* Gives the core away for a moment, unless something is in c->wake. Own thread. */
+void soft_vcpu_rest(struct soft_cpu *c);
 /* Asks for WAKE_INTERRUPT at a time (ns; UINT64_MAX: never). Own thread. */
 void soft_vcpu_arm(struct soft_cpu *c, uint64_t due);
 
