@@ -6,7 +6,6 @@
 #include "cmd/vmm/accel/soft/sys_ops.h"
 #include "cmd/vmm/accel/soft/vcpu.h"
 
-
 /* Where a branch of this operand size goes: the instruction pointer is cut to it. */
 INLINE uint64_t cut(uint64_t target, unsigned int w)
 {

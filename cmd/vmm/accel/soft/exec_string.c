@@ -91,7 +91,10 @@ INLINE ptrdiff_t stride(const struct soft_cpu *c, unsigned int w)
  * been its own, and to this very instruction. */
 INLINE bool interrupted(const struct soft_cpu *c)
 {
-	return (atomic_load_explicit(&c->wake, memory_order_relaxed) & ~WAKE_CODE) || soft_stepping(c);
+	const unsigned int not_waiting = WAKE_CODE | WAKE_STEP;
+
+	return (atomic_load_explicit(&c->wake, memory_order_relaxed) & ~not_waiting) ||
+	       soft_stepping(c);
 }
 
 /* ---- MOVS ---- */
