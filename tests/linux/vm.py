@@ -40,7 +40,7 @@ class Guest:
             if chunk == b"":
                 raise AssertionError(f"ended before «{text.decode()}»:\n{self.text()}")
             if chunk is None:
-                assert time.monotonic() < deadline, f"hangs:\n{self.text()}"
+                assert time.monotonic() < deadline, f"hangs:\n{self.text()}\n{what_they_wait_for()}"
                 time.sleep(0.02)
                 continue
             self.out += chunk
@@ -51,10 +51,11 @@ class Guest:
         try:
             out, err = self.process.communicate(timeout=HANGS)
         except subprocess.TimeoutExpired:
+            waits = what_they_wait_for()
             os.killpg(self.process.pid, signal.SIGKILL)
             out, err = self.process.communicate()
             raise AssertionError(f"hangs:\n{(self.out + out).decode(errors='replace')}\n"
-                                 f"{err.decode(errors='replace')}") from None
+                                 f"{err.decode(errors='replace')}\n{waits}") from None
         self.out += out
         self.err = err.decode(errors="replace")
         return self.process.returncode
@@ -101,3 +102,19 @@ def processes():
         if session in SESSIONS and state != "Z":
             found.append((int(pid), name))
     return found
+
+
+def what_they_wait_for():
+    """A line for each thread of those processes."""
+    lines = []
+    for pid, name in processes():
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            try:
+                facts = [(task / file).read_text(encoding="ascii").strip()
+                         for file in ("wchan", "syscall", "stat")]
+            except OSError:
+                continue
+            facts[2] = facts[2].rsplit(")", 1)[1].split()
+            lines.append(f"{name} {task.name}: {facts[2][0]}, user {facts[2][11]}, system {facts[2][12]}, "
+                         f"{facts[0]}, {facts[1]}")
+    return "\n".join(lines)

@@ -11,6 +11,7 @@ RUN = 1     # to the agent: JSON: argv, cwd, env, uid, tty ([rows, columns] or n
 STDIN = 2   # to the agent: data; empty: end of input
 WINDOW = 3  # to the agent: JSON [rows, columns]
 KILL = 4    # to the agent: kill the running command
+STATE = 5   # to the agent: have the kernel say on the console what every task waits for
 READY = 10  # from the agent: accepts RUN
 STDOUT = 11
 STDERR = 12
