@@ -35,6 +35,8 @@ struct soft_cache {
 	struct soft_insn insns[SOFT_CACHE_INSNS + 2 * SOFT_BLOCK_MAX];
 };
 
+static_assert(sizeof(struct soft_cache) <= SOFT_CACHE_BYTES, "what docs/soft-cpu.md says");
+
 static enum soft_code_mode code_mode(const struct soft_cpu *c)
 {
 	return c->long64 ? CODE_64 : c->code32 ? CODE_32 : CODE_16;

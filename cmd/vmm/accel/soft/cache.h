@@ -13,6 +13,7 @@
 #define SOFT_CACHE_INSNS (128U * 1024) /* 40 bytes each: 5 MiB a vCPU */
 #define SOFT_CACHE_BLOCKS (32U * 1024)
 #define SOFT_BLOCK_MAX 64              /* instructions */
+#define SOFT_CACHE_BYTES MIB(7)        /* of a vCPU, at most */
 
 /* Forgets all ways by which soft_follow reaches blocks: with every change of what code is where, or
  * of the mode. */

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* However much code a guest runs, its decoded form takes no more than the stated memory. */
+#include "tests/unit/softworld.h"
+#include "tests/unit/unit.h"
+
+#include "cmd/vmm/accel/soft/cache.h"
+#include "cmd/vmm/accel/soft/vcpu.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NOP 0x90
+#define CODE_SIZE 0x8000U
+
+/* Of the process, in pages. */
+static unsigned long mapped(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	unsigned long pages = 0;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lu", &pages), 1);
+	fclose(f);
+	return pages;
+}
+
+static void step_at(struct soft_cpu *c, uint64_t rip)
+{
+	c->rip = rip;
+	c->single_step = true;
+	assert_false(soft_execute(c));
+	assert_int_equal(c->rip, rip + 1);
+}
+
+/* A block from every byte on: each is decoded up to its longest. */
+static void test_limit_holds(void **state)
+{
+	struct soft_cpu *c = world_new(1)->cpu[0];
+	unsigned long before;
+
+	(void)state;
+	_Static_assert((CODE_SIZE - SOFT_BLOCK_MAX) * SOFT_BLOCK_MAX > 4 * SOFT_CACHE_INSNS,
+		       "more than fits, several times");
+	world_start(c, WORLD_LONG);
+	memset(world_ram(WORLD_CODE, CODE_SIZE), NOP, CODE_SIZE);
+	step_at(c, WORLD_CODE);
+	before = mapped();
+	for (unsigned int i = 0; i < CODE_SIZE - SOFT_BLOCK_MAX; i++)
+		step_at(c, WORLD_CODE + i);
+	assert_int_equal(mapped(), before);
+}
+
+/* Each change of a page makes what was decoded of it useless, and leaves it where it is. */
+static void test_code_that_changes(void **state)
+{
+	struct soft_cpu *c = world_new(1)->cpu[0];
+	static const uint8_t store[] = { 0xc6, 0x00, 0x90, 0xf4 }; /* mov byte [rax], 0x90; hlt */
+	unsigned long before = 0;
+
+	(void)state;
+	world_start(c, WORLD_LONG);
+	memset(world_ram(WORLD_CODE, CODE_SIZE), NOP, CODE_SIZE);
+	memcpy(world_ram(WORLD_CODE, sizeof(store)), store, sizeof(store));
+	for (unsigned int i = 0; i < 4 * SOFT_CACHE_INSNS / SOFT_BLOCK_MAX; i++) {
+		c->gpr[R_AX] = WORLD_CODE + 0x100;
+		c->rip = WORLD_CODE;
+		c->halted = false;
+		world_run(c, 100000);
+		step_at(c, WORLD_CODE + 0x100);
+		if (i == 0)
+			before = mapped();
+	}
+	assert_int_equal(mapped(), before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_limit_holds),
+		cmocka_unit_test(test_code_that_changes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
