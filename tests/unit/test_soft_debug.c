@@ -15,6 +15,7 @@
 #define LENGTH_8 2U
 #define LENGTH_4 3U
 #define WRITES 1U
+#define PORTS 2U
 #define ACCESSES 3U
 
 static struct soft_cpu *start(enum world_mode mode, const void *code, size_t len)
@@ -168,6 +169,35 @@ static void test_watchpoints(void **state)
 	}
 }
 
+/* Only with CR4.DE; the trap is behind the instruction. */
+static void test_watched_ports(void **state)
+{
+	static const struct watched cases[] = {
+		{ "in al, dx", 1, { 0xec }, 1 },
+		{ "out dx, eax", 1, { 0xef }, 1 },
+		{ "out 0x73, eax", 2, { 0xe7, 0x73 }, 0 },
+		{ "out 0x75, eax", 2, { 0xe7, 0x75 }, 1 },
+		{ "in al, 0x7c", 2, { 0xe4, 0x7c }, 0 },
+		{ "outsb", 1, { 0x6e }, 1 },
+		{ "mov eax, [rdx]", 2, { 0x8b, 0x02 }, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+		const struct watched *w = &cases[i / 2];
+		struct soft_cpu *c = start(WORLD_LONG, w->code, w->len);
+		bool on = i % 2 && w->hits;
+
+		c->cr4 |= i % 2 ? CR4_DE : 0;
+		c->gpr[R_DX] = 0x78;
+		c->gpr[R_SI] = WORLD_DATA;
+		watch(c, 0, 0x78, PORTS, LENGTH_4);
+		if (go(c) != (on ? EX_DB : -1) || hits(c) != on)
+			fail_msg("%s", w->what);
+		assert_int_equal(c->rip, WORLD_CODE + w->len);
+	}
+}
+
 static void test_watched_string(void **state)
 {
 	struct soft_cpu *c = START(WORLD_LONG, 0xf3, 0xa4, 0xcc); /* rep movsb */
@@ -268,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_load_of_ss_delays),
 		cmocka_unit_test(test_breakpoint_on_code),
 		cmocka_unit_test(test_watchpoints),
+		cmocka_unit_test(test_watched_ports),
 		cmocka_unit_test(test_watched_string),
 		cmocka_unit_test(test_debug_registers_guarded),
 		cmocka_unit_test(test_alignment),

@@ -56,16 +56,16 @@ static unsigned int alignment_of(unsigned int width)
 
 /* ---- watchpoints ---- */
 
-static void note_watches(struct soft_cpu *c, uint64_t linear, unsigned int width, bool write)
+/* kinds: bits of those that the access is. */
+static void note_watches(struct soft_cpu *c, uint64_t where, unsigned int width, unsigned int kinds)
 {
 	for (unsigned int n = 0; n < 4; n++) {
 		unsigned int length = length_of(c, n);
 		uint64_t at = c->dr[n] & ~(uint64_t)(length - 1);
-		enum watch_kind kind = kind_of(c, n);
 
-		if (!enabled(c, n) || (kind != ON_ACCESS && !(kind == ON_WRITE && write)))
+		if (!enabled(c, n) || !(kinds & 1U << kind_of(c, n)))
 			continue;
-		if (linear - at < length || at - linear < width)
+		if (where - at < length || at - where < width)
 			c->watch_hits |= (uint8_t)(1U << n);
 	}
 }
@@ -77,7 +77,13 @@ void soft_check_access(struct soft_cpu *c, uint64_t linear, unsigned int width, 
 	    (linear & (alignment_of(width) - 1)))
 		soft_raise_error(c, EX_AC, 0);
 	if (c->checked & CHECK_WATCHES)
-		note_watches(c, linear, width, write);
+		note_watches(c, linear, width, 1U << ON_ACCESS | (write ? 1U << ON_WRITE : 0));
+}
+
+void soft_check_port(struct soft_cpu *c, uint16_t port, unsigned int width)
+{
+	if ((c->checked & CHECK_WATCHES) && (c->cr4 & CR4_DE))
+		note_watches(c, port, width, 1U << ON_PORT);
 }
 
 /* ---- #DB ---- */

@@ -33,6 +33,8 @@ uint8_t soft_checks(const struct soft_cpu *c);
 /* Before an access, when c->checked; paging has allowed it. May leave by #AC. */
 void soft_check_access(struct soft_cpu *c, uint64_t linear, unsigned int width, bool write,
 		       enum soft_mmu mmu);
+/* With an access to a port. */
+void soft_check_port(struct soft_cpu *c, uint16_t port, unsigned int width);
 /* Says in DR6 why there will be a #DB. */
 void soft_debug_note(struct soft_cpu *c, uint64_t why);
 /* A breakpoint on the instruction at rip: #DB in c->fault. */

@@ -214,6 +214,7 @@ static void port_access(struct soft_cpu *c, uint16_t port, unsigned int width, b
 		.data = data,
 	};
 
+	soft_check_port(c, port, width);
 	c->vm->io.access(c->vm->io.ctx, &e);
 }
 

@@ -79,7 +79,7 @@ const struct soft_insn *op_mov_to_cr(struct soft_cpu *c, const struct soft_insn 
 static unsigned int debug_register(struct soft_cpu *c, const struct soft_insn *i)
 {
 	need_ring0(c);
-	if (i->reg > 7 || ((i->reg == 4 || i->reg == 5) && (c->cr4 & 8)))
+	if (i->reg > 7 || ((i->reg == 4 || i->reg == 5) && (c->cr4 & CR4_DE)))
 		soft_raise(c, EX_UD);
 	if (c->dr[7] & DR7_GD) {
 		soft_debug_note(c, DR6_BD);
