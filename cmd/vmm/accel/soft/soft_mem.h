@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-/* mmu.c */
+/* access.c, phys.c, mmu.c */
 uint64_t soft_read_slow(struct soft_cpu *c, uint64_t linear, unsigned int width, enum soft_mmu mmu);
 void soft_write_slow(struct soft_cpu *c, uint64_t linear, unsigned int width, uint64_t v, enum soft_mmu mmu);
 /* The host address of width bytes of RAM at linear for a read-modify-write (write access checked,
