@@ -256,6 +256,18 @@ static void do_read(const char *arg)
 	do_log("read");
 }
 
+/* So many KiB behind the first 4 of the image, each 4 of them on the disk before the next. */
+static void do_write(const char *arg)
+{
+	static const char buf[4 << 10];
+	unsigned long left = strtoul(arg, NULL, 10);
+
+	for (off_t at = sizeof(buf); left >= 4; left -= 4, at += sizeof(buf))
+		if (pwrite(FD_IMAGE, buf, sizeof(buf), at) != sizeof(buf) || fdatasync(FD_IMAGE) < 0)
+			_exit(control_fail(FD_CONTROL, "the image cannot be written"));
+	do_log("written");
+}
+
 static const struct {
 	const char *name;
 	void (*run)(const char *arg);
@@ -268,7 +280,7 @@ static const struct {
 	{ "power", do_power },   { "wait", do_wait },     { "ignore", do_ignore },
 	{ "sleep", do_sleep },   { "dir", do_dir },       { "wx", do_wx },
 	{ "sleep", do_sleep },   { "grow", do_grow },     { "forks", do_forks },
-	{ "burn", do_burn },     { "read", do_read },
+	{ "burn", do_burn },     { "read", do_read },     { "write", do_write },
 };
 
 static void run_word(char *word)

@@ -222,20 +222,22 @@ def test_cpu(place):
 
 
 @pytest.mark.skipif(not DISK, reason="JAIL_TEST_DISK names no block device")
-@pytest.mark.parametrize("words", [("--limit-io", "rbps=512K"), ("--limit-io", "riops=8")])
-def test_io(place, words):
-    """2 MiB at 512 KiB a second, or 32 reads at 8 a second, cannot be done sooner."""
+@pytest.mark.parametrize("work,said,limit", [
+    ("read:2048", "read", "rbps=512K"), ("read:2048", "read", "riops=8"),
+    ("write:512", "written", "wbps=128K"), ("write:512", "written", "wiops=32")])
+def test_io(place, work, said, limit):
+    """Four seconds' work: 32 pieces are read, or 128 written, and each is an operation at least."""
     with open(DISK, "r+b", buffering=0) as f:
-        f.write(b"read:2048,enter,ready,wait".ljust(512, b"\n"))
+        f.write(f"{work},enter,ready,wait".encode().ljust(512, b"\n"))
         os.fsync(f.fileno())
         os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     device = os.stat(DISK).st_rdev
     started = time.monotonic()
-    process = start(place, f"{UP},power,{END}", *words, "--disk", f"{DISK},format=raw")
+    process = start(place, f"{UP},power,{END}", "--limit-io", limit, "--disk", f"{DISK},format=raw")
     guest = only_group() / "guest"
     line = (guest / "io.max").read_text()
     assert line.startswith(f"{os.major(device)}:{os.minor(device)} "), line
-    while "read\n" not in (text := process.stderr.readline()):
+    while f"{said}\n" not in (text := process.stderr.readline()):
         assert text, "ended"
     assert time.monotonic() - started > 2.9
     finish(process, place)
