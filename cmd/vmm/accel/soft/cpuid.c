@@ -98,7 +98,7 @@ static struct soft_cpuid brand(uint32_t leaf)
 	static const char text[48] = "Bulkhead software CPU";
 	struct soft_cpuid r;
 
-	__builtin_memcpy(&r, text + 16 * (leaf - 0x80000002), sizeof(r));
+	__builtin_memcpy(&r, text + (size_t)16 * (leaf - 0x80000002), sizeof(r));
 	return r;
 }
 

@@ -243,7 +243,7 @@ static void deliver_real(struct soft_cpu *c, const struct delivery *d)
 
 	if (d->vector * 4U + 3 > c->idtr.limit)
 		soft_raise(c, EX_GP);
-	entry = read_sup(c, c->idtr.base + d->vector * 4U, 4);
+	entry = read_sup(c, c->idtr.base + d->vector * 4ULL, 4);
 	push_to(c, &s, d, d->flags);
 	push_to(c, &s, d, c->seg[S_CS].selector);
 	push_to(c, &s, d, d->return_rip);

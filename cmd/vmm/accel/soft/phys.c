@@ -71,8 +71,8 @@ static uint64_t page_sum(const uint8_t *host)
 {
 	uint64_t sum[4] = { 1, 2, 3, 4 };
 
-	for (unsigned int at = 0; at < 4096; at += 32)
-		for (unsigned int i = 0; i < 4; i++) {
+	for (size_t at = 0; at < 4096; at += 32)
+		for (size_t i = 0; i < 4; i++) {
 			uint64_t word;
 
 			memcpy(&word, host + at + 8 * i, 8);
