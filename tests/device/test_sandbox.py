@@ -7,10 +7,13 @@ Everything is tried as root, where VMs have ids of their own, and as an ordinary
 import ctypes
 import errno
 import os
+import pathlib
+import shutil
 import signal
 import socket
 import struct
 import subprocess
+import tempfile
 
 import pytest
 
@@ -34,13 +37,24 @@ def prefix(request):
     return NOBODY if request.param == "user" and os.geteuid() == 0 else []
 
 
+@pytest.fixture(scope="module")
+def programs(build):
+    """A place that every user reaches, wherever the tree is."""
+    place = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-test."))
+    place.chmod(0o755)
+    for name in ("jailrun", "sandbox-probe"):
+        shutil.copy(build / "tests/device" / name, place)
+    yield place
+    shutil.rmtree(place)
+
+
 class Probe:
-    def __init__(self, build, prefix_, *words, pass_fd=None):
+    def __init__(self, programs_, prefix_, *words, pass_fd=None):
         self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         table = f"{theirs.fileno()}:3" + (f",{pass_fd}:9" if pass_fd is not None else "")
         self.process = subprocess.Popen(
-            [*prefix_, build / "tests/device/jailrun", table, "--",
-             build / "tests/device/sandbox-probe", *map(str, words)],
+            [*prefix_, programs_ / "jailrun", table, "--", programs_ / "sandbox-probe",
+             *map(str, words)],
             pass_fds=[theirs.fileno()] + ([pass_fd] if pass_fd is not None else []))
         theirs.close()
         self.sock.settimeout(60)
@@ -67,16 +81,16 @@ class Probe:
         return messages, self.process.wait()
 
 
-def run(build, prefix_, *words, **options):
-    return Probe(build, prefix_, *words, **options).end()
+def run(programs_, prefix_, *words, **options):
+    return Probe(programs_, prefix_, *words, **options).end()
 
 
 @pytest.fixture
-def seen(build, prefix):
+def seen(programs, prefix):
     """What the probe reports, as a list of lines."""
     secret = os.open("/etc/passwd", os.O_RDONLY)
     try:
-        messages, status = run(build, prefix, "report")
+        messages, status = run(programs, prefix, "report")
     finally:
         os.close(secret)
     assert status == 0, messages
@@ -88,9 +102,9 @@ def test_descriptors_are_the_table(seen):
     assert [s for s in seen if s.startswith("fd ")] == ["fd 0", "fd 1", "fd 2", "fd 3"]
 
 
-def test_a_given_descriptor_gets_its_number(build, prefix):
+def test_a_given_descriptor_gets_its_number(programs, prefix):
     fd = os.open("/dev/null", os.O_RDONLY)
-    messages, status = run(build, prefix, "report", pass_fd=fd)
+    messages, status = run(programs, prefix, "report", pass_fd=fd)
     os.close(fd)
     fds = [text for _, _, text in messages if text.startswith("fd ")]
     assert fds == ["fd 0", "fd 1", "fd 2", "fd 3", "fd 9"] and status == 0
@@ -108,13 +122,13 @@ def test_no_power(seen):
     assert "groups 0" in seen
 
 
-def test_no_page_is_merged(build, prefix):
+def test_no_page_is_merged(programs, prefix):
     """Although the caller has asked for all of its own to be (Linux 6.4)."""
     libc = ctypes.CDLL(None)
     if libc.prctl(67, 1, 0, 0, 0) < 0:
         pytest.skip("this kernel merges no pages of a whole process, or not for us")
     try:
-        messages, _ = run(build, prefix, "report")
+        messages, _ = run(programs, prefix, "report")
     finally:
         libc.prctl(67, 0, 0, 0, 0)
     assert "memory_merge 0" in [text for _, _, text in messages]
@@ -143,8 +157,8 @@ def test_limits(seen):
 
 
 @pytest.mark.parametrize("name", [n for n in NR if n not in ("mmap", "ioctl", "fcntl")])
-def test_refused_call_is_reported_and_kills(build, prefix, name):
-    messages, status = run(build, prefix, "call", NR[name])
+def test_refused_call_is_reported_and_kills(programs, prefix, name):
+    messages, status = run(programs, prefix, "call", NR[name])
     assert messages == [(CTL_READY, None, ""), (CTL_DENIED, NR[name], "")]
     assert status == SIGSYS
 
@@ -161,8 +175,8 @@ def test_refused_call_is_reported_and_kills(build, prefix, name):
     ("fcntl", (3, 1), True),
     ("fcntl", (3, 0), False),
 ])
-def test_arguments_are_filtered(build, prefix, nr, args, allowed):
-    messages, status = run(build, prefix, "call", NR[nr], *args)
+def test_arguments_are_filtered(programs, prefix, nr, args, allowed):
+    messages, status = run(programs, prefix, "call", NR[nr], *args)
     assert messages[0][0] == CTL_READY
     if allowed:
         assert messages[1][0] == CTL_LOG and messages[1][2].startswith("survived"), messages
@@ -172,25 +186,25 @@ def test_arguments_are_filtered(build, prefix, nr, args, allowed):
 
 
 @pytest.mark.parametrize("words", [("i386",), ("x32",), ("call", DEATH_CALL)])
-def test_killed_at_once(build, prefix, words):
-    messages, status = run(build, prefix, *words)
+def test_killed_at_once(programs, prefix, words):
+    messages, status = run(programs, prefix, *words)
     assert messages == [(CTL_READY, None, "")] and status == SIGSYS
 
 
-def test_a_thread_has_its_own_filter(build, prefix):
-    messages, status = run(build, prefix, "thread", NR["getpid"])
+def test_a_thread_has_its_own_filter(programs, prefix):
+    messages, status = run(programs, prefix, "thread", NR["getpid"])
     assert messages == [(CTL_DENIED, NR["getpid"], "")] and status == SIGSYS
 
 
-def test_refused_call_kills_although_nobody_listens(build, prefix):
-    probe = Probe(build, prefix, "wait_call", NR["getpid"])
+def test_refused_call_kills_although_nobody_listens(programs, prefix):
+    probe = Probe(programs, prefix, "wait_call", NR["getpid"])
     assert probe.next()[0] == CTL_READY
     probe.sock.close()
     assert probe.process.wait() == SIGSYS
 
 
-def test_ends_with_its_channel(build, prefix):
-    probe = Probe(build, prefix, "wait")
+def test_ends_with_its_channel(programs, prefix):
+    probe = Probe(programs, prefix, "wait")
     assert probe.next()[0] == CTL_READY
     probe.sock.close()
     assert probe.process.wait() == 0
@@ -207,7 +221,7 @@ OPEN = {"read": 0, "write": 0, "create": 0, "list": 0, "mkdir": 0, "symlink": 0,
 
 
 @pytest.mark.parametrize("verb", ["reach", "reach_thread"])
-def test_landlock_allows_nothing(build, prefix, tmp_path, verb):
+def test_landlock_allows_nothing(programs, prefix, tmp_path, verb):
     """With a directory in hand and no filter in the way."""
     os.chmod(tmp_path, 0o777)
     (tmp_path / "file").write_text("secret")
@@ -215,7 +229,7 @@ def test_landlock_allows_nothing(build, prefix, tmp_path, verb):
     for path in (tmp_path / "file", tmp_path / "dir"):
         path.chmod(0o777)
     fd = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
-    messages, status = run(build, prefix, verb, pass_fd=fd)
+    messages, status = run(programs, prefix, verb, pass_fd=fd)
     os.close(fd)
     tried = dict(text.split()[1:] for _, _, text in messages if text.startswith("tried "))
     abi = landlock_abi()
@@ -233,8 +247,8 @@ def children(pid):
 
 
 @AS_ROOT
-def test_from_outside(build, prefix):
-    probe = Probe(build, prefix, "wait")
+def test_from_outside(programs, prefix):
+    probe = Probe(programs, prefix, "wait")
     assert probe.next()[0] == CTL_READY
     pid = probe.process.pid
     (child,) = children(pid)
@@ -256,8 +270,8 @@ def test_from_outside(build, prefix):
     assert probe.process.wait() == 0
 
 
-def test_dies_with_its_supervisor(build, prefix):
-    probe = Probe(build, prefix, "wait")
+def test_dies_with_its_supervisor(programs, prefix):
+    probe = Probe(programs, prefix, "wait")
     assert probe.next()[0] == CTL_READY
     (child,) = children(probe.process.pid)
     pidfd = os.pidfd_open(child)
@@ -267,9 +281,9 @@ def test_dies_with_its_supervisor(build, prefix):
     os.close(pidfd)
 
 
-def test_outside_a_jail_nothing_enters(build):
+def test_outside_a_jail_nothing_enters(programs):
     sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    probe = build / "tests/device/sandbox-probe"
+    probe = programs / "sandbox-probe"
     process = subprocess.Popen([probe, "wait"], preexec_fn=lambda: os.dup2(theirs.fileno(), 3),
                                close_fds=False)
     theirs.close()

@@ -165,7 +165,7 @@ def test_host_features(session):
     assert {b"cpu", b"memory", b"io", b"pids"} <= set(done.stdout.split())
     lsm = session("--", "cat", "/sys/kernel/security/lsm").stdout
     assert b"landlock" in lsm
-    done = session("--user", "1000", "--", "unshare", "--user", "--map-root-user", "id", "-u")
+    done = session("--user", "1000", "--", "unshare", "--user", "--map-root-user", "id", "-u", cwd="/")
     assert done.stdout == b"0\n"
 
 

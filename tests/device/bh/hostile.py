@@ -5,6 +5,7 @@ import contextlib
 import os
 import select
 import socket
+import subprocess
 
 from . import guest, vhost_user as vu
 from .session import Session
@@ -161,6 +162,12 @@ REQUEST_NAMES = [
     "SET_VRING_ERR", "GET_PROTOCOL_FEATURES", "SET_PROTOCOL_FEATURES", "GET_QUEUE_NUM",
     "SET_VRING_ENABLE", "GET_CONFIG", "SET_CONFIG", "RESET_DEVICE", "GET_MAX_MEM_SLOTS",
     "ADD_MEM_REG", "REM_MEM_REG", "SET_STATUS", "GET_STATUS"]
+
+
+def is_tmpfs(path):
+    """Whose files are memory."""
+    done = subprocess.run(["stat", "-f", "-c", "%T", path], stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.strip() == "tmpfs"
 
 
 class WrongFds:

@@ -89,7 +89,7 @@ class Place:
                 exe = os.readlink(f"/proc/{pid}/exe")
             except OSError:
                 continue
-            if exe.startswith(str(self.dir)):
+            if f"/{self.dir.name}/" in exe:  # another mount namespace's path may be cut before that
                 found.append((int(pid), exe))
         return found
 
