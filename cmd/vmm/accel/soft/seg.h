@@ -34,13 +34,18 @@ void soft_desc_read(struct soft_cpu *c, uint16_t selector, enum soft_vector vect
 /* The same without a fault: false when there is none (LAR, LSL, VERR, VERW). */
 bool soft_desc_try(struct soft_cpu *c, uint16_t selector, struct soft_desc *ret);
 
+/* Sets a code or data descriptor's accessed bit, in memory too. May fault. */
+void soft_mark_accessed(struct soft_cpu *c, struct soft_desc *d);
+/* What the descriptor says, without a check. */
+void soft_set_segment(struct soft_cpu *c, enum soft_sreg s, uint16_t selector,
+		      const struct soft_desc *d);
 /* MOV and POP to ES, SS, DS, FS, GS. */
 void soft_load_data_segment(struct soft_cpu *c, enum soft_sreg s, uint16_t selector);
 /* Real and virtual-8086 style. */
 void soft_load_real_segment(struct soft_cpu *c, enum soft_sreg s, uint16_t selector);
 void soft_lldt(struct soft_cpu *c, uint16_t selector);
 void soft_ltr(struct soft_cpu *c, uint16_t selector);
-/* Far JMP, CALL and RET; op_width 2, 4 or 8. */
+/* far.c: far JMP, CALL and RET; op_width 2, 4 or 8. */
 void soft_far_jump(struct soft_cpu *c, uint16_t selector, uint64_t offset);
 void soft_far_call(struct soft_cpu *c, uint16_t selector, uint64_t offset, unsigned int op_width,
 		   unsigned int insn_len);
