@@ -439,6 +439,17 @@ def procfs():
     }.items()}
 
 
+def subid():
+    return {name: text.encode() for name, text in {
+        "names": "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n",
+        "by-name": "bob:100000:65536\nalice:165536:65536\n", "by-number": "1000:100000:15",
+        "several": "alice:100005:100\n1000:200000:47\nalice:7000:3\n",
+        "malformed": "alice:1:\nalice::2\nalice:1:2:3\n:4:5\nalice:-1:9\nalice:99999999999:16\n",
+        "ends": "alice:0:4294967295\nalice:4294967280:16\nalice:4294967280:15\nalice:999:2\n",
+        "own": "alice:1000:10\n1000:1001:64535\n",
+    }.items()}
+
+
 # Others append here: the name of the target and what makes its seeds.
 TARGETS = {
     "control": control,
@@ -455,6 +466,7 @@ TARGETS = {
     "vfio_client": vfio_client,
     "virtio_pci": virtio_pci,
     "soft": soft,
+    "subid": subid,
 }
 
 
