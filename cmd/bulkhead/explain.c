@@ -7,6 +7,7 @@
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/words.h"
 #include "lib/sandbox/cgroup.h"
+#include "lib/sandbox/ids.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,13 +59,17 @@ static void explain_group(const struct explained *x)
 		paragraph("limits", "vmm and devices together: %s", text.text);
 }
 
+/* Whether there are ids is known only by taking some. Without any, not even root's, no VM starts. */
 static void look_at_host(struct explained *x)
 {
 	static struct cgroup_place place;
+	static struct jail_ids ids;
 	const char *why = NULL;
 
+	(void)!jail_ids_take(&ids, NULL);
+	jail_ids_close(&ids);
 	x->grouped = cgroup_find(x->config->cgroup, &place, &why) == 0;
-	guarantees_look(x->grouped ? &place : NULL, why, &x->missing);
+	guarantees_look(x->grouped ? &place : NULL, why, ids.why, &x->missing);
 }
 
 static bool is_there(const struct explained *x, const struct declared_process *d)

@@ -98,8 +98,8 @@ static int split(struct vm *vm, struct cgroup *g, struct open_error *e)
 	return 0;
 }
 
-int group_enter(struct vm *vm, struct cgroup *ret, struct guarantee_report *report,
-		struct open_error *e)
+int group_enter(struct vm *vm, const char *why_no_ids, struct cgroup *ret,
+		struct guarantee_report *report, struct open_error *e)
 {
 	static struct cgroup_place place;
 	struct cgroup g = CGROUP_NONE;
@@ -110,7 +110,7 @@ int group_enter(struct vm *vm, struct cgroup *ret, struct guarantee_report *repo
 
 	if (!found && vm->config->cgroup)
 		return open_complain(e, r, "--cgroup: %s: %s", vm->config->cgroup, why);
-	guarantees_look(found ? &place : NULL, why, report);
+	guarantees_look(found ? &place : NULL, why, why_no_ids, report);
 	r = refuse_limits(vm->config, found ? &place : NULL, why, e);
 	if (r == 0)
 		r = refuse_strictly(vm->config, report, e);

@@ -11,11 +11,11 @@
 /*
  * Looks what the host gives, and refuses what it cannot give. Makes the VM's group when there can be
  * one and goes on as a child of the caller in it, with *ret; the caller becomes the keeper, and does
- * not return, so it must not hold anything yet. Without a group, *ret is CGROUP_NONE. 0 or a negative
- * errno with *ret_error.
+ * not return: it closes whatever else was opened. Without a group, *ret is CGROUP_NONE. why_no_ids is
+ * guarantees_look's, and must last. 0 or a negative errno with *ret_error.
  */
-[[nodiscard]] int group_enter(struct vm *vm, struct cgroup *ret, struct guarantee_report *ret_report,
-			      struct open_error *ret_error);
+[[nodiscard]] int group_enter(struct vm *vm, const char *why_no_ids, struct cgroup *ret,
+			      struct guarantee_report *ret_report, struct open_error *ret_error);
 /* Says what the host does not give. */
 void group_tell(const struct vm *vm, const struct guarantee_report *report);
 

@@ -121,7 +121,18 @@ static int watch(struct vm *vm, int listener)
 
 /* ---- stages ---- */
 
-static int start(struct vm *vm, struct opened *o, struct jail_host *host, struct open_error *e)
+/* The VM's own id, where it has one, may start processes in its group. */
+static int use_group(struct vm *vm, struct cgroup *g, struct jail_host *host, struct open_error *e)
+{
+	int r = g->guest >= 0 && host->n_ids > 1 ? cgroup_give(g, host->base) : 0;
+
+	host->cgroup_fd = g->guest;
+	vm->memory_events = take_fd(&g->events);
+	return r < 0 ? open_complain(e, r, "the VM's control group: %s", strerror(-r)) : 0;
+}
+
+static int start(struct vm *vm, struct opened *o, struct cgroup *g, struct jail_host *host,
+		 struct open_error *e)
 {
 	const char *what = "?";
 	int r = jail_host_enter(host, &what);
@@ -130,7 +141,9 @@ static int start(struct vm *vm, struct opened *o, struct jail_host *host, struct
 		return open_complain(e, r, "this host does not let the VM be confined: %s: %s",
 				     what, strerror(-r));
 	vm->owner = host->owner;
-	r = parts_start(vm, o, host, e);
+	r = use_group(vm, g, host, e); /* with the rights in its namespace */
+	if (r == 0)
+		r = parts_start(vm, o, host, e);
 	opened_close(o);
 	return r;
 }
@@ -170,14 +183,17 @@ static int settle_accel(struct vm *vm, const struct opened *o, struct open_error
 	return 0;
 }
 
-/* As root: the VM's id may start processes in its group. */
-static int use_group(struct vm *vm, struct cgroup *g, struct jail_host *host, struct open_error *e)
-{
-	int r = g->guest >= 0 && geteuid() == 0 ? cgroup_give(g, host->base) : 0;
 
-	host->cgroup_fd = g->guest;
-	vm->memory_events = take_fd(&g->events);
-	return r < 0 ? open_complain(e, r, "the VM's control group: %s", strerror(-r)) : 0;
+static int take_ids(struct vm *vm, struct jail_ids *ids, struct open_error *e)
+{
+	const char *what = "?";
+	int r = jail_ids_take(ids, &what);
+
+	if (r < 0)
+		return open_complain(e, r, "this host does not let the VM be confined: %s: %s",
+				     what, strerror(-r));
+	vm->claim = take_fd(&ids->claim);
+	return 0;
 }
 
 static int bring_up(struct vm *vm, struct open_error *e)
@@ -185,12 +201,16 @@ static int bring_up(struct vm *vm, struct open_error *e)
 	struct opened o;
 	struct cgroup group;
 	struct guarantee_report report;
+	struct jail_ids ids;
 	struct jail_host host = JAIL_HOST_NONE;
 	const char *what = "?";
 	int r;
 
 	opened_init(&o);
-	r = group_enter(vm, &group, &report, e); /* a child of its keeper from here */
+	r = take_ids(vm, &ids, e);
+	if (r < 0)
+		return r;
+	r = group_enter(vm, ids.why, &group, &report, e); /* a child of its keeper from here */
 	if (r < 0)
 		return r;
 	r = opened_open(&o, vm->config, e); /* 2 all that has a path */
@@ -200,16 +220,13 @@ static int bring_up(struct vm *vm, struct open_error *e)
 	r = settle_accel(vm, &o, e);
 	if (r < 0)
 		return r;
-	r = jail_host_open(&host, &what);
+	r = jail_host_open(&host, &ids, &what);
 	if (r < 0)
 		return open_complain(e, r, "%s: %s", what, strerror(-r));
-	r = use_group(vm, &group, &host, e);
-	if (r < 0)
-		return r;
 	r = watch(vm, o.listener);
 	if (r < 0)
 		return open_complain(e, r, "event loop: %s", strerror(-r));
-	r = start(vm, &o, &host, e); /* 3 the compartments */
+	r = start(vm, &o, &group, &host, e); /* 3 the compartments */
 	if (r == 0 && leave_terminal(vm, &host) < 0)
 		r = open_complain(e, -EIO, "standard descriptors");
 	if (r == 0 && jail_host_leave(&host) < 0)
@@ -235,6 +252,7 @@ int main(int argc, char **argv)
 			  .null = -1,
 			  .keeper = -1,
 			  .memory_events = -1,
+			  .claim = -1,
 			  .gone = { .fd = -1 },
 			  .pid = getpid(),
 			  .front = { .fd = -1 } };

@@ -83,6 +83,7 @@ struct vm {
 	struct loop_source gone;  /* its keeper's pidfd, which tells its end */
 	int keeper;               /* that pidfd until it is watched, or -1: there is none */
 	int memory_events;        /* of its control group, or -1 */
+	int claim;                /* keeps its ids from other VMs, never read; or -1 */
 	struct client clients[VM_MAX_CLIENTS];
 	struct client *attached;  /* who has the console, beside the command */
 	bool front_attached;      /* the command has it */

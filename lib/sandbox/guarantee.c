@@ -24,7 +24,7 @@ const struct guarantee_row guarantees[N_GUARANTEES] = {
 	[GUARANTEE_FILTER] = { "filter", "a counted list of system calls", "seccomp",
 			       "no VM starts", NEED_ALWAYS },
 	[GUARANTEE_IDS] = { "ids", "a user id for each process, which nobody else has",
-			    "root, or subordinate ids (/etc/subuid, newuidmap)",
+			    "root, or subordinate ids (/etc/subuid, /etc/subgid, newuidmap)",
 			    "a VM's processes share their user's id", NEED_STRICT },
 	[GUARANTEE_PATHS] = { "paths", "no right on any path, even below a directory in hand",
 			      "Landlock", "the empty root and the filter stand alone",
@@ -79,11 +79,11 @@ static const char *lacks_landlock(int needed)
 	return abi == 0 ? "no Landlock" : "an older Landlock";
 }
 
-void guarantees_look(const struct cgroup_place *place, const char *why,
+void guarantees_look(const struct cgroup_place *place, const char *why, const char *why_no_ids,
 		     struct guarantee_report *ret)
 {
 	*ret = (struct guarantee_report){ .missing = {
-		[GUARANTEE_IDS] = geteuid() == 0 ? NULL : "one id for an ordinary user",
+		[GUARANTEE_IDS] = *why_no_ids ? why_no_ids : NULL,
 		[GUARANTEE_PATHS] = lacks_landlock(1),
 		[GUARANTEE_MEMORY] = lacks_controller(place, why, CGROUP_MEMORY),
 		[GUARANTEE_TASKS] = lacks_controller(place, why, CGROUP_PIDS),

@@ -47,11 +47,12 @@ struct guarantee_report {
 
 /*
  * What this host gives to a VM that the calling process would start. place is cgroup_find's, or
- * NULL with why_no_place its reason. What is needed always is not looked at: starting fails without
+ * NULL with why_no_place its reason; why_no_ids is that of jail_ids_take (ids.h), "" where a VM has ids
+ * of its own. What is needed always is not looked at: starting fails without
  * it. Changes nothing.
  */
 void guarantees_look(const struct cgroup_place *place, const char *why_no_place,
-		     struct guarantee_report *ret);
+		     const char *why_no_ids, struct guarantee_report *ret);
 
 /* Writes "NAME (WHY), NAME, NAME (WHY)" for what is missing of the given need, a reason behind all
  * that share it. Returns how many; text is empty when none. */

@@ -10,18 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define SET_MEMORY_MERGE 67 /* PR_SET_MEMORY_MERGE, of Linux 6.4 */
-#define IDS_FIRST 0x62000000U
-#define IDS_A_VM (JAIL_N_IDS + 1U) /* the last is how the user who started it is seen */
 
-int jail_host_open(struct jail_host *h, const char **ret_what)
+int jail_host_open(struct jail_host *h, struct jail_ids *ids, const char **ret_what)
 {
 	_cleanup_(closep) int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_(closep) int null = -1;
-	bool root = geteuid() == 0;
 
 	if (proc < 0) {
 		if (ret_what)
@@ -34,9 +30,10 @@ int jail_host_open(struct jail_host *h, const char **ret_what)
 			*ret_what = "/dev/null";
 		return -errno;
 	}
-	h->base = root ? IDS_FIRST + (uid_t)getpid() * IDS_A_VM : geteuid();
-	h->n_ids = root ? JAIL_N_IDS : 1;
-	h->owner = root ? h->base + JAIL_N_IDS : h->base;
+	h->base = ids->base;
+	h->n_ids = ids->n;
+	h->owner = ids->owner;
+	h->userns_fd = take_fd(&ids->userns);
 	h->proc_fd = take_fd(&proc);
 	h->null_fd = take_fd(&null);
 	return 0;
@@ -46,6 +43,7 @@ void jail_host_close(struct jail_host *h)
 {
 	closep(&h->proc_fd);
 	closep(&h->null_fd);
+	closep(&h->userns_fd);
 }
 
 uid_t jail_id(const struct jail_host *h, unsigned int i)
@@ -53,7 +51,7 @@ uid_t jail_id(const struct jail_host *h, unsigned int i)
 	return h->n_ids == 1 ? h->base : h->base + i;
 }
 
-static int write_proc(int proc_fd, pid_t pid, const char *name, const char *text)
+int proc_write(int proc_fd, pid_t pid, const char *name, const char *text)
 {
 	_cleanup_(closep) int fd = -1;
 	char path[64];
@@ -68,66 +66,13 @@ static int write_proc(int proc_fd, pid_t pid, const char *name, const char *text
 
 int ids_map(int proc_fd, pid_t pid, const char *map)
 {
-	int r = write_proc(proc_fd, pid, "setgroups", "deny");
+	int r = proc_write(proc_fd, pid, "setgroups", "deny");
 
 	if (r == 0)
-		r = write_proc(proc_fd, pid, "uid_map", map);
+		r = proc_write(proc_fd, pid, "uid_map", map);
 	if (r == 0)
-		r = write_proc(proc_fd, pid, "gid_map", map);
+		r = proc_write(proc_fd, pid, "gid_map", map);
 	return r;
-}
-
-/* The ids of a host's range can be given only by a process that stays outside. */
-static int map_from_outside(const struct jail_host *h, pid_t target, int go)
-{
-	char map[96];
-	char byte;
-
-	if (read(go, &byte, 1) != 1)
-		return 1;
-	snprintf(map, sizeof(map), "%u %u %u\n%u 0 1\n", h->base, h->base, JAIL_N_IDS, h->owner);
-	return -ids_map(h->proc_fd, target, map);
-}
-
-static int unshare_users(const struct jail_host *h, int go)
-{
-	if (unshare(CLONE_NEWUSER) < 0)
-		return -errno;
-	return h->n_ids > 1 && write(go, "g", 1) != 1 ? -EIO : 0;
-}
-
-static int wait_helper(pid_t pid)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
-}
-
-static int enter_range(const struct jail_host *h)
-{
-	_cleanup_(closep) int go_read = -1;
-	_cleanup_(closep) int go_write = -1;
-	pid_t self = getpid(), helper;
-	int pipes[2], r, r2;
-
-	if (setgroups(0, NULL) < 0 || pipe2(pipes, O_CLOEXEC) < 0)
-		return -errno;
-	go_read = pipes[0];
-	go_write = pipes[1];
-	helper = fork();
-	if (helper < 0)
-		return -errno;
-	if (helper == 0) {
-		closep(&go_write);
-		_exit(map_from_outside(h, self, go_read));
-	}
-	r = unshare_users(h, go_write);
-	closep(&go_write);
-	r2 = wait_helper(helper);
-	return r < 0 ? r : r2;
 }
 
 static int take_base_id(const struct jail_host *h)
@@ -141,20 +86,29 @@ static int take_base_id(const struct jail_host *h)
 static int enter_single(const struct jail_host *h)
 {
 	char map[32];
-	int r = unshare_users(h, -1);
+	int r = unshare(CLONE_NEWUSER) < 0 ? -errno : 0;
 
 	snprintf(map, sizeof(map), "%u %u 1\n", h->base, h->base);
 	if (r == 0)
-		r = write_proc(h->proc_fd, getpid(), "setgroups", "deny");
+		r = proc_write(h->proc_fd, getpid(), "setgroups", "deny");
 	if (r == 0)
-		r = write_proc(h->proc_fd, getpid(), "uid_map", map);
+		r = proc_write(h->proc_fd, getpid(), "uid_map", map);
 	snprintf(map, sizeof(map), "%u %u 1\n", h->base, getegid());
-	return r < 0 ? r : write_proc(h->proc_fd, getpid(), "gid_map", map);
+	return r < 0 ? r : proc_write(h->proc_fd, getpid(), "gid_map", map);
 }
 
-static int enter_users(const struct jail_host *h)
+/* Groups go in there, where an ordinary user may give them up too. */
+static int enter_range(struct jail_host *h)
 {
-	int r = h->n_ids > 1 ? enter_range(h) : enter_single(h);
+	if (setns(h->userns_fd, CLONE_NEWUSER) < 0 || setgroups(0, NULL) < 0)
+		return -errno;
+	closep(&h->userns_fd);
+	return 0;
+}
+
+static int enter_users(struct jail_host *h)
+{
+	int r = h->userns_fd < 0 ? enter_single(h) : enter_range(h);
 
 	return r < 0 ? r : take_base_id(h);
 }

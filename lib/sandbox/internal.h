@@ -51,6 +51,17 @@ enum landlock_what { LANDLOCK_PATHS = 1, LANDLOCK_PORTS = 2, LANDLOCK_SCOPES = 4
  * namespace, by an empty read-only one, and detaches all else. */
 [[nodiscard]] int root_make_empty(void);
 
+/*
+ * userns.c: a user namespace that nobody is in, with the ids' map: base and on to themselves outside,
+ * for gids to first_gid and on, owner to the caller's own. A descriptor or a negative errno; the
+ * second says in `why` what the matter was, but for the last step's.
+ */
+[[nodiscard]] int userns_make_by_root(const struct jail_ids *ids);
+[[nodiscard]] int userns_make_by_helpers(const struct jail_ids *ids, gid_t first_gid, char *why,
+					 size_t cap);
+
+/* Writes a file of a process's directory in /proc, which proc_fd is. */
+[[nodiscard]] int proc_write(int proc_fd, pid_t pid, const char *name, const char *text);
 /* Writes a process's uid and gid maps (one text for both) and forbids it setgroups. */
 [[nodiscard]] int ids_map(int proc_fd, pid_t pid, const char *map);
 

@@ -5,48 +5,52 @@
  * no_new_privs, an id of its own and a fixed descriptor table. Compartments are static executables,
  * so that nothing needs to be reachable by a path.
  *
- * Order: jail_host_open (while paths can be reached), jail_host_enter (a user namespace of the
+ * Order: jail_ids_take and jail_host_open (while paths can be reached), jail_host_enter (a user namespace of the
  * supervisor's own), jail_begin for each compartment, jail_finish for each: between the two the
  * compartments set themselves up side by side. Then jail_host_leave and jail_host_close.
  */
 #ifndef BULKHEAD_SANDBOX_JAIL_H
 #define BULKHEAD_SANDBOX_JAIL_H
 
+#include "lib/sandbox/ids.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #define JAIL_MAX_FDS 64
-#define JAIL_N_IDS 15U /* the supervisor's own id and those of at most 14 compartments */
 
 /*
- * What starting compartments needs of the host. With root, VMs share no id: base is computed from
- * the supervisor's pid, so that no state is kept; the supervisor becomes base, compartment i
- * base + i. As an ordinary user there is one id, the user's own, for all.
+ * What starting compartments needs of the host. The supervisor becomes the first of its ids,
+ * compartment i is base + i; or all are the user.
  */
 struct jail_host {
 	int proc_fd;  /* /proc */
 	int null_fd;  /* /dev/null */
+	int userns_fd; /* that has the ids, or -1 */
 	uid_t base;   /* first id */
 	uint32_t n_ids; /* 1, or JAIL_N_IDS */
 	int cgroup_fd; /* the group that compartments are born in (cgroup.h), or -1; not owned */
 	uid_t owner;  /* the id, as seen from inside, of the user who started this process */
 };
 
-#define JAIL_HOST_NONE ((struct jail_host){ .proc_fd = -1, .null_fd = -1, .cgroup_fd = -1 })
+#define JAIL_HOST_NONE                                                                           \
+	((struct jail_host){ .proc_fd = -1, .null_fd = -1, .userns_fd = -1, .cgroup_fd = -1 })
 
-/* 0 or a negative errno, *ret_what (may be NULL) names the step. */
-[[nodiscard]] int jail_host_open(struct jail_host *h, const char **ret_what);
+/* Takes the namespace of ids; their claim stays the caller's, to be held open as long as anything
+ * runs. 0 or a negative errno, *ret_what (may be NULL) names the step. */
+[[nodiscard]] int jail_host_open(struct jail_host *h, struct jail_ids *ids, const char **ret_what);
 /*
  * Moves the calling process, which must have one thread, into user, mount, ipc and uts namespaces of
  * its own with an empty root, with a core-scheduling cookie and no page that the kernel merges with
  * others' (where it does either), and a cgroup namespace unless compartments have a group: that waits for
- * jail_host_leave, as they could not be born outside of it; with root it takes the ids above and loses all power
- * over anything else. From here on no path can be reached, save through descriptors. It keeps all
- * capabilities in its own namespace: sandbox_confine_self drops them. As jail_host_open.
+ * jail_host_leave, as they could not be born outside of it; where it has ids it takes them, gives up all
+ * groups, and loses all power over anything else. From here on no path can be reached, save through
+ * descriptors. It keeps all capabilities in its own namespace: sandbox_confine_self drops them. As
+ * jail_host_open.
  *
- * With root, the user who started it is seen as the id `owner` inside (one past the others). It is
- * there so that SO_PEERCRED can tell who connects; nothing takes that id.
+ * Where there are ids, the user who started it is seen as the id `owner` inside (one past the
+ * others). It is there so that SO_PEERCRED can tell who connects; nothing takes that id.
  */
 [[nodiscard]] int jail_host_enter(struct jail_host *h, const char **ret_what);
 /* Once no compartment is to be started any more: the cgroup namespace, if it had to wait. */

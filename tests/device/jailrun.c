@@ -5,7 +5,7 @@
  *	jailrun [--id=N] [--time] [FROM:TO,…] -- EXE [ARG…]
  *
  * Descriptor FROM of this process becomes TO of the compartment, which gets nothing else. N is the
- * compartment's number in the range of ids that root has (default 1; an ordinary user has one id).
+ * compartment's number in the range of ids (default 1), where there is one.
  * Waits for it and exits with its status, or 128 and the signal that killed it. Dies with it when
  * killed. --time says on standard error how long the start took.
  */
@@ -102,6 +102,7 @@ static void close_theirs(const struct words *w)
 
 int main(int argc, char **argv)
 {
+	struct jail_ids ids = JAIL_IDS_NONE; /* claimed until the end */
 	struct jail_host host = JAIL_HOST_NONE;
 	struct jail_process p = JAIL_PROCESS_NONE;
 	struct words w = { .id = 1 };
@@ -117,7 +118,9 @@ int main(int argc, char **argv)
 	exe = open(w.argv[0], O_PATH | O_CLOEXEC);
 	if (exe < 0)
 		return fail(w.argv[0], -errno);
-	r = jail_host_open(&host, &what);
+	r = jail_ids_take(&ids, &what);
+	if (r == 0)
+		r = jail_host_open(&host, &ids, &what);
 	if (r == 0)
 		r = jail_host_enter(&host, &what);
 	if (r < 0)

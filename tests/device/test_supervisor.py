@@ -27,9 +27,9 @@ END = f"event:{POWEROFF}"
 DEVICE = "enter,ready,wait"
 
 
-@pytest.fixture(params=["root", "user"])
+@pytest.fixture(params=["root", "user", "subids"])
 def place(request, build):
-    place_ = vm.Place(build, user=request.param == "user")
+    place_ = vm.place_of(build, request.param)
     yield place_
     left = place_.processes()
     for pid, _ in left:
@@ -78,13 +78,14 @@ def has_cgroup2():
 
 
 def test_what_the_host_lacks_is_said_in_one_line(place):
-    """What exactly is missing depends on the host; a user always has a single id."""
+    """What exactly is missing depends on the host; a user without subordinate ids has a single id."""
     process = place.start("run", "--kernel", place.kernel, "--cmdline", f"{UP},{END}")
     _, err = process.communicate(timeout=60)
     said = vm.HOST_LINE.findall(err)
     assert process.returncode == 0
     assert len(said) == (1 if place.user or not has_cgroup2() else 0), err
-    assert place.user == ("ids (one id for an ordinary user)" in err)
+    lacks_ids = place.user and not place.subids
+    assert lacks_ids == ("ids (/etc/subuid has no range for this user)" in err)
     if not has_cgroup2():
         assert "memory limit, task limit (no cgroup v2 at /sys/fs/cgroup)" in err
 
@@ -312,13 +313,14 @@ def test_all_are_confined(place):
         name = os.path.basename(exe)
         uids[name] = s["Uid"].split()[0]
         assert len(set(s["Uid"].split())) == 1 and uids[name] != "0", name
+        assert len(set(s["Gid"].split())) == 1 and s["Gid"].split()[0] != "0", name
         assert s["Seccomp"] == "2" and s["NoNewPrivs"] == "1", name
         assert s["CapEff"].strip("0") == "" and s["CapPrm"].strip("0") == "", name
         if name != "bulkhead":
             assert os.listdir(f"/proc/{pid}/root") == [], name
             assert s["Groups"] == "", name
     assert len(uids) == 6
-    assert len(set(uids.values())) == (1 if place.user else 6)
+    assert len(set(uids.values())) == (1 if place.user and not place.subids else 6)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 0

@@ -61,16 +61,18 @@ static void test_a_short_text_is_cut(void **state)
 	}
 }
 
-static void test_places_and_controllers(void **state)
+static void test_what_was_looked_at_before(void **state)
 {
 	struct cgroup_place place = { .controllers = CGROUP_MEMORY };
 	struct guarantee_report r;
 
 	(void)state;
-	guarantees_look(NULL, "nowhere", &r);
+	guarantees_look(NULL, "nowhere", "no range", &r);
 	assert_string_equal(r.missing[GUARANTEE_MEMORY], "nowhere");
 	assert_string_equal(r.missing[GUARANTEE_TASKS], "nowhere");
-	guarantees_look(&place, NULL, &r);
+	assert_string_equal(r.missing[GUARANTEE_IDS], "no range");
+	guarantees_look(&place, NULL, "", &r);
+	assert_null(r.missing[GUARANTEE_IDS]);
 	assert_null(r.missing[GUARANTEE_MEMORY]);
 	assert_string_equal(r.missing[GUARANTEE_TASKS], "its cgroup lacks the controller");
 	assert_null(r.missing[GUARANTEE_NAMESPACES]);
@@ -83,7 +85,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_missing),
 		cmocka_unit_test(test_reasons_are_said_once),
 		cmocka_unit_test(test_a_short_text_is_cut),
-		cmocka_unit_test(test_places_and_controllers),
+		cmocka_unit_test(test_what_was_looked_at_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

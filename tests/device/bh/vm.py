@@ -16,6 +16,12 @@ import time
 COMPARTMENTS = ("vmm", "dev-blk", "dev-rng", "dev-console")
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
+# An ordinary user with subordinate ids, in two groups more, that only an /etc of the tests knows.
+OWNER, OWNER_GROUP, SUB_UIDS, SUB_GIDS, N_SUB = 64000, 64001, 200000, 300000, 65536
+OWNERS = ["setpriv", f"--reuid={OWNER}", f"--regid={OWNER_GROUP}",
+          f"--groups={OWNER_GROUP},64002,64003"]
+ETC_COPIED = ("nsswitch.conf", "login.defs", "ld.so.cache")
+
 
 HOST_LINE = re.compile(r"^bulkhead: \w\S*: (warning: )?this host does not give: .*\n", re.MULTILINE)
 
@@ -25,12 +31,20 @@ def without_host(err):
     return HOST_LINE.sub("", err)
 
 
+def place_of(build, who, **options):
+    """A Place of "root", "user" or "subids"."""
+    return Place(build, user=who == "user", subids=who == "subids", **options)
+
+
 class Place:
     """A directory of its own with programs, files, and a count of what runs from it."""
 
-    def __init__(self, build, user=False, real=False):
-        """real: the compartments are not played."""
-        self.user = user
+    def __init__(self, build, user=False, real=False, subids=False):
+        """real: the compartments are not played. subids: an ordinary user who has subordinate ids."""
+        self.user = user or subids
+        self.subids = subids
+        self.uid = OWNER if subids else 65534 if user else 0
+        self.mounts = []  # (FROM, TO): what the programs see in another place
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-test."))
         self.dir.chmod(0o755)
         for name in ("bulkhead", "supervisor"):
@@ -39,10 +53,25 @@ class Place:
             self.install(build / "cmd" / name / name if real else
                          build / "tests/device/fake-compartment", name)
         self.kernel = self.file("kernel", b"a kernel")
-        self.kvm = user and os.path.exists("/dev/kvm")
-        if self.kvm:
+        if self.user and os.path.exists("/dev/kvm"):
+            # an ordinary user with the right to it, whatever its mode is on this machine
             os.mknod(self.dir / "kvm", 0o666 | 0o020000, os.makedev(10, 232))
             (self.dir / "kvm").chmod(0o666)
+            self.mounts.append((self.dir / "kvm", "/dev/kvm"))
+        if subids:
+            self.make_etc()
+
+    def make_etc(self):
+        (self.dir / "etc").mkdir()
+        for name in filter(os.path.exists, (f"/etc/{n}" for n in ETC_COPIED)):
+            shutil.copy(name, self.dir / "etc")
+        self.file("etc/passwd", f"owner:x:{OWNER}:{OWNER_GROUP}::/:/bin/sh\n".encode())
+        self.give_ids(f"owner:{SUB_UIDS}:{N_SUB}\n", f"owner:{SUB_GIDS}:{N_SUB}\n")
+        self.mounts.append((self.dir / "etc", "/etc"))
+
+    def give_ids(self, subuid, subgid):
+        self.file("etc/subuid", subuid.encode())
+        self.file("etc/subgid", subgid.encode())
 
     def install(self, program, name):
         folder = self.dir / "cmd" / name
@@ -59,13 +88,12 @@ class Place:
         if words[:1] == ("run",) and len(words) > 2 and "--accel" not in words:
             words = ("run", "--accel", "soft", *words[1:])  # nothing of the machine matters
         words = [str(self.dir / "cmd/bulkhead/bulkhead"), *map(str, words)]
-        if not self.user:
+        if self.user:
+            words = [*(OWNERS if self.subids else NOBODY), *words]
+        if not self.mounts:
             return words
-        if not self.kvm:
-            return [*NOBODY, *words]
-        # an ordinary user with the right to /dev/kvm, whatever its mode is on this machine
-        return ["unshare", "-m", "sh", "-c",
-                f'mount --bind {self.dir}/kvm /dev/kvm; exec "$@"', "sh", *NOBODY, *words]
+        mounts = "".join(f"mount --bind {a} {b} && " for a, b in self.mounts)
+        return ["unshare", "-m", "sh", "-c", f'{mounts}exec "$@"', "sh", *words]
 
     def start(self, *words, **options):
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which ids a VM has; see ids.h. */
+#include "lib/sandbox/ids.h"
+
+#include "lib/base/cleanup.h"
+#include "lib/sandbox/internal.h"
+#include "lib/sandbox/subid.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#define IDS_FIRST 0x62000000U /* of root's */
+#define FILE_MAX_BYTES (1U << 20)
+#define ATTEMPTS 4096U
+
+_Static_assert(JAIL_N_IDS < SUBID_BLOCK, "the one past them is how the user is seen");
+
+static int give_up(struct jail_ids *ids, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int give_up(struct jail_ids *ids, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(ids->why, sizeof(ids->why), fmt, ap);
+	va_end(ap);
+	return -EAGAIN;
+}
+
+/* ---- what the host's files give ---- */
+
+struct text {
+	char *at;
+	size_t len;
+};
+
+static void text_free(struct text *t)
+{
+	free(t->at);
+}
+
+/* What is behind the first FILE_MAX_BYTES is not read. */
+static int read_file(const char *path, struct text *ret)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	*ret = (struct text){ .at = malloc(FILE_MAX_BYTES) };
+	if (!ret->at)
+		return -ENOMEM;
+	while (ret->len < FILE_MAX_BYTES &&
+	       (n = read(fd, ret->at + ret->len, FILE_MAX_BYTES - ret->len)) > 0)
+		ret->len += (size_t)n;
+	return 0;
+}
+
+static int read_ranges(const char *path, const char *name, uint32_t own, struct jail_ids *ids,
+		       struct subid_ranges *ret)
+{
+	_cleanup_(text_free) struct text t = { .at = NULL };
+	int r = read_file(path, &t);
+
+	if (r < 0)
+		return give_up(ids, "%s: %s", path, strerror(-r));
+	subid_parse(t.at, t.len, name, geteuid(), own, ret);
+	if (ret->n == 0)
+		return give_up(ids, "%s has no range for this user", path);
+	if (subid_count_blocks(ret, JAIL_N_IDS) == 0)
+		return give_up(ids, "the range in %s is too small: %u ids from a multiple of %u on",
+			       path, JAIL_N_IDS, SUBID_BLOCK);
+	return 0;
+}
+
+/* Without a name in the file, of a network's users say, the lines of its number are what is left. */
+static const char *find_name(char *buf, size_t cap)
+{
+	_cleanup_(text_free) struct text t = { .at = NULL };
+
+	if (read_file("/etc/passwd", &t) < 0 ||
+	    subid_user_name(t.at, t.len, geteuid(), buf, cap) < 0)
+		return NULL;
+	return buf;
+}
+
+struct host_ids {
+	struct subid_ranges uids, gids;
+};
+
+static int read_host(struct jail_ids *ids, struct host_ids *ret)
+{
+	char buf[256];
+	const char *name = find_name(buf, sizeof(buf));
+	int r = read_ranges("/etc/subuid", name, geteuid(), ids, &ret->uids);
+
+	return r < 0 ? r : read_ranges("/etc/subgid", name, getegid(), ids, &ret->gids);
+}
+
+/* ---- one block of them ---- */
+
+static int claim(uint32_t first)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int len = snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "bulkhead/ids/%u", first);
+	socklen_t sa_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&sa, sa_len) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+/* ESRCH: no process has it. Priorities may be -1. */
+static bool is_used(uint32_t first)
+{
+	for (uint32_t i = 0; i < JAIL_N_IDS; i++) {
+		errno = 0;
+		if (getpriority(PRIO_USER, first + i) != -1 || errno != ESRCH)
+			return true;
+	}
+	return false;
+}
+
+/* Begins at a place of its own, so that VMs seldom meet; the claim is what keeps them apart. */
+static int claim_any(struct jail_ids *ids, const struct host_ids *host, uint32_t *ret_gid)
+{
+	uint32_t uids = subid_count_blocks(&host->uids, JAIL_N_IDS);
+	uint32_t gids = subid_count_blocks(&host->gids, JAIL_N_IDS);
+	uint32_t n = uids < gids ? uids : gids;
+
+	for (uint32_t i = 0; i < n && i < ATTEMPTS; i++) {
+		uint32_t k = (uint32_t)(((uint64_t)getpid() + i) % n);
+		uint32_t first = subid_block(&host->uids, JAIL_N_IDS, k);
+
+		ids->claim = claim(first);
+		if (ids->claim >= 0 && !is_used(first)) {
+			ids->base = first;
+			*ret_gid = subid_block(&host->gids, JAIL_N_IDS, k);
+			return 0;
+		}
+		closep(&ids->claim);
+	}
+	return give_up(ids, "all of this user's subordinate ids are in use");
+}
+
+/* ---- the whole ---- */
+
+static void use_many(struct jail_ids *ids)
+{
+	ids->n = JAIL_N_IDS;
+	ids->owner = ids->base + JAIL_N_IDS;
+}
+
+static int take_as_root(struct jail_ids *ids)
+{
+	ids->base = IDS_FIRST + (uid_t)getpid() * SUBID_BLOCK;
+	use_many(ids);
+	ids->userns = userns_make_by_root(ids);
+	return ids->userns < 0 ? ids->userns : 0;
+}
+
+static int take_subordinate(struct jail_ids *ids)
+{
+	struct host_ids host;
+	uint32_t first_gid;
+	int r = read_host(ids, &host);
+
+	if (r == 0)
+		r = claim_any(ids, &host, &first_gid);
+	if (r < 0)
+		return r;
+	use_many(ids);
+	ids->userns = userns_make_by_helpers(ids, first_gid, ids->why, sizeof(ids->why));
+	return ids->userns < 0 ? ids->userns : 0;
+}
+
+static void use_one(struct jail_ids *ids)
+{
+	closep(&ids->claim);
+	ids->base = ids->owner = geteuid();
+	ids->n = 1;
+}
+
+int jail_ids_take(struct jail_ids *ret, const char **ret_what)
+{
+	int r;
+
+	*ret = JAIL_IDS_NONE;
+	if (geteuid() == 0) {
+		r = take_as_root(ret);
+		if (r < 0 && ret_what)
+			*ret_what = "a user namespace";
+		return r;
+	}
+	if (take_subordinate(ret) < 0)
+		use_one(ret);
+	return 0;
+}
+
+void jail_ids_close(struct jail_ids *ids)
+{
+	closep(&ids->userns);
+	closep(&ids->claim);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ids that a VM's processes run under: JAIL_N_IDS of them, which no other process has, in a user
+ * namespace of their own.
+ *
+ * As root they are computed from the caller's process id, so that no state is kept and no two VMs
+ * have the same. As an ordinary user they are a block of the user's subordinate ids (subid.h), mapped
+ * by newuidmap(1) and newgidmap(1), the host's set-uid programs:
+ *
+ *  - which are run here, by their absolute paths and with an empty environment;
+ *  - a block is claimed by an abstract socket that bears its first id's number, which one process of
+ *    a network namespace can have at a time, and lasts as long as it does;
+ *  - a block is passed over when any process that the kernel shows here (those of the caller's
+ *    process namespace and of those within) has an id of it: one of a container's, say, or what
+ *    is left of another VM.
+ *
+ * Where that cannot be had, there is one id, the user's own, for all.
+ */
+#ifndef BULKHEAD_SANDBOX_IDS_H
+#define BULKHEAD_SANDBOX_IDS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define JAIL_N_IDS 15U /* the supervisor's own id and those of at most 14 compartments */
+
+struct jail_ids {
+	uid_t base;      /* first id, as seen from inside; outside too, as a user id */
+	uint32_t n;      /* 1, or JAIL_N_IDS */
+	uid_t owner;     /* as seen from inside: the user who started this process */
+	int userns;      /* the namespace that has them, or -1: there is one id */
+	int claim;       /* keeps them from other VMs as long as it is open; or -1 */
+	char why[120];   /* why there is one id, or "" */
+};
+
+#define JAIL_IDS_NONE ((struct jail_ids){ .userns = -1, .claim = -1 })
+
+/*
+ * To be called with one thread, while paths can be reached, before any hostile byte. With root a
+ * failure is a negative errno with *ret_what (may be NULL) naming the step; an ordinary user gets a
+ * single id then, and 0.
+ */
+[[nodiscard]] int jail_ids_take(struct jail_ids *ret, const char **ret_what);
+void jail_ids_close(struct jail_ids *ids);
+
+#endif
