@@ -85,6 +85,7 @@ static int take_base_id(const struct jail_host *h)
 
 static int enter_single(const struct jail_host *h)
 {
+	gid_t gid = getegid(); /* inside, nobody's until it is mapped */
 	char map[32];
 	int r = unshare(CLONE_NEWUSER) < 0 ? -errno : 0;
 
@@ -93,7 +94,7 @@ static int enter_single(const struct jail_host *h)
 		r = proc_write(h->proc_fd, getpid(), "setgroups", "deny");
 	if (r == 0)
 		r = proc_write(h->proc_fd, getpid(), "uid_map", map);
-	snprintf(map, sizeof(map), "%u %u 1\n", h->base, getegid());
+	snprintf(map, sizeof(map), "%u %u 1\n", h->base, gid);
 	return r < 0 ? r : proc_write(h->proc_fd, getpid(), "gid_map", map);
 }
 
