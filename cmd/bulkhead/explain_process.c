@@ -42,6 +42,9 @@ static const char *uid_of(const struct explained *x, const struct declared_proce
 {
 	if (x->missing.missing[GUARANTEE_IDS])
 		return "its user's, as every process of this VM";
+	if (!x->root)
+		return d->place == DECLARED_USER ? "its user's" :
+						   "its own, one of its user's subordinate ids";
 	return d == &keeper_declared ? "one that only keepers have" :
 				       "its own, which no other process has";
 }

@@ -213,7 +213,7 @@ static int bring_up(struct vm *vm, struct open_error *e)
 	r = group_enter(vm, ids.why, &group, &report, e); /* a child of its keeper from here */
 	if (r < 0)
 		return r;
-	r = opened_open(&o, vm->config, e); /* 2 all that has a path */
+	r = opened_open(&o, vm->config, ids.n > 1, e); /* 2 all that has a path */
 	if (r < 0)
 		return r;
 	group_tell(vm, &report);

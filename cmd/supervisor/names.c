@@ -50,21 +50,35 @@ int open_listener(const char *name, struct open_error *e)
 	return take_fd(&fd);
 }
 
-static int open_executable(const char *path)
+static int open_executable(const char *path, mode_t by)
 {
 	_cleanup_(closep) int fd = open(path, O_PATH | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
+	if (!S_ISREG(st.st_mode) || !(st.st_mode & by))
 		return -EACCES;
 	return take_fd(&fd);
 }
 
-int open_program(const char *name, struct open_error *e)
+/* As installed, or in a build tree. */
+static int find_program(const char *dir, const char *name, mode_t by)
 {
-	char self[PATH_MAX], path[PATH_MAX + 128];
+	char path[PATH_MAX + 128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open_executable(path, by);
+	if (fd != -ENOENT)
+		return fd;
+	snprintf(path, sizeof(path), "%s/../%s/%s", dir, name, name);
+	return open_executable(path, by);
+}
+
+int open_program(const char *name, bool by_others, struct open_error *e)
+{
+	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash;
 	int fd;
@@ -76,14 +90,13 @@ int open_program(const char *name, struct open_error *e)
 	if (!slash)
 		return open_complain(e, -ENOENT, "%s: no directory", self);
 	*slash = '\0';
-	snprintf(path, sizeof(path), "%s/%s", self, name);
-	fd = open_executable(path);
-	if (fd >= 0)
-		return fd;
-	snprintf(path, sizeof(path), "%s/../%s/%s", self, name, name);
-	fd = open_executable(path);
-	if (fd >= 0)
-		return fd;
-	return open_complain(e, fd, "the program %s is not installed beside %s/supervisor (%s)",
-			     name, self, strerror(-fd));
+	fd = find_program(self, name, by_others ? S_IXOTH : 0111);
+	if (fd == -EACCES && by_others)
+		return open_complain(e, fd, "the program %s beside %s/supervisor is not one that "
+				     "others may execute, and it gets an id of its own: chmod o+x it",
+				     name, self);
+	if (fd < 0)
+		return open_complain(e, fd, "the program %s is not installed beside %s/supervisor "
+				     "(%s)", name, self, strerror(-fd));
+	return fd;
 }

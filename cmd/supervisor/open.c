@@ -160,7 +160,8 @@ static int open_files(struct opened *o, const struct vm_config *c, struct open_e
 	return 0;
 }
 
-static int open_programs(struct opened *o, const struct vm_config *c, struct open_error *e)
+static int open_programs(struct opened *o, const struct vm_config *c, bool other_ids,
+			 struct open_error *e)
 {
 	const struct {
 		const char *name;
@@ -176,14 +177,14 @@ static int open_programs(struct opened *o, const struct vm_config *c, struct ope
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
 		if (!programs[i].wanted)
 			continue;
-		*programs[i].fd = open_program(programs[i].name, e);
+		*programs[i].fd = open_program(programs[i].name, other_ids, e);
 		if (*programs[i].fd < 0)
 			return *programs[i].fd;
 	}
 	return 0;
 }
 
-int opened_open(struct opened *o, const struct vm_config *c, struct open_error *e)
+int opened_open(struct opened *o, const struct vm_config *c, bool other_ids, struct open_error *e)
 {
 	int r = open_files(o, c, e);
 
@@ -192,7 +193,7 @@ int opened_open(struct opened *o, const struct vm_config *c, struct open_error *
 	r = open_accel(o, c->accel, e);
 	if (r < 0)
 		return r;
-	r = open_programs(o, c, e);
+	r = open_programs(o, c, other_ids, e);
 	if (r < 0)
 		return r;
 	o->listener = open_listener(c->name, e);

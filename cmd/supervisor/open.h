@@ -28,8 +28,9 @@ struct open_error {
 };
 
 void opened_init(struct opened *o);
-/* 0 or a negative errno with *ret_error; what was opened stays for opened_close. */
-[[nodiscard]] int opened_open(struct opened *o, const struct vm_config *c,
+/* other_ids: the compartments will not run as the user. 0 or a negative errno with *ret_error; what was
+ * opened stays for opened_close. */
+[[nodiscard]] int opened_open(struct opened *o, const struct vm_config *c, bool other_ids,
 			      struct open_error *ret_error);
 /* Closes everything but the listener; the probe is the caller's to end. */
 void opened_close(struct opened *o);
@@ -43,8 +44,9 @@ void opened_close(struct opened *o);
 
 /* names.c */
 [[nodiscard]] int open_listener(const char *name, struct open_error *ret_error);
-/* An executable beside this one: ../NAME/NAME in a build tree, NAME when installed. */
-[[nodiscard]] int open_program(const char *name, struct open_error *ret_error);
+/* An executable beside this one: ../NAME/NAME in a build tree, NAME when installed. by_others: its
+ * owner's right to execute it is not enough. */
+[[nodiscard]] int open_program(const char *name, bool by_others, struct open_error *ret_error);
 int open_complain(struct open_error *e, int error, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -65,7 +65,7 @@ static const struct declared_held held[] = {
 	{ "anon_inode:[timerfd]", 1, "patience at the end" },
 	{ "anon_inode:[pidfd]", 0, "its machine's processes" },
 	{ "pidfd:", 0, "its machine's processes" },
-	{ "socket:", 0, "control channels, the listening socket, clients" },
+	{ "socket:", 0, "control channels, the listening socket, clients, the claim on its ids" },
 	{ "/sys/fs/cgroup/", 1, "memory.events of its control group, read-only" },
 };
 

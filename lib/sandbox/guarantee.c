@@ -23,7 +23,7 @@ const struct guarantee_row guarantees[N_GUARANTEES] = {
 				   "user namespaces", "no VM starts", NEED_ALWAYS },
 	[GUARANTEE_FILTER] = { "filter", "a counted list of system calls", "seccomp",
 			       "no VM starts", NEED_ALWAYS },
-	[GUARANTEE_IDS] = { "ids", "a user id for each process, which nobody else has",
+	[GUARANTEE_IDS] = { "ids", "a user id for each process that serves the guest, which no other has",
 			    "root, or subordinate ids (/etc/subuid, /etc/subgid, newuidmap)",
 			    "a VM's processes share their user's id", NEED_STRICT },
 	[GUARANTEE_PATHS] = { "paths", "no right on any path, even below a directory in hand",

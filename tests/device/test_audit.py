@@ -48,8 +48,8 @@ class Audited:
                 if f["grade"] == "weaker"]
 
 
-def start_real(build, user, name=A, *words):
-    place_ = vm.Place(build, user=user, real=True)
+def start_real(build, user, name=A, *words, subids=False):
+    place_ = vm.Place(build, user=user, real=True, subids=subids)
     disk = place_.file("disk.raw", bytes(1 << 20))
     guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
     code, _, err = place_.call("run", "--accel", "soft", "--kernel", guest, "--cpus", "2",
@@ -199,6 +199,30 @@ def test_ordinary_user(users):
     assert hidden == {"supervisor"}
     assert a.processes["dev-blk"]["unseen"] == ["descriptors"]
     assert len(a.processes["vmm"]["threads"]) == 3
+
+
+def notes(audit):
+    return {f["aspect"] for f in audit.audit["findings"] if f["grade"] == "note"}
+
+
+def test_user_with_subordinate_ids(build, users):
+    """No less is seen than without them; root sees all."""
+    place_ = start_real(build, True, A, subids=True)
+    try:
+        code, out, err = place_.call("audit", A)
+        assert (code, err) == (0, ""), out
+        a, without = Audited(place_, A), Audited(users, A)
+        root = Audited(vm.Place(build), "--uid", str(place_.uid), A, "--deep")
+    finally:
+        end(place_)
+    assert a.weak() == root.weak() == [] and root.status == 0
+    assert {n: p.get("unseen") for n, p in a.processes.items()} == \
+        {n: p.get("unseen") for n, p in without.processes.items()}
+    assert all(not p["unseen"] for p in root.processes.values())
+    uids = [set(t["uid"]) for p in a.processes.values() for t in p["threads"][:1]]
+    assert [len(u) for u in uids] == [1] * 5 and len(set.union(*uids)) == 5
+    assert all(vm.SUB_UIDS <= u < vm.SUB_UIDS + vm.N_SUB for u in set.union(*uids))
+    assert "user id" in notes(without) and "user id" not in notes(a)
 
 
 def test_rights(users):

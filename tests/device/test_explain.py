@@ -15,9 +15,9 @@ from bh import vm
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
-@pytest.fixture(params=["root", "user"])
+@pytest.fixture(params=["root", "user", "subids"])
 def place(request, build):
-    place_ = vm.Place(build, user=request.param == "user")
+    place_ = vm.place_of(build, request.param)
     yield place_
     for pid, _ in place_.processes():
         os.kill(pid, signal.SIGKILL)
@@ -102,7 +102,12 @@ def test_who_starts_it(place):
     found = explained(place)
     ids = {found[title]["user id"] for title in titles(found)}
     weak = found["What weakens it"]
-    if place.user:
+    if place.subids:
+        assert "ids" not in weak
+        assert found["bulkhead"]["user id"] == "its user's"
+        assert {found[title]["user id"] for title in titles(found)[1:]} == \
+            {"its own, one of its user's subordinate ids"}
+    elif place.user:
         assert ids == {"its user's, as every process of this VM"} and "ids" in weak
     else:
         assert ids == {"its own, which no other process has"} and "ids" not in weak
@@ -138,11 +143,11 @@ def test_what_is_not_allowed_is_said_to_be_refused(place):
 
 
 def test_strict(place):
-    """What run refuses is said where it is; the host of the ordinary user gives no ids."""
+    """What run refuses is said where it is; a user without subordinate ids has none to give."""
     for words, refused in ([], False), (["--strict"], True):
         weak = explained(place, *words, "--cgroup", "/sys/fs/cgroup/no/such/group")["What weakens it"]
         assert ("run refuses it" in weak["memory limit"]) == refused
-        if place.user:
+        if place.user and not place.subids:
             assert ("run refuses it" in weak["ids"]) == refused
 
 

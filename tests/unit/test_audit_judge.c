@@ -202,10 +202,58 @@ static void test_two_processes_with_one_id(void **state)
 	set_up(NULL);
 }
 
-/* An ordinary user has one id for all, and groups that cannot be given up. */
+static bool is_noted(const char *aspect)
+{
+	struct findings f;
+	bool noted = false;
+
+	judge(&s, &f);
+	for (size_t i = 0; i < f.n; i++)
+		noted = noted || (f.list[i].grade == GRADE_NOTE && strcmp(f.list[i].aspect, aspect) == 0);
+	findings_free(&f);
+	return noted;
+}
+
+static void set_uid(size_t i, uint32_t uid)
+{
+	for (int n = 0; n < 4; n++)
+		of(i)->threads[0].status.uid[n] = uid;
+}
+
+/* A user's processes have ids of their own, but for the command, or none has. */
+static void set_user_with_ids(void)
+{
+	s.uid = 1000;
+	set_uid(RELAY, 1000);
+	of(RELAY)->threads[0].status.n_groups = 4;
+	for (size_t i = SUPERVISOR; i < N_PROCESSES; i++)
+		set_uid(i, 100000 + (uint32_t)i);
+}
+
+static void test_ordinary_user_with_subordinate_ids(void **state)
+{
+	(void)state;
+	set_user_with_ids();
+	assert_false(is_noted("user id"));
+	expect_none();
+	set_user_with_ids();
+	set_uid(BLK, 1000);
+	expect(BLK, "user id");
+	set_user_with_ids();
+	set_uid(SUPERVISOR, 1000);
+	expect(SUPERVISOR, "user id");
+	set_user_with_ids();
+	of(RNG)->threads[0].status.n_groups = 1;
+	expect(RNG, "groups");
+	set_uid(CONSOLE, 0x61fffffeU); /* of root's machine: outside of its range */
+	expect(CONSOLE, "user id");
+}
+
+/* Without them there is one id for all, and groups that cannot be given up. */
 static void test_ordinary_user(void **state)
 {
 	(void)state;
+	s.uid = 1000;
 	for (size_t i = 0; i < N_PROCESSES; i++)
 		for (int k = 0; k < 3; k++)
 			for (int n = 0; n < 4; n++) {
@@ -214,6 +262,7 @@ static void test_ordinary_user(void **state)
 				of(i)->threads[k].status.n_groups = 4;
 			}
 	of(RELAY)->threads[0].status.caps[CAPS_BOUNDING] = UINT64_C(0x1ffffffffff);
+	assert_true(is_noted("user id"));
 	expect_none();
 }
 
@@ -405,6 +454,7 @@ int main(void)
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_two_processes_with_one_id),
 		cmocka_unit_test(test_ordinary_user),
+		cmocka_unit_test(test_ordinary_user_with_subordinate_ids),
 		cmocka_unit_test(test_capabilities),
 		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_threads),

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define IDS_FIRST 0x62000000U /* what root gives to machines: lib/sandbox/jail.h */
+#define IDS_FIRST 0x62000000U /* what root gives to machines: lib/sandbox/ids.c */
 
 void find(struct findings *f, enum grade grade, struct subject_process *p, pid_t tid,
 	  const char *aspect, const char *declared, const char *fmt, ...)
@@ -111,10 +111,44 @@ static bool uids_differ(const uint32_t id[4])
 	return id[0] != id[1] || id[0] != id[2] || id[0] != id[3];
 }
 
+/* A user's command and keeper run as that user, and so does all where there are no ids to be had. */
+static bool has_own_id(const struct subject *s, const struct subject_process *p)
+{
+	uint32_t uid = p->facts.threads[0].status.uid[0];
+
+	return s->uid == 0 ? uid >= IDS_FIRST : uid != s->uid;
+}
+
+static bool any_has_own_id(const struct subject *s)
+{
+	for (size_t i = 0; i < s->n_processes; i++)
+		if (has_own_id(s, &s->process[i]))
+			return true;
+	return false;
+}
+
+/* All of a machine's own processes have ids of their own, or none has. */
+static void judge_own_id(const struct subject *s, struct subject_process *p, struct findings *f)
+{
+	const struct proc_status *st = &p->facts.threads[0].status;
+
+	if (!has_own_id(s, p)) {
+		if (p->declared->place != DECLARED_USER && st->uid[0] != 0 && any_has_own_id(s))
+			find(f, GRADE_WEAK, p, 0, "user id", "its own", "%u", st->uid[0]);
+		return;
+	}
+	if (st->n_groups)
+		find(f, GRADE_WEAK, p, 0, "groups", "none", "%u", st->n_groups);
+	for (size_t i = 0; i < s->n_processes; i++)
+		if (&s->process[i] != p &&
+		    s->process[i].facts.threads[0].status.uid[0] == st->uid[0])
+			find(f, GRADE_WEAK, p, 0, "user id", "its own", "%u, as %s", st->uid[0],
+			     s->process[i].facts.name);
+}
+
 static void judge_ids(const struct subject *s, struct subject_process *p, struct findings *f)
 {
 	const struct proc_status *st = &p->facts.threads[0].status;
-	bool ranged = st->uid[0] >= IDS_FIRST;
 
 	if (st->uid[0] == 0 || uids_differ(st->uid))
 		find(f, GRADE_WEAK, p, 0, "user id", "one, not root", "%u, %u, %u, %u", st->uid[0],
@@ -122,13 +156,7 @@ static void judge_ids(const struct subject *s, struct subject_process *p, struct
 	if (st->gid[0] == 0 || uids_differ(st->gid))
 		find(f, GRADE_WEAK, p, 0, "group id", "one, not root", "%u, %u, %u, %u", st->gid[0],
 		     st->gid[1], st->gid[2], st->gid[3]);
-	if (st->n_groups && ranged)
-		find(f, GRADE_WEAK, p, 0, "groups", "none", "%u", st->n_groups);
-	for (size_t i = 0; ranged && i < s->n_processes; i++)
-		if (&s->process[i] != p &&
-		    s->process[i].facts.threads[0].status.uid[0] == st->uid[0])
-			find(f, GRADE_WEAK, p, 0, "user id", "its own", "%u, as %s", st->uid[0],
-			     s->process[i].facts.name);
+	judge_own_id(s, p, f);
 }
 
 /* ---- limits ---- */
@@ -230,6 +258,9 @@ static void note_host(const struct subject *s, struct findings *f)
 	else if (!one->core_cookie)
 		find(f, GRADE_NOTE, NULL, 0, "core scheduling", "", "no cookie");
 	note_cgroup(c, f);
+	if (s->name && s->uid != 0 && !any_has_own_id(s))
+		find(f, GRADE_NOTE, NULL, 0, "user id", "",
+		     "all are their user's: no subordinate ids are given to the machine");
 	if (!*one->label)
 		find(f, GRADE_NOTE, NULL, 0, "label", "",
 		     "none: neither SELinux nor AppArmor is at work");

@@ -20,6 +20,7 @@ struct subject_process {
 /* A machine, or a single process of any program (name NULL). */
 struct subject {
 	const char *name;
+	uid_t uid;	 /* whose machine */
 	uint32_t cpus;	 /* 0: unknown */
 	uint64_t memory; /* bytes; 0: unknown */
 	bool deep;

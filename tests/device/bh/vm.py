@@ -44,6 +44,7 @@ class Place:
         self.user = user or subids
         self.subids = subids
         self.uid = OWNER if subids else 65534 if user else 0
+        self.become = OWNERS if subids else NOBODY if user else []
         self.mounts = []  # (FROM, TO): what the programs see in another place
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-test."))
         self.dir.chmod(0o755)
@@ -88,8 +89,7 @@ class Place:
         if words[:1] == ("run",) and len(words) > 2 and "--accel" not in words:
             words = ("run", "--accel", "soft", *words[1:])  # nothing of the machine matters
         words = [str(self.dir / "cmd/bulkhead/bulkhead"), *map(str, words)]
-        if self.user:
-            words = [*(OWNERS if self.subids else NOBODY), *words]
+        words = [*self.become, *words]
         if not self.mounts:
             return words
         mounts = "".join(f"mount --bind {a} {b} && " for a, b in self.mounts)
