@@ -158,11 +158,11 @@ def intrude(place_, pid):
     """What a process with the other's ids can do to a process and a file of the VM's user."""
     home = place_.dir / "home"
     home.mkdir(mode=0o700)
-    os.chown(home, place_.uid, place_.uid)
+    os.chown(home, place_.uid, place_.gid)
     secret = home / "secret"
     secret.write_text("secret")
     secret.chmod(0o600)
-    os.chown(secret, place_.uid, place_.uid)
+    os.chown(secret, place_.uid, place_.gid)
     with subprocess.Popen([*place_.become, "sleep", "1000"]) as victim:
         wait.until(lambda: os.readlink(f"/proc/{victim.pid}/exe").endswith("/sleep"), "exec")
         said = subprocess.run(["/usr/bin/python3", "-c", ENTER, str(pid), INTRUDER, str(pid),

@@ -10,6 +10,7 @@ import os
 import pathlib
 import signal
 import stat
+import subprocess
 import time
 
 import pytest
@@ -37,8 +38,8 @@ def groups(top=CGROUP):
 
 @pytest.fixture(scope="module")
 def places(build):
-    """Programs and files, for root and for an ordinary user."""
-    made = {user: vm.Place(build, user=user) for user in (False, True)}
+    """Programs and files, for root and for ordinary users, without and with subordinate ids."""
+    made = {who: vm.place_of(build, who) for who in ("root", "user", "subids")}
     yield made
     for place_ in made.values():
         place_.close()
@@ -54,23 +55,24 @@ def kill_all(place_):
 
 @pytest.fixture
 def place(places):
-    yield places[False]
-    assert kill_all(places[False]) == []
+    yield places["root"]
+    assert kill_all(places["root"]) == []
     assert groups() == []
 
 
-@pytest.fixture
-def delegated(places):
+@pytest.fixture(params=["user"])
+def delegated(request, places):
     """An ordinary user in a group that it may change, as systemd's Delegate= makes one."""
+    place_ = places[request.param]
+    uid, gid = place_.uid, place_.gid
     top = CGROUP / "delegated"
     top.mkdir()
     (top / "cgroup.subtree_control").write_text("+cpu +io +memory +pids")
     inner = top / "shell"
     inner.mkdir()
     for path in (top, *(top / f for f in ("cgroup.procs", "cgroup.subtree_control"))):
-        os.chown(path, 65534, 65534)
-    os.chown(inner / "cgroup.procs", 65534, 65534)
-    place_ = places[True]
+        os.chown(path, uid, gid)
+    os.chown(inner / "cgroup.procs", uid, gid)
     place_.top, place_.inner = top, inner
     place_.command = lambda *words: [
         "sh", "-c", f'echo 0 >{place_.inner}/cgroup.procs; exec "$@"', "sh",
@@ -307,6 +309,11 @@ def test_failed_start(place):
 
 # ---- an ordinary user ----
 
+BOTH = pytest.mark.parametrize("delegated", ["user", "subids"], indirect=True)
+WITH_IDS = pytest.mark.parametrize("delegated", ["subids"], indirect=True)
+
+
+@BOTH
 def test_user_in_a_named_group(delegated):
     process = start(delegated, f"{UP},power,{END}", "--cgroup", delegated.top, "--limit-cpu", "50%")
     guest = only_group(delegated.top) / "guest"
@@ -316,6 +323,7 @@ def test_user_in_a_named_group(delegated):
     finish(process, delegated)
 
 
+@BOTH
 def test_user_in_a_group_that_is_marked(delegated):
     os.setxattr(delegated.top, "user.delegate", b"1")
     process = start(delegated)
@@ -343,11 +351,43 @@ def test_user_in_a_named_group_with_processes(delegated):
     os.mkdir(delegated.top / "bulkhead.outside")  # which the fixture expects
 
 
+@BOTH
 def test_user_whose_limit_is_exceeded(delegated):
     code, _, err = delegated.run(f"{UP},wait", "--cgroup", delegated.top, "--limit-memory", "64M",
                                  *script_disk(delegated, "grow:128,enter,ready,wait"))
     assert code == 5
     assert err.endswith(": the VM went over its memory limit: the kernel has ended it\n")
+
+
+@WITH_IDS
+def test_no_limit_is_a_file_of_the_limited(delegated):
+    """With ids of their own, a limit's file is not theirs either; the user's are."""
+    process = start(delegated, f"{UP},power,{END}", "--cgroup", delegated.top)
+    group = only_group(delegated.top)
+    for path in [group, *group.rglob("*")]:
+        owner = path.stat().st_uid
+        assert not path.stat().st_mode & (stat.S_IWOTH | stat.S_IWGRP), path
+        if path in (group / "cgroup.procs", group / "guest/cgroup.procs"):
+            assert vm.SUB_UIDS <= owner < vm.SUB_UIDS + vm.N_SUB, path
+        else:
+            assert owner == delegated.uid, path
+    finish(process, delegated)
+
+
+@WITH_IDS
+@pytest.mark.parametrize("name", ["supervisor", "keeper", "bulkhead"])
+def test_user_with_ids_leaves_nothing(delegated, name):
+    """Whoever of its machine is killed; here by the user, who may end what runs under those ids."""
+    process = start(delegated, f"{UP},ignore", "--cgroup", delegated.top)
+    keeper = keeper_of(delegated)
+    pids = {"keeper": keeper, "bulkhead": named(delegated, "bulkhead")[0],
+            "supervisor": [p for p in named(delegated, "supervisor") if p != keeper][0]}
+    subprocess.run([*delegated.become, "kill", "-KILL", str(pids[name])], check=True)
+    process.communicate(timeout=120)
+    delegated.wait_until_empty()
+    if name == "keeper":  # the next machine removes the group
+        assert delegated.run(f"{UP},sleep:500,{END}", "--cgroup", delegated.top)[0] == 0
+    assert groups(delegated.top) == []
 
 
 def test_user_without_a_group(delegated):
@@ -412,6 +452,27 @@ def test_strict_as_root(place):
     assert code == 0, err
 
 
-def test_strict_as_a_user(delegated):
+def test_strict_as_a_user_without_ids(delegated):
     code, _, err = delegated.run(f"{UP},{END}", "--strict", "--cgroup", delegated.top)
-    assert code == 1 and "--strict: this host does not give: ids (one id for an ordinary user)" in err
+    assert code == 1 and \
+        "--strict: this host does not give: ids (/etc/subuid has no range for this user)" in err
+
+
+@WITH_IDS
+def test_strict_as_a_user(delegated):
+    """Subordinate ids and a delegated group are all that it takes; without the group it is refused."""
+    process = start(delegated, f"{UP},power,{END}", "--strict", "--cgroup", delegated.top)
+    held = {status_uid(int(p)) for p in
+            (only_group(delegated.top) / "guest/cgroup.procs").read_text().split()}
+    assert len(held) == 3 and min(held) >= vm.SUB_UIDS, held
+    finish(process, delegated)
+    code, _, err = delegated.run(f"{UP},{END}", "--strict")
+    assert code == 1 and "--strict: this host does not give: memory limit, task limit (no cgroup is " \
+        "delegated to this user" in err
+
+
+def status_uid(pid):
+    (line,) = [line for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+               if line.startswith("Uid:")]
+    (uid,) = set(line.split()[1:])
+    return int(uid)

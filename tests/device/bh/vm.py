@@ -44,6 +44,7 @@ class Place:
         self.user = user or subids
         self.subids = subids
         self.uid = OWNER if subids else 65534 if user else 0
+        self.gid = OWNER_GROUP if subids else self.uid
         self.become = OWNERS if subids else NOBODY if user else []
         self.mounts = []  # (FROM, TO): what the programs see in another place
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-test."))
