@@ -8,7 +8,7 @@
 
 int confine_relay(const char **ret_what)
 {
-	const uid_t own = 0x62000000U + (uid_t)getpid() * 16; /* nobody else's, as in host.c */
+	const uid_t own = 0x62000000U + (uid_t)getpid() * 16; /* nobody else's, as in lib/sandbox/ids.c */
 
 	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(own, own, own) < 0 ||
 			       setresuid(own, own, own) < 0)) {

@@ -8,6 +8,7 @@
 #include "lib/base/cleanup.h"
 
 #include <stdarg.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ int main(int argc, char **argv)
 {
 	/* what its starter left open is none of a VM's business, nor a hostile console's */
 	(void)close_range(3, ~0U, 0);
+	signal(SIGCHLD, SIG_DFL); /* children are waited for, by the supervisor too */
 	if (argc < 2)
 		return complain(EXIT_WORDS, "what to do is missing: see bulkhead --help");
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)

@@ -10,9 +10,10 @@
  * PLACE is the directory that the user named; or else the nearest one around the calling process
  * that was delegated to its user (systemd's Delegate=); or else, for root, the hierarchy's root.
  *
- * As root, the directories belong to an id of their own that only keepers take, the limits to root,
- * and of a VM's group just the two files that starting a compartment in it needs are given to the
- * VM's supervisor. As an ordinary user all is that user's; the limited processes cannot name it.
+ * As root, the directories belong to an id of their own that only keepers take, and the limits to
+ * root; as an ordinary user both are that user's. Where the VM has ids of its own (ids.h), just the two
+ * files of its group that starting a compartment in it needs are given to the VM's supervisor; else
+ * all is the limited processes' own, but they cannot name it.
  */
 #ifndef BULKHEAD_SANDBOX_CGROUP_H
 #define BULKHEAD_SANDBOX_CGROUP_H
@@ -25,7 +26,7 @@
 
 #define CGROUP_MAX_DEVICES 8
 #define CGROUP_UNLIMITED UINT64_MAX
-#define CGROUP_KEEPER_ID 0x61ffffffU /* below those of VMs (host.c) */
+#define CGROUP_KEEPER_ID 0x61ffffffU /* below those of VMs (ids.c) */
 
 /* Controllers, as bits. */
 enum { CGROUP_CPU = 1, CGROUP_IO = 2, CGROUP_MEMORY = 4, CGROUP_PIDS = 8 };
@@ -78,7 +79,8 @@ struct cgroup {
 [[nodiscard]] int cgroup_make(const struct cgroup_place *place, const char *vm_name,
 			      const struct cgroup_limits *l, struct cgroup *ret,
 			      const char **ret_what);
-/* As root: lets a process of this id that is in the supervisor's group start others in the guest's. */
+/* Lets a process of this id that is in the supervisor's group start others in the guest's. Needs
+ * CAP_CHOWN where the id and the files' owner are known. */
 [[nodiscard]] int cgroup_give(const struct cgroup *g, uid_t id);
 /* Removes groups beside this one whose keeper is gone. Best effort. */
 void cgroup_sweep(const struct cgroup *g);

@@ -117,6 +117,18 @@ def test_guest_goes_on_after_a_panic(quick):
     assert lines(err) == ["warning: the guest's kernel panicked", "the guest powered off"]
 
 
+def test_a_starter_that_ignores_its_children(place):
+    """What it ignores is inherited through exec, until the command takes it back."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        process = place.start("run", "--kernel", place.kernel, "--cmdline", f"{UP},{END}")
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and "the guest powered off" in err
+    assert ("ids (" in err) == (place.user and not place.subids)
+
+
 def test_console_reaches_standard_output(place):
     code, out, _ = place.run(f"{UP},sleep:300,{END}")
     assert (code, out) == (0, "the console\n")
