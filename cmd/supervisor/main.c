@@ -183,7 +183,7 @@ static int settle_accel(struct vm *vm, const struct opened *o, struct open_error
 	return 0;
 }
 
-
+/* First of all, as --strict may refuse what there is; the claim on them lasts as long as this process. */
 static int take_ids(struct vm *vm, struct jail_ids *ids, struct open_error *e)
 {
 	const char *what = "?";

@@ -92,11 +92,13 @@ int open_program(const char *name, bool by_others, struct open_error *e)
 	*slash = '\0';
 	fd = find_program(self, name, by_others ? S_IXOTH : 0111);
 	if (fd == -EACCES && by_others)
-		return open_complain(e, fd, "the program %s beside %s/supervisor is not one that "
-				     "others may execute, and it gets an id of its own: chmod o+x it",
+		return open_complain(e, fd,
+				     "the program %s beside %s/supervisor is not one that others "
+				     "may execute, and it gets an id of its own: chmod o+x it",
 				     name, self);
 	if (fd < 0)
-		return open_complain(e, fd, "the program %s is not installed beside %s/supervisor "
-				     "(%s)", name, self, strerror(-fd));
+		return open_complain(e, fd,
+				     "the program %s is not installed beside %s/supervisor (%s)",
+				     name, self, strerror(-fd));
 	return fd;
 }

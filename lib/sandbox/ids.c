@@ -16,10 +16,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 
 #define IDS_FIRST 0x62000000U /* of root's */
 #define FILE_MAX_BYTES (1U << 20)
 #define ATTEMPTS 4096U
+#define WAIT_MS 500
+#define WAIT_PAUSE_MS 10
 
 _Static_assert(JAIL_N_IDS < SUBID_BLOCK, "the one past them is how the user is seen");
 
@@ -134,8 +137,17 @@ static bool is_used(uint32_t first)
 	return false;
 }
 
+static bool claim_block(struct jail_ids *ids, uint32_t first)
+{
+	ids->base = first;
+	ids->claim = claim(first);
+	if (ids->claim >= 0 && is_used(first))
+		closep(&ids->claim);
+	return ids->claim >= 0;
+}
+
 /* Begins at a place of its own, so that VMs seldom meet; the claim is what keeps them apart. */
-static int claim_any(struct jail_ids *ids, const struct host_ids *host, uint32_t *ret_gid)
+static bool claim_any(struct jail_ids *ids, const struct host_ids *host, uint32_t *ret_gid)
 {
 	uint32_t uids = subid_count_blocks(&host->uids, JAIL_N_IDS);
 	uint32_t gids = subid_count_blocks(&host->gids, JAIL_N_IDS);
@@ -143,15 +155,24 @@ static int claim_any(struct jail_ids *ids, const struct host_ids *host, uint32_t
 
 	for (uint32_t i = 0; i < n && i < ATTEMPTS; i++) {
 		uint32_t k = (uint32_t)(((uint64_t)getpid() + i) % n);
-		uint32_t first = subid_block(&host->uids, JAIL_N_IDS, k);
 
-		ids->claim = claim(first);
-		if (ids->claim >= 0 && !is_used(first)) {
-			ids->base = first;
-			*ret_gid = subid_block(&host->gids, JAIL_N_IDS, k);
+		if (!claim_block(ids, subid_block(&host->uids, JAIL_N_IDS, k)))
+			continue;
+		*ret_gid = subid_block(&host->gids, JAIL_N_IDS, k);
+		return true;
+	}
+	return false;
+}
+
+/* A VM that has just ended may need a moment to be gone. */
+static int claim_in_time(struct jail_ids *ids, const struct host_ids *host, uint32_t *ret_gid)
+{
+	const struct timespec pause = { .tv_nsec = WAIT_PAUSE_MS * 1000000L };
+
+	for (int waited_ms = 0; waited_ms < WAIT_MS; waited_ms += WAIT_PAUSE_MS) {
+		if (claim_any(ids, host, ret_gid))
 			return 0;
-		}
-		closep(&ids->claim);
+		nanosleep(&pause, NULL);
 	}
 	return give_up(ids, "all of this user's subordinate ids are in use");
 }
@@ -179,7 +200,7 @@ static int take_subordinate(struct jail_ids *ids)
 	int r = read_host(ids, &host);
 
 	if (r == 0)
-		r = claim_any(ids, &host, &first_gid);
+		r = claim_in_time(ids, &host, &first_gid);
 	if (r < 0)
 		return r;
 	use_many(ids);

@@ -323,7 +323,6 @@ def test_user_in_a_named_group(delegated):
     finish(process, delegated)
 
 
-@BOTH
 def test_user_in_a_group_that_is_marked(delegated):
     os.setxattr(delegated.top, "user.delegate", b"1")
     process = start(delegated)
