@@ -196,7 +196,7 @@ static int take_as_root(struct jail_ids *ids)
 static int take_subordinate(struct jail_ids *ids)
 {
 	struct host_ids host;
-	uint32_t first_gid;
+	uint32_t first_gid = 0;
 	int r = read_host(ids, &host);
 
 	if (r == 0)
