@@ -132,7 +132,7 @@ const struct feature features[N_FEATURES] = {
 	},
 	[FEATURE_ROOTLESS] = {
 		"rootless", "started by an ordinary user", FEATURE_SUPPORTED, "every process",
-		"none: a uid a process out of the user's subordinate ids; without them one uid for all",
+		"none: subordinate uids, or one uid for all",
 	},
 	[FEATURE_AUDIT] = {
 		"audit", "bulkhead audit: running machines held against their policies",
