@@ -102,6 +102,17 @@ static bool parse_line(struct piece line, const char *name, uid_t uid, struct su
 	       to_number(&first, &ret->first) && to_number(&count, &ret->count);
 }
 
+static bool overlaps(const struct subid_ranges *all, const struct subid_range *r)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		const struct subid_range *o = &all->range[i];
+
+		if (o->first < r->first + r->count && r->first < o->first + o->count)
+			return true;
+	}
+	return false;
+}
+
 void subid_parse(const char *text, size_t len, const char *name, uid_t uid, uint32_t own,
 		 struct subid_ranges *ret)
 {
@@ -110,7 +121,7 @@ void subid_parse(const char *text, size_t len, const char *name, uid_t uid, uint
 
 	ret->n = 0;
 	while (ret->n < SUBID_MAX_RANGES && next_piece(&all, '\n', &line))
-		if (parse_line(line, name, uid, &r) && may_be_taken(&r, own))
+		if (parse_line(line, name, uid, &r) && may_be_taken(&r, own) && !overlaps(ret, &r))
 			ret->range[ret->n++] = r;
 }
 

@@ -33,15 +33,16 @@ struct subid_ranges {
 /*
  * What the lines `NAME:FIRST:COUNT` give a user, whom they may call by name (NULL: it has none) or
  * number; the first SUBID_MAX_RANGES of them. Ranges with an id below SUBID_LEAST, with the user's own
- * (uid, or the group's) or with the one that is none (UINT32_MAX) are passed over.
+ * (uid, or the group's), with the one that is none (UINT32_MAX) or with one of an earlier range are
+ * passed over.
  */
 void subid_parse(const char *text, size_t len, const char *name, uid_t uid, uint32_t own,
 		 struct subid_ranges *ret);
 
 /*
  * Blocks of `used` ids, at most SUBID_BLOCK, that begin at multiples of SUBID_BLOCK: so two blocks are
- * the same or have no id in common, whatever ranges they come from. How many there are, counted over
- * all ranges.
+ * the same or have no id in common, whatever files they come from; those of one file are apart. How
+ * many there are, counted over all ranges.
  */
 uint32_t subid_count_blocks(const struct subid_ranges *r, uint32_t used);
 /* The first id of block i, which is below the count. */

@@ -30,10 +30,14 @@ static void check_ranges(const struct subid_ranges *r)
 
 		require(first >= SUBID_LEAST && end > first && end <= UINT32_MAX);
 		require(OWN < first || OWN >= end);
+		for (size_t k = 0; k < i; k++)
+			require(end <= r->range[k].first ||
+				first >= (uint64_t)r->range[k].first + r->range[k].count);
 	}
 	for (uint32_t i = 0; i < n && i < 64; i++) {
 		check_block(r, subid_block(r, USED, i));
 		check_block(r, subid_block(r, USED, n - 1 - i));
+		require(i == 0 || subid_block(r, USED, i) != subid_block(r, USED, i - 1));
 	}
 }
 

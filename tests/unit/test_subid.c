@@ -145,6 +145,16 @@ static void test_ranges_that_are_not_to_be_taken(void **state)
 	assert_int_equal(r.n, 1);
 }
 
+static void test_a_range_that_overlaps_an_earlier_one(void **state)
+{
+	(void)state;
+	expect_one("alice:100000:65536\n1000:100000:65536\n", 100000, 65536);
+	expect_one("alice:100000:100\nalice:100099:1\nalice:99999:2\nalice:5000:4000000000\n", 100000,
+		   100);
+	parse("alice:100000:100\nalice:100100:1\nalice:99999:1\n");
+	assert_int_equal(r.n, 3);
+}
+
 static void test_several_ranges_and_no_more(void **state)
 {
 	char text[4096] = "";
@@ -241,19 +251,21 @@ static void test_each_block_is_of_the_ranges_and_apart(void **state)
 	uint32_t n;
 
 	(void)state;
-	parse("alice:100005:100\nalice:7000:3\n1000:200000:47\nalice:100005:100\nalice:100013:60\n");
+	parse("alice:100005:100\nalice:7000:3\n1000:200000:47\nalice:100105:32\nalice:100137:15\n");
 	n = subid_count_blocks(&r, USED);
-	assert_int_equal(n, 5 + 0 + 3 + 5 + 3);
+	assert_int_equal(n, 5 + 0 + 3 + 1 + 0);
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t first = subid_block(&r, USED, i);
 
 		assert_true(is_inside(first));
 		assert_int_equal(first % SUBID_BLOCK, 0);
+		for (uint32_t k = 0; k < i; k++)
+			assert_int_not_equal(first, subid_block(&r, USED, k));
 	}
 	assert_int_equal(subid_block(&r, USED, 0), 100016);
 	assert_int_equal(subid_block(&r, USED, 4), 100080);
 	assert_int_equal(subid_block(&r, USED, 5), 200000);
-	assert_int_equal(subid_block(&r, USED, 8), 100016);
+	assert_int_equal(subid_block(&r, USED, 8), 100112);
 }
 
 static void test_the_most_blocks_can_be_counted(void **state)
@@ -276,6 +288,7 @@ int main(void)
 		cmocka_unit_test(test_malformed_lines),
 		cmocka_unit_test(test_nul_bytes),
 		cmocka_unit_test(test_ranges_that_are_not_to_be_taken),
+		cmocka_unit_test(test_a_range_that_overlaps_an_earlier_one),
 		cmocka_unit_test(test_several_ranges_and_no_more),
 		cmocka_unit_test(test_a_long_line),
 		cmocka_unit_test(test_user_names),
