@@ -30,6 +30,22 @@ def name_of(pid):
     return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
 
 
+def filtered(pid, tid):
+    with open(f"/proc/{pid}/task/{tid}/status", encoding="ascii") as f:
+        return "Seccomp:\t2" in f.read()
+
+
+def ran(pid, tid):
+    """How often the thread was put on a processor, and for how long."""
+    with open(f"/proc/{pid}/task/{tid}/schedstat", encoding="ascii") as f:
+        return f.read()
+
+
+def asleep(pid, tid):
+    with open(f"/proc/{pid}/task/{tid}/stat", encoding="ascii") as f:
+        return f.read().rsplit(")", 1)[1].split()[0] == "S"
+
+
 class Machine:
     """bulkhead run with a console, a disk and random numbers; its guest serves and then sleeps."""
 
@@ -65,13 +81,23 @@ class Machine:
     def _take(self, role):
         if role != "vcpu":
             return Thread(self.pids[role])
+        return Thread(self.pids["vmm"], self.vcpus()[0])
+
+    def vcpus(self):
+        """Its vCPUs' threads."""
         vmm = self.pids["vmm"]
         tasks = [int(t) for t in os.listdir(f"/proc/{vmm}/task") if int(t) != vmm]
-        for tid in sorted(tasks):
-            with open(f"/proc/{vmm}/task/{tid}/status", encoding="ascii") as f:
-                if "Seccomp:\t2" in f.read():
-                    return Thread(vmm, tid)
-        raise AssertionError("no vCPU thread")
+        return [t for t in sorted(tasks) if filtered(vmm, t)]
+
+    def await_sleep(self):
+        """Until its guest, which has said that it waits, does."""
+        vmm, before = self.pids["vmm"], None
+        while True:
+            now = [ran(vmm, t) for t in self.vcpus()]
+            if now == before and all(asleep(vmm, t) for t in self.vcpus()):
+                return
+            before = now
+            time.sleep(0.05)
 
     def press(self):
         """The power button."""

@@ -116,6 +116,13 @@ class Thread:
                 return (rsp - 2 * SCRATCH) & ~4095
         raise AssertionError("no stack")
 
+    def find(self, kind):
+        """The first of its descriptors that leads there."""
+        for fd in sorted(map(int, os.listdir(f"/proc/{self.pid}/fd"))):
+            if os.readlink(f"/proc/{self.pid}/fd/{fd}") == kind:
+                return fd
+        raise AssertionError(f"no {kind} in {self.pid}")
+
     def forget(self):
         """The scratch memory is free again."""
         self.used = 0

