@@ -35,15 +35,34 @@ def filtered(pid, tid):
         return "Seccomp:\t2" in f.read()
 
 
-def ran(pid, tid):
-    """How often the thread was put on a processor, and for how long."""
-    with open(f"/proc/{pid}/task/{tid}/schedstat", encoding="ascii") as f:
-        return f.read()
+def tasks_of(pid):
+    try:
+        return os.listdir(f"/proc/{pid}/task")
+    except FileNotFoundError:
+        return []
 
 
-def asleep(pid, tid):
-    with open(f"/proc/{pid}/task/{tid}/stat", encoding="ascii") as f:
-        return f.read().rsplit(")", 1)[1].split()[0] == "S"
+def state_of(pid, tid):
+    """(what it does, how long and how often it did run), or None."""
+    try:
+        with open(f"/proc/{pid}/task/{tid}/stat", encoding="ascii") as f:
+            state = f.read().rsplit(")", 1)[1].split()[0]
+        with open(f"/proc/{pid}/task/{tid}/schedstat", encoding="ascii") as f:
+            return state, f.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def await_rest(threads):
+    """Until those threads sleep, all at once and for a moment."""
+    before, end = None, time.monotonic() + HANGS_S
+    while True:
+        now = [state_of(*t) for t in threads()]
+        if now == before and not any(n and n[0] not in "SZX" for n in now):
+            return
+        assert time.monotonic() < end, f"never at rest: {list(zip(threads(), now))}"
+        before = now
+        time.sleep(0.01)
 
 
 class Machine:
@@ -56,7 +75,7 @@ class Machine:
         self.run = ground.place.start(
             "run", "--accel", ACCEL, "--kernel", ground.guest, "--memory", "64M", "--cmdline",
             self.secret, "--disk", f"{self.disk},format=raw", "--console", "raw",
-            stdin=subprocess.DEVNULL)
+            errors="replace")
         for line in self.run.stdout:
             if line == "waiting\n":
                 break
@@ -91,13 +110,24 @@ class Machine:
 
     def await_sleep(self):
         """Until its guest, which has said that it waits, does."""
-        vmm, before = self.pids["vmm"], None
-        while True:
-            now = [ran(vmm, t) for t in self.vcpus()]
-            if now == before and all(asleep(vmm, t) for t in self.vcpus()):
-                return
-            before = now
-            time.sleep(0.05)
+        vmm = self.pids["vmm"]
+        await_rest(lambda: [(vmm, t) for t in self.vcpus()])
+
+    def _threads(self, but):
+        pids = {self.pids[r] for r in self.pids if r != ("vmm" if but == "vcpu" else but)}
+        return [(pid, int(t)) for pid in sorted(pids) for t in tasks_of(pid)]
+
+    def ended_by_itself(self, but):
+        """Whether it has, once nothing of it runs any more; what was taken may. What spins is not at
+        rest."""
+        await_rest(lambda: [] if self.run.poll() is not None else self._threads(but))
+        return self.run.poll() is not None
+
+    def listed(self):
+        """Whether its supervisor answers."""
+        status, out, err = self.ground.place.call("ps")
+        assert status == 0, err
+        return any(line.startswith(f"vm{self.run.pid} ") for line in out.splitlines())
 
     def press(self):
         """The power button."""
@@ -107,6 +137,7 @@ class Machine:
         """(status, lines of standard error, console) once it has ended."""
         try:
             out, err = self.run.communicate(timeout=HANGS_S)
+            err = vm.without_host(err)
         except subprocess.TimeoutExpired:
             self.run.kill()
             self.run.communicate()
@@ -120,6 +151,16 @@ class Machine:
         status, lines, out = self.end()
         assert status == 0 and "ok power button" in out, (status, lines, out)
         assert lines and lines[-1].endswith("the guest powered off"), lines
+
+    def gone(self):
+        """None of its processes is left."""
+        end = time.monotonic() + HANGS_S
+        while left := [p for p in self.place_processes() if p in self.pids.values()]:
+            assert time.monotonic() < end, left
+            time.sleep(0.002)
+
+    def place_processes(self):
+        return [pid for pid, _ in self.ground.place.processes()]
 
     def discard(self):
         """Kills what is left; a traced process is gone only when its tracer has waited for it."""

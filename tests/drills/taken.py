@@ -117,9 +117,9 @@ class Thread:
         raise AssertionError("no stack")
 
     def find(self, kind):
-        """The first of its descriptors that leads there."""
+        """The first of its descriptors whose link says so."""
         for fd in sorted(map(int, os.listdir(f"/proc/{self.pid}/fd"))):
-            if os.readlink(f"/proc/{self.pid}/fd/{fd}") == kind:
+            if kind in os.readlink(f"/proc/{self.pid}/fd/{fd}"):
                 return fd
         raise AssertionError(f"no {kind} in {self.pid}")
 
@@ -160,6 +160,12 @@ class Thread:
         except ProcessLookupError:  # killed meanwhile
             self._wait(HANGS_S)
             raise
+
+    def fall(self, nr, *args):
+        """Makes the call and lets what the filter does to the process happen."""
+        refused = self.call(nr, *args).refused
+        assert refused, f"call {nr} of {self.pid} is not refused"
+        self.release(signal.SIGSYS)
 
     def _finish(self, result):
         while True:
@@ -236,11 +242,11 @@ class Thread:
             return os.WSTOPSIG(status), status >> 16
         raise Died(os.waitstatus_to_exitcode(status))
 
-    def release(self):
-        """It goes on where it was, as if nothing had been."""
+    def release(self, sig=0):
+        """It goes on where it was, as if nothing had been, or with a signal."""
         try:
             ptrace(SETREGS, self.tid, 0, ctypes.addressof(self.saved))
-            ptrace(DETACH, self.tid, 0, self.kept_signal)
+            ptrace(DETACH, self.tid, 0, sig or self.kept_signal)
         except ProcessLookupError:  # killed meanwhile
             self._wait(HANGS_S)
             raise
