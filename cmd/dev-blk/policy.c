@@ -29,7 +29,7 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL_EQ(fcntl, 1, F_SETFL),
 	/* guest memory */
 	SB_CALL_EQ(fcntl, 1, F_GET_SEALS),
-	SB_MMAP_NOEXEC,
+	SB_MMAP_FILE,
 	SB_CALL(munmap),
 	/* the image */
 	SB_CALL(io_uring_enter),

@@ -38,7 +38,7 @@ def filtered(pid, tid):
 def tasks_of(pid):
     try:
         return os.listdir(f"/proc/{pid}/task")
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return []
 
 
