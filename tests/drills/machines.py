@@ -10,7 +10,7 @@ import tempfile
 import time
 
 from bh import vm
-from taken import Thread
+from taken import Thread, maps_of
 
 ACCEL = os.environ.get("BULKHEAD_ACCEL", "soft")
 PARTS = ("vmm", "dev-blk", "dev-rng", "dev-console")
@@ -68,16 +68,18 @@ def await_rest(threads):
 class Machine:
     """bulkhead run with a console, a disk and random numbers; its guest serves and then sleeps."""
 
-    def __init__(self, ground):
+    def __init__(self, ground, words=(), says="waiting\n"):
+        """words: more for bulkhead run; says: the line by which its guest is up."""
         self.ground = ground
         self.secret = "secret-" + secrets.token_hex(12)
-        self.disk = ground.place.file(f"{self.secret}.raw", self.secret.encode().ljust(1 << 16, b"-"))
+        content = ground.image + self.secret.encode()
+        self.disk = ground.place.file(f"{self.secret}.raw", content.ljust(1 << 16, b"-"))
         self.run = ground.place.start(
             "run", "--accel", ACCEL, "--kernel", ground.guest, "--memory", "64M", "--cmdline",
-            self.secret, "--disk", f"{self.disk},format=raw", "--console", "raw",
+            self.secret, "--disk", f"{self.disk},format=raw", "--console", "raw", *words,
             errors="replace")
         for line in self.run.stdout:
-            if line == "waiting\n":
+            if line == says:
                 break
         else:
             raise AssertionError(self.run.stderr.read())
@@ -181,6 +183,8 @@ class Machine:
 class Targets:
     """On the host: a listener of each kind, and a process of root's."""
 
+    init = 1
+
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="drills.")
         os.chmod(self.dir, 0o777)
@@ -243,14 +247,16 @@ class Targets:
 class Ground:
     """The programs of one user, whose machines are started here."""
 
-    def __init__(self, build, user):
-        self.place = vm.Place(build, user=user, real=True)
+    def __init__(self, build, user, real=True):
+        """real: the compartments are not played."""
+        self.place = vm.Place(build, user=user, real=real)
+        self.image = b"" if real else b"enter,ready,wait\n"  # what a played dev-blk does
         self.guest = self.place.file("guest.elf", (build / "tests/guest/serving.elf").read_bytes())
         self.targets = Targets()
         self.machines = []
 
-    def start(self):
-        self.machines.append(Machine(self))
+    def start(self, *words, **options):
+        self.machines.append(Machine(self, words, **options))
         return self.machines[-1]
 
     def close(self):
@@ -262,3 +268,20 @@ class Ground:
             time.sleep(0.005)
         self.targets.close()
         self.place.close()
+
+
+class Weak:
+    """A process without jail and filter, an ordinary user's or root's, with descriptors beside."""
+
+    def __init__(self, root=False, fds=()):
+        words = [] if root else vm.NOBODY
+        self.process = subprocess.Popen([*words, "sleep", "1000"], pass_fds=fds)
+        while name_of(self.process.pid) != "sleep":
+            pass
+
+    def take(self):
+        return Thread(self.process.pid)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()

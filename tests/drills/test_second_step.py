@@ -85,9 +85,7 @@ def test_everything_held(ground, neighbour, count, role, step):
     drill(ground, count, role, lambda t: step(t, ground.targets))
 
 
-@pytest.mark.parametrize("step", second.CHANNEL, ids=lambda s: s.__name__)
-@pytest.mark.parametrize("role", machines.ROLES)
-def test_each_channel(ground, neighbour, count, role, step):
+def each_channel(ground, count, role, step):
     at, n = 0, 1
     while at < n:
         def one(t):
@@ -98,6 +96,17 @@ def test_each_channel(ground, neighbour, count, role, step):
 
         drill(ground, count, role, one)
         at += 1
+
+
+@pytest.mark.parametrize("step", second.CHANNEL, ids=lambda s: s.__name__)
+@pytest.mark.parametrize("role", machines.ROLES)
+def test_each_channel(ground, neighbour, count, role, step):
+    each_channel(ground, count, role, step)
+
+
+@pytest.mark.parametrize("role", machines.ROLES)
+def test_an_ordinary_users_machine(user_ground, neighbour, count, role):
+    each_channel(user_ground, count, role, second.garbage)
 
 
 @pytest.mark.parametrize("role,channel,messages", second.MESSAGES,
