@@ -226,8 +226,16 @@ class Thread:
         ptrace(GETREGS, self.tid, 0, ctypes.addressof(regs))
         return regs
 
+    def _sleeps(self):
+        """It is in a call that waits, and not only without a processor."""
+        try:
+            with open(f"/proc/{self.pid}/task/{self.tid}/stat", encoding="ascii") as f:
+                return f.read().rsplit(")", 1)[1].split()[0] in "SD"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
     def _wait(self, limit_s):
-        """(signal, event) of the next stop, (None, 0) when there is none in time; Died."""
+        """(signal, event) of the next stop, (None, 0) when it waits and was given time; Died."""
         end, spins = time.monotonic() + limit_s, 0
         while True:
             pid, status = os.waitpid(self.tid, WALL | os.WNOHANG)
@@ -236,7 +244,7 @@ class Thread:
             spins += 1
             if spins > 50:
                 time.sleep(0.0002)
-                if time.monotonic() > end:
+                if time.monotonic() > end and self._sleeps():
                     return None, 0
         if os.WIFSTOPPED(status):
             return os.WSTOPSIG(status), status >> 16
