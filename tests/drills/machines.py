@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -15,6 +16,8 @@ from taken import Thread, maps_of
 ACCEL = os.environ.get("BULKHEAD_ACCEL", "soft")
 PARTS = ("vmm", "dev-blk", "dev-rng", "dev-console")
 HANGS_S = 60
+NOBODY = 65534
+QUERY, INFO = 32, 48  # of the control protocol
 ROLES = ("vmm", "vcpu", "dev-blk", "dev-rng", "dev-console", "supervisor", "relay")
 
 
@@ -75,7 +78,7 @@ class Machine:
         content = ground.image + self.secret.encode()
         self.disk = ground.place.file(f"{self.secret}.raw", content.ljust(1 << 16, b"-"))
         self.run = ground.place.start(
-            "run", "--accel", ACCEL, "--kernel", ground.guest, "--memory", "64M", "--cmdline",
+            "run", "--accel", ground.accel, "--kernel", ground.guest, "--memory", "64M", "--cmdline",
             self.secret, "--disk", f"{self.disk},format=raw", "--console", "raw", *words,
             errors="replace")
         for line in self.run.stdout:
@@ -125,11 +128,19 @@ class Machine:
         await_rest(lambda: [] if self.run.poll() is not None else self._threads(but))
         return self.run.poll() is not None
 
-    def listed(self):
-        """Whether its supervisor answers."""
-        status, out, err = self.ground.place.call("ps")
-        assert status == 0, err
-        return any(line.startswith(f"vm{self.run.pid} ") for line in out.splitlines())
+    def answers(self):
+        """Whether its supervisor answers its user. (bulkhead ps asks all machines of a host.)"""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            s.settimeout(HANGS_S)
+            os.seteuid(self.ground.uid)
+            try:
+                s.connect(f"\0bulkhead/{self.ground.uid}/vm{self.run.pid}")
+                s.send(struct.pack("<HHI", QUERY, 0, 0))
+                return s.recv(512)[:2] == struct.pack("<H", INFO)
+            except ConnectionError:
+                return False
+            finally:
+                os.seteuid(0)
 
     def press(self):
         """The power button."""
@@ -247,8 +258,10 @@ class Targets:
 class Ground:
     """The programs of one user, whose machines are started here."""
 
-    def __init__(self, build, user, real=True):
+    def __init__(self, build, user, real=True, accel=ACCEL):
         """real: the compartments are not played."""
+        self.accel = accel
+        self.uid = NOBODY if user else 0
         self.place = vm.Place(build, user=user, real=real)
         self.image = b"" if real else b"enter,ready,wait\n"  # what a played dev-blk does
         self.guest = self.place.file("guest.elf", (build / "tests/guest/serving.elf").read_bytes())

@@ -230,7 +230,7 @@ class Thread:
         """It is in a call that waits, and not only without a processor."""
         try:
             with open(f"/proc/{self.pid}/task/{self.tid}/stat", encoding="ascii") as f:
-                return f.read().rsplit(")", 1)[1].split()[0] in "SD"
+                return f.read().rsplit(")", 1)[1].split()[0] == "S"
         except (FileNotFoundError, ProcessLookupError):
             return False
 

@@ -61,7 +61,7 @@ def insist(machine, role):
 
 def conclude(machine, role):
     if not machine.ended_by_itself(but=role):
-        if role not in STARTERS and not machine.listed():
+        if role not in STARTERS and not machine.answers():
             machine.run.wait(machines.HANGS_S)  # it does not answer since it is at its end
         machine.press()
         if not machine.ended_by_itself(but=role):
