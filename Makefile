@@ -27,7 +27,7 @@ check: ## everything that a change must pass
 drills: ## take over each process of running VMs, and try to get out (as root)
 	@tools/deps build guest check
 	@tools/build build --prefix=$(PREFIX)
-	@BULKHEAD_ACCEL=soft /usr/bin/python3 -m pytest -s -q -p no:cacheprovider tests/drills
+	@BULKHEAD_ACCEL=soft /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/drills
 
 userspace: ## the long list of work in a Debian user space, against the same natively (BULKHEAD_ACCEL)
 	@tools/deps build guest userspace check lab

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What dev-blk is; see policy.h. The image itself needs no call but io_uring_enter: its ring is closed
- * to all else.
+ * What dev-blk is; see policy.h. The image needs two calls: io_uring_enter, whose ring is closed to all
+ * but reads, writes and syncs, and fallocate, which can do nothing but punch holes.
  */
 #include "cmd/dev-blk/policy.h"
 
 #include "lib/base/cleanup.h"
 
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <sys/syscall.h>
 
 static const struct sandbox_rule rules[] = {
@@ -28,10 +29,13 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL_EQ(fcntl, 1, F_SETFL),
 	/* guest memory */
 	SB_CALL_EQ(fcntl, 1, F_GET_SEALS),
-	SB_MMAP_NOEXEC,
+	SB_MMAP_FILE,
 	SB_CALL(munmap),
 	/* the image */
 	SB_CALL(io_uring_enter),
+	{ .nr = __NR_fallocate,
+	  .args = { { SB_EQ, 0, BLK_FD_IMAGE, 0 },
+		    { SB_EQ, 1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0 } } },
 	SB_CALL(exit_group),
 };
 
@@ -66,7 +70,7 @@ static const struct declared_gain gains[] = {
 	{ "one image, as the machine may use it", "through its disk", NULL },
 	{ "an io_uring", NULL,
 	  "reads and writes without a call each; registered for the one image and restricted to "
-	  "read, write, flush and hole punching on it" },
+	  "read, write and flush on it" },
 	{ "the queues' eventfds", "by its notify registers and interrupts", NULL },
 	{ "the vhost-user channel", NULL,
 	  "hostile replies to its vmm, which reads them as a guest's" },

@@ -26,7 +26,7 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL_EQ(fcntl, 1, F_SETFL),
 	SB_CALL_EQ(fcntl, 1, F_GET_SEALS),
 	/* guest RAM */
-	SB_MMAP_NOEXEC,
+	SB_MMAP_FILE,
 	SB_CALL(munmap),
 	/* the end */
 	SB_CALL(exit_group),

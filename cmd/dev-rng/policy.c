@@ -26,7 +26,7 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL_EQ(fcntl, 1, F_SETFL),
 	/* guest memory */
 	SB_CALL_EQ(fcntl, 1, F_GET_SEALS),
-	SB_MMAP_NOEXEC,
+	SB_MMAP_FILE,
 	SB_CALL(munmap),
 	/* what it is for */
 	SB_CALL(getrandom),

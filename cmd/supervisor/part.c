@@ -42,7 +42,7 @@ void part_finish(struct part *p)
 
 void part_kill(struct part *p)
 {
-	if (p->process.pidfd < 0 || p->killed)
+	if (p->process.pidfd < 0 || p->killed || p->over)
 		return;
 	p->killed = true;
 	(void)syscall(SYS_pidfd_send_signal, p->process.pidfd, SIGKILL, NULL, 0);
@@ -291,6 +291,15 @@ static void hear(struct part *p)
 		;
 }
 
+/* Its descriptor tells again once the status is there. */
+static void await_status(struct part *p)
+{
+	p->over = true;
+	if (p->vm->state != VM_ENDING)
+		vm_end(p->vm, WEIGHT_EXIT, CTL_EVENT_FAILED, "%s has ended while it was traced",
+		       p->name);
+}
+
 static int on_exit_of(struct loop_source *src, uint32_t events_mask)
 {
 	struct part *p = src->owner;
@@ -302,8 +311,10 @@ static int on_exit_of(struct loop_source *src, uint32_t events_mask)
 		hear(vm_part(p->vm, PART_VMM));
 	hear(p);
 	r = jail_reap(&p->process, &status);
-	if (r == 0)
+	if (r == 0) {
+		await_status(p);
 		return 0;
+	}
 	loop_remove(&p->vm->loop, &p->exit_src);
 	close_control(p);
 	p->state = PART_GONE;
@@ -318,5 +329,6 @@ int part_watch(struct part *p)
 	int r = loop_add(l, &p->control_src, p->control, EPOLLIN, on_control, p);
 
 	p->lines = (struct part_lines){ .left = LINES_BURST, .since = monotonic_s() };
-	return r < 0 ? r : loop_add(l, &p->exit_src, p->process.pidfd, EPOLLIN, on_exit_of, p);
+	return r < 0 ? r : loop_add(l, &p->exit_src, p->process.pidfd, EPOLLIN | EPOLLET,
+				    on_exit_of, p);
 }

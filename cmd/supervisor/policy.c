@@ -47,7 +47,7 @@ const struct sandbox_policy supervisor_policy = {
 	.limits = {
 		.nofile = 256,
 		.nproc = 0,
-		.as = SB_UNSET,
+		.as = 64 << 20,
 		.fsize = SB_UNSET, /* standard error may be a file */
 		.memlock = 0,
 	},

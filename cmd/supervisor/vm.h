@@ -49,6 +49,7 @@ struct part {
 	int control;         /* -1 once closed */
 	struct loop_source control_src;
 	bool killed;         /* by this supervisor */
+	bool over;           /* it has ended, but who traces it has its status first */
 	struct part_lines lines;
 };
 

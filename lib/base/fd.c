@@ -200,6 +200,21 @@ static size_t collect_fds(struct msghdr *mh, int fds[MSG_MAX_FDS])
 	return n;
 }
 
+/* A peer that ended with messages unread has ours fail once with ECONNRESET; packets that it sent
+ * before are still there behind that. */
+static ssize_t recv_past_reset(int sock, struct msghdr *mh, int flags)
+{
+	bool reset = false;
+	ssize_t got;
+
+	for (;;) {
+		got = recvmsg(sock, mh, flags | MSG_CMSG_CLOEXEC);
+		if (got >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
+			return got;
+		reset = reset || errno == ECONNRESET;
+	}
+}
+
 ssize_t msg_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS], size_t *ret_n_fds,
 		 int flags)
 {
@@ -209,12 +224,9 @@ ssize_t msg_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS], size_t *
 			     .msg_iovlen = 1,
 			     .msg_control = u.space,
 			     .msg_controllen = sizeof(u.space) };
-	ssize_t got;
+	ssize_t got = recv_past_reset(sock, &mh, flags);
 	size_t n;
 
-	do
-		got = recvmsg(sock, &mh, flags | MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return errno == ECONNRESET ? 0 : -errno;
 	n = collect_fds(&mh, fds);

@@ -65,9 +65,9 @@ struct fd_row {
 
 /*
  * Receives at most len bytes and at most MSG_MAX_FDS descriptors, all close-on-exec. Returns the
- * number of bytes, 0 when the peer is gone, -EAGAIN, or -EBADMSG if the message or its
- * descriptors were cut off (descriptors already received are closed). *ret_n_fds descriptors are
- * the caller's to close.
+ * number of bytes, 0 when the peer is gone and all that it sent was read, -EAGAIN, or -EBADMSG if
+ * the message or its descriptors were cut off (descriptors already received are closed).
+ * *ret_n_fds descriptors are the caller's to close.
  */
 [[nodiscard]] ssize_t msg_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS],
 			       size_t *ret_n_fds, int flags);

@@ -36,6 +36,14 @@ static void prepare_zero_chunk(struct io_uring_sqe *sqe, const struct raw_slot *
 			    s->io.offset + s->at);
 }
 
+static int punch(const struct raw_image *raw, const struct image_io *io)
+{
+	return fallocate(raw->file_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 (off_t)io->offset, (off_t)io->len) < 0 ?
+		       -errno :
+		       0;
+}
+
 /* Puts the slot's next operation on the ring; it starts with the next submission. A slot has one
  * operation at a time and the ring as many entries as there are slots. */
 static int start(struct raw_image *raw, struct raw_slot *s)
@@ -59,12 +67,8 @@ static int start(struct raw_image *raw, struct raw_slot *s)
 		io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
 		break;
 	case RAW_PUNCH:
-		io_uring_prep_fallocate(sqe, 0, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-					(off_t)io->offset, (off_t)io->len);
-		break;
-	case RAW_ZERO_RANGE:
-		io_uring_prep_fallocate(sqe, 0, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
-					(off_t)io->offset, (off_t)io->len);
+		s->punched = punch(raw, io);
+		io_uring_prep_nop(sqe);
 		break;
 	}
 	sqe->flags |= IOSQE_FIXED_FILE;
@@ -144,30 +148,24 @@ static bool cannot(int res)
  * blame. A discard is a hint. */
 static void fall_through(struct raw_image *raw, struct raw_slot *s, bool range_is_to_blame)
 {
-	if (!range_is_to_blame && s->step == RAW_PUNCH)
+	if (!range_is_to_blame)
 		raw->can_punch = false;
-	if (!range_is_to_blame && s->step == RAW_ZERO_RANGE)
-		raw->can_zero_range = false;
 	if (s->io.op == IMAGE_DISCARD)
 		finish(raw, s, 0);
-	else if (s->step == RAW_PUNCH && raw->can_zero_range)
-		restart(raw, s, RAW_ZERO_RANGE);
 	else
 		restart(raw, s, RAW_WRITE_ZEROES);
 }
 
 static void complete(struct raw_image *raw, struct raw_slot *s, int res)
 {
-	bool deallocates = s->step == RAW_PUNCH || s->step == RAW_ZERO_RANGE;
-
 	if ((res == -EAGAIN || res == -EINTR) && s->retries < MAX_RETRIES) {
 		s->retries++;
 		restart(raw, s, s->step);
-	} else if (deallocates && cannot(res)) {
+	} else if (s->step == RAW_PUNCH && cannot(res)) {
 		fall_through(raw, s, res == -EINVAL);
 	} else if (res < 0) {
 		finish(raw, s, res);
-	} else if (deallocates) {
+	} else if (s->step == RAW_PUNCH) {
 		finish_stable(raw, s);
 	} else if (s->step == RAW_SYNC) {
 		finish(raw, s, 0);
@@ -190,9 +188,7 @@ static enum raw_step first_step(const struct raw_image *raw, const struct image_
 	case IMAGE_ZERO:
 		break;
 	}
-	if (io->may_unmap && raw->can_punch)
-		return RAW_PUNCH;
-	return raw->can_zero_range ? RAW_ZERO_RANGE : RAW_WRITE_ZEROES;
+	return io->may_unmap && raw->can_punch ? RAW_PUNCH : RAW_WRITE_ZEROES;
 }
 
 static int check(const struct image *image, const struct image_io *io)
@@ -247,6 +243,11 @@ static int raw_submit(struct image *image)
 	return 0;
 }
 
+static int result_of(const struct raw_slot *s, int res)
+{
+	return s->step == RAW_PUNCH && res >= 0 ? s->punched : res;
+}
+
 static int raw_reap(struct image *image)
 {
 	struct raw_image *raw = raw_of(image);
@@ -259,7 +260,7 @@ static int raw_reap(struct image *image)
 		io_uring_cqe_seen(&raw->ring, cqe);
 		if (index >= RAW_DEPTH || !raw->slot[index].used)
 			return -EIO;
-		complete(raw, &raw->slot[index], res);
+		complete(raw, &raw->slot[index], result_of(&raw->slot[index], res));
 	}
 	return 0;
 }
@@ -285,6 +286,7 @@ static void raw_close(struct image *image)
 		if (raw_wait(image) < 0)
 			break;
 	io_uring_queue_exit(&raw->ring);
+	closep(&raw->file_fd);
 	image->fd = -1;
 }
 

@@ -2,9 +2,10 @@
 /*
  * Raw images: a regular file or a block device, by io_uring.
  *
- * The ring is made before the sandbox: one registered file, and restrictions that allow only the
- * operations below on that file. Inside, io_uring_enter is the one call that is needed, and the
- * image's own descriptor is not.
+ * The ring is made before the sandbox: one registered file, and restrictions that allow only reads,
+ * writes and syncs of it. Holes are punched by the call, whose filter can tell them from all else
+ * that fallocate does, which a ring's restrictions cannot: space reserved behind the end of a file
+ * is bounded by nothing.
  */
 #ifndef BULKHEAD_IMAGE_RAW_H
 #define BULKHEAD_IMAGE_RAW_H
@@ -20,8 +21,7 @@ enum raw_step {
 	RAW_READ,
 	RAW_WRITE,
 	RAW_SYNC,
-	RAW_PUNCH,	 /* fallocate PUNCH_HOLE */
-	RAW_ZERO_RANGE,	 /* fallocate ZERO_RANGE */
+	RAW_PUNCH,	 /* fallocate PUNCH_HOLE, at once; its slot takes an empty turn on the ring */
 	RAW_WRITE_ZEROES /* chunk by chunk */
 };
 
@@ -31,6 +31,7 @@ struct raw_slot {
 	enum raw_step step;
 	uint64_t at; /* bytes of io done */
 	unsigned int retries;
+	int punched; /* what it came to */
 	struct image_io io;
 	uint16_t next_free;
 };
@@ -38,15 +39,15 @@ struct raw_slot {
 struct raw_image {
 	struct image image;
 	struct io_uring ring;
+	int file_fd; /* for holes, or -1 */
 	bool can_punch;
-	bool can_zero_range;
 	unsigned int n_in_flight; /* handed to the ring, submitted or not */
 	uint16_t first_free;
 	struct raw_slot slot[RAW_DEPTH];
 };
 
 /*
- * Takes fd (on success; it is closed when the ring has it). Fills raw->image; done and owner are the
+ * Takes fd (on success; it stays open only for punching holes). Fills raw->image; done and owner are the
  * caller's to set. 0; -EINVAL: not a regular file or block
  * device; -EACCES: fd cannot write and readonly is false; -ENODATA: not one sector; or the error of
  * io_uring, which is -EPERM or -ENOSYS where the host forbids it. Of the file's data, nothing is

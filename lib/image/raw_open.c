@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Raw images: what a file is and can do, found out before the sandbox; see raw.h. */
 #include "lib/image/raw_internal.h"
+#include "lib/base/cleanup.h"
 #include "lib/image/uring.h"
 
 #include <errno.h>
@@ -45,8 +46,7 @@ static int measure(int fd, const struct stat *st, uint64_t *ret_size, uint32_t *
 
 /*
  * Whether discards give anything back must be known before they are offered: a hole far behind the
- * end of the file, where there is no data, tells. Zeroing ranges has no such harmless test (it would
- * reserve space), so the first request finds out.
+ * end of the file, where there is no data, tells.
  */
 static void probe(struct raw_image *raw, int fd, const struct stat *st)
 {
@@ -54,7 +54,6 @@ static void probe(struct raw_image *raw, int fd, const struct stat *st)
 
 	if (raw->image.readonly)
 		return;
-	raw->can_zero_range = true;
 	raw->can_punch = S_ISBLK(st->st_mode) ||
 			 fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, PROBE_LEN) ==
 				 0;
@@ -63,11 +62,11 @@ static void probe(struct raw_image *raw, int fd, const struct stat *st)
 
 static int open_ring(struct raw_image *raw, int fd)
 {
-	static const uint8_t ops[] = { IORING_OP_READV, IORING_OP_FSYNC, IORING_OP_WRITEV,
-				       IORING_OP_WRITE, IORING_OP_FALLOCATE };
+	static const uint8_t ops[] = { IORING_OP_READV, IORING_OP_FSYNC, IORING_OP_NOP,
+				       IORING_OP_WRITEV, IORING_OP_WRITE };
 
-	/* the first two change nothing */
-	return uring_open(&raw->ring, RAW_DEPTH, fd, ops, raw->image.readonly ? 2 : sizeof(ops));
+	/* the first three change nothing */
+	return uring_open(&raw->ring, RAW_DEPTH, fd, ops, raw->image.readonly ? 3 : sizeof(ops));
 }
 
 int raw_open(struct raw_image *raw, int fd, bool readonly)
@@ -96,6 +95,8 @@ int raw_open(struct raw_image *raw, int fd, bool readonly)
 	if (r < 0)
 		return r;
 	raw->image.fd = raw->ring.ring_fd;
-	close(fd);
+	raw->file_fd = fd;
+	if (!raw->can_punch)
+		closep(&raw->file_fd);
 	return 0;
 }

@@ -22,6 +22,7 @@
 
 #define DEVICE_SCRIPT "enter,ready,wait"
 #define FD_IMAGE 5
+#define N_FRAGILE 16
 
 static const struct sandbox_rule rules[] = {
 	SB_CALL(sendmsg), SB_CALL(sendto),     SB_CALL(recvmsg), SB_CALL(write),
@@ -204,6 +205,21 @@ static void do_ignore(const char *arg)
 		(void)poll(NULL, 0, -1);
 }
 
+/* Crashes by the first byte on any other channel than the control channel. */
+static void do_fragile(const char *arg)
+{
+	struct pollfd p[N_FRAGILE];
+
+	(void)arg;
+	for (int i = 0; i < N_FRAGILE; i++)
+		p[i] = (struct pollfd){ .fd = FD_CONTROL + 1 + i, .events = POLLIN };
+	(void)poll(p, N_FRAGILE, 0);
+	for (int i = 0; i < N_FRAGILE; i++)
+		p[i].fd = p[i].revents ? -1 : p[i].fd; /* files, and what is not there */
+	(void)poll(p, N_FRAGILE, -1);
+	__builtin_trap();
+}
+
 static void do_sleep(const char *arg)
 {
 	(void)poll(NULL, 0, (int)strtol(arg, NULL, 10));
@@ -281,6 +297,7 @@ static const struct {
 	{ "sleep", do_sleep },   { "dir", do_dir },       { "wx", do_wx },
 	{ "sleep", do_sleep },   { "grow", do_grow },     { "forks", do_forks },
 	{ "burn", do_burn },     { "read", do_read },     { "write", do_write },
+	{ "fragile", do_fragile },
 };
 
 static void run_word(char *word)

@@ -4,6 +4,7 @@
 Whatever they do: one clear line, the documented exit status, and nothing is left running.
 """
 
+import ctypes
 import os
 import pty
 import re
@@ -296,6 +297,44 @@ def test_killed_compartment_ends_all(quick, name):
     process = start_up(quick, f"{UP},ignore", *disk(quick, "enter,ready,ignore"))
     (pid,) = role(quick, name)
     os.kill(pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 5
+    assert lines(err) == [f"{name} was killed by signal KILL (9)"]
+
+
+def seize(pid):
+    """Traces it, so that its end is told to us before its parent."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    assert libc.ptrace(0x4206, pid, 0, 0) == 0, os.strerror(ctypes.get_errno())
+
+
+def calms_down(pid):
+    """Until it has no processor time for a moment; a process that spins never comes back."""
+    def used():
+        with open(f"/proc/{pid}/schedstat", encoding="ascii") as f:
+            return f.read().split()[:1]
+
+    before = None
+    for _ in range(200):
+        now = used()
+        if now == before:
+            return True
+        before = now
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("name", ["vmm", "dev-rng"])
+def test_a_compartment_killed_while_it_is_traced(quick, name):
+    process = start_up(quick, f"{UP},ignore")
+    (pid,) = role(quick, name)
+    (supervisor,) = role(quick, "supervisor")
+    seize(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert calms_down(supervisor)
+    assert process.poll() is None
+    assert os.waitpid(pid, 0x40000000)[1] == signal.SIGKILL
     _, err = process.communicate(timeout=60)
     assert process.returncode == 5
     assert lines(err) == [f"{name} was killed by signal KILL (9)"]

@@ -5,12 +5,17 @@ import os
 import socket
 import struct
 
+import kvm
+
 CWD = -100
 MAP_PRIVATE_ANON, READ_EXEC, READ_WRITE = 0x22, 5, 3
 FORK_FLAGS = 17  # SIGCHLD
-KVM_CREATE_VM, KVM_CREATE_VCPU, KVM_SET_MEMORY, KVM_CREATE_DEVICE = (
-    0xae01, 0xae41, 0x4020ae46, 0xc00caee0)
 DUMPABLE, NEWUSER, NEWNET = 4, 0x10000000, 0x40000000
+
+
+def fds_of(t):
+    """What it holds beside the standard streams, and one that it does not."""
+    return [fd for fd in sorted(map(int, os.listdir(f"/proc/{t.pid}/fd"))) if fd > 2] + [1000]
 
 
 def addresses(targets):
@@ -36,7 +41,7 @@ def files(t, targets, neighbour):
 
 
 def processes(t, targets, neighbour):
-    for pid in (1, targets.sleeper.pid, *neighbour.pids.values()):
+    for pid in (targets.init, targets.sleeper.pid, *neighbour.pids.values()):
         yield "processes", f"kill {pid}", 62, (pid, 0)
         yield "processes", f"tgkill {pid}", 234, (pid, pid, 0)
         yield "processes", f"pidfd_open {pid}", 434, (pid, 0)
@@ -53,7 +58,7 @@ def sockets(t, targets, _neighbour):
         yield "sockets", f"socket family {family}", 41, (family, socket.SOCK_DGRAM, 0)
         yield "sockets", f"raw socket family {family}", 41, (family, socket.SOCK_RAW, 0)
     for name, address in addresses(targets).items():
-        for fd in range(3, 12):
+        for fd in fds_of(t):
             yield "sockets", f"connect {fd} to {name}", 42, (fd, t.put(address), len(address))
 
 
@@ -61,7 +66,7 @@ def world(t, targets, _neighbour):
     yield "namespaces", "mount", 165, (t.text("x"), t.text(targets.dir), t.text("tmpfs"), 0, 0)
     yield "namespaces", "unshare user", 272, (NEWUSER,)
     yield "namespaces", "unshare net", 272, (NEWNET,)
-    for fd in range(3, 12):
+    for fd in fds_of(t):
         yield "namespaces", f"setns {fd}", 308, (fd, 0)
     yield "namespaces", "chroot", 161, (t.text("/"),)
 
@@ -73,27 +78,31 @@ def ids(t, _targets, _neighbour):
     yield "ids", "prctl dumpable", 157, (DUMPABLE, 1)
     yield "limits", "setrlimit", 160, (7, t.put(struct.pack("<2Q", 9, 9)))
     yield "limits", "prlimit of itself", 302, (0, 7, t.put(struct.pack("<2Q", 9, 9)), 0)
-    for fd in range(3, 12):
+    for fd in fds_of(t):
         yield "limits", f"ftruncate {fd}", 77, (fd, 1 << 30)
         yield "limits", f"fallocate {fd}", 285, (fd, 0, 0, 1 << 30)
 
 
-def kernel(t, _targets, _neighbour):
+def code(t, _targets, _neighbour):
     stack = t.saved.rsp & ~4095
     yield "code", "mmap executable", 9, (0, 4096, READ_EXEC, MAP_PRIVATE_ANON, -1, 0)
     yield "code", "mprotect executable", 10, (stack, 4096, READ_WRITE | 4)
     yield "code", "pkey_mprotect executable", 329, (stack, 4096, READ_WRITE | 4, -1)
     for name, advice in (("merged with others", 12), ("into core dumps", 17), ("poisoned", 100)):
         yield "code", f"madvise: {name}", 28, (stack, 4096, advice)
-    yield "kernel", "bpf", 321, (0, t.put(bytes(72)), 72)
+
+
+def kernel(t, _targets, _neighbour):
+    array = struct.pack("<4I", 2, 4, 4, 1).ljust(72, b"\0")
+    yield "kernel", "bpf", 321, (0, t.put(array), 72)
     yield "kernel", "perf_event_open", 298, (t.put(struct.pack("<II", 1, 112) + bytes(104)), 0, -1, -1, 0)
     yield "kernel", "userfaultfd", 323, (1,)
     yield "kernel", "io_uring_setup", 425, (4, t.put(bytes(120)))
     yield "kernel", "keyctl", 250, (0, -3, 1)
     yield "kernel", "add_key", 248, (t.text("user"), t.text("x"), t.text("y"), 1, -3)
-    for request in (KVM_CREATE_VM, KVM_CREATE_VCPU, KVM_SET_MEMORY, KVM_CREATE_DEVICE):
-        for fd in range(3, 12):
-            yield "kernel", f"ioctl {request:#x} of {fd}", 16, (fd, request, t.put(bytes(32)))
+    for name, request in kvm.REFUSED.items():
+        for fd in kvm.descriptors(t):
+            yield "kvm", f"{name} of {fd}", 16, (fd, request, t.put(bytes(256)) if request >> 30 else 0)
         t.forget()
 
 
@@ -107,4 +116,4 @@ def programs(t, _targets, _neighbour):
     yield "programs", "execve", 59, (t.text("/bin/true"), argv, 0)
 
 
-GROUPS = (files, processes, sockets, world, ids, kernel, programs)
+GROUPS = (files, processes, sockets, world, ids, code, kernel, programs)

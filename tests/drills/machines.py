@@ -5,16 +5,19 @@ import os
 import secrets
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
 
 from bh import vm
-from taken import Thread
+from taken import Thread, maps_of
 
 ACCEL = os.environ.get("BULKHEAD_ACCEL", "soft")
 PARTS = ("vmm", "dev-blk", "dev-rng", "dev-console")
 HANGS_S = 60
+NOBODY = 65534
+QUERY, INFO = 32, 48  # of the control protocol
 ROLES = ("vmm", "vcpu", "dev-blk", "dev-rng", "dev-console", "supervisor", "relay")
 
 
@@ -30,19 +33,56 @@ def name_of(pid):
     return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
 
 
+def filtered(pid, tid):
+    with open(f"/proc/{pid}/task/{tid}/status", encoding="ascii") as f:
+        return "Seccomp:\t2" in f.read()
+
+
+def tasks_of(pid):
+    try:
+        return os.listdir(f"/proc/{pid}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def state_of(pid, tid):
+    """(what it does, how long and how often it did run), or None."""
+    try:
+        with open(f"/proc/{pid}/task/{tid}/stat", encoding="ascii") as f:
+            state = f.read().rsplit(")", 1)[1].split()[0]
+        with open(f"/proc/{pid}/task/{tid}/schedstat", encoding="ascii") as f:
+            return state, f.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def await_rest(threads):
+    """Until those threads sleep, all at once and for a moment."""
+    before, end = None, time.monotonic() + HANGS_S
+    while True:
+        now = [state_of(*t) for t in threads()]
+        if now == before and not any(n and n[0] not in "SZX" for n in now):
+            return
+        assert time.monotonic() < end, f"never at rest: {list(zip(threads(), now))}"
+        before = now
+        time.sleep(0.01)
+
+
 class Machine:
     """bulkhead run with a console, a disk and random numbers; its guest serves and then sleeps."""
 
-    def __init__(self, ground):
+    def __init__(self, ground, words=(), says="waiting\n"):
+        """words: more for bulkhead run; says: the line by which its guest is up."""
         self.ground = ground
         self.secret = "secret-" + secrets.token_hex(12)
-        self.disk = ground.place.file(f"{self.secret}.raw", self.secret.encode().ljust(1 << 16, b"-"))
+        content = ground.image + self.secret.encode()
+        self.disk = ground.place.file(f"{self.secret}.raw", content.ljust(1 << 16, b"-"))
         self.run = ground.place.start(
-            "run", "--accel", ACCEL, "--kernel", ground.guest, "--memory", "64M", "--cmdline",
-            self.secret, "--disk", f"{self.disk},format=raw", "--console", "raw",
-            stdin=subprocess.DEVNULL)
+            "run", "--accel", ground.accel, "--kernel", ground.guest, "--memory", "64M", "--cmdline",
+            self.secret, "--disk", f"{self.disk},format=raw", "--console", "raw", *words,
+            errors="replace")
         for line in self.run.stdout:
-            if line == "waiting\n":
+            if line == says:
                 break
         else:
             raise AssertionError(self.run.stderr.read())
@@ -65,13 +105,42 @@ class Machine:
     def _take(self, role):
         if role != "vcpu":
             return Thread(self.pids[role])
+        return Thread(self.pids["vmm"], self.vcpus()[0])
+
+    def vcpus(self):
+        """Its vCPUs' threads."""
         vmm = self.pids["vmm"]
         tasks = [int(t) for t in os.listdir(f"/proc/{vmm}/task") if int(t) != vmm]
-        for tid in sorted(tasks):
-            with open(f"/proc/{vmm}/task/{tid}/status", encoding="ascii") as f:
-                if "Seccomp:\t2" in f.read():
-                    return Thread(vmm, tid)
-        raise AssertionError("no vCPU thread")
+        return [t for t in sorted(tasks) if filtered(vmm, t)]
+
+    def await_sleep(self):
+        """Until its guest, which has said that it waits, does."""
+        vmm = self.pids["vmm"]
+        await_rest(lambda: [(vmm, t) for t in self.vcpus()])
+
+    def _threads(self, but):
+        pids = {self.pids[r] for r in self.pids if r != ("vmm" if but == "vcpu" else but)}
+        return [(pid, int(t)) for pid in sorted(pids) for t in tasks_of(pid)]
+
+    def ended_by_itself(self, but):
+        """Whether it has, once nothing of it runs any more; what was taken may. What spins is not at
+        rest."""
+        await_rest(lambda: [] if self.run.poll() is not None else self._threads(but))
+        return self.run.poll() is not None
+
+    def answers(self):
+        """Whether its supervisor answers its user. (bulkhead ps asks all machines of a host.)"""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            s.settimeout(HANGS_S)
+            os.seteuid(self.ground.uid)
+            try:
+                s.connect(f"\0bulkhead/{self.ground.uid}/vm{self.run.pid}")
+                s.send(struct.pack("<HHI", QUERY, 0, 0))
+                return s.recv(512)[:2] == struct.pack("<H", INFO)
+            except ConnectionError:
+                return False
+            finally:
+                os.seteuid(0)
 
     def press(self):
         """The power button."""
@@ -81,6 +150,7 @@ class Machine:
         """(status, lines of standard error, console) once it has ended."""
         try:
             out, err = self.run.communicate(timeout=HANGS_S)
+            err = vm.without_host(err)
         except subprocess.TimeoutExpired:
             self.run.kill()
             self.run.communicate()
@@ -94,6 +164,16 @@ class Machine:
         status, lines, out = self.end()
         assert status == 0 and "ok power button" in out, (status, lines, out)
         assert lines and lines[-1].endswith("the guest powered off"), lines
+
+    def gone(self):
+        """None of its processes is left."""
+        end = time.monotonic() + HANGS_S
+        while left := [p for p in self.place_processes() if p in self.pids.values()]:
+            assert time.monotonic() < end, left
+            time.sleep(0.002)
+
+    def place_processes(self):
+        return [pid for pid, _ in self.ground.place.processes()]
 
     def discard(self):
         """Kills what is left; a traced process is gone only when its tracer has waited for it."""
@@ -113,6 +193,8 @@ class Machine:
 
 class Targets:
     """On the host: a listener of each kind, and a process of root's."""
+
+    init = 1
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="drills.")
@@ -176,14 +258,18 @@ class Targets:
 class Ground:
     """The programs of one user, whose machines are started here."""
 
-    def __init__(self, build, user):
-        self.place = vm.Place(build, user=user, real=True)
+    def __init__(self, build, user, real=True, accel=ACCEL):
+        """real: the compartments are not played."""
+        self.accel = accel
+        self.uid = NOBODY if user else 0
+        self.place = vm.Place(build, user=user, real=real)
+        self.image = b"" if real else b"enter,ready,wait\n"  # what a played dev-blk does
         self.guest = self.place.file("guest.elf", (build / "tests/guest/serving.elf").read_bytes())
         self.targets = Targets()
         self.machines = []
 
-    def start(self):
-        self.machines.append(Machine(self))
+    def start(self, *words, **options):
+        self.machines.append(Machine(self, words, **options))
         return self.machines[-1]
 
     def close(self):
@@ -195,3 +281,20 @@ class Ground:
             time.sleep(0.005)
         self.targets.close()
         self.place.close()
+
+
+class Weak:
+    """A process without jail and filter, an ordinary user's or root's, with descriptors beside."""
+
+    def __init__(self, root=False, fds=()):
+        words = [] if root else vm.NOBODY
+        self.process = subprocess.Popen([*words, "sleep", "1000"], pass_fds=fds)
+        while name_of(self.process.pid) != "sleep":
+            pass
+
+    def take(self):
+        return Thread(self.process.pid)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()

@@ -116,6 +116,13 @@ class Thread:
                 return (rsp - 2 * SCRATCH) & ~4095
         raise AssertionError("no stack")
 
+    def find(self, kind):
+        """The first of its descriptors whose link says so."""
+        for fd in sorted(map(int, os.listdir(f"/proc/{self.pid}/fd"))):
+            if kind in os.readlink(f"/proc/{self.pid}/fd/{fd}"):
+                return fd
+        raise AssertionError(f"no {kind} in {self.pid}")
+
     def forget(self):
         """The scratch memory is free again."""
         self.used = 0
@@ -153,6 +160,12 @@ class Thread:
         except ProcessLookupError:  # killed meanwhile
             self._wait(HANGS_S)
             raise
+
+    def fall(self, nr, *args):
+        """Makes the call and lets what the filter does to the process happen."""
+        refused = self.call(nr, *args).refused
+        assert refused, f"call {nr} of {self.pid} is not refused"
+        self.release(signal.SIGSYS)
 
     def _finish(self, result):
         while True:
@@ -213,8 +226,16 @@ class Thread:
         ptrace(GETREGS, self.tid, 0, ctypes.addressof(regs))
         return regs
 
+    def _sleeps(self):
+        """It is in a call that waits, and not only without a processor."""
+        try:
+            with open(f"/proc/{self.pid}/task/{self.tid}/stat", encoding="ascii") as f:
+                return f.read().rsplit(")", 1)[1].split()[0] == "S"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
     def _wait(self, limit_s):
-        """(signal, event) of the next stop, (None, 0) when there is none in time; Died."""
+        """(signal, event) of the next stop, (None, 0) when it waits and was given time; Died."""
         end, spins = time.monotonic() + limit_s, 0
         while True:
             pid, status = os.waitpid(self.tid, WALL | os.WNOHANG)
@@ -223,17 +244,17 @@ class Thread:
             spins += 1
             if spins > 50:
                 time.sleep(0.0002)
-                if time.monotonic() > end:
+                if time.monotonic() > end and self._sleeps():
                     return None, 0
         if os.WIFSTOPPED(status):
             return os.WSTOPSIG(status), status >> 16
         raise Died(os.waitstatus_to_exitcode(status))
 
-    def release(self):
-        """It goes on where it was, as if nothing had been."""
+    def release(self, sig=0):
+        """It goes on where it was, as if nothing had been, or with a signal."""
         try:
             ptrace(SETREGS, self.tid, 0, ctypes.addressof(self.saved))
-            ptrace(DETACH, self.tid, 0, self.kept_signal)
+            ptrace(DETACH, self.tid, 0, sig or self.kept_signal)
         except ProcessLookupError:  # killed meanwhile
             self._wait(HANGS_S)
             raise

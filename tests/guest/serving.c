@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Has a disk and random numbers in use, then sleeps until the power button is pressed. */
+/*
+ * Has a disk and random numbers in use, then sleeps until the power button is pressed; before it says so
+ * it starts all of them anew, so that what their processes have become is noticed.
+ */
 #include "tests/guest/lib/pci.h"
 
 #define BLK_IN 0
@@ -19,7 +22,10 @@ static void use_disk(void)
 
 	if (!virtio_find(VIRTIO_BLOCK, &v))
 		return;
+	disk = (struct virtq){ 0 };
+	status = 0xff;
 	check(virtio_begin(&v), "features of the disk");
+	check(!v.config || read32(v.config) > 0, "sectors of the disk");
 	virtio_run(&v, &disk, NO_VECTOR);
 	disk.desc[0] = (struct virtq_desc){ (uint64_t)&header, sizeof(header), DESC_NEXT, 1 };
 	disk.desc[1] = (struct virtq_desc){ (uint64_t)data, sizeof(data), DESC_NEXT | DESC_WRITE, 2 };
@@ -34,6 +40,7 @@ static void use_rng(void)
 
 	if (!virtio_find(VIRTIO_RNG, &v))
 		return;
+	rng = (struct virtq){ 0 };
 	check(virtio_begin(&v), "features of the random numbers");
 	virtio_run(&v, &rng, NO_VECTOR);
 	rng.desc[0] = (struct virtq_desc){ (uint64_t)bytes, sizeof(bytes), DESC_WRITE, 0 };
@@ -51,5 +58,8 @@ void guest_main(const struct pvh_info *info)
 	ioapic_write(0x10 + 2 * GSI_GED, IRQ_VECTOR);
 	print("waiting\n");
 	irq_wait(0, 1);
+	use_disk();
+	use_rng();
+	(void)inb(PORT_SERIAL); /* the byte that was received last: asked of the device's process */
 	check_eq(inb(PORT_GED), GED_POWER_BUTTON, "power button");
 }

@@ -64,6 +64,7 @@ static void set_limits(struct facts *f, const struct declared_process *d)
 	f->limits[RLIMIT_NPROC] = (struct proc_limit){ l->nproc, l->nproc };
 	f->limits[RLIMIT_MEMLOCK] = (struct proc_limit){ l->memlock, l->memlock };
 	f->limits[RLIMIT_FSIZE] = (struct proc_limit){ l->fsize, l->fsize };
+	f->limits[RLIMIT_AS] = (struct proc_limit){ l->as, l->as };
 	if (d->as_beyond_ram)
 		f->limits[RLIMIT_AS] =
 			(struct proc_limit){ RAM + d->as_beyond_ram, RAM + d->as_beyond_ram };

@@ -209,6 +209,27 @@ static void a_peer_that_is_gone(void **state)
 	close_pair(s);
 }
 
+/* Packets that were sent before the end are there, whatever the peer left unread. */
+static void last_words_are_heard(void **state)
+{
+	int s[2], fds[MSG_MAX_FDS];
+	size_t n;
+	char c = 0;
+
+	(void)state;
+	make_pair(SOCK_SEQPACKET, s);
+	send_raw(s[0], "?", 1, -1, 0); /* never read */
+	send_raw(s[1], "a", 1, -1, 0);
+	send_raw(s[1], "b", 1, -1, 0);
+	closep(&s[1]);
+	assert_int_equal(msg_recv(s[0], &c, 1, fds, &n, 0), 1);
+	assert_int_equal(c, 'a');
+	assert_int_equal(msg_recv(s[0], &c, 1, fds, &n, 0), 1);
+	assert_int_equal(c, 'b');
+	assert_int_equal(msg_recv(s[0], &c, 1, fds, &n, 0), 0);
+	close_pair(s);
+}
+
 static void a_full_stream_is_waited_for(void **state)
 {
 	static uint8_t out[1 << 20], in[1 << 20];
@@ -387,6 +408,7 @@ int main(void)
 		cmocka_unit_test(too_many_descriptors_are_refused_and_closed),
 		cmocka_unit_test(a_packet_cut_off_is_refused),
 		cmocka_unit_test(a_peer_that_is_gone),
+		cmocka_unit_test(last_words_are_heard),
 		cmocka_unit_test(a_full_stream_is_waited_for),
 		cmocka_unit_test(pieces_are_put_together),
 		cmocka_unit_test(the_end_before_and_within_a_message),

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The threads that hold KVM's descriptors, taken over: no request but those that they are given."""
+
+import os
+
+import pytest
+
+import kvm
+import machines
+from conftest import BUILD
+from taken import Died
+from test_first_step import Intruder
+from test_second_step import conclude
+
+pytestmark = pytest.mark.skipif(not os.access("/dev/kvm", os.R_OK | os.W_OK), reason="no KVM")
+NUMBERS = 256  # of requests of KVM's kind
+
+
+@pytest.fixture(scope="module")
+def kvm_ground():
+    g = machines.Ground(BUILD, False, accel="kvm")
+    yield g
+    g.close()
+
+
+def test_it_holds_kvm(kvm_ground):
+    t = kvm_ground.start().take("vmm")
+    kinds = {to for to in kvm.links(t).values() if "kvm" in to}
+    assert {"anon_inode:kvm-vm", "anon_inode:kvm-vcpu:0"} <= kinds
+    t.release()
+
+
+@pytest.mark.parametrize("role", ["vmm", "vcpu"])
+def test_kvm_drill_gains_nothing(kvm_ground, neighbour, count, role):
+    """All the tries of the first step, by threads whose filters KVM has made wider."""
+    intruder = Intruder(lambda: kvm_ground.start().take(role)).try_all(kvm_ground, neighbour)
+    count(role, intruder.tried, intruder.gains)
+
+
+@pytest.mark.parametrize("role", ["vmm", "vcpu"])
+def test_kvm_drill_every_number(kvm_ground, neighbour, count, role):
+    """Each number, in each direction and of several sizes, is refused unless it is a given one."""
+    t, gains, tried = kvm_ground.start().take(role), [], 0
+    fds = kvm.descriptors(t)
+    data = t.put(bytes(8192))
+    given = set(kvm.GIVEN.values())
+    for nr in range(NUMBERS):
+        for high in (0, 0x40200000, 0x80080000, 0xc0080000):
+            request = high | 0xae00 | nr
+            if request in given:
+                continue
+            for fd in fds:
+                tried += 1
+                if not t.call(16, fd, request, data).refused:
+                    gains.append(("kvm", f"{request:#x} of {fd}", ""))
+    t.release()
+    count(role, tried, gains)
+
+
+@pytest.mark.parametrize("role", ["vmm", "vcpu"])
+def test_kvm_drill_given_requests(kvm_ground, neighbour, role):
+    """Those that pass, with garbage: the machine stays up or ends with a reason."""
+    for name, request in kvm.GIVEN.items():
+        if name == "RUN":
+            continue  # the guest, and no more
+        machine = kvm_ground.start()
+        t = machine.take(role)
+        try:
+            for fd in kvm.descriptors(t):
+                for fill in (b"\0", b"\xff", b"\x41"):
+                    t.forget()
+                    t.call(16, fd, request, t.put(fill * 8192))
+            t.release()
+        except Died:
+            pass
+        conclude(machine, role)
