@@ -5,6 +5,8 @@
 #include <asm/prctl.h>
 #include <err.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -99,7 +101,43 @@ static void map_pages(void)
 	(void)*(volatile uint8_t *)SOFT_CODE;
 }
 
-void soft_host_init(void)
+/* Cases like addresses by the end of the lower half, and 2 GiB around them. */
+#define SHUNNED (0x7fffffffffffULL - (4ULL << 30))
+#define ATTEMPTS 200
+
+static bool is_in_the_way(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned long long from, to;
+	char line[512];
+	bool found = false;
+
+	if (!f)
+		err(1, "/proc/self/maps");
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%llx-%llx", &from, &to) == 2 && to > SHUNNED && from < 1ULL << 47)
+			found = true;
+	fclose(f);
+	return found;
+}
+
+static void keep_clear(char **argv)
+{
+	const char *counted = getenv("SOFT_HOST_ATTEMPT");
+	char attempt[16];
+	int n = counted ? atoi(counted) : 0;
+
+	if (!is_in_the_way())
+		return;
+	if (n == ATTEMPTS)
+		errx(1, "the kernel always puts the stack or libraries above %#llx", SHUNNED);
+	snprintf(attempt, sizeof(attempt), "%d", n + 1);
+	if (setenv("SOFT_HOST_ATTEMPT", attempt, 1) == 0)
+		execv("/proc/self/exe", argv);
+	err(1, "exec");
+}
+
+void soft_host_init(char **argv)
 {
 	static uint8_t stack[64 * 1024];
 	static const int signals[] = { SIGTRAP, SIGSEGV, SIGFPE, SIGILL, SIGBUS };
@@ -107,6 +145,7 @@ void soft_host_init(void)
 	struct sigaction sa = { .sa_sigaction = on_signal,
 				.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 
+	keep_clear(argv);
 	map_pages();
 	if (sigaltstack(&alt, NULL) < 0)
 		err(1, "sigaltstack");

@@ -33,8 +33,9 @@ struct soft_end {
 	uint64_t cr2; /* #PF only */
 };
 
-/* Maps the pages and takes the signals over. */
-void soft_host_init(void);
+/* Maps the pages and takes the signals over. argv is main's: the program is begun anew until the
+ * kernel has put nothing of it where cases reach for what is not there. */
+void soft_host_init(char **argv);
 /* Whether 32-bit code can be run here. */
 bool soft_host_has_32(void);
 /* The same pages, writable, for the test itself. */

@@ -199,7 +199,7 @@ int main(int argc, char **argv)
 	bool has_32;
 
 	signal(SIGALRM, on_alarm);
-	soft_host_init();
+	soft_host_init(argv);
 	soft_guest_init();
 	memset(soft_host_code, 0xcc, 4096);
 	memset(soft_guest_code, 0xcc, 4096);
