@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The SELinux module compiles, and its compartments have no right that they must never have."""
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+MODULE = TOP / "selinux/bulkhead.cil"
+COMPILE = TOP / "tests/selinux/compile"
+
+
+def compile_(tmp_path, text):
+    module = tmp_path / "module.cil"
+    module.write_text(text)
+    return subprocess.run([COMPILE, tmp_path / "policy", module], capture_output=True, text=True,
+                          timeout=60, check=False)
+
+
+def test_it_compiles(tmp_path):
+    done = compile_(tmp_path, MODULE.read_text())
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "policy").stat().st_size > 10000
+
+
+# The compiler itself holds the rights against these.
+NEVER = ["(neverallow bulkhead_compartment self (process (execmem execstack execheap)))",
+         "(neverallow bulkhead_compartment self (process (setexec setcurrent dyntransition)))",
+         "(neverallow bulkhead_compartment host_all (file (open execute_no_trans execmod)))",
+         "(neverallow bulkhead_compartment host_all (dir (write add_name remove_name create)))",
+         "(neverallow bulkhead_compartment host_all (process (all)))",
+         "(neverallow bulkhead_compartment bulkhead_own (process (ptrace signal sigkill transition)))",
+         "(neverallow bulkhead_compartment self (unix_stream_socket (create connect bind)))",
+         "(neverallow bulkhead_compartment self (capability (all)))",
+         "(neverallow bulkhead_compartment self (cap_userns (all)))",
+         "(neverallow bulkhead_supervisor_t bulkhead_own (file (open execute)))",
+         "(neverallow bulkhead_supervisor_t self (process (fork setexec setcurrent)))"]
+
+
+@pytest.mark.parametrize("never", NEVER)
+def test_never(tmp_path, never):
+    done = compile_(tmp_path, MODULE.read_text() + never)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("never", NEVER)
+def test_never_is_held(tmp_path, never):
+    """The right itself, given: the compiler refuses the two together."""
+    given = re.sub(r"^\(neverallow bulkhead_compartment", "(allow bulkhead_rng_t", never)
+    given = given.replace("(neverallow", "(allow")
+    assert compile_(tmp_path, MODULE.read_text() + given).returncode == 0
+    assert compile_(tmp_path, MODULE.read_text() + given + never).returncode != 0
