@@ -131,6 +131,16 @@ static int use_group(struct vm *vm, struct cgroup *g, struct jail_host *host, st
 	return r < 0 ? open_complain(e, r, "the VM's control group: %s", strerror(-r)) : 0;
 }
 
+static int become(const struct vm *vm, const struct jail_host *host, const char *domain,
+		  struct open_error *e)
+{
+	int r = selinux_become(&vm->labels, host->proc_fd, domain);
+
+	return r < 0 ? open_complain(e, r, "SELinux: this user's domain cannot become %s: %s",
+				     domain, strerror(-r)) :
+		       0;
+}
+
 static int start(struct vm *vm, struct opened *o, struct cgroup *g, struct jail_host *host,
 		 struct open_error *e)
 {
@@ -142,6 +152,10 @@ static int start(struct vm *vm, struct opened *o, struct cgroup *g, struct jail_
 				     what, strerror(-r));
 	vm->owner = host->owner;
 	r = use_group(vm, g, host, e); /* with the rights in its namespace */
+	if (r == 0)
+		r = become(vm, host, SELINUX_START, e);
+	if (r == 0)
+		r = boot_copy(o, e);
 	if (r == 0)
 		r = parts_start(vm, o, host, e);
 	opened_close(o);
@@ -220,6 +234,9 @@ static int bring_up(struct vm *vm, struct open_error *e)
 	r = settle_accel(vm, &o, e);
 	if (r < 0)
 		return r;
+	r = open_labels(&o, vm->config, &vm->labels, e);
+	if (r < 0)
+		return r;
 	r = jail_host_open(&host, &ids, &what);
 	if (r < 0)
 		return open_complain(e, r, "%s: %s", what, strerror(-r));
@@ -231,6 +248,8 @@ static int bring_up(struct vm *vm, struct open_error *e)
 		r = open_complain(e, -EIO, "standard descriptors");
 	if (r == 0 && jail_host_leave(&host) < 0)
 		r = open_complain(e, -EPERM, "a cgroup namespace");
+	if (r == 0)
+		r = become(vm, &host, SELINUX_SUPERVISOR, e);
 	jail_host_close(&host);
 	kvm_probe_end(&o.probe);
 	cgroup_close(&group);
@@ -253,6 +272,7 @@ int main(int argc, char **argv)
 			  .keeper = -1,
 			  .memory_events = -1,
 			  .claim = -1,
+			  .labels = SELINUX_VM_NONE,
 			  .gone = { .fd = -1 },
 			  .pid = getpid(),
 			  .front = { .fd = -1 } };

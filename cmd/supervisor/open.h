@@ -8,8 +8,15 @@
 
 #include "lib/config/config.h"
 #include "lib/kvm/probe.h"
+#include "lib/sandbox/selinux.h"
 
 #define ACCEL_WHY_MAX 500
+
+/* A mapped file, for a copy of it; label.c. */
+struct boot_file {
+	const void *bytes;
+	size_t len; /* 0: none */
+};
 
 struct opened {
 	int kernel;
@@ -20,6 +27,7 @@ struct opened {
 	int disks[CONFIG_MAX_DISKS];
 	int listener; /* the VM's name, as an abstract socket */
 	int vmm, dev_console, dev_rng, dev_blk; /* executables */
+	struct boot_file kernel_map, initrd_map;
 };
 
 /* One line that says what is wrong, and where it can be said, what would be right. */
@@ -41,6 +49,15 @@ void opened_close(struct opened *o);
  */
 [[nodiscard]] int open_accel(struct opened *o, enum config_accel accel,
 			     struct open_error *ret_error);
+
+/*
+ * label.c: takes the VM's labels, if the host has them, and labels its disks. Kernel and initrd are
+ * nobody's to label: once the caller has become SELINUX_START, boot_copy puts copies of them, which
+ * have the VM's label, in their place.
+ */
+[[nodiscard]] int open_labels(struct opened *o, const struct vm_config *c, struct selinux_vm *ret,
+			      struct open_error *ret_error);
+[[nodiscard]] int boot_copy(struct opened *o, struct open_error *ret_error);
 
 /* names.c */
 [[nodiscard]] int open_listener(const char *name, struct open_error *ret_error);

@@ -169,15 +169,32 @@ static void plan(struct vm *vm, struct launches *ls, const struct opened *o, int
 	plan_console(vm, ls, o);
 }
 
+/* What the exec of a program is refused for, when all else is in order. */
+static const char *hint(const struct vm *vm, int error)
+{
+	return vm->labels.on && error == -EACCES ? ": run restorecon on the programs" : "";
+}
+
+/* NULL without SELinux. */
+static const char *label_of(const struct part *p, char text[SELINUX_LABEL_MAX])
+{
+	if (!p->vm->labels.on)
+		return NULL;
+	selinux_label(&p->vm->labels, selinux_domain(p->program), text);
+	return text;
+}
+
 static int begin(struct launch *l, const struct jail_host *host, unsigned int i,
 		 struct open_error *e)
 {
+	char label[SELINUX_LABEL_MAX];
 	const struct jail_spec spec = { .name = l->part->name,
 					.exe_fd = l->part->exe_fd,
 					.argv = l->argv,
 					.fds = l->fds,
 					.n_fds = l->n_fds,
-					.id = jail_id(host, i + 1) };
+					.id = jail_id(host, i + 1),
+					.label = label_of(l->part, label) };
 	const char *what = "?";
 	int r;
 
@@ -190,14 +207,26 @@ static int begin(struct launch *l, const struct jail_host *host, unsigned int i,
 		       0;
 }
 
-static int finish(struct part *p, struct open_error *e)
+static int check_label(const struct part *p, const struct jail_host *host, const char **ret_what)
+{
+	char text[SELINUX_LABEL_MAX];
+	const char *label = label_of(p, text);
+
+	*ret_what = "its label";
+	return label ? selinux_check(host->proc_fd, p->process.pid, label) : 0;
+}
+
+static int finish(struct part *p, const struct jail_host *host, struct open_error *e)
 {
 	const char *what = "?";
 	int r = jail_finish(&p->process, &what);
 
 	if (r == 0)
+		r = check_label(p, host, &what);
+	if (r == 0)
 		return part_watch(p);
-	return open_complain(e, r, "%s cannot be started: %s: %s", p->name, what, strerror(-r));
+	return open_complain(e, r, "%s cannot be started: %s: %s%s", p->name, what, strerror(-r),
+			     hint(p->vm, r));
 }
 
 static void close_made(struct launches *ls)
@@ -238,7 +267,7 @@ int parts_start(struct vm *vm, const struct opened *o, const struct jail_host *h
 		r = begin(&ls.l[i], host, (unsigned int)i, e);
 	close_made(&ls);
 	for (size_t i = 0; i < ls.n && r == 0; i++)
-		r = finish(&vm->parts[i], e);
+		r = finish(&vm->parts[i], host, e);
 	return r;
 }
 

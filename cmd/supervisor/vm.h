@@ -13,6 +13,7 @@
 #include "lib/control/control.h"
 #include "lib/declared/declared.h"
 #include "lib/sandbox/jail.h"
+#include "lib/sandbox/selinux.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -92,6 +93,7 @@ struct vm {
 	pid_t pid;
 	unsigned int signals_seen;
 	time_t running_since;     /* monotonic */
+	struct selinux_vm labels;
 	int null;                 /* /dev/null for a detached VM's standard error; or -1 */
 	uint64_t since_ns;        /* when the command was started, monotonic; 0: unknown */
 };

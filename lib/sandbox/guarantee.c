@@ -6,6 +6,7 @@
 #include "lib/sandbox/cgroup_internal.h"
 #include "lib/sandbox/jail.h"
 #include "lib/sandbox/sandbox.h"
+#include "lib/sandbox/selinux.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +45,10 @@ const struct guarantee_row guarantees[N_GUARANTEES] = {
 	[GUARANTEE_CORES] = { "core scheduling", "no core is shared with another VM at a time",
 			      "core scheduling, or a CPU without SMT",
 			      "siblings of a core may run two VMs", NEED_FURTHER },
+	[GUARANTEE_LABELS] = { "labels",
+			       "processes and disks of a VM have a label that no other VM's may touch",
+			       "SELinux with Bulkhead's module", "the other walls stand alone",
+			       NEED_FURTHER },
 };
 
 /* Without SMT there is no sibling. */
@@ -91,6 +96,7 @@ void guarantees_look(const struct cgroup_place *place, const char *why, const ch
 		[GUARANTEE_SCOPES] = lacks_landlock(LANDLOCK_OF_SCOPES),
 		[GUARANTEE_CORES] = has_siblings() && !has_core_cookies() ? "not in this kernel" :
 									    NULL,
+		[GUARANTEE_LABELS] = selinux_lacks(),
 	} };
 }
 

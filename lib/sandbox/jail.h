@@ -71,6 +71,7 @@ struct jail_spec {
 	const struct jail_fd *fds;
 	size_t n_fds;            /* 0, 1 and 2 become /dev/null */
 	uid_t id;                /* user and group; mapped to itself inside */
+	const char *label;       /* that exec gives (selinux.h), or NULL */
 };
 
 struct jail_process {

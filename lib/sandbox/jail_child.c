@@ -5,6 +5,7 @@
  */
 #include "lib/base/cleanup.h"
 #include "lib/sandbox/internal.h"
+#include "lib/sandbox/selinux.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -145,6 +146,11 @@ static int bind_life(struct child *c)
 	return 0;
 }
 
+static int ask_label(struct child *c)
+{
+	return c->spec->label ? selinux_at_exec(c->host->proc_fd, c->spec->label) : 0;
+}
+
 static int execute(struct child *c)
 {
 	char *const empty[] = { NULL };
@@ -162,7 +168,7 @@ static const struct {
 	{ "a session and host name of its own", forget_host },
 	{ "default signals", reset_signals }, { "its descriptors", place_fds },
 	{ "no capabilities", drop_power },    { "no_new_privs", bind_life },
-	{ "its executable", execute },
+	{ "its label", ask_label },	      { "its executable", execute },
 };
 
 const char *jail_step_name(int step)

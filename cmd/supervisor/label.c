@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The VM's SELinux labels; see open.h. */
+#include "cmd/supervisor/open.h"
+
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+
+static const char *reason(int error)
+{
+	if (error == -EPERM || error == -EACCES)
+		return "its owner, in a domain that may, has to";
+	if (error == -EOPNOTSUPP)
+		return "its file system has no labels";
+	return strerror(-error);
+}
+
+static int label_disk(const struct config_disk *d, int fd, const struct selinux_vm *s,
+		      struct open_error *e)
+{
+	int r = selinux_label_disk(s, fd, d->readonly);
+
+	return r < 0 ? open_complain(e, r,
+				     "--disk: %.*s cannot be given the VM's SELinux label: %s",
+				     (int)d->path_len, d->path, reason(r)) :
+		       0;
+}
+
+/* Mapped by the domain that may read it, for the one that may not. */
+static int map_file(int fd, struct boot_file *ret, const char *what, struct open_error *e)
+{
+	struct stat st;
+	void *bytes;
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return open_complain(e, -errno, "%s: %s", what, strerror(errno));
+	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (bytes == MAP_FAILED)
+		return open_complain(e, -errno, "%s: %s", what, strerror(errno));
+	*ret = (struct boot_file){ bytes, (size_t)st.st_size };
+	return 0;
+}
+
+int open_labels(struct opened *o, const struct vm_config *c, struct selinux_vm *s,
+		struct open_error *e)
+{
+	int r = selinux_vm_open(s);
+
+	if (r < 0)
+		return open_complain(e, r, "SELinux: a pair of categories: %s", strerror(-r));
+	if (!s->on)
+		return 0;
+	for (size_t i = 0; i < c->n_disks && r == 0; i++)
+		r = label_disk(&c->disks[i], o->disks[i], s, e);
+	if (r == 0)
+		r = map_file(o->kernel, &o->kernel_map, "--kernel", e);
+	return r < 0 ? r : map_file(o->initrd, &o->initrd_map, "--initrd", e);
+}
+
+/* Whole, and never to change. */
+static int fill(int fd, const struct boot_file *f)
+{
+	for (size_t at = 0; at < f->len;) {
+		ssize_t n = write(fd, (const char *)f->bytes + at, f->len - at);
+
+		if (n < 0)
+			return -errno;
+		at += (size_t)n;
+	}
+	return fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? -errno : 0;
+}
+
+/* *fd: the file's descriptor, replaced. */
+static int copy(struct boot_file *f, int *fd, const char *what, struct open_error *e)
+{
+	_cleanup_(closep) int new = -1;
+	int r;
+
+	if (f->len == 0)
+		return 0;
+	new = memfd_create(what, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	r = new < 0 ? -errno : fill(new, f);
+	if (r < 0)
+		return open_complain(e, r, "--%s: a copy of it: %s", what, strerror(-r));
+	munmap((void *)(uintptr_t)f->bytes, f->len);
+	closep(fd);
+	*fd = take_fd(&new);
+	return 0;
+}
+
+int boot_copy(struct opened *o, struct open_error *e)
+{
+	int r = copy(&o->kernel_map, &o->kernel, "kernel", e);
+
+	return r < 0 ? r : copy(&o->initrd_map, &o->initrd, "initrd", e);
+}
