@@ -435,6 +435,76 @@ static void test_dumpable(void **state)
 	}
 }
 
+static void label(size_t i, const char *domain, const char *level)
+{
+	snprintf(of(i)->label, sizeof(of(i)->label), "u:r:%s:%s", domain, level);
+}
+
+/* The command is in its user's domain. */
+static void set_labels(void)
+{
+	static const char *const domains[N_PROCESSES] = {
+		"unconfined_t",	  "bulkhead_supervisor_t", "bulkhead_vmm_t",
+		"bulkhead_blk_t", "bulkhead_rng_t",	   "bulkhead_console_t",
+	};
+
+	for (size_t i = 0; i < N_PROCESSES; i++)
+		label(i, domains[i], "s0:c5,c700");
+}
+
+static void test_labels(void **state)
+{
+	(void)state;
+	set_labels();
+	expect_none();
+	for (size_t i = SUPERVISOR; i < N_PROCESSES; i++) {
+		set_labels();
+		label(i, "unconfined_t", "s0:c5,c700");
+		expect(i, "label");
+		set_labels();
+		label(i, "bulkhead_start_t", "s0:c5,c700");
+		expect(i, "label");
+	}
+	set_labels();
+	label(CONSOLE, "bulkhead_console_t", "s0:c5,c701");
+	expect(CONSOLE, "label");
+	set_labels();
+	label(CONSOLE, "bulkhead_console_t", "s0");
+	expect(CONSOLE, "label");
+	set_labels();
+	strcpy(of(BLK)->label, "unconfined"); /* not even one of SELinux */
+	expect(BLK, "label");
+}
+
+/* Without the module the host's own labels are nobody's weakness. */
+static void test_labels_of_others(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_PROCESSES; i++)
+		label(i, "unconfined_t", "s0-s0:c0.c1023");
+	expect_none();
+	for (size_t i = 0; i < N_PROCESSES; i++)
+		strcpy(of(i)->label, "unconfined");
+	expect_none();
+}
+
+static void test_label_without_a_pair(void **state)
+{
+	static const char *const levels[] = { "s0", "s0:c5", "s0:c5.c9", "s0-s0:c0.c1023", "s0:c9,c5",
+					      "s0:c5,c9,c11" };
+	struct findings f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
+		set_labels();
+		label(SUPERVISOR, "bulkhead_supervisor_t", levels[i]);
+		judge(&s, &f);
+		assert_int_equal(s.process[SUPERVISOR].n_weak, 1);
+		findings_free(&f);
+		set_up(NULL);
+	}
+}
+
 /* What is not seen is neither weak nor good. */
 static void test_unseen(void **state)
 {
@@ -466,6 +536,9 @@ int main(void)
 		cmocka_unit_test(test_mappings),
 		cmocka_unit_test(test_control_group),
 		cmocka_unit_test(test_dumpable),
+		cmocka_unit_test(test_labels),
+		cmocka_unit_test(test_labels_of_others),
+		cmocka_unit_test(test_label_without_a_pair),
 		cmocka_unit_test(test_unseen),
 	};
 

@@ -222,6 +222,7 @@ static void judge_process(const struct subject *s, struct subject_process *p, st
 	judge_limits(s, p, f);
 	judge_fds(s, p, f);
 	judge_maps(p, f);
+	judge_labels(s, p, f);
 	if (p->declared->place == DECLARED_JAIL)
 		judge_cgroup(s, p, f);
 	if (p->facts.dumpable)
@@ -261,12 +262,7 @@ static void note_host(const struct subject *s, struct findings *f)
 	if (s->name && s->uid != 0 && !any_has_own_id(s))
 		find(f, GRADE_NOTE, NULL, 0, "user id", "",
 		     "all are their user's: no subordinate ids are given to the machine");
-	if (!*one->label)
-		find(f, GRADE_NOTE, NULL, 0, "label", "",
-		     "none: neither SELinux nor AppArmor is at work");
-	if (strcmp(one->label, "unconfined") == 0)
-		find(f, GRADE_NOTE, NULL, 0, "label", "",
-		     "unconfined: AppArmor confines nothing here");
+	note_labels(s, f);
 	find(f, GRADE_NOTE, NULL, 0, "Landlock", "",
 	     "no kernel tells of another process whether it is in force");
 }

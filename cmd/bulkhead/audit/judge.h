@@ -59,8 +59,10 @@ void find(struct findings *f, enum grade grade, struct subject_process *p, pid_t
 	  const char *aspect, const char *declared, const char *fmt, ...)
 	__attribute__((format(printf, 7, 8)));
 
-/* judge_fds.c, judge_threads.c */
+/* judge_fds.c, judge_labels.c, judge_threads.c */
 void judge_fds(const struct subject *s, struct subject_process *p, struct findings *f);
+void judge_labels(const struct subject *s, struct subject_process *p, struct findings *f);
+void note_labels(const struct subject *s, struct findings *f);
 void judge_maps(struct subject_process *p, struct findings *f);
 void judge_threads(const struct subject *s, struct subject_process *p, struct findings *f);
 
