@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SELinux, enforcing, with the module: every process and object of a VM has its label, nothing that a
+VM needs is denied, and an intruder in a compartment's domain, whom nothing else holds, gets nowhere.
+
+Needs a kernel with SELinux and no policy yet, as the lab has with `lsm=...,selinux`.
+"""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import policy
+from bh import vm
+from policy import file_label, label_file, level_of, make_place, process_label, run_words
+
+WHO = "unconfined_u:unconfined_r"
+DOMAINS = {"supervisor": "bulkhead_supervisor_t", "vmm": "bulkhead_vmm_t",
+           "dev-blk": "bulkhead_blk_t", "dev-rng": "bulkhead_rng_t",
+           "dev-console": "bulkhead_console_t"}
+# What an intruder may: what its process is there for.
+OWN = {"own_disk": ["dev-blk"], "own_ram": vm.COMPARTMENTS, "write_memfd": ["dev-console"]}
+
+pytestmark = policy.NEEDS_SELINUX
+
+
+@pytest.fixture(scope="module", autouse=True)
+def enforced():
+    with policy.enforced(policy.MODULE, policy.HERE / "try.cil"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def place(build):
+    place_ = make_place(build)
+    yield place_
+    place_.close()
+
+
+@pytest.fixture(scope="module")
+def machines(place):
+    """Two running VMs: for each, the pids of its processes by name."""
+    found = {}
+    for name in ("a", "b"):
+        before = place.processes()
+        code, _, err = place.call(*run_words(place, "powerbutton", f"{name}.raw",
+                                             "shared.raw,readonly=on"),
+                                  "--name", name, "--detach")
+        assert code == 0, err
+        found[name] = {pathlib.Path(exe).name: pid for pid, exe in place.processes()
+                       if (pid, exe) not in before
+                       and pathlib.Path(f"/proc/{pid}/comm").read_text() != "keeper\n"}
+    yield found
+    for name in found:
+        assert place.call("stop", name)[0] == 0
+    place.wait_until_empty()
+
+
+def denials(do):
+    """What the kernel denied while it was done."""
+    subprocess.run(["dmesg", "--clear"], check=True)
+    result = do()
+    log = subprocess.run(["dmesg"], capture_output=True, text=True, check=True).stdout
+    return result, [line for line in log.splitlines() if "avc:" in line or "SELINUX_ERR" in line]
+
+
+# ---- labels ----
+
+def test_every_process_has_its_label(machines):
+    levels = []
+    for processes in machines.values():
+        assert set(processes) == set(DOMAINS)
+        labels = {name: process_label(pid) for name, pid in processes.items()}
+        level = level_of(labels["vmm"])
+        assert re.fullmatch(r"s0:c\d+,c\d+", level)
+        assert labels == {name: f"{WHO}:{DOMAINS[name]}:{level}" for name in DOMAINS}
+        levels.append(level)
+    assert levels[0] != levels[1]
+
+
+def test_every_object_has_its_label(place, machines):
+    for name, processes in machines.items():
+        level = level_of(process_label(processes["vmm"]))
+        assert file_label(place.dir / f"{name}.raw") == \
+            f"unconfined_u:object_r:bulkhead_image_t:{level}"
+        fds = f"/proc/{processes['vmm']}/fd"
+        assert file_label(f"{fds}/7") == f"unconfined_u:object_r:bulkhead_memory_t:{level}"
+    assert file_label(place.dir / "shared.raw") == "unconfined_u:object_r:bulkhead_shared_t:s0"
+
+
+def test_audit(place, machines):
+    status, out, err = place.call("audit", "--json", "a")
+    (audit,) = json.loads(out)["audits"]
+    assert [f for f in audit["findings"] if f["grade"] == "weaker"] == []
+    assert (status, err) == (0, "")
+    level = level_of(process_label(machines["a"]["vmm"]))
+    (note,) = [f["is"] for f in audit["findings"] if f["aspect"] == "label"]
+    assert note.startswith(f"SELinux, {level}: ")
+    assert all(f"{name} {domain}" in note for name, domain in DOMAINS.items())
+    assert {p["name"]: level_of(p["label"]) for p in audit["processes"] if p["name"] != "keeper"} \
+        == dict.fromkeys(DOMAINS, level)
+
+
+# ---- nothing that a VM needs is denied ----
+
+@pytest.mark.parametrize("accel", ["soft", "kvm"])
+def test_no_denial(place, accel):
+    words = run_words(place, "virtio-blk", "work.raw", "shared.raw,readonly=on", accel=accel)
+    place.file("work.raw", b"\x5a" * (1 << 20))
+    (code, out, err), denied = denials(lambda: place.call(*words, "--strict"))
+    assert code == 0 and "ok write" in out, (out, err)
+    assert denied == []
+
+
+@pytest.mark.parametrize("words", [[], ["--huge-pages", "on"]])
+def test_no_denial_from_start_to_stop(place, words):
+    def do():
+        started = place.call(*run_words(place, "powerbutton", "work.raw"), "--name", "c",
+                             "--detach", *words)
+        return started[0], place.call("stop", "c")[0]
+    place.file("work.raw", bytes(1 << 20))
+    assert denials(do) == ((0, 0), [])
+
+
+def await_end(level):
+    """Of all that has the level."""
+    deadline = time.monotonic() + 60
+    while level in map(level_of, policy.all_labels()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_killed_machine_leaves_its_disk_usable(place):
+    """The label stays, and the next run gives another."""
+    place.file("work.raw", bytes(1 << 20))
+    words = [*run_words(place, "powerbutton", "work.raw"), "--name", "d", "--detach"]
+    assert place.call(*words)[0] == 0
+    first = file_label(place.dir / "work.raw")
+    for pid, exe in place.processes():
+        if exe.endswith("/supervisor") and level_of(process_label(pid)) == level_of(first):
+            os.kill(pid, signal.SIGKILL)
+    await_end(level_of(first))
+    assert file_label(place.dir / "work.raw") == first
+    assert place.call(*words)[0] == 0
+    assert file_label(place.dir / "work.raw") != first
+    assert place.call("stop", "d")[0] == 0
+
+
+# ---- an intruder ----
+
+def intrude(build, place_, machines, label):
+    """What it could do: the tries by name."""
+    program = place_.dir / "intruder"
+    if not program.exists():
+        place_.file("intruder", (build / "tests/selinux/intruder").read_bytes()).chmod(0o755)
+        label_file(program, "system_u:object_r:bulkhead_exec_t:s0")
+    paths = [place_.dir / "a.raw", f"/proc/{machines['a']['vmm']}/fd/7",
+             place_.dir / "b.raw", f"/proc/{machines['b']['vmm']}/fd/7"]
+    fds = [os.open(path, os.O_RDWR) for path in paths]
+    fds.append(os.open(place_.dir / "cmd/dev-rng/dev-rng", os.O_RDONLY))
+
+    def prepare():
+        high = [os.dup2(fd, 100 + i) for i, fd in enumerate(fds)]
+        for i, fd in enumerate(high):
+            os.dup2(fd, 3 + i)
+        os.closerange(100, 200)
+        with open("/proc/self/attr/exec", "w", encoding="ascii") as f:
+            f.write(label)
+
+    done = subprocess.run([program, str(machines["b"]["dev-blk"])], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, preexec_fn=prepare, close_fds=False,
+                          timeout=60, check=False)
+    for fd in fds:
+        os.close(fd)
+    assert done.returncode == 0, done
+    return dict(line.split() for line in done.stdout.splitlines())
+
+
+def test_the_host_may_do_all_of_it(build, place, machines):
+    """The tries are real: what no label forbids succeeds."""
+    tried = intrude(build, place, machines, policy.HOST)
+    assert {name: what for name, what in tried.items() if what not in ("ok", "absent")} == {}
+
+
+@pytest.mark.parametrize("name", vm.COMPARTMENTS)
+def test_an_intruder_gains_nothing(build, place, machines, name):
+    label = process_label(machines["a"][name])
+    tried, denied = denials(lambda: intrude(build, place, machines, label))
+    assert len(tried) > 30 and len(denied) > 20
+    gained = {what for what, how in tried.items() if how in ("ok", "absent")}
+    assert gained == {own for own, names in OWN.items() if name in names}
+
+
+def test_categories_alone_make_the_difference(build, place, machines):
+    """The same domain with the other VM's pair has the other VM's disk, and no longer its own."""
+    level = level_of(process_label(machines["b"]["vmm"]))
+    tried = intrude(build, place, machines, f"{WHO}:bulkhead_blk_t:{level}")
+    gained = {name for name, what in tried.items() if what == "ok"}
+    assert gained == {"other_disk", "other_disk_write", "other_ram", "other_ram_map"}
+
+
+# ---- what cannot be labelled ----
+
+def test_programs_without_label(build):
+    place_ = make_place(build)
+    label_file(place_.dir / "cmd/vmm/vmm", "system_u:object_r:file_t:s0")
+    code, _, err = place_.call(*run_words(place_, "powerbutton"))
+    place_.close()
+    assert code == 1 and err.endswith(
+        "vmm cannot be started: its executable: Permission denied: run restorecon on the programs\n")
+
+
+def test_a_users_machine(build):
+    """An ordinary user's own disk is labelled; another's is not his to label."""
+    place_ = make_place(build, user=True)
+    try:
+        words = run_words(place_, "virtio-blk", "a.raw")
+        code, _, err = place_.call(*words)
+        assert code == 1
+        assert "a.raw cannot be given the VM's SELinux label: its owner, in a domain" in err
+        os.chown(place_.dir / "a.raw", 65534, 65534)
+        (code, out, err), denied = denials(lambda: place_.call(*words))
+        assert code == 0 and "ok write" in out, err
+        assert denied == []
+    finally:
+        place_.close()
+
+
+def test_a_user_to_whom_the_module_gives_nothing(place):
+    """As without the module: no label is asked for, and it is said."""
+    disk = place.file("plain.raw", b"\x5a" * (1 << 20))
+    before = file_label(disk)
+
+    def prepare():
+        with open("/proc/self/attr/exec", "w", encoding="ascii") as f:
+            f.write(policy.OTHER_HOST)
+
+    words = place.command(*run_words(place, "virtio-blk", "plain.raw"), "--verbose")
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          preexec_fn=prepare, timeout=60, check=False)
+    assert done.returncode == 0 and "ok write" in done.stdout, done
+    assert "labels (no module of Bulkhead's for this user in SELinux)" in done.stderr
+    assert file_label(disk) == before
