@@ -3,6 +3,7 @@
 #include "cmd/bulkhead/explain.h"
 
 #include "cmd/bulkhead/paragraph.h"
+#include "lib/sandbox/selinux.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,8 @@ static void explain_place(const struct explained *x, const struct declared_proce
 			 d->policy->beneath.rights ? "Landlock with one right below one directory" :
 						     "Landlock that allows nothing");
 	list_add(&l, "no capability, a filter");
+	if (!x->missing.missing[GUARANTEE_LABELS] && selinux_domain(d->name))
+		list_add(&l, "SELinux's domain %s with the VM's categories", selinux_domain(d->name));
 	if (x->grouped && d->place == DECLARED_JAIL)
 		list_add(&l, "the VM's control group");
 	paragraph("kept in", "%s", l.text);

@@ -114,6 +114,10 @@ const struct feature features[N_FEATURES] = {
 		"landlock", "Landlock: nothing allowed, in every thread", FEATURE_SUPPORTED,
 		"every process", "none: set up before any hostile byte",
 	},
+	[FEATURE_SELINUX] = {
+		"selinux", "SELinux: a domain a process, a pair of categories a machine",
+		FEATURE_SUPPORTED, "every process", "none: set up before any hostile byte",
+	},
 	[FEATURE_LIMITS] = {
 		"limits", "limits of memory and tasks, by default (cgroup v2)", FEATURE_SUPPORTED,
 		"keeper", "none: the host kernel's, out of reach",
