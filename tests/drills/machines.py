@@ -92,9 +92,14 @@ class Machine:
     def _find(self):
         relay = self.run.pid
         (supervisor,) = children(relay)
-        parts = {name_of(pid): pid for pid in children(supervisor)}
+        found = {"relay": relay, "supervisor": supervisor}
+        below = children(supervisor)
+        if [name_of(pid) for pid in below] == ["supervisor"]:  # where there is a control group
+            found.update(keeper=supervisor, supervisor=below[0])
+            below = children(below[0])
+        parts = {name_of(pid): pid for pid in below}
         assert set(parts) == set(PARTS), parts
-        return {"relay": relay, "supervisor": supervisor, **parts}
+        return {**found, **parts}
 
     def take(self, role):
         thread = self._take(role)
