@@ -133,6 +133,17 @@ class Machine:
         await_rest(lambda: [] if self.run.poll() is not None else self._threads(but))
         return self.run.poll() is not None
 
+    def holdings(self, but):
+        """How many descriptors its processes hold, beside the one that was taken."""
+        found = {}
+        for role, pid in self.pids.items():
+            if role != ("vmm" if but == "vcpu" else but):
+                try:
+                    found[role] = len(os.listdir(f"/proc/{pid}/fd"))
+                except (FileNotFoundError, ProcessLookupError):
+                    pass
+        return found
+
     def answers(self):
         """Whether its supervisor answers its user. (bulkhead ps asks all machines of a host.)"""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
