@@ -91,6 +91,7 @@ const struct declared_process blk_declared = {
 	.n_held = ARRAY_SIZE(held),
 	.maps = maps,
 	.n_maps = ARRAY_SIZE(maps),
+	.as_beyond_ram = DECLARED_AS_BEYOND_RAM,
 	.fsize_of_image = true,
 	.gains = gains,
 	.n_gains = ARRAY_SIZE(gains),

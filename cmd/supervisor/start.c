@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #define MAX_WORDS 24
@@ -250,6 +251,20 @@ static int give_console(struct vm *vm, struct open_error *e)
 	return r < 0 ? open_complain(e, r, "the console's stream: %s", strerror(-r)) : 0;
 }
 
+/* The devices inherit it: what they declare, and there is no way up from it. The vmm, which is begun
+ * before, sets its own when it has its threads, whose stacks and heaps reserve more for a moment. */
+static int limit_address_space(const struct vm *vm, struct open_error *e)
+{
+	struct rlimit now;
+	const rlim_t most = vm->config->memory + DECLARED_AS_BEYOND_RAM;
+	const struct rlimit rl = { most, most };
+
+	if (getrlimit(RLIMIT_AS, &now) == 0 &&
+	    (now.rlim_max <= most || setrlimit(RLIMIT_AS, &rl) == 0))
+		return 0;
+	return open_complain(e, -errno, "a limit of address space: %s", strerror(errno));
+}
+
 int parts_start(struct vm *vm, const struct opened *o, const struct jail_host *host,
 		struct open_error *e)
 {
@@ -263,8 +278,11 @@ int parts_start(struct vm *vm, const struct opened *o, const struct jail_host *h
 				     strerror(-ram));
 	plan(vm, &ls, o, ram);
 	r = give_console(vm, e);
-	for (size_t i = 0; i < ls.n && r == 0; i++)
-		r = begin(&ls.l[i], host, (unsigned int)i, e);
+	for (size_t i = 0; i < ls.n && r == 0; i++) {
+		r = ls.l[i].part->kind == PART_VMM ? 0 : limit_address_space(vm, e);
+		if (r == 0)
+			r = begin(&ls.l[i], host, (unsigned int)i, e);
+	}
 	close_made(&ls);
 	for (size_t i = 0; i < ls.n && r == 0; i++)
 		r = finish(&vm->parts[i], host, e);

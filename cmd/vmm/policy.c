@@ -172,7 +172,7 @@ const struct declared_process vmm_declared = {
 	.n_held = ARRAY_SIZE(held),
 	.maps = maps,
 	.n_maps = ARRAY_SIZE(maps),
-	.as_beyond_ram = MIB(256),
+	.as_beyond_ram = DECLARED_AS_BEYOND_RAM,
 	.gains = gains,
 	.n_gains = ARRAY_SIZE(gains),
 };

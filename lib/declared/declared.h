@@ -76,6 +76,9 @@ struct declared_gain {
 	const char *reason; /* without guest_had: why the process must hold it, and what bounds it */
 };
 
+/* Of every process that maps guest RAM; the devices start with it, the vmm takes it. */
+#define DECLARED_AS_BEYOND_RAM ((uint64_t)256 << 20)
+
 struct declared_process {
 	const char *name;    /* its executable's, unless there is a program */
 	const char *program; /* whose executable it runs; NULL: one of its own name */

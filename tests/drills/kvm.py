@@ -47,7 +47,7 @@ REFUSED = {
 }
 
 
-# what the vmm's threads have for their work; the filters tell them apart
+# what a vCPU's thread has for its work
 GIVEN = {
     "RUN": _io(0x80), "SIGNAL_MSI": _iow(0xa5, 32), "IRQFD": _iow(0x76, 32), "IOEVENTFD": _iow(0x79, 64),
     "SET_GSI_ROUTING": _iow(0x6a, 8), "SET_REGS": _iow(0x82, 144), "SET_SREGS": _iow(0x84, 312),
@@ -55,6 +55,7 @@ GIVEN = {
     "SET_XSAVE": _iow(0xa5, 4096), "SET_DEBUGREGS": _iow(0xa2, 128), "SET_VCPU_EVENTS": _iow(0xa0, 64),
     "SET_MP_STATE": _iow(0x99, 4),
 }
+GIVEN_TO_VMM = ("SIGNAL_MSI", "IRQFD", "IOEVENTFD", "SET_GSI_ROUTING")  # its main thread
 
 
 def links(t):
@@ -62,8 +63,9 @@ def links(t):
             for fd in sorted(map(int, os.listdir(f"/proc/{t.pid}/fd")))}
 
 
-def descriptors(t):
+def descriptors(t, vcpus=True):
     """KVM's; of a process that has none the first three others, which must not matter either."""
     mine = links(t)
-    found = [fd for fd, to in mine.items() if to == "/dev/kvm" or to.startswith("anon_inode:kvm-")]
+    found = [fd for fd, to in mine.items()
+             if to in ("/dev/kvm", "anon_inode:kvm-vm") or (vcpus and "kvm-vcpu" in to)]
     return found or [fd for fd in mine if fd > 2][:3]

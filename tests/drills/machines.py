@@ -92,9 +92,14 @@ class Machine:
     def _find(self):
         relay = self.run.pid
         (supervisor,) = children(relay)
-        parts = {name_of(pid): pid for pid in children(supervisor)}
+        found = {"relay": relay, "supervisor": supervisor}
+        below = children(supervisor)
+        if [name_of(pid) for pid in below] == ["supervisor"]:  # where there is a control group
+            found.update(keeper=supervisor, supervisor=below[0])
+            below = children(below[0])
+        parts = {name_of(pid): pid for pid in below}
         assert set(parts) == set(PARTS), parts
-        return {"relay": relay, "supervisor": supervisor, **parts}
+        return {**found, **parts}
 
     def take(self, role):
         thread = self._take(role)
@@ -127,6 +132,17 @@ class Machine:
         rest."""
         await_rest(lambda: [] if self.run.poll() is not None else self._threads(but))
         return self.run.poll() is not None
+
+    def holdings(self, but):
+        """How many descriptors its processes hold, beside the one that was taken."""
+        found = {}
+        for role, pid in self.pids.items():
+            if role != ("vmm" if but == "vcpu" else but):
+                try:
+                    found[role] = len(os.listdir(f"/proc/{pid}/fd"))
+                except (FileNotFoundError, ProcessLookupError):
+                    pass
+        return found
 
     def answers(self):
         """Whether its supervisor answers its user. (bulkhead ps asks all machines of a host.)"""

@@ -236,7 +236,7 @@ class Thread:
 
     def _wait(self, limit_s):
         """(signal, event) of the next stop, (None, 0) when it waits and was given time; Died."""
-        end, spins = time.monotonic() + limit_s, 0
+        begin, spins = time.monotonic(), 0
         while True:
             pid, status = os.waitpid(self.tid, WALL | os.WNOHANG)
             if pid:
@@ -244,7 +244,8 @@ class Thread:
             spins += 1
             if spins > 50:
                 time.sleep(0.0002)
-                if time.monotonic() > end and self._sleeps():
+                waited = time.monotonic() - begin
+                if waited > HANGS_S or (waited > limit_s and self._sleeps()):
                     return None, 0
         if os.WIFSTOPPED(status):
             return os.WSTOPSIG(status), status >> 16

@@ -100,10 +100,10 @@ def map_on(t, flags, fd):
 
 
 def memory(t):
-    """Address space, of which memory that is its own may become as much."""
+    """Address space, of which memory that is its own, or page tables, may become as much."""
     before, most = size_of(t.pid), MEMORY_MOST // STEP
     ways = [("private", PRIVATE | ANON, -1), ("shared", SHARED | ANON, -1),
-            *((f"private of {fd}", PRIVATE, fd) for fd in regular_files(t))]
+            *((f"of {fd}", flags, fd) for fd in regular_files(t) for flags in (PRIVATE, SHARED))]
     for name, flags, fd in ways:
         until_refused(map_on(t, flags, fd), most)
         yield name, size_of(t.pid) > before + MEMORY_MOST

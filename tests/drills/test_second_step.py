@@ -73,8 +73,12 @@ def conclude(machine, role):
 def drill(ground, count, role, make_step):
     """make_step: from the taken thread to the step."""
     machine = ground.start()
-    thread = machine.take(role)
+    thread, before = machine.take(role), machine.holdings(role)
     tried, gains = run_step(thread, make_step(thread))
+    if not machine.ended_by_itself(but=role):
+        now = machine.holdings(role)
+        more = {r: (before[r], n) for r, n in now.items() if n > before[r]}
+        gains += [("second step", "descriptors kept by others", str(more))] if more else []
     conclude(machine, role)
     count(role, tried, gains)
 
