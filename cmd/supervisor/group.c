@@ -2,6 +2,8 @@
 /* What the host gives to the VM, and its control group; see group.h. */
 #include "cmd/supervisor/group.h"
 
+#include "lib/base/cleanup.h"
+
 #include <errno.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -29,7 +31,7 @@ static int refuse_limits(const struct vm_config *c, const struct cgroup_place *p
 		{ "--limit-io", config_limits_io(&c->limits), CGROUP_IO, "io" },
 	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (!rows[i].asked)
 			continue;
 		if (!place)

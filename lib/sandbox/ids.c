@@ -18,7 +18,6 @@
 #include <sys/un.h>
 #include <time.h>
 
-#define IDS_FIRST 0x62000000U /* of root's */
 #define FILE_MAX_BYTES (1U << 20)
 #define ATTEMPTS 4096U
 #define WAIT_MS 500
@@ -185,9 +184,14 @@ static void use_many(struct jail_ids *ids)
 	ids->owner = ids->base + JAIL_N_IDS;
 }
 
+uid_t jail_ids_of_root(pid_t pid)
+{
+	return JAIL_IDS_FIRST + (uid_t)pid * SUBID_BLOCK;
+}
+
 static int take_as_root(struct jail_ids *ids)
 {
-	ids->base = IDS_FIRST + (uid_t)getpid() * SUBID_BLOCK;
+	ids->base = jail_ids_of_root(getpid());
 	use_many(ids);
 	ids->userns = userns_make_by_root(ids);
 	return ids->userns < 0 ? ids->userns : 0;

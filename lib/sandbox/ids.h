@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define JAIL_IDS_FIRST 0x62000000U /* of those that are computed */
 #define JAIL_N_IDS 15U /* the supervisor's own id and those of at most 14 compartments */
 
 struct jail_ids {
@@ -42,5 +43,7 @@ struct jail_ids {
  */
 [[nodiscard]] int jail_ids_take(struct jail_ids *ret, const char **ret_what);
 void jail_ids_close(struct jail_ids *ids);
+/* The first of the ids that a process of root's has to itself and its children. */
+uid_t jail_ids_of_root(pid_t pid);
 
 #endif

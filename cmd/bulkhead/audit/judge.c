@@ -3,13 +3,12 @@
 #include "cmd/bulkhead/audit/judge.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/sandbox/ids.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#define IDS_FIRST 0x62000000U /* what root gives to machines: lib/sandbox/ids.c */
 
 void find(struct findings *f, enum grade grade, struct subject_process *p, pid_t tid,
 	  const char *aspect, const char *declared, const char *fmt, ...)
@@ -116,7 +115,7 @@ static bool has_own_id(const struct subject *s, const struct subject_process *p)
 {
 	uint32_t uid = p->facts.threads[0].status.uid[0];
 
-	return s->uid == 0 ? uid >= IDS_FIRST : uid != s->uid;
+	return s->uid == 0 ? uid >= JAIL_IDS_FIRST : uid != s->uid;
 }
 
 static bool any_has_own_id(const struct subject *s)
