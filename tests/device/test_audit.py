@@ -10,7 +10,9 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -124,6 +126,25 @@ def test_json_has_every_thread(real):
             assert set(t["capabilities"].values()) == {"none"}
             assert t["no_new_privs"] and t["seccomp_mode"] == 2 and t["seccomp_filters"] == 1
     assert [t["role"] for t in a.processes["vmm"]["threads"]] == ["main", "vCPU", "vCPU"]
+
+
+def test_clients_that_come_and_go_are_no_weakness(real):
+    """A socket may be closed between a look at the descriptors and one at the kernel's lists."""
+    stop = threading.Event()
+
+    def come_and_go():
+        while not stop.is_set():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+                sock.connect(f"\0bulkhead/0/{A}")
+
+    client = threading.Thread(target=come_and_go)
+    client.start()
+    try:
+        seen = [Audited(real, A).weak() for _ in range(20)]
+    finally:
+        stop.set()
+        client.join()
+    assert seen == [[]] * 20
 
 
 def test_deep(real):

@@ -524,9 +524,10 @@ class Terminal:
         self.process = place_.start(*words, stdin=slave, stdout=slave, stderr=slave,
                                     process_group=0)
 
-    def wait_for(self, text):
+    def wait_for(self, *texts):
+        """Until one of them was said."""
         deadline = time.monotonic() + 60
-        while text not in self.said:
+        while not any(text in self.said for text in texts):
             assert time.monotonic() < deadline, self.said
             if select.select([self.master], [], [], 0.1)[0]:
                 self.said += os.read(self.master, 4096)
@@ -551,11 +552,21 @@ class Terminal:
 def terminal(place):
     def start(script, *words):
         t = Terminal(place, "run", "--kernel", place.kernel, "--cmdline", script, *words)
-        t.wait_for(b"the console")
+        t.wait_for(b"the console\r\n")
         wait_for(t.is_raw)
         return t
 
     return start
+
+
+def attach_on_terminal(place_, name, *words):
+    """Once it can be had, as attach has it."""
+    while True:
+        t = Terminal(place_, "console", name, *words)
+        t.wait_for(b"the console\r\n", b"try again\r\n")
+        if b"try again" not in t.said:
+            return t
+        assert t.end() == 1
 
 
 def test_terminal_keys(terminal):
@@ -579,12 +590,7 @@ def test_what_a_raw_terminal_gives_up_is_said(terminal, how):
 
 def test_the_same_for_the_console_of_a_detached_vm(place):
     detached(place, "rawcon")
-    while True:  # until it is there
-        t = Terminal(place, "console", "rawcon", "--console", "raw")
-        t.wait_for(b"the console")
-        if b"try again" not in t.said:
-            break
-        assert t.end() == 1
+    t = attach_on_terminal(place, "rawcon", "--console", "raw")
     t.type(b"\x1dq")
     assert t.end() == 0
     assert b"bulkhead: rawcon: --console raw on a terminal: no security claim: gives up" in t.said
@@ -627,8 +633,7 @@ def test_terminal_is_given_back_by_a_deadly_signal(terminal, place, sig):
 
 def test_terminal_console(place):
     detached(place, "tty")
-    t = Terminal(place, "console", "tty")
-    t.wait_for(b"the console")
+    t = attach_on_terminal(place, "tty")
     wait_for(t.is_raw)
     t.type(b"\x1dq")
     assert t.end() == 0

@@ -88,6 +88,7 @@ static int read_fd(void *owner, int fd)
 	struct facts_fd *slot;
 	struct stat st;
 	char name[32];
+	int e;
 
 	snprintf(name, sizeof(name), "fd/%d", fd);
 	if (fstatat(r->dir, name, &st, 0) < 0)
@@ -98,7 +99,10 @@ static int read_fd(void *owner, int fd)
 	slot->fd = fd;
 	slot->type = st.st_mode & S_IFMT;
 	slot->inode = st.st_ino;
-	return procdir_link(r->dir, name, slot->link, sizeof(slot->link)) == -ENOMEM ? -ENOMEM : 0;
+	e = procdir_link(r->dir, name, slot->link, sizeof(slot->link));
+	if (e == -ENOENT)
+		r->f->n_fds--; /* or here */
+	return e == -ENOMEM ? e : 0;
 }
 
 static int read_fds(struct reading *r)

@@ -54,6 +54,30 @@ static void read_lists(int dir, struct facts *f)
 		read_list(dir, i, f);
 }
 
+/* Whether the process has it still. */
+static bool is_open(int dir, const struct facts_fd *fd)
+{
+	char name[32];
+	struct stat st;
+
+	snprintf(name, sizeof(name), "fd/%d", fd->fd);
+	return fstatat(dir, name, &st, 0) == 0 && st.st_ino == fd->inode;
+}
+
+/* One that was closed before its list was read is in none. */
+static void forget_closed(int dir, struct facts *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n_fds; i++) {
+		const struct facts_fd *fd = &f->fds[i];
+
+		if (fd->type != S_IFSOCK || fd->family || is_open(dir, fd))
+			f->fds[n++] = *fd;
+	}
+	f->n_fds = n;
+}
+
 void sockets_read(int dir, struct facts *f)
 {
 	_cleanup_(closep) int own = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -62,4 +86,5 @@ void sockets_read(int dir, struct facts *f)
 	read_lists(own, f);
 	read_lists(parent, f);
 	read_lists(dir, f);
+	forget_closed(dir, f);
 }

@@ -7,7 +7,8 @@
 
 /*
  * Sets the family of each socket among the process's descriptors that is in a list: of this command's
- * network namespace, of the process's, or of its parent's, who may have made them. dir: the process's
+ * network namespace, of the process's, or of its parent's, who may have made them. A socket that was
+ * closed meanwhile is forgotten: the auditor's own to the supervisor is one. dir: the process's
  * directory in /proc.
  */
 void sockets_read(int dir, struct facts *f);
