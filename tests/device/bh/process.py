@@ -5,7 +5,9 @@ The launcher jailrun starts it as the supervisor would. Descriptor 3 is the cont
 messages are docs/control-protocol.md's.
 """
 
+import contextlib
 import os
+import select
 import signal
 import socket
 import struct
@@ -26,6 +28,8 @@ CTL_FAILED = 5
 CTL_CONSOLE = 17
 
 WIRE_MAX = 512
+# What a look at a process that ends meanwhile may raise.
+GONE = (FileNotFoundError, ProcessLookupError)
 
 
 class Ended(AssertionError):
@@ -111,17 +115,24 @@ class Compartment:
 
     @property
     def alive(self):
-        return self.jailrun.poll() is None if self.status is None else False
+        if self.status is None and select.select([self.pidfd], [], [], 0)[0]:
+            self.wait_end()
+        return self.status is None
 
     def cpu_s(self):
         """CPU time used so far, in seconds of the CPU, not of the clock."""
-        if self.usage:
+        if not self.alive:
             return self.usage.ru_utime + self.usage.ru_stime
-        pid, total = self.pid, 0
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
-                total += int(f.read().split()[0])
-        return total / 1e9
+        try:
+            pid, total = self.pid, 0
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with contextlib.suppress(*GONE), \
+                        open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
+                    total += int(f.read().split()[0])
+            return total / 1e9
+        except GONE:  # its launcher is about to follow
+            self.wait_end()
+            return self.cpu_s()
 
     def n_fds(self):
         try:
@@ -138,7 +149,8 @@ class Compartment:
 
     def private_bytes(self):
         """Memory of its own: guest RAM, which is shared, does not count."""
-        with open(f"/proc/{self.pid}/status", encoding="ascii") as f:
+        with contextlib.suppress(*GONE), \
+                open(f"/proc/{self.pid}/status", encoding="ascii") as f:
             for line in f:
                 if line.startswith("RssAnon:"):
                     return int(line.split()[1]) * 1024
