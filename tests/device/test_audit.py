@@ -5,7 +5,6 @@ As declared: the shipped programs on the software CPU. Weaker: played compartmen
 keep less back. What each kind of weakness looks like to the judge is tests/unit/test_audit_judge.c's.
 """
 
-import contextlib
 import json
 import os
 import random
@@ -26,14 +25,6 @@ GUEST_FACING = {"vmm", "dev-blk", "dev-rng", "dev-console"}
 # Others on the same machine may run the same tests.
 A, B, C, D, P, DYING = (f"{name}{os.getpid()}" for name in ("a", "b", "c", "d", "p", "dying"))
 MOST_CALLS = {"dev-blk": 16, "dev-rng": 16, "dev-console": 16}
-
-
-def end(place_):
-    for pid, _ in place_.processes():
-        with contextlib.suppress(ProcessLookupError):  # its VM may be quicker
-            os.kill(pid, signal.SIGKILL)
-    place_.wait_until_empty()
-    place_.close()
 
 
 class Audited:
@@ -65,14 +56,14 @@ def start_real(build, user, name=A, *words, subids=False):
 def real(build):
     place_ = start_real(build, user=False)
     yield place_
-    end(place_)
+    place_.end()
 
 
 @pytest.fixture(scope="module")
 def users(build):
     place_ = start_real(build, user=True)
     yield place_
-    end(place_)
+    place_.end()
 
 
 @pytest.fixture
@@ -90,7 +81,7 @@ def played(build):
         return place_
 
     yield start
-    end(place_)
+    place_.end()
 
 
 # ---- as declared ----
@@ -168,7 +159,7 @@ def test_deep(real):
 def test_guest_ram_in_small_pages(build):
     place_ = start_real(build, False, C, "--huge-pages", "off")
     code, out, _ = place_.call("audit", C)
-    end(place_)
+    place_.end()
     assert code == 0, out
 
 
@@ -176,7 +167,7 @@ def test_guest_ram_in_small_pages(build):
 def test_kvm(build):
     place_ = start_real(build, False, D, "--accel", "kvm")
     a = Audited(place_, D, "--deep")
-    end(place_)
+    place_.end()
     assert (a.status, a.weak()) == (0, [])
     main, *vcpus = a.processes["vmm"]["threads"]
     vcpus = [t for t in vcpus if not t["kernel_worker"]]
@@ -203,7 +194,7 @@ def test_the_machine_serves_on(build):
             assert not [l for l in lines if l.startswith("State:") and "t" in l.split()[1].lower()]
     assert place_.call("audit", B, "--deep")[0] == 0
     assert place_.call("stop", B)[1] == f"{B}: the guest powered off\n"
-    end(place_)
+    place_.end()
 
 
 def test_ordinary_user(users):
@@ -235,7 +226,7 @@ def test_user_with_subordinate_ids(build, users):
         a, without = Audited(place_, A), Audited(users, A)
         root = Audited(vm.Place(build), "--uid", str(place_.uid), A, "--deep")
     finally:
-        end(place_)
+        place_.end()
     assert a.weak() == root.weak() == [] and root.status == 0
     assert {n: p.get("unseen") for n, p in a.processes.items()} == \
         {n: p.get("unseen") for n, p in without.processes.items()}

@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import re
-import signal
 import subprocess
 
 import pytest
@@ -27,11 +26,7 @@ FOREVER = f"{UP},power,event:2"
 def place(request, build):
     place_ = vm.Place(build, user=request.param == "user")
     yield place_
-    left = place_.processes()
-    for pid, _ in left:
-        os.kill(pid, signal.SIGKILL)
-    place_.close()
-    assert left == []
+    assert place_.end() == []
 
 
 def assert_refused(place_, words, status, text):

@@ -19,9 +19,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def place(request, build):
     place_ = vm.place_of(build, request.param)
     yield place_
-    for pid, _ in place_.processes():
-        os.kill(pid, signal.SIGKILL)
-    place_.close()
+    place_.end()
 
 
 def explained(place_, *words):

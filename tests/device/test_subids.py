@@ -29,12 +29,7 @@ N_IDS, BLOCK = 15, 16
 def place(request, build):
     place_ = vm.place_of(build, request.param)
     yield place_
-    left = place_.processes()
-    for pid, _ in left:
-        os.kill(pid, signal.SIGKILL)
-    place_.wait_until_empty()
-    place_.close()
-    assert left == []
+    assert place_.end() == []
 
 
 class Machine:

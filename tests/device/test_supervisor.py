@@ -32,11 +32,7 @@ DEVICE = "enter,ready,wait"
 def place(request, build):
     place_ = vm.place_of(build, request.param)
     yield place_
-    left = place_.processes()
-    for pid, _ in left:
-        os.kill(pid, signal.SIGKILL)
-    place_.close()
-    assert left == []
+    assert place_.end() == []
 
 
 @pytest.fixture
@@ -44,11 +40,7 @@ def quick(build):
     """As place, as one user only."""
     place_ = vm.Place(build)
     yield place_
-    left = place_.processes()
-    for pid, _ in left:
-        os.kill(pid, signal.SIGKILL)
-    place_.close()
-    assert left == []
+    assert place_.end() == []
 
 
 def lines(err):

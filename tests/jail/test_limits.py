@@ -45,18 +45,10 @@ def places(build):
         place_.close()
 
 
-def kill_all(place_):
-    left = place_.processes()
-    for pid, _ in left:
-        os.kill(pid, signal.SIGKILL)
-    place_.wait_until_empty()
-    return left
-
-
 @pytest.fixture
 def place(places):
     yield places["root"]
-    assert kill_all(places["root"]) == []
+    assert places["root"].kill() == []
     assert groups() == []
 
 
@@ -78,7 +70,7 @@ def delegated(request, places):
         "sh", "-c", f'echo 0 >{place_.inner}/cgroup.procs; exec "$@"', "sh",
         *vm.Place.command(place_, *words)]
     yield place_
-    assert kill_all(place_) == []
+    assert place_.kill() == []
     left = sorted(p.name for p in top.iterdir() if p.is_dir())
     for name in left:
         wait_until_empty(top / name)

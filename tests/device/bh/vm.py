@@ -5,10 +5,12 @@ The programs find each other by their own place, so a copy of the layout with fa
 place of the compartments is all it takes.
 """
 
+import contextlib
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -128,6 +130,21 @@ class Place:
         while self.processes():
             assert time.monotonic() < deadline, self.processes()
             time.sleep(0.005)
+
+    def kill(self):
+        """Ends what still runs, and says what that was."""
+        left = self.processes()
+        for pid, _ in left:
+            with contextlib.suppress(ProcessLookupError):  # its VM may be quicker
+                os.kill(pid, signal.SIGKILL)
+        self.wait_until_empty()
+        return left
+
+    def end(self):
+        """The last of it; what a test left running is returned."""
+        left = self.kill()
+        self.close()
+        return left
 
     def close(self):
         shutil.rmtree(self.dir, ignore_errors=True)

@@ -4,6 +4,7 @@
  * topology. Leaves: Intel SDM volume 2A, CPUID; AMD APM volume 3, appendix E.
  */
 #include "cmd/vmm/accel/kvm/kvm.h"
+#include "cmd/vmm/accel/topology.h"
 
 #include "lib/base/cleanup.h"
 
@@ -65,16 +66,6 @@ int kvm_cpuid_prepare(struct accel *a)
 	return 0;
 }
 
-/* Bits that hold the number of any of n siblings. */
-static unsigned int bits_for(unsigned int n)
-{
-	unsigned int bits = 0;
-
-	while (1U << bits < n)
-		bits++;
-	return bits;
-}
-
 static void set_leaf_1(const struct accel *a, unsigned int id, struct kvm_cpuid_entry2 *e)
 {
 	e->ebx = (e->ebx & 0x0000ffff) | a->n_vcpus << 16 | id << 24;
@@ -108,7 +99,7 @@ static void set_topology(const struct accel *a, unsigned int id, struct kvm_cpui
 		e->ebx = 1;
 		e->ecx |= 1U << 8;
 	} else if (e->index == 1) { /* core level */
-		e->eax = bits_for(a->n_vcpus);
+		e->eax = topology_bits(a->n_vcpus);
 		e->ebx = a->n_vcpus;
 		e->ecx |= 2U << 8;
 	}
@@ -117,7 +108,7 @@ static void set_topology(const struct accel *a, unsigned int id, struct kvm_cpui
 static void set_amd_topology(const struct accel *a, unsigned int id, struct kvm_cpuid_entry2 *e)
 {
 	if (e->function == 0x80000008) {
-		e->ecx = (a->n_vcpus - 1) | bits_for(a->n_vcpus) << 12;
+		e->ecx = (a->n_vcpus - 1) | topology_bits(a->n_vcpus) << 12;
 	} else {
 		e->eax = id;
 		e->ebx = id;

@@ -7,20 +7,12 @@
 #include "cmd/vmm/accel/soft/kvmclock.h"
 #include "cmd/vmm/accel/soft/sys.h"
 #include "cmd/vmm/accel/soft/vcpu.h"
+#include "cmd/vmm/accel/topology.h"
 
 #define LEAF_MAX 0x16
 #define LEAF_EXT_MAX 0x80000008
 #define PHYS_BITS 40
 #define LINEAR_BITS 48
-
-static unsigned int bits_for(unsigned int n)
-{
-	unsigned int bits = 0;
-
-	while (1U << bits < n)
-		bits++;
-	return bits;
-}
 
 static struct soft_cpuid features(const struct soft_cpu *c)
 {
@@ -63,7 +55,7 @@ static struct soft_cpuid topology(const struct soft_cpu *c, uint32_t subleaf)
 		r.ebx = 1;
 		r.ecx |= 1U << 8;
 	} else if (subleaf == 1) {
-		r.eax = bits_for(c->vm->n_vcpus);
+		r.eax = topology_bits(c->vm->n_vcpus);
 		r.ebx = c->vm->n_vcpus;
 		r.ecx |= 2U << 8;
 	}

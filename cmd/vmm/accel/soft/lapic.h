@@ -27,7 +27,10 @@ int soft_lapic_take(struct soft_cpu *c);
 /* Whether take would give one. */
 bool soft_lapic_pending(struct soft_cpu *c);
 /* INIT, SIPI (vector), NMI since the last call: what arrived, cleared. */
-struct soft_signals { bool init, sipi, nmi; uint8_t sipi_vector; };
+struct soft_signals {
+	bool init, sipi, nmi;
+	uint8_t sipi_vector;
+};
 struct soft_signals soft_lapic_signals(struct soft_cpu *c);
 /* Host CLOCK_MONOTONIC ns at which the timer fires next, or UINT64_MAX. */
 uint64_t soft_lapic_next_timer(struct soft_cpu *c);
