@@ -5,6 +5,7 @@
 #include "cmd/bulkhead/verbs.h"
 #include "lib/base/cleanup.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,69 +45,44 @@ static void print_text(void)
 
 /* ---- for machines ---- */
 
-/* The list's texts are printable ASCII. */
-static void put_text(const char *key, const char *text)
+static json_t *claim_json(enum claim_id i)
 {
-	printf("\"%s\": \"", key);
-	for (; *text; text++)
-		printf(*text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
-	putchar('"');
+	return json_pack("{ss ss sb sb}", "name", claims[i].name, "means", claims[i].means, "kvm",
+			 holds(i, FEATURE_KVM), "soft", holds(i, FEATURE_SOFT));
 }
 
-static void put_claim(enum claim_id i)
+static json_t *given_up_json(const struct feature *f)
 {
-	printf("    {");
-	put_text("name", claims[i].name);
-	printf(", ");
-	put_text("means", claims[i].means);
-	printf(", \"kvm\": %s, \"soft\": %s}%s\n", holds(i, FEATURE_KVM) ? "true" : "false",
-	       holds(i, FEATURE_SOFT) ? "true" : "false", i + 1 < N_CLAIMS ? "," : "");
-}
+	json_t *list = json_array();
 
-static void put_given_up(const struct feature *f)
-{
-	const char *before = "";
-
-	printf("\"gives_up\": [");
-	for (enum claim_id i = 0; i < N_CLAIMS; i++) {
-		if (!feature_gives_up(f, i))
-			continue;
-		printf("%s\"%s\"", before, claims[i].name);
-		before = ", ";
-	}
-	printf("]");
-}
-
-static void put_feature(const struct feature *f)
-{
-	const struct {
-		const char *key, *text;
-	} texts[] = {
-		{ "name", f->name },	   { "what", f->what },
-		{ "process", f->process }, { "surface", f->surface },
-		{ "note", f->note },	   { "status", feature_status_name(f->status) },
-	};
-
-	printf("    {");
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		if (!texts[i].text)
-			continue;
-		put_text(texts[i].key, texts[i].text);
-		printf(", ");
-	}
-	put_given_up(f);
-	printf("}%s\n", f + 1 < features + N_FEATURES ? "," : "");
-}
-
-static void print_json(void)
-{
-	printf("{\n  \"claims\": [\n");
 	for (enum claim_id i = 0; i < N_CLAIMS; i++)
-		put_claim(i);
-	printf("  ],\n  \"features\": [\n");
+		if (feature_gives_up(f, i))
+			(void)json_array_append_new(list, json_string(claims[i].name));
+	return list;
+}
+
+static json_t *feature_json(const struct feature *f)
+{
+	return json_pack("{ss ss ss ss ss* ss so}", "name", f->name, "what", f->what, "process",
+			 f->process, "surface", f->surface, "note", f->note, "status",
+			 feature_status_name(f->status), "gives_up", given_up_json(f));
+}
+
+static int print_json(void)
+{
+	json_t *claim_list = json_array(), *feature_list = json_array();
+	json_t *all = json_pack("{so so}", "claims", claim_list, "features", feature_list);
+	int r = 0;
+
+	for (enum claim_id i = 0; i < N_CLAIMS; i++)
+		r |= json_array_append_new(claim_list, claim_json(i));
 	for (size_t i = 0; i < N_FEATURES; i++)
-		put_feature(&features[i]);
-	printf("  ]\n}\n");
+		r |= json_array_append_new(feature_list, feature_json(&features[i]));
+	if (r == 0)
+		r = json_dumpf(all, stdout, JSON_INDENT(2));
+	json_decref(all);
+	putchar('\n');
+	return r;
 }
 
 int verb_features(int argc, char **argv)
@@ -116,10 +92,10 @@ int verb_features(int argc, char **argv)
 	if (argc > (json ? 1 : 0))
 		return complain(EXIT_WORDS, "features: '%.60s' will not do: say --json or nothing",
 				argv[argc - 1]);
-	if (json)
-		print_json();
-	else
+	if (!json)
 		print_text();
+	else if (print_json() < 0)
+		return complain(EXIT_START, "features: out of memory, or standard output failed");
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return complain(EXIT_START, "features: standard output failed");
 	return 0;
