@@ -66,7 +66,7 @@ static const struct declared_held held[] = {
 	{ "anon_inode:[pidfd]", 0, "its machine's processes" },
 	{ "pidfd:", 0, "its machine's processes" },
 	{ "socket:", 0, "control channels, the listening socket, clients, the claim on its ids" },
-	{ "/sys/fs/cgroup/", 1, "memory.events of its control group, read-only" },
+	{ "cgroup:memory.events", 1, "memory.events of its control group, read-only" },
 };
 
 static const struct declared_gain gains[] = {

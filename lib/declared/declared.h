@@ -56,7 +56,9 @@ struct declared_thread {
 
 /* Descriptors that have no number of their own: it opened them, or they came in messages. */
 struct declared_held {
-	const char *link;  /* how /proc/PID/fd names it, up to where it differs */
+	/* how /proc/PID/fd names it, up to where it differs; or "cgroup:" and the name of a file of
+	 * a control group */
+	const char *link;
 	unsigned int most; /* 0: as many as its limit of descriptors allows */
 	const char *name;
 };

@@ -11,6 +11,7 @@ import pathlib
 import signal
 import stat
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -396,13 +397,26 @@ def test_user_without_a_group_is_refused_a_limit(delegated):
 # ---- what the audit sees of it ----
 
 @pytest.fixture
-def real(build):
+def elsewhere():
+    """The same hierarchy, mounted once more."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["mount", "-t", "cgroup2", "none", folder], check=True)
+        yield folder
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture(params=["default"])
+def real(request, build):
     """A machine of the shipped programs, with a tiny guest on the software CPU."""
     place_ = vm.Place(build, real=True)
+    words = []
+    if request.param == "elsewhere":
+        words = ["--cgroup", request.getfixturevalue("elsewhere")]
     disk = place_.file("disk.raw", bytes(1 << 20))
     guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
     code, _, err = place_.call("run", "--accel", "soft", "--kernel", guest, "--cpus", "2", "--memory",
-                               "64M", "--disk", f"{disk},format=raw", "--name", "a", "--detach")
+                               "64M", "--disk", f"{disk},format=raw", "--name", "a", "--detach",
+                               *words)
     assert code == 0, err
     yield place_
     assert place_.call("stop", "a")[0] == 0
@@ -411,6 +425,7 @@ def real(build):
     assert groups() == []
 
 
+@pytest.mark.parametrize("real", ["default", "elsewhere"], indirect=True)
 def test_audit(real):
     """Nothing is weaker than declared, the keeper and the supervisor's group included."""
     status, out, err = real.call("audit", "--json", "a")

@@ -396,9 +396,40 @@ static void test_descriptors(void **state)
 	set_fd(of(VMM), VMM_FD_CHANNELS + 3, S_IFSOCK, "socket:[2]");
 	set_fd(of(VMM), 9, 0, "anon_inode:kvm-vcpu:1");
 	set_fd(of(CONSOLE), 9, S_IFSOCK, "socket:[4]");
-	snprintf(of(RELAY)->fds[1].link, 96, "pipe:[3]");
+	snprintf(of(RELAY)->fds[1].link, sizeof(of(RELAY)->fds[1].link), "pipe:[3]");
 	set_fd(of(RELAY), 9, S_IFIFO, "pipe:[3]");
 	expect_none();
+}
+
+/* What counts is the file system and the file's name, not where it is mounted. */
+static void test_files_of_a_control_group(void **state)
+{
+	static const struct {
+		const char *link;
+		bool in_cgroup, declared;
+	} rows[] = {
+		{ "/sys/fs/cgroup/bulkhead/vm.1/memory.events", true, true },
+		{ "/sys/fs/cgroup/unified/bulkhead/vm.1/memory.events", true, true },
+		{ "/sys/fs/cgroup/bulkhead/vm.1/memory.events", false, false },
+		{ "/sys/fs/cgroup/bulkhead/vm.1/cgroup.procs", true, false },
+		{ "/sys/fs/cgroup/bulkhead/vm.1/memory.max", true, false },
+	};
+	struct facts *f = of(SUPERVISOR);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		set_fd(f, 9, S_IFREG, rows[i].link);
+		f->fds[f->n_fds - 1].in_cgroup = rows[i].in_cgroup;
+		if (rows[i].declared)
+			expect_none();
+		else
+			expect(SUPERVISOR, "descriptor");
+	}
+	for (int fd = 9; fd < 11; fd++) {
+		set_fd(f, fd, S_IFREG, rows[0].link);
+		f->fds[f->n_fds - 1].in_cgroup = true;
+	}
+	expect(SUPERVISOR, "descriptor");
 }
 
 static void test_mappings(void **state)
@@ -533,6 +564,7 @@ int main(void)
 		cmocka_unit_test(test_root),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_files_of_a_control_group),
 		cmocka_unit_test(test_mappings),
 		cmocka_unit_test(test_control_group),
 		cmocka_unit_test(test_dumpable),

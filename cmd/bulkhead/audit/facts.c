@@ -10,11 +10,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/prctl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #define PF_IO_WORKER 0x10
 #define PF_USER_WORKER 0x4000
@@ -82,6 +84,16 @@ static int read_thread(void *owner, int tid)
 
 /* ---- descriptors ---- */
 
+/* A file of a control group, by its file system: fd/N is a way to the file itself. */
+static bool in_cgroup(int dir, int fd)
+{
+	char path[64];
+	struct statfs fs;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/fd/%d", dir, fd);
+	return statfs(path, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 static int read_fd(void *owner, int fd)
 {
 	struct reading *r = owner;
@@ -99,6 +111,7 @@ static int read_fd(void *owner, int fd)
 	slot->fd = fd;
 	slot->type = st.st_mode & S_IFMT;
 	slot->inode = st.st_ino;
+	slot->in_cgroup = S_ISREG(st.st_mode) && in_cgroup(r->dir, fd);
 	e = procdir_link(r->dir, name, slot->link, sizeof(slot->link));
 	if (e == -ENOENT)
 		r->f->n_fds--; /* or here */

@@ -39,7 +39,8 @@ struct facts_fd {
 	mode_t type; /* S_IFMT; 0 for an anonymous inode */
 	uint64_t inode;
 	const char *family; /* of a socket: "unix", "tcp", …; NULL: unknown, or no socket */
-	char link[96];	    /* printable, cut */
+	bool in_cgroup;	    /* it is of a cgroup v2 hierarchy, wherever that is mounted */
+	char link[256];	    /* printable, cut */
 };
 
 /* A call that a thread's filters let through. */

@@ -92,11 +92,20 @@ static bool is_channel(const struct subject *s, const struct subject_process *p,
 	return from && is_unix(fd) && fd->fd >= from && fd->fd < from + count_channels(s);
 }
 
+static bool is_named(const struct facts_fd *fd, const char *link)
+{
+	const char *slash = strrchr(fd->link, '/');
+
+	if (begins(link, "cgroup:"))
+		return fd->in_cgroup && slash && strcmp(slash + 1, link + strlen("cgroup:")) == 0;
+	return begins(fd->link, link) && (fd->type != S_IFSOCK || is_unix(fd));
+}
+
 /* used: how many there were of each row so far. */
 static bool is_held(const struct declared_process *d, const struct facts_fd *fd, unsigned int *used)
 {
 	for (size_t i = 0; i < d->n_held; i++)
-		if (begins(fd->link, d->held[i].link) && (fd->type != S_IFSOCK || is_unix(fd)) &&
+		if (is_named(fd, d->held[i].link) &&
 		    (d->held[i].most == 0 || used[i] < d->held[i].most)) {
 			used[i]++;
 			return true;
