@@ -12,17 +12,12 @@ import time
 
 import pytest
 
-HANG_S = 5
+from bh import wait
+from bh.wait import HANG_S
+
 STATUS_QUIT, STATUS_SIGNAL = 3, 4
 PREFIX = b"\x1d"
 UTF8 = {**os.environ, "LC_ALL": "C.UTF-8"}
-
-
-def wait_for(condition, what):
-    end = time.monotonic() + HANG_S
-    while not condition():
-        assert time.monotonic() < end, f"not in {HANG_S} s: {what}"
-        time.sleep(0.002)
 
 
 class Relay:
@@ -41,7 +36,7 @@ class Relay:
             process_group=0)  # the kernel does not stop an orphaned group
         theirs.close()
         if stdin is None:
-            wait_for(self.is_raw, "raw mode")
+            wait.until(self.is_raw, "raw mode")
 
     def modes(self):
         return termios.tcgetattr(self.slave)
@@ -217,10 +212,10 @@ def test_stop_and_continue(relay):
     r = relay("safe")
     for _ in range(3):
         r.process.send_signal(signal.SIGTSTP)
-        wait_for(lambda: r.state() == "T", "it stops")
+        wait.until(lambda: r.state() == "T", "it stops")
         assert r.restored()
         r.process.send_signal(signal.SIGCONT)
-        wait_for(r.is_raw, "raw mode again")
+        wait.until(r.is_raw, "raw mode again")
         r.type(b"x")
         assert r.sent(1) == b"x"
     r.type(PREFIX + b"q")
@@ -231,10 +226,10 @@ def test_stop_and_continue(relay):
 def test_sigstop_and_continue(relay):
     r = relay("safe")
     r.process.send_signal(signal.SIGSTOP)
-    wait_for(lambda: r.state() == "T", "it stops")
+    wait.until(lambda: r.state() == "T", "it stops")
     termios.tcsetattr(r.slave, termios.TCSANOW, r.before)  # as a shell would
     r.process.send_signal(signal.SIGCONT)
-    wait_for(r.is_raw, "raw mode again")
+    wait.until(r.is_raw, "raw mode again")
 
 
 def test_a_terminal_that_takes_nothing_holds_the_guest_not_the_keys(relay):

@@ -10,6 +10,8 @@ import os
 import socket
 import struct
 
+from bh.wait import HANG_S
+
 VERSION = 1
 DMA_MAP = 2
 DMA_UNMAP = 3
@@ -35,8 +37,6 @@ CAP_SPARSE_MMAP = 1
 IRQ_DATA_NONE = 1
 IRQ_DATA_EVENTFD = 4
 IRQ_ACTION_TRIGGER = 32
-
-HANG_S = 5
 
 
 class Closed(Exception):

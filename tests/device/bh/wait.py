@@ -4,7 +4,7 @@
 import select
 import time
 
-HANG_S = 30
+HANG_S = 60
 
 
 class Hang(AssertionError):
