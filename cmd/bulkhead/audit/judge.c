@@ -6,39 +6,8 @@
 #include "lib/sandbox/ids.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-void find(struct findings *f, enum grade grade, struct subject_process *p, pid_t tid,
-	  const char *aspect, const char *declared, const char *fmt, ...)
-{
-	struct finding *more = f->failed ? NULL : reallocarray(f->list, f->n + 1, sizeof(*more));
-	va_list ap;
-
-	if (!more) {
-		f->failed = true;
-		return;
-	}
-	f->list = more;
-	more += f->n++;
-	*more = (struct finding){ .grade = grade, .process = p, .tid = tid, .aspect = aspect };
-	snprintf(more->declared, sizeof(more->declared), "%s", declared);
-	va_start(ap, fmt);
-	vsnprintf(more->is, sizeof(more->is), fmt, ap);
-	va_end(ap);
-	if (grade == GRADE_WEAK) {
-		f->n_weak++;
-		if (p)
-			p->n_weak++;
-	}
-}
-
-void findings_free(struct findings *f)
-{
-	free(f->list);
-	*f = (struct findings){ 0 };
-}
 
 /* ---- namespaces and root ---- */
 
@@ -82,8 +51,8 @@ static void judge_namespaces(const struct subject *s, struct subject_process *p,
 		const char *other = own & 1U << i ? shares(s, p, i) : NULL;
 
 		if (other)
-			find(f, GRADE_WEAK, p, 0, "namespace", "its own", "%s shared with %s",
-			     facts_ns_names[i], other);
+			findings_add(f, GRADE_WEAK, p, 0, "namespace", "its own",
+				     "%s shared with %s", facts_ns_names[i], other);
 	}
 }
 
@@ -94,13 +63,13 @@ static void judge_root(struct subject_process *p, struct findings *f)
 	if (p->declared->place == DECLARED_USER || p->facts.unseen & UNSEEN_ROOT)
 		return;
 	if (r->mine)
-		find(f, GRADE_WEAK, p, 0, "root", "empty", "the root of this command");
+		findings_add(f, GRADE_WEAK, p, 0, "root", "empty", "the root of this command");
 	else if (!r->empty)
-		find(f, GRADE_WEAK, p, 0, "root", "empty", "not empty");
+		findings_add(f, GRADE_WEAK, p, 0, "root", "empty", "not empty");
 	if (!r->read_only)
-		find(f, GRADE_WEAK, p, 0, "root", "read-only", "writable");
+		findings_add(f, GRADE_WEAK, p, 0, "root", "read-only", "writable");
 	if (r->n_mounts > 1)
-		find(f, GRADE_WEAK, p, 0, "root", "one mount", "%u mounts", r->n_mounts);
+		findings_add(f, GRADE_WEAK, p, 0, "root", "one mount", "%u mounts", r->n_mounts);
 }
 
 /* ---- ids ---- */
@@ -133,16 +102,16 @@ static void judge_own_id(const struct subject *s, struct subject_process *p, str
 
 	if (!has_own_id(s, p)) {
 		if (p->declared->place != DECLARED_USER && st->uid[0] != 0 && any_has_own_id(s))
-			find(f, GRADE_WEAK, p, 0, "user id", "its own", "%u", st->uid[0]);
+			findings_add(f, GRADE_WEAK, p, 0, "user id", "its own", "%u", st->uid[0]);
 		return;
 	}
 	if (st->n_groups)
-		find(f, GRADE_WEAK, p, 0, "groups", "none", "%u", st->n_groups);
+		findings_add(f, GRADE_WEAK, p, 0, "groups", "none", "%u", st->n_groups);
 	for (size_t i = 0; i < s->n_processes; i++)
 		if (&s->process[i] != p &&
 		    s->process[i].facts.threads[0].status.uid[0] == st->uid[0])
-			find(f, GRADE_WEAK, p, 0, "user id", "its own", "%u, as %s", st->uid[0],
-			     s->process[i].facts.name);
+			findings_add(f, GRADE_WEAK, p, 0, "user id", "its own", "%u, as %s",
+				     st->uid[0], s->process[i].facts.name);
 }
 
 static void judge_ids(const struct subject *s, struct subject_process *p, struct findings *f)
@@ -150,11 +119,11 @@ static void judge_ids(const struct subject *s, struct subject_process *p, struct
 	const struct proc_status *st = &p->facts.threads[0].status;
 
 	if (st->uid[0] == 0 || uids_differ(st->uid))
-		find(f, GRADE_WEAK, p, 0, "user id", "one, not root", "%u, %u, %u, %u", st->uid[0],
-		     st->uid[1], st->uid[2], st->uid[3]);
+		findings_add(f, GRADE_WEAK, p, 0, "user id", "one, not root", "%u, %u, %u, %u",
+			     st->uid[0], st->uid[1], st->uid[2], st->uid[3]);
 	if (st->gid[0] == 0 || uids_differ(st->gid))
-		find(f, GRADE_WEAK, p, 0, "group id", "one, not root", "%u, %u, %u, %u", st->gid[0],
-		     st->gid[1], st->gid[2], st->gid[3]);
+		findings_add(f, GRADE_WEAK, p, 0, "group id", "one, not root", "%u, %u, %u, %u",
+			     st->gid[0], st->gid[1], st->gid[2], st->gid[3]);
 	judge_own_id(s, p, f);
 }
 
@@ -170,9 +139,9 @@ static void judge_limit(struct subject_process *p, struct findings *f, int numbe
 		return;
 	snprintf(declared, sizeof(declared), "%" PRIu64, most);
 	if (l->hard == UINT64_MAX)
-		find(f, GRADE_WEAK, p, 0, name, declared, "unlimited");
+		findings_add(f, GRADE_WEAK, p, 0, name, declared, "unlimited");
 	else
-		find(f, GRADE_WEAK, p, 0, name, declared, "%" PRIu64, l->hard);
+		findings_add(f, GRADE_WEAK, p, 0, name, declared, "%" PRIu64, l->hard);
 }
 
 static void judge_limits(const struct subject *s, struct subject_process *p, struct findings *f)
@@ -189,7 +158,8 @@ static void judge_limits(const struct subject *s, struct subject_process *p, str
 	if (!d->fsize_of_image)
 		judge_limit(p, f, RLIMIT_FSIZE, "file size limit", l->fsize);
 	else if (p->facts.limits[RLIMIT_FSIZE].hard == UINT64_MAX)
-		find(f, GRADE_WEAK, p, 0, "file size limit", "the image's size", "unlimited");
+		findings_add(f, GRADE_WEAK, p, 0, "file size limit", "the image's size",
+			     "unlimited");
 }
 
 /* ---- control group ---- */
@@ -204,8 +174,9 @@ static void judge_cgroup(const struct subject *s, struct subject_process *p, str
 			continue;
 		if (strcmp(first->facts.cgroup.v2, p->facts.cgroup.v2) != 0 ||
 		    strcmp(first->facts.cgroup.v1, p->facts.cgroup.v1) != 0)
-			find(f, GRADE_WEAK, p, 0, "control group", "that of all compartments",
-			     "%s %s", p->facts.cgroup.v2, p->facts.cgroup.v1);
+			findings_add(f, GRADE_WEAK, p, 0, "control group",
+				     "that of all compartments", "%s %s", p->facts.cgroup.v2,
+				     p->facts.cgroup.v1);
 		return;
 	}
 }
@@ -225,7 +196,7 @@ static void judge_process(const struct subject *s, struct subject_process *p, st
 	if (p->declared->place == DECLARED_JAIL)
 		judge_cgroup(s, p, f);
 	if (p->facts.dumpable)
-		find(f, GRADE_WEAK, p, 0, "dumpable", "no", "yes");
+		findings_add(f, GRADE_WEAK, p, 0, "dumpable", "no", "yes");
 }
 
 static const char *or_max(const char *limit)
@@ -237,13 +208,13 @@ static void note_cgroup(const struct facts_cgroup *c, struct findings *f)
 {
 	bool limited = strcmp(or_max(c->memory), "max") != 0 && strcmp(or_max(c->pids), "max") != 0;
 
-	find(f, GRADE_NOTE, NULL, 0, "control group", "",
-	     "%s: memory %s, tasks %s, cpu %s, io %s%s",
-	     *c->v2 && strcmp(c->v2, "/") != 0 ? c->v2 :
-	     *c->v1			       ? c->v1 :
-						 "/",
-	     or_max(c->memory), or_max(c->pids), or_max(c->cpu), or_max(c->io),
-	     limited ? "" : ": no limit of its own");
+	findings_add(f, GRADE_NOTE, NULL, 0, "control group", "",
+		     "%s: memory %s, tasks %s, cpu %s, io %s%s",
+		     *c->v2 && strcmp(c->v2, "/") != 0 ? c->v2 :
+		     *c->v1			       ? c->v1 :
+							 "/",
+		     or_max(c->memory), or_max(c->pids), or_max(c->cpu), or_max(c->io),
+		     limited ? "" : ": no limit of its own");
 }
 
 static void note_host(const struct subject *s, struct findings *f)
@@ -253,17 +224,17 @@ static void note_host(const struct subject *s, struct findings *f)
 	const struct facts_cgroup *c = &one->cgroup;
 
 	if (!one->has_core_sched)
-		find(f, GRADE_NOTE, NULL, 0, "core scheduling", "",
-		     "not in this kernel: machines may share a core's siblings");
+		findings_add(f, GRADE_NOTE, NULL, 0, "core scheduling", "",
+			     "not in this kernel: machines may share a core's siblings");
 	else if (!one->core_cookie)
-		find(f, GRADE_NOTE, NULL, 0, "core scheduling", "", "no cookie");
+		findings_add(f, GRADE_NOTE, NULL, 0, "core scheduling", "", "no cookie");
 	note_cgroup(c, f);
 	if (s->name && s->uid != 0 && !any_has_own_id(s))
-		find(f, GRADE_NOTE, NULL, 0, "user id", "",
-		     "all are their user's: no subordinate ids are given to the machine");
+		findings_add(f, GRADE_NOTE, NULL, 0, "user id", "",
+			     "all are their user's: no subordinate ids are given to the machine");
 	note_labels(s, f);
-	find(f, GRADE_NOTE, NULL, 0, "Landlock", "",
-	     "no kernel tells of another process whether it is in force");
+	findings_add(f, GRADE_NOTE, NULL, 0, "Landlock", "",
+		     "no kernel tells of another process whether it is in force");
 }
 
 void judge(struct subject *s, struct findings *ret)

@@ -123,9 +123,9 @@ void judge_fds(const struct subject *s, struct subject_process *p, struct findin
 		if (is_standard(p, fd) || is_in_table(p, fd) || is_channel(s, p, fd) ||
 		    is_held(p->declared, fd, used))
 			continue;
-		find(f, GRADE_WEAK, p, 0, "descriptor", "none such", "%d: %s%s%s", fd->fd,
-		     *fd->link ? fd->link : "?", fd->family ? " " : "",
-		     fd->family ? fd->family : "");
+		findings_add(f, GRADE_WEAK, p, 0, "descriptor", "none such", "%d: %s%s%s", fd->fd,
+			     *fd->link ? fd->link : "?", fd->family ? " " : "",
+			     fd->family ? fd->family : "");
 	}
 }
 
@@ -161,13 +161,13 @@ void judge_maps(struct subject_process *p, struct findings *f)
 		const struct proc_map *m = &p->facts.maps[i];
 
 		if (m->write && m->execute)
-			find(f, GRADE_WEAK, p, 0, "mapping", "writable or executable", "both: %s",
-			     name_of(m));
+			findings_add(f, GRADE_WEAK, p, 0, "mapping", "writable or executable",
+				     "both: %s", name_of(m));
 		else if (m->execute && !is_own_code(p, m))
-			find(f, GRADE_WEAK, p, 0, "mapping", "no code but its own",
-			     "executable: %s", name_of(m));
+			findings_add(f, GRADE_WEAK, p, 0, "mapping", "no code but its own",
+				     "executable: %s", name_of(m));
 		if (m->shared && !is_shared_as_declared(p->declared, m))
-			find(f, GRADE_WEAK, p, 0, "mapping", "none such", "shared%s: %s",
-			     m->write ? ", writable" : "", name_of(m));
+			findings_add(f, GRADE_WEAK, p, 0, "mapping", "none such", "shared%s: %s",
+				     m->write ? ", writable" : "", name_of(m));
 	}
 }

@@ -68,11 +68,11 @@ void judge_labels(const struct subject *s, struct subject_process *p, struct fin
 	if (!domain || !machine)
 		return;
 	if (!in_domain(p, domain, &level))
-		find(f, GRADE_WEAK, p, 0, "label", domain, "%s", p->facts.label);
+		findings_add(f, GRADE_WEAK, p, 0, "label", domain, "%s", p->facts.label);
 	else if (!is_pair(level))
-		find(f, GRADE_WEAK, p, 0, "label", "a pair of categories", "%s", level);
+		findings_add(f, GRADE_WEAK, p, 0, "label", "a pair of categories", "%s", level);
 	else if (strcmp(level, machine) != 0)
-		find(f, GRADE_WEAK, p, 0, "label", machine, "%s", level);
+		findings_add(f, GRADE_WEAK, p, 0, "label", machine, "%s", level);
 }
 
 /* "LEVEL: PROCESS DOMAIN, …", as far as there is room. */
@@ -88,7 +88,7 @@ static void note_all(const struct subject *s, const char *machine, struct findin
 			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s %s %.*s",
 					       i == 0 ? ":" : ",", s->process[i].facts.name,
 					       (int)len, type);
-	find(f, GRADE_NOTE, NULL, 0, "label", "", "%s", text);
+	findings_add(f, GRADE_NOTE, NULL, 0, "label", "", "%s", text);
 }
 
 void note_labels(const struct subject *s, struct findings *f)
@@ -101,12 +101,12 @@ void note_labels(const struct subject *s, struct findings *f)
 	if (machine)
 		note_all(s, machine, f);
 	else if (!*label)
-		find(f, GRADE_NOTE, NULL, 0, "label", "",
-		     "none: neither SELinux nor AppArmor is at work");
+		findings_add(f, GRADE_NOTE, NULL, 0, "label", "",
+			     "none: neither SELinux nor AppArmor is at work");
 	else if (strcmp(label, "unconfined") == 0)
-		find(f, GRADE_NOTE, NULL, 0, "label", "",
-		     "unconfined: AppArmor confines nothing here");
+		findings_add(f, GRADE_NOTE, NULL, 0, "label", "",
+			     "unconfined: AppArmor confines nothing here");
 	else if (split(label, &type, &len, &level))
-		find(f, GRADE_NOTE, NULL, 0, "label", "",
-		     "%.*s: not one of Bulkhead's SELinux module", (int)len, type);
+		findings_add(f, GRADE_NOTE, NULL, 0, "label", "",
+			     "%.*s: not one of Bulkhead's SELinux module", (int)len, type);
 }

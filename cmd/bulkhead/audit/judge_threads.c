@@ -84,8 +84,8 @@ static void judge_caps(struct subject_process *p, const struct facts_thread *t, 
 		if (!t->status.caps[i] || may_keep(p, &t->status, i))
 			continue;
 		caps_text(t->status.caps[i], text, sizeof(text));
-		find(f, GRADE_WEAK, p, t->tid, "capabilities", "none in any set", "%s: %s",
-		     set_names[i], text);
+		findings_add(f, GRADE_WEAK, p, t->tid, "capabilities", "none in any set", "%s: %s",
+			     set_names[i], text);
 	}
 }
 
@@ -140,7 +140,8 @@ static void judge_surface(struct subject_process *p, const struct facts_thread *
 		if (!surface_exceeds(&t->surface->filters, &declared, c->table, c->nr, &at))
 			continue;
 		say_call(&at, c->table, call, sizeof(call));
-		find(f, GRADE_WEAK, p, t->tid, "filter", policy->name, "lets through %s", call);
+		findings_add(f, GRADE_WEAK, p, t->tid, "filter", policy->name, "lets through %s",
+			     call);
 	}
 }
 
@@ -150,12 +151,12 @@ static void judge_filter(struct subject_process *p, const struct facts_thread *t
 			 struct findings *f)
 {
 	if (!t->status.no_new_privs)
-		find(f, GRADE_WEAK, p, t->tid, "no_new_privs", "set", "not set");
+		findings_add(f, GRADE_WEAK, p, t->tid, "no_new_privs", "set", "not set");
 	if (t->status.seccomp != 2)
-		find(f, GRADE_WEAK, p, t->tid, "filter", "seccomp", "%s",
-		     t->status.seccomp == 1 ? "strict mode" : "none");
+		findings_add(f, GRADE_WEAK, p, t->tid, "filter", "seccomp", "%s",
+			     t->status.seccomp == 1 ? "strict mode" : "none");
 	else if (t->status.n_filters == 0)
-		find(f, GRADE_WEAK, p, t->tid, "filter", "seccomp", "none");
+		findings_add(f, GRADE_WEAK, p, t->tid, "filter", "seccomp", "none");
 	else if (t->surface)
 		judge_surface(p, t, f);
 }
@@ -175,7 +176,7 @@ static void judge_count(const struct subject *s, struct subject_process *p, stru
 		is += !p->facts.threads[i].worker;
 	snprintf(declared, sizeof(declared), "%zu", most);
 	if (is > most)
-		find(f, GRADE_WEAK, p, 0, "threads", declared, "%zu", is);
+		findings_add(f, GRADE_WEAK, p, 0, "threads", declared, "%zu", is);
 }
 
 void judge_threads(const struct subject *s, struct subject_process *p, struct findings *f)
@@ -184,8 +185,8 @@ void judge_threads(const struct subject *s, struct subject_process *p, struct fi
 
 	judge_count(s, p, f);
 	if (p->declared->place == DECLARED_JAIL && (main->pid_depth < 2 || main->inner_pid != 1))
-		find(f, GRADE_WEAK, p, 0, "process id", "1 in a namespace of its own", "%d",
-		     (int)main->inner_pid);
+		findings_add(f, GRADE_WEAK, p, 0, "process id", "1 in a namespace of its own", "%d",
+			     (int)main->inner_pid);
 	for (size_t i = 0; i < p->facts.n_threads; i++) {
 		const struct facts_thread *t = &p->facts.threads[i];
 
