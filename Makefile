@@ -21,7 +21,7 @@ demo: ## boot a Debian kernel in a sandboxed VM; log in, or watch it come and go
 	@tools/demo
 
 check: ## everything that a change must pass
-	@tools/deps build guest userspace check lab
+	@tools/deps build guest userspace check lab lint
 	@tools/check
 
 drills: ## take over each process of running VMs, and try to get out (as root)

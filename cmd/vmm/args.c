@@ -64,7 +64,7 @@ static int set_cmdline(struct vmm_args *a, const char *v)
 
 static int set_accel(struct vmm_args *a, const char *v)
 {
-	if (strcmp(v, "kvm") && strcmp(v, "soft"))
+	if (strcmp(v, "kvm") != 0 && strcmp(v, "soft") != 0)
 		return -EINVAL;
 	a->soft = v[0] == 's';
 	return 0;
@@ -72,7 +72,7 @@ static int set_accel(struct vmm_args *a, const char *v)
 
 static int set_on_reboot(struct vmm_args *a, const char *v)
 {
-	if (strcmp(v, "restart") && strcmp(v, "stop"))
+	if (strcmp(v, "restart") != 0 && strcmp(v, "stop") != 0)
 		return -EINVAL;
 	a->on_reboot = v[0] == 'r' ? VMM_RESTART : VMM_STOP;
 	return 0;
@@ -80,7 +80,7 @@ static int set_on_reboot(struct vmm_args *a, const char *v)
 
 static int set_on_panic(struct vmm_args *a, const char *v)
 {
-	if (strcmp(v, "stop") && strcmp(v, "continue"))
+	if (strcmp(v, "stop") != 0 && strcmp(v, "continue") != 0)
 		return -EINVAL;
 	a->on_panic = v[0] == 's' ? VMM_STOP : VMM_CONTINUE;
 	return 0;
@@ -107,7 +107,7 @@ static int add_virtio(struct vmm_args *a, const char *v)
 		size_t len = strlen(virtio_types[i].prefix);
 		struct vmm_virtio *d = &a->virtio[a->n_virtio];
 
-		if (strncmp(v, virtio_types[i].prefix, len))
+		if (strncmp(v, virtio_types[i].prefix, len) != 0)
 			continue;
 		if (a->n_virtio == VMM_MAX_VIRTIO || parse_fd(v + len, &d->fd) < 0)
 			return -EINVAL;

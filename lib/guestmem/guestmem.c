@@ -136,6 +136,16 @@ static bool all_ram(const struct guestmem *mem, uint64_t gpa, uint64_t len)
 	return true;
 }
 
+/* The same of what all_ram let pass: there is one. */
+static uint8_t *ram_piece(const struct guestmem *mem, uint64_t gpa, uint64_t len, size_t *ret_len)
+{
+	uint8_t *host = piece_at(mem, gpa, len, ret_len);
+
+	if (!host)
+		__builtin_trap();
+	return host;
+}
+
 int guestmem_from_uaddr(const struct guestmem *mem, uint64_t uaddr, uint64_t len, gpa_t *ret)
 {
 	for (size_t i = 0; i < mem->n_regions; i++) {
@@ -170,7 +180,7 @@ int guest_read(const struct guestmem *mem, gpa_t gpa, void *out, size_t len)
 		return -EFAULT;
 	while (len) {
 		size_t n;
-		const uint8_t *from = piece_at(mem, at, len, &n);
+		const uint8_t *from = ram_piece(mem, at, len, &n);
 
 		memcpy(to, from, n);
 		to += n;
@@ -190,7 +200,7 @@ int guest_write(const struct guestmem *mem, gpa_t gpa, const void *data, size_t 
 		return -EFAULT;
 	while (len) {
 		size_t n;
-		uint8_t *to = piece_at(mem, at, len, &n);
+		uint8_t *to = ram_piece(mem, at, len, &n);
 
 		memcpy(to, from, n);
 		from += n;
@@ -208,7 +218,7 @@ int guest_zero(const struct guestmem *mem, gpa_t gpa, uint64_t len)
 		return -EFAULT;
 	while (len) {
 		size_t n;
-		uint8_t *to = piece_at(mem, at, len, &n);
+		uint8_t *to = ram_piece(mem, at, len, &n);
 
 		memset(to, 0, n);
 		at += n;
@@ -256,7 +266,7 @@ int guest_iov(const struct guestmem *mem, gpa_t gpa, uint64_t len, struct iovec 
 		return -EFAULT;
 	while (len) {
 		size_t n;
-		uint8_t *host = piece_at(mem, at, len, &n);
+		uint8_t *host = ram_piece(mem, at, len, &n);
 
 		if (used >= max)
 			return -ENOBUFS;

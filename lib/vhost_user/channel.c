@@ -21,7 +21,7 @@ int vu_recv(int sock, struct vu_msg *ret, int fds[MSG_MAX_FDS], size_t *ret_n_fd
 {
 	uint8_t wire[VU_HEADER_LEN], payload[VU_PAYLOAD_MAX];
 	struct vu_header h;
-	struct vu_msg m;
+	struct vu_msg m = { 0 };
 	size_t n_fds = 0;
 	int known;
 	int r = stream_recv(sock, wire, sizeof(wire), fds, &n_fds, false);

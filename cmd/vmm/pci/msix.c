@@ -194,7 +194,7 @@ uint64_t msix_pba_read(const struct msix *x, uint64_t offset, unsigned int width
 		const struct msix_source *s = &x->sources[i];
 
 		if (s->vector < x->n_vectors && s->vector >= first &&
-		    s->vector < first + 8 * width && source_pending(s))
+		    s->vector < first + UINT64_C(8) * width && source_pending(s))
 			pending |= UINT64_C(1) << (s->vector - first);
 	}
 	return pending;

@@ -13,7 +13,7 @@
 
 #define MSIX_MAX 65U
 #define MSIX_NO_VECTOR 0xffffU
-#define MSIX_TABLE_SIZE(n) ((n) * 16U)
+#define MSIX_TABLE_SIZE(n) (UINT64_C(16) * (n)) /* bytes */
 
 struct msix_entry {
 	uint32_t address_lo, address_hi;

@@ -37,7 +37,7 @@ static int recv_reply(struct vhost_front *f, uint32_t request, struct vu_msg *re
 		      struct peer_deadline *d)
 {
 	uint8_t wire[VU_HEADER_LEN], payload[VU_PAYLOAD_MAX];
-	struct vu_header h;
+	struct vu_header h = { 0 };
 	int r = peer_recv(f->sock, wire, sizeof(wire), NULL, d);
 
 	if (r == 0)
@@ -93,7 +93,7 @@ static int tell_acked(struct vhost_front *f, struct vu_msg *m, const int *fds, s
 static int ask_u64(struct vhost_front *f, uint32_t request, uint64_t *ret)
 {
 	const struct vu_msg m = { .request = request };
-	struct vu_msg reply;
+	struct vu_msg reply = { 0 };
 	int r = exchange(f, &m, NULL, 0, &reply);
 
 	if (r == 0)
@@ -175,7 +175,7 @@ bool vhost_front_has_config(const struct vhost_front *f)
 int vhost_front_get_config(struct vhost_front *f, uint32_t offset, void *out, uint32_t len)
 {
 	struct vu_msg m = { .request = VHOST_USER_GET_CONFIG };
-	struct vu_msg reply;
+	struct vu_msg reply = { 0 };
 	int r;
 
 	if (!vhost_front_has_config(f) || !len || len > VU_MAX_CONFIG)
@@ -322,7 +322,7 @@ static int stop_ring(struct vhost_front *f, unsigned int index)
 {
 	const struct vu_msg m = { .request = VHOST_USER_GET_VRING_BASE,
 				  .state = { .index = index } };
-	struct vu_msg reply;
+	struct vu_msg reply = { 0 };
 	int r = exchange(f, &m, NULL, 0, &reply);
 
 	if (r < 0)

@@ -156,7 +156,7 @@ void virtio_bind_notifiers(struct virtio_pci *v)
 		bool on = v->running && v->notify_base && v->queues[i].enabled;
 
 		bind_notifier(v, &v->queues[i],
-			      on ? v->notify_base + i * VPCI_NOTIFY_STRIDE : 0);
+			      on ? v->notify_base + (uint64_t)i * VPCI_NOTIFY_STRIDE : 0);
 	}
 }
 
@@ -242,7 +242,7 @@ int virtio_config_fetch(struct virtio_pci *v)
 	r = vhost_front_get_config(&v->front, 0, fresh, v->type->config_len);
 	if (r < 0)
 		return r;
-	if (memcmp(fresh, v->config, sizeof(fresh)))
+	if (memcmp(fresh, v->config, sizeof(fresh)) != 0)
 		v->generation++;
 	memcpy(v->config, fresh, sizeof(fresh));
 	return 0;

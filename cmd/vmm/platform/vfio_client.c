@@ -38,7 +38,7 @@ static int recv_reply(struct vfio_client *c, const struct vfu_msg *m, struct vfu
 		      int *ret_fd, struct peer_deadline *d)
 {
 	uint8_t wire[VFU_HEADER_LEN], payload[VFU_PAYLOAD_MAX];
-	struct vfu_header h;
+	struct vfu_header h = { 0 };
 	size_t len;
 	int r = peer_recv(c->sock, wire, sizeof(wire), ret_fd, d);
 
@@ -97,7 +97,7 @@ static int hello(struct vfio_client *c)
 	struct vfu_msg m = { .command = VFIO_USER_VERSION,
 			     .version = { .major = VERSION_MAJOR, .minor = VERSION_MINOR,
 					  .json = SERVER_JSON } };
-	struct vfu_msg reply;
+	struct vfu_msg reply = { 0 };
 	int r = exchange(c, &m, NULL, 0, &reply, NULL);
 
 	if (r < 0)
@@ -111,7 +111,7 @@ static int hello(struct vfio_client *c)
 static int device_info(struct vfio_client *c)
 {
 	struct vfu_msg m = { .command = VFIO_USER_DEVICE_GET_INFO };
-	struct vfu_msg reply;
+	struct vfu_msg reply = { 0 };
 	int r = exchange(c, &m, NULL, 0, &reply, NULL);
 
 	if (r < 0)
@@ -122,7 +122,7 @@ static int device_info(struct vfio_client *c)
 static int irq_info(struct vfio_client *c)
 {
 	struct vfu_msg m = { .command = VFIO_USER_DEVICE_GET_IRQ_INFO };
-	struct vfu_msg reply;
+	struct vfu_msg reply = { 0 };
 	int r = exchange(c, &m, NULL, 0, &reply, NULL);
 
 	if (r < 0)
@@ -180,7 +180,7 @@ static int region_info(struct vfio_client *c, uint64_t min_size)
 	const uint32_t access = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 	struct vfu_msg m = { .command = VFIO_USER_DEVICE_GET_REGION_INFO };
 	_cleanup_(closep) int fd = -1;
-	struct vfu_msg reply;
+	struct vfu_msg reply = { 0 };
 	int r = exchange(c, &m, NULL, 0, &reply, &fd);
 
 	if (r < 0)
@@ -242,7 +242,7 @@ int vfio_client_set_irq(struct vfio_client *c, int eventfd)
 			     .set_irqs = { .flags = VFIO_IRQ_SET_DATA_EVENTFD |
 						    VFIO_IRQ_SET_ACTION_TRIGGER,
 					   .count = 1 } };
-	struct vfu_msg reply;
+	struct vfu_msg reply = { 0 };
 
 	return exchange(c, &m, &eventfd, 1, &reply, NULL);
 }
@@ -251,7 +251,7 @@ int vfio_client_read8(struct vfio_client *c, uint64_t offset, uint8_t *ret)
 {
 	struct vfu_msg m = { .command = VFIO_USER_REGION_READ,
 			     .access = { .offset = offset, .count = 1 } };
-	struct vfu_msg reply;
+	struct vfu_msg reply = { 0 };
 	int r = exchange(c, &m, NULL, 0, &reply, NULL);
 
 	if (r < 0)
@@ -301,7 +301,7 @@ int vfio_client_write8(struct vfio_client *c, uint64_t offset, uint8_t value)
 {
 	struct vfu_msg m = { .command = VFIO_USER_REGION_WRITE,
 			     .access = { .offset = offset, .count = 1, .data = { value } } };
-	struct vfu_msg reply;
+	struct vfu_msg reply = { 0 };
 	int r = exchange(c, &m, NULL, 0, &reply, NULL);
 
 	if (r < 0)
@@ -316,7 +316,7 @@ int vfio_client_write8(struct vfio_client *c, uint64_t offset, uint8_t value)
 int vfio_client_reset(struct vfio_client *c)
 {
 	struct vfu_msg m = { .command = VFIO_USER_DEVICE_RESET };
-	struct vfu_msg reply;
+	struct vfu_msg reply = { 0 };
 
 	return exchange(c, &m, NULL, 0, &reply, NULL);
 }

@@ -205,6 +205,7 @@ const struct soft_insn *op_aam(struct soft_cpu *c, const struct soft_insn *i)
 
 	if (!base)
 		soft_raise(c, EX_DE);
+	/* cppcheck-suppress zerodivcond; soft_raise does not return */
 	c->gpr[R_AX] = (c->gpr[R_AX] & ~0xffffULL) | (uint64_t)(al / base) << 8 | al % base;
 	put_decimal_flags(c, false, false);
 	return soft_next(c, i);

@@ -52,6 +52,7 @@ INLINE uint64_t rotate_left(uint64_t a, unsigned int w, unsigned int n)
 {
 	unsigned int bits = 8 * w;
 
+	/* cppcheck-suppress zerodivcond; n may well be 0, bits is not */
 	n %= bits;
 	return n ? (a << n | a >> (bits - n)) & width_mask(w) : a;
 }

@@ -112,9 +112,11 @@ static void push_display(struct soft_cpu *c, const struct soft_insn *i, uint64_t
 {
 	uint64_t bp = c->gpr[R_BP];
 
-	for (unsigned int n = 1; n < levels; n++)
-		soft_push_at(c, sp, soft_pop_at(c, &(uint64_t){ bp -= i->width }, i->width),
-			     i->width);
+	for (unsigned int n = 1; n < levels; n++) {
+		uint64_t at = bp -= i->width;
+
+		soft_push_at(c, sp, soft_pop_at(c, &at, i->width), i->width);
+	}
 	if (levels)
 		soft_push_at(c, sp, frame, i->width);
 }

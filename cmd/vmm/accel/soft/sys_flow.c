@@ -336,6 +336,7 @@ const struct soft_insn *op_mov_from_seg(struct soft_cpu *c, const struct soft_in
 
 	if (s > S_GS)
 		soft_raise(c, EX_UD);
+	/* cppcheck-suppress arrayIndexOutOfBoundsCond; soft_raise does not return */
 	v = c->seg[s].selector;
 	if (i->is_mem)
 		soft_write(c, soft_linear(c, i->seg, soft_offset(c, i), 2, true), 2, v);
