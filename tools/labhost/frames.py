@@ -12,6 +12,7 @@ STDIN = 2   # to the agent: data; empty: end of input
 WINDOW = 3  # to the agent: JSON [rows, columns]
 KILL = 4    # to the agent: kill the running command
 STATE = 5   # to the agent: have the kernel say on the console what every task waits for
+BEAT = 6    # to the agent: nothing; its interrupt is what counts
 READY = 10  # from the agent: accepts RUN
 STDOUT = 11
 STDERR = 12
