@@ -5,7 +5,7 @@
 
 enum alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
 
-INLINE uint64_t alu_result(enum alu op, uint64_t a, uint64_t b, bool carry)
+INLINE uint64_t alu_result(enum alu op, uint64_t a, uint64_t b, uint64_t carry)
 {
 	switch (op) {
 	case ALU_ADD: return a + b;
@@ -21,12 +21,12 @@ INLINE uint64_t alu_result(enum alu op, uint64_t a, uint64_t b, bool carry)
 }
 
 INLINE void alu_flags(struct soft_cpu *c, enum alu op, unsigned int width, uint64_t r, uint64_t a,
-		      uint64_t b, bool carry)
+		      uint64_t b, uint64_t carry)
 {
 	switch (op) {
 	case ALU_ADD: cc_set(c, CC_ADD, width, r, a, b); break;
-	case ALU_ADC: cc_set(c, carry ? CC_ADC : CC_ADD, width, r, a, b); break;
-	case ALU_SBB: cc_set(c, carry ? CC_SBB : CC_SUB, width, r, a, b); break;
+	case ALU_ADC: cc_set(c, CC_ADD + (enum soft_cc)carry * (CC_ADC - CC_ADD), width, r, a, b); break;
+	case ALU_SBB: cc_set(c, CC_SUB + (enum soft_cc)carry * (CC_SBB - CC_SUB), width, r, a, b); break;
 	case ALU_SUB:
 	case ALU_CMP: cc_set(c, CC_SUB, width, r, a, b); break;
 	case ALU_OR:
@@ -35,16 +35,39 @@ INLINE void alu_flags(struct soft_cpu *c, enum alu op, unsigned int width, uint6
 	}
 }
 
-INLINE bool alu_carry(const struct soft_cpu *c, enum alu op)
+INLINE bool takes_carry(enum alu op)
 {
-	return (op == ALU_ADC || op == ALU_SBB) && cc_carry(c);
+	return op == ALU_ADC || op == ALU_SBB;
 }
+
+/* A number that nothing branches on. */
+INLINE uint64_t alu_carry(const struct soft_cpu *c, enum alu op)
+{
+	uint64_t carry = takes_carry(op) && cc_carry_near(c);
+
+	__asm__("" : "+r"(carry));
+	return carry;
+}
+
+/* Works the flags out, and runs the instruction once more: a call at the very end, see RM_MEM. */
+MISS_OP(settle_carry)
+{
+	soft_flags_put(c, soft_flags_arith(c));
+	return i->fn(c, i);
+}
+
+/* Before anything else of an instruction that takes the carry. */
+#define NEAR_CARRY(op)                                                                        \
+	do {                                                                                  \
+		if (takes_carry(op) && __builtin_expect(!cc_is_near(c), 0))                   \
+			return settle_carry(c, i);                                            \
+	} while (0)
 
 /* Register destination; the source is at hand. */
 INLINE void alu_reg(struct soft_cpu *c, const struct soft_insn *i, enum alu op, unsigned int width,
 		    unsigned int dst, uint64_t b)
 {
-	bool carry = alu_carry(c, op);
+	uint64_t carry = alu_carry(c, op);
 	uint64_t a = reg_get(c, i, dst, width);
 	uint64_t r = alu_result(op, a, b, carry) & width_mask(width);
 
@@ -56,7 +79,7 @@ INLINE void alu_reg(struct soft_cpu *c, const struct soft_insn *i, enum alu op, 
 INLINE void alu_mem(struct soft_cpu *c, const struct soft_insn *i, enum alu op, unsigned int width,
 		    uint64_t b, void *p)
 {
-	bool carry = alu_carry(c, op);
+	uint64_t carry = alu_carry(c, op);
 	struct rmw m;
 	uint64_t r;
 
@@ -73,9 +96,10 @@ INLINE void alu_mem(struct soft_cpu *c, const struct soft_insn *i, enum alu op, 
 	alu_flags(c, op, width, r, m.old, b, carry);
 }
 
-#define ALU_MEM(name, w, kind, statement)                                                     \
+#define ALU_MEM(name, op, w, kind, statement)                                                     \
 	BODY_RM(name##_body##w)                                                               \
 	{                                                                                     \
+		NEAR_CARRY(op);                                                               \
 		statement;                                                                    \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
@@ -85,27 +109,31 @@ INLINE void alu_mem(struct soft_cpu *c, const struct soft_insn *i, enum alu op, 
 #define ALU_FORMS(name, op, w)                                                                \
 	OP(name##_rm_r_##w) /* r/m, r: registers */                                           \
 	{                                                                                     \
+		NEAR_CARRY(op);                                                               \
 		alu_reg(c, i, op, w, i->rm, reg_get(c, i, i->reg, w));                        \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
-	ALU_MEM(name##_mr, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,                      \
+	ALU_MEM(name##_mr, op, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,                      \
 		alu_mem(c, i, op, w, reg_get(c, i, i->reg, w), p))                            \
 	OP(name##_r_rm_##w)                                                                   \
 	{                                                                                     \
+		NEAR_CARRY(op);                                                               \
 		alu_reg(c, i, op, w, i->reg, reg_get(c, i, i->rm, w));                        \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
-	ALU_MEM(name##_rm, w, ACC_READ, \
+	ALU_MEM(name##_rm, op, w, ACC_READ, \
 		alu_reg(c, i, op, w, i->reg, src_get(c, i, w, true, p)))                      \
 	OP(name##_r_i_##w)                                                                    \
 	{                                                                                     \
+		NEAR_CARRY(op);                                                               \
 		alu_reg(c, i, op, w, i->rm, (uint64_t)i->imm & width_mask(w));                \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
-	ALU_MEM(name##_mi, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,                      \
+	ALU_MEM(name##_mi, op, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,                      \
 		alu_mem(c, i, op, w, (uint64_t)i->imm & width_mask(w), p))                    \
 	OP(name##_a_i_##w)                                                                    \
 	{                                                                                     \
+		NEAR_CARRY(op);                                                               \
 		alu_reg(c, i, op, w, R_AX, (uint64_t)i->imm & width_mask(w));                 \
 		return soft_next(c, i);                                                       \
 	}

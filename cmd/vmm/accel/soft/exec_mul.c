@@ -11,9 +11,11 @@ INLINE int64_t as_signed(uint64_t v, unsigned int w)
 }
 
 /* CF and OF: the upper half matters. The other flags are undefined. */
-INLINE void mul_flags(struct soft_cpu *c, unsigned int w, uint64_t low, bool big)
+INLINE void mul_flags(struct soft_cpu *c, const struct soft_insn *i, unsigned int w, uint64_t low,
+		      bool big)
 {
-	cc_set(c, CC_SHL, w, low & width_mask(w), big ? 3 : 0, 0);
+	if (!i->flags_dead)
+		cc_set(c, CC_SHL, w, low & width_mask(w), big ? 3 : 0, 0);
 }
 
 /* The double-width result to AX, or DX:AX. */
@@ -34,7 +36,7 @@ BODY_RM(mul)
 	uint64_t low = (uint64_t)r & width_mask(w), high = (uint64_t)(r >> (8 * w)) & width_mask(w);
 
 	put_double(c, i, w, low, high);
-	mul_flags(c, w, low, high != 0);
+	mul_flags(c, i, w, low, high != 0);
 	return soft_next(c, i);
 }
 
@@ -50,7 +52,7 @@ BODY_RM(imul)
 		     as_signed(reg_get(c, i, R_AX, w), w);
 
 	put_double(c, i, w, (uint64_t)r, (uint64_t)(r >> (8 * w)));
-	mul_flags(c, w, (uint64_t)r, imul_big(r, w));
+	mul_flags(c, i, w, (uint64_t)r, imul_big(r, w));
 	return soft_next(c, i);
 }
 
@@ -60,7 +62,7 @@ INLINE void imul_to_reg(struct soft_cpu *c, const struct soft_insn *i, unsigned 
 	wide_signed r = (wide_signed)as_signed(a, w) * as_signed(b, w);
 
 	reg_put(c, i, i->reg, w, (uint64_t)r);
-	mul_flags(c, w, (uint64_t)r, imul_big(r, w));
+	mul_flags(c, i, w, (uint64_t)r, imul_big(r, w));
 }
 
 BODY_RM(imul_r)

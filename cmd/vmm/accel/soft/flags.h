@@ -58,22 +58,29 @@ static inline bool cc_zero(const struct soft_cpu *c)
 	return (c->cc.op >> 2) == 0 ? c->cc.dst & FL_ZF : c->cc.dst == 0;
 }
 
+/* Whether the carry is easily had. */
+static inline bool cc_is_near(const struct soft_cpu *c)
+{
+	return c->cc.op <= (CC_SBB | 3);
+}
+
+/* It then; no branch but for flags that were put: what is added has no pattern to foretell. */
+static inline bool cc_carry_near(const struct soft_cpu *c)
+{
+	uint32_t kind = c->cc.op & ~3U;
+	bool adds = (kind == CC_ADD) | (kind == CC_ADC);
+	uint64_t a = adds ? c->cc.dst : c->cc.src1, b = adds ? c->cc.src1 : c->cc.src2;
+
+	if (kind == CC_FLAGS)
+		return c->cc.dst & FL_CF;
+	return (a < b) | ((kind >= CC_ADC) & (a == b));
+}
+
 bool soft_carry_slow(const struct soft_cpu *c);
 
 static inline bool cc_carry(const struct soft_cpu *c)
 {
-	switch (c->cc.op & ~3U) {
-	case CC_ADD:
-		return c->cc.dst < c->cc.src1;
-	case CC_SUB:
-		return c->cc.src1 < c->cc.src2;
-	case CC_LOGIC:
-		return false;
-	case CC_FLAGS:
-		return c->cc.dst & FL_CF;
-	default:
-		return soft_carry_slow(c);
-	}
+	return cc_is_near(c) ? cc_carry_near(c) : soft_carry_slow(c);
 }
 
 /* Condition codes 0 to 15 of Jcc, SETcc, CMOVcc. */
