@@ -37,6 +37,9 @@ struct cgroup_place {
 	bool is_around;           /* the calling process is in it, or may be */
 };
 
+/* Whether a path is of a cgroup v2 hierarchy, wherever that is mounted. */
+bool cgroup_is_at(const char *path);
+
 /* Where VMs' groups go. named may be NULL. Changes nothing. 0, or a negative errno with *ret_why
  * why there is no such place, for example "no cgroup v2 at /sys/fs/cgroup". */
 [[nodiscard]] int cgroup_find(const char *named, struct cgroup_place *ret, const char **ret_why);

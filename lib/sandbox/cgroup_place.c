@@ -64,7 +64,7 @@ static int read_controllers(struct cgroup_place *p, const char **ret_why)
 	return 0;
 }
 
-static bool is_cgroup2(const char *path)
+bool cgroup_is_at(const char *path)
 {
 	struct statfs fs;
 
@@ -141,7 +141,7 @@ static int find_named(const char *named, struct cgroup_place *p, const char **re
 	if ((size_t)snprintf(p->path, sizeof(p->path), "%s", named) >= sizeof(p->path))
 		return -ENAMETOOLONG;
 	*ret_why = "it is no directory of a cgroup v2 hierarchy";
-	if (!is_cgroup2(named))
+	if (!cgroup_is_at(named))
 		return -ENOTDIR;
 	*ret_why = "it is not yours to change";
 	if (!is_ours(named))
@@ -153,7 +153,7 @@ static int find_named(const char *named, struct cgroup_place *p, const char **re
 static int find_default(struct cgroup_place *p, const char **ret_why)
 {
 	*ret_why = "no cgroup v2 at " MOUNT;
-	if (!is_cgroup2(MOUNT))
+	if (!cgroup_is_at(MOUNT))
 		return -ENOENT;
 	p->is_around = find_delegated(p->path, sizeof(p->path));
 	if (p->is_around)

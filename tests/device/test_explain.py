@@ -6,11 +6,10 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 import pytest
 
-from bh import vm
+from bh import vm, wait
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -217,8 +216,7 @@ def test_a_running_vm_is_as_explained(build):
 
 
 def vmm_of(name):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    def find():
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{pid}/cmdline", "rb") as f:
@@ -226,5 +224,6 @@ def vmm_of(name):
                         return int(pid)
             except OSError:
                 continue
-        time.sleep(0.01)
-    raise AssertionError(f"no vmm of {name}")
+        return None
+
+    return wait.until(find, f"a vmm of {name}")

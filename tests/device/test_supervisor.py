@@ -18,7 +18,7 @@ import time
 
 import pytest
 
-from bh import vm
+from bh import vm, wait
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -219,13 +219,6 @@ def test_words_cannot_drive_the_terminal(quick):
 
 
 # ---- stopping from outside ----
-
-def wait_for(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
 
 def is_up(process):
     """The console's line is there once the guest runs."""
@@ -469,8 +462,8 @@ def test_bad_clients_are_dropped_and_the_vm_lives(quick):
     many = [connect("patient") for _ in range(40)]  # more than there are slots
     for sock in many:
         sock.close()
-    wait_for(lambda: any(line.startswith("patient ") and "running" in line
-                         for line in quick.call("ps")[1].splitlines()))
+    wait.until(lambda: any(line.startswith("patient ") and "running" in line
+                           for line in quick.call("ps")[1].splitlines()), "it serves again")
     assert quick.call("stop", "patient")[0] == 0
     quick.wait_until_empty()
 
@@ -546,7 +539,7 @@ def terminal(place):
     def start(script, *words):
         t = Terminal(place, "run", "--kernel", place.kernel, "--cmdline", script, *words)
         t.wait_for(b"the console\r\n")
-        wait_for(t.is_raw)
+        wait.until(t.is_raw, "raw mode")
         return t
 
     return start
@@ -607,10 +600,10 @@ def test_terminal_stops_and_goes_on(terminal, place):
     t = terminal(f"{UP},power,{END}")
     (pid,) = role(place, "bulkhead")
     os.kill(pid, signal.SIGTSTP)
-    wait_for(lambda: status_of(pid)["State"].startswith("T"))
+    wait.until(lambda: status_of(pid)["State"].startswith("T"), "it stops")
     assert termios.tcgetattr(t.slave) == t.before
     os.kill(pid, signal.SIGCONT)
-    wait_for(t.is_raw)
+    wait.until(t.is_raw, "raw mode")
     t.type(b"\x1dq")
     assert t.end() == 0
 
@@ -627,7 +620,7 @@ def test_terminal_is_given_back_by_a_deadly_signal(terminal, place, sig):
 def test_terminal_console(place):
     detached(place, "tty")
     t = attach_on_terminal(place, "tty")
-    wait_for(t.is_raw)
+    wait.until(t.is_raw, "raw mode")
     t.type(b"\x1dq")
     assert t.end() == 0
     assert place.call("stop", "tty")[0] == 0

@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from bh import vm
+from bh import vm, wait
 
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 KEEPER = 0x61ffffff
@@ -82,10 +82,7 @@ def delegated(request, places):
 
 
 def wait_until_empty(group):
-    deadline = time.monotonic() + 60
-    while (group / "cgroup.procs").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait.until(lambda: not (group / "cgroup.procs").read_text(), f"{group} is empty")
 
 
 def start(place_, script=f"{UP},power,{END}", *words):

@@ -11,12 +11,11 @@ import pathlib
 import re
 import signal
 import subprocess
-import time
 
 import pytest
 
 import policy
-from bh import vm
+from bh import vm, wait
 from policy import file_label, label_file, level_of, make_place, process_label, run_words
 
 WHO = "unconfined_u:unconfined_r"
@@ -129,10 +128,7 @@ def test_no_denial_from_start_to_stop(place, words):
 
 def await_end(level):
     """Of all that has the level."""
-    deadline = time.monotonic() + 60
-    while level in map(level_of, policy.all_labels()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait.until(lambda: level not in map(level_of, policy.all_labels()), f"nothing has {level}")
 
 
 def test_killed_machine_leaves_its_disk_usable(place):

@@ -6,17 +6,16 @@
 #include "cmd/bulkhead/audit/procdir.h"
 #include "cmd/bulkhead/audit/sockets.h"
 #include "lib/base/cleanup.h"
+#include "lib/sandbox/cgroup.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <linux/prctl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 #define PF_IO_WORKER 0x10
 #define PF_USER_WORKER 0x4000
@@ -84,19 +83,19 @@ static int read_thread(void *owner, int tid)
 
 /* ---- descriptors ---- */
 
-/* A file of a control group, by its file system: fd/N is a way to the file itself. */
+/* The link is a way to the file itself. */
 static bool in_cgroup(int dir, int fd)
 {
 	char path[64];
-	struct statfs fs;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/fd/%d", dir, fd);
-	return statfs(path, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+	return cgroup_is_at(path);
 }
 
 static int read_fd(void *owner, int fd)
 {
 	struct reading *r = owner;
+	struct facts_fd one = { .fd = fd };
 	struct facts_fd *slot;
 	struct stat st;
 	char name[32];
@@ -105,17 +104,19 @@ static int read_fd(void *owner, int fd)
 	snprintf(name, sizeof(name), "fd/%d", fd);
 	if (fstatat(r->dir, name, &st, 0) < 0)
 		return 0; /* it was closed in between */
+	one.type = st.st_mode & S_IFMT;
+	one.inode = st.st_ino;
+	one.in_cgroup = S_ISREG(st.st_mode) && in_cgroup(r->dir, fd);
+	e = procdir_link(r->dir, name, one.link, sizeof(one.link));
+	if (e == -ENOMEM)
+		return e;
+	if (e == -ENOENT)
+		return 0; /* or here */
 	slot = append((void **)&r->f->fds, &r->f->n_fds, sizeof(*slot));
 	if (!slot)
 		return -ENOMEM;
-	slot->fd = fd;
-	slot->type = st.st_mode & S_IFMT;
-	slot->inode = st.st_ino;
-	slot->in_cgroup = S_ISREG(st.st_mode) && in_cgroup(r->dir, fd);
-	e = procdir_link(r->dir, name, slot->link, sizeof(slot->link));
-	if (e == -ENOENT)
-		r->f->n_fds--; /* or here */
-	return e == -ENOMEM ? e : 0;
+	*slot = one;
+	return 0;
 }
 
 static int read_fds(struct reading *r)

@@ -96,7 +96,7 @@ INLINE void alu_mem(struct soft_cpu *c, const struct soft_insn *i, enum alu op, 
 	alu_flags(c, op, width, r, m.old, b, carry);
 }
 
-#define ALU_MEM(name, op, w, kind, statement)                                                     \
+#define ALU_MEM(name, op, w, kind, statement)                                                 \
 	BODY_RM(name##_body##w)                                                               \
 	{                                                                                     \
 		NEAR_CARRY(op);                                                               \
@@ -113,7 +113,7 @@ INLINE void alu_mem(struct soft_cpu *c, const struct soft_insn *i, enum alu op, 
 		alu_reg(c, i, op, w, i->rm, reg_get(c, i, i->reg, w));                        \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
-	ALU_MEM(name##_mr, op, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,                      \
+	ALU_MEM(name##_mr, op, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,                       \
 		alu_mem(c, i, op, w, reg_get(c, i, i->reg, w), p))                            \
 	OP(name##_r_rm_##w)                                                                   \
 	{                                                                                     \
@@ -121,7 +121,7 @@ INLINE void alu_mem(struct soft_cpu *c, const struct soft_insn *i, enum alu op, 
 		alu_reg(c, i, op, w, i->reg, reg_get(c, i, i->rm, w));                        \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
-	ALU_MEM(name##_rm, op, w, ACC_READ, \
+	ALU_MEM(name##_rm, op, w, ACC_READ,                                                   \
 		alu_reg(c, i, op, w, i->reg, src_get(c, i, w, true, p)))                      \
 	OP(name##_r_i_##w)                                                                    \
 	{                                                                                     \
@@ -129,7 +129,7 @@ INLINE void alu_mem(struct soft_cpu *c, const struct soft_insn *i, enum alu op, 
 		alu_reg(c, i, op, w, i->rm, (uint64_t)i->imm & width_mask(w));                \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
-	ALU_MEM(name##_mi, op, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,                      \
+	ALU_MEM(name##_mi, op, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,                       \
 		alu_mem(c, i, op, w, (uint64_t)i->imm & width_mask(w), p))                    \
 	OP(name##_a_i_##w)                                                                    \
 	{                                                                                     \
