@@ -483,25 +483,24 @@ static void set_labels(void)
 		label(i, domains[i], "s0:c5,c700");
 }
 
+static void expect_mislabelled(size_t process, const char *type, const char *level)
+{
+	set_labels();
+	label(process, type, level);
+	expect(process, "label");
+}
+
 static void test_labels(void **state)
 {
 	(void)state;
 	set_labels();
 	expect_none();
 	for (size_t i = SUPERVISOR; i < N_PROCESSES; i++) {
-		set_labels();
-		label(i, "unconfined_t", "s0:c5,c700");
-		expect(i, "label");
-		set_labels();
-		label(i, "bulkhead_start_t", "s0:c5,c700");
-		expect(i, "label");
+		expect_mislabelled(i, "unconfined_t", "s0:c5,c700");
+		expect_mislabelled(i, "bulkhead_start_t", "s0:c5,c700");
 	}
-	set_labels();
-	label(CONSOLE, "bulkhead_console_t", "s0:c5,c701");
-	expect(CONSOLE, "label");
-	set_labels();
-	label(CONSOLE, "bulkhead_console_t", "s0");
-	expect(CONSOLE, "label");
+	expect_mislabelled(CONSOLE, "bulkhead_console_t", "s0:c5,c701");
+	expect_mislabelled(CONSOLE, "bulkhead_console_t", "s0");
 	set_labels();
 	strcpy(of(BLK)->label, "unconfined"); /* not even one of SELinux */
 	expect(BLK, "label");
