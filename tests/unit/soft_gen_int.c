@@ -46,7 +46,9 @@ static const struct gen_row rows[] = {
 	ROW("push", 0, 0x6a, GEN_NONE, IMM_8, UNDEF_NONE, 0),
 	ROW("push", 0, 0xff, 6, IMM_NO, UNDEF_NONE, 0),
 	ROW("pop", 0, 0x8f, 0, IMM_NO, UNDEF_NONE, 0),
-	ROW("movsxd", 0, 0x63, GEN_ANY, IMM_NO, UNDEF_NONE, GEN_LONG),
+	/* of 16 bits from memory Intel reads 2 bytes, AMD 4 */
+	ROW("movsxd", 0, 0x63, GEN_ANY, IMM_NO, UNDEF_NONE, GEN_LONG | GEN_NO66),
+	ROW("movsxd", 0, 0x63, GEN_ANY, IMM_NO, UNDEF_NONE, GEN_LONG | GEN_REG),
 	ROW("arpl", 0, 0x63, GEN_ANY, IMM_NO, UNDEF_NONE, GEN_LEGACY | GEN_NO66),
 	ROW("imul", 0, 0x69, GEN_ANY, IMM_Z, UNDEF_MUL, 0),
 	ROW("imul", 0, 0x6b, GEN_ANY, IMM_8, UNDEF_MUL, 0),
