@@ -75,11 +75,8 @@ static int attach(const char *name, enum terminal_filter filter)
 	struct control_msg m;
 	int stream = -1, r;
 
-	if (link == -ENOENT)
-		return complain(EXIT_START, "no VM of yours is named '%.64s': see bulkhead ps",
-				name);
 	if (link < 0)
-		return complain(EXIT_START, "%.64s: %s", name, strerror(-link));
+		return vmlink_complain(name, link);
 	r = vmlink_ask(link, &q, CTL_ATTACHED, &m, &stream);
 	if (r < 0)
 		return complain(EXIT_FAILED, "%.64s does not answer: %s", name, strerror(-r));

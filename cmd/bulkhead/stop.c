@@ -34,11 +34,8 @@ static int stop(const char *name, bool now)
 	struct control_msg m;
 	int r;
 
-	if (sock == -ENOENT)
-		return complain(EXIT_START, "no VM of yours is named '%.64s': see bulkhead ps",
-				name);
 	if (sock < 0)
-		return complain(EXIT_START, "%.64s: %s", name, strerror(-sock));
+		return vmlink_complain(name, sock);
 	r = vmlink_ask(sock, &q, CTL_DONE, &m, &fd);
 	if (r < 0 && r != -EPIPE)
 		return complain(EXIT_FAILED, "%.64s does not answer: %s", name, strerror(-r));

@@ -2,7 +2,9 @@
 /* Links to running VMs; see vmlink.h. */
 #include "cmd/bulkhead/vmlink.h"
 
+#include "cmd/bulkhead/verbs.h"
 #include "lib/base/cleanup.h"
+#include "lib/sandbox/peer.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -12,14 +14,6 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-
-static bool is_of(int sock, uid_t uid)
-{
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-
-	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == uid;
-}
 
 int vmlink_open_of(uid_t uid, const char *name)
 {
@@ -31,6 +25,8 @@ int vmlink_open_of(uid_t uid, const char *name)
 
 	if (fd < 0)
 		return -errno;
+	if (peer_uid_is_ambiguous(uid))
+		return -EOVERFLOW;
 	if ((size_t)len >= sizeof(sa.sun_path) - 1)
 		return -ENOENT;
 	sa_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
@@ -39,12 +35,26 @@ int vmlink_open_of(uid_t uid, const char *name)
 		return -errno;
 	if (connect(fd, (const struct sockaddr *)&sa, sa_len) < 0)
 		return errno == ECONNREFUSED ? -ENOENT : -errno;
-	return is_of(fd, uid) ? take_fd(&fd) : -ENOENT;
+	return peer_is(fd, uid) ? take_fd(&fd) : -ENOENT;
 }
 
 int vmlink_open(const char *name)
 {
 	return vmlink_open_of(geteuid(), name);
+}
+
+int vmlink_complain(const char *name, int error)
+{
+	if (error == -ENOENT)
+		return complain(EXIT_START, "no VM of yours is named '%.64s': see bulkhead ps",
+				name);
+	if (error == -EOVERFLOW)
+		return complain(EXIT_START,
+				"%.64s: user %u stands for all unknown users in this user "
+				"namespace, so that no VM can be told to be yours: map an id for "
+				"yourself, or ask from outside",
+				name, geteuid());
+	return complain(EXIT_START, "%.64s: %s", name, strerror(-error));
 }
 
 int vmlink_ask(int sock, const struct control_msg *q, enum control_type wanted,

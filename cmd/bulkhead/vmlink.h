@@ -10,10 +10,13 @@
 
 #define VMLINK_TIMEOUT_S 5 /* for an answer */
 
-/* A connected socket, or -ENOENT when no VM of this user has the name, or a negative errno. */
+/* A connected socket, or -ENOENT when no VM of this user has the name, -EOVERFLOW when this user's
+ * id stands for others' too (lib/sandbox/peer.h), or a negative errno. */
 [[nodiscard]] int vmlink_open(const char *name);
 /* The same for a VM of any user. Its supervisor serves nobody but that user. */
 [[nodiscard]] int vmlink_open_of(uid_t uid, const char *name);
+/* Says in one line why vmlink_open failed, and returns the command's exit status. */
+int vmlink_complain(const char *name, int error);
 /*
  * Sends a message without a descriptor and waits for the answer, which is of the wanted type or
  * CTL_REFUSED. *ret_fd as control_recv. 1, or a negative errno: -EPROTO another answer, -EPIPE.

@@ -3,6 +3,7 @@
 #include "cmd/supervisor/vm.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/sandbox/peer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -186,16 +187,6 @@ static struct client *free_slot(struct vm *vm)
 	return NULL;
 }
 
-/* An abstract socket has no owner and no mode: anybody may connect, so look who did. */
-static bool is_owner(const struct vm *vm, int sock)
-{
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-
-	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && len == sizeof(peer) &&
-	       peer.uid == vm->owner;
-}
-
 static int on_connect(struct loop_source *src, uint32_t events)
 {
 	struct vm *vm = src->owner;
@@ -203,7 +194,8 @@ static int on_connect(struct loop_source *src, uint32_t events)
 	struct client *c;
 
 	(void)events;
-	if (sock < 0 || !is_owner(vm, sock))
+	/* an abstract socket has no owner and no mode: anybody may connect, so look who did */
+	if (sock < 0 || !peer_is(sock, vm->owner))
 		return 0;
 	c = free_slot(vm);
 	if (!c || loop_add(&vm->loop, &c->src, sock, EPOLLIN, on_client, c) < 0)

@@ -85,11 +85,12 @@ static int take_base_id(const struct jail_host *h)
 
 static int enter_single(const struct jail_host *h)
 {
-	gid_t gid = getegid(); /* inside, nobody's until it is mapped */
+	uid_t uid = geteuid(); /* inside, nobody's until they are mapped */
+	gid_t gid = getegid();
 	char map[32];
 	int r = unshare(CLONE_NEWUSER) < 0 ? -errno : 0;
 
-	snprintf(map, sizeof(map), "%u %u 1\n", h->base, h->base);
+	snprintf(map, sizeof(map), "%u %u 1\n", h->base, uid);
 	if (r == 0)
 		r = proc_write(h->proc_fd, getpid(), "setgroups", "deny");
 	if (r == 0)

@@ -23,7 +23,8 @@
 #define WAIT_MS 500
 #define WAIT_PAUSE_MS 10
 
-_Static_assert(JAIL_N_IDS < SUBID_BLOCK, "the one past them is how the user is seen");
+_Static_assert(JAIL_ID_OWNER % SUBID_BLOCK >= JAIL_N_IDS, "no block has the owner's id");
+_Static_assert(JAIL_ID_OWNER > UINT16_MAX, "it is not the id of those that are not mapped");
 
 static int give_up(struct jail_ids *ids, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -181,7 +182,7 @@ static int claim_in_time(struct jail_ids *ids, const struct host_ids *host, uint
 static void use_many(struct jail_ids *ids)
 {
 	ids->n = JAIL_N_IDS;
-	ids->owner = ids->base + JAIL_N_IDS;
+	ids->owner = JAIL_ID_OWNER;
 }
 
 uid_t jail_ids_of_root(pid_t pid)
@@ -215,7 +216,7 @@ static int take_subordinate(struct jail_ids *ids)
 static void use_one(struct jail_ids *ids)
 {
 	closep(&ids->claim);
-	ids->base = ids->owner = geteuid();
+	ids->base = ids->owner = JAIL_ID_OWNER;
 	ids->n = 1;
 }
 

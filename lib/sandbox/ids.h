@@ -24,11 +24,18 @@
 
 #define JAIL_IDS_FIRST 0x62000000U /* of those that are computed */
 #define JAIL_N_IDS 15U /* the supervisor's own id and those of at most 14 compartments */
+/*
+ * How the user who started a VM is seen inside, always: by an id that no block has (they begin at
+ * multiples of 16) and that is above 65535. The id that stands for everybody who is not mapped
+ * (/proc/sys/kernel/overflowuid) cannot be, so that no other user is ever taken for the owner: not
+ * even where the owner is the user nobody, whose own number is just that id.
+ */
+#define JAIL_ID_OWNER 0x6200000fU
 
 struct jail_ids {
-	uid_t base;      /* first id, as seen from inside; outside too, as a user id */
+	uid_t base;      /* first id, as seen from inside; outside too, as a user id, where n is not 1 */
 	uint32_t n;      /* 1, or JAIL_N_IDS */
-	uid_t owner;     /* as seen from inside: the user who started this process */
+	uid_t owner;     /* JAIL_ID_OWNER: as seen from inside, the user who started this process */
 	int userns;      /* the namespace that has them, or -1: there is one id */
 	int claim;       /* keeps them from other VMs as long as it is open; or -1 */
 	char why[120];   /* why there is one id, or "" */

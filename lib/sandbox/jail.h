@@ -49,8 +49,8 @@ struct jail_host {
  * descriptors. It keeps all capabilities in its own namespace: sandbox_confine_self drops them. As
  * jail_host_open.
  *
- * Where there are ids, the user who started it is seen as the id `owner` inside (one past the
- * others). It is there so that SO_PEERCRED can tell who connects; nothing takes that id.
+ * The user who started it is seen as the id `owner` inside (JAIL_ID_OWNER of ids.h). It is there so
+ * that SO_PEERCRED can tell who connects; where there are ids, nothing takes that one.
  */
 [[nodiscard]] int jail_host_enter(struct jail_host *h, const char **ret_what);
 /* Once no compartment is to be started any more: the cgroup namespace, if it had to wait. */

@@ -484,17 +484,44 @@ def test_a_client_that_never_reads_holds_nobody_up(quick):
     quick.wait_until_empty()
 
 
-def test_other_users_are_not_served(quick):
-    """An abstract name has no mode; the supervisor looks who connects."""
-    detached(quick, "private")
-    script = ("import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); "
-              "s.connect('\\0bulkhead/0/private'); s.send(bytes([32,0,0,0,0,0,0,0])); "
-              "import sys; sys.exit(len(s.recv(512)))")
-    stranger = subprocess.run([*vm.NOBODY, "/usr/bin/python3", "-c", script], capture_output=True,
-                              text=True, check=False)
-    assert stranger.returncode == 0 or "reset" in stranger.stderr or "Broken" in stranger.stderr
-    assert quick.call("stop", "private")[0] == 0
-    quick.wait_until_empty()
+STRANGER = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect("\\0" + sys.argv[1])
+s.settimeout(60)
+try:
+    s.send(bytes.fromhex(sys.argv[2]))
+    print(len(s.recv(512)))
+except (BrokenPipeError, ConnectionResetError):
+    print(0)
+"""
+
+
+@pytest.mark.parametrize("uid", [64999, 65534, vm.SUB_UIDS])
+@pytest.mark.parametrize("asked", [message(32), message(33, struct.pack("<I", 1)), message(34)],
+                         ids=["query", "stop", "console"])
+def test_other_users_are_not_served(place, uid, asked):
+    """An abstract name has no mode; the supervisor looks who connects. In its user namespace everybody
+    that is not mapped has the id of the user nobody, whose machine it may be."""
+    if uid == place.uid:
+        pytest.skip("the machine is this user's")
+    detached(place, "private")
+    stranger = subprocess.run(["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups",
+                               "/usr/bin/python3", "-c", STRANGER, f"bulkhead/{place.uid}/private",
+                               asked.hex()], capture_output=True, text=True, check=False)
+    assert (stranger.returncode, stranger.stdout, stranger.stderr) == (0, "0\n", "")
+    assert "running" in place.call("ps")[1]
+    assert place.call("stop", "private")[0] == 0
+    place.wait_until_empty()
+
+
+@pytest.mark.parametrize("words", [("stop", "private"), ("console", "private"), ("audit", "private")])
+def test_who_may_be_anybody_is_told_so(quick, words):
+    """In a namespace where the user is not mapped, all others that are not look the same."""
+    quick.become = ["setpriv", "--reuid=64000", "--clear-groups", "unshare", "--user"]
+    code, out, err = quick.call(*words)
+    assert code != 0 and out == ""
+    assert "stands for all unknown users in this user namespace" in err and err.count("\n") == 1
 
 
 # ---- on a terminal: the relay under its own filter ----

@@ -200,6 +200,8 @@ static int say_why(const struct options *o, const char *name, int error)
 {
 	if (error == -ENOENT && o->other_uid)
 		return complain(EXIT_FAILED, "no VM of user %u is named '%.64s'", o->uid, name);
+	if (error == -EOVERFLOW)
+		return vmlink_complain(name, error);
 	if (error == -ENOENT)
 		return complain(EXIT_FAILED, "no VM of yours is named '%.64s': see bulkhead ps",
 				name);

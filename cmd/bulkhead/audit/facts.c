@@ -6,6 +6,7 @@
 #include "cmd/bulkhead/audit/procdir.h"
 #include "cmd/bulkhead/audit/sockets.h"
 #include "lib/base/cleanup.h"
+#include "lib/sandbox/peer.h"
 #include "lib/sandbox/cgroup.h"
 
 #include <dirent.h>
@@ -276,7 +277,8 @@ static void read_dumpable(struct reading *r)
 	const struct proc_status *s = &r->f->threads[0].status;
 	struct stat st;
 
-	if (s->uid[1] == 0 || fstatat(r->dir, "status", &st, 0) < 0)
+	if (s->uid[1] == 0 || peer_uid_is_ambiguous(s->uid[1]) ||
+	    fstatat(r->dir, "status", &st, 0) < 0)
 		r->f->unseen |= UNSEEN_DUMPABLE;
 	else
 		r->f->dumpable = st.st_uid == s->uid[1];
