@@ -110,6 +110,23 @@ static void add_tasks(struct list *l, uint64_t n)
 		list_add(l, "%llu task%s", (unsigned long long)n, n > 1 ? "s" : "");
 }
 
+static int count_channels(const struct vm_config *c)
+{
+	return 2 + (int)c->n_disks + c->rng; /* the console has two */
+}
+
+/* Where the accelerator is chosen at the start: the most. */
+static uint64_t address_space(const struct explained *x, const struct declared_process *d)
+{
+	const struct vm_config *c = x->config;
+	const struct declared_machine m = { .memory = c->memory,
+					    .vcpus = c->cpus,
+					    .channels = (unsigned int)count_channels(c),
+					    .soft = c->accel != ACCEL_KVM };
+
+	return declared_address_space(d, &m);
+}
+
 static void explain_limits(const struct explained *x, const struct declared_process *d)
 {
 	const struct sandbox_limits *most = &d->policy->limits;
@@ -117,8 +134,7 @@ static void explain_limits(const struct explained *x, const struct declared_proc
 
 	list_add(&l, "%llu descriptors", (unsigned long long)most->nofile);
 	add_tasks(&l, most->nproc);
-	add_bytes(&l, d->as_beyond_ram ? x->config->memory + d->as_beyond_ram : most->as,
-		  "address space");
+	add_bytes(&l, address_space(x, d), "address space");
 	if (d->fsize_of_image)
 		list_add(&l, "no file larger than its image");
 	else
@@ -150,11 +166,6 @@ static const char *file_of(const struct explained *x, const struct declared_proc
 	if (d == &vmm_declared && fd == VMM_FD_KERNEL)
 		return x->config->kernel;
 	return d == &vmm_declared && fd == VMM_FD_INITRD ? x->config->initrd : NULL;
-}
-
-static int count_channels(const struct vm_config *c)
-{
-	return 2 + (int)c->n_disks + c->rng; /* the console has two */
 }
 
 static void explain_handed(const struct explained *x, const struct declared_process *d)

@@ -39,7 +39,7 @@ const struct sandbox_policy console_policy = {
 	.limits = {
 		.nofile = 128,
 		.nproc = 1,
-		.as = SB_UNSET, /* as_beyond_ram below */
+		.as = SB_UNSET, /* `space` below */
 		.fsize = 0,
 		.memlock = 0,
 	},
@@ -88,7 +88,7 @@ const struct declared_process console_declared = {
 	.n_held = ARRAY_SIZE(held),
 	.maps = maps,
 	.n_maps = ARRAY_SIZE(maps),
-	.as_beyond_ram = DECLARED_AS_BEYOND_RAM,
+	.space = DECLARED_DEVICE_SPACE,
 	.gains = gains,
 	.n_gains = ARRAY_SIZE(gains),
 };

@@ -82,7 +82,7 @@ const struct declared_process rng_declared = {
 	.n_held = ARRAY_SIZE(held),
 	.maps = maps,
 	.n_maps = ARRAY_SIZE(maps),
-	.as_beyond_ram = DECLARED_AS_BEYOND_RAM,
+	.space = DECLARED_DEVICE_SPACE,
 	.gains = gains,
 	.n_gains = ARRAY_SIZE(gains),
 };

@@ -251,12 +251,14 @@ static int give_console(struct vm *vm, struct open_error *e)
 	return r < 0 ? open_complain(e, r, "the console's stream: %s", strerror(-r)) : 0;
 }
 
-/* The devices inherit it: what they declare, and there is no way up from it. The vmm, which is begun
- * before, sets its own when it has its threads, whose stacks and heaps reserve more for a moment. */
+/* A device inherits it: what it declares, and there is no way up from it. The vmm, which needs more, is
+ * begun before, and takes its own. */
 static int limit_address_space(const struct vm *vm, struct open_error *e)
 {
+	static const struct declared_process device = { .space = DECLARED_DEVICE_SPACE };
+	const struct declared_machine machine = { .memory = vm->config->memory };
 	struct rlimit now;
-	const rlim_t most = vm->config->memory + DECLARED_AS_BEYOND_RAM;
+	const rlim_t most = declared_address_space(&device, &machine);
 	const struct rlimit rl = { most, most };
 
 	if (getrlimit(RLIMIT_AS, &now) == 0 &&

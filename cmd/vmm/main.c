@@ -92,11 +92,15 @@ static int claim_ranges(struct machine *m)
 
 static int confine(const struct vmm_args *args)
 {
+	const struct declared_machine machine = { .memory = args->memory,
+						  .vcpus = args->n_vcpus,
+						  .channels = 1 + (unsigned int)args->n_virtio,
+						  .soft = args->soft };
 	struct sandbox_policy policy = vmm_policy;
 	const char *what = NULL;
 	int r;
 
-	policy.limits.as = args->memory + vmm_declared.as_beyond_ram;
+	policy.limits.as = declared_address_space(&vmm_declared, &machine);
 	r = sandbox_enter(&policy, FD_CONTROL, &what);
 	if (r < 0)
 		return control_fail(FD_CONTROL, "cannot be confined: %s: %s", what ? what : "?",

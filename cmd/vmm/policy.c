@@ -7,6 +7,7 @@
 #include "cmd/vmm/policy.h"
 
 #include "cmd/vmm/layout.h"
+#include "cmd/vmm/space.h"
 #include "lib/base/cleanup.h"
 
 #include <fcntl.h>
@@ -108,7 +109,7 @@ const struct sandbox_policy vmm_policy = {
 	.limits = {
 		.nofile = 512,
 		.nproc = 64, /* KVM starts a worker of its own in the vmm's name at the first entry */
-		.as = SB_UNSET, /* as_beyond_ram below */
+		.as = SB_UNSET, /* the sum of `space` below */
 		.fsize = SB_UNSET,
 		.memlock = 0,
 	},
@@ -172,7 +173,13 @@ const struct declared_process vmm_declared = {
 	.n_held = ARRAY_SIZE(held),
 	.maps = maps,
 	.n_maps = ARRAY_SIZE(maps),
-	.as_beyond_ram = DECLARED_AS_BEYOND_RAM,
+	.space = {
+		.base = SPACE_BASE,
+		.each_vcpu = SPACE_KVM_VCPU,
+		.each_soft_vcpu = SPACE_SOFT_VCPU,
+		.each_channel = SPACE_CHANNEL,
+		.each_soft_page = SPACE_SOFT_PAGE,
+	},
 	.gains = gains,
 	.n_gains = ARRAY_SIZE(gains),
 };

@@ -2,11 +2,11 @@
 /* vCPU threads; see vcpu.h. */
 #include "cmd/vmm/vcpu.h"
 
+#include "cmd/vmm/space.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define VCPU_STACK KIB(128)
 
 /* They run in software on until they are told. */
 static void kick_all(struct machine *m)
@@ -141,7 +141,7 @@ static void *vcpu_thread(void *arg)
 	int r = m->ops->vcpu_enter_thread(v->accel);
 
 	if (r == 0)
-		r = sandbox_enter_thread(v->policy);
+		r = sandbox_enter_thread(v->filter);
 	pthread_mutex_lock(&m->lock);
 	if (r == 0)
 		r = run_guest(v);
@@ -174,14 +174,17 @@ static void wait_all_parked(struct machine *m)
 
 int vcpus_start(struct machine *m, const struct sandbox_policy *policy)
 {
+	static struct sandbox_thread filter; /* for as long as threads may still load it */
+	int r = sandbox_prepare_thread(policy, &filter);
+
+	if (r < 0)
+		return r;
 	m->vcpus = calloc(m->n_vcpus, sizeof(m->vcpus[0]));
 	if (!m->vcpus)
 		return -ENOMEM;
 	m->paused = true;
 	for (unsigned int i = 0; i < m->n_vcpus; i++) {
-		int r;
-
-		m->vcpus[i] = (struct vcpu){ .m = m, .index = i, .policy = policy };
+		m->vcpus[i] = (struct vcpu){ .m = m, .index = i, .filter = &filter };
 		r = start_one(m, &m->vcpus[i]);
 		if (r < 0)
 			return r;

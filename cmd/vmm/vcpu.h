@@ -12,7 +12,7 @@ struct vcpu {
 	struct accel_vcpu *accel;
 	pthread_t thread;
 	unsigned int generation; /* of the last reset */
-	const struct sandbox_policy *policy;
+	const struct sandbox_thread *filter;
 };
 
 /* Makes the vCPUs and their threads, each confined by policy and parked. Before the sandbox; the

@@ -78,8 +78,28 @@ struct declared_gain {
 	const char *reason; /* without guest_had: why the process must hold it, and what bounds it */
 };
 
-/* Of every process that maps guest RAM; the devices start with it, the vmm takes it. */
-#define DECLARED_AS_BEYOND_RAM ((uint64_t)256 << 20)
+/*
+ * Address space of a process that maps guest RAM, beside that: bytes, the sum of what it can need.
+ * All zero: the policy's limit holds. A device starts with its limit, the vmm takes its own.
+ */
+struct declared_space {
+	uint64_t base;       /* its program, main stack and heap */
+	uint64_t each_vcpu;
+	uint64_t each_soft_vcpu; /* the same of the software CPU */
+	uint64_t each_channel;   /* one a device */
+	uint64_t each_soft_page; /* of guest RAM, where the software CPU runs the guest */
+};
+
+/* Its program takes 1 to 3 MiB, its main stack can take 8 (the usual RLIMIT_STACK). */
+#define DECLARED_DEVICE_SPACE { .base = (uint64_t)16 << 20 }
+
+/* What such a limit depends on. */
+struct declared_machine {
+	uint64_t memory; /* bytes of guest RAM */
+	unsigned int vcpus;
+	unsigned int channels; /* of the vmm to its devices */
+	bool soft;	       /* the software CPU runs the guest */
+};
 
 struct declared_process {
 	const char *name;    /* its executable's, unless there is a program */
@@ -98,11 +118,25 @@ struct declared_process {
 	size_t n_held;
 	const struct declared_map *maps;
 	size_t n_maps;
-	uint64_t as_beyond_ram; /* limit of address space: guest RAM and this; 0: the policy's */
+	struct declared_space space; /* guest RAM and this is its limit of address space */
 	bool fsize_of_image; /* limit of file size: a writable image's size; false: the policy's */
 	const struct declared_gain *gains;
 	size_t n_gains;
 };
+
+/* A process's limit of address space in a machine: bytes, or SB_UNSET. */
+static inline uint64_t declared_address_space(const struct declared_process *d,
+					      const struct declared_machine *m)
+{
+	const struct declared_space *s = &d->space;
+	uint64_t sum = m->memory + s->base + m->channels * s->each_channel;
+
+	if (!s->base)
+		return d->policy->limits.as;
+	if (!m->soft)
+		return sum + m->vcpus * s->each_vcpu;
+	return sum + m->vcpus * s->each_soft_vcpu + (m->memory >> 12) * s->each_soft_page;
+}
 
 extern const struct declared_process relay_declared;
 extern const struct declared_process keeper_declared;

@@ -96,6 +96,7 @@ static int enter(const struct sandbox_policy *p, int control_fd, const char **re
 
 	if (r < 0)
 		return r;
+	heap_settle();
 	*ret_what = "the filter";
 	r = filter_build(p, control_fd, &ctx);
 	if (r < 0)
@@ -128,24 +129,12 @@ int sandbox_enter(const struct sandbox_policy *p, int control_fd, const char **r
 	return r;
 }
 
-int sandbox_enter_thread(const struct sandbox_policy *p)
-{
-	_cleanup_(filter_release) scmp_filter_ctx ctx = NULL;
-	int r;
-
-	if (trap_control_fd() < 0)
-		return -EINVAL;
-	r = filter_build(p, trap_control_fd(), &ctx);
-	if (r == 0)
-		r = landlock_enter(LANDLOCK_ALL);
-	return r < 0 ? r : filter_load(ctx);
-}
-
 static int confine_self(const struct sandbox_policy *p, const char **ret_what)
 {
 	_cleanup_(filter_release) scmp_filter_ctx ctx = NULL;
 	int r;
 
+	heap_settle();
 	*ret_what = "the filter";
 	r = filter_build(p, -1, &ctx);
 	if (r < 0)

@@ -24,6 +24,10 @@
 [[nodiscard]] int filter_load(scmp_filter_ctx ctx);
 void filter_release(scmp_filter_ctx *ctx);
 
+/* One heap for all threads, for ever: before the first other thread, and before a limit of address
+ * space is set. */
+void heap_settle(void);
+
 /* The descriptor that the trap handler reports on, or -1 before sandbox_trap_install. */
 int trap_control_fd(void);
 

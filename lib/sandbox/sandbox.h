@@ -22,6 +22,7 @@
 #ifndef BULKHEAD_SANDBOX_SANDBOX_H
 #define BULKHEAD_SANDBOX_SANDBOX_H
 
+#include <linux/filter.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -102,10 +103,20 @@ struct sandbox_policy {
  */
 [[nodiscard]] int sandbox_enter(const struct sandbox_policy *p, int control_fd,
 				const char **ret_what);
-/* Landlock and the filter, for the calling thread alone. The trap handler must be there already
- * (sandbox_trap_install, called before the threads start); -EINVAL otherwise. */
-[[nodiscard]] int sandbox_enter_thread(const struct sandbox_policy *p);
-/* Installs the trap handler early; sandbox_enter does it itself otherwise. */
+
+/* A filter for threads, ready to be loaded: building one allocates, loading it does not. */
+struct sandbox_thread {
+	unsigned short len; /* instructions */
+	struct sock_filter code[1024];
+};
+
+/* The trap handler must be there already (sandbox_trap_install); -EINVAL otherwise. */
+[[nodiscard]] int sandbox_prepare_thread(const struct sandbox_policy *p,
+					 struct sandbox_thread *ret);
+/* Landlock and the filter, for the calling thread alone. Allocates nothing. */
+[[nodiscard]] int sandbox_enter_thread(const struct sandbox_thread *t);
+/* Installs the trap handler early, and sees to it that threads share one heap: before there are any.
+ * sandbox_enter does both itself otherwise. */
 [[nodiscard]] int sandbox_trap_install(int control_fd);
 
 /*

@@ -43,6 +43,7 @@ int sandbox_trap_install(int control_fd)
 
 	if (control_fd < 0)
 		return -EBADF;
+	heap_settle();
 	sigfillset(&sa.sa_mask);
 	if (sigaction(SIGSYS, &sa, NULL) < 0)
 		return -errno;

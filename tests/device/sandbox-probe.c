@@ -256,10 +256,12 @@ static int reach_confined(void)
 	return 0;
 }
 
+static struct sandbox_thread filter; /* of the one thread beside the main one */
+
 static void *reach_in_thread(void *arg)
 {
 	(void)arg;
-	if (sandbox_enter_thread(&reach_policy) < 0)
+	if (sandbox_enter_thread(&filter) < 0)
 		say("no filter");
 	else
 		reach();
@@ -270,7 +272,9 @@ static int reach_thread(void)
 {
 	pthread_t t;
 
-	if (sandbox_trap_install(FD_CONTROL) < 0 || pthread_create(&t, NULL, reach_in_thread, NULL))
+	if (sandbox_trap_install(FD_CONTROL) < 0 ||
+	    sandbox_prepare_thread(&reach_policy, &filter) < 0 ||
+	    pthread_create(&t, NULL, reach_in_thread, NULL))
 		return control_fail(FD_CONTROL, "no thread");
 	pthread_join(t, NULL);
 	return 0;
@@ -300,7 +304,7 @@ static void make(const struct call *c)
 
 static void *in_thread(void *arg)
 {
-	if (sandbox_enter_thread(&thread_policy) < 0)
+	if (sandbox_enter_thread(&filter) < 0)
 		say("no filter");
 	else
 		make(arg);
@@ -311,7 +315,9 @@ static int thread(struct call *c)
 {
 	pthread_t t;
 
-	if (sandbox_trap_install(FD_CONTROL) < 0 || pthread_create(&t, NULL, in_thread, c))
+	if (sandbox_trap_install(FD_CONTROL) < 0 ||
+	    sandbox_prepare_thread(&thread_policy, &filter) < 0 ||
+	    pthread_create(&t, NULL, in_thread, c))
 		return control_fail(FD_CONTROL, "no thread");
 	pthread_join(t, NULL);
 	return 0;

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 
 #define RAM (UINT64_C(256) << 20)
+#define CPUS 2
+#define CHANNELS 4 /* three devices, one of them with two */
 #define BASE_ID 0x62000010U
 
 enum { RELAY, SUPERVISOR, VMM, BLK, RNG, CONSOLE, N_PROCESSES };
@@ -56,6 +58,11 @@ static void set_threads(struct facts *f, size_t n, uint32_t id, bool jailed)
 static void set_limits(struct facts *f, const struct declared_process *d)
 {
 	const struct sandbox_limits *l = &d->policy->limits;
+	const struct declared_machine m = { .memory = RAM,
+					    .vcpus = CPUS,
+					    .channels = CHANNELS,
+					    .soft = true };
+	const uint64_t as = declared_address_space(d, &m);
 
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		f->limits[i] = (struct proc_limit){ UINT64_MAX, UINT64_MAX };
@@ -64,10 +71,7 @@ static void set_limits(struct facts *f, const struct declared_process *d)
 	f->limits[RLIMIT_NPROC] = (struct proc_limit){ l->nproc, l->nproc };
 	f->limits[RLIMIT_MEMLOCK] = (struct proc_limit){ l->memlock, l->memlock };
 	f->limits[RLIMIT_FSIZE] = (struct proc_limit){ l->fsize, l->fsize };
-	f->limits[RLIMIT_AS] = (struct proc_limit){ l->as, l->as };
-	if (d->as_beyond_ram)
-		f->limits[RLIMIT_AS] =
-			(struct proc_limit){ RAM + d->as_beyond_ram, RAM + d->as_beyond_ram };
+	f->limits[RLIMIT_AS] = (struct proc_limit){ as, as };
 }
 
 static void set_namespaces(struct facts *f, size_t i, enum declared_place place)
@@ -126,7 +130,7 @@ static void set_process(size_t i, const struct declared_process *d)
 static int set_up(void **state)
 {
 	(void)state;
-	s = (struct subject){ .name = "test", .cpus = 2, .memory = RAM, .n_processes = N_PROCESSES };
+	s = (struct subject){ .name = "test", .cpus = CPUS, .memory = RAM, .n_processes = N_PROCESSES };
 	for (size_t i = 0; i < N_NAMESPACES; i++)
 		s.own_ns[i] = 1 + i;
 	for (size_t i = 0; i < N_PROCESSES; i++)

@@ -248,8 +248,10 @@ static void test_trap_handler(void **state)
 
 static void test_thread_filter_needs_the_handler(void **state)
 {
+	static struct sandbox_thread filter;
+
 	(void)state;
-	assert_int_equal(sandbox_enter_thread(&policy), -22);
+	assert_int_equal(sandbox_prepare_thread(&policy, &filter), -22);
 	assert_int_equal(sandbox_trap_install(-1), -9);
 }
 

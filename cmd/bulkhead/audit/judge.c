@@ -144,16 +144,46 @@ static void judge_limit(struct subject_process *p, struct findings *f, int numbe
 		findings_add(f, GRADE_WEAK, p, 0, name, declared, "%" PRIu64, l->hard);
 }
 
+/* The vmm holds a channel for each device, and two for the console. */
+static unsigned int count_channels(const struct subject *s)
+{
+	unsigned int n = 1;
+
+	for (size_t i = 0; i < s->n_processes; i++) {
+		const struct declared_process *d = s->process[i].declared;
+
+		n += d && d->place == DECLARED_JAIL && !d->channels_from;
+	}
+	return n;
+}
+
+static bool has_kvm(const struct facts *f)
+{
+	for (size_t i = 0; i < f->n_fds; i++)
+		if (strncmp(f->fds[i].link, "anon_inode:kvm-vm", strlen("anon_inode:kvm-vm")) == 0)
+			return true;
+	return false;
+}
+
+static uint64_t address_space(const struct subject *s, const struct subject_process *p)
+{
+	const struct declared_machine m = { .memory = s->memory,
+					    .vcpus = s->cpus,
+					    .channels = count_channels(s),
+					    .soft = !has_kvm(&p->facts) };
+
+	return s->memory ? declared_address_space(p->declared, &m) : p->declared->policy->limits.as;
+}
+
 static void judge_limits(const struct subject *s, struct subject_process *p, struct findings *f)
 {
 	const struct declared_process *d = p->declared;
 	const struct sandbox_limits *l = &d->policy->limits;
-	uint64_t as = d->as_beyond_ram && s->memory ? s->memory + d->as_beyond_ram : l->as;
 
 	judge_limit(p, f, RLIMIT_CORE, "core size limit", 0);
 	judge_limit(p, f, RLIMIT_NOFILE, "descriptor limit", l->nofile);
 	judge_limit(p, f, RLIMIT_NPROC, "task limit", l->nproc);
-	judge_limit(p, f, RLIMIT_AS, "address space limit", as);
+	judge_limit(p, f, RLIMIT_AS, "address space limit", address_space(s, p));
 	judge_limit(p, f, RLIMIT_MEMLOCK, "locked memory limit", l->memlock);
 	if (!d->fsize_of_image)
 		judge_limit(p, f, RLIMIT_FSIZE, "file size limit", l->fsize);

@@ -3,9 +3,11 @@
 #include "cmd/vmm/pci/virtio_pci.h"
 
 #include "cmd/vmm/platform/peer.h"
+#include "cmd/vmm/space.h"
 #include "lib/base/checked.h"
 #include "lib/base/cleanup.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
@@ -20,6 +22,8 @@
 #define DEVICE_BASE 0x1040
 #define REVISION 1
 #define GATE_LINES 5
+
+static_assert(sizeof(struct virtio_pci) + KIB(8) <= SPACE_CHANNEL);
 
 #define BIT(n) (1ULL << (n))
 

@@ -2,11 +2,16 @@
 /* A vCPU's state: captured when KVM has just made it, put back at every guest reset. */
 #include "cmd/vmm/accel/kvm/kvm.h"
 
+#include "cmd/vmm/space.h"
 #include "lib/base/cleanup.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+
+/* The kernel's shared pages are two or three. */
+static_assert(SPACE_THREAD + sizeof(struct kvm_pristine) + KIB(64) <= SPACE_KVM_VCPU);
 
 /* Reads the MSRs that the kernel can read now; the list also names some that this CPU lacks. */
 void kvm_state_capture_msrs(struct accel *a)

@@ -2,6 +2,7 @@
 /* The software accelerator's operations. */
 #include "cmd/vmm/accel/soft/soft.h"
 
+#include "cmd/vmm/accel/soft/cache.h"
 #include "cmd/vmm/accel/soft/decode.h"
 #include "cmd/vmm/accel/soft/events.h"
 #include "cmd/vmm/accel/soft/fp_state.h"
@@ -9,7 +10,9 @@
 #include "cmd/vmm/accel/soft/soft_mem.h"
 #include "cmd/vmm/accel/soft/sys.h"
 #include "cmd/vmm/accel/soft/vcpu.h"
+#include "cmd/vmm/space.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +21,9 @@
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
+
+static_assert(SPACE_THREAD + sizeof(struct soft_cpu) + SOFT_CACHE_BYTES + KIB(64) <= SPACE_SOFT_VCPU);
+static_assert(sizeof(struct soft_page) <= SPACE_SOFT_PAGE);
 
 static __thread struct soft_cpu *own_cpu;
 

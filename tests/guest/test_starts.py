@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every size of machine starts: its processes' limits are the sum of what they need, on any host."""
+
+import itertools
+import os
+import subprocess
+
+import pytest
+
+import test_guests as guests
+
+CPUS = (1, 2, 4, 8, 12, 16)
+DISKS = (0, 1, 4, 8)
+
+pytestmark = guests.pytestmark
+
+
+def failure(paths, cpus, wrapper=(), flags=()):
+    """What a machine with these CPUs and disks says when it does not start and power off; or None."""
+    allow = ["--allow", "soft-many-cpus"] if guests.ACCEL == "soft" and cpus > 8 else []
+    words = guests.words("poweroff", flags=["--cpus", str(cpus), *allow, *flags])
+    for path in paths:
+        words += guests.disk_flags(path)
+    r = subprocess.run([*wrapper, *words], stdin=subprocess.DEVNULL, capture_output=True,
+                       timeout=guests.HANGS, check=False)
+    if r.returncode == guests.POWERED_OFF and b"off" in r.stdout:
+        return None
+    return f"{cpus} CPUs, {len(paths)} disks: {r.returncode}: {r.stderr.decode(errors='replace')}"
+
+
+@pytest.fixture
+def disks(tmp_path):
+    paths = [tmp_path / f"{i}.raw" for i in range(max(DISKS))]
+    for path in paths:
+        path.write_bytes(bytes(1 << 20))
+    return paths
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="hostcpus is for root")
+@pytest.mark.parametrize("host_cpus", [2, 8, 64])
+def test_every_machine_starts(disks, host_cpus):
+    """The C library makes more heaps where it counts more CPUs."""
+    hostcpus = [guests.BUILD / "tests/device/hostcpus", str(host_cpus)]
+    assert subprocess.run([*hostcpus, "nproc"], capture_output=True,
+                          check=True).stdout == b"%d\n" % host_cpus
+    failures = [failure(disks[:n], cpus, hostcpus) for cpus, n in itertools.product(CPUS, DISKS)]
+    assert not [f for f in failures if f], "\n".join(f for f in failures if f)
+
+
+def test_the_largest_memory_starts(disks):
+    """The software CPU notes something of each page."""
+    assert failure(disks, max(CPUS), flags=["--memory", "64G"]) is None
