@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 static void print_gains(const struct declared_process *d)
@@ -47,29 +48,66 @@ static size_t count_rules(const struct sandbox_policy *p, int nr)
 	return n;
 }
 
-/* With how many forms are allowed, where the arguments count. */
+static void print_arg(const struct sandbox_arg *a)
+{
+	printf("%u: ", a->index);
+	if (a->cmp == SB_OWN_PID)
+		printf("its own id");
+	else if (a->cmp == SB_NO_BITS)
+		printf("without %#llx", (unsigned long long)a->value);
+	else if (a->cmp == SB_MASKED_EQ)
+		printf("%#llx of %#llx", (unsigned long long)a->value, (unsigned long long)a->mask);
+	else
+		printf("%#llx", (unsigned long long)a->value);
+}
+
+static void print_form(const struct sandbox_rule *r)
+{
+	for (size_t i = 0; i < SANDBOX_MAX_ARGS && r->args[i].cmp != SB_NONE; i++) {
+		printf("%s", i ? " " : "");
+		print_arg(&r->args[i]);
+	}
+}
+
+/* With the forms that are allowed, where the arguments count; of requests so many. */
 static void print_call(const struct sandbox_policy *p, size_t at)
 {
 	const struct sandbox_rule *r = &p->rules[at];
+	const char *before = " (";
 	char name[32];
 
 	sandbox_call_name(r->nr, name, sizeof(name));
 	printf(" %s", name);
-	if (r->args[0].cmp == SB_NO_BITS)
-		printf(" (argument %u without %#llx)", r->args[0].index,
-		       (unsigned long long)r->args[0].value);
-	else if (r->args[0].cmp != SB_NONE)
-		printf(" (%zu of argument %u)", count_rules(p, r->nr), r->args[0].index);
+	if (r->nr == __NR_ioctl) {
+		printf(" (%zu of argument 1)", count_rules(p, r->nr));
+		return;
+	}
+	if (r->args[0].cmp == SB_NONE)
+		return;
+	for (size_t i = at; i < p->n_rules; i++) {
+		if (p->rules[i].nr != r->nr)
+			continue;
+		printf("%s", before);
+		print_form(&p->rules[i]);
+		before = ", ";
+	}
+	printf(")");
 }
 
-static void print_calls(const char *process, const char *thread, const struct sandbox_policy *p)
+static void print_calls(const struct declared_process *d, const char *thread,
+			const struct sandbox_policy *p)
 {
-	printf("| %s%s%s | %zu |", process, *thread ? ", " : "", thread, sandbox_count_calls(p));
+	/* who lives in no jail has nobody to report to */
+	bool reports = d->place == DECLARED_JAIL && !names(p, __NR_sendmsg);
+	size_t uncounted = d->place != DECLARED_JAIL && !names(p, __NR_sendmsg);
+
+	printf("| %s%s%s | %zu |", d->name, *thread ? ", " : "", thread,
+	       sandbox_count_calls(p) - uncounted);
 	for (size_t i = 0; i < p->n_rules; i++)
 		if (!seen_before(p, i))
 			print_call(p, i);
-	if (!names(p, __NR_sendmsg))
-		printf(" sendmsg (1 of argument 0)");
+	if (reports)
+		printf(" sendmsg (0: its control channel 2: %#x)", MSG_NOSIGNAL);
 	if (!names(p, __NR_restart_syscall))
 		printf(" restart_syscall");
 	printf(" |\n");
@@ -79,10 +117,10 @@ static void print_threads(const struct declared_process *d)
 {
 	char name[48];
 
-	print_calls(d->name, "", d->policy);
+	print_calls(d, "", d->policy);
 	for (size_t i = 0; i < d->n_threads; i++) {
 		snprintf(name, sizeof(name), "%s (%s)", d->threads[i].name, d->threads[i].accel);
-		print_calls(d->name, name, d->threads[i].policy);
+		print_calls(d, name, d->threads[i].policy);
 	}
 }
 

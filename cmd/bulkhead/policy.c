@@ -3,6 +3,7 @@
 #include "cmd/bulkhead/confine.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/sandbox/forms.h"
 
 #include <asm/termbits.h>
 #include <sys/ioctl.h>
@@ -10,19 +11,19 @@
 
 static const struct sandbox_rule rules[] = {
 	SB_CALL(epoll_wait),
-	SB_CALL(epoll_ctl),
+	SB_EPOLL_CTL,
 	SB_CALL(read),
 	SB_CALL(write),
-	SB_CALL(recvfrom),	  /* the console's stream */
-	SB_CALL_EQ(sendto, 4, 0), /* without an address */
-	SB_CALL(recvmsg),	  /* the supervisor's messages */
-	SB_CALL(sendmsg),
+	SB_RECV, /* the console's stream */
+	SB_SEND,
+	SB_RECVMSG, /* the supervisor's messages */
+	SB_SENDMSG,
 	SB_CALL(poll),
-	SB_CALL(ppoll),
+	SB_PPOLL,
 	SB_CALL(close),
-	SB_CALL(wait4),	       /* the supervisor's end */
-	SB_IOCTL(TCSETS),      /* the terminal's modes, and back */
-	SB_IOCTL(TCGETS),      /* tcsetattr looks whether it was done */
+	SB_FORM(wait4, SB_IS(2, 0), SB_IS(3, 0)), /* the supervisor's end */
+	SB_IOCTL(TCSETS),			  /* the terminal's modes, and back */
+	SB_IOCTL(TCGETS),			  /* tcsetattr looks whether it was done */
 	SB_CALL(rt_sigaction), /* termmode.c: stop, go on, and die with the modes given back */
 	SB_CALL(rt_sigprocmask),
 	SB_CALL(rt_sigreturn),

@@ -6,33 +6,35 @@
 #include "cmd/dev-blk/policy.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/sandbox/forms.h"
 
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/io_uring.h>
 #include <sys/syscall.h>
 
 static const struct sandbox_rule rules[] = {
 	/* the loop */
 	SB_CALL(epoll_wait),
-	SB_CALL(epoll_ctl),
+	SB_EPOLL_CTL,
 	/* the vhost-user and control channels; ppoll when one is full */
-	SB_CALL(recvmsg),
-	SB_CALL(sendmsg),
-	SB_CALL(ppoll),
+	SB_RECVMSG,
+	SB_SENDMSG,
+	SB_PPOLL,
 	SB_CALL(close),
 	/* kicks and interrupts */
 	SB_CALL(read),
 	SB_CALL(write),
 	/* what a received descriptor is; kicks and interrupts never block */
 	SB_CALL(fstat),
-	SB_CALL_EQ(fcntl, 1, F_GETFL),
-	SB_CALL_EQ(fcntl, 1, F_SETFL),
+	SB_SET_NONBLOCK,
 	/* guest memory */
-	SB_CALL_EQ(fcntl, 1, F_GET_SEALS),
+	SB_GET_SEALS,
 	SB_MMAP_FILE,
 	SB_CALL(munmap),
 	/* the image */
-	SB_CALL(io_uring_enter),
+	SB_FORM(io_uring_enter, SB_IS(3, 0), SB_IS(4, 0)),
+	SB_FORM(io_uring_enter, SB_IS(3, IORING_ENTER_GETEVENTS), SB_IS(4, 0)),
 	{ .nr = __NR_fallocate,
 	  .args = { { SB_EQ, 0, BLK_FD_IMAGE, 0 },
 		    { SB_EQ, 1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0 } } },

@@ -3,6 +3,7 @@
 #include "cmd/dev-console/policy.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/sandbox/forms.h"
 
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -10,21 +11,20 @@
 static const struct sandbox_rule rules[] = {
 	/* the loop */
 	SB_CALL(epoll_wait),
-	SB_CALL(epoll_ctl),
+	SB_EPOLL_CTL,
 	SB_CALL(restart_syscall),
 	/* eventfds, and the terminal's stream */
 	SB_CALL(read),
 	SB_CALL(write),
 	/* the channels, with descriptors */
-	SB_CALL(recvmsg),
-	SB_CALL(sendmsg),
-	SB_CALL(ppoll),
+	SB_RECVMSG,
+	SB_SENDMSG,
+	SB_PPOLL,
 	SB_CALL(close),
 	/* descriptors that arrive: their kind, made non-blocking */
 	SB_CALL(fstat),
-	SB_CALL_EQ(fcntl, 1, F_GETFL),
-	SB_CALL_EQ(fcntl, 1, F_SETFL),
-	SB_CALL_EQ(fcntl, 1, F_GET_SEALS),
+	SB_SET_NONBLOCK,
+	SB_GET_SEALS,
 	/* guest RAM */
 	SB_MMAP_FILE,
 	SB_CALL(munmap),

@@ -106,7 +106,7 @@ void stream_close(struct stream *s)
 int stream_attach(struct stream *s, int fd)
 {
 	struct loop_source probe = { .fd = -1 };
-	int r = fd_set_nonblock(fd, true);
+	int r = fd_only_nonblock(fd);
 
 	if (r < 0)
 		return r;

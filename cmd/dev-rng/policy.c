@@ -3,6 +3,7 @@
 #include "cmd/dev-rng/policy.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/sandbox/forms.h"
 
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -10,26 +11,25 @@
 static const struct sandbox_rule rules[] = {
 	/* the loop */
 	SB_CALL(epoll_wait),
-	SB_CALL(epoll_ctl),
+	SB_EPOLL_CTL,
 	/* the vhost-user and control channels; ppoll when one is full */
-	SB_CALL(recvmsg),
-	SB_CALL(sendmsg),
-	SB_CALL(ppoll),
+	SB_RECVMSG,
+	SB_SENDMSG,
+	SB_PPOLL,
 	SB_CALL(close),
 	/* kicks, interrupts, the timer */
 	SB_CALL(read),
 	SB_CALL(write),
-	SB_CALL(timerfd_settime),
+	SB_TIMERFD_SETTIME,
 	/* what a received descriptor is; kicks and interrupts never block */
 	SB_CALL(fstat),
-	SB_CALL_EQ(fcntl, 1, F_GETFL),
-	SB_CALL_EQ(fcntl, 1, F_SETFL),
+	SB_SET_NONBLOCK,
 	/* guest memory */
-	SB_CALL_EQ(fcntl, 1, F_GET_SEALS),
+	SB_GET_SEALS,
 	SB_MMAP_FILE,
 	SB_CALL(munmap),
 	/* what it is for */
-	SB_CALL(getrandom),
+	SB_FORM(getrandom, SB_IS(2, 0)),
 	SB_CALL(exit_group),
 };
 

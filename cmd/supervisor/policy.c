@@ -7,6 +7,7 @@
 #include "cmd/supervisor/vm.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/sandbox/forms.h"
 #include "lib/sandbox/sandbox.h"
 
 #include <fcntl.h>
@@ -17,25 +18,27 @@
 
 static const struct sandbox_rule rules[] = {
 	SB_CALL(epoll_wait),
-	SB_CALL(epoll_ctl),
-	SB_CALL(recvmsg),
-	SB_CALL(sendmsg),
+	SB_EPOLL_CTL,
+	SB_RECVMSG,
+	SB_SENDMSG,
 	SB_CALL(poll),
-	SB_CALL(ppoll),
+	SB_PPOLL,
 	SB_CALL(read),                       /* signalfd, timerfd */
 	SB_CALL_EQ(write, 0, 2),             /* lines for the user */
 	SB_CALL(close),
-	SB_CALL_EQ(waitid, 0, P_PIDFD),
-	SB_CALL(pidfd_send_signal),
-	SB_CALL(timerfd_settime),
-	SB_CALL(shutdown),
-	SB_CALL(accept4),                    /* clients */
-	SB_CALL(getsockopt),                 /* who they are */
-	SB_CALL_EQ(socketpair, 0, AF_UNIX),  /* a console for one */
+	SB_FORM(waitid, SB_IS(0, P_PIDFD), SB_IS(3, WEXITED), SB_IS(4, 0)),
+	SB_FORM(waitid, SB_IS(0, P_PIDFD), SB_IS(3, WEXITED | WNOHANG), SB_IS(4, 0)),
+	SB_FORM(pidfd_send_signal, SB_IS(1, SIGKILL), SB_IS(2, 0), SB_IS(3, 0)),
+	SB_TIMERFD_SETTIME,
+	SB_FORM(shutdown, SB_IS(1, SHUT_WR)),
+	SB_FORM(accept4, SB_IS(1, 0), SB_IS(3, SOCK_CLOEXEC | SOCK_NONBLOCK)), /* clients */
+	SB_FORM(getsockopt, SB_IS(1, SOL_SOCKET), SB_IS(2, SO_PEERCRED)), /* who they are */
+	/* a console for one */
+	SB_FORM(socketpair, SB_IS(0, AF_UNIX), SB_IS(1, SOCK_STREAM | SOCK_CLOEXEC), SB_IS(2, 0)),
 	SB_CALL_EQ(dup2, 1, 2),              /* a detached VM lets go of standard error */
-	SB_CALL(clock_gettime),              /* where the vDSO has no clock */
+	SB_CLOCK_MONOTONIC,              /* where the vDSO has no clock */
 	SB_CALL(brk),                        /* names of refused calls */
-	SB_MMAP_NOEXEC,
+	SB_MMAP_HEAP,
 	SB_CALL(munmap),
 	SB_CALL(exit_group),
 };
@@ -98,12 +101,12 @@ const struct declared_process supervisor_declared = {
 	  .args = { { SB_EQ, 0, (dir), 0 }, { SB_EQ, 2, AT_REMOVEDIR, 0 } } }
 
 static const struct sandbox_rule keeper_rules[] = {
-	SB_CALL(wait4),
+	SB_FORM(wait4, SB_IS(2, 0), SB_IS(3, 0)),
 	SB_CALL_EQ(write, 0, KEEPER_FD_KILL),
 	REMOVE_DIR_IN(KEEPER_FD_PLACE),
 	REMOVE_DIR_IN(KEEPER_FD_ALL),
 	REMOVE_DIR_IN(KEEPER_FD_VM),
-	SB_CALL(clock_nanosleep), /* the kernel may need a moment to let the last task go */
+	SB_FORM(clock_nanosleep, SB_IS(0, CLOCK_MONOTONIC), SB_IS(1, 0)), /* the kernel may need a moment to let the last task go */
 	SB_CALL(exit_group),
 };
 

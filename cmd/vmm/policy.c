@@ -9,6 +9,7 @@
 #include "cmd/vmm/layout.h"
 #include "cmd/vmm/space.h"
 #include "lib/base/cleanup.h"
+#include "lib/sandbox/forms.h"
 
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -33,14 +34,14 @@ static const struct sandbox_rule vcpu_rules[] = {
 	SB_IOCTL(KVM_SET_DEBUGREGS),
 	SB_IOCTL(KVM_SET_VCPU_EVENTS),
 	SB_IOCTL(KVM_SET_MP_STATE),
-	SB_CALL(futex),        /* the lock, and standing still */
+	SB_FUTEX,        /* the lock, and standing still */
 	SB_CALL(write),        /* eventfds */
 	SB_CALL(read),
-	SB_CALL(sendmsg),      /* vhost-user and vfio-user */
-	SB_CALL(recvmsg),
-	SB_CALL(ppoll),        /* waits for their replies, with a limit */
+	SB_SENDMSG,      /* vhost-user and vfio-user */
+	SB_RECVMSG,
+	SB_PPOLL,        /* waits for their replies, with a limit */
 	SB_CALL(close),        /* descriptors that a reply should not have carried */
-	SB_CALL(timerfd_settime), /* bytes for the UART go on together */
+	SB_TIMERFD_SETTIME, /* bytes for the UART go on together */
 	SB_CALL(rt_sigreturn), /* from the kick */
 };
 
@@ -52,16 +53,18 @@ const struct sandbox_policy vmm_vcpu_policy = {
 
 /* A software vCPU needs nothing of KVM, but a clock, a sleep and its own timer. */
 static const struct sandbox_rule soft_vcpu_rules[] = {
-	SB_CALL(futex),         /* the lock, HLT, and PAUSE when vCPUs outnumber cores */
-	SB_CALL(timer_settime), /* the LAPIC's timer, and kicks */
-	SB_CALL(clock_gettime), /* where the vDSO has no clock */
+	SB_FUTEX,         /* the lock, HLT, and PAUSE when vCPUs outnumber cores */
+	SB_TIMER_ABSOLUTE, /* the LAPIC's timer */
+	SB_TIMER_RELATIVE, /* kicks */
+	SB_CLOCK_MONOTONIC, /* where the vDSO has no clock */
+	SB_CLOCK_REALTIME,
 	SB_CALL(write),
 	SB_CALL(read),
-	SB_CALL(sendmsg),
-	SB_CALL(recvmsg),
-	SB_CALL(ppoll),
+	SB_SENDMSG,
+	SB_RECVMSG,
+	SB_PPOLL,
 	SB_CALL(close),
-	SB_CALL(timerfd_settime),
+	SB_TIMERFD_SETTIME,
 	SB_CALL(rt_sigreturn),
 };
 
@@ -74,22 +77,23 @@ const struct sandbox_policy vmm_soft_vcpu_policy = {
 /* The main thread loads the kernel, shakes hands with the devices, waits for events, and resets. */
 static const struct sandbox_rule main_rules[] = {
 	SB_CALL(epoll_wait),
-	SB_CALL(epoll_ctl),
-	SB_CALL(ppoll),
+	SB_EPOLL_CTL,
+	SB_PPOLL,
 	SB_CALL(read),
 	SB_CALL(write),
-	SB_CALL(recvmsg),
-	SB_CALL(sendmsg),
-	SB_CALL(futex),
-	SB_CALL(timer_settime), /* kicks a vCPU out of KVM_RUN */
+	SB_RECVMSG,
+	SB_SENDMSG,
+	SB_FUTEX,
+	SB_TIMER_RELATIVE,      /* kicks a vCPU out of KVM_RUN */
 	SB_CALL(preadv),        /* kernel and initrd, straight into guest RAM */
 	SB_CALL(pread64),
 	SB_CALL(fstat),
-	SB_CALL_EQ(fcntl, 1, F_GET_SEALS), /* of the page that a device shares */
-	SB_CALL(eventfd2),      /* kicks and calls of the devices' queues */
-	SB_CALL(timerfd_create),
-	SB_CALL(timerfd_settime),
-	SB_MMAP_NOEXEC,         /* the page that a vfio-user device shares; heap */
+	SB_GET_SEALS, /* of the page that a device shares */
+	SB_EVENTFD,      /* kicks and calls of the devices' queues */
+	SB_TIMERFD_CREATE,
+	SB_TIMERFD_SETTIME,
+	SB_MMAP_HEAP,
+	SB_MMAP_FILE_READ, /* the page that a vfio-user device shares */
 	SB_CALL(munmap),
 	SB_CALL(brk),
 	/* gives guest RAM back at reset; other advice would share pages with other machines (KSM) */

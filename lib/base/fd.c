@@ -96,13 +96,18 @@ int fd_set_nonblock(int fd, bool on)
 	return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
 }
 
+int fd_only_nonblock(int fd)
+{
+	return fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
 int fd_event_check(int fd)
 {
 	struct stat st;
 
 	if (fd_stat(fd, &st) < 0 || (st.st_mode & S_IFMT) != 0)
 		return -EBADF;
-	return fd_set_nonblock(fd, true);
+	return fd_only_nonblock(fd);
 }
 
 void fds_close(int *fds, size_t n)

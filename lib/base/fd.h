@@ -45,6 +45,9 @@ struct fd_row {
 
 /* Sets or clears O_NONBLOCK. */
 [[nodiscard]] int fd_set_nonblock(int fd, bool on);
+/* Sets O_NONBLOCK and clears every other flag that can be cleared, of which a peer may have set some
+ * (O_ASYNC). The one way that filters allow. */
+[[nodiscard]] int fd_only_nonblock(int fd);
 
 /*
  * Whether a descriptor that came from a peer may be used as an eventfd; makes it non-blocking. 0, or

@@ -53,7 +53,7 @@ static int check_file(int fd, uint64_t offset, uint64_t size)
 	if (offset % PAGE || !u64_add(offset, size, &end) || end > INT64_MAX)
 		return -EINVAL;
 	/* Seals are a property of shmem and hugetlbfs files alone. */
-	if (fcntl(fd, F_GET_SEALS) < 0 || fd_stat(fd, &st) < 0)
+	if (fcntl(fd, F_GET_SEALS, 0) < 0 || fd_stat(fd, &st) < 0)
 		return -EBADF;
 	return (uint64_t)st.st_size < end ? -EBADF : 0;
 }

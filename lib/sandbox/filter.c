@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a policy to a seccomp filter; see sandbox.h. */
 #include "lib/base/cleanup.h"
+#include "lib/sandbox/forms.h"
 #include "lib/sandbox/internal.h"
 
 #include <errno.h>
@@ -83,10 +84,10 @@ static int add_rules(scmp_filter_ctx ctx, const struct sandbox_policy *p)
 static int add_implicit(scmp_filter_ctx ctx, const struct sandbox_policy *p, int control_fd)
 {
 	static const struct sandbox_rule restart = SB_CALL(restart_syscall);
-	struct sandbox_rule report = SB_CALL_EQ(sendmsg, 0, 0);
+	const struct sandbox_rule report =
+		SB_FORM(sendmsg, SB_IS(0, control_fd), SB_IS(2, MSG_NOSIGNAL));
 	int r;
 
-	report.args[0].value = (uint64_t)control_fd;
 	r = names_call(p->rules, p->n_rules, restart.nr) ? 0 : add_rule(ctx, &restart);
 	if (r == 0 && control_fd >= 0 && !names_call(p->rules, p->n_rules, report.nr))
 		r = add_rule(ctx, &report);

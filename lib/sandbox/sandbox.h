@@ -16,7 +16,7 @@
  * architecture (i386, x32) kills at once.
  *
  * Two calls are allowed by every filter, named or not, and counted: sendmsg on the control channel
- * (the handler's report), and restart_syscall, which the kernel itself makes after a stop to go on
+ * with MSG_NOSIGNAL (the handler's report), and restart_syscall, which the kernel itself makes after a stop to go on
  * with a call that was allowed already.
  */
 #ifndef BULKHEAD_SANDBOX_SANDBOX_H
@@ -58,11 +58,6 @@ struct sandbox_rule {
 #define SB_IOCTL(request) { .nr = __NR_ioctl, .args = { { SB_EQ, 1, (uint32_t)(request), 0 } } }
 /* mmap and mprotect without PROT_EXEC */
 #define SB_MMAP_NOEXEC { .nr = __NR_mmap, .args = { { SB_NO_BITS, 2, 4 /* PROT_EXEC */, 0 } } }
-/* mmap of a file's own pages: no code, and no memory beside the file's */
-#define SB_MMAP_FILE                                                                             \
-	{ .nr = __NR_mmap,                                                                       \
-	  .args = { { SB_NO_BITS, 2, 4 /* PROT_EXEC */, 0 },                                     \
-		    { SB_MASKED_EQ, 3, 1 /* MAP_SHARED */, 0x2f /* its kind, MAP_ANONYMOUS */ } } }
 #define SB_MPROTECT_NOEXEC { .nr = __NR_mprotect, .args = { { SB_NO_BITS, 2, 4, 0 } } }
 
 /* Hard limits, set as soft and hard alike; SB_UNSET leaves one alone. CORE is always 0. */

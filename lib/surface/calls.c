@@ -80,6 +80,15 @@ static const struct row rows[] = {
 	{ __NR_execveat, CALL_CODE, ANY, 0, 0 },
 };
 
+/* Only values that are known pass, and none with one of the bits. */
+static bool has_none(const struct surface_arg *a, uint32_t bits)
+{
+	for (size_t i = 0; i < a->n_values; i++)
+		if (a->value[i] & bits)
+			return false;
+	return !a->others && !a->more;
+}
+
 static bool is_harmless(const struct row *r, const struct surface_call *c)
 {
 	const struct surface_arg *a;
@@ -90,7 +99,8 @@ static bool is_harmless(const struct row *r, const struct surface_call *c)
 	if (!a->matters)
 		return false;
 	if (r->harmful_bits)
-		return (a->no_bits & r->harmful_bits) == r->harmful_bits;
+		return (a->no_bits & r->harmful_bits) == r->harmful_bits ||
+		       has_none(a, r->harmful_bits);
 	return !a->others && a->n_values == 1 && a->value[0] == r->harmless;
 }
 

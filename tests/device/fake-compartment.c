@@ -8,7 +8,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 #include "lib/control/control.h"
-#include "lib/sandbox/sandbox.h"
+#include "lib/sandbox/forms.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 #define N_FRAGILE 16
 
 static const struct sandbox_rule rules[] = {
-	SB_CALL(sendmsg), SB_CALL(sendto),     SB_CALL(recvmsg), SB_CALL(write),
+	SB_SENDMSG,       SB_CALL(sendto),     SB_CALL(recvmsg), SB_CALL(write),
 	SB_CALL(poll),    SB_CALL(exit_group), SB_CALL(close),   SB_CALL(dup),
 };
 

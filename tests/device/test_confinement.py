@@ -146,7 +146,9 @@ class TestFilter:
     def test_no_code_is_made(self, surface):
         makes = [c for c in surface["list"] if c["name"] in ("mmap", "mprotect", "pkey_mprotect")]
         assert [c["name"] for c in makes] == ["mmap"]
-        assert makes[0]["arguments"][0]["without_bits"] == 4  # PROT_EXEC
+        prot, flags = makes[0]["arguments"]
+        assert (prot["index"], prot["values"], prot["others"]) == (2, ["0x3"], False)  # no code
+        assert (flags["index"], flags["values"], flags["others"]) == (3, ["0x1"], False)  # a file's
 
     def test_other_call_tables(self, surface):
         assert surface["i386"] == surface["x32"] == 0

@@ -10,6 +10,9 @@ import kvm
 CWD = -100
 MAP_PRIVATE_ANON, READ_EXEC, READ_WRITE = 0x22, 5, 3
 FORK_FLAGS = 17  # SIGCHLD
+MAP_HUGETLB, FUTEX_LOCK_PI_PRIVATE = 0x40000, 0x86
+MSG_OOB, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_CMSG_CLOEXEC = 1, 0x40, 0x4000, 0x40000000
+F_SETFL, O_ASYNC = 4, 0x2000
 DUMPABLE, NEWUSER, NEWNET = 4, 0x10000000, 0x40000000
 
 
@@ -106,6 +109,24 @@ def kernel(t, _targets, _neighbour):
         t.forget()
 
 
+def flags(t, _targets, _neighbour):
+    """Calls that it may make, in forms that no process makes: one form of each."""
+    message = t.put(struct.pack("<QQQQQQQ", 0, 0, t.put(struct.pack("<2Q", t.put(b"x"), 1)), 1, 0, 0, 0))
+    yield "flags", "sendmsg out of band", 46, (3, message, MSG_OOB | MSG_NOSIGNAL)  # CVE-2025-38236
+    yield "flags", "recvmsg out of band", 47, (3, message, MSG_OOB | MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+    yield "flags", "futex with inheritance", 202, (t.put(bytes(8)), FUTEX_LOCK_PI_PRIVATE, 0, 0, 0, 0)
+    yield "flags", "mmap of huge pages", 9, (0, 1 << 21, READ_WRITE, MAP_PRIVATE_ANON | MAP_HUGETLB, -1, 0)
+    for fd in fds_of(t):
+        yield "flags", f"signals from {fd}", 72, (fd, F_SETFL, os.O_NONBLOCK | O_ASYNC)
+    yield "flags", "eventfd as semaphore", 290, (0, 1)
+    yield "flags", "timer of the wall clock", 283, (0, 0)
+    yield "flags", "epoll_ctl 4", 233, (3, 4, 3, t.put(bytes(12)))
+    yield "flags", "getrandom of the pool", 318, (t.put(bytes(8)), 8, 2)
+    yield "flags", "ppoll with a mask", 271, (t.put(bytes(8)), 0, t.put(bytes(16)), t.put(bytes(8)), 8)
+    for fd in fds_of(t):
+        yield "flags", f"io_uring_enter of {fd}, more arguments", 426, (fd, 0, 0, 8, t.put(bytes(24)), 24)
+
+
 def programs(t, _targets, _neighbour):
     argv = t.put(struct.pack("<2Q", t.text("x"), 0))
     yield "programs", "fork", 57, ()
@@ -116,4 +137,4 @@ def programs(t, _targets, _neighbour):
     yield "programs", "execve", 59, (t.text("/bin/true"), argv, 0)
 
 
-GROUPS = (files, processes, sockets, world, ids, code, kernel, programs)
+GROUPS = (files, processes, sockets, world, ids, code, flags, kernel, programs)

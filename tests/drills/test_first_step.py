@@ -15,7 +15,8 @@ class Intruder:
 
     def __init__(self, take):
         self.take, self.thread, self.gains, self.tried = take, take(), [], 0
-        self.deadly = set()  # calls that ended a process: each is tried once, for the time of a VM
+        # calls that ended a process: each is tried once in each class, for the time of a VM
+        self.deadly = set()
 
     def attempt(self, targets, neighbour, group, at):
         """The at'th of the group; False when there are no more."""
@@ -25,7 +26,7 @@ class Intruder:
                 break
         else:
             return False
-        if nr in self.deadly:
+        if (kind, nr) in self.deadly:
             return True
         self.tried += 1
         try:
@@ -37,7 +38,7 @@ class Intruder:
                 self.thread = self.take()
         except Died as death:
             gained, result = death.status != SIGSYS_ENDED, death
-            self.deadly.add(nr)
+            self.deadly.add((kind, nr))
             self.thread = self.take()
         if gained or targets.touched():
             self.gains.append((kind, name, str(result)))

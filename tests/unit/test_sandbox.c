@@ -165,9 +165,11 @@ static void test_comparisons(void **state)
 static void test_report(void **state)
 {
 	(void)state;
-	ALLOWED(sendmsg, CONTROL, 0, 0);
-	TRAPPED(sendmsg, CONTROL + 1, 0, 0);
-	TRAPPED(sendmsg, 0x100000003, 0, 0);
+	ALLOWED(sendmsg, CONTROL, 0, MSG_NOSIGNAL);
+	TRAPPED(sendmsg, CONTROL, 0, 0);
+	TRAPPED(sendmsg, CONTROL, 0, MSG_NOSIGNAL | MSG_OOB);
+	TRAPPED(sendmsg, CONTROL + 1, 0, MSG_NOSIGNAL);
+	TRAPPED(sendmsg, 0x100000003, 0, MSG_NOSIGNAL);
 	ALLOWED(restart_syscall, 0, 0, 0);
 	assert_int_equal(verdict(CONTROL, DEATH_CALL, 0, 0, 0), SECCOMP_RET_KILL_PROCESS);
 }
@@ -343,6 +345,51 @@ static void test_scopes(void **state)
 	close(listener);
 }
 
+/* ---- an address in a message, which no filter sees ---- */
+
+/* 0, or errno, of a message on one end of a connected pair that names a listener outside. */
+static int send_to(int type, const struct sockaddr_un *sa, socklen_t len, bool *ret_peer_got)
+{
+	char out = 'x';
+	struct iovec iov = { &out, 1 };
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_name = (void *)(uintptr_t)sa,
+			     .msg_namelen = len };
+	char byte;
+	int s[2], r;
+
+	make_pair(type, s);
+	r = sendmsg(s[0], &mh, MSG_NOSIGNAL) < 0 ? errno : 0;
+	*ret_peer_got = recv(s[1], &byte, 1, MSG_DONTWAIT) == 1;
+	close_pair(s);
+	return r;
+}
+
+/* What the threat model says of it: the two types that processes hold never follow one. */
+static void test_addresses_in_messages(void **state)
+{
+	int outside = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(sa);
+	bool peer_got;
+	char byte;
+
+	(void)state;
+	assert_int_equal(bind(outside, (struct sockaddr *)&sa, sizeof(sa_family_t)), 0);
+	assert_int_equal(getsockname(outside, (struct sockaddr *)&sa, &len), 0);
+	assert_int_equal(send_to(SOCK_STREAM, &sa, len, &peer_got), EISCONN);
+	assert_false(peer_got);
+	assert_int_equal(send_to(SOCK_SEQPACKET, &sa, len, &peer_got), 0);
+	assert_true(peer_got);
+	assert_int_equal(recv(outside, &byte, 1, MSG_DONTWAIT), -1);
+	/* why there is no datagram socket anywhere */
+	assert_int_equal(send_to(SOCK_DGRAM, &sa, len, &peer_got), 0);
+	assert_false(peer_got);
+	assert_int_equal(recv(outside, &byte, 1, MSG_DONTWAIT), 1);
+	close(outside);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_enter_refuses_outside_a_jail),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_scopes),
+		cmocka_unit_test(test_addresses_in_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,10 +5,20 @@
 #include "lib/declared/declared.h"
 #include "lib/surface/calls.h"
 
+#include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/falloc.h>
+#include <linux/futex.h>
+#include <linux/io_uring.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
 
 #define VCPU_MOST 12
 #define DEVICE_MOST 16
@@ -19,17 +29,22 @@ struct made {
 	struct surface_filters f;
 };
 
-static void make(const struct sandbox_policy *p, struct made *ret)
+static void make_for(const struct sandbox_policy *p, int control_fd, struct made *ret)
 {
 	int fd = memfd_create("filter", MFD_CLOEXEC);
 	ssize_t n;
 
-	assert_int_equal(sandbox_export(p, 3, fd), 0);
+	assert_int_equal(sandbox_export(p, control_fd, fd), 0);
 	n = pread(fd, ret->code, sizeof(ret->code), 0);
 	close(fd);
 	assert_true(n > 0 && (size_t)n < sizeof(ret->code));
 	ret->f = (struct surface_filters){ .program[0] = { ret->code, (size_t)n / 8 }, .n = 1 };
 	assert_true(surface_check(&ret->f));
+}
+
+static void make(const struct sandbox_policy *p, struct made *ret)
+{
+	make_for(p, 3, ret);
 }
 
 static size_t count(const struct surface_filters *f, enum surface_table table,
@@ -99,6 +114,210 @@ static void test_no_advice_but_remove(void **state)
 
 			if (advice != MADV_REMOVE)
 				assert_false(surface_passes(surface_action(&m.f, &d)));
+		}
+	}
+}
+
+/* ---- flags ---- */
+
+/*
+ * What flags, operations, levels and the like may be in any process at all. It is a list of its own, not
+ * the policies', so that a rule which checks too little is found here; and it stands beside the ones that
+ * have none, so that a call nobody has thought about is found, too.
+ */
+static const struct flags {
+	int nr;
+	unsigned int arg;
+	uint64_t may[8]; /* ends at the first 0 behind another */
+} flagged[] = {
+	{ __NR_epoll_ctl, 1, { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } },
+	{ __NR_ppoll, 3, { 0 } },
+	{ __NR_futex, 1, { 0x80, 0x81, 0x189 } }, /* wait, wake, wait for a condition: all private */
+	{ __NR_sendmsg, 2, { MSG_NOSIGNAL, MSG_NOSIGNAL | MSG_DONTWAIT } },
+	{ __NR_recvmsg, 2, { MSG_CMSG_CLOEXEC, MSG_CMSG_CLOEXEC | MSG_DONTWAIT } },
+	{ __NR_sendto, 3, { MSG_NOSIGNAL | MSG_DONTWAIT } },
+	{ __NR_sendto, 4, { 0 } },
+	{ __NR_recvfrom, 3, { MSG_DONTWAIT } },
+	{ __NR_recvfrom, 4, { 0 } },
+	{ __NR_accept4, 1, { 0 } },
+	{ __NR_accept4, 3, { SOCK_CLOEXEC | SOCK_NONBLOCK } },
+	{ __NR_shutdown, 1, { SHUT_WR } },
+	{ __NR_getsockopt, 1, { SOL_SOCKET } },
+	{ __NR_getsockopt, 2, { SO_PEERCRED } },
+	{ __NR_socketpair, 0, { AF_UNIX } },
+	{ __NR_socketpair, 1, { SOCK_STREAM | SOCK_CLOEXEC } },
+	{ __NR_socketpair, 2, { 0 } },
+	{ __NR_mmap, 2, { PROT_READ, PROT_READ | PROT_WRITE } },
+	{ __NR_mmap, 3, { MAP_SHARED, MAP_PRIVATE | MAP_ANONYMOUS } },
+	{ __NR_madvise, 2, { MADV_REMOVE } },
+	{ __NR_fcntl, 1, { F_SETFL, F_GET_SEALS } },
+	{ __NR_fcntl, 2, { 0, O_NONBLOCK } },
+	{ __NR_eventfd2, 1, { EFD_CLOEXEC | EFD_NONBLOCK } },
+	{ __NR_timerfd_create, 0, { CLOCK_MONOTONIC } },
+	{ __NR_timerfd_create, 1, { TFD_CLOEXEC | TFD_NONBLOCK } },
+	{ __NR_timerfd_settime, 1, { 0 } },
+	{ __NR_timer_settime, 1, { 0, TIMER_ABSTIME } },
+	{ __NR_clock_gettime, 0, { CLOCK_REALTIME, CLOCK_MONOTONIC } },
+	{ __NR_clock_nanosleep, 0, { CLOCK_MONOTONIC } },
+	{ __NR_clock_nanosleep, 1, { 0 } },
+	{ __NR_getrandom, 2, { 0 } },
+	{ __NR_fallocate, 1, { FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE } },
+	{ __NR_io_uring_enter, 3, { 0, IORING_ENTER_GETEVENTS } },
+	{ __NR_io_uring_enter, 4, { 0 } },
+	{ __NR_waitid, 0, { P_PIDFD } },
+	{ __NR_waitid, 3, { WEXITED, WEXITED | WNOHANG } },
+	{ __NR_wait4, 2, { 0 } },
+	{ __NR_pidfd_send_signal, 1, { SIGKILL } },
+	{ __NR_pidfd_send_signal, 3, { 0 } },
+	{ __NR_unlinkat, 2, { AT_REMOVEDIR } },
+};
+
+static const int flagless[] = {
+	__NR_read, __NR_write, __NR_close, __NR_fstat, __NR_munmap, __NR_brk, __NR_exit_group,
+	__NR_restart_syscall, __NR_epoll_wait, __NR_poll, __NR_rt_sigreturn, __NR_pread64,
+	__NR_preadv, __NR_dup2, __NR_getpid, __NR_gettid, __NR_tgkill,
+	__NR_rt_sigaction, __NR_rt_sigprocmask,
+	__NR_ioctl, /* a list of numbers, which the process's tables and drills have */
+};
+
+static bool may_be(const struct flags *f, uint64_t value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(f->may) && (i == 0 || f->may[i]); i++)
+		if (f->may[i] == value)
+			return true;
+	return false;
+}
+
+static bool is_flagless(int nr)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(flagless); i++)
+		if (flagless[i] == nr)
+			return true;
+	return false;
+}
+
+/* That the call passes with these values and no others, as a search over what the filter compares. */
+static void check_values(const char *who, const struct flags *f, const struct surface_call *c)
+{
+	const struct surface_arg *a = &c->arg[f->arg];
+	char name[32];
+
+	sandbox_call_name(f->nr, name, sizeof(name));
+	if (!a->matters || a->others || a->more)
+		fail_msg("%s: %s: argument %u is not checked to the bit", who, name, f->arg);
+	for (size_t i = 0; i < a->n_values; i++)
+		if (!may_be(f, a->value[i]))
+			fail_msg("%s: %s: argument %u may be %#llx", who, name, f->arg,
+				 (unsigned long long)a->value[i]);
+}
+
+/* The same without the search: each form that passes, with each bit of the argument turned over. */
+static void check_bits(const char *who, const struct surface_filters *filters,
+		       const struct sandbox_rule *rule, const struct flags *f)
+{
+	struct seccomp_data d = { .nr = rule->nr, .arch = AUDIT_ARCH_X86_64 };
+
+	for (size_t i = 0; i < SANDBOX_MAX_ARGS && rule->args[i].cmp == SB_EQ; i++)
+		d.args[rule->args[i].index] = rule->args[i].value;
+	assert_true(surface_passes(surface_action(filters, &d)));
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		d.args[f->arg] ^= UINT64_C(1) << bit;
+		if (surface_passes(surface_action(filters, &d)) && !may_be(f, d.args[f->arg]))
+			fail_msg("%s: call %d passes with %#llx in argument %u", who, f->nr,
+				 (unsigned long long)d.args[f->arg], f->arg);
+		d.args[f->arg] ^= UINT64_C(1) << bit;
+	}
+}
+
+static void check_call(const struct sandbox_policy *p, const struct surface_filters *filters,
+		       const struct surface_call *c, int nr)
+{
+	bool known = is_flagless(nr);
+
+	for (size_t i = 0; i < ARRAY_SIZE(flagged); i++) {
+		if (flagged[i].nr != nr)
+			continue;
+		known = true;
+		check_values(p->name, &flagged[i], c);
+		for (size_t k = 0; k < p->n_rules; k++)
+			if (p->rules[k].nr == nr)
+				check_bits(p->name, filters, &p->rules[k], &flagged[i]);
+	}
+	if (!known)
+		fail_msg("%s: call %d: say here which flags it takes, or that it takes none", p->name,
+			 nr);
+}
+
+static void check_flags(const struct sandbox_policy *p, int control_fd)
+{
+	static struct made m;
+
+	make_for(p, control_fd, &m);
+	for (uint32_t nr = 0; nr < SURFACE_NUMBERS; nr++) {
+		struct surface_call c;
+
+		surface_call(&m.f, SURFACE_X86_64, nr, &c);
+		if (c.verdict != SURFACE_NEVER && nr != __NR_create_module)
+			check_call(p, &m.f, &c, (int)nr);
+	}
+}
+
+static void test_flags(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < n_declared_all; i++) {
+		const struct declared_process *d = declared_all[i];
+
+		check_flags(d->policy, d->place == DECLARED_JAIL ? 3 : -1);
+		for (size_t k = 0; k < d->n_threads; k++)
+			check_flags(d->threads[k].policy, 3);
+	}
+}
+
+/* One of each, as they were asked for in anger. */
+static void test_what_flags_reached(void **state)
+{
+	static const struct {
+		int nr;
+		uint64_t args[6];
+	} refused[] = {
+		{ __NR_sendmsg, { 3, 0, MSG_OOB | MSG_NOSIGNAL } }, /* CVE-2025-38236 */
+		{ __NR_recvmsg, { 3, 0, MSG_OOB | MSG_CMSG_CLOEXEC } },
+		{ __NR_recvmsg, { 3, 0, MSG_PEEK | MSG_CMSG_CLOEXEC } },
+		{ __NR_sendmsg, { 3, 0, MSG_ZEROCOPY | MSG_NOSIGNAL } },
+		{ __NR_futex, { 0, FUTEX_LOCK_PI_PRIVATE } },
+		{ __NR_futex, { 0, FUTEX_CMP_REQUEUE_PI_PRIVATE } },
+		{ __NR_futex, { 0, FUTEX_WAIT } }, /* of a page that is shared */
+		{ __NR_futex, { 0, 0x189, 0, 0, 0, 1 } },
+		{ __NR_mmap, { 0, 4096, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, (uint64_t)-1 } },
+		{ __NR_mmap, { 0, 4096, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, (uint64_t)-1 } },
+		{ __NR_mmap, { 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, 7 } },
+		{ __NR_mmap, { 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_SYNC, 7 } },
+		{ __NR_mmap, { 0, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, 7 } },
+		{ __NR_fcntl, { 7, F_SETFL, O_NONBLOCK | O_ASYNC } },
+		{ __NR_fcntl, { 7, F_SETFL, 0 } },
+		{ __NR_fcntl, { 7, F_SETOWN, 1 } },
+		{ __NR_fcntl, { 7, F_NOTIFY, 1 } },
+		{ __NR_getrandom, { 0, 1, 2 } },
+		{ __NR_timerfd_create, { CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK } },
+		{ __NR_timerfd_settime, { 7, 3 } },
+		{ __NR_io_uring_enter, { 7, 1, 0, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG } },
+	};
+	static struct made m;
+
+	(void)state;
+	for (size_t i = 0; i < n_declared_all; i++) {
+		if (!declared_all[i]->guest_facing)
+			continue;
+		make(declared_all[i]->policy, &m);
+		for (size_t k = 0; k < ARRAY_SIZE(refused); k++) {
+			struct seccomp_data d = { .nr = refused[k].nr, .arch = AUDIT_ARCH_X86_64 };
+
+			memcpy(d.args, refused[k].args, sizeof(d.args));
+			if (surface_passes(surface_action(&m.f, &d)))
+				fail_msg("%s: row %zu passes", declared_all[i]->name, k);
 		}
 	}
 }
@@ -292,6 +511,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_no_advice_but_remove),
+		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_what_flags_reached),
 		cmocka_unit_test(test_arguments),
 		cmocka_unit_test(test_no_filter),
 		cmocka_unit_test(test_hidden_values_are_found),

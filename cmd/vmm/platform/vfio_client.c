@@ -136,7 +136,7 @@ static int irq_info(struct vfio_client *c)
 /* Whether [offset, offset + len) of the file is there and always will be. */
 static bool cannot_shrink(int fd, uint64_t offset, uint64_t len)
 {
-	int seals = fcntl(fd, F_GET_SEALS);
+	int seals = fcntl(fd, F_GET_SEALS, 0);
 	struct stat st;
 
 	if (seals < 0 || !(seals & F_SEAL_SHRINK))
