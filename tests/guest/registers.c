@@ -5,6 +5,10 @@
 
 #define APIC_BASE 0x1b
 #define PAT 0x277
+#define SPEC_CTRL 0x48
+#define PRED_CMD 0x49
+#define MCG_CAP 0x179
+#define MCG_STATUS 0x17a
 #define EFER 0xc0000080
 #define LSTAR 0xc0000082
 #define FS_BASE 0xc0000100
@@ -86,6 +90,36 @@ static void msrs(void)
 	wrmsr_refused("x2APIC register without x2APIC", 0x808, 0);
 }
 
+/* Machine checks as the CPU offers them: SDM volume 3, 15.3.1. */
+static void machine_check(void)
+{
+	uint32_t r[4];
+
+	cpuid(1, 0, r);
+	check(r[3] >> 7 & 1, "MCE");
+	check(r[3] >> 14 & 1, "MCA");
+	TRY("MCG_CAP", NONE, 0, "rdmsr" : : "c"(MCG_CAP) : "rax", "rdx");
+	wrmsr_taken("MCG_STATUS", MCG_STATUS, 0);
+	TRY("CR4.MCE", NONE, 0, "mov %0, %%cr4" : : "r"(read_cr(4) | 1ULL << 6));
+	check_eq(read_cr(4) >> 6 & 1, 1, "is read back");
+	WRITE_CR(4, read_cr(4) & ~(1ULL << 6));
+}
+
+/* SPEC_CTRL and PRED_CMD, where the CPU has them: SDM volume 4, table 2-2. */
+static void speculation(void)
+{
+	uint32_t r[4];
+
+	cpuid(7, 0, r);
+	if (!(r[3] >> 26 & 1))
+		return;
+	wrmsr_taken("SPEC_CTRL: IBRS", SPEC_CTRL, 1);
+	wrmsr_refused("SPEC_CTRL: bit 63", SPEC_CTRL, 1ULL << 63);
+	TRY("PRED_CMD: IBPB", NONE, 0, "wrmsr" : : "c"(PRED_CMD), "a"(1), "d"(0));
+	wrmsr_refused("PRED_CMD: bit 63", PRED_CMD, 1ULL << 63);
+	TRY("PRED_CMD is not read", GP, 0, "rdmsr" : : "c"(PRED_CMD) : "rax", "rdx");
+}
+
 static void bases(void)
 {
 	uint64_t gs;
@@ -134,6 +168,8 @@ void guest_main(const struct pvh_info *info)
 	trap_init();
 	control(guest_word(info, "tcg"));
 	msrs();
+	machine_check();
+	speculation();
 	bases();
 	debug_registers();
 }

@@ -11,6 +11,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BULKHEAD_BUILD", TOP / "build"))
 GUEST = pathlib.Path(os.environ.get("BULKHEAD_GUEST", TOP / "build" / "guest"))
+NEWER = TOP / "build" / "guest-6.12"  # the same with Debian's newer kernel
 BULKHEAD = BUILD / "cmd/bulkhead/bulkhead"
 ACCEL = os.environ.get("BULKHEAD_ACCEL", "kvm")
 SESSIONS = set()
@@ -21,10 +22,10 @@ class Guest:
     """One run of the guest."""
 
     def __init__(self, test, cpus=1, memory="256M", kernel="vmlinuz", words="", flags=(),
-                 stdin=subprocess.DEVNULL):
+                 stdin=subprocess.DEVNULL, guest=GUEST):
         cmdline = f"console=ttyS0 quiet cryptomgr.notests=1 panic=-1 bh.test={test} {words}"
         self.process = subprocess.Popen(
-            [BULKHEAD, "run", "--accel", ACCEL, "--kernel", GUEST / kernel, "--initrd", GUEST / "initrd.cpio.gz",
+            [BULKHEAD, "run", "--accel", ACCEL, "--kernel", guest / kernel, "--initrd", guest / "initrd.cpio.gz",
              "--cmdline", cmdline.strip(), "--cpus", str(cpus), "--memory", memory,
              "--console", "raw", *flags],
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)

@@ -102,6 +102,8 @@ FP_PICK(stmxcsr) { return i->is_mem ? store_mxcsr : NULL; }
 OP(full_fence)
 {
 	atomic_thread_fence(memory_order_seq_cst);
+	/* what a guest's LFENCE keeps its CPU from, it keeps the host's CPU from in this interpreter */
+	__builtin_ia32_lfence();
 	return soft_next(c, i);
 }
 

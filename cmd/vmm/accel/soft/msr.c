@@ -13,6 +13,8 @@ enum rule {
 	PLAIN,     /* any value */
 	CANONICAL, /* a canonical address */
 	LOW32,     /* bits 63:32 must be 0 */
+	MASKED,    /* bits outside `value` must be 0 */
+	COMMAND,   /* the same, but writes do nothing and reads are #GP */
 	FIXED,     /* reads as `value`; writes are ignored if they write it, #GP otherwise */
 	IGNORED,   /* reads as `value`; writes go nowhere */
 };
@@ -27,26 +29,41 @@ struct row {
 
 #define AT(field) offsetof(struct soft_cpu, field)
 
-/* RDCL_NO, IBRS_ALL, SKIP_L1DFL, SSB_NO, MDS_NO, PSCHANGE_MC_NO, TAA_NO, and the MMIO and retbleed
- * kin: SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO */
-#define ARCH_CAPABILITIES                                                                     \
-	(1ULL << 0 | 1ULL << 1 | 1ULL << 3 | 1ULL << 4 | 1ULL << 5 | 1ULL << 6 | 1ULL << 8 |  \
-	 1ULL << 13 | 1ULL << 14 | 1ULL << 15 | 1ULL << 20 | 1ULL << 24)
+/*
+ * Guest code never runs on the host's CPU: none of it can make a load that faults or needs an assist,
+ * so what leaks from buffers that such loads sample is out of its reach, and no branch of the guest's
+ * is a branch that the host's CPU predicts by the guest's addresses. The interpreter's own branches
+ * are predicted: a check of the guest's may be passed speculatively (Spectre variant 1), which no
+ * bit denies, and against which LFENCE and masked indexes work as on silicon.
+ *
+ * RDCL_NO, IBRS_ALL, SKIP_L1DFL, SSB_NO, MDS_NO, PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO,
+ * PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO, ITS_NO. Not there, since the MSRs or the behaviour that
+ * they announce are not: RSBA, TSX_CTRL, MCU_CONTROL, MISC_PACKAGE_CTLS, ENERGY_FILTERING_CTL, DOITM,
+ * FB_CLEAR, FB_CLEAR_CTRL, RRSBA, XAPIC_DISABLE_STATUS, OVERCLOCKING_STATUS, GDS_CTRL, RFDS_CLEAR.
+ */
+#define ARCH_CAPABILITIES                                                                        \
+	(1ULL << 0 | 1ULL << 1 | 1ULL << 3 | 1ULL << 4 | 1ULL << 5 | 1ULL << 6 | 1ULL << 8 |     \
+	 1ULL << 13 | 1ULL << 14 | 1ULL << 15 | 1ULL << 20 | 1ULL << 24 | 1ULL << 26 | 1ULL << 27 | \
+	 1ULL << 62)
+
+#define SPEC_CTRL (1ULL << 0 | 1ULL << 1 | 1ULL << 2 | 1ULL << 10) /* IBRS, STIBP, SSBD, BHI_DIS_S */
+#define MCG_STATUS (1ULL << 0 | 1ULL << 1 | 1ULL << 2)             /* RIPV, EIPV, MCIP */
 
 static const struct row rows[] = {
+	{ 0x0, 2, FIXED, 0, 0 },                         /* P5_MC_ADDR, P5_MC_TYPE */
 	{ 0x17, 1, IGNORED, 0, 0 },                      /* PLATFORM_ID */
-	{ 0x48, 1, IGNORED, 0, 0 },                      /* SPEC_CTRL */
-	{ 0x49, 1, IGNORED, 0, 0 },                      /* PRED_CMD */
+	{ 0x48, 1, MASKED, AT(spec_ctrl), SPEC_CTRL },
+	{ 0x49, 1, COMMAND, 0, 1 },                      /* PRED_CMD: IBPB */
 	{ 0x8b, 1, IGNORED, 0, 1ULL << 32 },             /* BIOS_SIGN_ID */
 	{ 0xce, 1, FIXED, 0, 0 },                        /* PLATFORM_INFO */
 	{ 0xfe, 1, FIXED, 0, 0x508 },                    /* MTRRCAP: WC, fixed, 8 variable */
 	{ 0x10a, 1, FIXED, 0, ARCH_CAPABILITIES },
-	{ 0x10b, 1, IGNORED, 0, 0 },                     /* FLUSH_CMD */
 	{ 0x140, 1, FIXED, 0, 0 },                       /* MISC_FEATURE_ENABLES */
 	{ 0x174, 1, LOW32, AT(sysenter_cs), 0 },
 	{ 0x175, 1, CANONICAL, AT(sysenter_esp), 0 },
 	{ 0x176, 1, CANONICAL, AT(sysenter_eip), 0 },
-	{ 0x179, 3, FIXED, 0, 0 },                       /* MCG_CAP, STATUS, CTL: no banks */
+	{ 0x179, 1, FIXED, 0, 0 },                       /* MCG_CAP: no banks, no MCG_CTL */
+	{ 0x17a, 1, MASKED, AT(mcg_status), MCG_STATUS },
 	{ 0x1a0, 1, PLAIN, AT(misc_enable), 0 },
 	{ 0x1b0, 1, IGNORED, 0, 0 },                     /* ENERGY_PERF_BIAS */
 	{ 0x1d9, 1, IGNORED, 0, 0 },                     /* DEBUGCTL: LBR and BTF not there */
@@ -101,7 +118,7 @@ bool soft_rdmsr(struct soft_cpu *c, uint32_t msr, uint64_t *ret)
 		*ret = soft_tsc(c);
 	else if (msr == MSR_EFER)
 		*ret = c->efer;
-	else if (!row)
+	else if (!row || row->rule == COMMAND)
 		return false;
 	else
 		*ret = row->rule >= FIXED ? row->value : *field(c, row, msr);
@@ -150,6 +167,12 @@ bool soft_wrmsr(struct soft_cpu *c, uint32_t msr, uint64_t v)
 		break;
 	case LOW32:
 		if (v >> 32)
+			return false;
+		break;
+	case COMMAND:
+		return !(v & ~row->value);
+	case MASKED:
+		if (v & ~row->value)
 			return false;
 		break;
 	case PLAIN:
@@ -215,8 +238,8 @@ void soft_set_cr3(struct soft_cpu *c, uint64_t v)
 
 void soft_set_cr4(struct soft_cpu *c, uint64_t v)
 {
-	uint64_t known = 0x1ULL << 3 /* DE */ | CR4_TSD | CR4_PSE | CR4_PAE | CR4_PGE | CR4_OSFXSR |
-			 CR4_OSXMMEXCPT | CR4_UMIP | CR4_FSGSBASE | CR4_SMEP | CR4_SMAP;
+	uint64_t known = 0x1ULL << 3 /* DE */ | CR4_TSD | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE |
+			 CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_FSGSBASE | CR4_SMEP | CR4_SMAP;
 
 	if ((v & ~known) || (soft_long_mode(c) && !(v & CR4_PAE)))
 		RAISE_GP0(c);

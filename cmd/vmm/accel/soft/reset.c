@@ -28,7 +28,7 @@ static void reset_segments(struct soft_cpu *c)
 static void reset_core(struct soft_cpu *c)
 {
 	memset(c->gpr, 0, sizeof(c->gpr));
-	c->gpr[R_DX] = 0x000306a9;
+	c->gpr[R_DX] = SOFT_CPU_SIGNATURE;
 	c->rip = 0xfff0;
 	c->cpl = 0;
 	c->inhibit = 0;
@@ -52,7 +52,7 @@ static void reset_rest(struct soft_cpu *c)
 	c->sysenter_cs = c->sysenter_esp = c->sysenter_eip = 0;
 	c->pat = PAT_RESET;
 	c->misc_enable = 1; /* fast strings */
-	c->tsc_aux = 0;
+	c->tsc_aux = c->spec_ctrl = c->mcg_status = 0;
 	c->tsc_offset = 0;
 	c->kvm_system_time = c->kvm_wall_clock = 0;
 	c->mtrr_def = 0;

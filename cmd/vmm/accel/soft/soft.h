@@ -184,6 +184,7 @@ struct soft_cpu {
 	uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
 	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
 	uint64_t pat, misc_enable, tsc_aux, tsc_offset, tsc_deadline;
+	uint64_t spec_ctrl, mcg_status;
 	uint64_t mtrr_def, mtrr_fixed[11], mtrr_var[16];
 	uint64_t kvm_system_time, kvm_wall_clock; /* kvmclock MSRs */
 	struct soft_fx fx;

@@ -21,6 +21,7 @@
 #define CR4_DE (1ULL << 3)
 #define CR4_PSE (1ULL << 4)
 #define CR4_PAE (1ULL << 5)
+#define CR4_MCE (1ULL << 6)
 #define CR4_PGE (1ULL << 7)
 #define CR4_OSFXSR (1ULL << 9)
 #define CR4_OSXMMEXCPT (1ULL << 10)
@@ -34,6 +35,9 @@
 #define EFER_LME (1ULL << 8)
 #define EFER_LMA (1ULL << 10)
 #define EFER_NXE (1ULL << 11)
+
+/* Family 6; the model says nothing beyond what CPUID and ARCH_CAPABILITIES do. */
+#define SOFT_CPU_SIGNATURE 0x000306a9
 
 struct soft_cpuid {
 	uint32_t eax, ebx, ecx, edx;
