@@ -15,15 +15,17 @@
 enum payload {
 	NONE,
 	U64,
-	RING,    /* u64: bits 0 to 7 a ring's index, bit 8 no descriptor */
-	STATE,   /* a vring state description */
-	ADDR,    /* a vring address description */
-	MEM,     /* memory regions description */
-	MEM_REG, /* single memory region description */
-	CONFIG,  /* virtio device config space */
+	RING,     /* u64: bits 0 to 7 a ring's index, bit 8 no descriptor */
+	STATE,    /* a vring state description */
+	ADDR,     /* a vring address description */
+	MEM,      /* memory regions description */
+	MEM_REG,  /* single memory region description */
+	CONFIG,   /* virtio device config space */
+	LOG,      /* log description */
+	INFLIGHT, /* inflight description, padded as the specification's C structure is */
 };
 
-enum fds { NO_FDS, ONE_FD, FD_PER_REGION, FD_UNLESS_NOFD };
+enum fds { NO_FDS, ONE_FD, FD_PER_REGION, FD_UNLESS_NOFD, FD_IN_REPLY };
 
 /* What a request carries, and what its reply does. An acknowledgement (NEED_REPLY) is a U64. */
 struct row {
@@ -40,6 +42,8 @@ static const struct row rows[] = {
 	{ VHOST_USER_SET_OWNER, NONE, U64, false, NO_FDS },
 	{ VHOST_USER_RESET_OWNER, NONE, U64, false, NO_FDS },
 	{ VHOST_USER_SET_MEM_TABLE, MEM, U64, false, FD_PER_REGION },
+	{ VHOST_USER_SET_LOG_BASE, LOG, U64, true, ONE_FD },
+	{ VHOST_USER_SET_LOG_FD, NONE, U64, false, ONE_FD },
 	{ VHOST_USER_SET_VRING_NUM, STATE, U64, false, NO_FDS },
 	{ VHOST_USER_SET_VRING_ADDR, ADDR, U64, false, NO_FDS },
 	{ VHOST_USER_SET_VRING_BASE, STATE, U64, false, NO_FDS },
@@ -53,6 +57,8 @@ static const struct row rows[] = {
 	{ VHOST_USER_SET_VRING_ENABLE, STATE, U64, false, NO_FDS },
 	{ VHOST_USER_GET_CONFIG, CONFIG, CONFIG, true, NO_FDS },
 	{ VHOST_USER_SET_CONFIG, CONFIG, U64, false, NO_FDS },
+	{ VHOST_USER_GET_INFLIGHT_FD, INFLIGHT, INFLIGHT, true, FD_IN_REPLY },
+	{ VHOST_USER_SET_INFLIGHT_FD, INFLIGHT, U64, false, ONE_FD },
 	{ VHOST_USER_RESET_DEVICE, NONE, U64, false, NO_FDS },
 	{ VHOST_USER_GET_MAX_MEM_SLOTS, NONE, U64, true, NO_FDS },
 	{ VHOST_USER_ADD_MEM_REG, MEM_REG, U64, false, ONE_FD },
@@ -80,10 +86,13 @@ size_t vu_n_fds(const struct vu_msg *m)
 {
 	const struct row *row = row_of(m->request);
 
-	if (!row || m->reply)
+	if (!row)
 		return 0;
+	if (m->reply)
+		return row->fds == FD_IN_REPLY && m->inflight.size ? 1 : 0;
 	switch (row->fds) {
 	case NO_FDS:
+	case FD_IN_REPLY:
 		return 0;
 	case ONE_FD:
 		return 1;
@@ -203,6 +212,24 @@ static void put_config(struct bytes_writer *w, const struct vu_msg *m)
 	bytes_put(w, m->config.data, m->config.size);
 }
 
+static void get_inflight(struct bytes_reader *r, struct vu_msg *m)
+{
+	m->inflight.size = bytes_get64(r);
+	m->inflight.offset = bytes_get64(r);
+	m->inflight.n_queues = bytes_get16(r);
+	m->inflight.queue_size = bytes_get16(r);
+	bytes_skip(r, 4);
+}
+
+static void put_inflight(struct bytes_writer *w, const struct vu_msg *m)
+{
+	bytes_put64(w, m->inflight.size);
+	bytes_put64(w, m->inflight.offset);
+	bytes_put16(w, m->inflight.n_queues);
+	bytes_put16(w, m->inflight.queue_size);
+	bytes_put32(w, 0);
+}
+
 static bool ring_valid(const struct vu_msg *m)
 {
 	return !(m->u64 & ~(uint64_t)(VU_VRING_IDX_MASK | VU_VRING_NOFD));
@@ -238,6 +265,13 @@ static void get_payload(struct bytes_reader *r, enum payload kind, struct vu_msg
 	case CONFIG:
 		get_config(r, m);
 		break;
+	case LOG:
+		m->log.size = bytes_get64(r);
+		m->log.offset = bytes_get64(r);
+		break;
+	case INFLIGHT:
+		get_inflight(r, m);
+		break;
 	}
 }
 
@@ -266,6 +300,13 @@ static void put_payload(struct bytes_writer *w, enum payload kind, const struct 
 		break;
 	case CONFIG:
 		put_config(w, m);
+		break;
+	case LOG:
+		bytes_put64(w, m->log.size);
+		bytes_put64(w, m->log.offset);
+		break;
+	case INFLIGHT:
+		put_inflight(w, m);
 		break;
 	}
 }

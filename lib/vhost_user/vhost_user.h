@@ -19,6 +19,8 @@ enum vu_request {
 	VHOST_USER_SET_OWNER = 3,
 	VHOST_USER_RESET_OWNER = 4,
 	VHOST_USER_SET_MEM_TABLE = 5,
+	VHOST_USER_SET_LOG_BASE = 6,
+	VHOST_USER_SET_LOG_FD = 7,
 	VHOST_USER_SET_VRING_NUM = 8,
 	VHOST_USER_SET_VRING_ADDR = 9,
 	VHOST_USER_SET_VRING_BASE = 10,
@@ -32,6 +34,8 @@ enum vu_request {
 	VHOST_USER_SET_VRING_ENABLE = 18,
 	VHOST_USER_GET_CONFIG = 24,
 	VHOST_USER_SET_CONFIG = 25,
+	VHOST_USER_GET_INFLIGHT_FD = 31,
+	VHOST_USER_SET_INFLIGHT_FD = 32,
 	VHOST_USER_RESET_DEVICE = 34,
 	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
 	VHOST_USER_ADD_MEM_REG = 37,
@@ -40,13 +44,16 @@ enum vu_request {
 	VHOST_USER_GET_STATUS = 40,
 };
 
-/* VHOST_USER_F_PROTOCOL_FEATURES, bit of GET/SET_FEATURES */
+/* Bits of GET/SET_FEATURES */
+#define VHOST_F_LOG_ALL 26
 #define VHOST_USER_F_PROTOCOL_FEATURES 30
 
 enum vu_protocol_feature {
 	VHOST_USER_PROTOCOL_F_MQ = 0,
+	VHOST_USER_PROTOCOL_F_LOG_SHMFD = 1,
 	VHOST_USER_PROTOCOL_F_REPLY_ACK = 3,
 	VHOST_USER_PROTOCOL_F_CONFIG = 9,
+	VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD = 12,
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 	VHOST_USER_PROTOCOL_F_STATUS = 16,
@@ -62,6 +69,7 @@ enum vu_protocol_feature {
 #define VU_PAYLOAD_MAX 512      /* bytes; a larger size field is an error of the peer */
 #define VU_VRING_IDX_MASK 0xffU
 #define VU_VRING_NOFD (1U << 8) /* of SET_VRING_KICK, CALL and ERR */
+#define VU_VRING_LOG (1U << 0)  /* VHOST_VRING_F_LOG: the flags of SET_VRING_ADDR */
 
 struct vu_region {
 	uint64_t gpa;
@@ -96,6 +104,13 @@ struct vu_msg {
 			uint32_t flags; /* bits 0 and 1 */
 			uint8_t data[VU_MAX_CONFIG];
 		} config;
+		struct { uint64_t size; uint64_t offset; } log; /* bytes of the descriptor's file */
+		struct {
+			uint64_t size; /* bytes; of a reply, 0 says that there is none */
+			uint64_t offset;
+			uint16_t n_queues;
+			uint16_t queue_size;
+		} inflight;
 	};
 };
 
@@ -120,9 +135,11 @@ struct vu_header {
 			    struct vu_msg *ret);
 /* Bytes written (header and payload), or -EMSGSIZE, -EINVAL. */
 [[nodiscard]] int vu_encode(const struct vu_msg *m, uint8_t *out, size_t cap);
-/* Whether the request has a reply of its own whatever its flags say (GET_*). */
+/* Whether the request has a reply of its own whatever its flags say: GET_*, and SET_LOG_BASE of a
+ * session that has LOG_SHMFD, without which nobody may send it. */
 [[nodiscard]] bool vu_has_reply(uint32_t request);
-/* The number of descriptors that a decoded message must come with (KICK with NOFD: 0). */
+/* The number of descriptors that a decoded message must come with (KICK with NOFD: 0; the reply to
+ * GET_INFLIGHT_FD: 1). */
 [[nodiscard]] size_t vu_n_fds(const struct vu_msg *m);
 
 /* ---- I/O ---- */

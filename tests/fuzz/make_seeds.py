@@ -36,6 +36,7 @@ def vhost_user():
     addr = struct.pack("<IIQQQQ", 0, 0, 0x10000, 0x12000, 0x11000, 0)
     region = struct.pack("<QQQQ", 0, 1 << 20, 0x7f0000000000, 0)
     config = struct.pack("<III", 0, 60, 0) + bytes(60)
+    inflight = struct.pack("<QQHHI", 8256, 0, 2, 256, 0)
     return {
         "get-features": message(1), "set-features": message(2, u64(1 << 32), 9),
         "set-owner": message(3), "mem-table": message(5, struct.pack("<II", 2, 0) + region * 2),
@@ -47,7 +48,11 @@ def vhost_user():
         "get-config-refused": message(24, b"", 5), "set-config": message(25, config),
         "add-region": message(37, u64(0) + region), "remove-region": message(38, u64(0) + region),
         "set-status": message(39, u64(15)), "status-reply": message(40, u64(15), 5),
-        "ack": message(5, u64(0), 5), "unknown": message(31, u64(0)),
+        "ack": message(5, u64(0), 5), "unknown": message(33, u64(0)),
+        "log-base": message(6, u64(4096) + u64(0)), "log-base-reply": message(6, u64(0), 5),
+        "log-fd": message(7), "get-inflight": message(31, inflight),
+        "get-inflight-reply": message(31, inflight, 5), "set-inflight": message(32, inflight),
+        "inflight-unpadded": message(32, inflight[:20]),
         "regions-most": message(5, struct.pack("<II", 8, 0) + region * 8),
         "regions-too-many": message(5, struct.pack("<II", 9, 0) + region * 9),
         "config-longest": message(25, struct.pack("<III", 0, 256, 1) + bytes(256)),

@@ -11,13 +11,14 @@
 
 #define WIRE_MAX (VU_HEADER_LEN + VU_PAYLOAD_MAX)
 
-enum { NONE = 0, U64 = 8, STATE = 8, ADDR = 40, MEM = 8, REGION = 32, MEM_REG = 40, CONFIG = 12 };
+enum { NONE = 0, U64 = 8, STATE = 8, ADDR = 40, MEM = 8, REGION = 32, MEM_REG = 40, CONFIG = 12,
+       LOG = 16, INFLIGHT = 24 };
 
 /* By the specification: bytes of payload, of the reply's, and descriptors. */
 struct known {
 	uint32_t request;
 	size_t len, reply_len;
-	size_t n_fds;
+	size_t n_fds, reply_fds;
 	bool has_reply;
 	struct vu_msg m;
 };
@@ -33,6 +34,9 @@ static const struct known knowns[] = {
 	  .m.mem = { .n = 1, .region = { { 1, 2, 3, 4 } } } },
 	{ R(SET_MEM_TABLE), .len = MEM + 8 * REGION, .reply_len = U64, .n_fds = 8,
 	  .m.mem = { .n = 8, .region = { { 1, 2, 3, 4 }, [7] = { 5, 6, 7, ~0ULL } } } },
+	{ R(SET_LOG_BASE), .len = LOG, .reply_len = U64, .n_fds = 1, .has_reply = true,
+	  .m.log = { 1, ~0ULL } },
+	{ R(SET_LOG_FD), .len = NONE, .reply_len = U64, .n_fds = 1 },
 	{ R(SET_VRING_NUM), .len = STATE, .reply_len = U64, .m.state = { 1, 256 } },
 	{ R(SET_VRING_ADDR), .len = ADDR, .reply_len = U64, .m.addr = { 1, 2, 3, 4, 5, 6 } },
 	{ R(SET_VRING_BASE), .len = STATE, .reply_len = U64, .m.state = { 255, ~0U } },
@@ -54,6 +58,10 @@ static const struct known knowns[] = {
 	  .m.config = { .size = 256, .flags = 1, .data = { [255] = 9 } } },
 	{ R(SET_CONFIG), .len = CONFIG + 1, .reply_len = U64,
 	  .m.config = { .offset = ~0U, .size = 1, .flags = 3, .data = { 7 } } },
+	{ R(GET_INFLIGHT_FD), .len = INFLIGHT, .reply_len = INFLIGHT, .has_reply = true,
+	  .reply_fds = 1, .m.inflight = { ~0ULL, 2, 3, 0xffff } },
+	{ R(SET_INFLIGHT_FD), .len = INFLIGHT, .reply_len = U64, .n_fds = 1,
+	  .m.inflight = { 0, ~0ULL, 0xffff, 1 } },
 	{ R(RESET_DEVICE), .len = NONE, .reply_len = U64 },
 	{ R(GET_MAX_MEM_SLOTS), .len = NONE, .reply_len = U64, .has_reply = true },
 	{ R(ADD_MEM_REG), .len = MEM_REG, .reply_len = U64, .n_fds = 1,
@@ -129,7 +137,7 @@ static void every_reply_there_and_back(void **state)
 		assert_int_equal(decode(wire, (size_t)len, &got), 0);
 		assert_true(got.reply);
 		assert_same(&m, &got);
-		assert_int_equal(vu_n_fds(&got), 0);
+		assert_int_equal(vu_n_fds(&got), k->reply_fds);
 	}
 }
 
@@ -348,6 +356,12 @@ static void padding_is_ignored(void **state)
 	h = (struct vu_header){ VHOST_USER_SET_MEM_TABLE, VU_VERSION, sizeof(table) };
 	assert_int_equal(vu_decode(&h, table, sizeof(table), &m), 0);
 	assert_int_equal(m.mem.region[0].gpa, 0);
+	h = (struct vu_header){ VHOST_USER_SET_INFLIGHT_FD, VU_VERSION, INFLIGHT };
+	memset(payload, 0, 20);
+	memset(payload + 20, 0xff, 4);
+	payload[18] = 7;
+	assert_int_equal(vu_decode(&h, payload, INFLIGHT, &m), 0);
+	assert_int_equal(m.inflight.queue_size, 7);
 }
 
 static void encode_needs_room(void **state)
@@ -419,6 +433,33 @@ static void replies_carry_no_descriptor(void **state)
 	close_pair(s);
 }
 
+/* The one reply that has a descriptor, unless it says that there is nothing to map. */
+static void the_reply_with_a_descriptor(void **state)
+{
+	_cleanup_(closep) int e = make_event();
+	struct vu_msg m = { .request = VHOST_USER_GET_INFLIGHT_FD, .reply = true }, got;
+
+	(void)state;
+	for (uint64_t size = 0; size < 2; size++)
+		for (size_t n = 0; n < 2; n++) {
+			int fds[MSG_MAX_FDS], before, s[2];
+			uint8_t wire[WIRE_MAX];
+			size_t n_got = 0;
+
+			m.inflight.size = size;
+			make_pair(SOCK_STREAM, s);
+			before = open_fds();
+			assert_int_equal(vu_send(s[0], &m, &e, n), n == size ? 0 : -EINVAL);
+			if (n != size)
+				send_bytes(s[0], wire, (size_t)vu_encode(&m, wire, sizeof(wire)), e,
+					   n);
+			assert_int_equal(vu_recv(s[1], &got, fds, &n_got), n == size ? 1 : -EBADMSG);
+			fds_close(fds, n_got);
+			assert_int_equal(open_fds(), before);
+			close_pair(s);
+		}
+}
+
 static void messages_in_pieces(void **state)
 {
 	_cleanup_(closep) int e = make_event();
@@ -472,7 +513,7 @@ static void the_end_at_every_byte(void **state)
 /* What is unknown is skipped whole, its descriptors closed, and the next message is understood. */
 static void unknown_requests_are_skipped(void **state)
 {
-	static const uint8_t unknown[VU_HEADER_LEN + 20] = { 6, 0, 0, 0, 9, 0, 0, 0, 20 };
+	static const uint8_t unknown[VU_HEADER_LEN + 20] = { 33, 0, 0, 0, 9, 0, 0, 0, 20 };
 	_cleanup_(closep) int e = make_event();
 	struct vu_msg m = { .request = VHOST_USER_GET_STATUS };
 	int fds[MSG_MAX_FDS], before, s[2];
@@ -485,7 +526,7 @@ static void unknown_requests_are_skipped(void **state)
 	assert_int_equal(vu_send(s[0], &m, NULL, 0), 0);
 	m.request = 0;
 	assert_int_equal(vu_recv(s[1], &m, fds, &n), -EOPNOTSUPP);
-	assert_int_equal(m.request, 6);
+	assert_int_equal(m.request, 33);
 	assert_true(m.need_reply);
 	assert_int_equal(open_fds(), before);
 	assert_int_equal(vu_recv(s[1], &m, fds, &n), 1);
@@ -513,6 +554,7 @@ int main(void)
 		cmocka_unit_test(encode_needs_room),
 		cmocka_unit_test(descriptors_must_match),
 		cmocka_unit_test(replies_carry_no_descriptor),
+		cmocka_unit_test(the_reply_with_a_descriptor),
 		cmocka_unit_test(messages_in_pieces),
 		cmocka_unit_test(the_end_at_every_byte),
 		cmocka_unit_test(unknown_requests_are_skipped),
