@@ -12,6 +12,9 @@
 #define INPUT_ROUNDS 128
 /* Times VFU_RX_CAP: more than a socket holds, and an end to a client that never stops. */
 #define FINISH_PASSES 1024
+#define SECOND_NS 1000000000U
+/* After this an empty receiver counts as seen, for a guest that does not ask IIR. */
+#define PACE_NS 4000000U
 
 /* ---- the 16550 between the vfio-user server and the stream ---- */
 
@@ -58,10 +61,17 @@ static void feed_uart(struct console *c)
 {
 	uint8_t bytes[UART_FIFO];
 
-	while (c->input == CONSOLE_INPUT_SERIAL && uart_rx_space(&c->uart) &&
+	while (c->input == CONSOLE_INPUT_SERIAL && uart_rx_due(&c->uart) &&
 	       stream_pending(&c->stream))
 		(void)!uart_rx(&c->uart, bytes,
 			       stream_get(&c->stream, bytes, uart_rx_space(&c->uart)));
+}
+
+/* Input that waits although there is room for it. */
+static bool input_is_paced(const struct console *c)
+{
+	return c->input == CONSOLE_INPUT_SERIAL && stream_pending(&c->stream) &&
+	       !uart_rx_due(&c->uart) && uart_rx_space(&c->uart) == uart_rx_capacity(&c->uart);
 }
 
 /* Input goes on its way as long as somebody takes it, and so does what waits in a virtqueue. */
@@ -78,6 +88,22 @@ static void move_input(struct console *c)
 		if (stream_pending(&c->stream) == before)
 			return;
 	}
+}
+
+static void say_dropped(struct console *c)
+{
+	if (!c->stream.dropped || c->stream.stalled)
+		return;
+	log_warning("%llu bytes of output were dropped, as nobody read them",
+		    (unsigned long long)c->stream.dropped);
+	c->stream.dropped = 0;
+}
+
+static int set_tickers(struct console *c)
+{
+	int r = ticker_set(&c->seconds, stream_holds(&c->stream));
+
+	return r < 0 ? r : ticker_set(&c->pace, input_is_paced(c));
 }
 
 /*
@@ -98,9 +124,31 @@ static void settle(void *owner)
 	if (stream_settle(&c->stream) < 0)
 		loop_stop(c->loop, -EIO);
 	update_room(c);
+	say_dropped(c);
+	if (set_tickers(c) < 0)
+		loop_stop(c->loop, -EIO);
 	if (uart_settle(&c->uart))
 		vfu_server_irq(&c->vfu, UART_IRQ);
 	c->settling = false;
+}
+
+static void on_second(void *owner, uint64_t periods)
+{
+	struct console *c = owner;
+
+	if (stream_tick(&c->stream, periods))
+		log_warning("nobody reads the console: the guest goes on, and the oldest of its "
+			    "output is dropped");
+	settle(c);
+}
+
+static void on_pace(void *owner, uint64_t periods)
+{
+	struct console *c = owner;
+
+	(void)periods;
+	uart_rx_tick(&c->uart);
+	settle(c);
 }
 
 static const struct vfu_ops vfu_ops = {
@@ -139,8 +187,18 @@ static int prepare_virtio(struct console *c, int sock, const char **ret_what)
 			      c->loop, sock);
 }
 
-int console_prepare(struct console *c, struct loop *l, enum console_input input, int vfio_user_sock,
-		    int vhost_user_sock, const char **ret_what, const char **ret_why)
+static int prepare_tickers(struct console *c, const char **ret_what)
+{
+	int r;
+
+	*ret_what = "timers";
+	r = ticker_open(&c->seconds, c->loop, SECOND_NS, on_second, c);
+	return r < 0 ? r : ticker_open(&c->pace, c->loop, PACE_NS, on_pace, c);
+}
+
+int console_prepare(struct console *c, struct loop *l, enum console_input input, uint64_t hold_s,
+		    int vfio_user_sock, int vhost_user_sock, const char **ret_what,
+		    const char **ret_why)
 {
 	int r;
 
@@ -149,8 +207,10 @@ int console_prepare(struct console *c, struct loop *l, enum console_input input,
 	c->settling = false;
 	c->lost_gate = LOG_GATE(LOST_LINES);
 	c->vu.loop = NULL;
-	stream_init(&c->stream, l, settle, c);
-	r = prepare_uart(c, vfio_user_sock, ret_what);
+	stream_init(&c->stream, l, hold_s, settle, c);
+	r = prepare_tickers(c, ret_what);
+	if (r == 0)
+		r = prepare_uart(c, vfio_user_sock, ret_what);
 	if (r == 0)
 		r = prepare_virtio(c, vhost_user_sock, ret_what);
 	if (r < 0)
@@ -177,4 +237,8 @@ void console_finish(struct console *c, int idle_ms)
 	for (int i = 0; i < FINISH_PASSES && vfu_server_pass(&c->vfu) > 0; i++)
 		;
 	stream_finish(&c->stream, idle_ms);
+	if (c->stream.attached)
+		c->stream.dropped += fifo_used(&c->stream.out);
+	c->stream.stalled = false;
+	say_dropped(c);
 }

@@ -11,6 +11,7 @@
 #define BULKHEAD_CMD_DEV_CONSOLE_CONSOLE_H
 
 #include "cmd/dev-console/stream.h"
+#include "cmd/dev-console/ticker.h"
 #include "cmd/dev-console/uart16550.h"
 #include "cmd/dev-console/virtio_console.h"
 #include "lib/base/log.h"
@@ -29,6 +30,8 @@ struct console {
 	bool settling;
 	struct log_gate lost_gate;
 	struct stream stream;
+	struct ticker seconds; /* on while the stream's peer holds the guest up */
+	struct ticker pace;    /* on while input waits for the guest to see an empty receiver */
 	struct uart16550 uart;
 	struct vfu_region region;
 	struct vfu_spec vfu_spec;
@@ -37,15 +40,16 @@ struct console {
 	struct vu_device vu;
 };
 
-/* Before the sandbox. Sockets are taken over; *ret_what names the step that failed, *ret_why (kept
+/* Before the sandbox. hold_s: how long a peer that takes no output may hold the guest up. Sockets are
+ * taken over; *ret_what names the step that failed, *ret_why (kept
  * and written later, when a peer's error ends the loop) what the peer did. */
 [[nodiscard]] int console_prepare(struct console *c, struct loop *l, enum console_input input,
-				  int vfio_user_sock, int vhost_user_sock, const char **ret_what,
-				  const char **ret_why);
+				  uint64_t hold_s, int vfio_user_sock, int vhost_user_sock,
+				  const char **ret_what, const char **ret_why);
 /* A new stream; taken over, closed on failure. */
 [[nodiscard]] int console_attach(struct console *c, int fd);
 /* When all is over: takes what the guest still posted, and sends all output to the stream, waiting
- * at most idle_ms for it to take some more. */
+ * at most idle_ms for it to take some more; what it did not take is said. */
 void console_finish(struct console *c, int idle_ms);
 
 #endif

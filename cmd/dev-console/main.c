@@ -4,7 +4,8 @@
  * terminal.
  * Trust: registers and rings HOSTILE, vmm HOSTILE, the terminal's bytes opaque, supervisor and argv
  *	trusted.
- * Holds: 3 control, 4 vfio-user socket, 5 vhost-user socket; later one stream at a time.
+ * Holds: 3 control, 4 vfio-user socket, 5 vhost-user socket, two timers that are only read; later
+ *	one stream at a time.
  */
 #include "cmd/dev-console/console.h"
 #include "cmd/dev-console/policy.h"
@@ -19,25 +20,33 @@
 #define NAME "dev-console"
 /* How long the end of a VM waits for a terminal that takes nothing. */
 #define FINISH_IDLE_MS 2000
+/* How long a terminal that takes nothing may hold the guest up: who reads, however slowly, takes
+ * something in that time. */
+#define HOLD_S 10
+#define HOLD_S_MAX 86400
 
 struct options {
 	const char *input;
+	uint64_t hold_s;
 };
 
 static const struct arg_row arg_rows[] = {
 	{ "input", ARG_TEXT, offsetof(struct options, input), 1, 16 },
+	{ "hold", ARG_U64, offsetof(struct options, hold_s), 1, HOLD_S_MAX },
 };
 
 static struct compartment compartment;
 static struct console console;
 
-static int parse(int argc, char **argv, enum console_input *ret, const char **ret_bad)
+static int parse(int argc, char **argv, enum console_input *ret, uint64_t *ret_hold_s,
+		 const char **ret_bad)
 {
-	struct options options = { .input = "serial" };
+	struct options options = { .input = "serial", .hold_s = HOLD_S };
 	int r = args_parse(arg_rows, ARRAY_SIZE(arg_rows), argc, argv, &options, ret_bad);
 
 	if (r < 0)
 		return r;
+	*ret_hold_s = options.hold_s;
 	if (strcmp(options.input, "serial") == 0)
 		*ret = CONSOLE_INPUT_SERIAL;
 	else if (strcmp(options.input, "virtio") == 0)
@@ -62,20 +71,22 @@ int main(int argc, char **argv)
 {
 	enum console_input input = CONSOLE_INPUT_SERIAL;
 	const char *what = "argument";
+	uint64_t hold_s = HOLD_S;
 	int r;
 
 	/* a terminal that went away is an error of write */
 	signal(SIGPIPE, SIG_IGN);
 
 	/* 1 words only */
-	r = parse(argc, argv, &input, &what);
+	r = parse(argc, argv, &input, &hold_s, &what);
 	/* 2 close others */
 	if (r == 0)
 		r = compartment_open(&compartment, &console_declared, &what);
 	/* 3 no hostile byte */
 	if (r == 0)
-		r = console_prepare(&console, &compartment.loop, input, CONSOLE_FD_VFIO_USER,
-				    CONSOLE_FD_VHOST_USER, &what, &compartment.why);
+		r = console_prepare(&console, &compartment.loop, input, hold_s,
+				    CONSOLE_FD_VFIO_USER, CONSOLE_FD_VHOST_USER, &what,
+				    &compartment.why);
 	compartment.message = on_message;
 	/* 4 no way back */
 	if (r == 0)

@@ -13,7 +13,7 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL(epoll_wait),
 	SB_EPOLL_CTL,
 	SB_CALL(restart_syscall),
-	/* eventfds, and the terminal's stream */
+	/* eventfds, timers, and the terminal's stream */
 	SB_CALL(read),
 	SB_CALL(write),
 	/* the channels, with descriptors */
@@ -53,6 +53,7 @@ static const struct fd_row fds[] = {
 
 static const struct declared_held held[] = {
 	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	{ "anon_inode:[timerfd]", 2, "a peer that takes nothing, and the pace of input" },
 	{ "/memfd:uart", 1, "the page of registers that the vmm may read" },
 	{ "socket:", 1, "the terminal's stream, one at a time" },
 	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queues, the UART's interrupt" },

@@ -10,10 +10,21 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+/* Whether output waits for a peer that takes it. */
+static bool flows(const struct stream *s)
+{
+	return s->attached && !s->stalled;
+}
+
 static void trim_scrollback(struct stream *s)
 {
-	if (!s->attached && fifo_used(&s->out) > STREAM_SCROLLBACK)
-		fifo_drop(&s->out, fifo_used(&s->out) - STREAM_SCROLLBACK);
+	size_t n;
+
+	if (flows(s) || fifo_used(&s->out) <= STREAM_SCROLLBACK)
+		return;
+	n = fifo_drop(&s->out, fifo_used(&s->out) - STREAM_SCROLLBACK);
+	if (s->attached)
+		s->dropped += n;
 }
 
 /* The peer takes no more. The descriptor stays for what it has said. */
@@ -21,7 +32,15 @@ static void detach(struct stream *s)
 {
 	loop_remove(s->loop, &s->src);
 	s->attached = false;
+	s->stalled = false;
 	trim_scrollback(s);
+}
+
+/* The peer has taken something. */
+static void progress(struct stream *s)
+{
+	s->quiet = 0;
+	s->stalled = false;
 }
 
 static void send_all(struct stream *s)
@@ -29,11 +48,13 @@ static void send_all(struct stream *s)
 	struct iovec iov[2];
 
 	while (s->attached && fifo_peek(&s->out, iov) > 0) {
-		ssize_t n = write(s->fd, iov[0].iov_base, iov[0].iov_len);
+		size_t len = iov[0].iov_len < STREAM_SEND_MAX ? iov[0].iov_len : STREAM_SEND_MAX;
+		ssize_t n = write(s->fd, iov[0].iov_base, len);
 
-		if (n >= 0)
+		if (n >= 0) {
 			fifo_drop(&s->out, (size_t)n);
-		else if (errno == EAGAIN)
+			progress(s);
+		} else if (errno == EAGAIN)
 			return;
 		else if (errno != EINTR)
 			detach(s);
@@ -83,9 +104,13 @@ static int on_stream(struct loop_source *src, uint32_t events)
 	return 0;
 }
 
-void stream_init(struct stream *s, struct loop *l, void (*on_event)(void *owner), void *owner)
+void stream_init(struct stream *s, struct loop *l, uint64_t hold, void (*on_event)(void *owner),
+		 void *owner)
 {
 	s->loop = l;
+	s->hold = hold;
+	s->quiet = s->dropped = 0;
+	s->stalled = false;
 	s->on_event = on_event;
 	s->owner = owner;
 	s->src.fd = -1;
@@ -120,6 +145,7 @@ int stream_attach(struct stream *s, int fd)
 		return r;
 	s->fd = fd;
 	s->attached = true;
+	progress(s);
 	s->in_ended = false;
 	return 0;
 }
@@ -128,7 +154,7 @@ size_t stream_room(const struct stream *s)
 {
 	size_t space = fifo_space(&s->out);
 
-	if (!s->attached)
+	if (!flows(s))
 		return SIZE_MAX;
 	return space > STREAM_RESERVE ? space - STREAM_RESERVE : 0;
 }
@@ -138,7 +164,7 @@ size_t stream_put(struct stream *s, const void *data, size_t len)
 	const uint8_t *bytes = data;
 	size_t done = 0;
 
-	if (s->attached)
+	if (flows(s))
 		return fifo_put(&s->out, data, len);
 	while (done < len) {
 		done += fifo_put(&s->out, bytes + done, len - done);
@@ -150,6 +176,24 @@ size_t stream_put(struct stream *s, const void *data, size_t len)
 size_t stream_get(struct stream *s, void *data, size_t len)
 {
 	return fifo_get(&s->in, data, len);
+}
+
+bool stream_holds(const struct stream *s)
+{
+	return s->attached && !s->stalled && stream_room(s) == 0;
+}
+
+bool stream_tick(struct stream *s, uint64_t periods)
+{
+	send_all(s); /* epoll tells of room when there is much of it; here any counts */
+	if (!stream_holds(s)) {
+		s->quiet = 0;
+		return false;
+	}
+	s->quiet += periods;
+	s->stalled = s->quiet >= s->hold;
+	trim_scrollback(s);
+	return s->stalled;
 }
 
 void stream_finish(struct stream *s, int idle_ms)

@@ -23,7 +23,7 @@ static bool looping(const struct uart16550 *u)
 	return u->mcr & UART_MCR_LOOP;
 }
 
-static size_t rx_capacity(const struct uart16550 *u)
+size_t uart_rx_capacity(const struct uart16550 *u)
 {
 	return fifos_on(u) ? UART_FIFO : 1;
 }
@@ -105,6 +105,8 @@ static uint8_t read_iir(struct uart16550 *u)
 
 	if (id == UART_IIR_THRE)
 		u->thre_pending = false;
+	if (id == UART_IIR_NONE) /* with another cause the handler comes round once more */
+		uart_rx_tick(u);
 	return (uint8_t)(id | (fifos_on(u) ? UART_IIR_FIFOS : 0));
 }
 
@@ -154,7 +156,7 @@ static void write_thr(struct uart16550 *u, uint8_t v)
 	changed(u); /* the line may fall here and rise below: two edges on the pin */
 	if (!looping(u))
 		u->tx(u->owner, v);
-	else if (fifo_used(&u->rx) < rx_capacity(u))
+	else if (fifo_used(&u->rx) < uart_rx_capacity(u))
 		(void)!fifo_put(&u->rx, &v, 1);
 	u->thre_pending = thre(u);
 }
@@ -295,9 +297,22 @@ size_t uart_rx_space(const struct uart16550 *u)
 {
 	size_t used = fifo_used(&u->rx);
 
-	if (looping(u) || used >= rx_capacity(u))
+	if (looping(u) || used >= uart_rx_capacity(u))
 		return 0;
-	return rx_capacity(u) - used;
+	return uart_rx_capacity(u) - used;
+}
+
+bool uart_rx_due(const struct uart16550 *u)
+{
+	if (!uart_rx_space(u))
+		return false;
+	return !(u->ier & UART_IER_ERBFI) || u->rx_seen;
+}
+
+void uart_rx_tick(struct uart16550 *u)
+{
+	if (!fifo_used(&u->rx))
+		u->rx_seen = true;
 }
 
 size_t uart_rx(struct uart16550 *u, const uint8_t *data, size_t len)
@@ -305,6 +320,7 @@ size_t uart_rx(struct uart16550 *u, const uint8_t *data, size_t len)
 	size_t space = uart_rx_space(u);
 	size_t n = fifo_put(&u->rx, data, len < space ? len : space);
 
+	u->rx_seen &= n == 0;
 	changed(u);
 	return n;
 }
@@ -323,6 +339,7 @@ void uart_reset(struct uart16550 *u)
 {
 	u->ier = u->fcr = u->lcr = u->mcr = u->msr_deltas = u->scr = u->dll = u->dlm = 0;
 	u->thre_pending = false;
+	u->rx_seen = true;
 	fifo_clear(&u->rx);
 	changed(u);
 }

@@ -11,7 +11,9 @@
  *   - The character timeout needs no time: bytes below the trigger level time out at once.
  *   - DCD, DSR and CTS are always on, RI off (but in loopback).
  *   - The interrupt line is the chip's INTR pin; OUT2 does not gate it.
- *   - Input waits outside while the receiver is full or loops back; none is lost by overrun.
+ *   - Input waits outside while the receiver is full or loops back; none is lost by overrun. A driver
+ *     reads until it sees the receiver empty, in an interrupt's handler that is an edge's. The chip's
+ *     line is slow enough for that; here the owner holds back until it is so (uart_rx_due).
  */
 #ifndef BULKHEAD_CMD_DEV_CONSOLE_UART16550_H
 #define BULKHEAD_CMD_DEV_CONSOLE_UART16550_H
@@ -72,6 +74,7 @@ struct uart16550 {
 	bool thre_pending; /* THRE came up and neither IIR's read nor THR's write answered it */
 	bool line;	   /* the interrupt line when uart_settle last looked */
 	bool fell;	   /* it has been low since */
+	bool rx_seen;	   /* the guest has seen the end of what the receiver last took */
 	struct fifo rx;
 	uint8_t rx_buf[UART_FIFO];
 };
@@ -91,8 +94,19 @@ void uart_write(struct uart16550 *u, uint64_t offset, unsigned int width, uint64
 
 /* Whether the owner has so much room that a guest that honours THRE cannot overrun it. */
 void uart_set_tx_ready(struct uart16550 *u, bool ready);
+/* How many bytes the receiver holds: UART_FIFO, or 1 with the FIFOs off. */
+[[nodiscard]] size_t uart_rx_capacity(const struct uart16550 *u);
 /* How many bytes the receiver takes now; 0 in loopback. */
 [[nodiscard]] size_t uart_rx_space(const struct uart16550 *u);
+/*
+ * Whether more input may come without keeping the guest in its handler for ever: there is room, and
+ * either no interrupt tells of input, so that the guest polls, or IIR has said that there is no cause
+ * since the receiver last took bytes. For a guest that does not ask IIR the owner calls uart_rx_tick
+ * after a while.
+ */
+[[nodiscard]] bool uart_rx_due(const struct uart16550 *u);
+/* Time has passed: that the receiver is empty counts as seen. */
+void uart_rx_tick(struct uart16550 *u);
 /* Takes at most uart_rx_space bytes and returns how many. */
 [[nodiscard]] size_t uart_rx(struct uart16550 *u, const uint8_t *data, size_t len);
 /*

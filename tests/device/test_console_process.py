@@ -97,7 +97,8 @@ def open_console(build):
 
 @pytest.fixture
 def dev(open_console):
-    return open_console().open_uart()
+    """One that waits for its terminal as long as it takes, whatever this machine is busy with."""
+    return open_console("--hold=86400").open_uart()
 
 
 def take(terminal, n):
@@ -227,6 +228,80 @@ def test_input_pushes_back(dev):
     got = bytes(dev.get(RBR) if wait.until(lambda: dev.page[LSR] & DR, "input") else 0
                 for _ in range(20_000))
     assert got == data[:20_000]
+
+
+def handle_interrupt(dev):
+    """What came in while a driver's handler ran, which ends when it sees no cause."""
+    got = bytearray()
+    while not dev.get(IIR) & 1:
+        while dev.page[LSR] & DR:
+            assert len(got) < 4096, "input keeps the guest in its handler"
+            got.append(dev.get(RBR))
+            dev.get(SCR)  # what the device does after a read is done now
+        dev.get(SCR)
+    return got
+
+
+def test_much_input_comes_by_interrupts(dev):
+    """The interrupt is an edge: a driver that gives up while there is input is never called again."""
+    t = dev.attach()
+    data = os.urandom(20_000)
+    dev.set(FCR, 1)
+    dev.set(IER, 1)
+    t.sendall(data)
+    got = bytearray()
+    while len(got) < len(data):
+        wait.until(lambda: dev.edges(), "an interrupt")
+        got += handle_interrupt(dev)
+    assert got == data
+
+
+def test_input_comes_without_a_look_at_iir(dev):
+    """A guest that has the interrupt on and polls LSR all the same."""
+    t = dev.attach()
+    data = os.urandom(200)
+    dev.set(FCR, 1)
+    dev.set(IER, 1)
+    t.sendall(data)
+    got = bytes(dev.get(RBR) if wait.until(lambda: dev.page[LSR] & DR, "input") else 0 for _ in data)
+    assert got == data
+    dev.process.assert_idle()
+
+
+def lines(dev, text):
+    """What it has said for its user with text in it."""
+    return [m.text for m in dev.process.said(process.CTL_LOG) if text in m.text]
+
+
+def fill(dev):
+    """Posts until the line is busy; how many bytes that took."""
+    n = 0
+    while dev.page[LSR] & THRE_TEMT:
+        for _ in range(100):
+            dev.uart.post(0, THR, b"a")
+        n += 100
+    return n
+
+
+def test_a_terminal_that_nobody_reads_does_not_hold_the_guest(open_console):
+    dev = open_console("--hold=1").open_uart()
+    t = dev.attach()
+    n = fill(dev)
+    wait.until(lambda: dev.page[LSR] & THRE_TEMT, "the guest goes on")
+    assert wait.until(lambda: lines(dev, "nobody reads the console"), "a line that says so")
+    for _ in range(2 * SCROLLBACK):
+        dev.uart.post(0, THR, b"b")
+    n += 2 * SCROLLBACK
+    assert dev.get(LSR) == THRE_TEMT
+    dev.process.assert_idle()
+    # read again: the newest is there, and what is not is counted
+    dev.uart.post(0, THR, b"!")
+    got = console.read_until(t, b"!")
+    assert got.endswith(b"b" * (SCROLLBACK - 1) + b"!")
+    dropped = wait.until(lambda: lines(dev, "dropped, as nobody read them"), "the count")
+    assert [int(m.split()[0]) for m in dropped] == [n + 1 - len(got)]
+    fill(dev)
+    assert dev.page[LSR] == 0, "it may push back again"
 
 
 def test_scrollback_is_replayed(dev):

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 
 import pytest
 import vm
@@ -81,6 +82,19 @@ def test_a_read_only_disk_stays_as_it_is(disk):
 
 def test_random_numbers():
     vm.run("rng")
+
+
+def test_much_serial_input_while_another_program_prints():
+    """More than the driver takes in one go of its handler, after which only a new edge calls it again."""
+    data = os.urandom(200_000)
+    with vm.Guest("input", words=f"bh.bytes={len(data)}", stdin=subprocess.PIPE) as g:
+        g.wait_for(b"input ready")
+        writer = threading.Thread(target=lambda: g.process.stdin.write(data), daemon=True)
+        writer.start()
+        g.wait_for(b"input sha256")
+        writer.join()
+        assert g.end() == 0, g.err
+        assert g.said("input sha256 ([0-9a-f]+)")[1] == hashlib.sha256(data).hexdigest()
 
 
 def test_reboot_restarts_in_place(disk):

@@ -107,7 +107,7 @@ static int open_console(void **state)
 	int sock = testdev_open(&t, N);
 
 	(void)state;
-	stream_init(&stream, &t.loop, nothing, NULL);
+	stream_init(&stream, &t.loop, 1, nothing, NULL);
 	virtio_console_init(&console, &stream, false, nothing, NULL);
 	assert_int_equal(vu_device_open(&console_dev, &virtio_console_spec, &virtio_console_ops,
 					&console, &t.loop, sock),

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#define HOLD 10 /* periods */
 #define TEN_TIMES (10 * STREAM_OUT_CAP)
 
 struct bench {
@@ -51,7 +52,7 @@ static void setup(struct bench *b)
 	b->n_events = 0;
 	b->peer = -1;
 	assert_int_equal(loop_open(&b->loop), 0);
-	stream_init(&b->stream, &b->loop, on_event, b);
+	stream_init(&b->stream, &b->loop, HOLD, on_event, b);
 }
 
 static void teardown(struct bench *b)
@@ -155,6 +156,88 @@ static void test_nothing_is_lost(void **state)
 			out += (size_t)r;
 		}
 	}
+	teardown(&b);
+}
+
+static void fill(struct bench *b)
+{
+	while (stream_room(&b->stream)) {
+		size_t len = stream_room(&b->stream);
+
+		assert_int_equal(stream_put(&b->stream, pattern, len), len);
+		assert_int_equal(stream_settle(&b->stream), 0);
+	}
+}
+
+/* A peer that takes nothing holds the guest for a while, and then no longer. */
+static void test_a_peer_that_stops_reading(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	setup(&b);
+	assert_false(stream_holds(&b.stream));
+	assert_false(stream_tick(&b.stream, 10 * HOLD)); /* nobody is there */
+	attach(&b);
+	assert_false(stream_tick(&b.stream, 10 * HOLD)); /* there is room */
+	fill(&b);
+	assert_true(stream_holds(&b.stream));
+	assert_false(stream_tick(&b.stream, HOLD - 1));
+	assert_int_equal(stream_room(&b.stream), 0);
+	assert_int_equal(b.stream.dropped, 0);
+	assert_true(stream_tick(&b.stream, 1));
+	assert_false(stream_holds(&b.stream));
+	assert_true(stream_room(&b.stream) == SIZE_MAX);
+	/* from now on it is the scrollback, and says what made way */
+	fifo_clear(&b.stream.out);
+	assert_int_equal(stream_put(&b.stream, pattern, sizeof(pattern)), sizeof(pattern));
+	assert_int_equal(fifo_used(&b.stream.out), STREAM_SCROLLBACK);
+	assert_int_equal(b.stream.dropped, sizeof(pattern) - STREAM_SCROLLBACK);
+	assert_int_equal(stream_settle(&b.stream), 0);
+	assert_true(b.stream.stalled);
+	/* it reads on: the newest is there, and it may push back again */
+	(void)read_peer(&b);
+	assert_false(b.stream.stalled);
+	assert_int_equal(stream_room(&b.stream), STREAM_SCROLLBACK);
+	fill(&b);
+	assert_false(stream_tick(&b.stream, HOLD - 1));
+	teardown(&b);
+}
+
+/* Who takes something now and then, however little, loses nothing. */
+static void test_a_peer_that_reads_slowly(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	setup(&b);
+	attach(&b);
+	fill(&b);
+	for (int i = 0; i < 100; i++) {
+		assert_false(stream_tick(&b.stream, HOLD - 1));
+		assert_true(recv(b.peer, got, STREAM_SEND_MAX, MSG_DONTWAIT) > 0);
+		assert_false(stream_tick(&b.stream, 1));
+		fill(&b);
+	}
+	assert_int_equal(b.stream.dropped, 0);
+	teardown(&b);
+}
+
+/* A peer that comes anew owes nothing of what the one before did not take. */
+static void test_another_peer_after_a_stall(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	setup(&b);
+	attach(&b);
+	fill(&b);
+	assert_true(stream_tick(&b.stream, HOLD));
+	closep(&b.peer);
+	attach(&b);
+	assert_false(b.stream.stalled);
+	fill(&b);
+	assert_false(stream_tick(&b.stream, HOLD - 1));
 	teardown(&b);
 }
 
@@ -284,6 +367,9 @@ int main(void)
 		cmocka_unit_test(test_scrollback),
 		cmocka_unit_test(test_a_full_ring_takes_no_more),
 		cmocka_unit_test(test_nothing_is_lost),
+		cmocka_unit_test(test_a_peer_that_stops_reading),
+		cmocka_unit_test(test_a_peer_that_reads_slowly),
+		cmocka_unit_test(test_another_peer_after_a_stall),
 		cmocka_unit_test(test_input_pushes_back),
 		cmocka_unit_test(test_half_close),
 		cmocka_unit_test(test_peer_goes_with_output_waiting),

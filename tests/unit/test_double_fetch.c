@@ -196,7 +196,7 @@ static void test_console(void **state)
 		uint64_t at = TR_DATA;
 		int sock = testdev_open(&dev, N);
 
-		stream_init(&stream, &dev.loop, nothing, NULL);
+		stream_init(&stream, &dev.loop, 1, nothing, NULL);
 		virtio_console_init(&console, &stream, false, nothing, NULL);
 		assert_int_equal(vu_device_open(&vu, &virtio_console_spec, &virtio_console_ops,
 						&console, &dev.loop, sock),

@@ -208,7 +208,7 @@ static void test_console(void **state)
 	int pair[2], sock = testdev_open(&t, N);
 
 	(void)state;
-	stream_init(&stream, &t.loop, nothing, NULL);
+	stream_init(&stream, &t.loop, 1, nothing, NULL);
 	memset(stream.in_buf, POISON, sizeof(stream.in_buf));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(stream_attach(&stream, pair[1]), 0);

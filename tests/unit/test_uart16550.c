@@ -361,6 +361,104 @@ static void test_edges(void **state)
 	assert_true(uart_settle(&b.uart));
 }
 
+/* What a driver's handler does: as long as there is a cause, all of the receiver. Bounded, as Linux is. */
+static size_t handle_interrupt(struct bench *b, void (*refill)(struct bench *b))
+{
+	size_t n = 0;
+
+	for (unsigned int pass = 0; pass < 512; pass++) {
+		bool none = get(b, UART_IIR) & UART_IIR_NONE;
+
+		refill(b);
+		if (none)
+			return n;
+		while (b->page[UART_LSR] & UART_LSR_DR) {
+			(void)get(b, UART_RBR);
+			refill(b);
+			n++;
+		}
+	}
+	return SIZE_MAX; /* kept for ever */
+}
+
+static void refill_as_due(struct bench *b)
+{
+	if (uart_rx_due(&b->uart))
+		receive(b, uart_rx_space(&b->uart));
+}
+
+/* Input without an end: each handler comes to its end, and a new edge calls it again. */
+static void test_input_lets_the_handler_go(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	setup(&b);
+	set(&b, UART_FCR, UART_FCR_ENABLE);
+	set(&b, UART_IER, UART_IER_ERBFI);
+	refill_as_due(&b);
+	for (int i = 0; i < 1000; i++) {
+		assert_true(uart_settle(&b.uart));
+		assert_int_equal(handle_interrupt(&b, refill_as_due), UART_FIFO);
+	}
+}
+
+static void test_when_input_is_due(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		setup(&b);
+		set(&b, UART_FCR, UART_FCR_ENABLE);
+		set(&b, UART_IER, UART_IER_ERBFI);
+		assert_true(uart_rx_due(&b.uart)); /* the first comes at once */
+		receive(&b, 2);
+		assert_false(uart_rx_due(&b.uart));
+		(void)get(&b, UART_IIR);
+		(void)uart_read(&b.uart, UART_LSR, 1);
+		(void)uart_read(&b.uart, UART_RBR, 1);
+		uart_rx_tick(&b.uart);
+		(void)uart_read(&b.uart, UART_RBR, 1);
+		(void)uart_read(&b.uart, UART_LSR, 1); /* most looks at it go to the page */
+		assert_false(uart_rx_due(&b.uart)); /* empty, and the handler may come round */
+		if (i == 0)
+			(void)get(&b, UART_IIR);
+		else
+			uart_rx_tick(&b.uart);
+		assert_true(uart_rx_due(&b.uart));
+	}
+	/* a guest that polls gets it as there is room */
+	set(&b, UART_IER, 0);
+	receive(&b, 2);
+	assert_true(uart_rx_due(&b.uart));
+	receive(&b, UART_FIFO - 2);
+	assert_false(uart_rx_due(&b.uart));
+	set(&b, UART_MCR, UART_MCR_LOOP);
+	assert_false(uart_rx_due(&b.uart));
+	uart_reset(&b.uart);
+	assert_true(uart_rx_due(&b.uart));
+}
+
+/* With another cause the handler comes round once more, so that more input would keep it. */
+static void test_another_cause_is_not_the_end(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	setup(&b);
+	set(&b, UART_FCR, UART_FCR_ENABLE);
+	set(&b, UART_IER, UART_IER_ERBFI | UART_IER_ETBEI);
+	receive(&b, 1);
+	(void)get(&b, UART_RBR);
+	set(&b, UART_THR, 'x');
+	assert_false(uart_rx_due(&b.uart));
+	assert_int_equal(uart_read(&b.uart, UART_IIR, 1), UART_IIR_THRE | UART_IIR_FIFOS);
+	assert_false(uart_rx_due(&b.uart));
+	assert_int_equal(uart_read(&b.uart, UART_IIR, 1), UART_IIR_NONE | UART_IIR_FIFOS);
+	assert_true(uart_rx_due(&b.uart));
+}
+
 static void test_transmitter_follows_room(void **state)
 {
 	struct bench b;
@@ -414,6 +512,9 @@ int main(void)
 		cmocka_unit_test(test_loopback_data),
 		cmocka_unit_test(test_loopback_modem),
 		cmocka_unit_test(test_edges),
+		cmocka_unit_test(test_input_lets_the_handler_go),
+		cmocka_unit_test(test_when_input_is_due),
+		cmocka_unit_test(test_another_cause_is_not_the_end),
 		cmocka_unit_test(test_transmitter_follows_room),
 		cmocka_unit_test(test_reset),
 	};
