@@ -31,6 +31,33 @@ static bool in_code32;
 static gregset_t own_gregs;
 static uint8_t own_fx[512];
 
+/*
+ * Code may have any value in RSP: only its use as an address faults (SDM volume 1, 3.3.7.1). But a
+ * host that is a guest itself need not be able to return from a signal to such code: where its
+ * hypervisor emulates the return, that ends with #GP. So an instruction puts such an RSP in place.
+ */
+extern const char soft_host_stub[];
+extern uint64_t soft_host_stub_rsp, soft_host_stub_rip;
+uint64_t soft_host_stub_rsp, soft_host_stub_rip;
+
+__asm__(".pushsection .text\n"
+	"soft_host_stub:\n\t"
+	"mov soft_host_stub_rsp(%rip), %rsp\n\t"
+	"jmp *soft_host_stub_rip(%rip)\n"
+	".popsection");
+
+static void take_the_stub(mcontext_t *m)
+{
+	uint64_t rsp = (uint64_t)m->gregs[REG_RSP];
+
+	if ((uint64_t)((int64_t)(rsp << 16) >> 16) == rsp)
+		return;
+	soft_host_stub_rsp = rsp;
+	soft_host_stub_rip = (uint64_t)m->gregs[REG_RIP];
+	m->gregs[REG_RIP] = (greg_t)(uintptr_t)soft_host_stub;
+	m->gregs[REG_RSP] = own_gregs[REG_RSP];
+}
+
 static void enter(mcontext_t *m)
 {
 	memcpy(own_gregs, m->gregs, sizeof(own_gregs));
@@ -43,6 +70,7 @@ static void enter(mcontext_t *m)
 	if (in_code32)
 		m->gregs[REG_CSGSFS] = (m->gregs[REG_CSGSFS] & ~0xffffLL) | CODE32_SELECTOR;
 	memcpy(m->fpregs, state->fx, 416); /* what follows is the kernel's */
+	take_the_stub(m);
 	phase = RUNNING;
 }
 
