@@ -61,8 +61,8 @@ void group_tell(const struct vm *vm, const struct guarantee_report *report)
 		say(vm, report, NEED_FURTHER, LOG_LEVEL_INFO);
 }
 
-static int refuse_strictly(const struct vm_config *c, const struct guarantee_report *report,
-			   struct open_error *e)
+int group_refuse(const struct vm_config *c, const struct guarantee_report *report,
+		 struct open_error *e)
 {
 	char list[300];
 
@@ -115,7 +115,7 @@ int group_enter(struct vm *vm, const char *why_no_ids, struct cgroup *ret,
 	guarantees_look(found ? &place : NULL, why, why_no_ids, report);
 	r = refuse_limits(vm->config, found ? &place : NULL, why, e);
 	if (r == 0)
-		r = refuse_strictly(vm->config, report, e);
+		r = group_refuse(vm->config, report, e);
 	if (r == 0)
 		r = limits_plan(vm->config, &limits, e);
 	*ret = g;

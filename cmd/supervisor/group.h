@@ -16,6 +16,9 @@
  */
 [[nodiscard]] int group_enter(struct vm *vm, const char *why_no_ids, struct cgroup *ret,
 			      struct guarantee_report *ret_report, struct open_error *ret_error);
+/* -ENOTSUP with *ret_error when --strict refuses what is missing. */
+[[nodiscard]] int group_refuse(const struct vm_config *c, const struct guarantee_report *report,
+			       struct open_error *ret_error);
 /* Says what the host does not give. */
 void group_tell(const struct vm *vm, const struct guarantee_report *report);
 

@@ -14,6 +14,7 @@
 #include "cmd/supervisor/vm.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
+#include "lib/kvm/host.h"
 #include "lib/sandbox/sandbox.h"
 
 #include <errno.h>
@@ -228,6 +229,10 @@ static int bring_up(struct vm *vm, struct open_error *e)
 	if (r < 0)
 		return r;
 	r = opened_open(&o, vm->config, ids.n > 1, e); /* 2 all that has a path */
+	if (r < 0)
+		return r;
+	report.missing[GUARANTEE_KVM] = o.kvm < 0 ? NULL : kvm_host_lacks(o.kvm);
+	r = group_refuse(vm->config, &report, e);
 	if (r < 0)
 		return r;
 	group_tell(vm, &report);

@@ -28,7 +28,8 @@ static const struct sandbox_rule vcpu_rules[] = {
 	SB_IOCTL(KVM_SET_REGS),
 	SB_IOCTL(KVM_SET_SREGS),
 	SB_IOCTL(KVM_SET_LAPIC),
-	SB_IOCTL(KVM_SET_MSRS),
+	/* one table, which is read-only: any other MSR would be set past what a guest may set */
+	SB_FORM(ioctl, SB_IS(1, (uint32_t)KVM_SET_MSRS), SB_IS(2, SPACE_MSRS_AT)),
 	SB_IOCTL(KVM_SET_XCRS),
 	SB_IOCTL(KVM_SET_XSAVE),
 	SB_IOCTL(KVM_SET_DEBUGREGS),
@@ -151,8 +152,8 @@ static const struct declared_gain gains[] = {
 	{ "guest RAM, the virtual CPUs' registers", "they are the guest's", NULL },
 	{ "kernel and initrd, read-only", "the loaded copy; the files' bytes are no secret", NULL },
 	{ "KVM's machine and virtual CPUs", NULL,
-	  "numbered requests only: run, routing, irqfd, ioeventfd, registers; no new machine, "
-	  "memory slot or device" },
+	  "numbered requests only: run, routing, irqfd, ioeventfd, registers, MSRs to their values "
+	  "at power-on; no new machine, memory slot or device" },
 	{ "one channel a device", NULL,
 	  "vhost-user and vfio-user messages of its own choice; each device reads them as "
 	  "hostile" },

@@ -16,6 +16,9 @@
 #define SPACE_THREAD (VCPU_STACK + KIB(64))
 /* and on KVM what it shares with the kernel, and its power-on state; */
 #define SPACE_KVM_VCPU MIB(1)
+/* The MSRs' power-on values, at an address that the filter names: below all that the kernel chooses. */
+#define SPACE_MSRS_AT 0x200000ULL
+#define SPACE_MSRS KIB(16)
 /* or its registers, TLB and decoded code. */
 #define SPACE_SOFT_VCPU MIB(9)
 /* What the software CPU notes of a page of guest RAM. */

@@ -34,3 +34,19 @@ int kvm_host_check(int kvm_fd, const char **ret_why)
 	}
 	return 0;
 }
+
+const char *kvm_host_lacks(int kvm_fd)
+{
+	static const struct {
+		int cap;
+		const char *missing;
+	} walls[] = {
+		{ KVM_CAP_X86_MSR_FILTER, "KVM has no filter of MSRs" },
+		{ KVM_CAP_ENFORCE_PV_FEATURE_CPUID, "KVM does not enforce paravirtual features" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(walls); i++)
+		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, walls[i].cap) <= 0)
+			return walls[i].missing;
+	return NULL;
+}

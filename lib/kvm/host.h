@@ -8,5 +8,8 @@
  * with *ret_why one line that begins with "/dev/kvm".
  */
 [[nodiscard]] int kvm_host_check(int kvm_fd, const char **ret_why);
+/* What keeps a guest, and a vmm that was taken over, to the machine's part of KVM (Linux 5.10 has it):
+ * NULL, or in a few words what of it kvm_fd lacks. */
+const char *kvm_host_lacks(int kvm_fd);
 
 #endif

@@ -75,12 +75,14 @@
 #define SB_GET_SEALS SB_FORM(fcntl, SB_IS(1, F_GET_SEALS), SB_IS(2, 0))
 #define SB_EVENTFD SB_FORM(eventfd2, SB_IS(0, 0), SB_IS(1, EFD_CLOEXEC | EFD_NONBLOCK))
 
-/* ---- memory: no code, no huge pages of the host's pool, no fixed place, nothing locked ---- */
+/* ---- memory: no code, no huge pages of the host's pool, nothing locked; the kernel chooses where ---- */
 
-#define SB_MMAP_HEAP \
-	SB_FORM(mmap, SB_IS(2, PROT_READ | PROT_WRITE), SB_IS(3, MAP_PRIVATE | MAP_ANONYMOUS))
+#define SB_MMAP_HEAP                                                  \
+	SB_FORM(mmap, SB_IS(0, 0), SB_IS(2, PROT_READ | PROT_WRITE), \
+		SB_IS(3, MAP_PRIVATE | MAP_ANONYMOUS))
 /* a file's own pages */
-#define SB_MMAP_FILE SB_FORM(mmap, SB_IS(2, PROT_READ | PROT_WRITE), SB_IS(3, MAP_SHARED))
-#define SB_MMAP_FILE_READ SB_FORM(mmap, SB_IS(2, PROT_READ), SB_IS(3, MAP_SHARED))
+#define SB_MMAP_FILE \
+	SB_FORM(mmap, SB_IS(0, 0), SB_IS(2, PROT_READ | PROT_WRITE), SB_IS(3, MAP_SHARED))
+#define SB_MMAP_FILE_READ SB_FORM(mmap, SB_IS(0, 0), SB_IS(2, PROT_READ), SB_IS(3, MAP_SHARED))
 
 #endif

@@ -49,6 +49,9 @@ const struct guarantee_row guarantees[N_GUARANTEES] = {
 			       "processes and disks of a VM have a label that no other VM's may touch",
 			       "SELinux with Bulkhead's module", "the other walls stand alone",
 			       NEED_FURTHER },
+	[GUARANTEE_KVM] = { "KVM's limits", "of KVM nothing but the machine: no paravirtual features but "
+			    "the clock, no Hyper-V, no nested virtualisation",
+			    "Linux 5.10", "a guest reaches more of the host's KVM", NEED_STRICT },
 };
 
 /* Without SMT there is no sibling. */

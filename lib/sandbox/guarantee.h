@@ -21,6 +21,7 @@ enum guarantee {
 	GUARANTEE_SCOPES,
 	GUARANTEE_CORES,
 	GUARANTEE_LABELS,
+	GUARANTEE_KVM,
 	N_GUARANTEES
 };
 
@@ -50,7 +51,7 @@ struct guarantee_report {
  * What this host gives to a VM that the calling process would start. place is cgroup_find's, or
  * NULL with why_no_place its reason; why_no_ids is that of jail_ids_take (ids.h), "" where a VM has ids
  * of its own. What is needed always is not looked at: starting fails without
- * it. Changes nothing.
+ * it; nor is KVM, which is kvm_host_lacks' (lib/kvm/host.h). Changes nothing.
  */
 void guarantees_look(const struct cgroup_place *place, const char *why_no_place,
 		     const char *why_no_ids, struct guarantee_report *ret);

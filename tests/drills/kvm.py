@@ -47,11 +47,16 @@ REFUSED = {
 }
 
 
+# MSRs, to their values at power-on only: one table, at one address, that nobody can write to
+SET_MSRS = _iow(0x89, 8)
+MSRS_AT, MSRS_LEN = 0x200000, 16 << 10
+REFUSED["SET_MSRS"] = SET_MSRS
+
 # what a vCPU's thread has for its work
 GIVEN = {
     "RUN": _io(0x80), "SIGNAL_MSI": _iow(0xa5, 32), "IRQFD": _iow(0x76, 32), "IOEVENTFD": _iow(0x79, 64),
     "SET_GSI_ROUTING": _iow(0x6a, 8), "SET_REGS": _iow(0x82, 144), "SET_SREGS": _iow(0x84, 312),
-    "SET_LAPIC": _iow(0x8f, 1024), "SET_MSRS": _iow(0x89, 8), "SET_XCRS": _iow(0xa7, 392),
+    "SET_LAPIC": _iow(0x8f, 1024), "SET_XCRS": _iow(0xa7, 392),
     "SET_XSAVE": _iow(0xa5, 4096), "SET_DEBUGREGS": _iow(0xa2, 128), "SET_VCPU_EVENTS": _iow(0xa0, 64),
     "SET_MP_STATE": _iow(0x99, 4),
 }

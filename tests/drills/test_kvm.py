@@ -80,3 +80,32 @@ def test_kvm_drill_given_requests(kvm_ground, neighbour, role):
         except Died:
             pass
         conclude(machine, role)
+
+
+MMAP, MPROTECT, MUNMAP, MREMAP = 9, 10, 11, 25
+RW, PRIVATE_ANONYMOUS, FIXED = 3, 0x22, 0x10
+
+
+def test_kvm_drill_msrs(kvm_ground):
+    """A vCPU's MSRs are set from outside to their values at power-on and to nothing else: the table stays
+    read-only, and nothing can be put in its place, by either thread."""
+    machine = kvm_ground.start()
+    t = machine.take("vcpu")
+    vcpu = next(fd for fd, to in kvm.links(t).items() if "kvm-vcpu" in to)
+    before = t.read(kvm.MSRS_AT, kvm.MSRS_LEN)
+    n = int.from_bytes(before[:4], "little")
+    assert n > 10
+    assert t.call(16, vcpu, kvm.SET_MSRS, kvm.MSRS_AT).value == n
+    for at in (t.put(before[:24]), kvm.MSRS_AT + 8, kvm.MSRS_AT | 1 << 32, 0):
+        assert t.call(16, vcpu, kvm.SET_MSRS, at).refused
+    assert t.call(0, 0, kvm.MSRS_AT, 8).value != 8  # a read into it
+    assert t.call(MPROTECT, kvm.MSRS_AT, kvm.MSRS_LEN, RW).refused
+    t.release()
+    t = machine.take("vmm")
+    assert t.call(MPROTECT, kvm.MSRS_AT, kvm.MSRS_LEN, RW).refused
+    assert t.call(MUNMAP, kvm.MSRS_AT, kvm.MSRS_LEN).value == 0
+    for flags in (PRIVATE_ANONYMOUS, PRIVATE_ANONYMOUS | FIXED):
+        assert t.call(MMAP, kvm.MSRS_AT, kvm.MSRS_LEN, RW, flags, -1).refused
+    assert t.call(MREMAP, t.base, 4096, 4096, 3, kvm.MSRS_AT).refused
+    assert t.call(MMAP, 0, kvm.MSRS_LEN, RW, PRIVATE_ANONYMOUS, -1).value > kvm.MSRS_AT + (1 << 30)
+    t.release()

@@ -18,6 +18,11 @@ void guest_main(const struct pvh_info *info)
 	check(memcmp(vendor, "KVMKVMKVM\0\0\0", 12) == 0, "the interface of kvm");
 	cpuid(0x40000001, 0, r);
 	check(r[0] >> 3 & 1, "kvmclock");
+	/* clock, no delay after port I/O, clock, stable clock */
+	check_eq(r[0] & ~(1U << 0 | 1U << 1 | 1U << 3 | 1U << 24), 0, "no other paravirtual feature");
+	check(!r[1] && !r[2] && !r[3], "no hints");
+	cpuid(0x40000000, 0, r);
+	check_eq(r[0], 0x40000001, "no further leaf");
 	cpuid(0x80000000, 0, r);
 	top = r[0];
 	cpuid(0x80000001, 0, r);

@@ -120,6 +120,21 @@ static void speculation(void)
 	TRY("PRED_CMD is not read", GP, 0, "rdmsr" : : "c"(PRED_CMD) : "rax", "rdx");
 }
 
+/* What belongs to no part of the machine that the guest has: Hyper-V's, those of KVM that CPUID does not
+ * list, and what VMRUN would ask for. */
+static void not_there(void)
+{
+	TRY("RDMSR of Hyper-V's", GP, 0, "rdmsr" : : "c"(0x40000000) : "rax", "rdx");
+	wrmsr_refused("Hyper-V: guest OS", 0x40000000, 0x8100);
+	wrmsr_refused("Hyper-V: crash parameter", 0x40000100, 0);
+	wrmsr_refused("KVM: page faults by interrupt", 0x4b564d02, 0);
+	wrmsr_refused("KVM: stolen time", 0x4b564d03, 0);
+	wrmsr_refused("KVM: EOI in memory", 0x4b564d04, 0);
+	wrmsr_refused("SVM: VM_HSAVE_PA", 0xc0010117, 0x6000);
+	TRY("VMX: basic capabilities", GP, 0, "rdmsr" : : "c"(0x480) : "rax", "rdx");
+	wrmsr_refused("EFER: SVME", EFER, rdmsr(EFER) | 1ULL << 12);
+}
+
 static void bases(void)
 {
 	uint64_t gs;
@@ -170,6 +185,7 @@ void guest_main(const struct pvh_info *info)
 	msrs();
 	machine_check();
 	speculation();
+	not_there();
 	bases();
 	debug_registers();
 }

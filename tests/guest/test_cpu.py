@@ -12,7 +12,7 @@ from test_guests import ACCEL, checks_of, disk, disk_flags, real_kvm, run_checks
 
 
 # How many checks each makes at least: less means that it ended early.
-CHECKS = {"faults": 85, "iret": 31, "nested": 16, "paging": 57, "registers": 63, "step": 43,
+CHECKS = {"faults": 85, "iret": 31, "nested": 16, "paging": 57, "registers": 72, "step": 43,
           "syscalls": 14}
 
 # Where QEMU's TCG (7.2), whose SVM the lab's KVM runs on, is not as the manual says (SDM; volume and

@@ -66,12 +66,24 @@ static void test_each_capability_counts(void **state)
 	}
 }
 
+static void test_what_keeps_to_the_machine(void **state)
+{
+	(void)state;
+	absent = -1;
+	assert_null(kvm_host_lacks(7));
+	absent = KVM_CAP_X86_MSR_FILTER;
+	assert_string_equal(kvm_host_lacks(7), "KVM has no filter of MSRs");
+	absent = KVM_CAP_ENFORCE_PV_FEATURE_CPUID;
+	assert_string_equal(kvm_host_lacks(7), "KVM does not enforce paravirtual features");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_there),
 		cmocka_unit_test(test_another_interface),
 		cmocka_unit_test(test_each_capability_counts),
+		cmocka_unit_test(test_what_keeps_to_the_machine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 
 #include "lib/base/cleanup.h"
 
+#include <asm/kvm_para.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -51,6 +52,29 @@ static void remove_features(struct kvm_cpuid_entry2 *e)
 	}
 }
 
+#define PARAVIRTUAL_FIRST 0x40000000
+#define PARAVIRTUAL_LAST 0x4fffffff
+#define BIT(n) (1U << (n))
+
+/* Of KVM's own interface the guest has the clock. Page faults told by an interrupt, EOIs and stolen time
+ * in the guest's memory, IPIs and TLB flushes by hypercall are code of the host's kernel that a guest
+ * would reach beyond that; kvm_vcpu_create has KVM refuse what is not listed. */
+static void trim_paravirtual(struct kvm_cpuid_entry2 *e)
+{
+	const uint32_t given = BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_NOP_IO_DELAY) |
+			       BIT(KVM_FEATURE_CLOCKSOURCE2) |
+			       BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
+
+	if (e->function < PARAVIRTUAL_FIRST || e->function > PARAVIRTUAL_LAST)
+		return;
+	if (e->function == KVM_CPUID_SIGNATURE) {
+		e->eax = KVM_CPUID_FEATURES; /* the last leaf */
+		return;
+	}
+	e->eax &= e->function == KVM_CPUID_FEATURES ? given : 0;
+	e->ebx = e->ecx = e->edx = 0;
+}
+
 int kvm_cpuid_prepare(struct accel *a)
 {
 	size_t size = sizeof(*a->cpuid) + KVM_CPUID_MAX * sizeof(a->cpuid->entries[0]);
@@ -61,8 +85,10 @@ int kvm_cpuid_prepare(struct accel *a)
 	a->cpuid->nent = KVM_CPUID_MAX;
 	if (ioctl(a->kvm_fd, KVM_GET_SUPPORTED_CPUID, a->cpuid) < 0)
 		return -errno;
-	for (unsigned int i = 0; i < a->cpuid->nent; i++)
+	for (unsigned int i = 0; i < a->cpuid->nent; i++) {
 		remove_features(&a->cpuid->entries[i]);
+		trim_paravirtual(&a->cpuid->entries[i]);
+	}
 	return 0;
 }
 

@@ -9,6 +9,27 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
+/*
+ * MSRs that no guest is to reach, whatever CPUID says: older kernels look at CPUID for few of them, and a
+ * vmm that was taken over can set EFER.SVME by the registers that it shares with KVM (of KVM 6.1, also
+ * with kvm_amd.nested=0). VMRUN then asks for nothing but VM_HSAVE_PA, which stays 0.
+ */
+static int refuse_msrs(struct accel *a)
+{
+	static uint8_t none[512]; /* a clear bit refuses */
+	const uint32_t both = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
+	struct kvm_msr_filter f = {
+		.flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
+		.ranges = {
+			{ both, 8 * sizeof(none), KVM_MSR_HYPERV, none },
+			{ both, 0x20, 0x480, none },     /* capabilities of VMX */
+			{ both, 4, 0xc0010114, none },   /* VM_CR, IGNNE, SMM_CTL, VM_HSAVE_PA */
+		},
+	};
+
+	return ioctl(a->vm_fd, KVM_X86_SET_MSR_FILTER, &f) < 0 ? -errno : 0;
+}
+
 static int make_vm(struct accel *a)
 {
 	uint64_t identity_map = KVM_IDENTITY_MAP;
@@ -23,7 +44,7 @@ static int make_vm(struct accel *a)
 	    ioctl(a->vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_START) < 0 ||
 	    ioctl(a->vm_fd, KVM_ENABLE_CAP, &split) < 0)
 		return -errno;
-	return 0;
+	return kvm_host_lacks(a->kvm_fd) ? 0 : refuse_msrs(a); /* said by the supervisor */
 }
 
 static int list_msrs(struct accel *a)

@@ -13,6 +13,7 @@
 
 #define KVM_CPUID_MAX 128
 #define KVM_MSRS_MAX 512
+#define KVM_MSR_HYPERV 0x40000000 /* the first of Hyper-V's */
 
 /* What a vCPU was when KVM had just made it; a guest reset puts it back. */
 struct kvm_pristine {
@@ -51,8 +52,7 @@ struct accel {
 	unsigned int n_ram;
 	struct kvm_cpuid2 *cpuid;
 	struct kvm_msr_list *msr_list;
-	size_t n_msrs;
-	struct kvm_msr_entry msrs[KVM_MSRS_MAX]; /* power-on values, the same for every vCPU */
+	struct kvm_msrs *msrs; /* power-on values, the same for every vCPU; read-only, state.c */
 	struct kvm_route routes[IOAPIC_PINS + ACCEL_IRQ_SLOTS];
 	struct accel_vcpu vcpus[VCPUS_MAX];
 };
@@ -65,7 +65,7 @@ struct accel {
 /* state.c */
 [[nodiscard]] int kvm_state_capture(struct accel_vcpu *v);
 /* Once, when the first vCPU has been made. */
-void kvm_state_capture_msrs(struct accel *a);
+[[nodiscard]] int kvm_state_capture_msrs(struct accel *a);
 [[nodiscard]] int kvm_vcpu_reset(struct accel_vcpu *v, const struct cpu_boot_state *boot);
 
 /* irq.c */

@@ -9,23 +9,55 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 /* The kernel's shared pages are two or three. */
 static_assert(SPACE_THREAD + sizeof(struct kvm_pristine) + KIB(64) <= SPACE_KVM_VCPU);
 
-/* Reads the MSRs that the kernel can read now; the list also names some that this CPU lacks. */
-void kvm_state_capture_msrs(struct accel *a)
+static_assert(sizeof(struct kvm_msrs) + KVM_MSRS_MAX * sizeof(struct kvm_msr_entry) <= SPACE_MSRS);
+
+/* Hyper-V's would make KVM prepare for a Hyper-V guest, and no guest of ours can change them. */
+static bool is_of_guest(uint32_t msr)
+{
+	return msr - KVM_MSR_HYPERV >= 0x1000;
+}
+
+/* Reads those that there are, and leaves out what can only be read: it cannot have changed either. */
+static void read_msrs(struct accel *a, struct kvm_msrs *all)
 {
 	struct {
 		struct kvm_msrs head;
 		struct kvm_msr_entry entry;
 	} one = { .head.nmsrs = 1 };
 
-	for (unsigned int i = 0; i < a->msr_list->nmsrs && a->n_msrs < KVM_MSRS_MAX; i++) {
+	for (unsigned int i = 0; i < a->msr_list->nmsrs && all->nmsrs < KVM_MSRS_MAX; i++) {
 		one.entry = (struct kvm_msr_entry){ .index = a->msr_list->indices[i] };
-		if (ioctl(a->vcpus[0].fd, KVM_GET_MSRS, &one) == 1)
-			a->msrs[a->n_msrs++] = one.entry;
+		if (is_of_guest(one.entry.index) && ioctl(a->vcpus[0].fd, KVM_GET_MSRS, &one) == 1 &&
+		    ioctl(a->vcpus[0].fd, KVM_SET_MSRS, &one) == 1)
+			all->entries[all->nmsrs++] = one.entry;
 	}
+}
+
+/*
+ * Setting MSRs from outside passes by what a guest may set, so that whoever takes the vmm over must not
+ * be able to set any but these, to these values: the filter lets KVM_SET_MSRS pass with this one address,
+ * no call makes it writable again, and none maps something else there (forms.h: the kernel chooses where).
+ */
+int kvm_state_capture_msrs(struct accel *a)
+{
+	void *at = (void *)(uintptr_t)SPACE_MSRS_AT; /* NOLINT(performance-no-int-to-ptr) */
+	void *p = mmap(at, SPACE_MSRS, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	if (p != at)
+		return -EEXIST;
+	read_msrs(a, p);
+	if (mprotect(p, SPACE_MSRS, PROT_READ) < 0)
+		return -errno;
+	a->msrs = p;
+	return 0;
 }
 
 int kvm_state_capture(struct accel_vcpu *v)
@@ -46,18 +78,14 @@ int kvm_state_capture(struct accel_vcpu *v)
 	return 0;
 }
 
-static void restore_msrs(struct accel_vcpu *v)
+/* KVM stops at the first that it refuses; it took them all before. */
+static int restore_msrs(struct accel_vcpu *v)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} one = { .head.nmsrs = 1 };
+	int n = ioctl(v->fd, KVM_SET_MSRS, v->accel->msrs);
 
-	/* Some can be read but not written; those cannot have changed either. */
-	for (size_t i = 0; i < v->accel->n_msrs; i++) {
-		one.entry = v->accel->msrs[i];
-		(void)ioctl(v->fd, KVM_SET_MSRS, &one);
-	}
+	if (n < 0)
+		return -errno;
+	return (uint32_t)n == v->accel->msrs->nmsrs ? 0 : -EIO;
 }
 
 static struct kvm_segment to_kvm(const struct cpu_segment *s)
@@ -115,6 +143,7 @@ int kvm_vcpu_reset(struct accel_vcpu *v, const struct cpu_boot_state *boot)
 	const struct kvm_pristine *p = v->pristine;
 	struct kvm_sregs sregs = p->sregs;
 	struct kvm_regs regs = p->regs;
+	int r;
 
 	if (boot)
 		apply_boot(boot, &sregs, &regs);
@@ -123,7 +152,9 @@ int kvm_vcpu_reset(struct accel_vcpu *v, const struct cpu_boot_state *boot)
 	if (ioctl(v->fd, KVM_SET_SREGS, &sregs) < 0 ||
 	    ioctl(v->fd, KVM_SET_LAPIC, &p->lapic) < 0)
 		return -errno;
-	restore_msrs(v);
+	r = restore_msrs(v);
+	if (r < 0)
+		return r;
 	if (p->has_xcrs && ioctl(v->fd, KVM_SET_XCRS, &p->xcrs) < 0)
 		return -errno;
 	if (ioctl(v->fd, KVM_SET_XSAVE, &p->xsave) < 0 ||

@@ -3,6 +3,7 @@
 #include "cmd/vmm/accel/kvm/kvm.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/kvm/host.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -26,6 +27,16 @@ static int map_run(struct accel *a, struct accel_vcpu *v)
 	return 0;
 }
 
+/* What CPUID does not list of KVM's own interface is refused, not only unlisted. */
+static int enforce_paravirtual(struct accel *a, struct accel_vcpu *v)
+{
+	struct kvm_enable_cap enforce = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = { 1 } };
+
+	if (kvm_host_lacks(a->kvm_fd))
+		return 0; /* said by the supervisor */
+	return ioctl(v->fd, KVM_ENABLE_CAP, &enforce) < 0 ? -errno : 0;
+}
+
 int kvm_vcpu_create(struct accel *a, unsigned int index, struct accel_vcpu **ret)
 {
 	struct accel_vcpu *v = &a->vcpus[index];
@@ -39,11 +50,13 @@ int kvm_vcpu_create(struct accel *a, unsigned int index, struct accel_vcpu **ret
 	if (r == 0)
 		r = kvm_cpuid_set(a, v);
 	if (r == 0)
+		r = enforce_paravirtual(a, v);
+	if (r == 0)
 		r = kvm_state_capture(v);
+	if (r == 0 && index == 0)
+		r = kvm_state_capture_msrs(a);
 	if (r < 0)
 		return r;
-	if (index == 0)
-		kvm_state_capture_msrs(a);
 	*ret = v;
 	return 0;
 }
