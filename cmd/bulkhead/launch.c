@@ -88,19 +88,24 @@ static int spawn(const char *path, char **argv, int control, int stream, pid_t *
 static int render(const struct vm_config *c, uint64_t since_ns, char **argv, char *text, size_t cap)
 {
 	static char name[] = "supervisor";
-	static char since[40];
+	static char since[40], runtime[PATH_MAX + 32];
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+	int n = 0;
 
 	snprintf(since, sizeof(since), "--since=%llu", (unsigned long long)since_ns);
-	argv[0] = name;
-	argv[1] = since;
-	return config_render(c, argv + 2, text, cap);
+	argv[n++] = name;
+	argv[n++] = since;
+	/* it has no environment */
+	if (dir && snprintf(runtime, sizeof(runtime), "--runtime-dir=%s", dir) < (int)sizeof(runtime))
+		argv[n++] = runtime;
+	return config_render(c, argv + n, text, cap);
 }
 
 int supervisor_spawn(const struct vm_config *c, uint64_t since_ns, struct supervisor *ret,
 		     const char **ret_what)
 {
 	static char text[CONFIG_WORDS_BYTES];
-	char *argv[CONFIG_WORDS_MAX + 2];
+	char *argv[CONFIG_WORDS_MAX + 3];
 	char path[PATH_MAX + 64];
 	int control[2] = { -1, -1 }, stream[2] = { -1, -1 };
 	bool with_stream = !c->detach && c->console != CONSOLE_NONE;

@@ -2,7 +2,6 @@
 /* bulkhead ps: a table of this user's VMs. */
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/vmlink.h"
-#include "lib/base/cleanup.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,23 +31,17 @@ static void print_uptime(uint64_t s)
 		       (unsigned long long)s / 60 % 60, (unsigned long long)s % 60);
 }
 
-static void print_vm(const char *name, void *owner)
+static void print_vm(const struct vmlink_state *s)
 {
-	const struct control_msg q = { .type = CTL_QUERY };
-	_cleanup_(closep) int sock = vmlink_open(name);
-	_cleanup_(closep) int fd = -1;
-	struct control_msg m;
+	const struct control_info *info = &s->info;
 
-	(void)owner;
-	if (sock < 0) /* it ended in between, or is another user's */
-		return;
-	if (vmlink_ask(sock, &q, CTL_INFO, &m, &fd) < 0 || m.type != CTL_INFO) {
-		printf("%-20s %8s %-9s\n", name, "-", "silent");
+	if (!s->told) {
+		printf("%-20s %8s %-9s\n", s->name, "-", s->busy ? "busy" : "silent");
 		return;
 	}
-	printf("%-20s %8u %-9s %4u %7lluM %-5s ", name, m.info.pid, state_name(m.info.state),
-	       m.info.cpus, (unsigned long long)(m.info.memory >> 20), m.info.soft ? "soft" : "kvm");
-	print_uptime(m.info.uptime_s);
+	printf("%-20s %8u %-9s %4u %7lluM %-5s ", s->name, info->pid, state_name(info->state),
+	       info->cpus, (unsigned long long)(info->memory >> 20), info->soft ? "soft" : "kvm");
+	print_uptime(info->uptime_s);
 }
 
 int verb_ps(int argc, char **argv)
@@ -59,7 +52,9 @@ int verb_ps(int argc, char **argv)
 		return complain(EXIT_WORDS, "ps: '%.60s' is too much: ps takes no words", argv[0]);
 	printf("%-20s %8s %-9s %4s %8s %-5s %s\n", "NAME", "PID", "STATE", "CPUS", "MEMORY", "ACCEL",
 	       "UPTIME");
-	r = vmlink_each(print_vm, NULL);
+	r = vmlink_ask_all(print_vm);
+	if (r == -EOVERFLOW)
+		return vmlink_complain("ps", r);
 	if (r < 0)
 		return complain(EXIT_START, "/proc/net/unix: %s", strerror(-r));
 	return 0;

@@ -4,38 +4,44 @@
 
 #include "cmd/bulkhead/verbs.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+#include "lib/names/names.h"
 #include "lib/sandbox/peer.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stddef.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
+#include <time.h>
+
+/* Where this user's VMs are met, or where another's, whose environment nobody knows. */
+static void open_names(uid_t uid, struct names *ret)
+{
+	names_open(uid, uid == geteuid() ? getenv("XDG_RUNTIME_DIR") : NULL, false, ret);
+}
 
 int vmlink_open_of(uid_t uid, const char *name)
 {
 	const struct timeval timeout = { .tv_sec = VMLINK_TIMEOUT_S };
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	int len = snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "bulkhead/%u/%s", uid, name);
-	socklen_t sa_len;
+	_cleanup_(names_close) struct names n = NAMES_NONE;
+	_cleanup_(closep) int fd = -1;
+	int r;
 
-	if (fd < 0)
-		return -errno;
 	if (peer_uid_is_ambiguous(uid))
 		return -EOVERFLOW;
-	if ((size_t)len >= sizeof(sa.sun_path) - 1)
-		return -ENOENT;
-	sa_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
+	open_names(uid, &n);
+	fd = names_connect(&n, name);
+	if (fd < 0)
+		return fd;
+	r = fd_set_nonblock(fd, false);
+	if (r < 0)
+		return r;
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
 		return -errno;
-	if (connect(fd, (const struct sockaddr *)&sa, sa_len) < 0)
-		return errno == ECONNREFUSED ? -ENOENT : -errno;
-	return peer_is(fd, uid) ? take_fd(&fd) : -ENOENT;
+	return take_fd(&fd);
 }
 
 int vmlink_open(const char *name)
@@ -54,6 +60,11 @@ int vmlink_complain(const char *name, int error)
 				"namespace, so that no VM can be told to be yours: map an id for "
 				"yourself, or ask from outside",
 				name, geteuid());
+	if (error == -EAGAIN)
+		return complain(EXIT_START,
+				"%.64s takes no more connections: it is asked by too many, or the "
+				"name is another user's: try again",
+				name);
 	return complain(EXIT_START, "%.64s: %s", name, strerror(-error));
 }
 
@@ -75,32 +86,150 @@ int vmlink_ask(int sock, const struct control_msg *q, enum control_type wanted,
 	return -EPROTO;
 }
 
-/* /proc/net/unix: Num RefCount Protocol Flags Type St Inode Path; '@' is an abstract name. */
-static bool name_of(const char *line, char name[CTL_NAME_MAX + 1])
-{
-	unsigned int flags, type, uid;
-	char path[128];
+/* ---- all of them ---- */
 
-	if (sscanf(line, "%*s %*s %*s %x %x %*s %*s %127s", &flags, &type, path) != 3)
-		return false;
-	if (!(flags & 0x10000) || type != SOCK_SEQPACKET) /* listening */
-		return false;
-	return sscanf(path, "@bulkhead/%u/%64[A-Za-z0-9._-]", &uid, name) == 2 && uid == geteuid();
+struct names_user {
+	void (*fn)(const char *name, void *owner);
+	void *owner;
+};
+
+static void tell_name(const char *name, int sock, void *owner)
+{
+	const struct names_user *u = owner;
+
+	if (sock < 0)
+		return;
+	close(sock);
+	u->fn(name, u->owner);
 }
 
 int vmlink_each(void (*fn)(const char *name, void *owner), void *owner)
 {
-	FILE *f = fopen("/proc/net/unix", "re");
-	char *line = NULL;
-	size_t cap = 0;
-	char name[CTL_NAME_MAX + 1];
+	_cleanup_(names_close) struct names n = NAMES_NONE;
+	struct names_user u = { .fn = fn, .owner = owner };
 
-	if (!f)
-		return -errno;
-	while (getline(&line, &cap, f) > 0)
-		if (name_of(line, name))
-			fn(name, owner);
-	free(line);
-	fclose(f);
+	if (peer_uid_is_ambiguous(geteuid()))
+		return 0;
+	open_names(geteuid(), &n);
+	return names_each(&n, NULL, tell_name, &u);
+}
+
+struct asked {
+	char name[CTL_NAME_MAX + 1];
+	struct vmlink_state state;
+};
+
+/* One row of each: poll wants its own kind together. */
+struct question {
+	struct asked *vms;
+	struct pollfd *socks; /* fd -1: no answer is awaited */
+	size_t n, cap, left;
+	bool failed;
+};
+
+static void question_free(struct question *q)
+{
+	for (size_t i = 0; i < q->n; i++)
+		closep(&q->socks[i].fd);
+	free(q->vms);
+	free(q->socks);
+}
+
+static bool make_room(struct question *q)
+{
+	size_t cap = q->cap ? 2 * q->cap : 16;
+	void *vms, *socks;
+
+	if (q->n < q->cap)
+		return true;
+	vms = realloc(q->vms, cap * sizeof(*q->vms));
+	if (vms)
+		q->vms = vms;
+	socks = realloc(q->socks, cap * sizeof(*q->socks));
+	if (socks)
+		q->socks = socks;
+	if (vms && socks)
+		q->cap = cap;
+	return vms && socks;
+}
+
+static void ask_one(const char *name, int sock, void *owner)
+{
+	const struct control_msg query = { .type = CTL_QUERY };
+	struct question *q = owner;
+	struct asked *a;
+
+	if (!make_room(q)) {
+		q->failed = true;
+		closep(&sock);
+		return;
+	}
+	a = &q->vms[q->n];
+	*a = (struct asked){ .state.busy = sock == -EAGAIN };
+	snprintf(a->name, sizeof(a->name), "%s", name);
+	/* its queue is empty, so that this takes no time */
+	if (sock >= 0 && control_send(sock, &query, -1) < 0)
+		closep(&sock);
+	q->left += sock >= 0;
+	q->socks[q->n++] = (struct pollfd){ .fd = sock < 0 ? -1 : sock, .events = POLLIN };
+}
+
+static void hear(struct question *q, size_t i)
+{
+	struct control_msg m;
+	int fd = -1, r = control_recv(q->socks[i].fd, &m, &fd);
+
+	if (r == -EAGAIN)
+		return;
+	closep(&fd);
+	if (r > 0 && m.type == CTL_INFO) {
+		q->vms[i].state.told = true;
+		q->vms[i].state.info = m.info;
+	}
+	closep(&q->socks[i].fd);
+	q->left--;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void hear_all(struct question *q)
+{
+	const int64_t end = now_ms() + VMLINK_TIMEOUT_S * 1000;
+
+	while (q->left) {
+		int64_t left = end - now_ms();
+		int r = poll(q->socks, q->n, left > 0 ? (int)left : 0);
+
+		if (r == 0 || (r < 0 && errno != EINTR))
+			return;
+		for (size_t i = 0; i < q->n && r > 0; i++)
+			if (q->socks[i].fd >= 0 && q->socks[i].revents)
+				hear(q, i);
+	}
+}
+
+int vmlink_ask_all(void (*fn)(const struct vmlink_state *s))
+{
+	_cleanup_(names_close) struct names n = NAMES_NONE;
+	_cleanup_(question_free) struct question q = { 0 };
+	int r;
+
+	if (peer_uid_is_ambiguous(geteuid()))
+		return -EOVERFLOW;
+	open_names(geteuid(), &n);
+	r = names_each(&n, NULL, ask_one, &q);
+	if (r < 0 || q.failed)
+		return r < 0 ? r : -ENOMEM;
+	hear_all(&q);
+	for (size_t i = 0; i < q.n; i++) {
+		q.vms[i].state.name = q.vms[i].name;
+		fn(&q.vms[i].state);
+	}
 	return 0;
 }

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Links to running VMs: their supervisors listen on abstract sockets named
- * bulkhead/UID/NAME. An abstract name can be taken by anybody, so the peer's uid is looked at.
+ * Links to running VMs: lib/names is how they are found. Nobody but their user's own processes is
+ * listened to.
  */
 #ifndef BULKHEAD_CMD_BULKHEAD_VMLINK_H
 #define BULKHEAD_CMD_BULKHEAD_VMLINK_H
 
 #include "lib/control/control.h"
 
-#define VMLINK_TIMEOUT_S 5 /* for an answer */
+#include <stdbool.h>
+
+#define VMLINK_TIMEOUT_S 5 /* for an answer; of all together, for the answers of all */
 
 /* A connected socket, or -ENOENT when no VM of this user has the name, -EOVERFLOW when this user's
- * id stands for others' too (lib/sandbox/peer.h), or a negative errno. */
+ * id stands for others' too (lib/sandbox/peer.h), -EAGAIN when its listener takes no more connections, or a
+ * negative errno. */
 [[nodiscard]] int vmlink_open(const char *name);
 /* The same for a VM of any user. Its supervisor serves nobody but that user. */
 [[nodiscard]] int vmlink_open_of(uid_t uid, const char *name);
@@ -25,5 +28,15 @@ int vmlink_complain(const char *name, int error);
 			     struct control_msg *ret, int *ret_fd);
 /* Calls fn with every name that this user's VMs listen on. 0 or a negative errno. */
 [[nodiscard]] int vmlink_each(void (*fn)(const char *name, void *owner), void *owner);
+
+struct vmlink_state {
+	const char *name;
+	bool busy; /* somebody, who may be anybody, has the name and takes no more connections */
+	bool told; /* info is there; else it is silent */
+	struct control_info info;
+};
+
+/* The same with what each of them says of itself: all are asked at once, and waited for together. */
+[[nodiscard]] int vmlink_ask_all(void (*fn)(const struct vmlink_state *s));
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command that started the VM, and clients of the listening socket; see vm.h. */
+/* The command that started the VM, and clients of the listening sockets; see vm.h. */
 #include "cmd/supervisor/vm.h"
 
 #include "lib/base/cleanup.h"
@@ -205,7 +205,7 @@ static int on_connect(struct loop_source *src, uint32_t events)
 	return 0;
 }
 
-int clients_watch(struct vm *vm, int front, int listener)
+int clients_watch(struct vm *vm, int front, const int listeners[NAMES_PLACES])
 {
 	int r = 0;
 
@@ -213,7 +213,11 @@ int clients_watch(struct vm *vm, int front, int listener)
 		vm->clients[i].src.fd = -1;
 	if (front >= 0)
 		r = loop_add(&vm->loop, &vm->front, front, EPOLLIN, on_front, vm);
-	return r < 0 ? r : loop_add(&vm->loop, &vm->listener, listener, EPOLLIN, on_connect, vm);
+	for (size_t i = 0; i < NAMES_PLACES && r == 0; i++)
+		if (listeners[i] >= 0)
+			r = loop_add(&vm->loop, &vm->listeners[i], listeners[i], EPOLLIN,
+				     on_connect, vm);
+	return r;
 }
 
 void clients_tell_started(struct vm *vm)

@@ -6,7 +6,7 @@
  * Trust: argv and the command trusted; messages of every compartment HOSTILE; clients are the
  * user's own, their messages checked all the same.
  * Holds: 3 the command's channel, 4 the console's stream (optional); pidfds and control channels,
- * the listening socket. Not for long: kernel, initrd, disks, /dev/kvm.
+ * the listening sockets. Not for long: kernel, initrd, disks, /dev/kvm.
  */
 #include "cmd/supervisor/group.h"
 #include "cmd/supervisor/open.h"
@@ -26,6 +26,7 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 
+#define RUNTIME_WORD "--runtime-dir="
 #define EXIT_START 1 /* nothing was started, or not for long */
 
 /* The command shows it; without one it goes to standard error. */
@@ -45,6 +46,10 @@ static int parse(int argc, char **argv, struct vm *vm, struct vm_config *c, stru
 	struct config_error ce;
 	unsigned long long since = 0;
 	int skip = argc > 1 && sscanf(argv[1], "--since=%llu", &since) == 1 ? 2 : 1;
+	const size_t len = strlen(RUNTIME_WORD);
+
+	if (argc > skip && strncmp(argv[skip], RUNTIME_WORD, len) == 0)
+		vm->runtime = argv[skip++] + len;
 
 	vm->since_ns = since;
 	config_init(c);
@@ -91,7 +96,7 @@ static int on_keeper(struct loop_source *src, uint32_t events)
 	return 0;
 }
 
-static int watch(struct vm *vm, int listener)
+static int watch(struct vm *vm, const int listeners[NAMES_PLACES])
 {
 	sigset_t set;
 	int fd, r;
@@ -117,7 +122,7 @@ static int watch(struct vm *vm, int listener)
 		return r;
 	if (vm->keeper >= 0)
 		r = loop_add(&vm->loop, &vm->gone, take_fd(&vm->keeper), EPOLLIN, on_keeper, vm);
-	return r < 0 ? r : clients_watch(vm, SUPERVISOR_FD_FRONT, listener);
+	return r < 0 ? r : clients_watch(vm, SUPERVISOR_FD_FRONT, listeners);
 }
 
 /* ---- stages ---- */
@@ -228,7 +233,7 @@ static int bring_up(struct vm *vm, struct open_error *e)
 	r = group_enter(vm, ids.why, &group, &report, e); /* a child of its keeper from here */
 	if (r < 0)
 		return r;
-	r = opened_open(&o, vm->config, ids.n > 1, e); /* 2 all that has a path */
+	r = opened_open(&o, vm->config, vm->runtime, ids.n > 1, e); /* 2 all that has a path */
 	if (r < 0)
 		return r;
 	report.missing[GUARANTEE_KVM] = o.kvm < 0 ? NULL : kvm_host_lacks(o.kvm);
@@ -245,7 +250,7 @@ static int bring_up(struct vm *vm, struct open_error *e)
 	r = jail_host_open(&host, &ids, &what);
 	if (r < 0)
 		return open_complain(e, r, "%s: %s", what, strerror(-r));
-	r = watch(vm, o.listener);
+	r = watch(vm, o.listeners);
 	if (r < 0)
 		return open_complain(e, r, "event loop: %s", strerror(-r));
 	r = start(vm, &o, &group, &host, e); /* 3 the compartments */
@@ -280,6 +285,7 @@ int main(int argc, char **argv)
 			  .labels = SELINUX_VM_NONE,
 			  .gone = { .fd = -1 },
 			  .pid = getpid(),
+			  .listeners = { { .fd = -1 }, { .fd = -1 } },
 			  .front = { .fd = -1 } };
 	if (fds_adopt(supervisor_declared.fds, supervisor_declared.n_fds, NULL) < 0 ||
 	    parse(argc, argv, &vm, &config, &e) < 0) /* 1 words only */

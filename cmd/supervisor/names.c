@@ -8,12 +8,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 int open_complain(struct open_error *e, int error, const char *fmt, ...)
 {
@@ -25,29 +22,20 @@ int open_complain(struct open_error *e, int error, const char *fmt, ...)
 	return error;
 }
 
-/* An abstract name: no file that a crash could leave behind, and two VMs cannot have it. */
-int open_listener(const char *name, struct open_error *e)
+int open_listeners(const char *name, const char *runtime, int ret[NAMES_PLACES],
+		   struct open_error *e)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	_cleanup_(closep) int fd =
-		socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int len = snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "bulkhead/%u/%s", geteuid(),
-			   name);
-	socklen_t sa_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
+	_cleanup_(names_close) struct names n = NAMES_NONE;
+	int r;
 
-	if (fd < 0)
-		return open_complain(e, -errno, "no socket: %s", strerror(errno));
-	if (bind(fd, (const struct sockaddr *)&sa, sa_len) < 0) {
-		if (errno == EADDRINUSE)
-			return open_complain(e, -errno,
-					     "a VM named '%s' runs already: choose "
-					     "another --name, or bulkhead stop %s",
-					     name, name);
-		return open_complain(e, -errno, "the name '%s': %s", name, strerror(errno));
-	}
-	if (listen(fd, 8) < 0)
-		return open_complain(e, -errno, "the name '%s': %s", name, strerror(errno));
-	return take_fd(&fd);
+	names_open(geteuid(), runtime, true, &n);
+	r = names_listen(&n, name, ret);
+	if (r == -EADDRINUSE)
+		return open_complain(e, r,
+				     "a VM named '%s' runs already: choose "
+				     "another --name, or bulkhead stop %s",
+				     name, name);
+	return r < 0 ? open_complain(e, r, "the name '%s': %s", name, strerror(-r)) : 0;
 }
 
 static int open_executable(const char *path, mode_t by)

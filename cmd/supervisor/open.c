@@ -21,7 +21,7 @@ void opened_init(struct opened *o)
 	*o = (struct opened){ .kernel = -1,
 			      .initrd = -1,
 			      .kvm = -1,
-			      .listener = -1,
+			      .listeners = { -1, -1 },
 			      .vmm = -1,
 			      .dev_console = -1,
 			      .dev_rng = -1,
@@ -184,7 +184,8 @@ static int open_programs(struct opened *o, const struct vm_config *c, bool other
 	return 0;
 }
 
-int opened_open(struct opened *o, const struct vm_config *c, bool other_ids, struct open_error *e)
+int opened_open(struct opened *o, const struct vm_config *c, const char *runtime, bool other_ids,
+		struct open_error *e)
 {
 	int r = open_files(o, c, e);
 
@@ -194,8 +195,5 @@ int opened_open(struct opened *o, const struct vm_config *c, bool other_ids, str
 	if (r < 0)
 		return r;
 	r = open_programs(o, c, other_ids, e);
-	if (r < 0)
-		return r;
-	o->listener = open_listener(c->name, e);
-	return o->listener < 0 ? o->listener : 0;
+	return r < 0 ? r : open_listeners(c->name, runtime, o->listeners, e);
 }

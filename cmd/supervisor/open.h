@@ -8,6 +8,7 @@
 
 #include "lib/config/config.h"
 #include "lib/kvm/probe.h"
+#include "lib/names/names.h"
 #include "lib/sandbox/selinux.h"
 
 #define ACCEL_WHY_MAX 500
@@ -25,7 +26,7 @@ struct opened {
 	struct kvm_probe probe; /* what measured it, still ending */
 	char accel_why[ACCEL_WHY_MAX]; /* for `--accel auto` what was chosen and why, else "" */
 	int disks[CONFIG_MAX_DISKS];
-	int listener; /* the VM's name, as an abstract socket */
+	int listeners[NAMES_PLACES]; /* of the VM's name */
 	int vmm, dev_console, dev_rng, dev_blk; /* executables */
 	struct boot_file kernel_map, initrd_map;
 };
@@ -36,11 +37,11 @@ struct open_error {
 };
 
 void opened_init(struct opened *o);
-/* other_ids: the compartments will not run as the user. 0 or a negative errno with *ret_error; what was
+/* runtime as for open_listeners; other_ids: the compartments will not run as the user. 0 or a negative errno with *ret_error; what was
  * opened stays for opened_close. */
-[[nodiscard]] int opened_open(struct opened *o, const struct vm_config *c, bool other_ids,
-			      struct open_error *ret_error);
-/* Closes everything but the listener; the probe is the caller's to end. */
+[[nodiscard]] int opened_open(struct opened *o, const struct vm_config *c, const char *runtime,
+			      bool other_ids, struct open_error *ret_error);
+/* Closes everything but the listeners; the probe is the caller's to end. */
 void opened_close(struct opened *o);
 
 /*
@@ -60,7 +61,9 @@ void opened_close(struct opened *o);
 [[nodiscard]] int boot_copy(struct opened *o, struct open_error *ret_error);
 
 /* names.c */
-[[nodiscard]] int open_listener(const char *name, struct open_error *ret_error);
+/* runtime: its user's $XDG_RUNTIME_DIR, or NULL. As names_listen. */
+[[nodiscard]] int open_listeners(const char *name, const char *runtime, int ret[NAMES_PLACES],
+				 struct open_error *ret_error);
 /* An executable beside this one: ../NAME/NAME in a build tree, NAME when installed. by_others: its
  * owner's right to execute it is not enough. */
 [[nodiscard]] int open_program(const char *name, bool by_others, struct open_error *ret_error);

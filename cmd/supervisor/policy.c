@@ -68,14 +68,14 @@ static const struct declared_held held[] = {
 	{ "anon_inode:[timerfd]", 1, "patience at the end" },
 	{ "anon_inode:[pidfd]", 0, "its machine's processes" },
 	{ "pidfd:", 0, "its machine's processes" },
-	{ "socket:", 0, "control channels, the listening socket, clients, the claim on its ids" },
+	{ "socket:", 0, "control channels, the listening sockets, clients, the claim on its ids" },
 	{ "cgroup:memory.events", 1, "memory.events of its control group, read-only" },
 };
 
 static const struct declared_gain gains[] = {
 	{ "the control channels and process descriptors of one machine", NULL,
 	  "it can end that machine, and press its power button; no guest RAM, no image's byte" },
-	{ "the listening socket and clients", NULL,
+	{ "the listening sockets and clients", NULL,
 	  "answers to the user's own commands, which read them as hostile" },
 	{ "standard error", NULL, "lines for its user, until the machine is detached" },
 };

@@ -12,6 +12,7 @@
 #include "lib/config/config.h"
 #include "lib/control/control.h"
 #include "lib/declared/declared.h"
+#include "lib/names/names.h"
 #include "lib/sandbox/jail.h"
 #include "lib/sandbox/selinux.h"
 
@@ -81,7 +82,7 @@ struct vm {
 	struct loop_source front; /* fd -1: no command is there */
 	struct loop_source signals;
 	struct loop_source timer;
-	struct loop_source listener;
+	struct loop_source listeners[NAMES_PLACES]; /* fd -1: not there */
 	struct loop_source gone;  /* its keeper's pidfd, which tells its end */
 	int keeper;               /* that pidfd until it is watched, or -1: there is none */
 	int memory_events;        /* of its control group, or -1 */
@@ -90,6 +91,7 @@ struct vm {
 	struct client *attached;  /* who has the console, beside the command */
 	bool front_attached;      /* the command has it */
 	uid_t owner;              /* whose clients are served */
+	const char *runtime;      /* its user's $XDG_RUNTIME_DIR, or NULL */
 	pid_t pid;
 	unsigned int signals_seen;
 	time_t running_since;     /* monotonic */
@@ -131,8 +133,8 @@ void vm_kill(struct vm *vm, const char *who);
 
 /* ---- client.c: the command and the clients ---- */
 
-/* Puts the command's channel, if there is one, and the listening socket into the loop. */
-[[nodiscard]] int clients_watch(struct vm *vm, int front, int listener);
+/* Puts the command's channel, if there is one, and the listening sockets into the loop. */
+[[nodiscard]] int clients_watch(struct vm *vm, int front, const int listeners[NAMES_PLACES]);
 /* Tells the command that the guest runs, and lets go of it when it does not stay. */
 void clients_tell_started(struct vm *vm);
 /* Tells everybody how it ended. */

@@ -5,7 +5,7 @@
  *
  *   compartment <-> supervisor   descriptor 3 of every compartment
  *   command     <-> supervisor   the console's front end of `bulkhead run`
- *   client      <-> supervisor   ps, stop and console, over the VM's listening socket
+ *   client      <-> supervisor   ps, stop and console, over the VM's listening sockets
  *
  * Which peer may send which type in which state is each receiver's request table, not this file's.
  *

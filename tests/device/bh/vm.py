@@ -58,6 +58,9 @@ class Place:
             self.install(build / "cmd" / name / name if real else
                          build / "tests/device/fake-compartment", name)
         self.kernel = self.file("kernel", b"a kernel")
+        self.runtime = self.dir / "runtime"  # of the user; None: there is none, but root's own
+        self.runtime.mkdir(mode=0o700)
+        os.chown(self.runtime, self.uid, self.gid)
         if self.user and os.path.exists("/dev/kvm"):
             # an ordinary user with the right to it, whatever its mode is on this machine
             os.mknod(self.dir / "kvm", 0o666 | 0o020000, os.makedev(10, 232))
@@ -99,9 +102,13 @@ class Place:
         mounts = "".join(f"mount --bind {a} {b} && " for a, b in self.mounts)
         return ["unshare", "-m", "sh", "-c", f'{mounts}exec "$@"', "sh", *words]
 
+    def environment(self):
+        env = {name: value for name, value in os.environ.items() if name != "XDG_RUNTIME_DIR"}
+        return {**env, "XDG_RUNTIME_DIR": str(self.runtime)} if self.runtime else env
+
     def start(self, *words, **options):
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
-                   "stderr": subprocess.PIPE, **options}
+                   "stderr": subprocess.PIPE, "env": self.environment(), **options}
         return subprocess.Popen(self.command(*words), text=True, **options)
 
     def call(self, *words, timeout=60):
