@@ -35,7 +35,7 @@ def kinds_gained(make, ground, neighbour, groups=attempts.GROUPS):
 def test_an_ordinary_process_gains(ground, neighbour):
     """No jail, no filter."""
     kinds, _ = kinds_gained(machines.Weak, ground, neighbour)
-    assert kinds >= {"files", "sockets", "code", "programs", "namespaces", "limits"}
+    assert kinds >= {"files", "sockets", "code", "flags", "programs", "namespaces", "limits"}
 
 
 def test_a_process_of_root_gains(ground):
