@@ -16,7 +16,8 @@ enum call_takes {
 /*
  * Which of these the call can take, with the argument values that pass: sendto without an address
  * takes none. A call that passes never takes nothing. What is in memory no filter sees: sendmsg can
- * carry an address, which only an unconnected socket looks at.
+ * carry an address, which connected stream sockets refuse, connected seqpacket sockets do not look at, and
+ * datagram sockets follow; processes hold no datagram socket.
  */
 [[nodiscard]] unsigned int calls_take(uint32_t nr, const struct surface_call *c);
 
