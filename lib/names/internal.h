@@ -29,6 +29,16 @@ void dir_each(const struct names *n,
 /* Removes the socket if nobody listens on it. */
 void dir_remove_stale(const struct names *n, const char *name);
 
-bool name_is_right(const char *name);
+/* line.c */
+#define NAMES_REST_MAX 17
+
+struct names_found {
+	char name[NAMES_MAX + 1];
+	char rest[NAMES_REST_MAX + 1]; /* "" or "#RANDOM" */
+};
+
+[[nodiscard]] bool name_is_right(const char *name);
+/* Whether a line of /proc/net/unix is of a socket that listens, by a name of this user's VMs. */
+[[nodiscard]] bool line_decode(const char *line, uid_t uid, struct names_found *ret);
 
 #endif

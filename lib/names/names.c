@@ -26,14 +26,6 @@ static void pause_a_moment(void)
 	nanosleep(&pause, NULL);
 }
 
-bool name_is_right(const char *name)
-{
-	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				  "0123456789._-");
-
-	return len > 0 && len <= NAMES_MAX && name[len] == '\0' && *name != '.';
-}
-
 void names_open(uid_t uid, const char *runtime, bool make, struct names *ret)
 {
 	int dir = dir_open(uid, runtime, make);
@@ -147,22 +139,15 @@ static void meet_in_dir(const struct names *n, const char *name, void *owner)
 		meet(m, name, &a, true);
 }
 
-/* /proc/net/unix: Num RefCount Protocol Flags Type St Inode Path; '@' is an abstract name. */
 static void meet_line(struct meeting *m, const char *line)
 {
-	char path[128], name[NAMES_MAX + 1], rest[24] = "";
-	unsigned int flags, type, uid;
+	struct names_found f;
 	struct names_address a;
 
-	if (sscanf(line, "%*s %*s %*s %x %x %*s %*s %127s", &flags, &type, path) != 3)
+	if (!line_decode(line, m->n->uid, &f))
 		return;
-	if (!(flags & 0x10000) || type != SOCK_SEQPACKET) /* listening */
-		return;
-	if (sscanf(path, "@bulkhead/%u/%64[A-Za-z0-9._-]%23s", &uid, name, rest) < 2 ||
-	    uid != m->n->uid || !name_is_right(name) || (*rest && *rest != '#'))
-		return;
-	a = abstract_address(uid, name, rest);
-	meet(m, name, &a, false);
+	a = abstract_address(m->n->uid, f.name, f.rest);
+	meet(m, f.name, &a, false);
 }
 
 static void meet_abstract(struct meeting *m)
@@ -236,7 +221,7 @@ static int listen_abstract(const struct names *n, const char *name)
 	struct names_address a = abstract_address(n->uid, name, "");
 	int sock = address_listen(&a);
 	uint64_t number;
-	char rest[24];
+	char rest[NAMES_REST_MAX + 1];
 
 	if (sock != -EADDRINUSE || is_ours(&a, n->uid))
 		return sock;

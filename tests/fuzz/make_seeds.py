@@ -455,6 +455,13 @@ def subid():
     }.items()}
 
 
+def names():
+    head = "0000000000000000: 00000002 00000000 00010000 0005 01 12345 "
+    return {name: (head + path).encode() for name, path in {
+        "plain": "@bulkhead/1000/vm1\n", "random": "@bulkhead/0/a.b_c-d#0123456789abcdef\n",
+    }.items()}
+
+
 # Others append here: the name of the target and what makes its seeds.
 TARGETS = {
     "control": control,
@@ -472,6 +479,7 @@ TARGETS = {
     "virtio_pci": virtio_pci,
     "soft": soft,
     "subid": subid,
+    "names": names,
 }
 
 
