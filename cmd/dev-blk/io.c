@@ -102,7 +102,7 @@ static int on_completions(struct loop_source *src, uint32_t events)
 		dev_queue_run_later(&blk->dev.queue[0]);
 	vu_device_flush(&blk->dev);
 	run_starved(blk);
-	return r;
+	return r < 0 ? r : vu_device_drained(&blk->dev);
 }
 
 static int chain_iov(const struct virtq_chain *c, const struct image_io *io, struct iovec *iov,
@@ -197,19 +197,17 @@ static int queue_run(void *owner, struct dev_queue *q)
 	return r;
 }
 
-static void queue_drain(void *owner, struct dev_queue *q)
+/* Nothing waits here: completions come through the loop, and the host may take its time. */
+static unsigned int queue_drain(void *owner, struct dev_queue *q)
 {
 	struct blk *blk = owner;
 
-	while (blk->n_in_flight[q->index]) {
-		int r = image_wait(blk->image);
-
-		if (r < 0) { /* the ring itself is broken: nothing can be served any more */
-			loop_stop(blk->dev.loop, r);
-			return;
-		}
-	}
+	if (blk->starved & 1U << q->index)
+		dev_queue_run_later(q); /* what it has not taken is for after the drain */
 	blk->starved &= ~(1U << q->index);
+	if (blk->n_in_flight[q->index] && image_submit(blk->image) < 0)
+		dev_queue_run_later(q); /* to come back here */
+	return blk->n_in_flight[q->index];
 }
 
 static void set_features(void *owner, uint64_t features)
@@ -275,8 +273,18 @@ int blk_prepare(struct blk *blk, const struct blk_options *o, struct image *imag
 	return vu_device_open(&blk->dev, &blk->spec, &blk_ops, blk, loop, sock);
 }
 
+static bool any_in_flight(const struct blk *blk)
+{
+	for (unsigned int i = 0; i < blk->disk.n_queues; i++)
+		if (blk->n_in_flight[i])
+			return true;
+	return false;
+}
+
 void blk_close(struct blk *blk)
 {
+	while (any_in_flight(blk) && image_wait(blk->image) == 0)
+		;
 	vu_device_close(&blk->dev);
 	loop_remove(blk->dev.loop, &blk->completions);
 }

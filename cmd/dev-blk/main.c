@@ -34,6 +34,13 @@ static int enter(struct compartment *c, const char **ret_what)
 	return compartment_enter(c, &policy, ret_what);
 }
 
+/* What the guest was told or may have counted on is not cut off in the middle. */
+static void finish(struct compartment *c)
+{
+	(void)c;
+	vu_device_finish(&blk.dev);
+}
+
 int main(int argc, char **argv)
 {
 	struct blk_options options = BLK_OPTIONS_DEFAULT;
@@ -51,5 +58,8 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return compartment_fail("dev-blk", what, r);
 	blk.dev.ret_why = &c.why;
+	blk.dev.busy = compartment_busy;
+	blk.dev.busy_owner = &c;
+	c.finish = finish;
 	return compartment_serve(&c); /* 5 hostile from here */
 }

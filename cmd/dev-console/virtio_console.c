@@ -97,14 +97,15 @@ static int queue_run(void *owner, struct dev_queue *q)
 }
 
 /* What a chain still held goes with its queue. */
-static void queue_drain(void *owner, struct dev_queue *q)
+static unsigned int queue_drain(void *owner, struct dev_queue *q)
 {
 	struct virtio_console *v = owner;
 
 	if (q->index != VIRTIO_CONSOLE_TRANSMITQ || !v->sending)
-		return;
+		return 0;
 	v->sending = false;
 	dev_queue_push(q, v->tx.head, 0);
+	return 0;
 }
 
 /* Size and port count are not offered and read as 0; emerg_wr is not for reading (5.3.4). */

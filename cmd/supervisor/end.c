@@ -10,10 +10,12 @@
 
 /* For the vmm to go by itself after the guest's last event, and for the devices to finish. */
 #define PATIENCE_S 3
+/* For a device that finishes requests to have finished another one. */
+#define PROGRESS_S 15
 
-static void set_patience(struct vm *vm)
+static void set_patience(struct vm *vm, time_t seconds)
 {
-	const struct itimerspec t = { .it_value = { .tv_sec = PATIENCE_S } };
+	const struct itimerspec t = { .it_value = { .tv_sec = seconds } };
 
 	(void)timerfd_settime(vm->timer.fd, 0, &t, NULL);
 }
@@ -34,7 +36,7 @@ static void begin(struct vm *vm)
 	struct part *vmm = vm_part(vm, PART_VMM);
 
 	vm->state = VM_ENDING;
-	set_patience(vm);
+	set_patience(vm, PATIENCE_S);
 	/* after its guest's last event the vmm ends by itself */
 	if (vmm && vmm->state != PART_GONE && vm->event != vm->verdict.event)
 		part_kill(vmm);
@@ -77,10 +79,37 @@ void vm_end_step(struct vm *vm)
 
 void vm_end_hard(struct vm *vm)
 {
-	for (size_t i = 0; i < vm->n_parts; i++)
-		if (vm->parts[i].state != PART_GONE)
-			part_kill(&vm->parts[i]);
-	set_patience(vm); /* SIGKILL is as good as done; asked again all the same */
+	for (size_t i = 0; i < vm->n_parts; i++) {
+		struct part *p = &vm->parts[i];
+
+		if (p->state == PART_GONE)
+			continue;
+		if (p->killed)
+			part_tell_killed(p);
+		part_kill(p);
+	}
+	set_patience(vm, PATIENCE_S); /* SIGKILL is as good as done; asked again all the same */
+}
+
+/* Whose user wants the end at once has no more patience. */
+void vm_end_overdue(struct vm *vm)
+{
+	const struct part *vmm = vm_part(vm, PART_VMM);
+	bool progress = false;
+
+	for (size_t i = 0; i < vm->n_parts; i++) {
+		struct part *p = &vm->parts[i];
+
+		if (p->state == PART_GONE || !p->progressed)
+			continue;
+		p->progressed = false;
+		part_tell_busy(p);
+		progress = true;
+	}
+	if (progress && vmm && vmm->state == PART_GONE && vm->verdict.event != CTL_EVENT_KILLED)
+		set_patience(vm, PROGRESS_S);
+	else
+		vm_end_hard(vm);
 }
 
 int vm_exit_status(const struct vm *vm)

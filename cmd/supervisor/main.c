@@ -81,7 +81,7 @@ static int on_timer(struct loop_source *src, uint32_t events)
 
 	(void)events;
 	(void)!read(src->fd, &times, sizeof(times));
-	vm_end_hard(src->owner);
+	vm_end_overdue(src->owner);
 	return 0;
 }
 

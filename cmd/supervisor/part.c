@@ -17,6 +17,10 @@
 
 #define LINES_A_SECOND 10
 #define LINES_BURST 100
+/* More than any device has: what it says is to be shown, and bounds how often it gets more patience */
+#define BUSY_MAX 65536U
+#define BUSY_LINE_S 5 /* between two lines about it */
+#define KILLED_LINE_S 30
 /* More than a socket holds; somebody else may have got hold of its end of the channel. */
 #define LAST_WORDS_MAX 10000
 
@@ -142,6 +146,50 @@ static int on_failed(struct part *p, const struct control_msg *m)
 	return 0;
 }
 
+void part_tell_busy(struct part *p)
+{
+	time_t now = monotonic_s();
+	char line[96];
+
+	if (!p->busy || (p->busy_told && now - p->busy_told < BUSY_LINE_S))
+		return;
+	p->busy_told = now;
+	snprintf(line, sizeof(line), "still finishes %u request%s; waiting", p->busy,
+		 p->busy == 1 ? "" : "s");
+	tell(p->vm, p->name, LOG_LEVEL_INFO, line);
+}
+
+/* SIGKILL acts at once, but for what the host does for the process in the middle of a call. */
+void part_tell_killed(struct part *p)
+{
+	time_t now = monotonic_s();
+
+	if (p->busy_told && now - p->busy_told < KILLED_LINE_S)
+		return;
+	p->busy_told = now;
+	tell(p->vm, p->name, LOG_LEVEL_INFO, "was killed, and the host still works for it; waiting");
+}
+
+/*
+ * While the guest runs, it or its vmm waits, who asks again and again: the user is told. While the VM
+ * ends nothing new can begin, so that only a number that falls is progress; a device cannot go on for
+ * ever by saying that it does.
+ */
+static int on_busy(struct part *p, const struct control_msg *m)
+{
+	if (!m->number || m->number > BUSY_MAX)
+		return -EBADMSG;
+	if (p->vm->state != VM_ENDING) {
+		p->busy = m->number;
+		part_tell_busy(p);
+		p->busy = 0;
+	} else if (!p->busy || m->number < p->busy) {
+		p->busy = m->number;
+		p->progressed = true;
+	}
+	return 0;
+}
+
 /* ---- the guest's events ---- */
 
 static void run(struct part *p)
@@ -219,6 +267,7 @@ static const struct {
 	{ CTL_EVENT, PART_VMM, PART_READY, on_event },
 	{ CTL_DENIED, PART_ANY, PART_STARTING | PART_READY, on_denied },
 	{ CTL_FAILED, PART_ANY, PART_STARTING | PART_READY, on_failed },
+	{ CTL_BUSY, PART_ANY & ~PART_VMM, PART_READY, on_busy },
 };
 
 static int dispatch(struct part *p, const struct control_msg *m)

@@ -52,6 +52,9 @@ struct part {
 	struct loop_source control_src;
 	bool killed;         /* by this supervisor */
 	bool over;           /* it has ended, but who traces it has its status first */
+	unsigned int busy;   /* requests that it last said it still finishes; 0: none */
+	bool progressed;     /* the VM ends, and they became fewer since patience began */
+	time_t busy_told;    /* when that was last said to the user, monotonic; 0: never */
 	struct part_lines lines;
 };
 
@@ -110,6 +113,8 @@ void vm_end(struct vm *vm, enum weight weight, enum control_event event, const c
 void vm_end_step(struct vm *vm);
 /* What the parts have not done by now is done to them. */
 void vm_end_hard(struct vm *vm);
+/* Patience is over: who makes progress gets more of it, the others are ended. */
+void vm_end_overdue(struct vm *vm);
 /* The supervisor's exit status; docs/bulkhead.1. */
 int vm_exit_status(const struct vm *vm);
 
@@ -121,6 +126,10 @@ struct part *vm_part(struct vm *vm, enum part_kind kind);
 /* Lets a part see the end of its channel; what it says until it ends is still heard. */
 void part_finish(struct part *p);
 void part_kill(struct part *p);
+/* Tells the user, not too often, that the part still finishes requests. */
+void part_tell_busy(struct part *p);
+/* The same, of one that was killed and is still there. */
+void part_tell_killed(struct part *p);
 
 /* ---- request.c: what may be asked of the VM, by whomever ---- */
 

@@ -5,10 +5,12 @@
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static uint64_t low_ram(const struct machine *m)
@@ -55,6 +57,7 @@ int machine_open(struct machine *m, const struct accel_ops *ops, int ram_fd, uin
 	*m = (struct machine){ .ops = ops,
 			       .ram_fd = ram_fd,
 			       .request_fd = -1,
+			       .control_fd = -1,
 			       .ram_size = ram_size,
 			       .n_vcpus = n_vcpus };
 	pthread_mutex_init(&m->lock, NULL);
@@ -105,6 +108,26 @@ int machine_clear_ram(struct machine *m)
 		if (madvise(iov[i].iov_base, iov[i].iov_len, MADV_REMOVE) < 0)
 			r = -errno;
 	return r;
+}
+
+/* The call itself, not the C library's: it takes what was waited off the limit. */
+int machine_wait(struct machine *m, int fd, struct timespec *left)
+{
+	struct pollfd p[2] = { { .fd = fd, .events = POLLIN }, { .fd = m->control_fd } };
+	long r;
+	int error;
+
+	pthread_mutex_unlock(&m->lock);
+	do
+		r = syscall(SYS_ppoll, p, 2UL, left, NULL, 0UL);
+	while (r < 0 && errno == EINTR);
+	error = errno;
+	pthread_mutex_lock(&m->lock);
+	if (r < 0)
+		return -error;
+	if (p[1].revents)
+		return -EPIPE;
+	return r ? 0 : -ETIMEDOUT;
 }
 
 int machine_irq_slot(struct machine *m)

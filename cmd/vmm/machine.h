@@ -49,6 +49,7 @@ struct machine {
 	struct serial *serial;   /* NULL: none */
 	struct loop loop;        /* the main thread's; its callbacks run with the lock held */
 	unsigned int next_irq_slot;
+	int control_fd;          /* the supervisor's channel, for its end; or -1 */
 
 	enum machine_request request;
 	int request_fd;          /* eventfd: request was set */
@@ -85,6 +86,13 @@ void machine_request(struct machine *m, enum machine_request what);
 /* Requests MACHINE_FAIL (or CRASH) with a line for the user; returns. Lock held. */
 void machine_fail(struct machine *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void machine_crash(struct machine *m, const char *why);
+
+/*
+ * Waits without the lock until fd is readable; *left is what is left of the limit. The caller leaves
+ * the machine in a state that others may see. 0, -ETIMEDOUT, or -EPIPE: there is no supervisor any
+ * more. Lock held on return.
+ */
+[[nodiscard]] int machine_wait(struct machine *m, int fd, struct timespec *left);
 
 /* platform/power.c, platform/pvpanic.c: claim their ports. */
 [[nodiscard]] int power_open(struct machine *m);

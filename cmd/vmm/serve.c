@@ -211,6 +211,7 @@ int vmm_serve(struct machine *m, const struct vmm_args *args, int control_fd, in
 	int r;
 
 	pthread_mutex_lock(&m->lock);
+	m->control_fd = control_fd;
 	r = loop_add(&m->loop, &s.control, control_fd, EPOLLIN, on_control, &s);
 	if (r < 0)
 		return control_fail(control_fd, "event loop: %s", strerrordesc_np(-r));

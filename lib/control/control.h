@@ -27,6 +27,7 @@ enum control_type {
 	CTL_EVENT = 3,        /* vmm only: event */
 	CTL_DENIED = 4,       /* number: the filter refused this system call; death follows */
 	CTL_FAILED = 5,       /* text: why the compartment gives up; it exits next */
+	CTL_BUSY = 6,         /* devices: number of requests that somebody waits for */
 
 	/* supervisor -> compartment */
 	CTL_POWER_BUTTON = 16, /* vmm: press the ACPI power button */
@@ -73,7 +74,7 @@ struct control_info {
 
 struct control_msg {
 	enum control_type type;
-	uint32_t number; /* level of LOG, event of EVENT and ENDED, call of DENIED, how of STOP */
+	uint32_t number; /* level of LOG, event of EVENT and ENDED, call of DENIED, how of STOP, requests of BUSY */
 	struct control_info info;
 	size_t text_len;
 	char text[CTL_TEXT_MAX + 1]; /* always NUL-terminated after decode; printable ASCII only */

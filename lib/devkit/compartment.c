@@ -19,7 +19,11 @@ static int on_control(struct loop_source *src, uint32_t events)
 	if (r == -EAGAIN)
 		return 0;
 	if (r == 0) {
-		loop_stop(&c->loop, 0);
+		loop_remove(&c->loop, src);
+		if (c->finish)
+			c->finish(c);
+		else
+			loop_stop(&c->loop, 0);
 		return 0;
 	}
 	if (r > 0 && c->message)
@@ -66,6 +70,14 @@ int compartment_enter(struct compartment *c, const struct sandbox_policy *policy
 		return r;
 	*ret_what = "control channel";
 	return control_send(c->control_fd, &ready, -1);
+}
+
+void compartment_busy(void *compartment, unsigned int n)
+{
+	const struct compartment *c = compartment;
+	const struct control_msg m = { .type = CTL_BUSY, .number = n };
+
+	(void)!control_send(c->control_fd, &m, -1);
 }
 
 int compartment_fail(const char *name, const char *what, int error)

@@ -36,14 +36,17 @@ struct compartment {
 	struct loop loop;
 	struct loop_source control;
 	compartment_fn message; /* NULL: the supervisor has nothing to say */
-	void *owner;		/* for message */
+	/* The supervisor wants it to end, or is gone: to end the loop, with 0, once what it has begun
+	 * is done. NULL: it ends at once. */
+	void (*finish)(struct compartment *c);
+	void *owner;		/* for message and finish */
 	const char *why;	/* what ended the loop with an error, for the last line; or NULL */
 };
 
 /*
  * Adopts the declared descriptors (which must have FD_CONTROL, as FD_SOCKET), sends the log to the control
  * channel and opens the loop with that channel in it: when the supervisor is gone, the loop ends
- * with 0. message and owner may be set afterwards. 0, or a negative errno with *ret_what the row or
+ * with 0. message, finish and owner may be set afterwards. 0, or a negative errno with *ret_what the row or
  * step that failed.
  */
 [[nodiscard]] int compartment_open(struct compartment *c, const struct declared_process *declared,
@@ -51,6 +54,8 @@ struct compartment {
 /* Enters the sandbox, then says CTL_READY. As sandbox_enter. */
 [[nodiscard]] int compartment_enter(struct compartment *c, const struct sandbox_policy *policy,
 				    const char **ret_what);
+/* Tells the supervisor that somebody waits for n requests of this device, as a vu_device's busy. */
+void compartment_busy(void *compartment, unsigned int n);
 /* Runs the loop to its end and returns the exit status: 0, or 1 after one line with the reason. */
 [[nodiscard]] int compartment_serve(struct compartment *c);
 /* Says CTL_FAILED with "NAME: what: reason" and returns 1, for main to return. Needs no open. */

@@ -85,7 +85,7 @@ static int answer(struct vu_device *d, const struct vu_msg *m, struct vu_msg *re
 		return 0;
 	reply->request = m->request;
 	reply->reply = true;
-	r = vu_send(d->channel.fd, reply, NULL, 0);
+	r = vu_send(d->sock, reply, NULL, 0);
 	/* a front end that is gone is seen by the next receive */
 	return r == -EPIPE ? 0 : r;
 }
@@ -98,6 +98,8 @@ static int serve_message(struct vu_device *d, const struct vu_msg *m, int *fds)
 	if (m->reply)
 		return refuse(d, m->request, "is a reply");
 	r = dispatch(d, m, fds, &reply);
+	if (r == VU_LATER)
+		return r;
 	if (r == 0)
 		r = vu_rings_update(d);
 	if (r < 0)
@@ -105,27 +107,122 @@ static int serve_message(struct vu_device *d, const struct vu_msg *m, int *fds)
 	return answer(d, m, &reply);
 }
 
+static void forget(struct vu_parked *p)
+{
+	fds_close(p->fds, p->n_fds);
+	p->there = false;
+}
+
+/* Carries the request out, or puts it aside; owns its descriptors. */
+static int serve_or_park(struct vu_device *d, struct vu_parked *p)
+{
+	int r = serve_message(d, &p->m, p->fds);
+
+	if (r == VU_LATER) {
+		d->parked = *p;
+		d->parked.there = true;
+		return 0;
+	}
+	forget(p);
+	vu_rings_release(d);
+	return r;
+}
+
+static unsigned int count_in_flight(struct vu_device *d)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < d->spec->n_queues; i++)
+		if (d->queue[i].held)
+			n += vu_ring_drain(&d->queue[i]);
+	return n;
+}
+
+static void say_busy(struct vu_device *d, unsigned int n)
+{
+	if (n && d->busy)
+		d->busy(d->busy_owner, n);
+}
+
+/* A request while another one waits. */
+static int serve_meanwhile(struct vu_device *d, struct vu_parked *p)
+{
+	int r;
+
+	if (p->m.request != VHOST_USER_GET_STATUS) {
+		d->behind = *p;
+		d->behind.there = true;
+		loop_remove(d->loop, &d->channel);
+		return 0;
+	}
+	say_busy(d, count_in_flight(d));
+	r = serve_message(d, &p->m, p->fds);
+	forget(p);
+	return r < 0 ? r : vu_device_drained(d);
+}
+
 static int on_channel(struct loop_source *src, uint32_t events)
 {
 	struct vu_device *d = src->owner;
-	int fds[MSG_MAX_FDS] = { -1, -1, -1, -1, -1, -1, -1, -1 };
-	struct vu_msg m = { 0 };
-	size_t n_fds = 0;
+	struct vu_parked p = { .fds = { -1, -1, -1, -1, -1, -1, -1, -1 } };
 	int r;
 
 	(void)events;
-	r = vu_recv(src->fd, &m, fds, &n_fds);
+	r = vu_recv(d->sock, &p.m, p.fds, &p.n_fds);
 	if (r == -EAGAIN)
 		return 0;
 	if (r == 0) {
-		loop_stop(d->loop, 0);
+		vu_device_finish(d);
 		return 0;
 	}
 	if (r < 0)
-		return refuse(d, m.request, r == -EOPNOTSUPP ? "is unknown" : "is malformed");
-	r = serve_message(d, &m, fds);
-	fds_close(fds, n_fds);
-	return r;
+		return refuse(d, p.m.request, r == -EOPNOTSUPP ? "is unknown" : "is malformed");
+	return d->parked.there ? serve_meanwhile(d, &p) : serve_or_park(d, &p);
+}
+
+static int listen_again(struct vu_device *d)
+{
+	return d->channel.fd >= 0 ?
+		       0 :
+		       loop_add(d->loop, &d->channel, d->sock, EPOLLIN, on_channel, d);
+}
+
+int vu_device_drained(struct vu_device *d)
+{
+	if (d->finishing) {
+		vu_device_finish(d);
+		return 0;
+	}
+	if (!d->parked.there)
+		return 0;
+	while (d->parked.there) {
+		struct vu_parked p = d->parked;
+		int r;
+
+		d->parked.there = false;
+		r = serve_or_park(d, &p);
+		if (r < 0 || d->parked.there)
+			return r;
+		d->parked = d->behind;
+		d->behind.there = false;
+	}
+	return listen_again(d);
+}
+
+void vu_device_finish(struct vu_device *d)
+{
+	unsigned int n = vu_rings_drain(d);
+
+	if (!d->finishing) {
+		d->finishing = true;
+		loop_remove(d->loop, &d->channel);
+		forget(&d->parked);
+		forget(&d->behind);
+	}
+	if (n)
+		say_busy(d, n);
+	else
+		loop_stop(d->loop, 0);
 }
 
 static bool spec_valid(const struct dev_spec *s)
@@ -147,6 +244,7 @@ int vu_device_open(struct vu_device *d, const struct dev_spec *spec, const struc
 	d->ops = ops;
 	d->owner = owner;
 	d->loop = loop;
+	d->sock = sock;
 	d->channel.fd = d->again.fd = -1;
 	d->gate = LOG_GATE(8);
 	guestmem_init(&d->mem);
@@ -167,9 +265,8 @@ int vu_device_open(struct vu_device *d, const struct dev_spec *spec, const struc
 
 void vu_device_close(struct vu_device *d)
 {
-	int sock = d->channel.fd;
-
 	for (unsigned int i = 0; i < d->spec->n_queues; i++) {
+		(void)vu_ring_drain(&d->queue[i]);
 		vu_ring_stop(&d->queue[i]);
 		closep(&d->queue[i].call_fd);
 		closep(&d->queue[i].err_fd);
@@ -178,5 +275,7 @@ void vu_device_close(struct vu_device *d)
 	loop_remove(d->loop, &d->channel);
 	loop_remove(d->loop, &d->again);
 	closep(&d->again_fd);
-	closep(&sock);
+	forget(&d->parked);
+	forget(&d->behind);
+	closep(&d->sock);
 }

@@ -11,7 +11,12 @@
  *     device into NEEDS_RESET: one gated log line, every queue stands still, GET_STATUS shows
  *     VIRTIO_CONFIG_S_NEEDS_RESET and the error descriptors are signalled. Over with a reset, or
  *     when all rings have been stopped.
- *   The front end going away ends the loop with 0.
+ *   The front end going away ends the loop with 0, once what is in flight has completed.
+ *
+ * Nothing waits in here. A request that needs a ring to stand still (GET_VRING_BASE, a reset, another
+ * memory table) is put aside until the last chain has completed, and carried out then; the loop runs
+ * meanwhile. GET_STATUS is answered at once also then, so that a front end that has a limit to its
+ * patience can tell a device that drains from one that is dead; whatever else comes waits its turn.
  *
  * Rings (QEMU, docs/interop/vhost-user.rst, "Ring states"): a ring's num, base and addresses are
  * frozen from SET_VRING_KICK to GET_VRING_BASE, SET_STATUS 0 or RESET_DEVICE. SET_VRING_KICK needs
@@ -68,9 +73,11 @@ struct dev_ops {
 	 * has room.
 	 */
 	int (*queue_run)(void *owner, struct dev_queue *q);
-	/* The ring is about to stop or its memory to be unmapped: complete or drop every chain of
-	 * it; on return nothing may refer to it or to guest memory. It may push. */
-	void (*queue_drain)(void *owner, struct dev_queue *q);
+	/* The ring is about to stop or its memory to be unmapped: complete or drop every chain of it
+	 * that need not be waited for. Returns how many are left; called again until that is 0, when
+	 * nothing may refer to the ring or to guest memory. A device that has any left calls
+	 * vu_device_drained as they complete. It may push. */
+	unsigned int (*queue_drain)(void *owner, struct dev_queue *q);
 	/* All queues are drained and stopped: back to the state of power-on. */
 	void (*reset)(void *owner);
 };
@@ -95,7 +102,8 @@ struct dev_queue {
 	bool armed; /* SET_VRING_KICK came: frozen */
 	bool enabled;
 	bool busy;   /* queue_run or queue_drain is on the stack */
-	bool again;  /* to be run from the loop's next turn */
+	bool again;  /* to be run from the loop's next turn, or when it is no longer held */
+	bool held;   /* nothing more is taken: drained, or about to be */
 	bool pushed; /* something to signal */
 };
 
@@ -105,12 +113,21 @@ enum vu_state {
 	VU_STATE_LIVE = 1 << 2,	 /* a ring is armed */
 };
 
+/* A request that waits, with its descriptors. */
+struct vu_parked {
+	bool there;
+	struct vu_msg m;
+	int fds[MSG_MAX_FDS];
+	size_t n_fds;
+};
+
 struct vu_device {
 	const struct dev_spec *spec;
 	const struct dev_ops *ops;
 	void *owner;
 	struct loop *loop;
-	struct loop_source channel;
+	int sock;
+	struct loop_source channel; /* fd -1: nothing is read for now */
 	struct loop_source again; /* an eventfd of our own: queues with work left */
 	int again_fd;
 	uint64_t features;
@@ -118,7 +135,12 @@ struct vu_device {
 	bool features_set;
 	uint8_t status; /* as SET_STATUS left it, without NEEDS_RESET */
 	bool needs_reset;
-	bool held;	      /* no queue_run: drains in progress */
+	struct vu_parked parked; /* waits for rings to be drained */
+	struct vu_parked behind; /* came after it; nothing more is read */
+	bool finishing;		 /* the loop ends once all is drained */
+	/* Somebody waits for the device, which has n chains in flight; may be NULL. */
+	void (*busy)(void *owner, unsigned int n);
+	void *busy_owner;
 	char why[96];	      /* what the front end did wrong */
 	const char **ret_why; /* also told here: a compartment's why; may be NULL */
 	struct log_gate gate;
@@ -133,8 +155,16 @@ struct vu_device {
 [[nodiscard]] int vu_device_open(struct vu_device *d, const struct dev_spec *spec,
 				 const struct dev_ops *ops, void *owner, struct loop *loop,
 				 int sock);
-/* Drains and stops all queues, unmaps guest memory, closes every descriptor. */
+/* Stops all queues, unmaps guest memory, closes every descriptor. What the device has in flight it
+ * waits for before. */
 void vu_device_close(struct vu_device *d);
+/* No more requests: once every chain in flight has completed, the loop ends with 0. */
+void vu_device_finish(struct vu_device *d);
+/*
+ * Chains have completed: goes on with what waited for that. Harmless when nothing did. 0, or the
+ * front end's error, for the callback to return.
+ */
+[[nodiscard]] int vu_device_drained(struct vu_device *d);
 
 /*
  * Takes a chain: as virtq_pop, within the budget of this pass; 0 also when the queue is not being

@@ -10,10 +10,15 @@ void vu_ring_init(struct dev_queue *q, struct vu_device *d, unsigned int index);
 /* Freezes the ring and joins the loop with the kick descriptor, which it takes on success. A ring
  * that cannot be is the guest's error: NEEDS_RESET and 0. */
 [[nodiscard]] int vu_ring_arm(struct dev_queue *q, int *kick_fd);
-/* Drains and stops the ring; q->base is where it stood. Harmless when not armed. */
+/* Holds the ring. How many of its chains are in flight: at 0 the device has forgotten all of them,
+ * and the memory. */
+[[nodiscard]] unsigned int vu_ring_drain(struct dev_queue *q);
+/* The same for all rings. */
+[[nodiscard]] unsigned int vu_rings_drain(struct vu_device *d);
+/* Rings that were held may be served again. */
+void vu_rings_release(struct vu_device *d);
+/* Stops a drained ring; q->base is where it stood. Harmless when not armed. */
 void vu_ring_stop(struct dev_queue *q);
-/* The device forgets the chains and the memory of every queue. */
-void vu_rings_drain(struct vu_device *d);
 /* Puts the kick descriptors' events in line with what is served, and serves once what is. */
 [[nodiscard]] int vu_rings_update(struct vu_device *d);
 [[nodiscard]] bool vu_rings_any_armed(const struct vu_device *d);
@@ -23,7 +28,11 @@ int vu_rings_on_again(struct loop_source *src, uint32_t events);
 [[nodiscard]] int vu_ring_take_event(int *slot, int *fd);
 
 /* The policy: a request, the states of the session in which it is legal, what it does. Handlers
- * return 0 or a negative errno, the front end's error; reply is sent when the request has one. */
+ * return 0; VU_LATER, having done nothing but hold rings: to be called again when the device has
+ * fewer chains in flight; or a negative errno, the front end's error. reply is sent when the request
+ * has one. */
+#define VU_LATER 1
+
 struct vu_session_rule {
 	uint32_t request;
 	unsigned int states;  /* legal ones */

@@ -97,7 +97,8 @@ static int set_mem_table(struct vu_device *d, const struct vu_msg *m, int *fds,
 			 struct vu_msg *reply)
 {
 	(void)reply;
-	vu_rings_drain(d);
+	if (vu_rings_drain(d))
+		return VU_LATER;
 	guestmem_clear(&d->mem);
 	for (uint32_t i = 0; i < m->mem.n; i++) {
 		int r = add_region(d, &m->mem.region[i], fds[i]);
@@ -117,7 +118,8 @@ static int add_mem_reg(struct vu_device *d, const struct vu_msg *m, int *fds, st
 static int rem_mem_reg(struct vu_device *d, const struct vu_msg *m, int *fds, struct vu_msg *reply)
 {
 	(void)fds, (void)reply;
-	vu_rings_drain(d);
+	if (vu_rings_drain(d))
+		return VU_LATER;
 	return guestmem_remove(&d->mem, GPA(m->mem_reg.gpa), m->mem_reg.size, m->mem_reg.uaddr);
 }
 
@@ -148,9 +150,10 @@ static int set_config(struct vu_device *d, const struct vu_msg *m, int *fds, str
 	return 0;
 }
 
-static void reset(struct vu_device *d)
+static int reset(struct vu_device *d)
 {
-	vu_rings_drain(d);
+	if (vu_rings_drain(d))
+		return VU_LATER;
 	for (unsigned int i = 0; i < d->spec->n_queues; i++) {
 		struct dev_queue *q = &d->queue[i];
 
@@ -162,13 +165,13 @@ static void reset(struct vu_device *d)
 	d->needs_reset = false;
 	if (d->ops->reset)
 		d->ops->reset(d->owner);
+	return 0;
 }
 
 static int reset_device(struct vu_device *d, const struct vu_msg *m, int *fds, struct vu_msg *reply)
 {
 	(void)m, (void)fds, (void)reply;
-	reset(d);
-	return 0;
+	return reset(d);
 }
 
 static int set_status(struct vu_device *d, const struct vu_msg *m, int *fds, struct vu_msg *reply)
@@ -177,9 +180,8 @@ static int set_status(struct vu_device *d, const struct vu_msg *m, int *fds, str
 	if (m->u64 > UINT8_MAX)
 		return -EPROTO;
 	if (m->u64 == 0)
-		reset(d);
-	else
-		d->status = (uint8_t)(m->u64 & ~VIRTIO_CONFIG_S_NEEDS_RESET);
+		return reset(d);
+	d->status = (uint8_t)(m->u64 & ~VIRTIO_CONFIG_S_NEEDS_RESET);
 	return 0;
 }
 
@@ -229,6 +231,8 @@ static int get_vring_base(struct dev_queue *q, const struct vu_msg *m, int *fd,
 			  struct vu_msg *reply)
 {
 	(void)m, (void)fd;
+	if (vu_ring_drain(q))
+		return VU_LATER;
 	vu_ring_stop(q);
 	reply->state.index = q->index;
 	reply->state.num = q->base;

@@ -105,8 +105,8 @@ void dev_queue_run(struct dev_queue *q)
 
 	if (!dev_queue_served(q) || q->busy)
 		return;
-	if (d->held) {
-		dev_queue_run_later(q);
+	if (q->held) {
+		q->again = true;
 		return;
 	}
 	q->busy = true;
@@ -170,7 +170,7 @@ int vu_rings_on_again(struct loop_source *src, uint32_t events)
 	for (unsigned int i = 0; i < d->spec->n_queues; i++)
 		if (d->queue[i].again)
 			dev_queue_run(&d->queue[i]);
-	return 0;
+	return vu_device_drained(d);
 }
 
 /* A disabled ring keeps its kicks for when it is enabled. */
@@ -231,24 +231,50 @@ int vu_ring_arm(struct dev_queue *q, int *kick_fd)
 	return vu_rings_update(q->dev);
 }
 
-static void drain(struct dev_queue *q)
+static unsigned int drain(struct dev_queue *q)
 {
 	struct vu_device *d = q->dev;
+	unsigned int n;
 
+	q->held = true;
 	if (!q->armed || !d->ops->queue_drain)
-		return;
+		return 0;
 	q->busy = true;
-	d->ops->queue_drain(d->owner, q);
+	n = d->ops->queue_drain(d->owner, q);
 	q->busy = false;
+	return n;
 }
 
-void vu_rings_drain(struct vu_device *d)
+unsigned int vu_ring_drain(struct dev_queue *q)
 {
-	d->held = true;
+	unsigned int n = drain(q);
+
+	vu_device_flush(q->dev);
+	return n;
+}
+
+/* All are held before the first is drained: none may start what another one has finished. */
+unsigned int vu_rings_drain(struct vu_device *d)
+{
+	unsigned int n = 0;
+
 	for (unsigned int i = 0; i < d->spec->n_queues; i++)
-		drain(&d->queue[i]);
-	d->held = false;
+		d->queue[i].held = true;
+	for (unsigned int i = 0; i < d->spec->n_queues; i++)
+		n += drain(&d->queue[i]);
 	vu_device_flush(d);
+	return n;
+}
+
+void vu_rings_release(struct vu_device *d)
+{
+	for (unsigned int i = 0; i < d->spec->n_queues; i++) {
+		struct dev_queue *q = &d->queue[i];
+
+		if (q->held && q->again)
+			dev_queue_run_later(q);
+		q->held = false;
+	}
 }
 
 void vu_ring_stop(struct dev_queue *q)
@@ -257,16 +283,13 @@ void vu_ring_stop(struct dev_queue *q)
 
 	if (!q->armed)
 		return;
-	d->held = true;
-	drain(q);
-	d->held = false;
 	vu_device_flush(d);
 	if (q->vq.started)
 		q->base = virtq_stop(&q->vq);
 	virtq_init(&q->vq, &d->mem);
 	loop_remove(d->loop, &q->kick);
 	closep(&q->kick_fd);
-	q->armed = q->again = q->pushed = false;
+	q->armed = q->again = q->pushed = q->held = false;
 	if (!vu_rings_any_armed(d))
 		d->needs_reset = false;
 }

@@ -9,7 +9,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from bh import devices  # noqa: E402
+from bh import devices, slowfile  # noqa: E402
 
 # A shell's background job ignores them, and what it starts inherits that.
 for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
@@ -46,3 +46,11 @@ def start(build):
     for device in running:
         device.close()
         print(f"{device.name}: {device.process.describe()}")  # shown when the test failed
+
+
+@pytest.fixture
+def slow(tmp_path):
+    """A volume of 1 MiB that holds writes up as long as the test wants."""
+    volume = slowfile.SlowFile(tmp_path / "slow.img", 1 << 20)
+    yield volume
+    volume.close()

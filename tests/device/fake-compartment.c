@@ -121,6 +121,20 @@ static void do_denied(const char *arg)
 	say(CTL_DENIED, (uint32_t)strtoul(arg, NULL, 10), "");
 }
 
+static void do_busy(const char *arg)
+{
+	say(CTL_BUSY, (uint32_t)strtoul(arg, NULL, 10), "");
+}
+
+/* The same number for ever. */
+static void do_lie(const char *arg)
+{
+	for (;;) {
+		do_busy(arg);
+		(void)poll(NULL, 0, 50);
+	}
+}
+
 static void do_exit(const char *arg)
 {
 	_exit((int)strtol(arg, NULL, 10));
@@ -188,6 +202,13 @@ static void do_power(const char *arg)
 	(void)arg;
 	if (!await(CTL_POWER_BUTTON))
 		_exit(0);
+}
+
+/* Goes on when the channel ends. */
+static void do_end(const char *arg)
+{
+	(void)arg;
+	await(0);
 }
 
 static void do_wait(const char *arg)
@@ -306,7 +327,8 @@ static const struct {
 	{ "sleep", do_sleep },   { "dir", do_dir },       { "wx", do_wx },
 	{ "sleep", do_sleep },   { "grow", do_grow },     { "forks", do_forks },
 	{ "burn", do_burn },     { "read", do_read },     { "write", do_write },
-	{ "fragile", do_fragile },
+	{ "fragile", do_fragile }, { "busy", do_busy }, { "lie", do_lie },
+	{ "end", do_end },
 };
 
 static void run_word(char *word)

@@ -161,7 +161,7 @@ for what, script in {
     "a log level that is none": f"{UP},level:9",
     "a descriptor": "enter,fds:1",
     "eight descriptors": "enter,fds:8",
-    **{f"type {t}": f"{UP},type:{t}" for t in (16, 32, 33, 34, 51, 52)},
+    **{f"type {t}": f"{UP},type:{t}" for t in (6, 16, 32, 33, 34, 51, 52)},
     "an unknown type": f"{UP},garbage:8",
 }.items():
     BAD_VMM[what] = (script + ",ignore", 5, BROKEN)
@@ -182,6 +182,9 @@ def test_bad_vmm(quick, what):
     ("enter,ready,event:1,ignore", "dev-blk broke the control protocol"),
     ("enter,ready,event:2,ignore", "dev-blk broke the control protocol"),
     ("enter,garbage:3,ignore", "dev-blk broke the control protocol"),
+    ("enter,busy:1,ignore", "dev-blk broke the control protocol"),
+    ("enter,ready,busy:0,ignore", "dev-blk broke the control protocol"),
+    ("enter,ready,busy:70000,ignore", "dev-blk broke the control protocol"),
 ])
 def test_bad_device(place, script, line):
     code, _, err = place.run(f"{UP},wait", *disk(place, script))
@@ -198,6 +201,29 @@ def test_an_innocent_vmm_is_not_blamed(quick):
 def test_deaf_compartments_are_killed(place):
     code, _, err = place.run(f"{UP},{END},ignore", *disk(place, "enter,ready,ignore"))
     assert (code, lines(err)) == (0, ["the guest powered off"])
+
+
+def test_who_waits_for_a_device_is_told(quick):
+    """Once, however often it is said."""
+    code, _, err = quick.run(f"{UP},sleep:500,{END}",
+                             *disk(quick, "enter,ready," + 50 * "busy:12," + "wait"))
+    assert code == 0
+    assert lines(err).count("dev-blk: still finishes 12 requests; waiting") == 1
+
+
+def test_a_device_that_makes_progress_may_finish(quick):
+    """Past the patience for one that says nothing."""
+    code, _, err = quick.run(f"{UP},{END}", *disk(
+        quick, "enter,ready,end,busy:2,sleep:4000,busy:1,sleep:1000,log:done,exit:0"))
+    assert code == 0
+    assert lines(err) == ["dev-blk: still finishes 2 requests; waiting", "dev-blk: warning: done",
+                          "the guest powered off"]
+
+
+def test_a_device_that_only_says_so_may_not(quick):
+    code, _, err = quick.run(f"{UP},{END}", *disk(quick, "enter,ready,end,lie:5"))
+    assert code == 0
+    assert lines(err) == ["dev-blk: still finishes 5 requests; waiting", "the guest powered off"]
 
 
 def test_lines_are_counted(quick):
@@ -401,6 +427,16 @@ def test_stop_now(place):
     detached(place, "deaf", f"{UP},ignore")
     code, out, _ = place.call("stop", "deaf", "--now")
     assert (code, out) == (0, "deaf: the VM was ended by bulkhead stop\n")
+    place.wait_until_empty()
+
+
+def test_stop_now_waits_for_no_device(place):
+    """Neither for one that says for ever that it still finishes requests."""
+    code, out, _ = place.call("run", "--kernel", place.kernel, "--cmdline", f"{UP},ignore", "--name",
+                              "busy", "--detach", *disk(place, "enter,ready,lie:5"))
+    assert (code, out) == (0, "busy\n")
+    code, out, _ = place.call("stop", "busy", "--now")
+    assert (code, out) == (0, "busy: the VM was ended by bulkhead stop\n")
     place.wait_until_empty()
 
 

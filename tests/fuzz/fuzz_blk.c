@@ -127,7 +127,7 @@ static void op_config(void)
 
 static void op_restart(void)
 {
-	vu_ring_stop(testblk_queue(&t));
+	testblk_stop(&t);
 	require(!t.n_pending && !t.blk.n_in_flight[0] && !t.blk.dev.needs_reset);
 	testblk_arm(&t, take_number());
 	t.ring.avail_idx = testblk_queue(&t)->base;

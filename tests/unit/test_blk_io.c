@@ -2,6 +2,9 @@
 /* dev-blk's queues, slots and completions, with an image that completes when the test wants. */
 #include "tests/unit/testblk.h"
 
+#include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -121,7 +124,7 @@ static void test_stop_drains(void **state)
 		add(i, VIRTIO_BLK_T_OUT, i, 512);
 	kick();
 	assert_int_equal(t.n_pending, 20);
-	vu_ring_stop(testblk_queue(&t));
+	testblk_stop(&t);
 	assert_int_equal(t.n_pending, 0);
 	assert_int_equal(t.blk.n_in_flight[0], 0);
 	assert_int_equal(testring_load16(&t.ring, TR_USED + 2), 20);
@@ -177,7 +180,7 @@ static void test_reset_at_every_point(void **state)
 				handle[i] = t.pending[i].handle;
 			for (unsigned int i = 0; i < done; i++)
 				testblk_complete(&t, 0, 0);
-			vu_ring_stop(testblk_queue(&t));
+			testblk_stop(&t);
 			assert_int_equal(t.n_pending, 0);
 			assert_int_equal(testring_load16(&t.ring, TR_USED + 2),
 					 (uint16_t)(used + n));
@@ -213,7 +216,7 @@ static void test_memory_gone_at_every_point(void **state)
 			handle[i] = t.pending[i].handle;
 		for (unsigned int i = 0; i < done; i++)
 			testblk_complete(&t, 0, 0);
-		vu_rings_drain(&t.blk.dev);
+		testblk_drain(&t);
 		assert_int_equal(t.n_pending, 0);
 		assert_int_equal(t.blk.n_in_flight[0], 0);
 		guestmem_clear(&t.blk.dev.mem);
@@ -285,7 +288,7 @@ static void test_pass_is_bounded(void **state)
 static void test_one_interrupt_for_a_batch(void **state)
 {
 	(void)state;
-	vu_ring_stop(testblk_queue(&t));
+	testblk_stop(&t);
 	testblk_arm(&t, INDIRECT | EVENT_IDX);
 	for (unsigned int i = 0; i < 8; i++)
 		add(i, 99, 0, 512); /* answered at once */
@@ -299,11 +302,151 @@ static void test_memory_that_goes_away(void **state)
 	(void)state;
 	add(0, VIRTIO_BLK_T_IN, 0, 512);
 	kick();
-	vu_rings_drain(&t.blk.dev);
+	testblk_drain(&t);
 	assert_int_equal(t.n_pending, 0);
 	guestmem_clear(&t.blk.dev.mem);
 	kick();
 	assert_true(t.blk.dev.needs_reset);
+}
+
+/* ---- the front end waits ---- */
+
+static unsigned int busy[64], n_busy;
+
+static void note_busy(void *owner, unsigned int n)
+{
+	(void)owner;
+	if (n_busy < 64)
+		busy[n_busy++] = n;
+}
+
+static void send(uint32_t request, uint64_t value)
+{
+	const struct vu_msg m = { .request = request, .u64 = value };
+
+	assert_int_equal(vu_send(t.peer, &m, NULL, 0), 0);
+}
+
+/* The next answer, if there is one already: which request it answers, or 0. */
+static uint32_t answered(struct vu_msg *ret)
+{
+	int fds[MSG_MAX_FDS], r;
+	size_t n_fds = 0;
+
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(loop_run_once(&t.loop, 0), 0);
+	assert_int_equal(fd_set_nonblock(t.peer, true), 0);
+	r = vu_recv(t.peer, ret, fds, &n_fds);
+	assert_true(r == 1 || r == -EAGAIN);
+	return r == 1 ? ret->request : 0;
+}
+
+static void watch_busy(void)
+{
+	n_busy = 0;
+	t.blk.dev.busy = note_busy;
+	t.blk.dev.protocol_features = 1ULL << VHOST_USER_PROTOCOL_F_STATUS;
+}
+
+/*
+ * A host that takes its time over what is in flight: GET_VRING_BASE is answered when that is done, the
+ * loop runs all the while, says how much is left to whoever asks, and takes nothing more.
+ */
+static void test_drain_does_not_block(void **state)
+{
+	struct vu_msg m;
+
+	(void)state;
+	watch_busy();
+	for (unsigned int i = 0; i < 20; i++)
+		add(i, VIRTIO_BLK_T_OUT, i, 512);
+	kick();
+	send(VHOST_USER_GET_VRING_BASE, 0);
+	assert_int_equal(answered(&m), 0);
+	assert_int_equal(t.n_pending, 20);
+	for (unsigned int left = 20; left; left--) {
+		send(VHOST_USER_GET_STATUS, 0);
+		assert_int_equal(answered(&m), VHOST_USER_GET_STATUS);
+		assert_int_equal(busy[n_busy - 1], left);
+		add(20 + left, VIRTIO_BLK_T_OUT, 0, 512);
+		kick();
+		assert_int_equal(t.n_pending, left); /* held */
+		testblk_complete(&t, left - 1, 0);
+	}
+	assert_int_equal(n_busy, 20);
+	assert_int_equal(answered(&m), VHOST_USER_GET_VRING_BASE);
+	assert_int_equal(m.state.num, 20);
+	assert_false(testblk_queue(&t)->armed);
+	assert_int_equal(answered(&m), 0);
+}
+
+/* What comes behind it waits its turn, also a second one that drains. */
+static void test_requests_behind_a_drain(void **state)
+{
+	struct vu_msg m;
+
+	(void)state;
+	watch_busy();
+	add(0, VIRTIO_BLK_T_OUT, 0, 512);
+	kick();
+	send(VHOST_USER_SET_STATUS, 15);
+	send(VHOST_USER_SET_STATUS, 0); /* resets, without an answer */
+	send(VHOST_USER_GET_STATUS, 0); /* it has not yet */
+	send(VHOST_USER_GET_VRING_BASE, 0);
+	send(VHOST_USER_SET_STATUS, 3);
+	send(VHOST_USER_GET_STATUS, 0);
+	assert_int_equal(answered(&m), VHOST_USER_GET_STATUS);
+	assert_int_equal(m.u64, 15);
+	assert_int_equal(answered(&m), 0);
+	testblk_complete(&t, 0, 0);
+	assert_int_equal(answered(&m), VHOST_USER_GET_VRING_BASE);
+	assert_int_equal(answered(&m), VHOST_USER_GET_STATUS);
+	assert_int_equal(m.u64, 3);
+}
+
+/* A queue that is held for another memory table goes on afterwards, with what was added meanwhile. */
+static void test_held_queue_goes_on(void **state)
+{
+	struct vu_msg m = { .request = VHOST_USER_REM_MEM_REG };
+
+	(void)state;
+	watch_busy();
+	t.blk.dev.protocol_features |= 1ULL << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS;
+	add(0, VIRTIO_BLK_T_OUT, 0, 512);
+	kick();
+	m.mem_reg = (struct vu_region){ .gpa = 0, .size = TR_RAM, .uaddr = 0x7f0000000000 };
+	assert_int_equal(vu_rings_drain(&t.blk.dev), 1);
+	add(1, VIRTIO_BLK_T_OUT, 1, 512);
+	kick();
+	assert_int_equal(t.n_pending, 1);
+	testblk_complete(&t, 0, 0);
+	vu_rings_release(&t.blk.dev);
+	assert_int_equal(answered(&m), 0);
+	assert_int_equal(t.n_pending, 1); /* the one that was added */
+	testblk_complete(&t, 0, 0);
+	assert_int_equal(status(1), VIRTIO_BLK_S_OK);
+}
+
+/* The front end is gone: what it began is finished, how much is left is said, then the loop ends. */
+static void test_finishes_what_is_in_flight(void **state)
+{
+	(void)state;
+	watch_busy();
+	for (unsigned int i = 0; i < 5; i++)
+		add(i, VIRTIO_BLK_T_OUT, i, 512);
+	kick();
+	closep(&t.peer);
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(loop_run_once(&t.loop, 0), 0);
+	for (unsigned int left = 5; left; left--) {
+		assert_false(t.loop.stopped);
+		assert_int_equal(busy[n_busy - 1], left);
+		testblk_complete(&t, 0, 0);
+	}
+	assert_int_equal(n_busy, 5);
+	assert_true(t.loop.stopped);
+	assert_int_equal(t.loop.status, 0);
+	assert_int_equal(status(4), VIRTIO_BLK_S_OK);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -323,6 +466,10 @@ int main(void)
 		CASE(test_pass_is_bounded),
 		CASE(test_one_interrupt_for_a_batch),
 		CASE(test_memory_that_goes_away),
+		CASE(test_drain_does_not_block),
+		CASE(test_requests_behind_a_drain),
+		CASE(test_held_queue_goes_on),
+		CASE(test_finishes_what_is_in_flight),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

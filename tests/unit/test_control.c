@@ -14,6 +14,7 @@ static const struct control_msg samples[] = {
 	{ .type = CTL_EVENT, .number = CTL_EVENT_PANIC },
 	{ .type = CTL_DENIED, .number = 57 },
 	{ .type = CTL_FAILED, .text_len = 3, .text = "why" },
+	{ .type = CTL_BUSY, .number = 12 },
 	{ .type = CTL_POWER_BUTTON },
 	{ .type = CTL_CONSOLE },
 	{ .type = CTL_QUERY },

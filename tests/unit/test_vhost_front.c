@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The vhost-user front end against a good back end and against each vice at each answer. */
 #include "cmd/vmm/pci/vhost_front.h"
+#include "cmd/vmm/platform/peer.h"
 #include "tests/unit/testvmm.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -125,6 +127,95 @@ static void any_subset_of_features_will_do(void **state)
 	}
 }
 
+/* A wait without a clock: the limit is over whenever there is nothing yet and it is its turn. */
+struct patience {
+	unsigned int n_over;
+	unsigned int most; /* how often in all */
+};
+
+static int wait_by(void *owner, int sock, struct timespec *left)
+{
+	struct patience *p = owner;
+	struct pollfd fd = { .fd = sock, .events = POLLIN };
+	bool asking = left->tv_sec < PEER_PATIENCE_S;
+
+	/* who was asked answers: only a question may find nothing */
+	if (poll(&fd, 1, asking ? 0 : 60000) == 1)
+		return 0;
+	if (p->n_over == p->most)
+		return -EIO;
+	p->n_over++;
+	return -ETIMEDOUT;
+}
+
+/* What is in flight takes any time, as long as the back end lives: answers come out of turn or in it. */
+static void a_back_end_may_take_its_time(void **state)
+{
+	(void)state;
+	for (unsigned int n = 1; n <= 50; n += 7) {
+		for (int in_turn = 0; in_turn <= 1; in_turn++) {
+			struct patience p = { .most = 1000 };
+			struct back_end b;
+			struct vhost_front f;
+			struct session s;
+
+			back_end_init(&b);
+			b.n_queues = N_RINGS;
+			b.drain_for = n;
+			b.in_turn = in_turn;
+			prepare(&s);
+			assert_int_equal(vhost_front_open(&f, back_end_start(&b), 1), 0);
+			vhost_front_wait_by(&f, wait_by, &p);
+			assert_int_equal(vhost_front_set_features(&f, f.features), 0);
+			assert_int_equal(vhost_front_start(&f, &s.mem, s.rings, N_RINGS), 0);
+			assert_int_equal(vhost_front_stop(&f, s.rings, N_RINGS), 0);
+			assert_true(p.n_over >= 2 * n); /* both rings */
+			vhost_front_close(&f);
+			back_end_join(&b);
+			assert_int_equal(b.n_misuse, 0);
+			release(&s);
+		}
+	}
+}
+
+static int nothing_comes(void *owner, int sock, struct timespec *left)
+{
+	unsigned int *n = owner;
+
+	(void)sock, (void)left;
+	++*n;
+	return -ETIMEDOUT;
+}
+
+/* One that says nothing when it is asked is dead, and so is one that cannot be asked. */
+static void silence_is_an_end(void **state)
+{
+	(void)state;
+	for (int can = 0; can <= 1; can++) {
+		unsigned int n = 0;
+		struct back_end b;
+		struct vhost_front f;
+		struct session s;
+
+		back_end_init(&b);
+		b.n_queues = N_RINGS;
+		b.drain_for = 100;
+		if (!can)
+			b.protocol &= ~(1ULL << VHOST_USER_PROTOCOL_F_STATUS);
+		prepare(&s);
+		assert_int_equal(vhost_front_open(&f, back_end_start(&b), 1), 0);
+		vhost_front_wait_by(&f, nothing_comes, &n);
+		assert_int_equal(vhost_front_set_features(&f, f.features), 0);
+		assert_int_equal(vhost_front_start(&f, &s.mem, s.rings, N_RINGS), 0);
+		assert_int_equal(vhost_front_stop(&f, s.rings, N_RINGS), -ETIMEDOUT);
+		assert_int_equal(n, can ? 2 : 1);
+		assert_true(f.dead);
+		vhost_front_close(&f);
+		back_end_join(&b);
+		release(&s);
+	}
+}
+
 static bool harmless(uint32_t request, enum back_end_vice vice)
 {
 	if (vice == BACK_END_VALUE)
@@ -219,6 +310,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_good_back_end_gets_all_of_it), T(any_subset_of_features_will_do),
+		T(a_back_end_may_take_its_time), T(silence_is_an_end),
 		T(each_vice_at_each_answer),       T(bad_queue_numbers),
 		T(a_refused_configuration_range_is_said),
 	};

@@ -100,6 +100,22 @@ void testblk_complete(struct testblk *t, unsigned int index, int result)
 		carry_out(t, &io);
 	t->image.done(t->image.owner, io.handle, result);
 	vu_device_flush(&t->blk.dev);
+	need(vu_device_drained(&t->blk.dev) == 0, "vu_device_drained");
+}
+
+void testblk_drain(struct testblk *t)
+{
+	while (vu_rings_drain(&t->blk.dev)) {
+		need(t->n_pending, "a request in flight that the image does not have");
+		testblk_complete(t, 0, 0);
+	}
+	vu_rings_release(&t->blk.dev);
+}
+
+void testblk_stop(struct testblk *t)
+{
+	testblk_drain(t);
+	vu_ring_stop(testblk_queue(t));
 }
 
 void testblk_open(struct testblk *t, uint16_t size)
@@ -136,7 +152,7 @@ void testblk_close(struct testblk *t)
 
 void testblk_reset(struct testblk *t)
 {
-	vu_ring_stop(testblk_queue(t));
+	testblk_stop(t);
 	need(!t->n_pending, "a drained queue with a request pending");
 	memset(t->ring.ram, 0, TR_RAM);
 	t->ring.avail_idx = 0;

@@ -35,6 +35,10 @@ void testblk_reset(struct testblk *t);
 void testblk_arm(struct testblk *t, uint64_t features);
 /* Completes the pending request with that index; result 0 carries it out. */
 void testblk_complete(struct testblk *t, unsigned int index, int result);
+/* Completes requests until the rings are drained, and lets them be served again. */
+void testblk_drain(struct testblk *t);
+/* The same, and stops queue 0. */
+void testblk_stop(struct testblk *t);
 /* How many interrupts came since the last call. */
 uint64_t testblk_interrupts(struct testblk *t);
 

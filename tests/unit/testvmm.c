@@ -106,6 +106,7 @@ void test_machine_open(struct machine *m, struct accel *a)
 	memset(a, 0, sizeof(*a));
 	must(machine_open(m, &fake_ops, ram_fd, TEST_RAM, 1) == 0);
 	m->accel = a;
+	pthread_mutex_lock(&m->lock); /* as the vmm holds it while it serves */
 	ioapic_init(&m->ioapic, m->ops, a);
 }
 
@@ -116,6 +117,7 @@ void test_machine_close(struct machine *m)
 	closep(&m->ram_fd);
 	closep(&m->request_fd);
 	free(m->pci);
+	pthread_mutex_unlock(&m->lock);
 }
 
 /* ---- the back end ---- */
@@ -294,7 +296,7 @@ static void fill(const struct back_end *b, const struct vu_msg *m, struct vu_msg
 	}
 }
 
-static bool serve(struct back_end *b, const struct vu_msg *m)
+static bool serve_now(struct back_end *b, const struct vu_msg *m)
 {
 	struct vu_msg reply = { .request = m->request, .reply = true };
 	bool ack = m->need_reply && (b->got_protocol & BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK));
@@ -305,6 +307,28 @@ static bool serve(struct back_end *b, const struct vu_msg *m)
 	if (b->vice != BACK_END_GOOD && b->vice_at == m->request)
 		return answer_badly(b, &reply);
 	return vu_send(b->sock, &reply, NULL, 0) == 0;
+}
+
+/* A ring that takes its time to stop. */
+static bool serve(struct back_end *b, const struct vu_msg *m)
+{
+	bool last;
+
+	if (b->drain_for && m->request == VHOST_USER_GET_VRING_BASE) {
+		b->waiting = *m;
+		b->n_waited = 0;
+		return true;
+	}
+	if (!b->waiting.request || m->request != VHOST_USER_GET_STATUS)
+		return serve_now(b, m);
+	last = ++b->n_waited == b->drain_for;
+	if (!last)
+		return serve_now(b, m);
+	if (!serve_now(b, b->in_turn ? &b->waiting : m))
+		return false;
+	last = serve_now(b, b->in_turn ? m : &b->waiting);
+	b->waiting.request = 0;
+	return last;
 }
 
 static void *run(void *arg)

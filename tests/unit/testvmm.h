@@ -58,6 +58,10 @@ struct back_end {
 	uint8_t config[VU_MAX_CONFIG];
 	uint8_t status;           /* or-ed into what GET_STATUS says */
 	uint32_t vice_at;         /* request that is answered by vice */
+	/* GET_VRING_BASE is answered only behind this many GET_STATUS: before the last of them is, or
+	 * after it */
+	unsigned int drain_for;
+	bool in_turn;
 	enum back_end_vice vice;
 
 	/* of the thread; look at it after back_end_join, or after an acknowledged request */
@@ -70,6 +74,8 @@ struct back_end {
 	uint32_t num[256];
 	int call_fd[256], kick_fd[256], err_fd[256];
 	bool running[256];
+	struct vu_msg waiting;    /* GET_VRING_BASE that is not answered yet */
+	unsigned int n_waited;
 	unsigned int n_misuse;    /* a started ring that is changed, and the like */
 };
 

@@ -11,6 +11,9 @@
 
 #define BIT(n) (UINT64_C(1) << (n))
 
+/* After this long without the answer that a ring stands still, whether the back end is alive is asked. */
+#define DRAIN_ASK_S 2
+
 /* Memory slots are left out: guest RAM never changes, and the table always fits. */
 #define PROTOCOL_WANTED \
 	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
@@ -33,22 +36,37 @@ static int send_msg(struct vhost_front *f, const struct vu_msg *m, const int *fd
 	return len < 0 ? len : peer_send(f->sock, wire, (size_t)len, fds, n_fds, d);
 }
 
-static int recv_reply(struct vhost_front *f, uint32_t request, struct vu_msg *ret,
-		      struct peer_deadline *d)
+static int recv_header(struct vhost_front *f, struct vu_header *ret, struct peer_deadline *d)
 {
-	uint8_t wire[VU_HEADER_LEN], payload[VU_PAYLOAD_MAX];
-	struct vu_header h = { 0 };
+	uint8_t wire[VU_HEADER_LEN];
 	int r = peer_recv(f->sock, wire, sizeof(wire), NULL, d);
 
 	if (r == 0)
-		r = vu_decode_header(wire, &h);
-	if (r < 0)
-		return r == -EOPNOTSUPP ? -EBADMSG : r;
+		r = vu_decode_header(wire, ret);
+	return r == -EOPNOTSUPP ? -EBADMSG : r;
+}
+
+/* The rest of an answer to that request. */
+static int recv_answer(struct vhost_front *f, const struct vu_header *h, uint32_t request,
+		       struct vu_msg *ret, struct peer_deadline *d)
+{
+	uint8_t payload[VU_PAYLOAD_MAX];
+	int r;
+
 	/* back ends in use leave NEED_REPLY set in an acknowledgement; it says nothing there */
-	if (h.request != request || !(h.flags & VU_FLAG_REPLY) || h.size > sizeof(payload))
+	if (h->request != request || !(h->flags & VU_FLAG_REPLY) || h->size > sizeof(payload))
 		return -EBADMSG;
-	r = peer_recv(f->sock, payload, h.size, NULL, d);
-	return r < 0 ? r : vu_decode(&h, payload, h.size, ret);
+	r = peer_recv(f->sock, payload, h->size, NULL, d);
+	return r < 0 ? r : vu_decode(h, payload, h->size, ret);
+}
+
+static int recv_reply(struct vhost_front *f, uint32_t request, struct vu_msg *ret,
+		      struct peer_deadline *d)
+{
+	struct vu_header h = { 0 };
+	int r = recv_header(f, &h, d);
+
+	return r < 0 ? r : recv_answer(f, &h, request, ret, d);
 }
 
 /* Sends m and, where there is an answer, waits for it. */
@@ -148,11 +166,26 @@ static int handshake(struct vhost_front *f)
 	return f->has_protocol ? negotiate_protocol(f) : 0;
 }
 
+static int wait_alone(void *owner, int sock, struct timespec *left)
+{
+	struct peer_deadline d = { .left = *left };
+
+	(void)owner;
+	return peer_wait(sock, &d);
+}
+
+void vhost_front_wait_by(struct vhost_front *f,
+			 int (*wait)(void *owner, int sock, struct timespec *left), void *owner)
+{
+	f->wait = wait;
+	f->owner = owner;
+}
+
 int vhost_front_open(struct vhost_front *f, int sock, unsigned int n_queues)
 {
 	int r;
 
-	*f = (struct vhost_front){ .sock = sock, .n_queues = n_queues };
+	*f = (struct vhost_front){ .sock = sock, .n_queues = n_queues, .wait = wait_alone };
 	r = handshake(f);
 	if (r < 0)
 		vhost_front_close(f);
@@ -318,16 +351,77 @@ int vhost_front_start(struct vhost_front *f, const struct vhost_memory *mem,
 	return r < 0 ? r : set_status(f, driver | VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
+/* A ring that is being stopped: its answer comes when the host has done what is in flight. */
+struct drain {
+	unsigned int index;
+	bool stopped; /* it has come */
+	bool asked;   /* for a sign of life, which has not come yet */
+};
+
+static int ask_for_life(struct vhost_front *f, struct drain *w)
+{
+	const struct vu_msg m = { .request = VHOST_USER_GET_STATUS };
+	struct peer_deadline d = peer_patience();
+
+	w->asked = true;
+	return send_msg(f, &m, NULL, 0, &d);
+}
+
+/* Either answer may be the first: back ends that take one request at a time give them in turn. */
+static int take_answer(struct vhost_front *f, struct drain *w)
+{
+	struct peer_deadline d = peer_patience();
+	struct vu_header h = { 0 };
+	struct vu_msg reply = { 0 };
+	int r = recv_header(f, &h, &d);
+	bool life = w->asked && h.request == VHOST_USER_GET_STATUS;
+
+	if (r < 0)
+		return r;
+	if (!life && w->stopped)
+		return -EBADMSG;
+	r = recv_answer(f, &h, life ? VHOST_USER_GET_STATUS : VHOST_USER_GET_VRING_BASE, &reply,
+			&d);
+	if (r < 0)
+		return r;
+	if (life) {
+		w->asked = false;
+		return 0;
+	}
+	w->stopped = true;
+	return reply.state.index != w->index || reply.state.num > UINT16_MAX ? -EPROTO : 0;
+}
+
+static int await_stopped(struct vhost_front *f, struct drain *w)
+{
+	int r = 0;
+
+	while (r == 0 && (!w->stopped || w->asked)) {
+		bool may_ask = !w->asked && has(f, VHOST_USER_PROTOCOL_F_STATUS);
+		struct timespec left = { .tv_sec = may_ask ? DRAIN_ASK_S : PEER_PATIENCE_S };
+
+		r = f->wait(f->owner, f->sock, &left);
+		if (r == 0)
+			r = take_answer(f, w);
+		else if (r == -ETIMEDOUT && may_ask)
+			r = ask_for_life(f, w);
+	}
+	return r;
+}
+
 static int stop_ring(struct vhost_front *f, unsigned int index)
 {
 	const struct vu_msg m = { .request = VHOST_USER_GET_VRING_BASE,
 				  .state = { .index = index } };
-	struct vu_msg reply = { 0 };
-	int r = exchange(f, &m, NULL, 0, &reply);
+	struct drain w = { .index = index };
+	struct peer_deadline d = peer_patience();
+	int r = f->dead ? -EPIPE : send_msg(f, &m, NULL, 0, &d);
 
+	if (r == 0)
+		r = await_stopped(f, &w);
 	if (r < 0)
-		return r;
-	return reply.state.index != index || reply.state.num > UINT16_MAX ? breach(f) : 0;
+		f->dead = true;
+	return r;
 }
 
 int vhost_front_stop(struct vhost_front *f, const struct vhost_ring *rings, unsigned int n_rings)

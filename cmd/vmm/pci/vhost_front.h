@@ -12,6 +12,8 @@
 
 #include "lib/vhost_user/vhost_user.h"
 
+#include <time.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +25,10 @@ struct vhost_front {
 	uint64_t features;  /* offered, without that bit */
 	uint64_t protocol;  /* protocol features in use */
 	unsigned int n_queues; /* that the back end has; as given, where it does not say */
+	/* How vhost_front_stop waits: 0 when sock is readable, -ETIMEDOUT when the limit is over, of
+	 * which it takes off what it waited, or another negative errno. */
+	int (*wait)(void *owner, int sock, struct timespec *left);
+	void *owner;
 };
 
 /* What rings and their buffers are made of: guest RAM as the back end maps it. */
@@ -44,6 +50,9 @@ struct vhost_ring {
  * features, queue count. n_queues is what a back end without MQ has. Failure closes the socket.
  */
 [[nodiscard]] int vhost_front_open(struct vhost_front *f, int sock, unsigned int n_queues);
+/* Before vhost_front_stop; otherwise that waits by itself. */
+void vhost_front_wait_by(struct vhost_front *f,
+			 int (*wait)(void *owner, int sock, struct timespec *left), void *owner);
 void vhost_front_close(struct vhost_front *f);
 
 /* Whether the back end has a configuration space at all. */
@@ -60,7 +69,11 @@ void vhost_front_close(struct vhost_front *f);
 /* Gives the back end the memory, and starts the rings at index 0. */
 [[nodiscard]] int vhost_front_start(struct vhost_front *f, const struct vhost_memory *mem,
 				    const struct vhost_ring *rings, unsigned int n_rings);
-/* Stops the rings that are used, waits until the back end has let go of them, and resets it. */
+/*
+ * Stops the rings that are used, waits until the back end has let go of them, and resets it. What is in
+ * flight may take any time: as long as the back end answers GET_STATUS meanwhile (or in turn), it is
+ * waited for. One that is silent, or has no STATUS, has the time of an exchange.
+ */
 [[nodiscard]] int vhost_front_stop(struct vhost_front *f, const struct vhost_ring *rings,
 				   unsigned int n_rings);
 /* The device status as the back end has it; 0 where it cannot say. */

@@ -88,6 +88,8 @@ void virtio_bar_write(struct virtio_pci *v, uint64_t offset, unsigned int width,
 {
 	uint64_t page = offset & ~(uint64_t)(VPCI_PAGE_SIZE - 1), at = offset - page;
 
+	if (v->draining)
+		return;
 	switch (page) {
 	case VPCI_COMMON:
 		virtio_common_write(v, at, width, value);
@@ -165,7 +167,7 @@ static int on_err(struct loop_source *src, uint32_t events)
 	int r = 0;
 
 	(void)events;
-	if (virtio_state(v) != VIRTIO_STATE_LIVE)
+	if (v->draining || virtio_state(v) != VIRTIO_STATE_LIVE)
 		return 0;
 	if (v->front.protocol & BIT(VHOST_USER_PROTOCOL_F_STATUS))
 		r = vhost_front_get_status(&v->front, &status);
@@ -309,6 +311,7 @@ int virtio_pci_add(struct machine *m, unsigned int device_type, int sock, const 
 		return type ? -ENOMEM : -EINVAL;
 	}
 	r = vhost_front_open(&v->front, sock, type->n_queues);
+	vhost_front_wait_by(&v->front, virtio_wait, v);
 	if (r == 0)
 		r = check_back_end(v, &why);
 	if (r == 0)

@@ -83,6 +83,9 @@ struct virtio_pci {
 	uint8_t isr;
 	uint8_t generation;
 	bool running; /* the back end has the rings */
+	/* It is letting go of them, and the lock is not held meanwhile: writes to the BAR are lost, and
+	 * the status reads as before until the device is reset (2.4.1). */
+	bool draining;
 	uint64_t notify_base; /* where the notify page is decoded; 0: nowhere */
 	uint8_t config[VU_MAX_CONFIG];
 	unsigned int n_queues;
@@ -120,6 +123,8 @@ void virtio_set_status(struct virtio_pci *v, uint8_t status);
 void virtio_needs_reset(struct virtio_pci *v, const char *why);
 /* The back end's error: the VM ends. Returns error. */
 int virtio_fail(struct virtio_pci *v, int error);
+/* A vhost_front's wait: without the lock. owner is the device. */
+[[nodiscard]] int virtio_wait(void *owner, int sock, struct timespec *left);
 void virtio_notify(struct virtio_pci *v, unsigned int queue);
 /* Binds the queues' ioeventfds where the notify page is and the rings run, and unbinds others. */
 void virtio_bind_notifiers(struct virtio_pci *v);

@@ -124,16 +124,28 @@ static bool start(struct virtio_pci *v)
 	return true;
 }
 
+/* The host may take its time over what is in flight: the machine's others go on meanwhile. */
+int virtio_wait(void *owner, int sock, struct timespec *left)
+{
+	struct virtio_pci *v = owner;
+
+	return machine_wait(v->m, sock, left);
+}
+
 static int stop(struct virtio_pci *v)
 {
 	struct vhost_ring rings[VIRTIO_PCI_MAX_QUEUES];
+	int r;
 
 	if (!v->running)
 		return 0;
 	v->running = false;
 	virtio_bind_notifiers(v);
 	describe_rings(v, rings);
-	return vhost_front_stop(&v->front, rings, v->n_queues);
+	v->draining = true;
+	r = vhost_front_stop(&v->front, rings, v->n_queues);
+	v->draining = false;
+	return r;
 }
 
 static void bind_notifier(struct virtio_pci *v, struct virtio_queue *q, uint64_t gpa)

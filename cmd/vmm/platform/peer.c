@@ -27,6 +27,11 @@ static int wait_for(int sock, short events, struct peer_deadline *d)
 	return r ? 0 : -ETIMEDOUT;
 }
 
+int peer_wait(int sock, struct peer_deadline *d)
+{
+	return wait_for(sock, POLLIN, d);
+}
+
 /* A whole message at once, as long as there is room; the UART's bytes are sent this way. */
 static ssize_t send_now(int sock, const void *data, size_t len)
 {

@@ -26,6 +26,8 @@ static inline struct peer_deadline peer_patience(void)
  * sendmsg. */
 [[nodiscard]] int peer_send(int sock, const void *data, size_t len, const int *fds, size_t n_fds,
 			    struct peer_deadline *d);
+/* Waits until there is something to receive, or the end. 0, -ETIMEDOUT. */
+[[nodiscard]] int peer_wait(int sock, struct peer_deadline *d);
 /*
  * Receives exactly len bytes. A descriptor among them goes to *ret_fd, once, if ret_fd is not NULL
  * and *ret_fd is -1; any other is -EBADMSG. 0; -ETIMEDOUT; -EPIPE: the peer is gone. *ret_fd is the

@@ -25,6 +25,7 @@ CTL_LOG = 2
 CTL_EVENT = 3
 CTL_DENIED = 4
 CTL_FAILED = 5
+CTL_BUSY = 6
 CTL_CONSOLE = 17
 
 WIRE_MAX = 512
@@ -42,14 +43,14 @@ class Message:
         body = packet[8:]
         assert reserved == 0 and length == len(body), f"malformed control message {packet!r}"
         self.number = None
-        if self.type in (CTL_LOG, CTL_EVENT, CTL_DENIED):
+        if self.type in (CTL_LOG, CTL_EVENT, CTL_DENIED, CTL_BUSY):
             (self.number,) = struct.unpack_from("<I", body)
             body = body[4:]
         self.text = body.decode("ascii")
 
     def __repr__(self):
         name = {CTL_READY: "READY", CTL_LOG: "LOG", CTL_EVENT: "EVENT", CTL_DENIED: "DENIED",
-                CTL_FAILED: "FAILED"}.get(self.type, self.type)
+                CTL_FAILED: "FAILED", CTL_BUSY: "BUSY"}.get(self.type, self.type)
         return f"{name} {'' if self.number is None else self.number} {self.text}".strip()
 
 
