@@ -23,7 +23,7 @@
 struct soft_state {
 	uint64_t gpr[16];   /* in the order of their numbers */
 	uint64_t rip, rflags;
-	uint8_t fx[512];    /* FXSAVE image */
+	_Alignas(16) uint8_t fx[512]; /* FXSAVE image */
 };
 
 /* How a run ended: vector as the CPU numbers them; #BP: it came to its end. */

@@ -7,6 +7,7 @@
  */
 #include "tests/unit/soft_gen.h"
 #include "tests/unit/soft_guest.h"
+#include "tests/unit/soft_vendor.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -145,11 +146,14 @@ static bool is_memory_fault(const struct soft_end *e)
 static bool agrees(const struct gen_case *g, const struct soft_state *s, const struct soft_end *se,
 		   struct soft_state *h, struct soft_end *he)
 {
+	const struct soft_vendor_case v = { &g->state, soft_guest_code, data_image, g->code32 };
+
 	*h = g->state;
 	*he = (struct soft_end){ 0 };
 	memcpy(soft_host_data, data_image, SOFT_DATA_SIZE);
 	native_run(h, g->code32, he);
 	normalise(g, h, he);
+	soft_vendor_level(&v, h, he, soft_host_data, s, se, soft_guest_data);
 	if (g->any_fault && is_memory_fault(he) && is_memory_fault(se))
 		*he = *se;
 	if (g->skip_fault && is_memory_fault(he) && is_memory_fault(se))

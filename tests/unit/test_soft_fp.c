@@ -6,6 +6,7 @@
  *	test_soft_fp [cases-per-form [seed [map opcode]]]
  */
 #include "tests/unit/soft_guest.h"
+#include "tests/unit/soft_vendor.h"
 
 #include "cmd/vmm/accel/soft/decode.h"
 #include "cmd/vmm/accel/soft/fp_state.h"
@@ -373,12 +374,15 @@ static bool agrees(const struct test *t, const struct soft_state *before,
 		   const struct soft_state *guest, const struct soft_end *ge,
 		   struct soft_state *host, struct soft_end *he)
 {
+	const struct soft_vendor_case v = { before, soft_guest_code, data_before, t->code32 };
+
 	*host = *before;
 	*he = (struct soft_end){ 0 };
 	memcpy(soft_host_data, data_before, SOFT_DATA_SIZE);
 	native_run(host, t->code32, he);
 	hide(t, host, he);
 	hide_memory(t, soft_host_data);
+	soft_vendor_level(&v, host, he, soft_host_data, guest, ge, soft_guest_data);
 	return same(host, guest, he, ge);
 }
 

@@ -223,10 +223,22 @@ BODY(call)
 	return soft_follow(c);
 }
 
+/* Intel's CPUs have written the return address by the time that they look at the target. */
+_Noreturn __attribute__((noinline, cold)) static void call_astray(struct soft_cpu *c,
+								  const struct soft_insn *i)
+{
+	uint64_t sp = c->gpr[R_SP];
+
+	soft_push_at(c, &sp, c->rip + i->len, 8);
+	RAISE_GP0(c);
+}
+
 BODY_RM(call_rm)
 {
 	uint64_t target = src_get(c, i, w, mem, p);
 
+	if (w == 8 && __builtin_expect(!canonical(target), 0))
+		call_astray(c, i);
 	check_target(c, target, w);
 	push_return(c, i, w);
 	c->rip = target;

@@ -273,12 +273,23 @@ INLINE uint64_t scan_run(const struct soft_insn *i, const uint8_t *p, uint64_t n
 	return n;
 }
 
-/* One look at host memory for as many elements as it holds; 0: step by step. Flags are set from
- * the last. */
-INLINE uint64_t scas_run(struct soft_cpu *c, const struct soft_insn *i, unsigned int w, uint64_t at,
-			 uint64_t count, bool *ret_end)
+/* The elements that were compared last. */
+struct pair {
+	uint64_t a, b;
+};
+
+/* Only as the instruction is left without a fault: one that comes under REPE or REPNE finds the
+ * flags as they were before the instruction (SDM volume 2, REP). */
+INLINE void put_flags(struct soft_cpu *c, unsigned int w, const struct pair *p)
 {
-	uint64_t n = run_length(c, i, R_DI, at, w, count), a = reg_get(c, i, R_AX, w), b;
+	cc_set(c, CC_SUB, w, (p->a - p->b) & width_mask(w), p->a, p->b);
+}
+
+/* One look at host memory for as many elements as it holds; 0: step by step. */
+INLINE uint64_t scas_run(struct soft_cpu *c, const struct soft_insn *i, unsigned int w, uint64_t at,
+			 uint64_t count, struct pair *ret)
+{
+	uint64_t n = run_length(c, i, R_DI, at, w, count), a = reg_get(c, i, R_AX, w);
 	const uint8_t *p;
 
 	if (n < 2 || !flat_segment(c, S_ES))
@@ -287,42 +298,51 @@ INLINE uint64_t scas_run(struct soft_cpu *c, const struct soft_insn *i, unsigned
 	if (!p)
 		return 0;
 	n = scan_run(i, p, n, w, stride(c, w), a);
-	b = host_load(p + (ptrdiff_t)(n - 1) * stride(c, w), w);
-	cc_set(c, CC_SUB, w, (a - b) & width_mask(w), a, b);
-	*ret_end = decides(i, a, b);
+	*ret = (struct pair){ a, host_load(p + (ptrdiff_t)(n - 1) * stride(c, w), w) };
 	return n;
 }
 
-INLINE bool scas_once(struct soft_cpu *c, const struct soft_insn *i, unsigned int w)
+INLINE uint64_t scas_once(struct soft_cpu *c, const struct soft_insn *i, unsigned int w,
+			  struct pair *ret)
 {
-	uint64_t a = reg_get(c, i, R_AX, w), b = soft_read(c, dest_at(c, i, w, false), w);
+	*ret = (struct pair){ reg_get(c, i, R_AX, w), soft_read(c, dest_at(c, i, w, false), w) };
+	return 1;
+}
 
-	cc_set(c, CC_SUB, w, (a - b) & width_mask(w), a, b);
-	return decides(i, a, b);
+BODY(scas_rep)
+{
+	uint64_t count = index_get(c, i, R_CX), n;
+	struct pair last;
+
+	if (!count)
+		return soft_next(c, i);
+	for (;;) {
+		n = scas_run(c, i, w, dest_at(c, i, w, false), count, &last);
+		if (!n)
+			n = scas_once(c, i, w, &last);
+		index_move(c, i, R_DI, w, n);
+		count_down(c, i, n);
+		count -= n;
+		if (!count || decides(i, last.a, last.b))
+			break;
+		if (interrupted(c)) {
+			put_flags(c, w, &last);
+			return NULL;
+		}
+	}
+	put_flags(c, w, &last);
+	return soft_next(c, i);
 }
 
 BODY(scas)
 {
-	uint64_t count;
-	bool end = false;
+	struct pair last;
 
-	if (!i->rep) {
-		(void)scas_once(c, i, w);
-		index_move(c, i, R_DI, w, 1);
-		return soft_next(c, i);
-	}
-	while (!end && (count = index_get(c, i, R_CX)) != 0) {
-		uint64_t n = scas_run(c, i, w, dest_at(c, i, w, false), count, &end);
-
-		if (!n) {
-			end = scas_once(c, i, w);
-			n = 1;
-		}
-		index_move(c, i, R_DI, w, n);
-		count_down(c, i, n);
-		if (!end && n < count && interrupted(c))
-			return NULL;
-	}
+	if (i->rep)
+		return scas_rep(c, i, w);
+	(void)scas_once(c, i, w, &last);
+	index_move(c, i, R_DI, w, 1);
+	put_flags(c, w, &last);
 	return soft_next(c, i);
 }
 
@@ -336,10 +356,10 @@ INLINE uint64_t compare_run(const struct soft_insn *i, const uint8_t *p, const u
 }
 
 INLINE uint64_t cmps_run(struct soft_cpu *c, const struct soft_insn *i, unsigned int w,
-			 uint64_t count, bool *ret_end)
+			 uint64_t count, struct pair *ret)
 {
 	uint64_t x = source_at(c, i, w), y;
-	uint64_t n = run_length(c, i, R_SI, x, w, count), a, b;
+	uint64_t n = run_length(c, i, R_SI, x, w, count);
 	ptrdiff_t by = stride(c, w), last;
 	const uint8_t *p, *q;
 
@@ -355,21 +375,18 @@ INLINE uint64_t cmps_run(struct soft_cpu *c, const struct soft_insn *i, unsigned
 		return 0;
 	n = compare_run(i, p, q, n, w, by);
 	last = (ptrdiff_t)(n - 1) * by;
-	a = host_load(p + last, w);
-	b = host_load(q + last, w);
-	cc_set(c, CC_SUB, w, (a - b) & width_mask(w), a, b);
-	*ret_end = decides(i, a, b);
+	*ret = (struct pair){ host_load(p + last, w), host_load(q + last, w) };
 	return n;
 }
 
 /* Which operand faults first is not the same on all CPUs, nor with all prefixes. */
-INLINE bool cmps_once(struct soft_cpu *c, const struct soft_insn *i, unsigned int w)
+INLINE uint64_t cmps_once(struct soft_cpu *c, const struct soft_insn *i, unsigned int w,
+			  struct pair *ret)
 {
 	uint64_t a = soft_read(c, source_at(c, i, w), w);
-	uint64_t b = soft_read(c, dest_at(c, i, w, false), w);
 
-	cc_set(c, CC_SUB, w, (a - b) & width_mask(w), a, b);
-	return decides(i, a, b);
+	*ret = (struct pair){ a, soft_read(c, dest_at(c, i, w, false), w) };
+	return 1;
 }
 
 INLINE void cmps_move(struct soft_cpu *c, const struct soft_insn *i, unsigned int w, uint64_t n)
@@ -378,28 +395,40 @@ INLINE void cmps_move(struct soft_cpu *c, const struct soft_insn *i, unsigned in
 	index_move(c, i, R_DI, w, n);
 }
 
-BODY(cmps)
+BODY(cmps_rep)
 {
-	uint64_t count;
-	bool end = false;
+	uint64_t count = index_get(c, i, R_CX), n;
+	struct pair last;
 
-	if (!i->rep) {
-		(void)cmps_once(c, i, w);
-		cmps_move(c, i, w, 1);
+	if (!count)
 		return soft_next(c, i);
-	}
-	while (!end && (count = index_get(c, i, R_CX)) != 0) {
-		uint64_t n = cmps_run(c, i, w, count, &end);
-
-		if (!n) {
-			end = cmps_once(c, i, w);
-			n = 1;
-		}
+	for (;;) {
+		n = cmps_run(c, i, w, count, &last);
+		if (!n)
+			n = cmps_once(c, i, w, &last);
 		cmps_move(c, i, w, n);
 		count_down(c, i, n);
-		if (!end && n < count && interrupted(c))
+		count -= n;
+		if (!count || decides(i, last.a, last.b))
+			break;
+		if (interrupted(c)) {
+			put_flags(c, w, &last);
 			return NULL;
+		}
 	}
+	put_flags(c, w, &last);
+	return soft_next(c, i);
+}
+
+BODY(cmps)
+{
+	struct pair last;
+
+	if (i->rep)
+		return cmps_rep(c, i, w);
+	(void)cmps_once(c, i, w, &last);
+	cmps_move(c, i, w, 1);
+	put_flags(c, w, &last);
 	return soft_next(c, i);
 }
 

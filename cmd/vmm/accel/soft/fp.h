@@ -93,12 +93,6 @@ INLINE uint64_t mm_get(const struct soft_cpu *c, unsigned int r)
 	return v;
 }
 
-/* The same before, whatever TOP is. */
-INLINE uint64_t mm_peek(const struct soft_cpu *c, unsigned int r)
-{
-	return mm_get(c, r - (c->fx.fsw >> FSW_TOP_SHIFT & 7));
-}
-
 /* A write sets the exponent to all ones. */
 INLINE void mm_put(struct soft_cpu *c, unsigned int r, uint64_t v)
 {

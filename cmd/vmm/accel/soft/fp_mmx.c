@@ -140,13 +140,15 @@ OP(movd_mmx)
 }
 PICK_ONE(movd_mmx)
 
+/* Intel's CPUs have made TOP zero before a store can fault, and the tags valid behind it. */
 OP(movd_rm_mmx)
 {
 	unsigned int width = i->width == 8 ? 8 : 4;
 	uint64_t v;
 
 	need_mmx(c);
-	v = mm_peek(c, i->reg) & width_mask(width);
+	soft_fp_set_top(c, 0);
+	v = mm_get(c, i->reg) & width_mask(width);
 	if (i->is_mem)
 		mem_put(c, i, width, v);
 	else
@@ -161,7 +163,8 @@ OP(movq_m_mmx)
 	uint64_t v;
 
 	need_mmx(c);
-	v = mm_peek(c, i->reg);
+	soft_fp_set_top(c, 0);
+	v = mm_get(c, i->reg);
 	if (i->is_mem)
 		mem_put(c, i, 8, v);
 	soft_fp_enter_mmx(c);

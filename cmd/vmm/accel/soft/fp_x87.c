@@ -149,7 +149,8 @@ NOINLINE void run_load(struct soft_cpu *c, const struct soft_insn *i)
 	run_load_long(c, i, operand);
 }
 
-/* An unmasked exception but for an inexact result keeps the instruction from storing. */
+/* An unmasked exception but for an inexact result keeps the instruction from storing, on Intel's CPUs
+ * also from a look at the page. */
 static bool stored(const struct soft_fx *out)
 {
 	return !(out->fsw & ~out->fcw & (MXCSR_FLAGS & ~(1U << 5)));
@@ -164,8 +165,6 @@ NOINLINE void run_store_long(struct soft_cpu *c, const struct soft_insn *i, uint
 	(void)soft_x87_call(&c->fx, &out, mem_stub(i), operand, 0);
 	if (stored(&out))
 		bytes_store(c, linear, operand, bytes);
-	else
-		soft_touch_write(c, linear, bytes);
 	take_x87(c, &out);
 }
 
