@@ -5,7 +5,7 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: all help demo check drills userspace bench fuzz lint lab install clean
+.PHONY: all help demo test check drills userspace bench fuzz lint lab install clean
 
 all: ## build everything (build/)
 	@tools/deps build
@@ -19,6 +19,10 @@ demo: ## boot a Debian kernel in a sandboxed VM; log in, or watch it come and go
 	@tools/build build --prefix=$(PREFIX)
 	@tools/guest/build
 	@tools/demo
+
+test: ## the quick tier: unit tests, the repository's own rules, tiny guests
+	@tools/deps build guest check
+	@tools/check gcc quick
 
 check: ## everything that a change must pass
 	@tools/deps build guest userspace check lab lint
