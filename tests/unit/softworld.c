@@ -207,6 +207,8 @@ static void make_once(void)
 	if (world.vm.n_ram)
 		return;
 	soft_decode_init();
+	for (size_t i = 0; i < sizeof(world.vm.page_key) / 8; i++)
+		((uint64_t *)&world.vm.page_key)[i] = next_random() << 32 ^ next_random();
 	need(loop_open(&loop) == 0);
 	world.vm.io = (struct accel_io){ .access = access_device, .ctx = &world, .loop = &loop };
 	add_ram(0, WORLD_LOW_SIZE);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The slow way of an access to guest memory: what the TLB has not, crosses pages, or is no RAM. */
+#include "cmd/vmm/accel/soft/alone.h"
 #include "cmd/vmm/accel/soft/debug.h"
 #include "cmd/vmm/accel/soft/events.h"
 #include "cmd/vmm/accel/soft/lapic.h"
@@ -27,7 +28,7 @@ static uint8_t *lookup(struct soft_cpu *c, uint64_t linear, enum soft_access kin
 			soft_raise(c, EX_ALONE);
 		atomic_fetch_or(&c->wake, WAKE_CODE);
 	}
-	soft_tlb_fill(c, linear, kind, mmu, host);
+	soft_tlb_fill(c, linear, kind, mmu, host, m.shift);
 	return host + (linear & 0xfff);
 }
 
@@ -46,7 +47,7 @@ static void mmio_piece(struct soft_cpu *c, uint64_t gpa, unsigned int width, boo
 	if (gpa - LAPIC_START < 0x1000)
 		soft_lapic_mmio(c, gpa - LAPIC_START, width, write, data);
 	else if (!write || !soft_ioeventfd_signal(c->vm, gpa))
-		c->vm->io.access(c->vm->io.ctx, &e);
+		soft_io(c, &e);
 }
 
 /* The buses know 1, 2, 4 and 8 bytes: what vectors and FXSAVE bring, and the parts of what crosses

@@ -11,7 +11,6 @@
 
 #define LEAF_MAX 0x16
 #define LEAF_EXT_MAX 0x80000008
-#define PHYS_BITS 40
 #define LINEAR_BITS 48
 
 static struct soft_cpuid features(const struct soft_cpu *c)
@@ -114,7 +113,7 @@ static struct soft_cpuid extended(const struct soft_cpu *c, uint32_t leaf)
 	case 0x80000007:
 		return (struct soft_cpuid){ .edx = 1U << 8 }; /* invariant TSC */
 	case 0x80000008:
-		return (struct soft_cpuid){ .eax = PHYS_BITS | LINEAR_BITS << 8,
+		return (struct soft_cpuid){ .eax = SOFT_PHYS_BITS | LINEAR_BITS << 8,
 					    .ecx = c->vm->n_vcpus - 1 };
 	}
 	return (struct soft_cpuid){ 0 };

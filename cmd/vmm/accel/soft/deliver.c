@@ -298,40 +298,43 @@ static bool makes_double_fault(uint8_t first, uint8_t second)
 	return (a == CONTRIBUTORY && b == CONTRIBUTORY) || (a == PAGE && b != BENIGN);
 }
 
+/* What other threads ask for between two deliveries: faults upon faults may have no end, as #AC upon
+ * #AC where the handler's stack is misaligned (SDM volume 3, table 6-5: handled serially). */
+#define WAKE_BETWEEN_FAULTS (WAKE_KICK | WAKE_LEAVE | WAKE_CODE)
+
+static void deliver_once(struct soft_cpu *c)
+{
+	uint8_t vector = c->fault.vector;
+
+	if (!c->fault.soft && vector != EX_DB && vector != EX_BP)
+		c->rflags |= FL_RF;
+	soft_interrupt(c, vector, false, c->fault.has_error, c->fault.error, c->rip);
+}
+
 bool soft_deliver_fault(struct soft_cpu *c)
 {
 	jmp_buf outer;
-	volatile uint8_t first;
-	volatile bool delivering_df = false;
-	bool delivered = false;
+	volatile bool delivered = false;
 
 	memcpy(&outer, &c->escape, sizeof(outer));
-	for (;;) {
-		uint8_t vector = c->fault.vector;
+	while (!delivered && !c->redeliver) {
+		volatile uint8_t first = c->fault.vector;
 
-		first = vector;
 		if (setjmp(c->escape) == 0) {
-			bool rf = !c->fault.soft && vector != EX_DB && vector != EX_BP;
-
-			if (rf)
-				c->rflags |= FL_RF;
-			soft_interrupt(c, vector, false, c->fault.has_error, c->fault.error,
-				       c->rip);
+			deliver_once(c);
 			delivered = true;
 			break;
 		}
 		/* a fault on the way to a handler */
-		if (delivering_df)
-			break; /* triple fault */
 		if (first == EX_DF)
-			break;
+			break; /* triple fault */
 		if (makes_double_fault(first, c->fault.vector)) {
-			delivering_df = true;
 			c->fault.vector = EX_DF;
 			c->fault.has_error = true;
 			c->fault.error = 0;
 		}
+		c->redeliver = atomic_load(&c->wake) & WAKE_BETWEEN_FAULTS;
 	}
 	memcpy(&c->escape, &outer, sizeof(outer));
-	return delivered;
+	return delivered || c->redeliver;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs decoded blocks; exceptions come back here. */
+#include "cmd/vmm/accel/soft/alone.h"
 #include "cmd/vmm/accel/soft/cache.h"
 #include "cmd/vmm/accel/soft/debug.h"
 #include "cmd/vmm/accel/soft/decode.h"
@@ -11,7 +12,8 @@ void soft_raise(struct soft_cpu *c, enum soft_vector vector)
 	c->fault.vector = (uint8_t)vector;
 	c->fault.has_error = false;
 	c->fault.error = 0;
-	soft_split_release();
+	if (c->is_alone)
+		soft_alone_end(c);
 	longjmp(c->escape, 1);
 }
 
@@ -20,7 +22,8 @@ void soft_raise_error(struct soft_cpu *c, enum soft_vector vector, uint32_t erro
 	c->fault.vector = (uint8_t)vector;
 	c->fault.has_error = true;
 	c->fault.error = error;
-	soft_split_release();
+	if (c->is_alone)
+		soft_alone_end(c);
 	longjmp(c->escape, 1);
 }
 

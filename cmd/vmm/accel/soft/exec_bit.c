@@ -164,7 +164,7 @@ BODY(cmpxchg_mem)
 		if (rmw_end(c, i, w, &m, v))
 			goto done;
 	/* the CPU writes what it read; for others nothing has changed */
-	rmw_cancel(i, &m);
+	rmw_cancel(c, i, &m);
 	reg_put(c, i, R_AX, w, m.old);
 done:
 	cc_set(c, CC_SUB, w, (a - m.old) & width_mask(w), a, m.old);
@@ -243,7 +243,7 @@ const struct soft_insn *op_cmpxchg8b(struct soft_cpu *c, const struct soft_insn 
 			return soft_next(c, i);
 		}
 	}
-	rmw_cancel(i, &m);
+	rmw_cancel(c, i, &m);
 	c->gpr[R_AX] = (uint32_t)m.old;
 	c->gpr[R_DX] = m.old >> 32;
 	put_zero(c, false);

@@ -124,8 +124,10 @@ soft_handler pick_lea(const struct soft_insn *i)
 
 /* ---- XCHG ---- */
 
-INLINE uint64_t host_swap(void *p, unsigned int w, uint64_t v)
+INLINE uint64_t host_swap(struct soft_cpu *c, void *p, unsigned int w, uint64_t v)
 {
+	if (__builtin_expect(crosses_line(p, w), 0))
+		return soft_split_swap(c, p, w, v);
 	switch (w) {
 	case 1: return __atomic_exchange_n((uint8_t *)p, (uint8_t)v, __ATOMIC_SEQ_CST);
 	case 2: return __atomic_exchange_n((uint16_t *)p, (uint16_t)v, __ATOMIC_SEQ_CST);
@@ -147,7 +149,7 @@ BODY(xchg_mem)
 		m = slow;
 	}
 	if (m.host) {
-		m.old = host_swap(m.host, w, v);
+		m.old = host_swap(c, m.host, w, v);
 	} else {
 		const struct rmw slow = m;
 

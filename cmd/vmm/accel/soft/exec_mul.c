@@ -83,18 +83,26 @@ struct quotient {
 	uint64_t q, r;
 };
 
+/* What is checked has to be what divides, or the host faults: other CPUs and devices write to guest
+ * memory, and the compiler would be free to read an operand there twice, even in the division itself. */
+INLINE uint64_t read_once(uint64_t v)
+{
+	__asm__("" : "+r"(v));
+	return v;
+}
+
 /* The upper half is below the divisor, so the quotient fits. */
 static struct quotient div64(uint64_t high, uint64_t low, uint64_t d)
 {
 	struct quotient r;
 
-	__asm__("divq %4" : "=a"(r.q), "=d"(r.r) : "a"(low), "d"(high), "rm"(d) : "cc");
+	__asm__("divq %4" : "=a"(r.q), "=d"(r.r) : "a"(low), "d"(high), "r"(d) : "cc");
 	return r;
 }
 
 BODY_RM(div)
 {
-	uint64_t d = src_get(c, i, w, mem, p);
+	uint64_t d = read_once(src_get(c, i, w, mem, p));
 	uint64_t low = reg_get(c, i, R_AX, w);
 	uint64_t high = w == 1 ? c->gpr[R_AX] >> 8 & 0xff : reg_get(c, i, R_DX, w);
 	struct quotient r;
@@ -115,7 +123,7 @@ BODY_RM(div)
 /* By magnitudes; the remainder has the dividend's sign. */
 BODY_RM(idiv)
 {
-	int64_t d = as_signed(src_get(c, i, w, mem, p), w);
+	int64_t d = as_signed(read_once(src_get(c, i, w, mem, p)), w);
 	uint64_t low = reg_get(c, i, R_AX, w);
 	uint64_t high = w == 1 ? c->gpr[R_AX] >> 8 & 0xff : reg_get(c, i, R_DX, w);
 	bool negative = high & width_sign(w);

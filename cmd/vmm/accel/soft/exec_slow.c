@@ -1,29 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ways of memory operands that the TLB does not know, and the lock of split accesses. */
+/* The ways of memory operands that the TLB does not know, and of locked ones on two cache lines. */
+#include "cmd/vmm/accel/soft/alone.h"
 #include "cmd/vmm/accel/soft/operand.h"
-
-#include <pthread.h>
-
-static pthread_mutex_t split_mutex = PTHREAD_MUTEX_INITIALIZER;
-static __thread bool split_held;
-
-void soft_split_lock(void)
-{
-	pthread_mutex_lock(&split_mutex);
-	split_held = true;
-}
-
-void soft_split_unlock(void)
-{
-	split_held = false;
-	pthread_mutex_unlock(&split_mutex);
-}
-
-void soft_split_release(void)
-{
-	if (split_held)
-		soft_split_unlock();
-}
 
 uint64_t soft_mem_get_slow(struct soft_cpu *c, const struct soft_insn *i, unsigned int width)
 {
@@ -45,7 +23,7 @@ void soft_rmw_begin_slow(struct soft_cpu *c, uint64_t linear, unsigned int width
 		return;
 	}
 	if (lock)
-		soft_split_lock();
+		soft_alone_begin(c);
 	m->old = soft_read(c, linear, width);
 }
 
@@ -60,5 +38,33 @@ void soft_rmw_end_slow(struct soft_cpu *c, unsigned int width, bool lock, const 
 {
 	soft_write(c, m->linear, width, v);
 	if (lock)
-		soft_split_unlock();
+		soft_alone_end(c);
+}
+
+void soft_rmw_cancel(struct soft_cpu *c)
+{
+	soft_alone_end(c);
+}
+
+bool soft_split_cas(struct soft_cpu *c, void *p, unsigned int width, uint64_t expected, uint64_t v)
+{
+	bool same;
+
+	soft_alone_begin(c);
+	same = host_load(p, width) == (expected & width_mask(width));
+	if (same)
+		host_store(p, width, v);
+	soft_alone_end(c);
+	return same;
+}
+
+uint64_t soft_split_swap(struct soft_cpu *c, void *p, unsigned int width, uint64_t v)
+{
+	uint64_t old;
+
+	soft_alone_begin(c);
+	old = host_load(p, width);
+	host_store(p, width, v);
+	soft_alone_end(c);
+	return old;
 }

@@ -2,6 +2,8 @@
 /* The software CPU's local APIC: its registers and priorities; see lapic.h. */
 #include "cmd/vmm/accel/soft/lapic_state.h"
 
+#include "cmd/vmm/accel/soft/alone.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -94,7 +96,7 @@ static void eoi(struct soft_cpu *c)
 	l->isr[vector / 32] &= ~(1U << vector % 32);
 	if (atomic_load(&l->tmr[vector / 32]) & 1U << vector % 32) {
 		e.eoi_vector = (uint8_t)vector;
-		c->vm->io.access(c->vm->io.ctx, &e);
+		soft_io(c, &e);
 	}
 	soft_vcpu_wake(c, WAKE_INTERRUPT); /* the next one may fit now */
 }
@@ -155,8 +157,10 @@ static void write_lvt(struct soft_cpu *c, unsigned int r, uint32_t v)
 static void write_svr(struct soft_cpu *c, uint32_t v)
 {
 	c->lapic->reg[REG_SVR] = v & 0x1ff;
-	if (v & SVR_ENABLE)
+	if (v & SVR_ENABLE) {
+		soft_vcpu_wake(c, WAKE_INTERRUPT); /* what has waited since it was off */
 		return;
+	}
 	for (unsigned int r = REG_LVT_TIMER; r <= REG_LVT_ERROR; r++)
 		c->lapic->reg[r] |= LVT_MASKED;
 }

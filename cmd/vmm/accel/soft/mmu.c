@@ -26,8 +26,6 @@
 #define PF_RSVD (1U << 3)
 #define PF_I (1U << 4)
 
-#define PHYS_BITS 40 /* as CPUID says; higher address bits are reserved */
-
 /* ---- page tables ---- */
 
 _Noreturn static void page_fault(struct soft_cpu *c, uint64_t linear, uint32_t error)
@@ -111,7 +109,7 @@ static uint64_t reserved_bits(const struct soft_cpu *c, const struct paging *pg,
 
 	if (pg->entry_size == 4)
 		return leaf && level == 2 ? 1U << 21 : 0;
-	rsvd = PTE_ADDR & ~((1ULL << PHYS_BITS) - 1);
+	rsvd = PTE_ADDR & ~((1ULL << SOFT_PHYS_BITS) - 1);
 	if (!(c->efer & EFER_NXE))
 		rsvd |= PTE_NX;
 	if (leaf && level > 1)
@@ -186,6 +184,7 @@ static bool walk_once(struct soft_cpu *c, uint64_t linear, enum soft_access kind
 			if (pg.entry_size == 4 && level == 2) /* PSE-36 */
 				m.gpa = (entry & 0xffc00000) | ((entry & 0x1fe000) << 19) |
 					(linear & 0x3fffff);
+			m.shift = (uint8_t)shift;
 			*ret = m;
 			return true;
 		}
@@ -201,7 +200,7 @@ void soft_walk(struct soft_cpu *c, uint64_t linear, enum soft_access kind, enum 
 		 struct soft_mapping *ret)
 {
 	if (!(c->cr0 & CR0_PG)) {
-		*ret = (struct soft_mapping){ (uint32_t)linear, true, true, false };
+		*ret = (struct soft_mapping){ (uint32_t)linear, true, true, false, 12 };
 		return;
 	}
 	while (!walk_once(c, linear, kind, mmu, ret))
@@ -223,13 +222,36 @@ struct soft_tlb_entry soft_tlb_misses[ACC_KINDS][SOFT_TLB_SIZE] = {
 };
 static_assert(SOFT_TLB_SIZE == 512);
 
+/* An entry is for 4 KiB whatever the guest mapped. For INVLPG, which takes the whole of a large page,
+ * it is remembered where entries from large pages lie: a bit for each page, many pages to a bit. */
+static const uint8_t large_shifts[SOFT_LARGE_SIZES] = { 21, 22, 30 };
+
+static uint64_t *large_word(struct soft_cpu *c, unsigned int s, uint64_t linear, uint64_t *ret_bit)
+{
+	uint64_t n = linear >> large_shifts[s];
+
+	*ret_bit = 1ULL << n % 64;
+	return &c->large[s][n / 64 % SOFT_LARGE_WORDS];
+}
+
+static void note_large(struct soft_cpu *c, uint64_t linear, unsigned int shift)
+{
+	uint64_t bit;
+
+	for (unsigned int s = 0; s < SOFT_LARGE_SIZES; s++)
+		if (large_shifts[s] == shift)
+			*large_word(c, s, linear, &bit) |= bit;
+}
+
 void soft_tlb_fill(struct soft_cpu *c, uint64_t linear, enum soft_access kind, enum soft_mmu mmu,
-		 uint8_t *host)
+		   uint8_t *host, unsigned int shift)
 {
 	struct soft_tlb_entry *e = &c->tlb[mmu][kind][(linear >> 12) & (SOFT_TLB_SIZE - 1)];
 
 	e->tag = linear & ~0xfffULL;
 	e->addend = (uintptr_t)host - (linear & ~0xfffULL);
+	if (shift > 12)
+		note_large(c, linear, shift);
 	if (c->n_fills < SOFT_TLB_FILLS)
 		c->fills[c->n_fills++] = e;
 	else
@@ -255,13 +277,37 @@ void soft_tlb_flush(struct soft_cpu *c, bool global_too)
 		flush_everything(c);
 	c->fills_known = true;
 	c->n_fills = 0;
+	memset(c->large, 0, sizeof(c->large));
 	soft_fetch_flush(c);
+}
+
+/* Every entry for the 1 << shift bytes around linear. What another page of that size has made stays:
+ * a kernel's own large pages would otherwise go with each page of a program. */
+static void drop_around(struct soft_cpu *c, uint64_t linear, unsigned int shift)
+{
+	struct soft_tlb_entry *all = &c->tlb[0][0][0];
+	size_t n = sizeof(c->tlb) / sizeof(*all);
+
+	if (c->fills_known) {
+		for (unsigned int i = 0; i < c->n_fills; i++)
+			if (c->fills[i]->tag >> shift == linear >> shift)
+				c->fills[i]->tag = UINT64_MAX;
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (all[i].tag >> shift == linear >> shift)
+			all[i].tag = UINT64_MAX;
 }
 
 void soft_tlb_flush_page(struct soft_cpu *c, uint64_t linear)
 {
+	uint64_t bit;
+
 	for (unsigned int m = 0; m < MMU_MODES; m++)
 		for (unsigned int k = 0; k < ACC_KINDS; k++)
 			c->tlb[m][k][(linear >> 12) & (SOFT_TLB_SIZE - 1)].tag = UINT64_MAX;
+	for (unsigned int s = 0; s < SOFT_LARGE_SIZES; s++)
+		if (*large_word(c, s, linear, &bit) & bit)
+			drop_around(c, linear, large_shifts[s]);
 	soft_fetch_flush(c);
 }

@@ -227,8 +227,8 @@ void soft_set_cr0(struct soft_cpu *c, uint64_t v)
 
 void soft_set_cr3(struct soft_cpu *c, uint64_t v)
 {
-	v &= ~(1ULL << 63); /* keep the TLB: it is not tagged, and flushing more is always right */
-	if (soft_long_mode(c) && v >> 52)
+	/* bit 63 keeps the TLB where there are PCIDs, and is reserved here */
+	if (soft_long_mode(c) && v >> SOFT_PHYS_BITS)
 		RAISE_GP0(c);
 	if (!soft_long_mode(c))
 		v = (uint32_t)v;

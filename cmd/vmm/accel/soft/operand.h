@@ -167,9 +167,22 @@ INLINE void rm_put(struct soft_cpu *c, const struct soft_insn *i, unsigned int w
 		reg_put(c, i, i->rm, width, v);
 }
 
-/* Compare and exchange on the host; works unaligned within a page as the CPU's own does. */
-INLINE bool host_cas(void *p, unsigned int width, uint64_t expected, uint64_t v)
+/* A locked access of the host's must not: it would be a split lock. */
+#define CACHE_LINE 64U
+INLINE bool crosses_line(const void *p, unsigned int width)
 {
+	return ((uintptr_t)p & (CACHE_LINE - 1)) + width > CACHE_LINE;
+}
+
+/* exec_slow.c: the same for operands on two cache lines. */
+bool soft_split_cas(struct soft_cpu *c, void *p, unsigned int width, uint64_t expected, uint64_t v);
+uint64_t soft_split_swap(struct soft_cpu *c, void *p, unsigned int width, uint64_t v);
+
+/* Compare and exchange; works unaligned within a page as the CPU's own does. */
+INLINE bool host_cas(struct soft_cpu *c, void *p, unsigned int width, uint64_t expected, uint64_t v)
+{
+	if (__builtin_expect(crosses_line(p, width), 0))
+		return soft_split_cas(c, p, width, expected, v);
 	switch (width) {
 	case 1: {
 		uint8_t e = (uint8_t)expected;
@@ -194,19 +207,13 @@ INLINE bool host_cas(void *p, unsigned int width, uint64_t expected, uint64_t v)
 	}
 }
 
-/* Locked operations that cannot be one host access (two pages, not RAM) exclude each other. An
- * exception in the middle gives the lock back (soft_split_release). */
-void soft_split_lock(void);
-void soft_split_unlock(void);
-void soft_split_release(void);
-
 /*
  * A memory operand that is read, changed and written. rmw_begin finds it (all faults happen here)
  * and reads it; rmw_end writes. For LOCK, rmw_end returns false when somebody else was there in
  * between: compute again from rmw->old.
  */
 struct rmw {
-	void *host;      /* NULL: by the slow way, under the split lock */
+	void *host;      /* NULL: by the slow way; with LOCK, alone (alone.h) */
 	uint64_t linear;
 	uint64_t old;
 };
@@ -218,6 +225,7 @@ void soft_rmw_begin_miss(struct soft_cpu *c, const struct soft_insn *i, unsigned
 			 struct rmw *m);
 void soft_rmw_end_slow(struct soft_cpu *c, unsigned int width, bool lock, const struct rmw *m,
 		       uint64_t v);
+void soft_rmw_cancel(struct soft_cpu *c); /* of one with LOCK */
 
 /* p: what mem_hit said */
 INLINE struct rmw rmw_begin(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
@@ -251,17 +259,17 @@ INLINE bool rmw_end(struct soft_cpu *c, const struct soft_insn *i, unsigned int 
 		host_store(m->host, width, v);
 		return true;
 	}
-	if (host_cas(m->host, width, m->old, v))
+	if (host_cas(c, m->host, width, m->old, v))
 		return true;
 	m->old = host_load(m->host, width);
 	return false;
 }
 
 /* Writes nothing after all. */
-INLINE void rmw_cancel(const struct soft_insn *i, const struct rmw *m)
+INLINE void rmw_cancel(struct soft_cpu *c, const struct soft_insn *i, const struct rmw *m)
 {
 	if (!m->host && i->lock)
-		soft_split_unlock();
+		soft_rmw_cancel(c);
 }
 
 /* Makes handlers for all four widths of a body that takes the width as a constant. */

@@ -67,19 +67,31 @@ struct soft_page *soft_page_of_host(struct accel *vm, const uint8_t *host)
 	return NULL;
 }
 
-static uint64_t page_sum(const uint8_t *host)
+__extension__ typedef unsigned __int128 soft_wide;
+
+static soft_wide fold_key(const struct soft_page_key *key, unsigned int n)
 {
-	uint64_t sum[4] = { 1, 2, 3, 4 };
+	return (soft_wide)key->fold[n][0] << 64 | key->fold[n][1];
+}
 
-	for (size_t at = 0; at < 4096; at += 32)
-		for (size_t i = 0; i < 4; i++) {
-			uint64_t word;
+/*
+ * Two pages have the same sum by chance only, whatever a guest writes to them: it does not know the
+ * key. NH (RFC 4418, 5.2) over 64-bit words, whose 128 bits are folded by a multilinear function: two
+ * given pages collide for at most one of 2^63 keys.
+ */
+static uint64_t page_sum(const struct soft_page_key *key, const uint8_t *host)
+{
+	soft_wide sum = 0;
 
-			memcpy(&word, host + at + 8 * i, 8);
-			sum[i] = (sum[i] ^ word) * 0x9e3779b97f4a7c15ULL;
-			sum[i] ^= sum[i] >> 29;
-		}
-	return sum[0] ^ (sum[1] << 1) ^ (sum[2] << 2) ^ (sum[3] << 3);
+	for (size_t i = 0; i < 512; i += 2) {
+		uint64_t words[2];
+
+		memcpy(words, host + 8 * i, sizeof(words));
+		sum += (soft_wide)(words[0] + key->words[i]) * (words[1] + key->words[i + 1]);
+	}
+	sum = fold_key(key, 0) + fold_key(key, 1) * (uint64_t)sum +
+	      fold_key(key, 2) * (uint64_t)(sum >> 64);
+	return (uint64_t)(sum >> 64);
 }
 
 static const uint8_t *host_of_page(const struct accel *vm, const struct soft_page *page)
@@ -100,7 +112,7 @@ static void sum_page(struct accel *vm, struct soft_page *page)
 
 	atomic_store(&page->epoch, atomic_load(&vm->dma_epoch));
 	if (host)
-		atomic_store(&page->sum, page_sum(host));
+		atomic_store(&page->sum, page_sum(&vm->page_key, host));
 }
 
 void soft_page_recheck(struct accel *vm, struct soft_page *page, const uint8_t *host)
@@ -111,7 +123,7 @@ void soft_page_recheck(struct accel *vm, struct soft_page *page, const uint8_t *
 	if (atomic_load_explicit(&page->epoch, memory_order_relaxed) == epoch ||
 	    !atomic_load_explicit(&page->is_code, memory_order_relaxed))
 		return;
-	sum = page_sum(host);
+	sum = page_sum(&vm->page_key, host);
 	if (atomic_exchange(&page->sum, sum) != sum)
 		atomic_fetch_add(&page->version, 1);
 	atomic_store(&page->epoch, epoch);

@@ -33,7 +33,10 @@ static void reset_core(struct soft_cpu *c)
 	c->cpl = 0;
 	c->inhibit = 0;
 	c->halted = false;
-	c->nmi_blocked = false;
+	c->nmi_blocked = c->nmi_pending = c->held = false;
+	c->single_step = c->redeliver = false;
+	c->shadow = 0;
+	c->watch_hits = c->watch_waiting = 0;
 	reset_segments(c);
 	c->cr0 = CR0_ET | CR0_CD | CR0_NW;
 	c->cr2 = c->cr3 = c->cr4 = c->efer = 0;

@@ -72,7 +72,8 @@ void soft_flags_set(struct soft_cpu *c, uint64_t flags);
  */
 void soft_interrupt(struct soft_cpu *c, uint8_t vector, bool soft, bool has_error, uint32_t error,
 		    uint64_t return_rip);
-/* The exception in c->fault; turns faults during delivery into #DF. False: triple fault. */
+/* The exception in c->fault; turns faults during delivery into #DF. False: triple fault. With
+ * c->redeliver set something else comes first: to be called again. */
 [[nodiscard]] bool soft_deliver_fault(struct soft_cpu *c);
 
 static inline bool soft_protected(const struct soft_cpu *c)

@@ -12,6 +12,7 @@
 
 #include "cmd/vmm/accel/accel.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -107,6 +108,8 @@ struct soft_jump {
 
 #define SOFT_TLB_BITS 9
 #define SOFT_TLB_SIZE (1U << SOFT_TLB_BITS)
+#define SOFT_LARGE_SIZES 3 /* of large pages: 2 MiB, 4 MiB, 1 GiB */
+#define SOFT_LARGE_WORDS 4 /* of 64 bits, which the pages of a size share */
 #define SOFT_TLB_FILLS 256 /* entries made since the last flush that are remembered one by one */
 
 enum soft_access { ACC_READ, ACC_WRITE, ACC_EXEC, ACC_KINDS };
@@ -124,6 +127,7 @@ enum soft_mmu {
 #define WAKE_KICK (1U << 0)       /* vcpu_run returns */
 #define WAKE_INTERRUPT (1U << 1)  /* look at the LAPIC, INIT, SIPI, NMI */
 #define WAKE_CODE (1U << 2)       /* a page became code: drop fast write entries to such pages */
+#define WAKE_LEAVE (1U << 4)      /* another vCPU wants to be alone: alone.h */
 #define WAKE_STEP (1U << 3)       /* one instruction only: no block follows another */
 
 #define SOFT_RAM_MAX 2
@@ -141,6 +145,12 @@ struct soft_ram {
 	uint64_t gpa, size;  /* bytes */
 	uint8_t *host;
 	struct soft_page *pages;
+};
+
+/* The secret of a VM, with which pages of code are summed up; page_sum in phys.c. */
+struct soft_page_key {
+	uint64_t words[512];
+	uint64_t fold[3][2];
 };
 
 struct soft_events;
@@ -176,6 +186,7 @@ struct soft_cpu {
 	bool fills_known;       /* fills holds every entry there is; at first, and after many, not */
 	unsigned int n_fills;
 	struct soft_tlb_entry *fills[SOFT_TLB_FILLS];
+	uint64_t large[SOFT_LARGE_SIZES][SOFT_LARGE_WORDS]; /* where entries are parts of large pages */
 
 	struct soft_segment seg[6], ldtr, tr;
 	struct { uint64_t base; uint16_t limit; } gdtr, idtr;
@@ -192,9 +203,12 @@ struct soft_cpu {
 	bool halted;
 	bool wait_sipi;
 	bool nmi_blocked, nmi_pending;
+	bool held;              /* something waits that IF or an NMI's handler keeps out; vcpu.c */
+	bool redeliver;         /* the exception in `fault` is still to be delivered */
 	uint8_t watch_hits;     /* breakpoints that this instruction's accesses have met */
 	uint8_t watch_waiting;  /* and those of a load of SS before it */
 	bool single_step;       /* soft_execute runs one instruction only */
+	uint8_t shadow;         /* it is the one that waits behind this kind of `inhibit` */
 	bool in_block;          /* further instructions follow that are decoded already */
 	bool has_timers, armed;
 	timer_t kick, alarm;    /* expire as signals in this CPU's thread */
@@ -206,6 +220,10 @@ struct soft_cpu {
 	/* an exception on its way out of an instruction: soft_raise fills it and jumps */
 	jmp_buf escape;
 	struct { uint8_t vector; bool has_error; bool soft; uint32_t error; } fault;
+
+	_Atomic uint32_t inside; /* may touch guest RAM: alone.h */
+	uint32_t was_inside;
+	bool is_alone;
 
 	struct soft_lapic *lapic;
 	struct soft_cache *cache;
@@ -226,6 +244,9 @@ struct accel {
 	bool crowded;             /* more vCPUs than cores: PAUSE yields */
 	uint64_t clock_start;     /* soft_now() when the machine began */
 	_Atomic uint32_t clock_version; /* of the last paravirtual clock written; even */
+	pthread_mutex_t alone_lock;
+	_Atomic uint32_t alone;   /* a vCPU is alone with RAM, or waits for it; under alone_lock */
+	struct soft_page_key page_key;
 	struct soft_cpu *cpus[VCPUS_MAX];
 };
 

@@ -19,7 +19,7 @@ uint64_t soft_read_slow(struct soft_cpu *c, uint64_t linear, unsigned int width,
 void soft_write_slow(struct soft_cpu *c, uint64_t linear, unsigned int width, uint64_t v, enum soft_mmu mmu);
 /* The host address of width bytes of RAM at linear for a read-modify-write (write access checked,
  * A and D set, decoded code there dropped), or NULL when it is not RAM or crosses a page: then the
- * caller emulates by read and write under the VM's split-lock mutex. Faults leave. */
+ * caller emulates by read and write; with LOCK, alone (alone.h). Faults leave. */
 void *soft_host_rmw(struct soft_cpu *c, uint64_t linear, unsigned int width, enum soft_mmu mmu);
 /* Raises what a write of width bytes would raise; writes nothing. */
 void soft_touch_write(struct soft_cpu *c, uint64_t linear, unsigned int width);
@@ -108,6 +108,7 @@ static inline uint64_t soft_read(struct soft_cpu *c, uint64_t linear, unsigned i
 	case 4: memcpy(&v, p, 4); break;
 	case 8: memcpy(&v, p, 8); break;
 	}
+	__asm__("" : "+r"(v)); /* read once */
 	return v;
 }
 

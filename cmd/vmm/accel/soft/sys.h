@@ -39,6 +39,8 @@
 /* Family 6; the model says nothing beyond what CPUID and ARCH_CAPABILITIES do. */
 #define SOFT_CPU_SIGNATURE 0x000306a9
 
+#define SOFT_PHYS_BITS 40 /* of physical addresses, as CPUID says; those above are reserved */
+
 struct soft_cpuid {
 	uint32_t eax, ebx, ecx, edx;
 };

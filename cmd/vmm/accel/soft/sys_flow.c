@@ -3,10 +3,12 @@
  * System instructions that change where or how execution goes on: system calls, interrupts,
  * segment loads, far transfers, interrupt flag, I/O ports. SDM volume 2.
  */
+#include "cmd/vmm/accel/soft/alone.h"
 #include "cmd/vmm/accel/soft/debug.h"
 #include "cmd/vmm/accel/soft/seg.h"
 #include "cmd/vmm/accel/soft/sys.h"
 #include "cmd/vmm/accel/soft/sys_ops.h"
+#include "cmd/vmm/accel/soft/vcpu.h"
 
 static unsigned int iopl(const struct soft_cpu *c)
 {
@@ -70,6 +72,7 @@ const struct soft_insn *op_sysret(struct soft_cpu *c, const struct soft_insn *i)
 	soft_flags_set(c, flags & ~(uint64_t)(FL_RF | FL_VM));
 	set_flat(c, to64, (uint16_t)((selector + (to64 ? 16 : 0)) | 3),
 		 (uint16_t)((selector + 8) | 3), 3);
+	soft_gate_opened(c);
 	return NULL;
 }
 
@@ -108,7 +111,8 @@ const struct soft_insn *op_sysexit(struct soft_cpu *c, const struct soft_insn *i
 
 const struct soft_insn *op_iret(struct soft_cpu *c, const struct soft_insn *i)
 {
-	c->nmi_blocked = false;
+	c->nmi_blocked = false; /* also when it faults */
+	soft_gate_opened(c);
 	soft_iret(c, i->width);
 	return NULL;
 }
@@ -141,15 +145,24 @@ const struct soft_insn *op_cli(struct soft_cpu *c, const struct soft_insn *i)
 	return soft_next(c, i);
 }
 
-/* Interrupts that wait are taken behind the instruction after this one. */
+/*
+ * Interrupts that wait are taken behind the instruction after this one. Of several loads of SS in a row
+ * only the first has that (SDM volume 3, 6.8.3), so that no chain of them keeps interrupts out.
+ */
+static void begin_shadow(struct soft_cpu *c, uint8_t kind)
+{
+	if (kind != INHIBIT_SS || c->shadow != INHIBIT_SS)
+		c->inhibit = kind;
+	atomic_fetch_or_explicit(&c->wake, WAKE_INTERRUPT, memory_order_relaxed);
+}
+
 const struct soft_insn *op_sti(struct soft_cpu *c, const struct soft_insn *i)
 {
 	if (soft_protected(c) && c->cpl > iopl(c))
 		RAISE_GP0(c);
 	if (!(c->rflags & FL_IF)) {
 		c->rflags |= FL_IF;
-		c->inhibit = INHIBIT_STI;
-		atomic_fetch_or_explicit(&c->wake, WAKE_INTERRUPT, memory_order_relaxed);
+		begin_shadow(c, INHIBIT_STI);
 	}
 	c->rip += i->len;
 	return NULL;
@@ -176,8 +189,7 @@ const struct soft_insn *op_popf(struct soft_cpu *c, const struct soft_insn *i)
 	soft_flags_set(c, (old & ~(mask | FL_RF)) | (v & mask));
 	soft_mode_changed(c);
 	c->rip += i->len;
-	if ((v & mask & ~old) & FL_IF)
-		atomic_fetch_or_explicit(&c->wake, WAKE_INTERRUPT, memory_order_relaxed);
+	soft_gate_opened(c);
 	return NULL;
 }
 
@@ -215,7 +227,7 @@ static void port_access(struct soft_cpu *c, uint16_t port, unsigned int width, b
 	};
 
 	soft_check_port(c, port, width);
-	c->vm->io.access(c->vm->io.ctx, &e);
+	soft_io(c, &e);
 }
 
 static unsigned int port_width(const struct soft_insn *i)
@@ -351,10 +363,8 @@ const struct soft_insn *op_mov_from_seg(struct soft_cpu *c, const struct soft_in
 static const struct soft_insn *after_load(struct soft_cpu *c, const struct soft_insn *i,
 					  unsigned int s)
 {
-	if (s == S_SS) {
-		c->inhibit = INHIBIT_SS;
-		atomic_fetch_or_explicit(&c->wake, WAKE_INTERRUPT, memory_order_relaxed);
-	}
+	if (s == S_SS)
+		begin_shadow(c, INHIBIT_SS);
 	c->rip += i->len;
 	return NULL;
 }

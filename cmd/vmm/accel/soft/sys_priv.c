@@ -341,8 +341,12 @@ const struct soft_insn *op_lidt(struct soft_cpu *c, const struct soft_insn *i)
 
 const struct soft_insn *op_invlpg(struct soft_cpu *c, const struct soft_insn *i)
 {
+	uint64_t linear = soft_offset(c, i);
+
 	need_ring0(c);
-	soft_tlb_flush_page(c, (i->seg >= S_FS ? c->seg[i->seg].base : 0) + soft_offset(c, i));
+	if (!c->long64 || i->seg >= S_FS)
+		linear += c->seg[i->seg].base;
+	soft_tlb_flush_page(c, c->long64 ? linear : (uint32_t)linear);
 	return leave(c, i);
 }
 

@@ -2,6 +2,7 @@
 /* A soft vCPU's run loop, sleep and wake-ups; see vcpu.h. */
 #include "cmd/vmm/accel/soft/vcpu.h"
 
+#include "cmd/vmm/accel/soft/alone.h"
 #include "cmd/vmm/accel/soft/lapic.h"
 #include "cmd/vmm/accel/soft/seg.h"
 #include "cmd/vmm/accel/soft/sys.h"
@@ -45,10 +46,12 @@ void soft_vcpu_arm(struct soft_cpu *c, uint64_t due)
 /* Sleeps until something sets c->wake; signals of the alarm and of kicks end it too. */
 static void sleep_until_woken(struct soft_cpu *c)
 {
+	soft_ram_leave(c);
 	atomic_store(&c->sleeping, 1);
 	while (!atomic_load(&c->wake))
 		syscall(SYS_futex, &c->wake, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
 	atomic_store(&c->sleeping, 0);
+	soft_ram_enter(c);
 }
 
 /* The kernel makes it some 50 us (timer slack), which is about what a lock is held for. */
@@ -92,11 +95,34 @@ static bool deliver_external(struct soft_cpu *c, uint8_t vector)
 	return soft_deliver_fault(c);
 }
 
-/* At a block boundary: whatever waits and is allowed. False: triple fault. */
-static bool take_events(struct soft_cpu *c)
+/* The NMI or the interrupt that comes first, if one is allowed. False: triple fault. */
+static bool take_interrupt(struct soft_cpu *c)
 {
 	int vector;
 
+	if (c->nmi_pending && !c->nmi_blocked) {
+		c->nmi_pending = false;
+		c->nmi_blocked = true;
+		return deliver_external(c, EX_NMI);
+	}
+	vector = c->rflags & FL_IF ? soft_lapic_take(c) : -1;
+	return vector < 0 || deliver_external(c, (uint8_t)vector);
+}
+
+/* What is left waits for whoever lets it in: soft_gate_opened. Where nothing keeps it out (a trap gate
+ * leaves IF as it is) it comes behind the next instruction. */
+static void note_held(struct soft_cpu *c)
+{
+	bool interrupt = soft_lapic_pending(c);
+
+	c->held = c->nmi_pending || interrupt;
+	if ((c->nmi_pending && !c->nmi_blocked) || (interrupt && (c->rflags & FL_IF)))
+		atomic_fetch_or(&c->wake, WAKE_INTERRUPT);
+}
+
+/* At a block boundary: whatever waits and is allowed. False: triple fault. */
+static bool take_events(struct soft_cpu *c)
+{
 	take_signals(c);
 	if (c->wait_sipi)
 		return true;
@@ -107,20 +133,16 @@ static bool take_events(struct soft_cpu *c)
 	soft_lapic_run_timer(c);
 	if (c->inhibit) {
 		/* one instruction first; then look again */
+		c->shadow = c->inhibit;
 		c->inhibit = 0;
 		c->single_step = true;
 		atomic_fetch_or(&c->wake, WAKE_INTERRUPT);
 		return true;
 	}
-	if (c->nmi_pending && !c->nmi_blocked) {
-		c->nmi_pending = false;
-		c->nmi_blocked = true;
-		return deliver_external(c, EX_NMI);
-	}
-	if (!(c->rflags & FL_IF))
-		return true;
-	vector = soft_lapic_take(c);
-	return vector < 0 || deliver_external(c, (uint8_t)vector);
+	if (!take_interrupt(c))
+		return false;
+	note_held(c);
+	return true;
 }
 
 static bool asleep(struct soft_cpu *c)
@@ -128,28 +150,75 @@ static bool asleep(struct soft_cpu *c)
 	return c->wait_sipi || c->halted;
 }
 
-/* Runs until a kick (true) or a triple fault (false). */
-bool soft_vcpu_loop(struct soft_cpu *c)
+/* What another thread has asked for. False: a kick; the rest waits for the next run. */
+static bool obey(struct soft_cpu *c, unsigned int wake)
 {
-	for (;;) {
+	if (wake & WAKE_KICK) {
+		atomic_fetch_or(&c->wake, wake & ~WAKE_KICK);
+		return false;
+	}
+	if (wake & WAKE_LEAVE) {
+		soft_ram_leave(c);
+		soft_ram_enter(c);
+	}
+	if (wake & WAKE_CODE)
+		soft_tlb_drop_code(c);
+	return true;
+}
+
+/* Delivers on where a kick or the like came between faults; interrupts wait. False: triple fault. */
+static bool go_on_delivering(struct soft_cpu *c, unsigned int wake)
+{
+	atomic_fetch_or(&c->wake, wake & WAKE_INTERRUPT);
+	c->redeliver = false;
+	return soft_deliver_fault(c);
+}
+
+static bool run_instructions(struct soft_cpu *c)
+{
+	bool going = !soft_execute(c) || soft_deliver_fault(c);
+
+	if (c->single_step) {
+		c->single_step = false;
+		c->shadow = 0;
+		atomic_fetch_or(&c->wake, WAKE_INTERRUPT);
+	}
+	/* an instruction that turned interrupts on has asked for a look by itself */
+	return going;
+}
+
+/* Until a kick (true) or a triple fault (false). */
+static bool run(struct soft_cpu *c)
+{
+	bool going = true;
+
+	while (going) {
 		unsigned int wake = atomic_exchange(&c->wake, 0);
 
-		if (wake & WAKE_KICK)
+		if (!obey(c, wake))
 			return true;
-		if (wake & WAKE_CODE)
-			soft_tlb_drop_code(c);
-		if ((wake & WAKE_INTERRUPT) && !take_events(c))
-			return false;
-		if (asleep(c)) {
-			sleep_until_woken(c);
+		if (c->redeliver) {
+			going = go_on_delivering(c, wake);
 			continue;
 		}
-		if (soft_execute(c) && !soft_deliver_fault(c))
-			return false;
-		if (c->single_step) {
-			c->single_step = false;
-			atomic_fetch_or(&c->wake, WAKE_INTERRUPT);
-		}
-		/* an instruction that turned interrupts on has asked for a look by itself */
+		if (wake & WAKE_INTERRUPT)
+			going = take_events(c);
+		if (!going || c->redeliver)
+			continue;
+		if (asleep(c))
+			sleep_until_woken(c);
+		else
+			going = run_instructions(c);
 	}
+	return false;
+}
+
+bool soft_vcpu_loop(struct soft_cpu *c)
+{
+	bool going;
+
+	soft_ram_enter(c);
+	going = run(c);
+	soft_ram_leave(c);
+	return going;
 }

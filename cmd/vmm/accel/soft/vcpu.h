@@ -10,6 +10,14 @@ uint64_t soft_now(void);
 static inline uint64_t soft_tsc(const struct soft_cpu *c) { return soft_now() + c->tsc_offset; }
 #define SOFT_TSC_HZ 1000000000ULL
 
+/* IF is set, or NMIs are let in, where that may not have been so: whatever was kept out is taken at
+ * the next boundary between instructions, SDM volume 3, 6.7.1 and 6.8.1. Own thread. */
+static inline void soft_gate_opened(struct soft_cpu *c)
+{
+	if (c->held)
+		atomic_fetch_or_explicit(&c->wake, WAKE_INTERRUPT, memory_order_relaxed);
+}
+
 /* Sets bits of c->wake and ends its sleep. Any thread. */
 void soft_vcpu_wake(struct soft_cpu *c, unsigned int bits);
 /* Gives the core away for a moment, unless something is in c->wake. Own thread. */
