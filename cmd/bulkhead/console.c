@@ -33,10 +33,17 @@ static const struct terminal_ops ops = { .on_quit = on_quit, .on_end = on_end };
 /* The VM's end: what it still said is on its way through the stream. */
 static int on_link(struct loop_source *src, uint32_t events)
 {
-	struct loop *l = src->owner;
+	struct terminal *t = src->owner;
+	struct control_msg m;
+	int fd = -1;
+	int r = control_recv(src->fd, &m, &fd);
 
 	(void)events;
-	loop_remove(l, src);
+	closep(&fd);
+	if (r > 0 && m.type == CTL_ENDING)
+		terminal_take_all(t);
+	if (r <= 0 && r != -EAGAIN)
+		loop_remove(t->owner, src);
 	return 0;
 }
 
@@ -48,14 +55,14 @@ static int relay(int link, int stream, enum terminal_filter filter)
 	const struct terminal_config config = {
 		.stream = stream, .filter = filter, .ops = &ops, .help = help, .owner = &l
 	};
-	const char *what = "event loop";
+	const char *what = "terminal";
 	int r = loop_open(&l);
 
 	if (r == 0)
-		r = loop_add(&l, &src, link, EPOLLIN, on_link, &l);
-	if (r == 0) {
-		what = "terminal";
 		r = terminal_init(&t, &l, &config);
+	if (r == 0) {
+		what = "event loop";
+		r = loop_add(&l, &src, link, EPOLLIN, on_link, &t);
 	}
 	if (r == 0)
 		r = confine_relay(&what);

@@ -11,7 +11,7 @@ static const char overview[] =
 	"\n"
 	"  bulkhead run --kernel FILE [OPTION]...   start a VM, its console here\n"
 	"  bulkhead ps                              list your VMs\n"
-	"  bulkhead stop NAME [--now]               press its power button, or end it\n"
+	"  bulkhead stop NAME [--timeout N] [--now] press its power button, or end it\n"
 	"  bulkhead console NAME [--console raw]    its console, when nobody else has it\n"
 	"  bulkhead explain [OPTION]...             its walls, before it is started\n"
 	"  bulkhead features [--json]               what there is, and what it promises\n"
@@ -35,9 +35,10 @@ static const char run_options[] =
 	"  --disk FILE,format=raw[,readonly=on][,queues=N]        up to 8 times\n"
 	"  --name NAME              vm and a number\n"
 	"  --config FILE            lines `NAME = VALUE` of these same names; # comments\n"
-	"  --console auto           or safe (filtered), raw, none; auto: safe on a tty\n"
+	"  --console auto           or safe (filtered), raw, none; auto: raw to a file\n"
 	"  --console-input serial   or virtio: where the terminal's input goes\n"
 	"  --detach                 return once the guest runs; see bulkhead console\n"
+	"  --stop-timeout 90        seconds to power off in when it is asked to; or none\n"
 	"  --on-reboot restart      or stop\n"
 	"  --on-panic stop          or continue\n"
 	"  --rng on                 or off\n"
@@ -52,7 +53,8 @@ static const char run_options[] =
 	"  --strict                 rather no VM than one without a guarantee\n"
 	"  --verbose                say more, and how long the start took\n"
 	"Ends with 0 when the guest powers off; 1 it could not start, 2 wrong words,\n"
-	"3 guest panic, 4 guest crash, 5 a process failed, 6 ended from outside.\n";
+	"3 guest panic, 4 guest crash, 5 a process failed, 6 ended from outside,\n"
+	"7 the guest ended well, not all of its output was written.\n";
 
 void help_run(void)
 {

@@ -7,10 +7,15 @@
 #include "cmd/bulkhead/verbs.h"
 #include "lib/base/cleanup.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+
+/* For a line of ours to be taken. */
+#define LINE_PATIENCE_MS 2000
 
 static const struct {
 	const char *name;
@@ -22,6 +27,22 @@ static const struct {
 	{ "version", verb_version }, { "--version", verb_version },
 	{ "help", verb_help },	     { "--help", verb_help },	  { "-h", verb_help },
 };
+
+/* All of it, unless nobody takes it. Standard error of `run` and `console` may be a pipe that is full for
+ * ever, and does not wait by itself where it could be opened once more: so ask first. */
+static void put_line(const char *line, size_t len)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	while (len && poll(&p, 1, LINE_PATIENCE_MS) > 0) {
+		ssize_t n = write(STDERR_FILENO, line, len);
+
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return;
+		line += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
+}
 
 int complain(int status, const char *fmt, ...)
 {
@@ -36,7 +57,7 @@ int complain(int status, const char *fmt, ...)
 	if (n > 0)
 		len += (size_t)n < sizeof(line) - len - 1 ? (size_t)n : sizeof(line) - len - 2;
 	line[len++] = '\n';
-	(void)!write(STDERR_FILENO, line, len);
+	put_line(line, len);
 	return status;
 }
 

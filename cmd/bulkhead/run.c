@@ -7,6 +7,7 @@
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/words.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
 #include "lib/base/loop.h"
 #include "lib/control/control.h"
 
@@ -18,7 +19,10 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
-#define DRAIN_IDLE_MS 2000
+/* A reader that has taken nothing for this long is said to be waited for … */
+#define DRAIN_SAY_MS 2000
+/* … and given up after this, once the VM was asked to end by a signal. */
+#define DRAIN_GIVE_UP_MS 10000
 
 static const char help[] =
 	"\n[bulkhead] Ctrl-] q presses the power button, a second time ends the VM; "
@@ -35,6 +39,8 @@ struct run {
 	bool started;
 	bool ended;	    /* CTL_ENDED came */
 	unsigned int asked; /* to stop */
+	bool signalled;	    /* it was a signal that asked */
+	bool broken;	    /* nobody can read the output any more */
 	char why[CTL_TEXT_MAX + 1];
 };
 
@@ -66,6 +72,7 @@ static int on_signal(struct loop_source *src, uint32_t events)
 	(void)events;
 	if (read(src->fd, &si, sizeof(si)) == sizeof(si)) {
 		r->asked += si.ssi_signo == SIGHUP; /* nobody is there any more */
+		r->signalled = true;
 		ask_to_stop(r);
 	}
 	return 0;
@@ -78,12 +85,41 @@ static int on_quit(struct terminal *t, unsigned int times)
 	return 0;
 }
 
+static bool reader_is_gone(int status)
+{
+	return status == -EPIPE || status == -EIO || status == -ECONNRESET;
+}
+
+/* As SIGHUP, which a terminal that closes sends as well: nobody is there any more. */
+static void hang_up(struct run *r)
+{
+	r->broken = true;
+	if (!r->signalled)
+		complain(0, "%s: the reader of its console's output has gone: ending the VM, as for a "
+			    "hang-up",
+			 r->config->name);
+	r->asked++;
+	ask_to_stop(r);
+}
+
+/* The console is free for `bulkhead console`. */
+static void release(struct run *r, int status)
+{
+	const struct control_msg m = { .type = CTL_RELEASE };
+
+	(void)!control_send(r->supervisor.control, &m, -1);
+	complain(0, "%s: its console's output cannot be written: %s: the VM runs on without, see "
+		    "bulkhead console",
+		 r->config->name, strerrordesc_np(-status));
+}
+
 /* Without its console the VM runs on; its end is told by the control channel. */
 static int on_end(struct terminal *t, int status)
 {
-	(void)t;
-	if (status < 0)
-		complain(0, "the console's output was lost: %s", strerrordesc_np(-status));
+	struct run *r = t->owner;
+
+	if (status < 0 && !r->ended)
+		reader_is_gone(status) ? hang_up(r) : release(r, status);
 	return 0;
 }
 
@@ -144,6 +180,11 @@ static int on_control(struct loop_source *src, uint32_t events)
 		return on_started(r);
 	if (n > 0 && (m.type == CTL_DONE || m.type == CTL_REFUSED))
 		return 0;
+	if (n > 0 && m.type == CTL_ENDING) {
+		if (r->relaying)
+			terminal_take_all(&r->terminal);
+		return 0;
+	}
 	if (n > 0 && m.type == CTL_ENDED) {
 		r->ended = true;
 		memcpy(r->why, m.text, sizeof(r->why));
@@ -172,8 +213,36 @@ static int watch(struct run *r)
 	return fd < 0 ? -errno : loop_add(&r->loop, &r->signals, fd, EPOLLIN, on_signal, r);
 }
 
+/* The VM has ended: all that it said goes to a reader who lives, however slowly, unless a signal says
+ * that nobody waits. How many bytes were lost. */
+static size_t drain(struct run *r)
+{
+	int give_up_ms = r->signalled ? DRAIN_GIVE_UP_MS : -1;
+	int e = terminal_drain(&r->terminal, DRAIN_SAY_MS, r->signals.fd);
+
+	if (e == -ETIMEDOUT) {
+		complain(0, "%s: it has ended, but for its output, of which nobody reads the rest: "
+			    "waiting; SIGINT or SIGTERM gives it up",
+			 r->config->name);
+		e = terminal_drain(&r->terminal, give_up_ms, r->signals.fd);
+	}
+	return e < 0 ? terminal_drop(&r->terminal) : 0;
+}
+
+static int say_end(const struct run *r, int status, size_t lost)
+{
+	if (!r->started)
+		return complain(status, "%s", r->why);
+	complain(status, "%s: %s", r->config->name, r->why);
+	if (!lost)
+		return status;
+	complain(0, "%s: the last %zu bytes of its output were lost", r->config->name, lost);
+	return status ? status : EXIT_OUTPUT;
+}
+
 static int end(struct run *r, int loop_status)
 {
+	size_t lost = 0;
 	int status;
 
 	if (r->config->detach && r->started && !r->ended) {
@@ -181,8 +250,8 @@ static int end(struct run *r, int loop_status)
 		return 0;
 	}
 	if (r->relaying) {
-		if (r->terminal.stream >= 0)
-			(void)!terminal_drain(&r->terminal, DRAIN_IDLE_MS);
+		if (!r->broken)
+			lost = drain(r);
 		terminal_close(&r->terminal);
 	}
 	close(r->supervisor.control); /* a VM without its command ends */
@@ -190,9 +259,7 @@ static int end(struct run *r, int loop_status)
 	if (!r->ended)
 		return complain(EXIT_FAILED, "%s: %s", r->config->name,
 				loop_status < 0 ? "the command failed" : "the supervisor died");
-	if (!r->started)
-		return complain(status, "%s", r->why);
-	return complain(status, "%s: %s", r->config->name, r->why);
+	return say_end(r, status, lost);
 }
 
 static uint64_t now_ns(void)
@@ -220,6 +287,7 @@ int verb_run(int argc, char **argv)
 	if (e)
 		return e;
 	say_given_up(&config);
+	(void)fd_unshare_output(STDERR_FILENO); /* nor may a reader that has stopped hold the end up */
 	e = watch(&r);
 	if (e == 0)
 		e = supervisor_spawn(&config, since, &r.supervisor, &what);

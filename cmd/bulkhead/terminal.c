@@ -14,12 +14,14 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define CLOSE_IDLE_MS 1000
 /* What a blocking standard output surely takes once it is writable. */
 #define BLOCKING_CHUNK 256
 #define MOVES_PER_EVENT 8
+#define DEV_NULL makedev(1, 3)
 /* After raw output: no attributes, and the cursor shown. */
 #define RAW_RESET "\033[0m\033[?25h"
 
@@ -74,7 +76,9 @@ static bool move_out(struct terminal *t)
 
 static bool out_has_room(const struct terminal *t)
 {
-	return fifo_space(&t->out) >= TERMINAL_CHUNK + TERMFILTER_PENDING_MAX;
+	size_t cap = t->take_all ? TERMINAL_LAST_CAP : TERMINAL_OUT_CAP;
+
+	return fifo_used(&t->out) + TERMINAL_CHUNK + TERMFILTER_PENDING_MAX <= cap;
 }
 
 static void queue_output(struct terminal *t, const uint8_t *data, size_t len)
@@ -131,7 +135,8 @@ static void move_in(struct terminal *t)
 
 /* ---- what to wait for ---- */
 
-/* Waiting for nothing must be no registration at all, or a hang-up would spin the loop. */
+/* Waiting for nothing must be no registration at all, or a hang-up would spin the loop. Standard
+ * output is different: its hang-up is its end, so that it is waited for at all times. */
 static int want(struct terminal *t, struct loop_source *src, int fd, uint32_t events, loop_fn fn)
 {
 	if (!events) {
@@ -140,6 +145,17 @@ static int want(struct terminal *t, struct loop_source *src, int fd, uint32_t ev
 	}
 	return src->fd >= 0 ? loop_set(t->loop, src, events) :
 			      loop_add(t->loop, src, fd, events, fn, t);
+}
+
+static int want_output(struct terminal *t)
+{
+	uint32_t events = fifo_used(&t->out) ? EPOLLOUT : 0;
+
+	if (t->out_status || t->out_always)
+		return want(t, &t->out_src, t->out_fd, 0, on_out);
+	if (t->out_src.fd >= 0)
+		return loop_set(t->loop, &t->out_src, events);
+	return loop_add(t->loop, &t->out_src, t->out_fd, events, on_out, t);
 }
 
 static bool in_has_room(const struct terminal *t)
@@ -193,8 +209,7 @@ static int move_all(struct terminal *t)
 
 static int want_all(struct terminal *t)
 {
-	bool want_out = fifo_used(&t->out) && !t->out_status && !t->out_always;
-	int r = want(t, &t->out_src, t->out_fd, want_out ? EPOLLOUT : 0, on_out);
+	int r = want_output(t);
 
 	if (r == 0 && !t->in_always)
 		r = want(t, &t->in_src, t->in_fd, !t->in_eof && in_has_room(t) ? EPOLLIN : 0,
@@ -353,7 +368,13 @@ static int probe(struct terminal *t, int fd, uint32_t events, loop_fn fn, bool *
 
 enum terminal_filter terminal_default_filter(void)
 {
-	return isatty(STDOUT_FILENO) ? TERMINAL_SAFE : TERMINAL_RAW;
+	struct stat st;
+
+	if (fstat(STDOUT_FILENO, &st) < 0)
+		return TERMINAL_SAFE;
+	if (S_ISREG(st.st_mode) || (S_ISCHR(st.st_mode) && st.st_rdev == DEV_NULL))
+		return TERMINAL_RAW;
+	return TERMINAL_SAFE;
 }
 
 static void prepare(struct terminal *t, struct loop *l, const struct terminal_config *config)
@@ -365,7 +386,7 @@ static void prepare(struct terminal *t, struct loop *l, const struct terminal_co
 	t->filter = config->filter;
 	t->in_is_tty = isatty(STDIN_FILENO);
 	t->out_is_tty = isatty(STDOUT_FILENO);
-	t->in_eof = false;
+	t->in_eof = t->take_all = false;
 	t->in_always = t->out_always = t->out_is_ours = t->out_is_socket = false;
 	t->out_status = 0;
 	t->in_fd = STDIN_FILENO;
@@ -395,7 +416,7 @@ static int start(struct terminal *t, int stream)
 		r = want(t, &t->stream_src, stream, EPOLLIN | EPOLLOUT, on_stream);
 	if (r == 0 && !t->in_always)
 		r = want(t, &t->in_src, t->in_fd, EPOLLIN, on_in);
-	return r;
+	return r < 0 ? r : want_output(t);
 }
 
 int terminal_init(struct terminal *t, struct loop *l, const struct terminal_config *config)
@@ -407,6 +428,7 @@ int terminal_init(struct terminal *t, struct loop *l, const struct terminal_conf
 	r = start(t, config->stream);
 	if (r < 0) {
 		loop_remove(l, &t->in_src);
+		loop_remove(l, &t->out_src);
 		loop_remove(l, &t->stream_src);
 		termmode_restore();
 		close_out(t);
@@ -431,11 +453,11 @@ int terminal_attach(struct terminal *t, int stream)
 	return want(t, &t->stream_src, stream, EPOLLIN | EPOLLOUT, on_stream);
 }
 
-/* Outside of the loop: until all is moved, a failure, or idle_ms without progress. */
-static int pump(struct terminal *t, int idle_ms)
+/* Outside of the loop: until all is moved, a failure, idle_ms without progress, or stop_fd. */
+static int pump(struct terminal *t, int idle_ms, int stop_fd)
 {
 	for (;;) {
-		struct pollfd p[2] = { { .fd = -1 }, { .fd = -1 } };
+		struct pollfd p[3] = { { .fd = -1 }, { .fd = -1 }, { stop_fd, POLLIN, 0 } };
 		int r;
 
 		while (move_out(t) || (t->stream >= 0 && move_stream(t)))
@@ -448,9 +470,11 @@ static int pump(struct terminal *t, int idle_ms)
 			p[1] = (struct pollfd){ .fd = t->stream, .events = POLLIN };
 		if (p[0].fd < 0 && p[1].fd < 0)
 			return t->stream >= 0 ? t->stream_status : 0;
-		r = poll(p, 2, idle_ms);
+		r = poll(p, 3, idle_ms);
 		if (r == 0)
 			return -ETIMEDOUT;
+		if (r > 0 && p[2].revents)
+			return -EINTR;
 		if (r < 0 && errno != EINTR)
 			return -errno;
 		if (p[0].revents & (POLLERR | POLLHUP) && !move_out(t))
@@ -458,9 +482,26 @@ static int pump(struct terminal *t, int idle_ms)
 	}
 }
 
-int terminal_drain(struct terminal *t, int idle_ms)
+void terminal_take_all(struct terminal *t)
 {
-	return pump(t, idle_ms);
+	t->take_all = true;
+	if (t->loop)
+		(void)!want_stream(t); /* a stream that cannot be waited for is drained at the end */
+}
+
+int terminal_drain(struct terminal *t, int idle_ms, int stop_fd)
+{
+	t->take_all = true;
+	termmode_restore(); /* what is typed now is for the terminal: Ctrl-C is a signal, Ctrl-Q goes on */
+	return pump(t, idle_ms, stop_fd);
+}
+
+size_t terminal_drop(struct terminal *t)
+{
+	size_t n = fifo_used(&t->out);
+
+	fifo_clear(&t->out);
+	return n;
 }
 
 static void reset_attributes(struct terminal *t)
@@ -481,9 +522,9 @@ void terminal_close(struct terminal *t)
 	loop_remove(t->loop, &t->in_src);
 	loop_remove(t->loop, &t->out_src);
 	closep(&t->stream);
-	r = pump(t, CLOSE_IDLE_MS);
+	r = pump(t, CLOSE_IDLE_MS, -1);
 	reset_attributes(t);
-	(void)!pump(t, r == 0 ? CLOSE_IDLE_MS : 0);
+	(void)!pump(t, r == 0 ? CLOSE_IDLE_MS : 0, -1);
 	termmode_restore();
 	close_out(t);
 	t->loop = NULL;

@@ -5,7 +5,9 @@
  *
  * It is a set of sources in the caller's loop, beside the caller's own. Both directions are bounded
  * and push back; nothing is lost: what the stream said before it ended is written out before
- * on_end is called.
+ * on_end is called. When the stream's other end is about to end (terminal_take_all), all that it
+ * still says is taken at once, so that it need not wait for a slow reader here.
+ * A standard output that nobody can read any more is found when it happens, not by the next write.
  *
  * When standard input is a terminal it is put in raw mode, with Ctrl-] as escape key (escape.h).
  * Its modes come back at terminal_close, at exit(), before the process stops by SIGTSTP (and raw
@@ -51,6 +53,8 @@ struct terminal_ops {
 
 #define TERMINAL_IN_CAP 4096	     /* bytes typed and not yet taken by the stream */
 #define TERMINAL_OUT_CAP (64 * 1024) /* bytes of output not yet taken by standard output */
+/* The same once all is taken: more than dev-console's ring and the stream's socket hold as well. */
+#define TERMINAL_LAST_CAP (512 * 1024)
 #define TERMINAL_CHUNK 4096	     /* bytes moved at a time */
 
 struct terminal {
@@ -63,6 +67,7 @@ struct terminal {
 	bool in_is_tty;
 	bool out_is_tty;
 	bool in_eof;
+	bool take_all; /* out may be filled to TERMINAL_LAST_CAP */
 	bool in_always, out_always; /* a regular file: epoll has nothing to say of it */
 	bool out_is_ours; /* out is our own, non-blocking description of standard output */
 	bool out_is_socket;
@@ -77,7 +82,7 @@ struct terminal {
 	struct termfilter termfilter;
 	struct fifo in, out;
 	uint8_t in_buf[TERMINAL_IN_CAP];
-	uint8_t out_buf[TERMINAL_OUT_CAP];
+	uint8_t out_buf[TERMINAL_LAST_CAP];
 };
 
 struct terminal_config {
@@ -88,7 +93,8 @@ struct terminal_config {
 	void *owner;
 };
 
-/* TERMINAL_SAFE when standard output is a terminal, TERMINAL_RAW when not. */
+/* TERMINAL_RAW when standard output is a regular file or /dev/null, TERMINAL_SAFE else: a pipe or
+ * socket may lead to a terminal. */
 [[nodiscard]] enum terminal_filter terminal_default_filter(void);
 /* Enters raw mode and adds its sources to l. 0, or a negative errno with nothing changed. */
 [[nodiscard]] int terminal_init(struct terminal *t, struct loop *l,
@@ -96,11 +102,17 @@ struct terminal_config {
 /* Takes stream over as the new stream, at success; an older one is closed, what was read of it
  * stays queued. */
 [[nodiscard]] int terminal_attach(struct terminal *t, int stream);
+/* The stream is about to end, and what it still says is bounded: takes it as it comes. */
+void terminal_take_all(struct terminal *t);
 /*
- * Outside of the loop: moves what the stream still says to standard output until the stream ends or
- * nothing has moved for idle_ms. For a VM that has ended. 0, or -ETIMEDOUT, or as on_end's status.
+ * Outside of the loop, for a VM that has ended: moves what the stream still says to standard output
+ * until the stream ends or nothing has moved for idle_ms (-1: for ever). The user's terminal is as it
+ * was before. 0, or -ETIMEDOUT, or -EINTR when stop_fd (-1: none) has something to read, or as
+ * on_end's status.
  */
-[[nodiscard]] int terminal_drain(struct terminal *t, int idle_ms);
+[[nodiscard]] int terminal_drain(struct terminal *t, int idle_ms, int stop_fd);
+/* Forgets the output that is queued; returns how many bytes that was. */
+size_t terminal_drop(struct terminal *t);
 /* Writes out what is queued (waiting at most a second for a terminal that takes nothing), resets
  * attributes and modes, removes the sources, closes the stream. Harmless when done twice. */
 void terminal_close(struct terminal *t);

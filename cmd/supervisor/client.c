@@ -64,7 +64,7 @@ static int on_stop(const struct asker *a, const struct control_msg *m)
 	if (m->number == 1)
 		vm_kill(a->vm, a->client ? "bulkhead stop" : "its user");
 	else
-		vm_press_power(a->vm);
+		vm_press_power(a->vm, !a->client);
 	return tell_peer(a->sock, &done, -1);
 }
 
@@ -92,6 +92,18 @@ static int on_attach(const struct asker *a, const struct control_msg *q)
 	return r;
 }
 
+static int on_release(const struct asker *a, const struct control_msg *q)
+{
+	const struct control_msg done = { .type = CTL_DONE };
+
+	(void)q;
+	if (!a->client)
+		a->vm->front_attached = false;
+	else if (a->vm->attached == a->client)
+		a->vm->attached = NULL;
+	return tell_peer(a->sock, &done, -1);
+}
+
 enum asker_kind { BY_COMMAND = 1, BY_CLIENT = 2 };
 
 static const struct {
@@ -103,6 +115,7 @@ static const struct {
 	{ CTL_QUERY, BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_query },
 	{ CTL_STOP, BY_COMMAND | BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_stop },
 	{ CTL_ATTACH, BY_CLIENT, VM_STARTING | VM_RUNNING, on_attach },
+	{ CTL_RELEASE, BY_COMMAND | BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_release },
 };
 
 static int dispatch(const struct asker *a, const struct control_msg *m)
@@ -231,6 +244,16 @@ void clients_tell_started(struct vm *vm)
 	drop_front(vm);
 	(void)dup2(vm->null, STDERR_FILENO);
 	closep(&vm->null);
+}
+
+void clients_tell_ending(struct vm *vm)
+{
+	const struct control_msg m = { .type = CTL_ENDING };
+
+	if (vm->front.fd >= 0 && vm->front_attached)
+		(void)!tell_peer(vm->front.fd, &m, -1);
+	if (vm->attached)
+		(void)!tell_peer(vm->attached->src.fd, &m, -1);
 }
 
 void clients_tell_ended(struct vm *vm)

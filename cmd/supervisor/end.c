@@ -37,6 +37,7 @@ static void begin(struct vm *vm)
 
 	vm->state = VM_ENDING;
 	set_patience(vm, PATIENCE_S);
+	clients_tell_ending(vm);
 	/* after its guest's last event the vmm ends by itself */
 	if (vmm && vmm->state != PART_GONE && vm->event != vm->verdict.event)
 		part_kill(vmm);

@@ -69,7 +69,7 @@ static int on_signal(struct loop_source *src, uint32_t events)
 	if (read(src->fd, &si, sizeof(si)) != sizeof(si))
 		return 0;
 	if ((si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT) && vm->signals_seen++ == 0)
-		vm_press_power(vm);
+		vm_press_power(vm, true);
 	else
 		vm_kill(vm, "a signal");
 	return 0;
@@ -77,11 +77,17 @@ static int on_signal(struct loop_source *src, uint32_t events)
 
 static int on_timer(struct loop_source *src, uint32_t events)
 {
+	struct vm *vm = src->owner;
 	uint64_t times;
 
 	(void)events;
 	(void)!read(src->fd, &times, sizeof(times));
-	vm_end_overdue(src->owner);
+	if (vm->state == VM_ENDING)
+		vm_end_overdue(vm);
+	else
+		vm_end(vm, WEIGHT_FINAL, CTL_EVENT_KILLED,
+		       "the VM was ended: its guest did not power off in %u s",
+		       vm->config->stop_timeout_s);
 	return 0;
 }
 
@@ -287,6 +293,8 @@ int main(int argc, char **argv)
 			  .pid = getpid(),
 			  .listeners = { { .fd = -1 }, { .fd = -1 } },
 			  .front = { .fd = -1 } };
+	/* while its user's files can still be opened; the lines of the end must not wait for it */
+	(void)fd_unshare_output(STDERR_FILENO);
 	if (fds_adopt(supervisor_declared.fds, supervisor_declared.n_fds, NULL) < 0 ||
 	    parse(argc, argv, &vm, &config, &e) < 0) /* 1 words only */
 		return give_up(&e);

@@ -4,6 +4,8 @@
 
 #include "lib/base/cleanup.h"
 
+#include <sys/timerfd.h>
+
 void vm_kill(struct vm *vm, const char *who)
 {
 	if (vm->state == VM_ENDING)
@@ -12,14 +14,29 @@ void vm_kill(struct vm *vm, const char *who)
 		vm_end(vm, WEIGHT_FINAL, CTL_EVENT_KILLED, "the VM was ended by %s", who);
 }
 
-void vm_press_power(struct vm *vm)
+/* The first time counts: asking again does not give the guest more. */
+static void bound_wait(struct vm *vm)
+{
+	const struct itimerspec t = { .it_value = { .tv_sec = vm->config->stop_timeout_s } };
+
+	if (vm->stopping || !vm->config->stop_timeout_s)
+		return;
+	vm->stopping = true;
+	(void)timerfd_settime(vm->timer.fd, 0, &t, NULL);
+}
+
+void vm_press_power(struct vm *vm, bool bounded)
 {
 	const struct control_msg m = { .type = CTL_POWER_BUTTON };
 	const struct part *vmm = vm_part(vm, PART_VMM);
 
 	if (vm->state == VM_STARTING)
 		vm_kill(vm, "a request before its guest ran");
-	else if (vm->state == VM_RUNNING && vmm && tell_peer(vmm->control, &m, -1) < 0)
+	if (vm->state != VM_RUNNING)
+		return;
+	if (bounded)
+		bound_wait(vm);
+	if (vmm && tell_peer(vmm->control, &m, -1) < 0)
 		tell(vm, NULL, LOG_LEVEL_WARNING, "the vmm does not take the power button");
 }
 

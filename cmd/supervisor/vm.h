@@ -97,6 +97,7 @@ struct vm {
 	const char *runtime;      /* its user's $XDG_RUNTIME_DIR, or NULL */
 	pid_t pid;
 	unsigned int signals_seen;
+	bool stopping;            /* the power button was pressed, and the timer bounds the wait */
 	time_t running_since;     /* monotonic */
 	struct selinux_vm labels;
 	int null;                 /* /dev/null for a detached VM's standard error; or -1 */
@@ -133,8 +134,9 @@ void part_tell_killed(struct part *p);
 
 /* ---- request.c: what may be asked of the VM, by whomever ---- */
 
-/* Presses the ACPI power button; a VM whose guest cannot be asked yet ends at once. */
-void vm_press_power(struct vm *vm);
+/* Presses the ACPI power button; a VM whose guest cannot be asked yet ends at once. bounded: so does
+ * one that has not ended by --stop-timeout; a client waits by a time of its own. */
+void vm_press_power(struct vm *vm, bool bounded);
 /* Ends the VM at once. */
 void vm_kill(struct vm *vm, const char *who);
 /* Gives dev-console a stream; takes fd. */
@@ -146,12 +148,15 @@ void vm_kill(struct vm *vm, const char *who);
 [[nodiscard]] int clients_watch(struct vm *vm, int front, const int listeners[NAMES_PLACES]);
 /* Tells the command that the guest runs, and lets go of it when it does not stay. */
 void clients_tell_started(struct vm *vm);
+/* Tells who has the console that what it still says is its last. */
+void clients_tell_ending(struct vm *vm);
 /* Tells everybody how it ended. */
 void clients_tell_ended(struct vm *vm);
 
 /* ---- tell.c: lines and messages that never wait ---- */
 
-/* One line on standard error, if it takes it now. who may be NULL. */
+/* One line on standard error, if it takes it now. who may be NULL. What was left out is counted, and
+ * said with the next line that is taken. */
 void tell(const struct vm *vm, const char *who, enum log_level level, const char *text);
 /* Sends if the peer takes it now, else -EAGAIN. As control_send. */
 [[nodiscard]] int tell_peer(int sock, const struct control_msg *m, int fd);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -84,6 +85,26 @@ int fds_adopt(const struct fd_row *rows, size_t n, const struct fd_row **ret_bad
 		return -EBADF;
 	}
 	return close_unlisted(rows, n);
+}
+
+bool fd_unshare_output(int fd)
+{
+	char path[32];
+	struct stat st;
+	int own;
+
+	if (fstat(fd, &st) < 0 || (!S_ISFIFO(st.st_mode) && !isatty(fd)))
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (own < 0)
+		return false;
+	if (dup2(own, fd) < 0) {
+		close(own);
+		return false;
+	}
+	close(own);
+	return true;
 }
 
 int fd_set_nonblock(int fd, bool on)

@@ -43,6 +43,13 @@ struct fd_row {
  */
 [[nodiscard]] int fd_stat(int fd, struct stat *ret);
 
+/*
+ * Makes fd, when it is a pipe or a terminal open for writing, a description of its own that never
+ * waits: O_NONBLOCK belongs to the description, which other processes share. Needs /proc and the
+ * right to open the file once more; without, fd stays as it was. Returns whether it was done.
+ */
+bool fd_unshare_output(int fd);
+
 /* Sets or clears O_NONBLOCK. */
 [[nodiscard]] int fd_set_nonblock(int fd, bool on);
 /* Sets O_NONBLOCK and clears every other flag that can be cleared, of which a peer may have set some

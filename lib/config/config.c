@@ -21,6 +21,7 @@ void config_init(struct vm_config *c)
 		.cpus = 1,
 		.rng = true,
 		.rng_rate = 1ULL << 20,
+		.stop_timeout_s = 90,
 		.limits = { .cpu_percent = CONFIG_LIMIT_NONE,
 			    .rbps = CONFIG_LIMIT_NONE,
 			    .wbps = CONFIG_LIMIT_NONE,

@@ -24,6 +24,7 @@
 #define CONFIG_MEMORY_MIN (64ULL << 20)
 #define CONFIG_MEMORY_MAX (64ULL << 30)
 #define CONFIG_CPUS_MAX 16
+#define CONFIG_STOP_TIMEOUT_MAX 86400 /* seconds */
 #define CONFIG_FILE_MAX 65536U /* bytes of a configuration file */
 
 enum config_console { CONSOLE_AUTO, CONSOLE_SAFE, CONSOLE_RAW, CONSOLE_NONE };
@@ -66,6 +67,7 @@ struct vm_config {
 	enum config_console console;
 	enum config_input input;
 	bool detach;
+	uint32_t stop_timeout_s; /* for a guest to power off once it was asked to; 0: no bound */
 	enum config_action on_reboot; /* RESTART or STOP */
 	enum config_action on_panic;  /* STOP or CONTINUE */
 	enum config_accel accel;

@@ -186,6 +186,18 @@ static int set_detach(struct vm_config *c, const char *value, const char **ret_w
 	return value_onoff(span_of(value), &c->detach);
 }
 
+static int set_stop_timeout(struct vm_config *c, const char *value, const char **ret_why)
+{
+	uint64_t n = 0;
+
+	(void)ret_why;
+	if (!span_is(span_of(value), "none") &&
+	    value_number(span_of(value), 1, CONFIG_STOP_TIMEOUT_MAX, &n) < 0)
+		return -EINVAL;
+	c->stop_timeout_s = (uint32_t)n;
+	return 0;
+}
+
 static int set_on_reboot(struct vm_config *c, const char *value, const char **ret_why)
 {
 	static const char *const words[] = { "restart", "stop" };
@@ -275,6 +287,7 @@ const struct config_key config_keys[] = {
 	{ "console", set_console, "say auto, safe, raw or none" },
 	{ "console-input", set_input, "say serial or virtio" },
 	{ "detach", set_detach, ON_OFF, .is_switch = true },
+	{ "stop-timeout", set_stop_timeout, "say seconds, 1 to 86400, or none" },
 	{ "on-reboot", set_on_reboot, "say restart or stop" },
 	{ "on-panic", set_on_panic, "say stop or continue" },
 	{ "accel", set_accel, "say auto, kvm or soft" },

@@ -108,6 +108,10 @@ int config_render(const struct vm_config *c, char *argv[CONFIG_WORDS_MAX], char 
 	put(&w, "--console=%s", consoles[c->console]);
 	put(&w, "--console-input=%s", c->input == INPUT_VIRTIO ? "virtio" : "serial");
 	put(&w, "--detach=%s", onoff(c->detach));
+	if (c->stop_timeout_s)
+		put(&w, "--stop-timeout=%u", c->stop_timeout_s);
+	else
+		put(&w, "--stop-timeout=none");
 	put(&w, "--on-reboot=%s", c->on_reboot == ACTION_STOP ? "stop" : "restart");
 	put(&w, "--on-panic=%s", c->on_panic == ACTION_CONTINUE ? "continue" : "stop");
 	put(&w, "--accel=%s", accels[c->accel]);

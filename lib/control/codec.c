@@ -31,12 +31,14 @@ static const struct shape shapes[] = {
 	{ .type = CTL_QUERY },
 	{ .type = CTL_STOP, .number = true },
 	{ .type = CTL_ATTACH },
+	{ .type = CTL_RELEASE },
 	{ .type = CTL_INFO, .info = true },
 	{ .type = CTL_ATTACHED, .n_fds = 1 },
 	{ .type = CTL_REFUSED, .text = true },
 	{ .type = CTL_DONE },
 	{ .type = CTL_STARTED },
 	{ .type = CTL_ENDED, .number = true, .text = true },
+	{ .type = CTL_ENDING },
 };
 
 static const struct shape *shape_of(unsigned int type)

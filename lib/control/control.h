@@ -37,6 +37,7 @@ enum control_type {
 	CTL_QUERY = 32,       /* answered by CTL_INFO */
 	CTL_STOP = 33,        /* number: 0 presses the power button, 1 ends the VM at once */
 	CTL_ATTACH = 34,      /* answered by CTL_ATTACHED */
+	CTL_RELEASE = 35,     /* the console is given up; answered by CTL_DONE */
 
 	/* supervisor -> command or client */
 	CTL_INFO = 48,        /* info */
@@ -45,6 +46,7 @@ enum control_type {
 	CTL_DONE = 51,        /* the request was carried out */
 	CTL_STARTED = 52,     /* command only: the guest runs */
 	CTL_ENDED = 53,       /* event, text: why the VM ended; the supervisor exits next */
+	CTL_ENDING = 54,      /* the VM ends: what the console still says is its last */
 };
 
 enum control_event {

@@ -370,7 +370,7 @@ def test_every_option_is_documented(build, name):
     (["bulkhead", "run", "--console", "s"], ["safe"]),
     (["bulkhead", "run", "--accel", ""], ["auto", "kvm", "soft"]),
     (["bulkhead", "run", "--console", "=", ""], ["auto", "safe", "raw", "none"]),
-    (["bulkhead", "stop", "--"], ["--now"]),
+    (["bulkhead", "stop", "--"], ["--now", "--timeout"]),
 ])
 def test_completion(build, words, expected):
     script = ('source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _bulkhead; '

@@ -4,6 +4,7 @@
 Whatever they do: one clear line, the documented exit status, and nothing is left running.
 """
 
+import contextlib
 import ctypes
 import os
 import pty
@@ -282,6 +283,88 @@ def test_hangup_ends(quick):
     assert (process.returncode, lines(err)) == (6, ["the VM was ended by its user"])
 
 
+def test_a_guest_that_does_not_power_off_is_ended(place):
+    process = start_up(place, f"{UP},ignore", "--stop-timeout", "1")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, lines(err)) == (
+        6, ["the VM was ended: its guest did not power off in 1 s"])
+
+
+def test_a_reader_that_goes_away_is_a_hangup(place):
+    process = start_up(place, f"{UP},ignore")
+    process.stdout.close()
+    err = process.stderr.read()
+    assert process.wait(60) == 6
+    assert lines(err) == ["the reader of its console's output has gone: ending the VM, as for a hang-up",
+                          "the VM was ended by its user"]
+    place.wait_until_empty()
+
+
+def test_output_that_cannot_be_written_frees_the_console(place):
+    with open("/dev/full", "wb") as full:
+        process = place.start("run", "--kernel", place.kernel, "--cmdline", f"{UP},power,{END}",
+                              "--name", "full", stdout=full)
+    for line in process.stderr:
+        if "its console's output cannot be written: No space left on device" in line:
+            break
+    other = attach(place, "full")
+    assert place.call("stop", "full")[0] == 0
+    other.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 7
+    assert "the last 12 bytes of its output were lost" in err
+
+
+def full_pipe():
+    """Its ends: one that nobody reads, and one that takes no more."""
+    r, w = os.pipe()
+    os.set_blocking(w, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(w, b"x" * 65536)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(w, b"x")
+    os.set_blocking(w, True)
+    return r, w
+
+
+def test_nobody_reads_anything(place):
+    """Standard output and error are one pipe, and full: neither process may wait for it for ever."""
+    r, w = full_pipe()
+    process = place.start("run", "--kernel", place.kernel, "--cmdline", f"{UP},logs:500,ignore",
+                          "--name", "unread", "--stop-timeout", "1", stdout=w, stderr=w)
+    assert os.get_blocking(w), "it is not ours alone"
+    os.close(w)
+    wait.until(lambda: re.search(r"^unread +\d+ +running", place.call("ps")[1], re.MULTILINE),
+               "it runs")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 6
+    place.wait_until_empty()
+    os.close(r)
+
+
+def test_lines_that_nobody_read_are_counted(place):
+    r, w = full_pipe()
+    process = place.start("run", "--kernel", place.kernel, "--cmdline", f"{UP},logs:60,power,log:late,{END}",
+                          "--name", "late", stderr=w)
+    os.close(w)
+    is_up(process)
+    time.sleep(0.2)
+    os.set_blocking(r, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.read(r, 65536):
+            pass
+    os.set_blocking(r, True)
+    process.send_signal(signal.SIGTERM)
+    with open(r, encoding="ascii") as said:
+        err = said.read()
+    assert process.wait(60) == 0
+    assert re.search(r"warning: \d+ lines were left out: nobody read them", err), err
+    assert "late" in err
+
+
 def role(place_, name):
     return [pid for pid, exe in place_.processes() if exe.endswith(f"/{name}")]
 
@@ -437,6 +520,25 @@ def test_stop_now_waits_for_no_device(place):
     assert (code, out) == (0, "busy\n")
     code, out, _ = place.call("stop", "busy", "--now")
     assert (code, out) == (0, "busy: the VM was ended by bulkhead stop\n")
+    place.wait_until_empty()
+
+
+def test_stop_ends_a_guest_that_does_not_power_off(place):
+    detached(place, "slow", f"{UP},ignore")
+    code, out, err = place.call("stop", "slow", "--timeout", "1")
+    assert (code, out) == (0, "slow: the VM was ended by bulkhead stop\n")
+    assert "slow: its guest did not power off in 1 s: ending it" in err
+    place.wait_until_empty()
+
+
+def test_stop_says_that_it_waits(place):
+    detached(place, "long", f"{UP},ignore")
+    process = place.start("stop", "long", "--timeout=none")
+    assert process.stderr.readline() == \
+        "bulkhead: long: waiting for its guest to power off: --now ends it at once\n"
+    assert place.call("stop", "long", "--now")[0] == 0
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "long: the VM was ended by bulkhead stop\n")
     place.wait_until_empty()
 
 

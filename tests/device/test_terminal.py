@@ -160,13 +160,28 @@ def test_the_filter_without_utf8(relay):
     assert r.shown(5) == b"<???>"
 
 
-def test_default_is_raw_into_a_pipe(relay):
+@pytest.mark.parametrize("how, shown", [("default", b"<>"), ("raw", b"<\x1b[2J\x00>")])
+def test_default_is_safe_into_a_pipe(relay, how, shown):
+    """What reads it may show it on a terminal."""
     rfd, wfd = os.pipe()
-    r = relay("default", stdout=wfd)
+    r = relay(how, stdout=wfd)
     os.close(wfd)
-    r.stream.send(b"\x1b[2J\x00")
-    assert os.read(rfd, 100) == b"\x1b[2J\x00"
+    r.stream.send(b"<\x1b[2J\x00>")
+    data = b""
+    while len(data) < len(shown):
+        wait.for_fds([rfd], "output")
+        data += os.read(rfd, 100)
+    assert data == shown
     os.close(rfd)
+
+
+def test_default_is_safe_into_a_socket(relay):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        r = relay("default", stdout=theirs)
+        r.stream.send(b"<\x1b[2J\x00>")
+        wait.for_fds([ours], "output")
+        assert ours.recv(100) == b"<>"
 
 
 def test_end_of_the_stream_shows_all_first(relay):
@@ -304,8 +319,8 @@ def test_a_pipe_that_closes_ends_it(relay):
     rfd, wfd = os.pipe()
     r = relay("raw", stdout=wfd)
     os.close(wfd)
-    os.close(rfd)
-    r.stream.send(b"x")
+    assert r.quiet()
+    os.close(rfd)  # no write is needed to find it
     assert r.process.wait(HANG_S) == 5
     assert r.restored()
 

@@ -20,6 +20,7 @@ def control():
         "event": message(3, struct.pack("<I", 2)), "denied": message(4, struct.pack("<I", 57)),
         "failed": message(5, b"why"), "power-button": message(16), "console": message(17),
         "query": message(32), "stop": message(33, struct.pack("<I", 1)), "attach": message(34),
+        "release": message(35), "ending": message(54),
         "info": message(48, info), "attached": message(49), "refused": message(50, b"no"),
         "done": message(51), "started": message(52),
         "ended": message(53, struct.pack("<I", 5) + b"gone"),

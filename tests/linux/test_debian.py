@@ -5,6 +5,7 @@ the accelerator; kvm needs a real one."""
 import hashlib
 import os
 import re
+import select
 import signal
 import subprocess
 import threading
@@ -95,6 +96,19 @@ def test_much_serial_input_while_another_program_prints():
         writer.join()
         assert g.end() == 0, g.err
         assert g.said("input sha256 ([0-9a-f]+)")[1] == hashlib.sha256(data).hexdigest()
+
+
+def test_output_waits_for_a_slow_reader():
+    """The machine has ended long before anybody reads; more than a pipe holds, and nothing is lost."""
+    with vm.Guest("output") as g:
+        said = b""
+        while b"waiting; SIGINT or SIGTERM gives it up" not in said:
+            assert select.select([g.process.stderr], [], [], vm.HANGS)[0], said
+            piece = os.read(g.process.stderr.fileno(), 4096)
+            assert piece, said
+            said += piece
+        assert g.end() == 0, g.err
+        assert re.findall(r"^line (\d+) ", g.text(), re.M) == [f"{i:06}" for i in range(4000)]
 
 
 def test_reboot_restarts_in_place(disk):

@@ -20,6 +20,8 @@ static const struct control_msg samples[] = {
 	{ .type = CTL_QUERY },
 	{ .type = CTL_STOP, .number = 1 },
 	{ .type = CTL_ATTACH },
+	{ .type = CTL_RELEASE },
+	{ .type = CTL_ENDING },
 	{ .type = CTL_INFO,
 	  .info = { .name = "vm1", .pid = 1, .cpus = 2, .memory = 1ULL << 33, .uptime_s = 4,
 		    .state = 5, .processes = 6, .soft = 1 } },
