@@ -105,21 +105,20 @@ static int lock_disk(int fd, bool readonly, const char *path, struct open_error 
 	int waited_ms = 0;
 
 	for (;;) {
-		struct flock lock = { .l_type = readonly ? F_RDLCK : F_WRLCK,
-				      .l_whence = SEEK_SET };
+		int r = image_lock(fd, readonly);
 
-		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		if (r == 0)
 			return 0;
-		if ((errno != EAGAIN && errno != EACCES) || waited_ms >= LOCK_WAIT_MS)
+		if (r != -EAGAIN)
+			return open_complain(e, r, "--disk: %s cannot be locked: %s", path,
+					     strerror(-r));
+		if (waited_ms >= LOCK_WAIT_MS)
 			break;
 		nanosleep(&pause, NULL);
 		waited_ms += LOCK_PAUSE_MS;
 	}
-	if (errno == EAGAIN || errno == EACCES)
-		return open_complain(e, -EBUSY, "--disk: %s is in use by another VM%s", path,
-				     readonly ? " that writes to it" :
-						": only readonly=on can be shared");
-	return open_complain(e, -errno, "--disk: %s cannot be locked: %s", path, strerror(errno));
+	return open_complain(e, -EBUSY, "--disk: %s is in use by another VM%s", path,
+			     readonly ? " that writes to it" : ": only readonly=on can be shared");
 }
 
 static int open_disk(const struct config_disk *d, struct open_error *e)

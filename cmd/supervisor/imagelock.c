@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who else uses a disk's image; see open.h.
+ *
+ * Bulkhead's own lock, for one writer or several readers, is on the first 100 bytes, where a lock on
+ * the whole file meets it too. QEMU's convention is beside it (its block/file-posix.c): a byte for each
+ * kind of access that a process has (from 100 on) and for each that it does not share (from 200 on), each
+ * locked by reading locks only; it may be used if nobody holds a byte that speaks against it.
+ */
+#include "cmd/supervisor/open.h"
+
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#define OWN_START 0
+#define OWN_LEN 100
+#define QEMU_USES 100
+#define QEMU_KEEPS 200
+
+/* QEMU's BLK_PERM_*; the others, rewriting what is there already among them, are not ours to use and
+ * do no harm. */
+enum access { ACCESS_READ = 0, ACCESS_WRITE = 1, ACCESS_RESIZE = 3 };
+
+static int set_lock(int fd, short type, off_t start, off_t len)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
+
+	return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+/* 0 when nobody else has a lock on the byte. */
+static int look(int fd, off_t byte)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+
+	if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
+		return -errno;
+	return lock.l_type == F_UNLCK ? 0 : -EAGAIN;
+}
+
+/* Says it first and looks afterwards, as everybody does: of two that begin at once, one sees the
+ * other. */
+static int uses(int fd, enum access access)
+{
+	int r = set_lock(fd, F_RDLCK, QEMU_USES + access, 1);
+
+	return r < 0 ? r : look(fd, QEMU_KEEPS + access);
+}
+
+static int keeps(int fd, enum access access)
+{
+	int r = set_lock(fd, F_RDLCK, QEMU_KEEPS + access, 1);
+
+	return r < 0 ? r : look(fd, QEMU_USES + access);
+}
+
+static int lock_for_qemu(int fd, bool readonly)
+{
+	int r = uses(fd, ACCESS_READ);
+
+	if (r == 0 && !readonly)
+		r = uses(fd, ACCESS_WRITE);
+	if (r == 0)
+		r = keeps(fd, ACCESS_WRITE);
+	return r < 0 ? r : keeps(fd, ACCESS_RESIZE);
+}
+
+int image_lock(int fd, bool readonly)
+{
+	int r = set_lock(fd, readonly ? F_RDLCK : F_WRLCK, OWN_START, OWN_LEN);
+
+	if (r == 0)
+		r = lock_for_qemu(fd, readonly);
+	if (r < 0) /* nobody is to meet the half of it */
+		(void)!set_lock(fd, F_UNLCK, 0, 0);
+	return r == -EACCES ? -EAGAIN : r;
+}
