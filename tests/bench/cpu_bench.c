@@ -5,7 +5,9 @@
  * in guests, and prints a line a kernel: "BENCH name seconds checksum". Checksums are equal
  * wherever it runs; seconds are of CPU time, its children's with it.
  *
- * cpu_bench [DIVISOR [NAME]]: repetitions divided by DIVISOR; only the kernel NAME.
+ * cpu_bench [DIVISOR [NAME]]: repetitions divided by DIVISOR; only the kernel NAME. With CPU_BENCH_WAIT
+ * in the environment it prints "BENCH ready NAME" before each and goes on when it has read a line, so
+ * that whoever counts from outside has done so.
  */
 #include <math.h>
 #include <stdint.h>
@@ -532,6 +534,18 @@ static double now(void)
 	return seconds_of(RUSAGE_SELF) + seconds_of(RUSAGE_CHILDREN);
 }
 
+static void handshake(const char *name)
+{
+	int c;
+
+	if (!getenv("CPU_BENCH_WAIT"))
+		return;
+	printf("BENCH ready %s\n", name);
+	do
+		c = getchar();
+	while (c != '\n' && c != EOF);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1)
@@ -541,14 +555,17 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("BENCH start\n");
 	for (size_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++) {
-		double start = now();
+		double start;
 		uint64_t sum;
 
 		if (argc > 2 && strcmp(argv[2], kernels[i].name))
 			continue;
+		handshake(kernels[i].name);
+		start = now();
 		sum = kernels[i].run();
 		printf("BENCH %s %.4f %016lx\n", kernels[i].name, now() - start, sum);
 	}
+	handshake("to end");
 	printf("BENCH end\n");
 	return 0;
 }

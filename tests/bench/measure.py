@@ -49,12 +49,13 @@ def disk(size=16 << 20):
 
 
 class Running:
-    """A started command whose output is watched."""
+    """A started command whose output is watched; with talks, lines can be sent to it."""
 
-    def __init__(self, command):
+    def __init__(self, command, talks=False):
         self.started = time.monotonic()
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, start_new_session=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+                                        start_new_session=True)
         self.seen = b""
 
     def wait_for(self, text, seconds=120):
@@ -71,6 +72,9 @@ class Running:
             self.seen += chunk
         return time.monotonic() - self.started
 
+    def send_line(self):
+        os.write(self.process.stdin.fileno(), b"\n")
+
     def complaint(self, what):
         tail = self.seen[-1500:].decode(errors="replace")
         return f"{' '.join(self.process.args[:3])} …: {what}\n{tail}"
@@ -80,6 +84,8 @@ class Running:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.process.stdout.close()
+        if self.process.stdin:
+            self.process.stdin.close()
 
     def __enter__(self):
         return self

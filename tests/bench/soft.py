@@ -103,14 +103,17 @@ def natively(program, divisor):
 
 
 def in_guest(r, names):
-    """name: (CPU seconds of the VM, checksum)"""
-    r.wait_for(b"BENCH start", 300)
-    used, before = {}, m.cpu_seconds(r.process.pid)
-    for name in names:
-        r.wait_for(b"BENCH " + name.encode() + b" ", 1800)
-        after = m.cpu_seconds(r.process.pid)
-        used[name], before = after - before, after
-    r.wait_for(b"BENCH end", 300)
+    """name: (CPU seconds of the VM, checksum). The guest waits for a line before each kernel and
+    behind the last, so that no time is counted to a neighbour however late the counter is read."""
+    used, names = {}, list(names)
+    for name, then in zip(names, [*names[1:], "to end"]):
+        r.wait_for(f"BENCH ready {name}\r\n".encode(), 1800)
+        before = m.cpu_seconds(r.process.pid)
+        r.send_line()
+        r.wait_for(f"BENCH ready {then}\r\n".encode(), 1800)
+        used[name] = m.cpu_seconds(r.process.pid) - before
+    r.send_line()
+    r.wait_for(b"BENCH end", 1800)
     sums = results(r.seen.decode(errors="replace"))
     return {name: (used[name], sums[name][1]) for name in names}
 
@@ -134,13 +137,14 @@ def table(native, theirs, ours):
 
 def kernels(rounds, divisor, model, program, initrd):
     print(f"kernels of a CPU, repetitions / {divisor}, best of {rounds}, CPU seconds")
-    cmdline = f"{NO_TESTS} bh.test=cpu bh.divisor={divisor} bh.seconds=60"
+    cmdline = f"{NO_TESTS} bh.test=cpu bh.divisor={divisor} bh.seconds=60 bh.wait=1"
     native, theirs, ours = [], [], []
     for turn in range(rounds):
         native.append(natively(program, divisor))
-        with m.Running(tcg("q35", model, "vmlinux", cmdline, memory="512M", initrd=initrd)) as r:
+        with m.Running(tcg("q35", model, "vmlinux", cmdline, memory="512M", initrd=initrd),
+                       talks=True) as r:
             theirs.append(in_guest(r, native[0]))
-        with m.Running(soft("vmlinux", cmdline, memory="512M", initrd=initrd)) as r:
+        with m.Running(soft("vmlinux", cmdline, memory="512M", initrd=initrd), talks=True) as r:
             ours.append(in_guest(r, native[0]))
             if turn == rounds - 1:
                 afterwards = after_work(r)
