@@ -28,6 +28,16 @@ static int refuse(struct vu_device *d, uint32_t request, const char *why)
 	return -EPROTO;
 }
 
+/* What did not even decode, or had no whole header: no valid one names request 0. */
+static int refuse_message(struct vu_device *d, const struct vu_msg *m, int error)
+{
+	int r = refuse(d, m->request, error == -EOPNOTSUPP ? "is unknown" : "is malformed");
+
+	if (error != -EOPNOTSUPP && !m->request)
+		snprintf(d->why, sizeof(d->why), "no vhost-user message: a malformed header");
+	return r;
+}
+
 static uint64_t index_of(const struct vu_msg *m, enum vu_index_at at)
 {
 	switch (at) {
@@ -176,7 +186,7 @@ static int on_channel(struct loop_source *src, uint32_t events)
 		return 0;
 	}
 	if (r < 0)
-		return refuse(d, p.m.request, r == -EOPNOTSUPP ? "is unknown" : "is malformed");
+		return refuse_message(d, &p.m, r);
 	return d->parked.there ? serve_meanwhile(d, &p) : serve_or_park(d, &p);
 }
 

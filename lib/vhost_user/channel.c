@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vhost-user messages over a stream socket; see vhost_user.h. */
+#include "lib/base/bytes.h"
 #include "lib/base/fd.h"
 #include "lib/vhost_user/vhost_user.h"
 
@@ -17,6 +18,14 @@ static int take_fds(const struct vu_msg *m, int *fds, size_t *n_fds)
 	return -EBADMSG;
 }
 
+/* Of whatever header. */
+static uint32_t request_of(const uint8_t wire[VU_HEADER_LEN])
+{
+	struct bytes_reader r = bytes_reader(wire, VU_HEADER_LEN);
+
+	return bytes_get32(&r);
+}
+
 int vu_recv(int sock, struct vu_msg *ret, int fds[MSG_MAX_FDS], size_t *ret_n_fds)
 {
 	uint8_t wire[VU_HEADER_LEN], payload[VU_PAYLOAD_MAX];
@@ -28,6 +37,7 @@ int vu_recv(int sock, struct vu_msg *ret, int fds[MSG_MAX_FDS], size_t *ret_n_fd
 
 	if (r <= 0)
 		return r;
+	*ret = (struct vu_msg){ .request = request_of(wire) };
 	known = vu_decode_header(wire, &h);
 	if (known == 0 || known == -EOPNOTSUPP) {
 		r = stream_recv(sock, payload, h.size, fds, &n_fds, true);
@@ -36,14 +46,14 @@ int vu_recv(int sock, struct vu_msg *ret, int fds[MSG_MAX_FDS], size_t *ret_n_fd
 	}
 	if (known == 0)
 		known = vu_decode(&h, payload, h.size, &m);
-	if (known < 0)
+	if (known < 0) {
 		fds_close(fds, n_fds);
-	if (known == -EOPNOTSUPP)
-		*ret = (struct vu_msg){ .request = h.request,
-					.reply = h.flags & VU_FLAG_REPLY,
-					.need_reply = h.flags & VU_FLAG_NEED_REPLY };
-	if (known < 0)
+		if (known == -EOPNOTSUPP) {
+			ret->reply = h.flags & VU_FLAG_REPLY;
+			ret->need_reply = h.flags & VU_FLAG_NEED_REPLY;
+		}
 		return known;
+	}
 	r = take_fds(&m, fds, &n_fds);
 	if (r < 0)
 		return r;

@@ -147,7 +147,8 @@ struct vu_header {
 /*
  * Receives one whole message with exactly its descriptors (the caller closes them). Returns 1,
  * 0 when the peer closed between messages, -EAGAIN when a non-blocking socket has none,
- * -EOPNOTSUPP (message skipped, ret->request and ret->need_reply valid), or -EBADMSG. The one
+ * -EOPNOTSUPP (message skipped, ret->request and ret->need_reply valid), or -EBADMSG (ret->request is
+ * what the header says; untouched when the header is not whole). The one
  * descriptor that older front ends send with REM_MEM_REG is closed here. Waits for the rest of a
  * message that has begun, a second at most for each piece.
  */

@@ -347,6 +347,36 @@ static void test_every_request_in_every_state(void **state)
 		}
 }
 
+/* The request of a header that is sent with a payload that is not its own, and with nothing behind. */
+static void test_malformed_messages_are_named(void **state)
+{
+	static const struct {
+		uint8_t wire[16];
+		size_t len;
+		const char *why;
+	} rows[] = {
+		{ { VHOST_USER_SET_VRING_NUM, 0, 0, 0, VU_VERSION, 0, 0, 0, 4 }, 16,
+		  "vhost-user request 8 is malformed" },
+		{ { VHOST_USER_SET_VRING_BASE, 0, 0, 0, VU_VERSION, 0, 0, 0, 8 }, 14,
+		  "vhost-user request 10 is malformed" },
+		{ { VHOST_USER_GET_FEATURES, 0, 0, 0, 2 }, 12, "vhost-user request 1 is malformed" },
+		{ { VHOST_USER_ADD_MEM_REG, 0, 0, 0, VU_VERSION, 0, 0, 0, 255, 255 }, 12,
+		  "vhost-user request 37 is malformed" },
+		{ { 200, 0, 0, 0, VU_VERSION }, 12, "vhost-user request 200 is unknown" },
+		{ { VHOST_USER_GET_FEATURES, 0, 0, 0, VU_VERSION }, 5,
+		  "no vhost-user message: a malformed header" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		teardown(state);
+		setup(state);
+		assert_int_equal(send(sock, rows[i].wire, rows[i].len, 0), rows[i].len);
+		assert_int_equal(shutdown(sock, SHUT_WR), 0);
+		assert_int_equal(loop_run_once(&loop, 0), -EPROTO);
+		assert_string_equal(echo.dev.why, rows[i].why);
+	}
+}
+
 static void test_protocol_features_must_be_negotiated(void **state)
 {
 	static const uint32_t requests[] = {
@@ -658,6 +688,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(test_every_request_in_every_state),
+		CASE(test_malformed_messages_are_named),
 		CASE(test_protocol_features_must_be_negotiated),
 		CASE(test_serves),
 		CASE(test_disabled_ring_waits),
