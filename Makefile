@@ -3,20 +3,22 @@
 # A thin front of meson, ninja and the scripts in tools/. Every target first installs what it
 # needs and is not there (tools/deps).
 
-PREFIX ?= /usr/local
+# Where `make install` puts things; what was said last holds, and before that /usr/local.
+PREFIX ?=
+BUILD = tools/build build $(if $(PREFIX),--prefix=$(PREFIX))
 
 .PHONY: all help demo test check drills userspace bench fuzz lint lab install clean
 
 all: ## build everything (build/)
 	@tools/deps build
-	@tools/build build --prefix=$(PREFIX)
+	@$(BUILD)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' $(MAKEFILE_LIST)
 
 demo: ## boot a Debian kernel in a sandboxed VM; log in, or watch it come and go
 	@tools/deps build guest
-	@tools/build build --prefix=$(PREFIX)
+	@$(BUILD)
 	@tools/guest/build
 	@tools/demo
 
@@ -30,7 +32,7 @@ check: ## everything that a change must pass
 
 drills: ## take over each process of running VMs, and try to get out (as root)
 	@tools/deps build guest check
-	@tools/build build --prefix=$(PREFIX)
+	@$(BUILD)
 	@BULKHEAD_ACCEL=soft /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/drills
 
 userspace: ## the long list of work in a Debian user space, against the same natively (BULKHEAD_ACCEL)
@@ -39,7 +41,7 @@ userspace: ## the long list of work in a Debian user space, against the same nat
 
 bench: ## compare with other monitors
 	@tools/deps build guest lab bench
-	@tools/build build --prefix=$(PREFIX)
+	@$(BUILD)
 	@tools/bench
 
 fuzz: ## fuzz every codec, device and parser, and the software CPU (FUZZ_SECONDS each, default 60)

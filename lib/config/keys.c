@@ -91,6 +91,9 @@ static int set_cpus(struct vm_config *c, const char *value, const char **ret_why
 	return 0;
 }
 
+#define NO_FILE_WORD                                                                             \
+	"the image comes first and without file=: say FILE,format=raw (./file=X if it is called so)"
+
 /* One of a disk's words; *is_raw says that the format was said. */
 static int set_disk_word(struct config_disk *d, struct span word, bool *is_raw,
 			 const char **ret_why)
@@ -115,7 +118,9 @@ static int set_disk_word(struct config_disk *d, struct span word, bool *is_raw,
 		d->queues = (uint32_t)n;
 		return 0;
 	}
-	*ret_why = "a disk has format=, readonly= and queues= (and no comma in its name)";
+	*ret_why = span_is(key, "file") ?
+			   NO_FILE_WORD :
+			   "a disk has format=, readonly= and queues= (and no comma in its name)";
 	return -EINVAL;
 }
 
@@ -127,6 +132,10 @@ static int add_disk(struct vm_config *c, const char *value, const char **ret_why
 	bool is_raw = false;
 
 	d.queues = 1;
+	if (path.len >= 5 && memcmp(path.at, "file=", 5) == 0) { /* a habit from QEMU */
+		*ret_why = NO_FILE_WORD;
+		return -EINVAL;
+	}
 	if (path.len == 0 || path.len > CONFIG_PATH_MAX)
 		return -EINVAL;
 	if (c->n_disks == CONFIG_MAX_DISKS) {

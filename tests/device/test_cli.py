@@ -252,7 +252,15 @@ def test_one_image_twice_in_one_vm(place):
     image = place.file("image", b"enter,ready,wait".ljust(512, b"\n"))
     disk = f"{image},format=raw"
     assert_refused(place, ["run", "--kernel", place.kernel, "--disk", disk, "--disk", disk], 1,
-                   "is in use")
+                   f"--disk: {image} is this VM's disk 1 already, as {image}: it can be one disk, "
+                   "or several with readonly=on each")
+    other = place.dir / "other"
+    os.link(image, other)
+    assert_refused(place, ["run", "--kernel", place.kernel, "--disk", disk + ",readonly=on",
+                           "--disk", f"{other},format=raw"], 1, f"{other} is this VM's disk 1 already")
+    code, _, err = place.run(f"{UP},event:2", "--disk", disk + ",readonly=on",
+                             "--disk", f"{other},format=raw,readonly=on")
+    assert code == 0, err
 
 
 def test_a_lock_ends_with_its_vm(place):
@@ -365,6 +373,9 @@ def test_every_option_is_documented(build, name):
     (["bulkhead", "r"], ["run"]),
     (["bulkhead", "features", ""], ["--json"]),
     (["bulkhead", "run", "--allow", "soft-m"], ["soft-many-cpus"]),
+    (["bulkhead", "run", "--allow", ""], ["soft-many-cpus"]),
+    (["bulkhead", "run", "--allow", "=", ""], ["soft-many-cpus"]),
+    (["bulkhead", "run", "--allow", "x,s"], ["x,soft-many-cpus"]),
     (["bulkhead", "explain", "--on"], ["--on-reboot", "--on-panic"]),
     (["bulkhead", "run", "--on"], ["--on-reboot", "--on-panic"]),
     (["bulkhead", "run", "--console", "s"], ["safe"]),
@@ -376,9 +387,17 @@ def test_completion(build, words, expected):
     script = ('source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _bulkhead; '
               'printf "%s\\n" "${COMPREPLY[@]}"')
     done = subprocess.run(["bash", "-c", script, TOP / "tools/bulkhead.bash-completion", *words],
-                          capture_output=True, text=True, check=True,
-                          env={**os.environ, "PATH": f"{build}/cmd/bulkhead:{os.environ['PATH']}"})
+                          capture_output=True, text=True, check=True)
     assert done.stdout.split() == expected
+
+
+def test_completion_knows_what_may_be_allowed(build):
+    """Without the program at hand; so the list is compared with the program's."""
+    listed = subprocess.run([build / "cmd/bulkhead/bulkhead", "features"], capture_output=True,
+                            text=True, check=True).stdout
+    names = re.findall(r"^(\S+) +experimental ", listed, re.M)
+    assert f"_bulkhead_list '{' '.join(names)}'" in (
+        TOP / "tools/bulkhead.bash-completion").read_text()
 
 
 def test_installed_layout(place):

@@ -251,6 +251,25 @@ static void each_field_at_its_limits(void **state)
 	}
 }
 
+/* A network boot program, say, whose header is as short as its protocol is old. */
+static void an_old_protocol_is_named(void **state)
+{
+	uint8_t image[BZ_LEN];
+	struct bootenv e;
+
+	(void)state;
+	bootenv_bzimage(image);
+	image[HDR(jump) + 1] = 0x2a; /* the length of the header */
+	image[HDR(version)] = 0x03;
+	image[HDR(version) + 1] = 0x02;
+	bootenv_open(&e, RAM);
+	assert_int_equal(bootenv_load(&e, image, sizeof(image), 0), -ENOEXEC);
+	assert_string_equal(e.why,
+			    "kernel: its boot protocol is version 2.03, and this VM needs 2.12: say a "
+			    "bzImage of a 64-bit Linux (3.8 or later), or an ELF file with a PVH entry");
+	bootenv_close(&e);
+}
+
 static void one_that_cannot_move_stays_where_it_says(void **state)
 {
 	static const struct {
@@ -408,6 +427,7 @@ int main(void)
 		cmocka_unit_test(the_cpu_enters_in_long_mode),
 		cmocka_unit_test(the_memory_map_is_all_of_ram),
 		cmocka_unit_test(each_field_at_its_limits),
+		cmocka_unit_test(an_old_protocol_is_named),
 		cmocka_unit_test(one_that_cannot_move_stays_where_it_says),
 		cmocka_unit_test(every_truncation_is_an_error),
 		cmocka_unit_test(too_large_an_initrd_says_what_is_needed),

@@ -201,6 +201,23 @@ static void test_a_disks_format_is_never_guessed(void **state)
 	assert_int_equal(c.n_disks, 0);
 }
 
+#define NO_FILE_WORD                                                                             \
+	"' will not do: the image comes first and without file=: say FILE,format=raw (./file=X if it " \
+	"is called so)"
+
+static void test_a_habit_from_qemu_gets_a_hint(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	assert_error(WORDS(&c, "--disk", "file=x.img,format=raw"),
+		     "--disk: 'file=x.img,format=raw" NO_FILE_WORD);
+	assert_error(WORDS(&c, "--disk", "file=x.img"), "--disk: 'file=x.img" NO_FILE_WORD);
+	assert_error(WORDS(&c, "--disk", "format=raw,file=x.img"),
+		     "--disk: 'format=raw,file=x.img" NO_FILE_WORD);
+	assert_int_equal(WORDS(&c, "--disk", "./file=x.img,format=raw"), 0);
+}
+
 static void test_bad_disks(void **state)
 {
 	static const char *const bad[] = {
@@ -506,6 +523,7 @@ int main(void)
 		cmocka_unit_test(test_cpus_bounds),
 		cmocka_unit_test(test_disks),
 		cmocka_unit_test(test_a_disks_format_is_never_guessed),
+		cmocka_unit_test(test_a_habit_from_qemu_gets_a_hint),
 		cmocka_unit_test(test_bad_disks),
 		cmocka_unit_test(test_too_many_disks),
 		cmocka_unit_test(test_names),

@@ -46,6 +46,19 @@ bool bzimage_probe(const uint8_t head[BZIMAGE_HEAD_LEN])
 	return memcmp(head + HEADER_END_BASE, "HdrS", 4) == 0;
 }
 
+/* First of all: what else a header has depends on it. */
+static int check_version(const struct boot_loader *l, const uint8_t head[BZIMAGE_HEAD_LEN])
+{
+	const uint8_t *version = head + HEADER_AT + offsetof(struct setup_header, version);
+
+	if ((version[1] << 8 | version[0]) >= VERSION_MIN)
+		return 0;
+	return boot_fail(l, -ENOEXEC,
+			 "kernel: its boot protocol is version %u.%02u, and this VM needs 2.12: say a "
+			 "bzImage of a 64-bit Linux (3.8 or later), or an ELF file with a PVH entry",
+			 version[1], version[0]);
+}
+
 /* The header as far as this kernel's goes; what it does not have is zero. */
 static int copy_header(const struct boot_loader *l, const uint8_t head[BZIMAGE_HEAD_LEN],
 		       struct setup_header *ret)
@@ -72,9 +85,6 @@ static int check_kind(const struct boot_loader *l, const struct setup_header *h)
 	if (h->header != HEADER_MAGIC)
 		return boot_fail(l, -ENOEXEC, "kernel: header is %#x, must be %#x", h->header,
 				 HEADER_MAGIC);
-	if (h->version < VERSION_MIN)
-		return boot_fail(l, -ENOEXEC, "kernel: version is %u.%02u, must be 2.12 or later",
-				 h->version >> 8, h->version & 0xff);
 	if (!(h->loadflags & LOADED_HIGH_FLAG))
 		return boot_fail(
 			l, -ENOEXEC,
@@ -223,8 +233,10 @@ int bzimage_load(const struct boot_loader *l, const uint8_t head[BZIMAGE_HEAD_LE
 	struct setup_header h = { 0 };
 	struct bzimage_plan p = { 0 };
 	struct boot_range initrd = { 0 };
-	int r = copy_header(l, head, &h);
+	int r = check_version(l, head);
 
+	if (r == 0)
+		r = copy_header(l, head, &h);
 	if (r == 0)
 		r = check_kind(l, &h);
 	if (r == 0)
