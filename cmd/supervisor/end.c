@@ -31,6 +31,19 @@ static void note(struct vm *vm, enum weight weight, enum control_event event, co
 	snprintf(v->text, sizeof(v->text), "%s", text);
 }
 
+/*
+ * After its guest's last event a vmm ends by itself. And a device that ends by itself, or with a word of a
+ * message cut short, mostly does so because its vmm has, whose end is then on its way and says why: by a
+ * signal perhaps. One that lives on ends of the device's end. Either is waited for, as long as patience
+ * lasts.
+ */
+static bool ends_by_itself(const struct vm *vm, const struct part *vmm)
+{
+	bool by_device = vm->verdict.weight <= WEIGHT_WORDS && vmm->state != PART_SPENT;
+
+	return vm->event == vm->verdict.event || by_device || vmm->left;
+}
+
 static void begin(struct vm *vm)
 {
 	struct part *vmm = vm_part(vm, PART_VMM);
@@ -38,8 +51,7 @@ static void begin(struct vm *vm)
 	vm->state = VM_ENDING;
 	set_patience(vm, PATIENCE_S);
 	clients_tell_ending(vm);
-	/* after its guest's last event the vmm ends by itself */
-	if (vmm && vmm->state != PART_GONE && vm->event != vm->verdict.event)
+	if (vmm && vmm->state != PART_GONE && !ends_by_itself(vm, vmm))
 		part_kill(vmm);
 	vm_end_step(vm);
 }

@@ -54,9 +54,23 @@ static void say(const struct vm *vm, const struct guarantee_report *report,
 	tell(vm, NULL, level, line);
 }
 
+/* What is so at every start is said short. */
+static void say_short(const struct vm *vm, const struct guarantee_report *report)
+{
+	char list[120], line[200];
+
+	if (guarantees_name(report, NEED_STRICT, list, sizeof(list)) == 0)
+		return;
+	snprintf(line, sizeof(line), "this host does not give: %s (bulkhead explain says why)", list);
+	tell(vm, NULL, LOG_LEVEL_WARNING, line);
+}
+
 void group_tell(const struct vm *vm, const struct guarantee_report *report)
 {
-	say(vm, report, NEED_STRICT, LOG_LEVEL_WARNING);
+	if (vm->config->verbose)
+		say(vm, report, NEED_STRICT, LOG_LEVEL_WARNING);
+	else
+		say_short(vm, report);
 	if (vm->config->strict || vm->config->verbose)
 		say(vm, report, NEED_FURTHER, LOG_LEVEL_INFO);
 }

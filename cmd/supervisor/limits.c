@@ -52,37 +52,6 @@ static int refuse_tasks(uint64_t said, uint64_t needed, struct open_error *e)
 			     (unsigned long long)needed, (unsigned long long)said);
 }
 
-/* ---- disks ---- */
-
-static bool has_device(const struct cgroup_limits *l, const struct cgroup_device *d)
-{
-	for (size_t i = 0; i < l->n_devices; i++)
-		if (l->devices[i].major == d->major && l->devices[i].minor == d->minor)
-			return true;
-	return false;
-}
-
-static int add_device(const struct config_disk *disk, const struct config_limits *c,
-		      struct cgroup_limits *l, struct open_error *e)
-{
-	struct cgroup_device d = { .rbps = c->rbps, .wbps = c->wbps, .riops = c->riops,
-				   .wiops = c->wiops };
-	char path[CONFIG_PATH_MAX + 1];
-	int r;
-
-	snprintf(path, sizeof(path), "%.*s", (int)disk->path_len, disk->path);
-	r = cgroup_device_of(path, &d.major, &d.minor);
-	if (r == -ENODEV)
-		return open_complain(e, r, "--limit-io: %s is not on a disk that can be limited",
-				     path);
-	if (r < 0)
-		return open_complain(e, r, "--disk: %s: %s", path, strerror(-r));
-	if (!has_device(l, &d))
-		l->devices[l->n_devices++] = d;
-	return 0;
-}
-
-_Static_assert(CGROUP_MAX_DEVICES >= CONFIG_MAX_DISKS, "one each");
 _Static_assert(CGROUP_UNLIMITED == CONFIG_LIMIT_NONE, "handed through");
 
 int limits_plan(const struct vm_config *c, struct cgroup_limits *ret, struct open_error *e)
@@ -98,12 +67,37 @@ int limits_plan(const struct vm_config *c, struct cgroup_limits *ret, struct ope
 		l.tasks = needed;
 	if (l.tasks < needed)
 		return refuse_tasks(l.tasks, needed, e);
-	for (size_t i = 0; i < c->n_disks && config_limits_io(&c->limits); i++) {
-		int r = add_device(&c->disks[i], &c->limits, &l, e);
-
-		if (r < 0)
-			return r;
-	}
 	*ret = l;
 	return 0;
+}
+
+/* ---- disks ---- */
+
+/* By the descriptor that its device is to have: a name can be another file's by then. */
+static int limit_disk(const struct config_disk *disk, int fd, const struct config_limits *c,
+		      const struct cgroup *g, struct open_error *e)
+{
+	struct cgroup_device d = { .rbps = c->rbps, .wbps = c->wbps, .riops = c->riops,
+				   .wiops = c->wiops };
+	int r = cgroup_device_of(fd, &d.major, &d.minor);
+
+	if (r == -ENODEV)
+		return open_complain(e, r, "--limit-io: %.*s is not on a disk that can be limited",
+				     (int)disk->path_len, disk->path);
+	if (r == 0)
+		r = cgroup_limit_device(g, &d);
+	if (r < 0)
+		return open_complain(e, r, "--limit-io: the disk that %.*s is on: %s",
+				     (int)disk->path_len, disk->path, strerror(-r));
+	return 0;
+}
+
+int limits_set_io(const struct vm_config *c, const int *disks, const struct cgroup *g,
+		  struct open_error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < c->n_disks && r == 0 && config_limits_io(&c->limits); i++)
+		r = limit_disk(&c->disks[i], disks[i], &c->limits, g, e);
+	return r;
 }

@@ -16,6 +16,7 @@
 #include "lib/base/fd.h"
 #include "lib/kvm/host.h"
 #include "lib/sandbox/sandbox.h"
+#include "lib/sandbox/userns_why.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -153,6 +154,15 @@ static int become(const struct vm *vm, const struct jail_host *host, const char 
 		       0;
 }
 
+/* An error of the host's, which often forbids what everything else rests on. */
+static int complain_host(struct open_error *e, int error, const char *what)
+{
+	const char *why = userns_why(error);
+
+	return open_complain(e, error, "this host does not let the VM be confined: %s: %s%s%s", what,
+			     strerror(-error), *why ? ": " : "", why);
+}
+
 static int start(struct vm *vm, struct opened *o, struct cgroup *g, struct jail_host *host,
 		 struct open_error *e)
 {
@@ -160,8 +170,7 @@ static int start(struct vm *vm, struct opened *o, struct cgroup *g, struct jail_
 	int r = jail_host_enter(host, &what);
 
 	if (r < 0)
-		return open_complain(e, r, "this host does not let the VM be confined: %s: %s",
-				     what, strerror(-r));
+		return complain_host(e, r, what);
 	vm->owner = host->owner;
 	r = use_group(vm, g, host, e); /* with the rights in its namespace */
 	if (r == 0)
@@ -216,8 +225,7 @@ static int take_ids(struct vm *vm, struct jail_ids *ids, struct open_error *e)
 	int r = jail_ids_take(ids, &what);
 
 	if (r < 0)
-		return open_complain(e, r, "this host does not let the VM be confined: %s: %s",
-				     what, strerror(-r));
+		return complain_host(e, r, what);
 	vm->claim = take_fd(&ids->claim);
 	return 0;
 }
@@ -244,6 +252,8 @@ static int bring_up(struct vm *vm, struct open_error *e)
 		return r;
 	report.missing[GUARANTEE_KVM] = o.kvm < 0 ? NULL : kvm_host_lacks(o.kvm);
 	r = group_refuse(vm->config, &report, e);
+	if (r == 0)
+		r = limits_set_io(vm->config, o.disks, &group, e);
 	if (r < 0)
 		return r;
 	group_tell(vm, &report);

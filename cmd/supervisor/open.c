@@ -121,8 +121,35 @@ static int lock_disk(int fd, bool readonly, const char *path, struct open_error 
 			     readonly ? " that writes to it" : ": only readonly=on can be shared");
 }
 
-static int open_disk(const struct config_disk *d, struct open_error *e)
+static bool is_one_file(const struct stat *a, const struct stat *b)
 {
+	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
+		return a->st_rdev == b->st_rdev;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* By whatever name; the lock would say that another VM has it. Several readers may. */
+static int check_once(const struct vm_config *c, const int *disks, size_t i, const struct stat *st,
+		      const char *path, struct open_error *e)
+{
+	for (size_t k = 0; k < i; k++) {
+		const struct config_disk *d = &c->disks[k];
+		struct stat other;
+
+		if (fstat(disks[k], &other) < 0 || !is_one_file(st, &other) ||
+		    (d->readonly && c->disks[i].readonly))
+			continue;
+		return open_complain(e, -EEXIST,
+				     "--disk: %s is this VM's disk %zu already, as %.*s: it can be "
+				     "one disk, or several with readonly=on each",
+				     path, k + 1, (int)d->path_len, d->path);
+	}
+	return 0;
+}
+
+static int open_disk(const struct vm_config *c, const int *disks, size_t i, struct open_error *e)
+{
+	const struct config_disk *d = &c->disks[i];
 	char path[CONFIG_PATH_MAX + 1];
 	_cleanup_(closep) int fd = -1;
 	struct stat st = { 0 };
@@ -137,7 +164,9 @@ static int open_disk(const struct config_disk *d, struct open_error *e)
 				     "--disk: %s has %lld bytes: a multiple of 512 is "
 				     "right",
 				     path, (long long)st.st_size);
-	r = lock_disk(fd, d->readonly, path, e);
+	r = check_once(c, disks, i, &st, path, e);
+	if (r == 0)
+		r = lock_disk(fd, d->readonly, path, e);
 	return r < 0 ? r : take_fd(&fd);
 }
 
@@ -152,7 +181,7 @@ static int open_files(struct opened *o, const struct vm_config *c, struct open_e
 			return o->initrd;
 	}
 	for (size_t i = 0; i < c->n_disks; i++) {
-		o->disks[i] = open_disk(&c->disks[i], e);
+		o->disks[i] = open_disk(c, o->disks, i, e);
 		if (o->disks[i] < 0)
 			return o->disks[i];
 	}

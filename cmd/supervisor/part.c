@@ -141,6 +141,9 @@ static int on_failed(struct part *p, const struct control_msg *m)
 	bool named = !strncmp(m->text, p->program, len) && !strncmp(m->text + len, ": ", 2);
 
 	p->state = PART_SPENT;
+	/* what a vmm says after a device has ended by itself comes of that */
+	if (p->kind == PART_VMM && p->vm->verdict.weight == WEIGHT_EXIT)
+		return 0;
 	vm_end(p->vm, WEIGHT_WORDS, CTL_EVENT_FAILED, "%s: %s", p->name,
 	       named ? m->text + len + 2 : m->text);
 	return 0;
@@ -293,8 +296,10 @@ static bool take_message(struct part *p)
 		return false;
 	if (r > 0)
 		r = dispatch(p, &m);
-	else if (r == 0)
-		close_control(p); /* its end is said by its pidfd */
+	else if (r == 0) {
+		p->left = !p->killed; /* its end is said by its pidfd */
+		close_control(p);
+	}
 	if (r < 0) {
 		close_control(p);
 		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "%s broke the control protocol",
@@ -313,18 +318,39 @@ static int on_control(struct loop_source *src, uint32_t events_mask)
 
 /* ---- how they die ---- */
 
+/* By whom: the kernel says it where the VM has a control group. */
+static void judge_kill(struct part *p)
+{
+	const char *whom = ", by another program, or by the kernel if memory ran out: its log says so";
+
+	switch (cgroup_ran_out(p->vm->memory_events)) {
+	case CGROUP_WANT_LIMIT:
+		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
+		       "the VM went over its memory limit: the kernel has ended it");
+		return;
+	case CGROUP_WANT_HOST:
+		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
+		       "%s was killed by the kernel: memory ran out, of the host or of a control "
+		       "group around the VM", p->name);
+		return;
+	case CGROUP_WANT_NONE:
+		whom = ", by another program";
+		break;
+	case CGROUP_WANT_UNKNOWN:
+		break;
+	}
+	vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "%s was killed by signal KILL (9)%s",
+	       p->name, whom);
+}
+
 static void judge(struct part *p, int status)
 {
 	const char *name;
 
-	if (WIFSIGNALED(status)) {
-		if (p->killed && WTERMSIG(status) == SIGKILL)
-			return;
-		if (WTERMSIG(status) == SIGKILL && cgroup_ran_out(p->vm->memory_events)) {
-			vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
-			       "the VM went over its memory limit: the kernel has ended it");
-			return;
-		}
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+		if (!p->killed)
+			judge_kill(p);
+	} else if (WIFSIGNALED(status)) {
 		name = sigabbrev_np(WTERMSIG(status));
 		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "%s was killed by signal %s (%d)",
 		       p->name, name ? name : "?", WTERMSIG(status));

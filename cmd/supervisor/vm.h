@@ -51,6 +51,7 @@ struct part {
 	int control;         /* -1 once closed */
 	struct loop_source control_src;
 	bool killed;         /* by this supervisor */
+	bool left;           /* its channel ended before that: it is ending */
 	bool over;           /* it has ended, but who traces it has its status first */
 	unsigned int busy;   /* requests that it last said it still finishes; 0: none */
 	bool progressed;     /* the VM ends, and they became fewer since patience began */

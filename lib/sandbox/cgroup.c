@@ -115,7 +115,7 @@ static int move_processes(int place)
 
 /* ---- the VM's group ---- */
 
-static int limit_device(int guest, const struct cgroup_device *d)
+int cgroup_limit_device(const struct cgroup *g, const struct cgroup_device *d)
 {
 	const struct {
 		const char *name;
@@ -129,7 +129,19 @@ static int limit_device(int guest, const struct cgroup_device *d)
 		if (rows[i].value != CGROUP_UNLIMITED)
 			at += (size_t)snprintf(text + at, sizeof(text) - at, " %s=%llu", rows[i].name,
 					       (unsigned long long)rows[i].value);
-	return put(guest, "io.max", "%u:%u%s", d->major, d->minor, text);
+	return put(g->guest, "io.max", "%u:%u%s", d->major, d->minor, text);
+}
+
+/* What is swapped out does not count as memory: without a limit of its own there would be none for both.
+ * A kernel without swap has no such file. */
+static int limit_memory(int guest, uint64_t bytes)
+{
+	int r = put(guest, "memory.max", "%llu", (unsigned long long)bytes);
+
+	if (r < 0)
+		return r;
+	r = put(guest, "memory.swap.max", "0");
+	return r == -ENOENT ? 0 : r;
 }
 
 static int limit_all(int guest, unsigned int have, const struct cgroup_limits *l)
@@ -137,7 +149,7 @@ static int limit_all(int guest, unsigned int have, const struct cgroup_limits *l
 	int r = 0;
 
 	if (have & CGROUP_MEMORY && l->memory != CGROUP_UNLIMITED)
-		r = put(guest, "memory.max", "%llu", (unsigned long long)l->memory);
+		r = limit_memory(guest, l->memory);
 	if (r == 0 && have & CGROUP_MEMORY) /* all of the VM or nothing */
 		r = put(guest, "memory.oom.group", "1");
 	if (r == 0 && have & CGROUP_PIDS && l->tasks != CGROUP_UNLIMITED)
@@ -145,8 +157,6 @@ static int limit_all(int guest, unsigned int have, const struct cgroup_limits *l
 	if (r == 0 && have & CGROUP_CPU && l->cpu_percent != CGROUP_UNLIMITED)
 		r = put(guest, "cpu.max", "%llu %u",
 			(unsigned long long)l->cpu_percent * CPU_PERIOD_US / 100, CPU_PERIOD_US);
-	for (size_t i = 0; i < l->n_devices && r == 0 && have & CGROUP_IO; i++)
-		r = limit_device(guest, &l->devices[i]);
 	return r;
 }
 
@@ -299,15 +309,23 @@ void cgroup_close(struct cgroup *g)
 	closep(&g->events);
 }
 
-bool cgroup_ran_out(int events)
+static unsigned long count_of(const char *events, const char *name)
+{
+	const char *at = strstr(events, name);
+
+	return at ? strtoul(at + strlen(name), NULL, 10) : 0;
+}
+
+/* "oom_kill" counts whoever killed, "oom" only what reached the group's own limit. */
+enum cgroup_want cgroup_ran_out(int events)
 {
 	char text[512];
-	const char *at;
 	ssize_t n = read(events, text, sizeof(text) - 1);
 
 	if (n <= 0)
-		return false;
+		return CGROUP_WANT_UNKNOWN;
 	text[n] = '\0';
-	at = strstr(text, "oom_kill ");
-	return at && strtoul(at + 9, NULL, 10) > 0;
+	if (count_of(text, "oom_kill ") == 0)
+		return CGROUP_WANT_NONE;
+	return count_of(text, "oom ") > 0 ? CGROUP_WANT_LIMIT : CGROUP_WANT_HOST;
 }

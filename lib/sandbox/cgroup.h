@@ -24,7 +24,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CGROUP_MAX_DEVICES 8
 #define CGROUP_UNLIMITED UINT64_MAX
 #define CGROUP_KEEPER_ID 0x61ffffffU /* below those of VMs (ids.c) */
 
@@ -51,11 +50,9 @@ struct cgroup_device {
 };
 
 struct cgroup_limits {
-	uint64_t memory;       /* bytes, or CGROUP_UNLIMITED */
+	uint64_t memory;       /* bytes of memory, with nothing more in swap; or CGROUP_UNLIMITED */
 	uint64_t tasks;        /* or CGROUP_UNLIMITED */
 	uint64_t cpu_percent;  /* of one CPU, or CGROUP_UNLIMITED */
-	struct cgroup_device devices[CGROUP_MAX_DEVICES];
-	size_t n_devices;
 };
 
 struct cgroup {
@@ -95,11 +92,20 @@ void cgroup_sweep(const struct cgroup *g);
 [[nodiscard]] int cgroup_remove(const struct cgroup *g);
 void cgroup_close(struct cgroup *g);
 
-/* Whether the kernel has killed the group for its memory's limit. events is cgroup.events. */
-bool cgroup_ran_out(int events);
+/* For want of what memory the kernel has killed in the group. */
+enum cgroup_want {
+	CGROUP_WANT_UNKNOWN, /* nothing tells */
+	CGROUP_WANT_NONE,    /* it has not */
+	CGROUP_WANT_LIMIT,   /* it reached its limit */
+	CGROUP_WANT_HOST,    /* the host, or a group around it, had no more */
+};
 
-/* The whole disk that a path's bytes are on. -ENODEV when they are on none that can be limited. */
-[[nodiscard]] int cgroup_device_of(const char *path, unsigned int *ret_major,
-				   unsigned int *ret_minor);
+/* events is struct cgroup.events, or -1; it tells once. */
+enum cgroup_want cgroup_ran_out(int events);
+
+/* The whole disk that a file's bytes are on. -ENODEV when they are on none that can be limited. */
+[[nodiscard]] int cgroup_device_of(int fd, unsigned int *ret_major, unsigned int *ret_minor);
+/* Limits the group's traffic with one. It has the controller. */
+[[nodiscard]] int cgroup_limit_device(const struct cgroup *g, const struct cgroup_device *d);
 
 #endif

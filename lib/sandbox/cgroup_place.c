@@ -196,14 +196,14 @@ static int whole_disk(unsigned int *major, unsigned int *minor)
 	return r == 0 && sscanf(text, "%u:%u", major, minor) == 2 ? 0 : -ENODEV;
 }
 
-int cgroup_device_of(const char *path, unsigned int *ret_major, unsigned int *ret_minor)
+int cgroup_device_of(int fd, unsigned int *ret_major, unsigned int *ret_minor)
 {
 	struct stat st;
 	unsigned int ma, mi;
 	dev_t dev;
 	int r;
 
-	if (stat(path, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
 	ma = major(dev);

@@ -111,8 +111,8 @@ static size_t next_missing(const struct guarantee_report *r, enum guarantee_need
 	return i;
 }
 
-size_t guarantees_say(const struct guarantee_report *r, enum guarantee_need need, char *text,
-		      size_t cap)
+static size_t list(const struct guarantee_report *r, enum guarantee_need need, bool why, char *text,
+		   size_t cap)
 {
 	size_t n = 0, at = 0;
 
@@ -123,8 +123,21 @@ size_t guarantees_say(const struct guarantee_report *r, enum guarantee_need need
 			at += (size_t)snprintf(text + at, cap - at, "%s%s", n ? ", " : "",
 					       guarantees[i].name);
 		/* one reason for all that share it */
-		if (at < cap && (next == N_GUARANTEES || strcmp(r->missing[i], r->missing[next]) != 0))
+		if (why && at < cap &&
+		    (next == N_GUARANTEES || strcmp(r->missing[i], r->missing[next]) != 0))
 			at += (size_t)snprintf(text + at, cap - at, " (%s)", r->missing[i]);
 	}
 	return n;
+}
+
+size_t guarantees_say(const struct guarantee_report *r, enum guarantee_need need, char *text,
+		      size_t cap)
+{
+	return list(r, need, true, text, cap);
+}
+
+size_t guarantees_name(const struct guarantee_report *r, enum guarantee_need need, char *text,
+		       size_t cap)
+{
+	return list(r, need, false, text, cap);
 }

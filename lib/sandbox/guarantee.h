@@ -60,5 +60,8 @@ void guarantees_look(const struct cgroup_place *place, const char *why_no_place,
  * that share it. Returns how many; text is empty when none. */
 size_t guarantees_say(const struct guarantee_report *r, enum guarantee_need need, char *text,
 		      size_t cap);
+/* The same without the reasons. */
+size_t guarantees_name(const struct guarantee_report *r, enum guarantee_need need, char *text,
+		       size_t cap);
 
 #endif

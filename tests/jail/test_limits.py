@@ -12,6 +12,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+import threading
 import time
 
 import pytest
@@ -125,6 +126,8 @@ def test_defaults(place):
     guest = only_group() / "guest"
     assert int((guest / "memory.max").read_text()) == (256 + 16 + 128 + 3 * 8) << 20
     assert (guest / "memory.oom.group").read_text() == "1\n"
+    swap = guest / "memory.swap.max"
+    assert not swap.exists() or swap.read_text() == "0\n"
     assert (guest / "pids.max").read_text() == f"{1 + 2 + 10 + 1 + 1}\n"
     assert (guest / "cpu.max").read_text() == "max 100000\n"
     held = {int(p) for p in (guest / "cgroup.procs").read_text().split()}
@@ -178,6 +181,33 @@ def test_memory(place):
                              *script_disk(place, "grow:128,enter,ready,wait"))
     assert code == 5
     assert err.endswith(": the VM went over its memory limit: the kernel has ended it\n")
+
+
+def test_memory_of_a_group_around(place):
+    """Or of the host: the VM has not reached its own limit."""
+    around = CGROUP / "around"
+    around.mkdir()
+    (around / "memory.max").write_text("96M")
+    swap = around / "memory.swap.max"
+    if swap.exists():
+        swap.write_text("0")
+    code, _, err = place.run(f"{UP},wait", "--cgroup", str(around), "--limit-memory", "none",
+                             *script_disk(place, "grow:128,enter,ready,wait"))
+    for path in (around / "bulkhead", around):
+        if path.exists():
+            path.rmdir()
+    assert code == 5
+    assert err.endswith(" was killed by the kernel: memory ran out, of the host or of a control "
+                        "group around the VM\n"), err
+
+
+def test_killed_by_another_program(place):
+    process = start(place, f"{UP},ignore")
+    (pid,) = named(place, "vmm")
+    os.kill(pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 5
+    assert err.endswith(": vmm was killed by signal KILL (9), by another program\n"), err
 
 
 def test_memory_within_the_limit(place):
@@ -245,6 +275,40 @@ def test_refused(place):
     ]:
         code, _, err = place.run(f"{UP},{END}", *words)
         assert code == 1 and text in err and err.count("\n") == 1, words
+
+
+@pytest.mark.skipif(not DISK, reason="JAIL_TEST_DISK names no block device")
+def test_io_of_a_name_that_changes(place):
+    """The limit is of the disk that was opened, whatever its name stands for while that happens."""
+    link, other = place.dir / "link", place.file("other.raw", bytes(1 << 20))
+    limited = threading.Event()
+
+    def turn():
+        while not limited.is_set():
+            for target in (DISK, other):
+                (place.dir / "next").symlink_to(target)
+                os.replace(place.dir / "next", link)
+
+    link.symlink_to(DISK)
+    turner = threading.Thread(target=turn)
+    turner.start()
+    device = os.stat(DISK).st_rdev
+    try:
+        for _ in range(20):
+            process = place.start("run", "--kernel", place.kernel, "--cmdline", f"{UP},power,{END}",
+                                  "--limit-io", "rbps=512K", "--disk", f"{link},format=raw")
+            if process.stdout.readline() != "the console\n":
+                assert "is not on a disk that can be limited" in process.communicate()[1]
+                continue
+            (blk,) = named(place, "dev-blk")
+            opened = os.stat(f"/proc/{blk}/fd/5")
+            line = (only_group() / "guest/io.max").read_text()
+            assert opened.st_rdev == device and line.startswith(
+                f"{os.major(device)}:{os.minor(device)} "), (line, opened)
+            finish(process, place)
+    finally:
+        limited.set()
+        turner.join()
 
 
 def test_io_of_a_file_on_no_disk(place):
@@ -380,7 +444,7 @@ def test_user_with_ids_leaves_nothing(delegated, name):
 
 
 def test_user_without_a_group(delegated):
-    process = start(delegated)
+    process = start(delegated, f"{UP},power,{END}", "--verbose")
     assert "memory limit, task limit (no cgroup is delegated to this user, see --cgroup)" in \
         finish(process, delegated)
 

@@ -45,6 +45,8 @@ static void test_reasons_are_said_once(void **state)
 				  "task limit (no cgroup v2)");
 	assert_int_equal(guarantees_say(&r, NEED_FURTHER, text, sizeof(text)), 2);
 	assert_string_equal(text, "TCP ports, scopes (no Landlock)");
+	assert_int_equal(guarantees_name(&r, NEED_STRICT, text, sizeof(text)), 4);
+	assert_string_equal(text, "ids, paths, memory limit, task limit");
 }
 
 static void test_a_short_text_is_cut(void **state)

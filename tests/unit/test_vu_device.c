@@ -5,6 +5,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 #include "lib/devkit/vu_device.h"
+#include "lib/devkit/vu_internal.h"
 
 #include <errno.h>
 #include <setjmp.h>

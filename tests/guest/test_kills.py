@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whichever process of a machine is killed, the report names that one, however the others ended of it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+
+import pytest
+
+import test_guests as guests
+
+KILLS = 12  # the order in which ends are noticed differs from one to the next
+
+pytestmark = guests.pytestmark
+
+
+@pytest.fixture
+def disk(tmp_path):
+    path = tmp_path / "disk.raw"
+    path.write_bytes(bytes(1 << 20))
+    return path
+
+
+def descendants(pid):
+    """(pid, name of the executable) of all processes below one."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as f:
+                children = [int(child) for child in f.read().split()]
+            for child in children:
+                with open(f"/proc/{child}/cmdline", "rb") as f:
+                    yield child, os.path.basename(f.read().split(b"\0")[0].decode())
+                yield from descendants(child)
+
+
+def report_of_killed(name, disk):
+    """What the command says at last when that process is killed while the guest runs."""
+    process = subprocess.Popen(guests.words("powerbutton", flags=guests.disk_flags(disk)),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    process.stdout.readline()
+    # a supervisor's keeper is a copy of it, above it
+    found = [pid for pid, program in descendants(process.pid) if program == name]
+    os.kill(found[-1], signal.SIGKILL)
+    _, err = process.communicate(timeout=guests.HANGS)
+    assert process.returncode == 5
+    return err.decode().splitlines()[-1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="compartments are signalled")
+@pytest.mark.parametrize("name", ["vmm", "dev-blk", "dev-rng", "dev-console"])
+def test_the_one_that_was_killed_is_named(name, disk):
+    reports = [report_of_killed(name, disk) for _ in range(KILLS)]
+    wrong = [r for r in reports if f": {name} was killed by signal KILL (9)" not in r]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_killed_supervisor_is_named(disk):
+    assert report_of_killed("supervisor", disk).endswith(": the supervisor died")
