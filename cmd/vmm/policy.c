@@ -15,6 +15,7 @@
 #include <linux/kvm.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 /* A vCPU runs the guest, takes the machine's lock, and does what an access to a register calls
  * for: interrupts and notifiers in KVM, messages to a device's process. */
@@ -37,7 +38,6 @@ static const struct sandbox_rule vcpu_rules[] = {
 	SB_IOCTL(KVM_SET_MP_STATE),
 	SB_FUTEX,        /* the lock, and standing still */
 	SB_CALL(write),        /* eventfds */
-	SB_CALL(read),
 	SB_SENDMSG,      /* vhost-user and vfio-user */
 	SB_RECVMSG,
 	SB_PPOLL,        /* waits for their replies, with a limit */
@@ -60,7 +60,6 @@ static const struct sandbox_rule soft_vcpu_rules[] = {
 	SB_CLOCK_MONOTONIC, /* where the vDSO has no clock */
 	SB_CLOCK_REALTIME,
 	SB_CALL(write),
-	SB_CALL(read),
 	SB_SENDMSG,
 	SB_RECVMSG,
 	SB_PPOLL,
@@ -80,7 +79,9 @@ static const struct sandbox_rule main_rules[] = {
 	SB_CALL(epoll_wait),
 	SB_EPOLL_CTL,
 	SB_PPOLL,
-	SB_CALL(read),
+	/* counts: of eventfds that a device shares, who could make a plain read wait, and of its own */
+	SB_FORM(preadv2, SB_IS(2, 1), SB_IS(5, RWF_NOWAIT)),
+	SB_FORM(preadv2, SB_IS(2, 1), SB_IS(5, 0)),
 	SB_CALL(write),
 	SB_RECVMSG,
 	SB_SENDMSG,

@@ -3,6 +3,7 @@
 #include "cmd/vmm/serve.h"
 
 #include "cmd/vmm/boot/boot.h"
+#include "cmd/vmm/event.h"
 #include "cmd/vmm/pci/pci.h"
 #include "cmd/vmm/platform/serial.h"
 #include "cmd/vmm/vcpu.h"
@@ -145,9 +146,7 @@ static enum verdict on_crash(struct server *s)
 
 static enum verdict carry_out(struct server *s)
 {
-	uint64_t count;
-
-	(void)!read(s->m->request_fd, &count, sizeof(count));
+	event_clear(s->m->request_fd);
 	s->m->loop.stopped = false;
 	if (s->m->serial && s->m->request != MACHINE_FAIL)
 		serial_flush(s->m->serial);

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
@@ -153,6 +154,7 @@ static const struct flags {
 	{ __NR_madvise, 2, { MADV_REMOVE } },
 	{ __NR_fcntl, 1, { F_SETFL, F_GET_SEALS } },
 	{ __NR_fcntl, 2, { 0, O_NONBLOCK } },
+	{ __NR_preadv2, 5, { 0, RWF_NOWAIT } },
 	{ __NR_eventfd2, 1, { EFD_CLOEXEC | EFD_NONBLOCK } },
 	{ __NR_timerfd_create, 0, { CLOCK_MONOTONIC } },
 	{ __NR_timerfd_create, 1, { TFD_CLOEXEC | TFD_NONBLOCK } },

@@ -4,7 +4,9 @@
  * life, what each state takes (CVE-2026-5747), refusals, wild notifications (CVE-2011-2512), the
  * window, and random accesses against a model of the state table.
  */
+#include "cmd/vmm/event.h"
 #include "cmd/vmm/pci/virtio_pci.h"
+#include "lib/base/fd.h"
 #include "tests/unit/testvmm.h"
 #include "tests/unit/unit.h"
 
@@ -354,6 +356,20 @@ static void a_full_kick_does_not_block(void **state)
 	assert_int_equal(write(f->v->queues[0].kick_fd, &full, 8), 8);
 	wr(f, VPCI_NOTIFY, 2, 0);
 	assert_true(take_count(f->v->queues[0].kick_fd) == full);
+}
+
+/* A device has taken the flag and the count away between the look and the read. */
+static void a_shared_event_cannot_make_a_read_wait(void **state)
+{
+	struct fixture *f = *state;
+	int fd = f->v->queues[0].call_fd;
+	const uint64_t five = 5;
+
+	assert_int_equal(fd_set_nonblock(fd, false), 0);
+	assert_false(event_take(fd));
+	assert_int_equal(write(fd, &five, sizeof(five)), sizeof(five));
+	assert_true(event_take(fd));
+	assert_false(event_take(fd));
 }
 
 static void rings_outside_of_ram_need_a_reset(void **state)
@@ -721,6 +737,7 @@ int main(void)
 		T(a_queue_out_of_range_reads_0),
 		T(wild_notifications_do_nothing),
 		T(a_full_kick_does_not_block),
+		T(a_shared_event_cannot_make_a_read_wait),
 		T(rings_outside_of_ram_need_a_reset),
 		T(a_back_ends_broken_ring_needs_a_reset),
 		T(configuration_is_read_and_written_within_its_length),

@@ -2,6 +2,7 @@
 /* The UART's ports in front of a vfio-user server; see serial.h. */
 #include "cmd/vmm/platform/serial.h"
 
+#include "cmd/vmm/event.h"
 #include "cmd/vmm/platform/peer.h"
 #include "cmd/vmm/platform/vfio_client.h"
 #include "lib/base/cleanup.h"
@@ -110,10 +111,9 @@ void serial_flush(struct serial *s)
 static int on_flush(struct loop_source *src, uint32_t events)
 {
 	struct serial *s = src->owner;
-	uint64_t count;
 
 	(void)events;
-	(void)!read(s->flush_fd, &count, sizeof(count));
+	event_clear(s->flush_fd);
 	serial_flush(s);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "cmd/vmm/accel/soft/events.h"
 
 #include "cmd/vmm/accel/soft/lapic.h"
+#include "cmd/vmm/event.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/loop.h"
 
@@ -38,14 +39,13 @@ struct soft_events {
 static int on_irq(struct loop_source *src, uint32_t events)
 {
 	struct irq_slot *s = src->owner;
-	uint64_t count;
 
 	(void)events;
 	if (s->eventfd != src->fd) {
 		loop_remove(s->vm->io.loop, src); /* its count waits for whoever is bound next */
 		return 0;
 	}
-	if (read(src->fd, &count, sizeof(count)) == sizeof(count)) {
+	if (event_take(src->fd)) {
 		atomic_fetch_add(&s->vm->dma_epoch, 1);
 		soft_lapic_msi(s->vm, &s->msi);
 	}
@@ -64,11 +64,10 @@ static int follow(struct loop *loop, struct irq_slot *s)
 static int on_asked(struct loop_source *src, uint32_t events)
 {
 	struct accel *vm = src->owner;
-	uint64_t count;
 	int r = 0;
 
 	(void)events;
-	(void)!read(src->fd, &count, sizeof(count));
+	event_clear(src->fd);
 	for (size_t i = 0; i < ACCEL_IRQ_SLOTS && r == 0; i++)
 		r = follow(vm->io.loop, &vm->events->slots[i]);
 	return r;
@@ -156,17 +155,18 @@ bool soft_ioeventfd_signal(struct accel *vm, uint64_t gpa)
 {
 	struct soft_events *e = vm->events;
 	const uint64_t one = 1;
-	bool found = false;
+	int fd = -1;
 
 	pthread_mutex_lock(&e->lock);
-	for (size_t i = 0; i < e->n_notifiers && !found; i++) {
-		if (e->notifiers[i].gpa != gpa)
-			continue;
-		found = true;
-		atomic_fetch_add(&vm->dma_epoch, 1);
-		/* a full counter is a notification already */
-		(void)!write(e->notifiers[i].eventfd, &one, sizeof(one));
-	}
+	for (size_t i = 0; i < e->n_notifiers && fd < 0; i++)
+		if (e->notifiers[i].gpa == gpa)
+			fd = e->notifiers[i].eventfd;
 	pthread_mutex_unlock(&e->lock);
-	return found;
+	if (fd < 0)
+		return false;
+	atomic_fetch_add(&vm->dma_epoch, 1);
+	/* A full counter is a notification already. Without any lock: who shares it can at most make
+	 * this vCPU wait, until it is kicked. */
+	(void)!write(fd, &one, sizeof(one));
+	return true;
 }
