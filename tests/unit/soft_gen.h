@@ -46,7 +46,7 @@ enum gen_undef {
 	UNDEF_ROTATE,  /* OF unless 1 */
 	UNDEF_DOUBLE,  /* SHLD, SHRD: as shifts; result above the width */
 	UNDEF_BIT,     /* BT: OF SF AF PF */
-	UNDEF_SCAN,    /* BSF: CF OF SF AF PF */
+	UNDEF_SCAN,    /* BSF: CF OF SF AF PF; of zero, the result (volume 2, BSF) */
 	UNDEF_DECIMAL, /* DAA: OF */
 	UNDEF_AAA,     /* OF SF ZF PF */
 	UNDEF_AAM,     /* OF AF CF */

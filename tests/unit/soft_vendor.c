@@ -10,6 +10,7 @@
 #define FLAGS_ARITH 0x8d5U
 #define OPERAND_MAX 16U /* bytes */
 #define LIMIT_END 0xffffffffULL
+#define CANONICAL_END 0x7fffffffffffULL /* of the lower half */
 #define FSW_ES 0x80U
 
 /* Both ends of a case. */
@@ -42,10 +43,18 @@ static bool decode_at(const struct soft_vendor_case *v, uint64_t rip, struct sof
 static void level_crossing(const struct soft_vendor_case *v, const struct ends *e)
 {
 	bool limit = (e->se->vector == EX_SS || e->se->vector == EX_GP) && !e->se->error;
-	bool page = e->he->vector == EX_PF && e->he->cr2 > LIMIT_END - OPERAND_MAX &&
-		    e->he->cr2 <= LIMIT_END;
+	uint64_t last = v->code32 ? LIMIT_END : CANONICAL_END;
+	bool page = e->he->vector == EX_PF && e->he->cr2 > last - OPERAND_MAX && e->he->cr2 <= last;
 
-	if (v->code32 && limit && page)
+	if (limit && page)
+		*e->he = *e->se;
+}
+
+static void level_alignment(const struct ends *e, const struct soft_insn *i)
+{
+	unsigned int both = 1U << e->he->vector | 1U << e->se->vector;
+
+	if (i->map && i->is_mem && both == (1U << EX_SS | 1U << EX_GP))
 		*e->he = *e->se;
 }
 
@@ -122,6 +131,7 @@ void soft_vendor_level(const struct soft_vendor_case *v, struct soft_state *host
 	if (!is_memory_fault(host_end) || !is_memory_fault(soft_end) || host->rip != soft->rip ||
 	    !decode_at(v, host->rip, &i))
 		return;
+	level_alignment(&e, &i);
 	level_call(v, &e, &i);
 	level_compare(&e, &i);
 	level_mmx(&e, &i);

@@ -234,6 +234,32 @@ static void accesses_across_4_gib_are_not_compared(void **state)
 	}
 }
 
+/* Two faults of one access: either may come first. */
+static void of_two_faults_either_comes(void **state)
+{
+	(void)state;
+	begin(0x800, "\x48\x8b\x03", 3, false); /* mov rax, [rbx], across the lower half's end */
+	r.before.gpr[R_BX] = 0x7ffffffffffc;
+	run();
+	assert_end(EX_GP, 0, 0);
+	r.host_end = (struct soft_end){ EX_PF, 4, 0x7ffffffffffc };
+	assert_true(is_taken());
+	r.host_end = (struct soft_end){ EX_PF, 4, 0x7fffffffff00 };
+	assert_false(is_taken());
+	begin(0x800, "\x66\x0f\x6f\x45\x00", 5, false); /* movdqa xmm0, [rbp] */
+	r.before.gpr[R_BP] = NOT_CANONICAL;
+	run();
+	assert_end(EX_GP, 0, 0);
+	r.host_end.vector = EX_SS;
+	assert_true(is_taken());
+	begin(0x800, "\x48\x8b\x45\x00", 4, false); /* mov rax, [rbp]: #SS alone */
+	r.before.gpr[R_BP] = NOT_CANONICAL;
+	run();
+	assert_end(EX_SS, 0, 0);
+	r.host_end.vector = EX_GP;
+	assert_false(is_taken());
+}
+
 /* ---- x87 stores that store nothing ---- */
 
 static const struct {
@@ -391,6 +417,7 @@ int main(void)
 		cmocka_unit_test(a_fault_in_cmps_keeps_the_flags),
 		cmocka_unit_test(a_fault_in_scas_keeps_the_flags),
 		cmocka_unit_test(accesses_across_4_gib_are_not_compared),
+		cmocka_unit_test(of_two_faults_either_comes),
 		cmocka_unit_test(unmasked_stores_leave_the_page_alone),
 		cmocka_unit_test(a_masked_store_faults),
 		cmocka_unit_test(an_mmx_store_that_faults_has_turned_the_stack),
