@@ -147,6 +147,38 @@ static void ipis(void)
 	check(comes(2, 1), "and comes then");
 }
 
+/* ---- what IF and an NMI's handler keep out comes behind the IRET ---- */
+
+static volatile uint32_t nmis;
+
+__attribute__((interrupt)) static void on_nmi(struct interrupt_frame *f)
+{
+	(void)f;
+	nmis = nmis + 1;
+	if (nmis > 1)
+		return;
+	write32(LAPIC_START + ICR_HIGH, 0);
+	write32(LAPIC_START + ICR, ICR_NMI);
+}
+
+static void behind_iret(void)
+{
+	uint32_t first = irq_count(1), second = irq_count(2);
+
+	__asm__ volatile("cli");
+	send(0, TO_SELF | (IRQ_VECTOR + 1));
+	send(0, TO_SELF | (IRQ_VECTOR + 2));
+	__asm__ volatile("sti; nop; cli" : : : "memory");
+	check_eq(irq_count(1) - first, 1, "the first of two, behind STI; NOP");
+	check_eq(irq_count(2) - second, 1, "and the second");
+	idt_gate(NMI, on_nmi);
+	send(0, ICR_NMI);
+	for (unsigned int k = 0; k < 400 && nmis < 2; k++)
+		irq_settle();
+	check_eq(nmis, 2, "an NMI that an NMI's handler sends");
+	__asm__ volatile("sti");
+}
+
 static void x2apic(void)
 {
 	wrmsr(APIC_BASE, rdmsr(APIC_BASE) | 0x400);
@@ -195,6 +227,7 @@ void guest_main(const struct pvh_info *info)
 	ipis();
 	other_stop = 1;
 	check(smp_finish(1), "the other has finished");
+	behind_iret();
 	x2apic();
 	__asm__ volatile("cli");
 	trap_init();

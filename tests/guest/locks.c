@@ -9,7 +9,7 @@
 #define ROUNDS 1000U
 #define LITMUS_ROUNDS 500U
 
-static uint8_t pages[8192] __attribute__((aligned(4096)));
+static uint8_t pages[12288] __attribute__((aligned(4096)));
 static volatile uint32_t n_ready, n_cpus;
 
 /* Everybody waits here until all have come. */
@@ -113,6 +113,56 @@ static void add_by_xchg(volatile uint32_t *lock, volatile uint32_t *sum)
 static volatile uint32_t plain_sums[2];
 static uint64_t pair[2] __attribute__((aligned(16)));
 
+/* ---- an operand on two lines or pages, and a whole one that overlaps it ---- */
+
+/* The boundary lies behind the first byte of what CPU 0 and its like add 256 to; the others add 1 to the
+ * aligned word that begins there. */
+static const unsigned int boundaries[] = { 0x540, 8192 };
+
+static void overlap(unsigned int cpu)
+{
+	for (unsigned int k = 0; k < sizeof(boundaries) / sizeof(boundaries[0]); k++) {
+		uint32_t *whole = (uint32_t *)(void *)(pages + boundaries[k]);
+		uint32_t *split = (uint32_t *)(void *)(pages + boundaries[k] - 1);
+
+		for (unsigned int i = 0; i < ROUNDS; i++)
+			if (cpu % 2)
+				__asm__ volatile("lock incl %0" : "+m"(*whole) : : "memory", "cc");
+			else
+				__asm__ volatile("lock addl $256, %0"
+						 : "+m"(*split)
+						 :
+						 : "memory", "cc");
+	}
+}
+
+/* A divisor that another CPU makes 0 and 3 by turns: #DE or a quotient, and nothing worse. */
+static volatile uint64_t divisor = 3;
+static volatile bool dividing = true;
+
+static void division(unsigned int cpu)
+{
+	while (cpu == 1 && dividing)
+		divisor = 3 - divisor;
+	for (unsigned int i = 0; cpu == 0 && i < 20 * ROUNDS; i++) {
+		uint64_t low = i, high = 1;
+
+		__asm__ volatile("divq (%2)"
+				 : "+a"(low), "+d"(high)
+				 : "b"(&divisor)
+				 : "cc", "memory");
+	}
+	if (cpu == 0)
+		dividing = false;
+}
+
+/* #DE: on behind that DIV. */
+__attribute__((naked)) static void on_de(struct interrupt_frame *f)
+{
+	(void)f;
+	__asm__ volatile("addq $3, (%rsp); iretq");
+}
+
 static void sums(void)
 {
 	for (unsigned int k = 0; k < sizeof(places) / sizeof(places[0]); k++)
@@ -120,6 +170,11 @@ static void sums(void)
 	add_under_bit(pages + 4095 - 2, &plain_sums[0]);
 	add_by_xchg((volatile uint32_t *)(pages + 0x400), &plain_sums[1]);
 	add_16_bytes(pair);
+}
+
+static uint32_t at_boundary(unsigned int k)
+{
+	return *(uint32_t *)(void *)(pages + boundaries[k]);
 }
 
 /* ---- litmus: two CPUs, and what they may see ---- */
@@ -161,7 +216,7 @@ static void pass_message(unsigned int cpu, uint32_t n)
 
 static void litmus(unsigned int cpu)
 {
-	unsigned int round = 2;
+	unsigned int round = 3;
 
 	for (uint32_t n = 1; n <= LITMUS_ROUNDS; n++) {
 		meet(round++);
@@ -183,6 +238,9 @@ static void work(unsigned int cpu)
 {
 	meet(1);
 	sums();
+	division(cpu);
+	meet(2);
+	overlap(cpu);
 	if (n_cpus == 2)
 		litmus(cpu); /* more would only stand in line */
 }
@@ -193,12 +251,15 @@ void guest_main(const struct pvh_info *info)
 
 	n_cpus = smp_wanted(info);
 	irq_init();
+	idt_gate(0, on_de);
 	check(smp_start(n_cpus, work), "all started");
 	work(0);
 	check(smp_finish(n_cpus - 1), "all returned");
 	want = n_cpus * ROUNDS;
 	for (unsigned int k = 0; k < sizeof(places) / sizeof(places[0]); k++)
 		check_eq(*(uint32_t *)(void *)(pages + places[k].at), 3 * want, places[k].what);
+	check_eq(at_boundary(0), want, "across lines, and a whole one");
+	check_eq(at_boundary(1), want, "across pages, and a whole one");
 	check_eq(plain_sums[0], want, "under a bit");
 	check_eq(plain_sums[1], want, "under xchg");
 	check_eq(pair[0], want, "cmpxchg16b, low");

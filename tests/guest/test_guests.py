@@ -35,10 +35,10 @@ def real_kvm():
                           stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
-def run(guest, status=POWERED_OFF, **kwargs):
+def run(guest, status=POWERED_OFF, timeout=HANGS, **kwargs):
     """What the guest said; its VM must end with this status."""
     r = subprocess.run(words(guest, **kwargs), stdin=subprocess.DEVNULL, capture_output=True,
-                       timeout=HANGS, check=False)
+                       timeout=timeout, check=False)
     out = r.stdout.decode(errors="replace")
     assert r.returncode == status, f"{r.returncode}\n{out}\n{r.stderr.decode(errors='replace')}"
     return out.splitlines()
@@ -128,6 +128,15 @@ def test_every_cpu_starts(cpus):
 @pytest.mark.parametrize("cpus", [2, 4])
 def test_locks_and_order_hold_between_cpus(cpus):
     run_checks("locks", 12, cmdline=str(cpus), flags=["--cpus", str(cpus)])
+
+
+@pytest.mark.skipif(ACCEL == "kvm" and not real_kvm(), reason="KVM that emulates has other locks")
+@pytest.mark.parametrize("cpus", [2, 4, 8])
+def test_no_ipi_is_lost(cpus):
+    """BULKHEAD_IPIS=1000000 sends as many; here and in make check it is a small part of that."""
+    count = int(os.environ.get("BULKHEAD_IPIS", "20000"))
+    run_checks("ipis", checks_of("ipis"), cmdline=f"{cpus} {count}", timeout=HANGS + count // 1000,
+               flags=["--cpus", str(cpus), "--allow", "soft-many-cpus"])
 
 
 def test_virtio_blk(disk):

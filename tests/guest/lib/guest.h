@@ -143,6 +143,9 @@ size_t strlen(const char *s);
 
 /* Loads an IDT: an exception says so and powers off. */
 void idt_init(void);
+/* What a vector does instead: a function with __attribute__((interrupt)). */
+struct interrupt_frame;
+void idt_gate(unsigned int vector, void (*handler)(struct interrupt_frame *f));
 /* Loads it on another CPU. */
 void idt_load(void);
 /* Enables the LAPIC and interrupts. */

@@ -14,8 +14,6 @@
 
 #define SETTLE_CYCLES 5000000 /* of the TSC: a few milliseconds */
 
-struct frame;
-
 struct gate {
 	uint16_t low, selector, type, middle;
 	uint32_t high, reserved;
@@ -34,7 +32,7 @@ __attribute__((no_caller_saved_registers)) static void died(const char *what)
 }
 
 #define EXCEPTION(name, text)                                        \
-	__attribute__((interrupt)) static void name(struct frame *f) \
+	__attribute__((interrupt)) static void name(struct interrupt_frame *f) \
 	{                                                            \
 		(void)f;                                             \
 		died(text);                                          \
@@ -47,7 +45,7 @@ EXCEPTION(on_gp, "#GP")
 EXCEPTION(on_pf, "#PF")
 
 #define INTERRUPT(i)                                                      \
-	__attribute__((interrupt)) static void on_irq##i(struct frame *f) \
+	__attribute__((interrupt)) static void on_irq##i(struct interrupt_frame *f) \
 	{                                                                 \
 		(void)f;                                                  \
 		__asm__ volatile("lock incl %0" : "+m"(counts[i]));       \
@@ -59,12 +57,12 @@ INTERRUPT(1)
 INTERRUPT(2)
 INTERRUPT(3)
 
-__attribute__((interrupt)) static void on_spurious(struct frame *f)
+__attribute__((interrupt)) static void on_spurious(struct interrupt_frame *f)
 {
 	(void)f;
 }
 
-static void set_gate(unsigned int vector, void (*handler)(struct frame *))
+void idt_gate(unsigned int vector, void (*handler)(struct interrupt_frame *))
 {
 	uint64_t at = (uint64_t)handler;
 
@@ -88,16 +86,16 @@ void idt_load(void)
 void idt_init(void)
 {
 	for (unsigned int i = 0; i < EXCEPTIONS; i++)
-		set_gate(i, on_other);
-	set_gate(6, on_ud);
-	set_gate(8, on_df);
-	set_gate(13, on_gp);
-	set_gate(14, on_pf);
-	set_gate(IRQ_VECTOR, on_irq0);
-	set_gate(IRQ_VECTOR + 1, on_irq1);
-	set_gate(IRQ_VECTOR + 2, on_irq2);
-	set_gate(IRQ_VECTOR + 3, on_irq3);
-	set_gate(SPURIOUS, on_spurious);
+		idt_gate(i, on_other);
+	idt_gate(6, on_ud);
+	idt_gate(8, on_df);
+	idt_gate(13, on_gp);
+	idt_gate(14, on_pf);
+	idt_gate(IRQ_VECTOR, on_irq0);
+	idt_gate(IRQ_VECTOR + 1, on_irq1);
+	idt_gate(IRQ_VECTOR + 2, on_irq2);
+	idt_gate(IRQ_VECTOR + 3, on_irq3);
+	idt_gate(SPURIOUS, on_spurious);
 	idt_load();
 }
 
