@@ -3,6 +3,7 @@
 #include "cmd/bulkhead/explain.h"
 
 #include "cmd/bulkhead/paragraph.h"
+#include "lib/base/cmdline.h"
 #include "lib/sandbox/guarantee.h"
 
 #include <stdio.h>
@@ -101,6 +102,21 @@ static void explain_unlimited(const struct vm_config *c)
 			  "the guest may keep its host disks busy: see --limit-io");
 }
 
+/* Debian's kernels have the pvpanic driver as a module, which an early panic comes before. */
+static void explain_panic(const struct vm_config *c)
+{
+	if (c->on_panic != ACTION_STOP || cmdline_tells_panic(c->cmdline))
+		return;
+	if (cmdline_says_panic(c->cmdline))
+		paragraph("early panic",
+			  "a kernel that panics before its pvpanic driver is loaded is only seen to "
+			  "restart, or not at all: add reboot=panic_warm to --cmdline");
+	else
+		paragraph("early panic",
+			  "a kernel that panics before its pvpanic driver is loaded stands still and "
+			  "keeps a CPU busy: add panic=-1 reboot=panic_warm to --cmdline");
+}
+
 /* ---- this host ---- */
 
 static void explain_host(const struct explained *x)
@@ -125,5 +141,6 @@ void explain_choices(const struct explained *x)
 	explain_disks(x->config);
 	explain_console(x->config);
 	explain_unlimited(x->config);
+	explain_panic(x->config);
 	explain_host(x);
 }

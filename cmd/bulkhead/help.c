@@ -28,7 +28,7 @@ static const char run_options[] =
 	"bulkhead run: start a VM. Shown values are the defaults.\n"
 	"  --kernel FILE            bzImage or ELF (PVH); the only one that must be said\n"
 	"  --initrd FILE\n"
-	"  --cmdline TEXT           console=ttyS0\n"
+	"  --cmdline TEXT           console=ttyS0 panic=-1 reboot=panic_warm\n"
 	"  --memory SIZE            256M; 64M to 64G\n"
 	"  --huge-pages on          or off: less memory at first, a slower guest\n"
 	"  --cpus N                 1; 1 to 16\n"

@@ -13,6 +13,7 @@
 #include "cmd/supervisor/start.h"
 #include "cmd/supervisor/vm.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/cmdline.h"
 #include "lib/base/fd.h"
 #include "lib/kvm/host.h"
 #include "lib/sandbox/sandbox.h"
@@ -204,6 +205,15 @@ static int confine(struct open_error *e)
 		       0;
 }
 
+/* What a user of the image would not think of, and would find out by a guest that says nothing more. */
+static void advise(const struct vm *vm)
+{
+	if (vm->config->on_panic == ACTION_STOP && !cmdline_says_panic(vm->config->cmdline))
+		tell(vm, NULL, LOG_LEVEL_INFO,
+		     "a kernel that panics before its pvpanic driver is loaded would hang: add "
+		     "panic=-1 reboot=panic_warm to --cmdline");
+}
+
 /* What was found to run the guest's CPUs is said, and whether it may be used so. */
 static int settle_accel(struct vm *vm, const struct opened *o, struct open_error *e)
 {
@@ -257,6 +267,7 @@ static int bring_up(struct vm *vm, struct open_error *e)
 	if (r < 0)
 		return r;
 	group_tell(vm, &report);
+	advise(vm);
 	r = settle_accel(vm, &o, e);
 	if (r < 0)
 		return r;

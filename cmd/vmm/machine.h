@@ -101,4 +101,7 @@ void power_reset(struct machine *m);
 void power_button(struct machine *m);
 [[nodiscard]] int pvpanic_open(struct machine *m);
 
+/* platform/reset_flag.c: whether the guest left word of a warm reboot. */
+bool reset_flag_is_warm(const struct machine *m);
+
 #endif

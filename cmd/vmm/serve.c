@@ -7,6 +7,7 @@
 #include "cmd/vmm/pci/pci.h"
 #include "cmd/vmm/platform/serial.h"
 #include "cmd/vmm/vcpu.h"
+#include "lib/base/cmdline.h"
 #include "lib/control/control.h"
 
 #include <assert.h>
@@ -114,8 +115,22 @@ static int reset_machine(struct server *s)
 
 enum verdict { GO_ON, END, FAILED };
 
+/*
+ * A kernel that panics before its pvpanic driver is loaded can still reboot (panic=-1) and leave word that
+ * it was no ordinary reboot (cmdline.h).
+ */
+static bool panicked(const struct server *s)
+{
+	return cmdline_tells_panic(s->args->cmdline) && reset_flag_is_warm(s->m);
+}
+
 static enum verdict on_reset(struct server *s)
 {
+	if (panicked(s)) {
+		say_event(s, CTL_EVENT_PANIC);
+		if (s->args->on_panic == VMM_STOP)
+			return END;
+	}
 	say_event(s, CTL_EVENT_REBOOT);
 	if (s->args->on_reboot == VMM_STOP)
 		return END;

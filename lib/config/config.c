@@ -15,7 +15,7 @@
 void config_init(struct vm_config *c)
 {
 	*c = (struct vm_config){
-		.cmdline = "console=ttyS0",
+		.cmdline = CONFIG_CMDLINE_DEFAULT,
 		.memory = 256ULL << 20,
 		.huge_pages = true,
 		.cpus = 1,

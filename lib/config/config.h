@@ -20,6 +20,8 @@
 #define CONFIG_MAX_QUEUES 16
 #define CONFIG_NAME_MAX 64      /* bytes, without NUL */
 #define CONFIG_CMDLINE_MAX 2047 /* bytes, without NUL */
+/* A kernel that panics restarts at once, and is known to have panicked (lib/base/cmdline.h). */
+#define CONFIG_CMDLINE_DEFAULT "console=ttyS0 panic=-1 reboot=panic_warm"
 #define CONFIG_PATH_MAX 4095
 #define CONFIG_MEMORY_MIN (64ULL << 20)
 #define CONFIG_MEMORY_MAX (64ULL << 30)

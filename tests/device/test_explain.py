@@ -118,6 +118,8 @@ def test_who_starts_it(place):
     ("no task limit", ["--limit-tasks", "none"]),
     ("no CPU limit", []),
     ("no disk limit", ["--disk", "/no/a,format=raw"]),
+    ("early panic", ["--cmdline", "console=ttyS0"]),
+    ("early panic", ["--cmdline", "console=ttyS0 panic=-1"]),
 ])
 def test_choices_that_weaken_it(place, label, words):
     plain = ["--disk", "/no/a,format=raw,readonly=on", "--cpus", "8", "--limit-cpu", "100%",

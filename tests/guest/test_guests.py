@@ -150,6 +150,19 @@ def test_panic_is_reported():
     assert run("panic", status=PANICKED)[-1] == "panic"
 
 
+@pytest.mark.parametrize("cmdline,status", [
+    ("panic=-1 reboot=panic_warm", PANICKED), ("reboot=acpi,panic_warm", PANICKED),
+    ("panic=-1", POWERED_OFF), ("reboot=warm,panic_warm", POWERED_OFF)])
+def test_a_warm_reset_is_a_panic_if_only_panics_are_warm(cmdline, status):
+    assert run("warm", status=status, cmdline=cmdline, flags=["--on-reboot", "stop"]) == ["warm"]
+    assert run("reboot", cmdline=cmdline, flags=["--on-reboot", "stop"]) == ["again"]
+
+
+def test_a_warm_reset_can_go_on():
+    flags = ["--on-panic", "continue", "--on-reboot", "stop"]
+    assert run("warm", cmdline="reboot=panic_warm", flags=flags) == ["warm"]
+
+
 @pytest.mark.skipif(ACCEL != "soft", reason="KVM has a processor's knowledge of instructions")
 def test_unknown_instructions_are_counted_outside():
     r = subprocess.run(words("undefined"), stdin=subprocess.DEVNULL, capture_output=True, timeout=HANGS, check=False)

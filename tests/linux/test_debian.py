@@ -152,6 +152,19 @@ def test_a_panic_is_reported():
         assert "panic" in g.err
 
 
+def test_a_panic_before_any_driver_is_reported():
+    """No root file system: the kernel panics with nothing but what is built in."""
+    with vm.Guest("none", words="reboot=panic_warm", initrd=False) as g:
+        assert g.end() == 3, g.text() + g.err
+        g.said("Kernel panic - not syncing: VFS")
+        assert "the guest's kernel panicked" in g.err
+
+
+def test_a_reboot_is_no_panic(disk):
+    g = vm.run("reboot-once", words="reboot=panic_warm", flags=["--disk", f"{disk},format=raw"])
+    g.said("second boot")
+
+
 def test_more_memory_than_fits_below_4_gib():
     """Memory above 4 GiB is found and used; the host gives only what the guest touches."""
     vm.run("smp", cpus=2, memory="6G")

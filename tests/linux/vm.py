@@ -22,10 +22,11 @@ class Guest:
     """One run of the guest."""
 
     def __init__(self, test, cpus=1, memory="256M", kernel="vmlinuz", words="", flags=(),
-                 stdin=subprocess.DEVNULL, guest=GUEST):
+                 stdin=subprocess.DEVNULL, guest=GUEST, initrd=True):
         cmdline = f"console=ttyS0 quiet cryptomgr.notests=1 panic=-1 bh.test={test} {words}"
         self.process = subprocess.Popen(
-            [BULKHEAD, "run", "--accel", ACCEL, "--kernel", guest / kernel, "--initrd", guest / "initrd.cpio.gz",
+            [BULKHEAD, "run", "--accel", ACCEL, "--kernel", guest / kernel,
+             *(["--initrd", guest / "initrd.cpio.gz"] if initrd else []),
              "--cmdline", cmdline.strip(), "--cpus", str(cpus), "--memory", memory,
              "--console", "raw", *flags],
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)

@@ -50,7 +50,7 @@ static void test_defaults(void **state)
 	assert_null(c.name);
 	assert_null(c.kernel);
 	assert_null(c.initrd);
-	assert_string_equal(c.cmdline, "console=ttyS0");
+	assert_string_equal(c.cmdline, "console=ttyS0 panic=-1 reboot=panic_warm");
 	assert_int_equal(c.memory, 256 << 20);
 	assert_int_equal(c.cpus, 1);
 	assert_int_equal(c.n_disks, 0);
