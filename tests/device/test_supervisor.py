@@ -495,6 +495,14 @@ def test_supervisor_keeps_no_file_of_the_user(quick, accel):
     process.communicate(timeout=60)
 
 
+@pytest.mark.parametrize("words,said", [([], 1), (["--on-panic", "continue"], 0)])
+def test_a_command_line_without_panic_gets_advice(quick, words, said):
+    process = quick.start("run", "--kernel", quick.kernel, "--cmdline", f"{UP},{END}", *words)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert err.count("add panic=-1 reboot=panic_warm to --cmdline\n") == said
+
+
 # ---- clients ----
 
 def detached(place_, name, script=f"{UP},power,{END}", *words):

@@ -27,11 +27,13 @@ ETC_COPIED = ("nsswitch.conf", "login.defs", "ld.so.cache")
 
 
 HOST_LINE = re.compile(r"^bulkhead: \w\S*: (warning: )?this host does not give: .*\n", re.MULTILINE)
+ADVICE = re.compile(r"^bulkhead: \w\S*: a kernel that panics before .*\n", re.MULTILINE)
 
 
 def without_host(err):
-    """Standard error without what the VM says of the host that the tests run on."""
-    return HOST_LINE.sub("", err)
+    """Standard error without what the VM says of the host that the tests run on, and of a command line that
+    is none of Linux."""
+    return ADVICE.sub("", HOST_LINE.sub("", err))
 
 
 def place_of(build, who, **options):
