@@ -5,9 +5,9 @@
  *
  * - 32-bit accesses that cross 4 GiB under a flat limit: #GP or #SS, or the page's #PF, as the
  *   processor likes (SDM volume 3, 5.3).
- * - Two faults of one access, where either may come first (volume 3, 6.9): the #PF of the part below
- *   the end of the canonical lower half and the #GP or #SS of the part above it; the #GP of a vector
- *   operand that is not aligned and the #SS of its address.
+ * - Two faults of one access, where either may come first (volume 3, 6.9): the #PF of the part
+ *   below the end of the canonical lower half and the #GP or #SS of the part above it; the #GP of a
+ *   vector operand that is not aligned and the #SS of its address.
  * - CALL through a register or memory to an address that is not canonical: Intel has written the
  *   return address below the stack by then, AMD has not (volume 2, CALL, has the check first).
  * - REPE and REPNE CMPS and SCAS: with a fault the flags are those before the instruction
