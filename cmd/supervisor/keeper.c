@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/securebits.h>
 #include <signal.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -47,14 +49,24 @@ static int keep_fds(struct cgroup *g)
 	return close_range(N_FDS, ~0U, 0) < 0 ? -errno : 0;
 }
 
-static int confine(void)
+/* Root's part: an id of its own, but for the files that it is to remove. Capabilities, which a change of
+ * ids would take, are needed for the second and go with all of them in confine. */
+static int take_id(const struct cgroup *g)
 {
-	const uid_t id = CGROUP_KEEPER_ID;
+	const uid_t id = CGROUP_KEEPER_ID, files = cgroup_keeper_file_id(g);
 
-	if (geteuid() == 0 &&
-	    (setgroups(0, NULL) < 0 || setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0))
+	if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) < 0 || setgroups(0, NULL) < 0 ||
+	    setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
 		return -errno;
-	return sandbox_confine_self(keeper_declared.policy, NULL);
+	(void)setfsuid(files);
+	return (uid_t)setfsuid((uid_t)-1) == files ? 0 : -EPERM;
+}
+
+static int confine(const struct cgroup *g)
+{
+	int r = geteuid() == 0 ? take_id(g) : 0;
+
+	return r < 0 ? r : sandbox_confine_self(keeper_declared.policy, NULL);
 }
 
 static int prepare(struct cgroup *g)
@@ -69,7 +81,7 @@ static int prepare(struct cgroup *g)
 	prctl(PR_SET_NAME, "keeper");
 	cgroup_sweep(g);
 	r = keep_fds(g);
-	return r < 0 ? r : confine();
+	return r < 0 ? r : confine(g);
 }
 
 static int wait_for(pid_t pid)

@@ -4,6 +4,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/sandbox/cgroup_internal.h"
+#include "lib/sandbox/sandbox.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -52,11 +53,22 @@ static int make_dir(int at, const char *name)
 	return open_dir(at, name);
 }
 
-static int give_to_keepers(int dir)
+/* Only the owner of the place can remove what is in it; but no id that owns more than groups is one to
+ * remove directories with unless Landlock keeps it to this place. */
+uid_t cgroup_keeper_file_id(const struct cgroup *g)
+{
+	struct stat st;
+
+	if (fstat(g->place, &st) < 0 || sandbox_landlock_abi() == 0)
+		return CGROUP_KEEPER_ID;
+	return st.st_uid;
+}
+
+static int give_to_keeper(const struct cgroup *g, int dir)
 {
 	if (geteuid() != 0)
 		return 0;
-	return fchown(dir, CGROUP_KEEPER_ID, CGROUP_KEEPER_ID) < 0 ? -errno : 0;
+	return fchown(dir, cgroup_keeper_file_id(g), CGROUP_KEEPER_ID) < 0 ? -errno : 0;
 }
 
 /* ---- the place ---- */
@@ -176,10 +188,10 @@ static int make_vm(struct cgroup *g)
 
 static int make_leaves(struct cgroup *g, unsigned int controllers)
 {
-	int r = give_to_keepers(g->all);
+	int r = give_to_keeper(g, g->all);
 
 	if (r == 0)
-		r = give_to_keepers(g->vm);
+		r = give_to_keeper(g, g->vm);
 	if (r == 0)
 		r = enable(g->all, controllers);
 	if (r == 0)

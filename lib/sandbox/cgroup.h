@@ -10,8 +10,9 @@
  * PLACE is the directory that the user named; or else the nearest one around the calling process
  * that was delegated to its user (systemd's Delegate=); or else, for root, the hierarchy's root.
  *
- * As root, the directories belong to an id of their own that only keepers take, and the limits to
- * root; as an ordinary user both are that user's. Where the VM has ids of its own (ids.h), just the two
+ * As root, the keeper has an id of its own that only keepers take, and for files, of which its filter and
+ * Landlock let it only remove empty groups below PLACE, that of PLACE's owner; limits and directories
+ * belong to root and that owner. As an ordinary user all are that user's. Where the VM has ids of its own (ids.h), just the two
  * files of its group that starting a compartment in it needs are given to the VM's supervisor; else
  * all is the limited processes' own, but they cannot name it.
  */
@@ -79,6 +80,8 @@ struct cgroup {
 [[nodiscard]] int cgroup_make(const struct cgroup_place *place, const char *vm_name,
 			      const struct cgroup_limits *l, struct cgroup *ret,
 			      const char **ret_what);
+/* As root: whose directories the keeper may remove. */
+uid_t cgroup_keeper_file_id(const struct cgroup *g);
 /* Lets a process of this id that is in the supervisor's group start others in the guest's. Needs
  * CAP_CHOWN where the id and the files' owner are known. */
 [[nodiscard]] int cgroup_give(const struct cgroup *g, uid_t id);

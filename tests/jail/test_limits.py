@@ -154,7 +154,7 @@ def test_none_of_the_limited_may_change_a_limit(place):
         if path in (group / "cgroup.procs", group / "guest/cgroup.procs"):
             assert RANGE <= owner < RANGE + (1 << 26), path
         else:
-            assert owner == (KEEPER if path == group else 0), path
+            assert owner == 0, path
     finish(process, place)
 
 
@@ -163,7 +163,7 @@ def test_keeper_is_confined(place):
     pid = keeper_of(place)
     status = dict(line.split(":\t", 1) for line in
                   pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
-    assert status["Uid"].split() == [str(KEEPER)] * 4
+    assert status["Uid"].split() == [str(KEEPER)] * 3 + ["0"]  # for files: PLACE's owner
     assert status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
     assert status["CapPrm"].strip("0") == "" and status["Groups"].strip() == ""
     held = {fd: os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
@@ -324,6 +324,20 @@ def test_gone_with_the_command(place):
     """When the command returns, the group is gone, not a moment later."""
     assert place.run(f"{UP},{END}")[0] == 0
     assert groups() == []
+
+
+def test_nothing_is_left_of_a_named_place(place):
+    """Not of root's, not of another's; what was there stays."""
+    named_place = CGROUP / "named"
+    named_place.mkdir()
+    (named_place / "theirs").mkdir()
+    for owner in (0, 12345):
+        os.chown(named_place, owner, owner)
+        code, _, err = place.run(f"{UP},{END}", "--cgroup", str(named_place))
+        left = sorted(p.name for p in named_place.iterdir() if p.is_dir())
+        assert code == 0 and left == ["theirs"], err
+    (named_place / "theirs").rmdir()
+    named_place.rmdir()
 
 
 def test_killed_supervisor(place):

@@ -79,6 +79,16 @@ static bool uids_differ(const uint32_t id[4])
 	return id[0] != id[1] || id[0] != id[2] || id[0] != id[3];
 }
 
+/* A keeper has another id for files: that of the groups' owner, to remove them. */
+static bool has_one_uid(const struct subject_process *p)
+{
+	const uint32_t *id = p->facts.threads[0].status.uid;
+
+	if (p->declared == &keeper_declared)
+		return id[0] == id[1] && id[0] == id[2];
+	return !uids_differ(id);
+}
+
 /* A user's command and keeper run as that user, and so does all where there are no ids to be had. */
 static bool has_own_id(const struct subject *s, const struct subject_process *p)
 {
@@ -118,7 +128,7 @@ static void judge_ids(const struct subject *s, struct subject_process *p, struct
 {
 	const struct proc_status *st = &p->facts.threads[0].status;
 
-	if (st->uid[0] == 0 || uids_differ(st->uid))
+	if (st->uid[0] == 0 || !has_one_uid(p))
 		findings_add(f, GRADE_WEAK, p, 0, "user id", "one, not root", "%u, %u, %u, %u",
 			     st->uid[0], st->uid[1], st->uid[2], st->uid[3]);
 	if (st->gid[0] == 0 || uids_differ(st->gid))
