@@ -52,9 +52,9 @@ struct terminal_ops {
 };
 
 #define TERMINAL_IN_CAP 4096	     /* bytes typed and not yet taken by the stream */
-#define TERMINAL_OUT_CAP (64 * 1024) /* bytes of output not yet taken by standard output */
+#define TERMINAL_OUT_CAP (1024 * 1024) /* bytes of output not yet taken by standard output */
 /* The same once all is taken: more than dev-console's ring and the stream's socket hold as well. */
-#define TERMINAL_LAST_CAP (512 * 1024)
+#define TERMINAL_LAST_CAP (1536 * 1024)
 #define TERMINAL_CHUNK 4096	     /* bytes moved at a time */
 
 struct terminal {
