@@ -200,7 +200,7 @@ int main(int argc, char **argv)
 {
 	unsigned int cpus = argc > 2 ? (unsigned int)strtoul(argv[1], NULL, 10) : 0;
 	int pair[2], status;
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (cpus < 1 || cpus > 64) {
 		fprintf(stderr, "usage: hostcpus 1..64 COMMAND...\n");

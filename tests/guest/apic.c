@@ -157,8 +157,9 @@ __attribute__((interrupt)) static void on_nmi(struct interrupt_frame *f)
 	nmis = nmis + 1;
 	if (nmis > 1)
 		return;
-	write32(LAPIC_START + ICR_HIGH, 0);
-	write32(LAPIC_START + ICR, ICR_NMI);
+	/* an interrupt's handler calls nothing */
+	__asm__ volatile("movl %0, (%1)" : : "r"(0), "r"(LAPIC_START + ICR_HIGH) : "memory");
+	__asm__ volatile("movl %0, (%1)" : : "r"(ICR_NMI), "r"(LAPIC_START + ICR) : "memory");
 }
 
 static void behind_iret(void)

@@ -157,9 +157,8 @@ static void division(unsigned int cpu)
 }
 
 /* #DE: on behind that DIV. */
-__attribute__((naked)) static void on_de(struct interrupt_frame *f)
+__attribute__((naked)) static void on_de(struct interrupt_frame *)
 {
-	(void)f;
 	__asm__ volatile("addq $3, (%rsp); iretq");
 }
 
