@@ -7,7 +7,7 @@
 PREFIX ?=
 BUILD = tools/build build $(if $(PREFIX),--prefix=$(PREFIX))
 
-.PHONY: all help demo test check drills userspace bench fuzz lint lab install clean
+.PHONY: all help demo test check drills userspace long bench fuzz lint lab install clean
 
 all: ## build everything (build/)
 	@tools/deps build
@@ -38,6 +38,12 @@ drills: ## take over each process of running VMs, and try to get out (as root)
 userspace: ## the long list of work in a Debian user space, against the same natively (BULKHEAD_ACCEL)
 	@tools/deps build guest userspace check lab
 	@USERSPACE=full LAB_SECONDS=30000 tools/check images gcc userspace
+
+long: ## what make check takes a small part of: a million interrupts between 2, 4 and 8 CPUs
+	@tools/deps build check
+	@$(BUILD)
+	@BULKHEAD_IPIS=1000000 BULKHEAD_ACCEL=soft /usr/bin/python3 -m pytest -q \
+		-p no:cacheprovider tests/guest -k no_ipi_is_lost
 
 bench: ## compare with other monitors
 	@tools/deps build guest lab bench
