@@ -5,6 +5,7 @@
  *	sandbox-probe report            says what it sees in CTL_LOG lines, KEY VALUE
  *	sandbox-probe call NR [ARG…]    enters, says READY, makes the call; "survived RESULT" if so
  *	sandbox-probe i386 | x32        the same with getpid of another architecture
+ *	sandbox-probe bare_i386         the same with neither: whether this kernel has calls of i386
  *	sandbox-probe thread NR [ARG…]  the call from a thread with a filter of its own
  *	sandbox-probe reach             what Landlock leaves of a directory (descriptor 9) and of TCP
  *	sandbox-probe reach_thread      the same from a thread with a filter of its own
@@ -350,6 +351,10 @@ int main(int argc, char **argv, char **envp)
 
 	if (strcmp(verb, "report") == 0)
 		return report(envp);
+	if (strcmp(verb, "bare_i386") == 0) {
+		call_i386();
+		return 0;
+	}
 	if (strcmp(verb, "thread") == 0)
 		return thread(&c);
 	if (strcmp(verb, "reach") == 0)

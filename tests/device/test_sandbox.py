@@ -21,6 +21,7 @@ CTL_READY, CTL_LOG, CTL_DENIED, CTL_FAILED = 1, 2, 4, 5
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 RANGE = 0x62000000
 SIGSYS = 128 + signal.SIGSYS
+SIGSEGV = 128 + signal.SIGSEGV
 NR = {"read": 0, "open": 2, "mmap": 9, "mprotect": 10, "rt_sigaction": 13, "ioctl": 16,
       "getpid": 39, "socket": 41, "connect": 42, "clone": 56, "fork": 57, "execve": 59, "kill": 62,
       "fcntl": 72, "ptrace": 101, "prctl": 157, "mount": 165, "openat": 257, "unshare": 272,
@@ -188,7 +189,15 @@ def test_arguments_are_filtered(programs, prefix, nr, args, allowed):
         assert messages[1:] == [(CTL_DENIED, NR[nr], "")] and status == SIGSYS
 
 
-@pytest.mark.parametrize("words", [("i386",), ("x32",), ("call", DEATH_CALL)])
+def test_calls_of_i386_are_killed_at_once(programs, prefix):
+    """A kernel without them faults instead, with a filter and without."""
+    messages, bare = run(programs, prefix, "bare_i386")
+    assert (bare == 0 and messages[0][2].startswith("survived")) or bare == SIGSEGV
+    messages, status = run(programs, prefix, "i386")
+    assert messages == [(CTL_READY, None, "")] and status == (SIGSYS if bare == 0 else SIGSEGV)
+
+
+@pytest.mark.parametrize("words", [("x32",), ("call", DEATH_CALL)])
 def test_killed_at_once(programs, prefix, words):
     messages, status = run(programs, prefix, *words)
     assert messages == [(CTL_READY, None, "")] and status == SIGSYS
