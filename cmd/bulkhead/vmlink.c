@@ -200,7 +200,7 @@ static int64_t now_ms(void)
 
 static void hear_all(struct question *q)
 {
-	const int64_t end = now_ms() + VMLINK_TIMEOUT_S * 1000;
+	const int64_t end = now_ms() + VMLINK_TIMEOUT_S * INT64_C(1000);
 
 	while (q->left) {
 		int64_t left = end - now_ms();

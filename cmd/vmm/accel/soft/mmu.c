@@ -226,21 +226,21 @@ static_assert(SOFT_TLB_SIZE == 512);
  * it is remembered where entries from large pages lie: a bit for each page, many pages to a bit. */
 static const uint8_t large_shifts[SOFT_LARGE_SIZES] = { 21, 22, 30 };
 
-static uint64_t *large_word(struct soft_cpu *c, unsigned int s, uint64_t linear, uint64_t *ret_bit)
+static uint64_t *large_word(struct soft_cpu *c, unsigned int s, uint64_t linear)
 {
-	uint64_t n = linear >> large_shifts[s];
+	return &c->large[s][(linear >> large_shifts[s]) / 64 % SOFT_LARGE_WORDS];
+}
 
-	*ret_bit = 1ULL << n % 64;
-	return &c->large[s][n / 64 % SOFT_LARGE_WORDS];
+static uint64_t large_bit(unsigned int s, uint64_t linear)
+{
+	return 1ULL << (linear >> large_shifts[s]) % 64;
 }
 
 static void note_large(struct soft_cpu *c, uint64_t linear, unsigned int shift)
 {
-	uint64_t bit;
-
 	for (unsigned int s = 0; s < SOFT_LARGE_SIZES; s++)
 		if (large_shifts[s] == shift)
-			*large_word(c, s, linear, &bit) |= bit;
+			*large_word(c, s, linear) |= large_bit(s, linear);
 }
 
 void soft_tlb_fill(struct soft_cpu *c, uint64_t linear, enum soft_access kind, enum soft_mmu mmu,
@@ -301,13 +301,11 @@ static void drop_around(struct soft_cpu *c, uint64_t linear, unsigned int shift)
 
 void soft_tlb_flush_page(struct soft_cpu *c, uint64_t linear)
 {
-	uint64_t bit;
-
 	for (unsigned int m = 0; m < MMU_MODES; m++)
 		for (unsigned int k = 0; k < ACC_KINDS; k++)
 			c->tlb[m][k][(linear >> 12) & (SOFT_TLB_SIZE - 1)].tag = UINT64_MAX;
 	for (unsigned int s = 0; s < SOFT_LARGE_SIZES; s++)
-		if (*large_word(c, s, linear, &bit) & bit)
+		if (*large_word(c, s, linear) & large_bit(s, linear))
 			drop_around(c, linear, large_shifts[s]);
 	soft_fetch_flush(c);
 }
