@@ -150,7 +150,8 @@ def test_deep(real):
                 taken = [c["name"] for c in s["list"] if c["takes"]]
                 assert taken == [], name
             mmaps = [c for c in s["list"] if c["name"] == "mmap"]
-            for prot in (c["arguments"][0] for c in mmaps):  # and none is PROT_EXEC
+            for c in mmaps:
+                [prot] = [a for a in c["arguments"] if a["index"] == 2]  # and none is PROT_EXEC
                 assert set(prot["values"]) <= {"0x1", "0x3"} and not prot["others"]
     code, out, _ = real.call("audit", A, "--deep")
     assert code == 0 and "dev-blk main" in out and "vmm vCPU" in out

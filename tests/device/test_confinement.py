@@ -146,7 +146,8 @@ class TestFilter:
     def test_no_code_is_made(self, surface):
         makes = [c for c in surface["list"] if c["name"] in ("mmap", "mprotect", "pkey_mprotect")]
         assert [c["name"] for c in makes] == ["mmap"]
-        prot, flags = makes[0]["arguments"]
+        place, prot, flags = makes[0]["arguments"]
+        assert (place["index"], place["values"], place["others"]) == (0, ["0"], False)  # the kernel's choice
         assert (prot["index"], prot["values"], prot["others"]) == (2, ["0x3"], False)  # no code
         assert (flags["index"], flags["values"], flags["others"]) == (3, ["0x1"], False)  # a file's
 
