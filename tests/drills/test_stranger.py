@@ -39,15 +39,19 @@ def connect(address):
         s.connect(address)
         return True
 
+# Before one of the messages ends the machine:
+for role, pid in pids.items():
+    attempt(f"kill {role}", lambda: os.kill(pid, 0) is None)
+for address in addresses:
+    if not address.startswith("\0"):
+        attempt(f"connect to {address!r}", lambda: connect(address))
 for address in addresses:
     for name, (kind, body) in MESSAGES.items():
         attempt(f"{name} over {address!r}", lambda: ask(address, kind, body))
     if not address.startswith("\0"):
-        attempt(f"connect to {address!r}", lambda: connect(address))
         attempt(f"remove {address!r}", lambda: os.unlink(address) is None)
         attempt(f"list {address!r}", lambda: os.listdir(os.path.dirname(address)) is not None)
 for role, pid in pids.items():
-    attempt(f"kill {role}", lambda: os.kill(pid, 0) is None)
     attempt(f"trace {role}", lambda: libc.ptrace(0x4206, pid, 0, 0) == 0)
     for what in ("mem", "fd/3", "root", "cwd", "environ", "maps", "syscall"):
         attempt(f"{what} of {role}", lambda: os.close(os.open(f"/proc/{pid}/{what}", os.O_RDONLY)) is None)
