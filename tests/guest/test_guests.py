@@ -2,10 +2,12 @@
 """Boots the tiny guests, one behaviour each, and reads what they say. Any /dev/kvm will do, also one
 that emulates ring 0; BULKHEAD_ACCEL=soft takes the software CPU."""
 
+import contextlib
 import functools
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import time
@@ -17,7 +19,7 @@ BUILD = pathlib.Path(os.environ.get("BULKHEAD_BUILD", TOP / "build"))
 BULKHEAD = BUILD / "cmd/bulkhead/bulkhead"
 ACCEL = os.environ.get("BULKHEAD_ACCEL", "kvm")
 HANGS = 120  # seconds after which a guest counts as hung
-POWERED_OFF, PANICKED, CRASHED = 0, 3, 4
+POWERED_OFF, PANICKED, CRASHED, ENDED_FROM_OUTSIDE = 0, 3, 4, 6
 
 pytestmark = pytest.mark.skipif(ACCEL == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK),
                                 reason="no /dev/kvm")
@@ -178,6 +180,34 @@ def test_panic_can_go_on():
 
 def test_triple_fault_is_a_crash():
     assert run("triplefault", status=CRASHED) == ["fault"]
+
+
+@contextlib.contextmanager
+def looping(cpus, starts):
+    """A VM whose first CPU has no way out of its exceptions, once it has started so many times. It is ended
+    from outside at last."""
+    name = f"alignment-{os.getpid()}"
+    with subprocess.Popen(words("alignment", flags=["--name", name, "--cpus", str(cpus)]), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+        try:
+            for _ in range(starts):
+                assert select.select([p.stdout], [], [], HANGS)[0], "hangs"
+                assert os.read(p.stdout.fileno(), 5) == b"loop\n", p.stderr.read()
+            subprocess.run([BULKHEAD, "stop", "--now", name], check=True, timeout=HANGS)
+            yield p.wait(HANGS)
+        finally:
+            p.kill()
+
+
+def test_endless_exceptions_can_be_stopped():
+    with looping(cpus=1, starts=1) as status:
+        assert status == ENDED_FROM_OUTSIDE
+
+
+def test_endless_exceptions_can_be_reset():
+    """Each time by the second CPU."""
+    with looping(cpus=2, starts=3) as status:
+        assert status == ENDED_FROM_OUTSIDE
 
 
 def test_sigterm_presses_the_power_button():
