@@ -2,6 +2,7 @@
 """KVM's requests that nobody who takes the vmm over may make: the machine was made before that."""
 
 import os
+import struct
 
 
 def _io(nr, size=0, direction=0):
@@ -74,3 +75,30 @@ def descriptors(t, vcpus=True):
     found = [fd for fd, to in mine.items()
              if to in ("/dev/kvm", "anon_inode:kvm-vm") or (vcpus and "kvm-vcpu" in to)]
     return found or [fd for fd in mine if fd > 2][:3]
+
+
+# ---- a vCPU that is made to run something else ----
+
+EFER_SVME, CR4_VMXE, CR4_PSE = 1 << 12, 1 << 13, 1 << 4
+CR0_PAGED = 0x80000011  # PG, ET, PE
+RUN_IMMEDIATE_EXIT, RUN_EXIT_REASON, RUN_IO_PORT = 1, 8, 34  # offsets in the page that KVM shares
+EXIT_IO, EXIT_SHUTDOWN = 2, 8
+CODE, DATA = 0xb, 0x3  # types of segments
+
+
+def _segment(selector, kind):
+    return struct.pack("<QIH10B", 0, 2**32 - 1, selector, kind, 1, 0, 1, 1, 0, 1, 0, 0, 0)
+
+
+def flat_sregs(directory, cr4, efer):
+    """struct kvm_sregs: ring 0, 32 bits, flat, paged by the directory, and no handler of anything."""
+    no_task = struct.pack("<QIH10B", 0, 2**16 - 1, 0, 0xb, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+    no_ldt = struct.pack("<QIH10B", 0, 2**16 - 1, 0, 0x2, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+    segments = _segment(8, CODE) + _segment(16, DATA) * 5 + no_task + no_ldt
+    control = struct.pack("<7Q", CR0_PAGED, 0, directory, cr4 | CR4_PSE, 0, efer, 0xfee00900)
+    return segments + bytes(32) + control + bytes(32)
+
+
+def regs_at(rip, rax):
+    """struct kvm_regs."""
+    return struct.pack("<18Q", rax, *[0] * 15, rip, 2)

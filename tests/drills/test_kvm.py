@@ -109,3 +109,48 @@ def test_kvm_drill_msrs(kvm_ground):
     assert t.call(MREMAP, t.base, 4096, 4096, 3, kvm.MSRS_AT).refused
     assert t.call(MMAP, 0, kvm.MSRS_LEN, RW, PRIVATE_ANONYMOUS, -1).value > kvm.MSRS_AT + (1 << 30)
     t.release()
+
+
+AT = 32 << 20  # of guest RAM: a page directory, code, and a page for the instruction
+SAY = b"\xe6\x80"  # out %al, $0x80
+VMRUN = b"\x0f\x01\xd8"
+VMXON = b"\xc7\x04\x24\x00\x20\x00\x02\xf3\x0f\xc7\x34\x24"  # of the page at AT + 0x2000
+SET_HSAVE = b"\xb9\x17\x01\x01\xc0\x31\xd2\x0f\x30"  # wrmsr VM_HSAVE_PA, the page
+
+
+def run_code(t, ram, code, cr4=0, efer=0):
+    """Has the vCPU run it; whether it gets to the end (else it is shut down by a fault), or None if KVM
+    does not let it begin."""
+    vcpu = next(fd for fd, to in kvm.links(t).items() if "kvm-vcpu" in to)
+    shared = next(m[0] for m in machines.maps_of(t.pid) if "kvm-vcpu" in m[3])
+    t.forget()
+    t.write(ram + AT, bytes(4 * (AT >> 22)) + (AT | 0x83).to_bytes(4, "little"))
+    t.write(ram + AT + 0x1000, code + SAY)
+    t.write(shared + kvm.RUN_IMMEDIATE_EXIT, b"\1")
+    t.call(16, vcpu, kvm.GIVEN["RUN"])  # what it was in the middle of
+    t.write(shared + kvm.RUN_IMMEDIATE_EXIT, b"\0")
+    if t.call(16, vcpu, kvm.GIVEN["SET_SREGS"], t.put(kvm.flat_sregs(AT, cr4, efer))).value != 0:
+        return None
+    assert t.call(16, vcpu, kvm.GIVEN["SET_REGS"], t.put(kvm.regs_at(AT + 0x1000, AT + 0x2000))).value == 0
+    assert t.call(16, vcpu, kvm.GIVEN["SET_MP_STATE"], t.put(bytes(4))).value == 0  # not in a HLT
+    ran = t.call(16, vcpu, kvm.GIVEN["RUN"])
+    assert ran.value == 0, str(ran)
+    reason = int.from_bytes(t.read(shared + kvm.RUN_EXIT_REASON, 4), "little")
+    assert reason in (kvm.EXIT_IO, kvm.EXIT_SHUTDOWN), reason
+    return reason == kvm.EXIT_IO
+
+
+@pytest.mark.parametrize("what,code,registers", [
+    ("VMRUN", VMRUN, {"efer": kvm.EFER_SVME}),
+    ("VMRUN with a page for the host's state", SET_HSAVE + VMRUN, {"efer": kvm.EFER_SVME}),
+    ("VMXON", VMXON, {"cr4": kvm.CR4_VMXE})], ids=["vmrun", "vmrun-hsave", "vmxon"])
+def test_kvm_drill_no_guest_in_the_guest(kvm_ground, count, what, code, registers):
+    """A vCPU of which all registers were chosen still cannot enter a guest of its own: KVM's code for that
+    stays out of reach."""
+    machine = kvm_ground.start()
+    t = machine.take("vcpu")
+    ram = next(m[0] for m in machines.maps_of(t.pid) if "guest-ram" in m[3])
+    assert run_code(t, ram, b"")  # the way there works
+    gains = [("kvm", what, "")] if run_code(t, ram, code, **registers) else []
+    t.release()
+    count("vcpu", 1, gains)

@@ -33,9 +33,9 @@ class Guest:
         SESSIONS.add(self.process.pid)
         self.out = b""
 
-    def wait_for(self, text):
+    def wait_for(self, text, hangs=HANGS):
         """Reads on until the guest has said text."""
-        deadline = time.monotonic() + HANGS
+        deadline = time.monotonic() + hangs
         os.set_blocking(self.process.stdout.fileno(), False)
         while text not in self.out:
             chunk = self.process.stdout.read()
