@@ -12,7 +12,8 @@
  * the one or two registers that the instruction touches.
  *
  * Between instructions the host's x87 is as at power-on: stack empty and TOP zero, FCW 37F, nothing
- * pending.
+ * pending. Only exception flags may be left by the short way (soft_cpu.x87_left): FNCLEX is slow, and
+ * while the guest has the same flags set it makes no difference.
  */
 #include "cmd/vmm/accel/soft/fp_x87.h"
 
@@ -78,14 +79,16 @@ __asm__(".pushsection .text.soft_x87,\"ax\",@progbits\n"
     ".size soft_x87_call, . - soft_x87_call\n"
     /* rdi: two registers of 16 bytes, rsi: stub, edx: how many of them go in, rcx: operand, r8d:
      * FCW, r9d: flags; returns FSW and the flags above it. What is on the stack at the end goes
-     * to rdi. */
+     * to rdi. The control word is loaded only if it is another one: FLDCW is slow. */
     ".balign 16\n"
     ".type soft_x87_short, @function\n"
     "soft_x87_short:\n"
     "endbr64\n"
     "push %r8\n"
+    "cmpl $0x37f, %r8d\n"
+    "je 0f\n"
     "fldcw (%rsp)\n"
-    "mov %r9d, %eax\n"
+    "0: mov %r9d, %eax\n"
     "shl $8, %eax\n"
     "cmp $1, %edx\n"
     "jb 2f\n"
@@ -108,12 +111,11 @@ __asm__(".pushsection .text.soft_x87,\"ax\",@progbits\n"
     "dec %edx\n"
     "jz 3f\n"
     "fstpt 16(%rdi)\n"
-    "3: test $0xff, %al\n"
-    "jz 4f\n"
-    "fnclex\n"
-    "4: movl $0x37f, (%rsp)\n"
+    "3: cmpl $0x37f, (%rsp)\n"
+    "je 4f\n"
+    "movl $0x37f, (%rsp)\n"
     "fldcw (%rsp)\n"
-    "shl $16, %r9d\n"
+    "4: shl $16, %r9d\n"
     "or %r9d, %eax\n"
     "pop %r8\n"
     "ret\n"

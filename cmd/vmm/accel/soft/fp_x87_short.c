@@ -6,6 +6,7 @@
 #include "cmd/vmm/accel/soft/fp_x87.h"
 
 #define C1 (1U << 9)
+#define FSW_FLAGS 0x7fU /* exceptions and a stack fault */
 #define C_ALL (1U << 8 | 1U << 9 | 1U << 10 | 1U << 14)
 
 /* ---- the stack; st[] begins with ST(0) ---- */
@@ -55,12 +56,27 @@ static void pop(struct soft_cpu *c)
 
 static void put_conditions(struct soft_cpu *c, uint32_t fsw, uint32_t which)
 {
-	c->fx.fsw = (uint16_t)((c->fx.fsw & ~which) | (fsw & (which | 0x7f)));
+	c->fx.fsw = (uint16_t)((c->fx.fsw & ~which) | (fsw & (which | FSW_FLAGS)));
 }
 
 static bool all_masked(const struct soft_cpu *c)
 {
 	return (c->fx.fcw & MXCSR_FLAGS) == MXCSR_FLAGS;
+}
+
+/* Flags of former instructions that the guest has cleared meanwhile must not come back. */
+static uint32_t run(struct soft_cpu *c, struct x87_reg regs[2], const uint8_t *stub, unsigned int n,
+		    void *operand, uint32_t flags)
+{
+	uint32_t r;
+
+	if (c->x87_left & ~c->fx.fsw) {
+		__asm__ volatile("fnclex");
+		c->x87_left = 0;
+	}
+	r = soft_x87_short(regs, stub, n, operand, c->fx.fcw, flags);
+	c->x87_left |= r & FSW_FLAGS;
+	return r;
 }
 
 /* ---- results ---- */
@@ -97,7 +113,7 @@ bool soft_x87_load_short(struct soft_cpu *c, const struct soft_insn *i, const ui
 		return false;
 	if (n)
 		memcpy(regs[0].b, c->fx.st[0].b, 10);
-	fsw = soft_x87_short(regs, stub, n, operand, c->fx.fcw, 0);
+	fsw = run(c, regs, stub, n, operand, 0);
 	put_results(c, regs, n, 0, fsw);
 	put_conditions(c, fsw, compares ? C_ALL : C1);
 	return true;
@@ -114,7 +130,7 @@ bool soft_x87_store_short(struct soft_cpu *c, const struct soft_insn *i, const u
 	if (!all_masked(c) || !valid(c, 0))
 		return false;
 	memcpy(regs[0].b, c->fx.st[0].b, 10);
-	fsw = soft_x87_short(regs, stub, 1, operand, c->fx.fcw, 0);
+	fsw = run(c, regs, stub, 1, operand, 0);
 	bytes_store(c, linear, operand, bytes);
 	put_results(c, regs, 1, 0, fsw);
 	put_conditions(c, fsw, C1);
@@ -233,7 +249,7 @@ bool soft_x87_reg_short(struct soft_cpu *c, const struct soft_insn *i, uint32_t 
 		return false;
 	memcpy(regs[0].b, c->fx.st[0].b, 10);
 	memcpy(regs[1].b, c->fx.st[other].b, 10);
-	r = soft_x87_short(regs, reg_stub(i, kind), n, NULL, c->fx.fcw, *ret_flags);
+	r = run(c, regs, reg_stub(i, kind), n, NULL, *ret_flags);
 	put_results(c, regs, n, other, r);
 	put_conditions(c, r, k & ALL ? C_ALL : k & NONE ? 0 : C1);
 	*ret_flags = r >> 16;

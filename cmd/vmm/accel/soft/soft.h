@@ -199,6 +199,7 @@ struct soft_cpu {
 	uint64_t mtrr_def, mtrr_fixed[11], mtrr_var[16];
 	uint64_t kvm_system_time, kvm_wall_clock; /* kvmclock MSRs */
 	struct soft_fx fx;
+	uint16_t x87_left; /* exception flags that the host's x87 may still have set: fp_x87_run.c */
 
 	bool halted;
 	bool wait_sipi;
