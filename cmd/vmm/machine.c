@@ -130,6 +130,13 @@ int machine_wait(struct machine *m, int fd, struct timespec *left)
 	return r ? 0 : -ETIMEDOUT;
 }
 
+void machine_count_event(struct machine *m, int eventfd)
+{
+	pthread_mutex_unlock(&m->lock);
+	m->ops->count_event(eventfd);
+	pthread_mutex_lock(&m->lock);
+}
+
 int machine_irq_slot(struct machine *m)
 {
 	if (m->next_irq_slot >= ACCEL_IRQ_SLOTS)

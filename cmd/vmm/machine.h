@@ -94,6 +94,10 @@ void machine_crash(struct machine *m, const char *why);
  */
 [[nodiscard]] int machine_wait(struct machine *m, int fd, struct timespec *left);
 
+/* Counts an event of an eventfd that a device shares, without the lock. A vCPU's thread. Lock held
+ * on return. */
+void machine_count_event(struct machine *m, int eventfd);
+
 /* platform/power.c, platform/pvpanic.c: claim their ports. */
 [[nodiscard]] int power_open(struct machine *m);
 void power_reset(struct machine *m);

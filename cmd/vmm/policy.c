@@ -43,6 +43,7 @@ static const struct sandbox_rule vcpu_rules[] = {
 	SB_PPOLL,        /* waits for their replies, with a limit */
 	SB_CALL(close),        /* descriptors that a reply should not have carried */
 	SB_TIMERFD_SETTIME, /* bytes for the UART go on together */
+	SB_TIMER_RELATIVE, /* ends a write to a full eventfd */
 	SB_CALL(rt_sigreturn), /* from the kick */
 };
 
@@ -56,7 +57,7 @@ const struct sandbox_policy vmm_vcpu_policy = {
 static const struct sandbox_rule soft_vcpu_rules[] = {
 	SB_FUTEX,         /* the lock, HLT, and PAUSE when vCPUs outnumber cores */
 	SB_TIMER_ABSOLUTE, /* the LAPIC's timer */
-	SB_TIMER_RELATIVE, /* kicks */
+	SB_TIMER_RELATIVE, /* ends a write to a full eventfd */
 	SB_CLOCK_MONOTONIC, /* where the vDSO has no clock */
 	SB_CLOCK_REALTIME,
 	SB_CALL(write),

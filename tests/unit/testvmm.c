@@ -82,6 +82,23 @@ static int set_pin(struct accel *a, unsigned int pin, const struct msi *msi)
 	return 0;
 }
 
+static void must(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static struct machine *latest;
+
+static void count_event(int eventfd)
+{
+	const uint64_t one = 1;
+
+	must(pthread_mutex_trylock(&latest->lock) == 0); /* nobody waits with the lock */
+	pthread_mutex_unlock(&latest->lock);
+	(void)!write(eventfd, &one, sizeof(one));
+}
+
 static const struct accel_ops fake_ops = {
 	.name = "fake",
 	.msi_send = send_msi,
@@ -90,13 +107,8 @@ static const struct accel_ops fake_ops = {
 	.ioeventfd_bind = bind_notifier,
 	.ioeventfd_unbind = unbind_notifier,
 	.set_ioapic_pin = set_pin,
+	.count_event = count_event,
 };
-
-static void must(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 void test_machine_open(struct machine *m, struct accel *a)
 {
@@ -106,6 +118,7 @@ void test_machine_open(struct machine *m, struct accel *a)
 	memset(a, 0, sizeof(*a));
 	must(machine_open(m, &fake_ops, ram_fd, TEST_RAM, 1) == 0);
 	m->accel = a;
+	latest = m;
 	pthread_mutex_lock(&m->lock); /* as the vmm holds it while it serves */
 	ioapic_init(&m->ioapic, m->ops, a);
 }

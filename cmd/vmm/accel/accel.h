@@ -112,6 +112,9 @@ struct accel_ops {
 	int (*vcpu_reset)(struct accel_vcpu *v, const struct cpu_boot_state *boot);
 	/* Runs until the next exit; the last exit's data must have been filled. */
 	int (*vcpu_run)(struct accel_vcpu *v, struct accel_exit *ret);
+	/* Counts an event of an eventfd that others share and may have filled: watch.h. Any vCPU's
+	 * thread, without the machine's lock. */
+	void (*count_event)(int eventfd);
 
 	/* ---- any thread ---- */
 

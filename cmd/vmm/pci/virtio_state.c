@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <linux/virtio_config.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -172,18 +171,11 @@ void virtio_bind_notifiers(struct virtio_pci *v)
 	}
 }
 
-/* The back end shares the eventfd and could let a write wait: a full one is left alone. */
+/* The back end shares the eventfd, which is the queue's for as long as there is a machine. */
 void virtio_notify(struct virtio_pci *v, unsigned int queue)
 {
-	const uint64_t one = 1;
-	const struct timespec now = { 0 };
-	struct pollfd p = { .events = POLLOUT };
-
-	if (!v->running || queue >= v->n_queues || !v->queues[queue].enabled)
-		return;
-	p.fd = v->queues[queue].kick_fd;
-	if (ppoll(&p, 1, &now, NULL) == 1 && (p.revents & POLLOUT))
-		(void)!write(p.fd, &one, sizeof(one));
+	if (v->running && queue < v->n_queues && v->queues[queue].enabled)
+		machine_count_event(v->m, v->queues[queue].kick_fd);
 }
 
 /* ---- device status (2.1, 3.1.1) ---- */

@@ -137,4 +137,5 @@ const struct accel_ops accel_kvm = {
 	.vcpu_reset = kvm_vcpu_reset,
 	.vcpu_run = kvm_vcpu_run,
 	.vcpu_kick = kvm_vcpu_kick,
+	.count_event = kvm_count_event,
 };

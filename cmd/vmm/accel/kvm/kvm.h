@@ -7,6 +7,7 @@
 #define BULKHEAD_VMM_ACCEL_KVM_KVM_H
 
 #include "cmd/vmm/accel/accel.h"
+#include "cmd/vmm/accel/watch.h"
 
 #include <linux/kvm.h>
 #include <time.h>
@@ -35,6 +36,7 @@ struct accel_vcpu {
 	unsigned int index;
 	struct kvm_run *run;
 	timer_t kick_timer;           /* expires as SIGUSR1 in the vCPU's thread */
+	struct watch watch;           /* of its writes to eventfds that devices share: SIGUSR2 */
 	struct kvm_pristine *pristine;
 };
 
@@ -82,5 +84,6 @@ struct accel {
 [[nodiscard]] int kvm_vcpu_enter_thread(struct accel_vcpu *v);
 [[nodiscard]] int kvm_vcpu_run(struct accel_vcpu *v, struct accel_exit *ret);
 void kvm_vcpu_kick(struct accel_vcpu *v);
+void kvm_count_event(int eventfd);
 
 #endif

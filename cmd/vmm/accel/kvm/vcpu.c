@@ -16,6 +16,7 @@
 #endif
 
 static __thread struct kvm_run *own_run;
+static __thread struct watch *own_watch;
 
 static int map_run(struct accel *a, struct accel_vcpu *v)
 {
@@ -69,6 +70,13 @@ static void on_kick(int sig)
 		own_run->immediate_exit = 1;
 }
 
+static void on_watch(int sig)
+{
+	(void)sig;
+	if (own_watch)
+		watch_expired(own_watch);
+}
+
 /*
  * A kick is a timer that expires at once and signals this thread: unlike tgkill, timer_settime
  * takes no process id, so the filter can allow it.
@@ -82,7 +90,15 @@ int kvm_vcpu_enter_thread(struct accel_vcpu *v)
 	own_run = v->run;
 	if (sigaction(SIGUSR1, &sa, NULL) < 0)
 		return -errno;
-	return timer_create(CLOCK_MONOTONIC, &ev, &v->kick_timer) < 0 ? -errno : 0;
+	if (timer_create(CLOCK_MONOTONIC, &ev, &v->kick_timer) < 0)
+		return -errno;
+	own_watch = &v->watch;
+	return watch_open(&v->watch, SIGUSR2, on_watch);
+}
+
+void kvm_count_event(int eventfd)
+{
+	watch_count(own_watch, eventfd);
 }
 
 void kvm_vcpu_kick(struct accel_vcpu *v)

@@ -46,7 +46,7 @@ static void mmio_piece(struct soft_cpu *c, uint64_t gpa, unsigned int width, boo
 
 	if (gpa - LAPIC_START < 0x1000)
 		soft_lapic_mmio(c, gpa - LAPIC_START, width, write, data);
-	else if (!write || !soft_ioeventfd_signal(c->vm, gpa))
+	else if (!write || !soft_ioeventfd_signal(c, gpa))
 		soft_io(c, &e);
 }
 

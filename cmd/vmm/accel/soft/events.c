@@ -151,10 +151,9 @@ int soft_ioeventfd_unbind(struct accel *vm, uint64_t gpa, int eventfd)
 	return 0;
 }
 
-bool soft_ioeventfd_signal(struct accel *vm, uint64_t gpa)
+bool soft_ioeventfd_signal(struct soft_cpu *c, uint64_t gpa)
 {
-	struct soft_events *e = vm->events;
-	const uint64_t one = 1;
+	struct soft_events *e = c->vm->events;
 	int fd = -1;
 
 	pthread_mutex_lock(&e->lock);
@@ -164,9 +163,7 @@ bool soft_ioeventfd_signal(struct accel *vm, uint64_t gpa)
 	pthread_mutex_unlock(&e->lock);
 	if (fd < 0)
 		return false;
-	atomic_fetch_add(&vm->dma_epoch, 1);
-	/* A full counter is a notification already. Without any lock: who shares it can at most make
-	 * this vCPU wait, until it is kicked. */
-	(void)!write(fd, &one, sizeof(one));
+	atomic_fetch_add(&c->vm->dma_epoch, 1);
+	watch_count(&c->watch, fd);
 	return true;
 }

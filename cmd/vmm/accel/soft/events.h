@@ -17,7 +17,7 @@
 [[nodiscard]] int soft_irqfd_unbind(struct accel *vm, unsigned int slot, int eventfd);
 [[nodiscard]] int soft_ioeventfd_bind(struct accel *vm, uint64_t gpa, int eventfd);
 [[nodiscard]] int soft_ioeventfd_unbind(struct accel *vm, uint64_t gpa, int eventfd);
-/* true: gpa is bound and its eventfd was signalled. Any vCPU thread. */
-bool soft_ioeventfd_signal(struct accel *vm, uint64_t gpa);
+/* true: gpa is bound and its eventfd was signalled. The CPU's own thread. */
+bool soft_ioeventfd_signal(struct soft_cpu *c, uint64_t gpa);
 
 #endif

@@ -109,14 +109,14 @@ static struct soft_cpu *cpu_of(struct accel_vcpu *v)
 	return (struct soft_cpu *)v;
 }
 
-/* Signals only set a bit of this thread's own CPU; the sleep and the block loop see it. */
-static void on_kick(int sig)
+static void on_watch(int sig)
 {
 	(void)sig;
 	if (own_cpu)
-		atomic_fetch_or(&own_cpu->wake, WAKE_KICK);
+		watch_expired(&own_cpu->watch);
 }
 
+/* Only sets a bit of this thread's own CPU; the sleep and the block loop see it. */
 static void on_alarm(int sig)
 {
 	(void)sig;
@@ -141,10 +141,10 @@ static int soft_enter_thread(struct accel_vcpu *v)
 	int r;
 
 	own_cpu = c;
-	r = make_timer(SIGUSR1, on_kick, &c->kick);
+	r = watch_open(&c->watch, SIGUSR1, on_watch);
 	if (r == 0)
 		r = make_timer(SIGUSR2, on_alarm, &c->alarm);
-	c->has_timers = r == 0;
+	c->has_alarm = r == 0;
 	return r;
 }
 
@@ -167,6 +167,11 @@ static int soft_run(struct accel_vcpu *v, struct accel_exit *ret)
 static void soft_kick(struct accel_vcpu *v)
 {
 	soft_vcpu_wake(cpu_of(v), WAKE_KICK);
+}
+
+static void soft_count_event(int eventfd)
+{
+	watch_count(&own_cpu->watch, eventfd);
 }
 
 static int soft_msi_send(struct accel *vm, const struct msi *msi)
@@ -199,4 +204,5 @@ const struct accel_ops accel_soft = {
 	.vcpu_reset = soft_reset,
 	.vcpu_run = soft_run,
 	.vcpu_kick = soft_kick,
+	.count_event = soft_count_event,
 };

@@ -11,6 +11,7 @@
 #define BULKHEAD_VMM_ACCEL_SOFT_SOFT_H
 
 #include "cmd/vmm/accel/accel.h"
+#include "cmd/vmm/accel/watch.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -211,8 +212,9 @@ struct soft_cpu {
 	bool single_step;       /* soft_execute runs one instruction only */
 	uint8_t shadow;         /* it is the one that waits behind this kind of `inhibit` */
 	bool in_block;          /* further instructions follow that are decoded already */
-	bool has_timers, armed;
-	timer_t kick, alarm;    /* expire as signals in this CPU's thread */
+	bool has_alarm, armed;
+	timer_t alarm;          /* expires as a signal in this CPU's thread */
+	struct watch watch;     /* of its writes to eventfds that devices share */
 	atomic_uint sleeping;
 	uint32_t n_pauses;
 	uint32_t code_generation;

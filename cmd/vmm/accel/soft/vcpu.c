@@ -39,11 +39,11 @@ void soft_vcpu_arm(struct soft_cpu *c, uint64_t due)
 		return;
 	}
 	c->armed = due != UINT64_MAX;
-	if (c->has_timers)
+	if (c->has_alarm)
 		timer_settime(c->alarm, TIMER_ABSTIME, &at, NULL);
 }
 
-/* Sleeps until something sets c->wake; signals of the alarm and of kicks end it too. */
+/* Sleeps until something sets c->wake; the alarm's signal ends it too. */
 static void sleep_until_woken(struct soft_cpu *c)
 {
 	soft_ram_leave(c);
