@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starts a VM's compartments: what each is given and told. */
+/* Starts a VM's compartments. */
 #ifndef BULKHEAD_SUPERVISOR_START_H
 #define BULKHEAD_SUPERVISOR_START_H
 
