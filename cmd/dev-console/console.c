@@ -33,12 +33,69 @@ static void on_tx(void *owner, uint8_t byte)
 	update_room(c);
 }
 
+/* ---- what outlives the process ---- */
+
+static void keep(void *owner)
+{
+	struct console *c = owner;
+	struct console_image image = { .done = c->done,
+				       .out_tail = c->stream.out_tail,
+				       .in_head = c->stream.in_head,
+				       .peer = stream_has_peer(&c->stream),
+				       .virtio = c->virtio.half };
+
+	uart_save(&c->uart, &image.uart);
+	console_page_keep(c->page, &image);
+}
+
+/* 1; 0: nothing is kept; or -EBADMSG and the like with *ret_why. */
+static int resume(struct console *c, char text[STATE_WHY_MAX], const char **ret_why)
+{
+	struct console_image image;
+	int r = console_page_load(c->page, &image, text);
+
+	*ret_why = text;
+	if (r <= 0)
+		return r;
+	r = stream_resume(&c->stream, image.out_tail, image.in_head, image.peer, ret_why);
+	if (r < 0)
+		return r;
+	uart_load(&c->uart, &image.uart);
+	c->virtio.half = image.virtio;
+	c->done = image.done;
+	return 1;
+}
+
+/* As after power-on, where nothing is kept or nothing that can be. */
+static void begin(struct console *c)
+{
+	char text[STATE_WHY_MAX];
+	const char *why;
+
+	if (resume(c, text, &why) < 0) {
+		log_warning("what is kept of the console cannot be (%s): it starts anew", why);
+		console_page_clear(c->page);
+	}
+	console_page_begin(c->page);
+}
+
+/* The access is carried out; what is kept says so before its client can see it. */
+static void done(struct console *c, uint8_t value)
+{
+	c->done = CONSOLE_DONE_ANY | (uint32_t)value << CONSOLE_DONE_VALUE_SHIFT | c->vfu.id;
+	keep(c);
+}
+
 static uint64_t on_read(void *owner, uint32_t region, uint64_t offset, unsigned int width)
 {
 	struct console *c = owner;
+	uint64_t value;
 
-	(void)region;
-	return uart_read(&c->uart, offset, width);
+	if (region != 0)
+		return c->done;
+	value = uart_read(&c->uart, offset, width);
+	done(c, (uint8_t)value);
+	return value;
 }
 
 static void on_write(void *owner, uint32_t region, uint64_t offset, unsigned int width,
@@ -46,8 +103,10 @@ static void on_write(void *owner, uint32_t region, uint64_t offset, unsigned int
 {
 	struct console *c = owner;
 
-	(void)region;
+	if (region != 0)
+		return;
 	uart_write(&c->uart, offset, width, value);
+	done(c, 0);
 }
 
 static void on_reset(void *owner)
@@ -55,6 +114,7 @@ static void on_reset(void *owner)
 	struct console *c = owner;
 
 	uart_reset(&c->uart);
+	done(c, 0);
 }
 
 static void feed_uart(struct console *c)
@@ -87,6 +147,7 @@ static void move_input(struct console *c)
 			virtio_console_poke(&c->virtio, &c->vu);
 		if (stream_pending(&c->stream) == before)
 			return;
+		keep(c); /* before the room is used again */
 	}
 }
 
@@ -117,6 +178,7 @@ static void settle(void *owner)
 	if (c->settling)
 		return;
 	c->settling = true;
+	keep(c); /* before it is sent */
 	if (stream_settle(&c->stream) < 0)
 		loop_stop(c->loop, -EIO);
 	move_input(c);
@@ -127,7 +189,8 @@ static void settle(void *owner)
 	say_dropped(c);
 	if (set_tickers(c) < 0)
 		loop_stop(c->loop, -EIO);
-	if (uart_settle(&c->uart))
+	keep(c);
+	if (vfu_server_has_irq(&c->vfu, UART_IRQ) && uart_settle(&c->uart))
 		vfu_server_irq(&c->vfu, UART_IRQ);
 	c->settling = false;
 }
@@ -166,15 +229,18 @@ static int prepare_uart(struct console *c, int sock, const char **ret_what)
 	int r;
 
 	*ret_what = "register page";
-	r = vfu_page_create("uart", CONSOLE_PAGE, &c->region.page_fd, &page);
+	r = vfu_page_create("uart", CONSOLE_PAGE, &c->regions[0].page_fd, &page);
 	if (r < 0)
 		return r;
 	uart_init(&c->uart, page, on_tx, c);
-	c->region.size = CONSOLE_PAGE;
-	c->region.widths = 1;
-	c->region.n_sparse = 1;
-	c->region.sparse[0] = (struct vfu_sparse){ .offset = UART_LSR, .size = 1 };
-	c->vfu_spec = (struct vfu_spec){ .regions = &c->region, .n_regions = 1, .n_irqs = 1 };
+	c->regions[0].size = CONSOLE_PAGE;
+	c->regions[0].widths = 1;
+	c->regions[0].n_sparse = 1;
+	c->regions[0].sparse[0] = (struct vfu_sparse){ .offset = UART_LSR, .size = 1 };
+	c->regions[1] = (struct vfu_region){ .size = CONSOLE_DONE_SIZE, .widths = 4, .page_fd = -1 };
+	c->vfu_spec = (struct vfu_spec){ .regions = c->regions,
+					 .n_regions = ARRAY_SIZE(c->regions),
+					 .n_irqs = 1 };
 	*ret_what = "vfio-user channel";
 	return vfu_server_open(&c->vfu, &c->vfu_spec, &vfu_ops, c, c->loop, sock);
 }
@@ -182,7 +248,7 @@ static int prepare_uart(struct console *c, int sock, const char **ret_what)
 static int prepare_virtio(struct console *c, int sock, const char **ret_what)
 {
 	*ret_what = "vhost-user channel";
-	virtio_console_init(&c->virtio, &c->stream, c->input == CONSOLE_INPUT_VIRTIO, settle, c);
+	virtio_console_init(&c->virtio, &c->stream, c->input == CONSOLE_INPUT_VIRTIO, settle, keep, c);
 	return vu_device_open(&c->vu, &virtio_console_spec, &virtio_console_ops, &c->virtio,
 			      c->loop, sock);
 }
@@ -196,9 +262,9 @@ static int prepare_tickers(struct console *c, const char **ret_what)
 	return r < 0 ? r : ticker_open(&c->pace, c->loop, PACE_NS, on_pace, c);
 }
 
-int console_prepare(struct console *c, struct loop *l, enum console_input input, uint64_t hold_s,
-		    int vfio_user_sock, int vhost_user_sock, const char **ret_what,
-		    const char **ret_why)
+int console_prepare(struct console *c, struct loop *l, enum console_input input,
+		    struct console_page *page, uint64_t hold_s, int vfio_user_sock,
+		    int vhost_user_sock, const char **ret_what, const char **ret_why)
 {
 	int r;
 
@@ -207,7 +273,9 @@ int console_prepare(struct console *c, struct loop *l, enum console_input input,
 	c->settling = false;
 	c->lost_gate = LOG_GATE(LOST_LINES);
 	c->vu.loop = NULL;
-	stream_init(&c->stream, l, hold_s, settle, c);
+	c->page = page;
+	c->done = 0;
+	stream_init(&c->stream, &page->stream, l, hold_s, settle, c);
 	r = prepare_tickers(c, ret_what);
 	if (r == 0)
 		r = prepare_uart(c, vfio_user_sock, ret_what);
@@ -217,6 +285,7 @@ int console_prepare(struct console *c, struct loop *l, enum console_input input,
 		return r;
 	c->vfu.ret_why = ret_why;
 	c->vu.ret_why = ret_why;
+	begin(c);
 	return 0;
 }
 

@@ -5,11 +5,19 @@
  *
  * vfio-user region 0 has one page: the 16550's registers at offsets 0 to 7, one byte at a time;
  * other widths and offsets float. LSR's byte can be read in the page that GET_REGION_INFO passes.
- * Interrupt 0 is the 16550's line; its eventfd is written at every rise.
+ * Interrupt 0 is the 16550's line; its eventfd is written at every rise, and once more when it is set
+ * while the line is high.
+ *
+ * All state is in a page that outlives the process (page.h), and kept there before anything of it
+ * shows outside: a successor goes on with it. Region 1 tells a client that was cut off how far its
+ * accesses of region 0 came: one register of 4 bytes, for reading. Bits 0 to 15: the message id of the
+ * last that was carried out; 16 to 23: the byte that it read; 24: whether there is one. What is behind
+ * it, posted or not, did nothing, and is to be sent again.
  */
 #ifndef BULKHEAD_CMD_DEV_CONSOLE_CONSOLE_H
 #define BULKHEAD_CMD_DEV_CONSOLE_CONSOLE_H
 
+#include "cmd/dev-console/page.h"
 #include "cmd/dev-console/stream.h"
 #include "cmd/dev-console/ticker.h"
 #include "cmd/dev-console/uart16550.h"
@@ -21,6 +29,9 @@
 #include <stdbool.h>
 
 #define CONSOLE_PAGE 4096
+#define CONSOLE_DONE_SIZE 4 /* region 1 */
+#define CONSOLE_DONE_VALUE_SHIFT 16
+#define CONSOLE_DONE_ANY (1U << 24)
 
 enum console_input { CONSOLE_INPUT_SERIAL, CONSOLE_INPUT_VIRTIO };
 
@@ -33,19 +44,22 @@ struct console {
 	struct ticker seconds; /* on while the stream's peer holds the guest up */
 	struct ticker pace;    /* on while input waits for the guest to see an empty receiver */
 	struct uart16550 uart;
-	struct vfu_region region;
+	struct console_page *page;
+	uint32_t done; /* region 1's register */
+	struct vfu_region regions[2];
 	struct vfu_spec vfu_spec;
 	struct vfu_server vfu;
 	struct virtio_console virtio;
 	struct vu_device vu;
 };
 
-/* Before the sandbox. hold_s: how long a peer that takes no output may hold the guest up. Sockets are
+/* Before the sandbox. page outlives it: all zero, or as a predecessor left it, and HOSTILE; one that
+ * cannot be is said and cleared. hold_s: how long a peer that takes no output may hold the guest up. Sockets are
  * taken over; *ret_what names the step that failed, *ret_why (kept
  * and written later, when a peer's error ends the loop) what the peer did. */
 [[nodiscard]] int console_prepare(struct console *c, struct loop *l, enum console_input input,
-				  uint64_t hold_s, int vfio_user_sock, int vhost_user_sock,
-				  const char **ret_what, const char **ret_why);
+				  struct console_page *page, uint64_t hold_s, int vfio_user_sock,
+				  int vhost_user_sock, const char **ret_what, const char **ret_why);
 /* A new stream; taken over, closed on failure. */
 [[nodiscard]] int console_attach(struct console *c, int fd);
 /* When all is over: takes what the guest still posted, and sends all output to the stream, waiting

@@ -4,8 +4,8 @@
  * terminal.
  * Trust: registers and rings HOSTILE, vmm HOSTILE, the terminal's bytes opaque, supervisor and argv
  *	trusted.
- * Holds: 3 control, 4 vfio-user socket, 5 vhost-user socket, two timers that are only read; later
- *	one stream at a time.
+ * Holds: 3 control, 4 vfio-user socket, 5 vhost-user socket, 6 the page that keeps its state, which a
+ *	predecessor left HOSTILE; two timers that are only read; later one stream at a time.
  */
 #include "cmd/dev-console/console.h"
 #include "cmd/dev-console/policy.h"
@@ -70,6 +70,7 @@ static int on_message(struct compartment *c, const struct control_msg *m, int fd
 int main(int argc, char **argv)
 {
 	enum console_input input = CONSOLE_INPUT_SERIAL;
+	struct console_page *page = NULL;
 	const char *what = "argument";
 	uint64_t hold_s = HOLD_S;
 	int r;
@@ -83,8 +84,12 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = compartment_open(&compartment, &console_declared, &what);
 	/* 3 no hostile byte */
+	if (r == 0) {
+		what = "state page";
+		r = console_page_map(CONSOLE_FD_STATE, &page);
+	}
 	if (r == 0)
-		r = console_prepare(&console, &compartment.loop, input, hold_s,
+		r = console_prepare(&console, &compartment.loop, input, page, hold_s,
 				    CONSOLE_FD_VFIO_USER, CONSOLE_FD_VHOST_USER, &what,
 				    &compartment.why);
 	compartment.message = on_message;

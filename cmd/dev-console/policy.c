@@ -13,9 +13,12 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL(epoll_wait),
 	SB_EPOLL_CTL,
 	SB_CALL(restart_syscall),
-	/* eventfds, timers, and the terminal's stream */
+	/* eventfds and timers */
 	SB_CALL(read),
 	SB_CALL(write),
+	/* the terminal's stream: calls that leave in the state page how much they moved */
+	SB_RECVMMSG,
+	SB_SENDMMSG,
 	/* the channels, with descriptors */
 	SB_RECVMSG,
 	SB_SENDMSG,
@@ -49,6 +52,7 @@ static const struct fd_row fds[] = {
 	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
 	{ CONSOLE_FD_VFIO_USER, FD_SOCKET, false, "vfio-user channel" },
 	{ CONSOLE_FD_VHOST_USER, FD_SOCKET, false, "vhost-user channel" },
+	{ CONSOLE_FD_STATE, FD_FILE, false, "the page that keeps its state" },
 };
 
 static const struct declared_held held[] = {
@@ -63,12 +67,15 @@ static const struct declared_map maps[] = {
 	{ "/guest-ram", true, "guest RAM in huge pages" },
 	{ "/memfd:guest-ram", true, "guest RAM" },
 	{ "/memfd:uart", true, "the page of registers" },
+	{ "/memfd:" CONSOLE_STATE_NAME, true, "the page that keeps its state" },
 };
 
 static const struct declared_gain gains[] = {
 	{ "guest RAM", "it is the guest's", NULL },
 	{ "the stream to the terminal's relay", "through its console; the relay filters", NULL },
 	{ "what its user types", "it is typed for the guest", NULL },
+	{ "the page that keeps its state", NULL,
+	  "bytes for its successor, which reads them as a guest's" },
 	{ "the queues' and the UART's eventfds", "by its notify registers and interrupts", NULL },
 	{ "the vfio-user and vhost-user channels", NULL,
 	  "hostile replies to its vmm, which reads them as a guest's" },

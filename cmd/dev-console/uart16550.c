@@ -344,6 +344,54 @@ void uart_reset(struct uart16550 *u)
 	changed(u);
 }
 
+const char *uart_image_check(const struct uart_image *image)
+{
+	const struct uart16550 u = { .fcr = image->fcr };
+
+	if (image->fcr && !fifos_on(&u))
+		return "uart.fcr has a trigger level without FIFOs";
+	if (image->rx_used > uart_rx_capacity(&u))
+		return "uart.rx_used is more than the receiver holds";
+	return NULL;
+}
+
+void uart_save(const struct uart16550 *u, struct uart_image *ret)
+{
+	struct fifo rx = u->rx;
+
+	*ret = (struct uart_image){ .ier = u->ier,
+				    .fcr = u->fcr,
+				    .lcr = u->lcr,
+				    .mcr = u->mcr,
+				    .msr_deltas = u->msr_deltas,
+				    .scr = u->scr,
+				    .dll = u->dll,
+				    .dlm = u->dlm,
+				    .thre_pending = u->thre_pending,
+				    .rx_seen = u->rx_seen,
+				    .rx_used = (uint8_t)fifo_used(&u->rx) };
+	(void)!fifo_get(&rx, ret->rx, sizeof(ret->rx));
+}
+
+/* That the line rises anew costs at most an interrupt without a cause; one too few could hang. */
+void uart_load(struct uart16550 *u, const struct uart_image *image)
+{
+	u->ier = image->ier;
+	u->fcr = image->fcr;
+	u->lcr = image->lcr;
+	u->mcr = image->mcr;
+	u->msr_deltas = image->msr_deltas;
+	u->scr = image->scr;
+	u->dll = image->dll;
+	u->dlm = image->dlm;
+	u->thre_pending = image->thre_pending;
+	u->rx_seen = image->rx_seen;
+	fifo_clear(&u->rx);
+	(void)!fifo_put(&u->rx, image->rx, image->rx_used);
+	u->line = false;
+	changed(u);
+}
+
 void uart_init(struct uart16550 *u, uint8_t *page, void (*tx)(void *owner, uint8_t byte),
 	       void *owner)
 {

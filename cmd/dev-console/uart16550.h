@@ -19,6 +19,7 @@
 #define BULKHEAD_CMD_DEV_CONSOLE_UART16550_H
 
 #include "lib/base/fifo.h"
+#include "lib/state/state.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -78,6 +79,29 @@ struct uart16550 {
 	struct fifo rx;
 	uint8_t rx_buf[UART_FIFO];
 };
+
+/* What outlives the process. tx_ready is the owner's to say again, and the line rises anew. */
+struct uart_image {
+	uint8_t ier, fcr, lcr, mcr, msr_deltas, scr, dll, dlm;
+	uint8_t thre_pending, rx_seen;
+	uint8_t rx_used;
+	uint8_t rx[UART_FIFO]; /* oldest first */
+};
+
+/* Rows of a schema whose image has a struct uart_image as a member. */
+#define UART_STATE(type, u)                                                                 \
+	STATE_BITS(type, u.ier, UART_IER_BITS),                                             \
+		STATE_BITS(type, u.fcr, UART_FCR_ENABLE | UART_FCR_TRIGGER),                \
+		STATE_ANY(type, u.lcr), STATE_BITS(type, u.mcr, UART_MCR_BITS),             \
+		STATE_BITS(type, u.msr_deltas, UART_MSR_DELTAS), STATE_ANY(type, u.scr),    \
+		STATE_ANY(type, u.dll), STATE_ANY(type, u.dlm),                             \
+		STATE_BOOL(type, u.thre_pending), STATE_BOOL(type, u.rx_seen),              \
+		STATE_RANGE(type, u.rx_used, 0, UART_FIFO), STATE_ANYS(type, u.rx)
+/* Fields against each other: NULL, or what is wrong. */
+[[nodiscard]] const char *uart_image_check(const struct uart_image *image);
+void uart_save(const struct uart16550 *u, struct uart_image *ret);
+/* The image is legal. */
+void uart_load(struct uart16550 *u, const struct uart_image *image);
 
 /* page is at least UART_REGS bytes, or NULL. As after uart_reset, with tx_ready. */
 void uart_init(struct uart16550 *u, uint8_t *page, void (*tx)(void *owner, uint8_t byte),

@@ -16,6 +16,28 @@ static size_t min_size(uint64_t a, uint64_t b)
 
 /* ---- transmit ---- */
 
+/* Once the chain is in the used ring, what is kept of it is stale by itself. */
+static void finish_transmit(struct virtio_console *v, struct dev_queue *q)
+{
+	v->sending = false;
+	dev_queue_push(q, v->tx.head, 0);
+	v->half.sending = false;
+}
+
+/* A predecessor may have begun this one. */
+static void begin_transmit(struct virtio_console *v, const struct dev_queue *q)
+{
+	bool begun = v->half.sending && v->half.tx_head == v->tx.head &&
+		     v->half.tx_used == q->vq.used_idx && v->half.sent <= v->tx.readable_len;
+
+	v->sent = begun ? v->half.sent : 0;
+	v->sending = true;
+	v->half.sending = true;
+	v->half.tx_head = v->tx.head;
+	v->half.tx_used = q->vq.used_idx;
+	v->half.sent = v->sent;
+}
+
 /* 1 when the chain is done and given back, 0 when the stream has no room, -EAGAIN when *budget is
  * used up, or the guest's error. */
 static int send_chain(struct virtio_console *v, struct dev_queue *q, size_t *budget)
@@ -38,10 +60,11 @@ static int send_chain(struct virtio_console *v, struct dev_queue *q, size_t *bud
 			return r;
 		}
 		v->sent += stream_put(v->stream, bytes, len);
+		v->half.sent = v->sent;
+		v->keep(v->owner);
 		*budget -= len;
 	}
-	v->sending = false;
-	dev_queue_push(q, v->tx.head, 0);
+	finish_transmit(v, q);
 	return 1;
 }
 
@@ -55,8 +78,7 @@ static int run_transmit(struct virtio_console *v, struct dev_queue *q)
 			r = dev_queue_pop(q, &v->tx);
 			if (r <= 0)
 				break;
-			v->sending = true;
-			v->sent = 0;
+			begin_transmit(v, q);
 		}
 		r = send_chain(v, q, &budget);
 	}
@@ -65,21 +87,44 @@ static int run_transmit(struct virtio_console *v, struct dev_queue *q)
 
 /* ---- receive ---- */
 
+/* Input that a predecessor was giving: either the guest has it, or it comes once more. */
+static void end_giving(struct virtio_console *v, bool given)
+{
+	if (given)
+		stream_skip(v->stream, v->half.given);
+	v->half.giving = false;
+	v->keep(v->owner);
+}
+
+/* The used ring says whether the guest has the input; so that it can, what it would have is kept
+ * before. */
+static void give(struct virtio_console *v, struct dev_queue *q, size_t len)
+{
+	v->half.giving = true;
+	v->half.rx_used = q->vq.used_idx;
+	v->half.given = (uint32_t)len;
+	v->keep(v->owner);
+	dev_queue_push(q, v->rx.head, (uint32_t)len);
+	end_giving(v, true);
+}
+
 static int run_receive(struct virtio_console *v, struct dev_queue *q)
 {
 	uint8_t bytes[STREAM_IN_CAP];
 
+	if (v->half.giving)
+		end_giving(v, v->half.rx_used != q->vq.used_idx);
 	while (v->input && stream_pending(v->stream)) {
 		int r = dev_queue_pop(q, &v->rx);
 		size_t len;
 
 		if (r <= 0)
 			return r;
-		len = stream_get(v->stream, bytes, min_size(v->rx.writable_len, sizeof(bytes)));
+		len = stream_peek(v->stream, bytes, min_size(v->rx.writable_len, sizeof(bytes)));
 		r = virtq_chain_write(&v->rx, 0, bytes, len);
 		if (r < 0)
 			return r;
-		dev_queue_push(q, v->rx.head, (uint32_t)len);
+		give(v, q, len);
 	}
 	return 0;
 }
@@ -103,9 +148,17 @@ static unsigned int queue_drain(void *owner, struct dev_queue *q)
 
 	if (q->index != VIRTIO_CONSOLE_TRANSMITQ || !v->sending)
 		return 0;
-	v->sending = false;
-	dev_queue_push(q, v->tx.head, 0);
+	finish_transmit(v, q);
 	return 0;
+}
+
+/* A predecessor's rings are gone, and what the guest had taken of them with it. */
+static void reset(void *owner)
+{
+	struct virtio_console *v = owner;
+
+	v->half.sending = false;
+	end_giving(v, v->half.giving);
 }
 
 /* Size and port count are not offered and read as 0; emerg_wr is not for reading (5.3.4). */
@@ -143,14 +196,17 @@ const struct dev_ops virtio_console_ops = {
 	.config_write = config_write,
 	.queue_run = queue_run,
 	.queue_drain = queue_drain,
+	.reset = reset,
 };
 
 void virtio_console_init(struct virtio_console *v, struct stream *stream, bool input,
-			 void (*moved)(void *owner), void *owner)
+			 void (*moved)(void *owner), void (*keep)(void *owner), void *owner)
 {
 	v->stream = stream;
 	v->input = input;
 	v->moved = moved;
+	v->keep = keep;
+	v->half = (struct virtio_console_image){ 0 };
 	v->owner = owner;
 	v->sending = false;
 	v->sent = 0;

@@ -2,6 +2,7 @@
 /* What each compartment gets; see plan.h. */
 #include "cmd/supervisor/plan.h"
 
+#include "cmd/supervisor/ram.h"
 #include "lib/base/fd.h"
 
 #include <stdarg.h>
@@ -105,6 +106,7 @@ static void plan_console(struct vm *vm, struct launches *ls, const struct opened
 {
 	struct launch *l = add(vm, ls, PART_CONSOLE, "dev-console", o->dev_console);
 
+	give(l, ram_create_sealed(CONSOLE_STATE_NAME, CONSOLE_STATE_SIZE), CONSOLE_FD_STATE, true);
 	say(l, "--input=%s", vm->config->input == INPUT_VIRTIO ? "virtio" : "serial");
 	say(&ls->l[0], "--serial=%d", connect_vmm(ls, l, CONSOLE_FD_VFIO_USER));
 	say(&ls->l[0], "--virtio=console:%d", connect_vmm(ls, l, CONSOLE_FD_VHOST_USER));

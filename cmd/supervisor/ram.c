@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file behind a guest's RAM; see ram.h. */
+/* The files behind a guest's RAM and behind state; see ram.h. */
 #include "cmd/supervisor/ram.h"
 
 #include "lib/base/cleanup.h"
@@ -12,9 +12,9 @@
 
 #define RAM_NAME "guest-ram" /* as maps and audits show it */
 
-static int create_sealed(uint64_t size_bytes)
+int ram_create_sealed(const char *name, uint64_t size_bytes)
 {
-	_cleanup_(closep) int fd = memfd_create(RAM_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	_cleanup_(closep) int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -errno;
@@ -63,5 +63,5 @@ int ram_create(uint64_t size_bytes, bool huge)
 	int fd = huge ? create_huge(size_bytes) : -EINVAL;
 
 	/* EINVAL: a kernel without transparent huge pages does not know the option */
-	return fd == -EINVAL ? create_sealed(size_bytes) : fd;
+	return fd == -EINVAL ? ram_create_sealed(RAM_NAME, size_bytes) : fd;
 }

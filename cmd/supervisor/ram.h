@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file behind a guest's RAM, made before anything hostile runs. */
+/* The files behind a guest's RAM and behind state, made before anything hostile runs. */
 #ifndef BULKHEAD_SUPERVISOR_RAM_H
 #define BULKHEAD_SUPERVISOR_RAM_H
 
@@ -18,5 +18,7 @@
  * Not huge: a memfd, sealed against changes of its size. Also what a kernel without huge pages gets.
  */
 [[nodiscard]] int ram_create(uint64_t size_bytes, bool huge);
+/* A memfd of that name and so many zero bytes, sealed against changes of its size. */
+[[nodiscard]] int ram_create_sealed(const char *name, uint64_t size_bytes);
 
 #endif

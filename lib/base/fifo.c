@@ -2,6 +2,7 @@
 /* A bounded byte FIFO; see fifo.h. */
 #include "lib/base/fifo.h"
 
+#include <errno.h>
 #include <string.h>
 
 static size_t min_size(size_t a, size_t b)
@@ -18,6 +19,15 @@ void fifo_clear(struct fifo *f)
 {
 	f->head = 0;
 	f->used = 0;
+}
+
+int fifo_restore(struct fifo *f, size_t head, size_t used)
+{
+	if (head >= f->cap || used > f->cap)
+		return -EINVAL;
+	f->head = head;
+	f->used = used;
+	return 0;
 }
 
 size_t fifo_put(struct fifo *f, const void *data, size_t len)
@@ -55,15 +65,31 @@ size_t fifo_drop(struct fifo *f, size_t len)
 	return n;
 }
 
+/* len bytes from the index on, round the end. */
+static int pieces(const struct fifo *f, size_t from, size_t len, struct iovec iov[2])
+{
+	size_t first = min_size(len, f->cap - from);
+
+	if (!len)
+		return 0;
+	iov[0] = (struct iovec){ f->data + from, first };
+	if (first == len)
+		return 1;
+	iov[1] = (struct iovec){ f->data, len - first };
+	return 2;
+}
+
 int fifo_peek(const struct fifo *f, struct iovec iov[2])
 {
-	size_t first = min_size(f->used, f->cap - f->head);
+	return pieces(f, f->head, f->used, iov);
+}
 
-	if (!f->used)
-		return 0;
-	iov[0] = (struct iovec){ f->data + f->head, first };
-	if (first == f->used)
-		return 1;
-	iov[1] = (struct iovec){ f->data, f->used - first };
-	return 2;
+int fifo_room(const struct fifo *f, struct iovec iov[2])
+{
+	return pieces(f, (f->head + f->used) % f->cap, fifo_space(f), iov);
+}
+
+void fifo_filled(struct fifo *f, size_t len)
+{
+	f->used += min_size(len, fifo_space(f));
 }

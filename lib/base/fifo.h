@@ -21,6 +21,8 @@ struct fifo {
 /* cap must not be 0. */
 void fifo_init(struct fifo *f, void *data, size_t cap);
 void fifo_clear(struct fifo *f);
+/* As one that holds the used bytes from head on. 0, or -EINVAL where that cannot be: nothing is done. */
+[[nodiscard]] int fifo_restore(struct fifo *f, size_t head, size_t used);
 static inline size_t fifo_used(const struct fifo *f) { return f->used; }
 static inline size_t fifo_space(const struct fifo *f) { return f->cap - f->used; }
 
@@ -32,5 +34,9 @@ static inline size_t fifo_space(const struct fifo *f) { return f->cap - f->used;
 size_t fifo_drop(struct fifo *f, size_t len);
 /* The used bytes, oldest first, as at most two pieces; returns how many pieces. */
 [[nodiscard]] int fifo_peek(const struct fifo *f, struct iovec iov[2]);
+/* The free bytes in the order in which they are filled, as fifo_peek; then that so many of them were
+ * filled, at most all. */
+[[nodiscard]] int fifo_room(const struct fifo *f, struct iovec iov[2]);
+void fifo_filled(struct fifo *f, size_t len);
 
 #endif

@@ -37,7 +37,12 @@ enum {
 	RNG_FD_VHOST_USER = 4,
 	CONSOLE_FD_VFIO_USER = 4,
 	CONSOLE_FD_VHOST_USER = 5,
+	CONSOLE_FD_STATE = 6,
 };
+
+/* The file behind CONSOLE_FD_STATE. */
+#define CONSOLE_STATE_NAME "console-state" /* as maps and audits show it */
+#define CONSOLE_STATE_SIZE (UINT64_C(128) << 10) /* bytes */
 
 /* Where a process lives. */
 enum declared_place {

@@ -242,6 +242,7 @@ int vfu_dispatch(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t n_fds
 		return vfu_blame(s, "descriptors that do not belong");
 	if (no_reply && !row->postable)
 		return vfu_blame(s, "a question that wants no answer");
+	s->id = m->id;
 	r = row->fn(s, m, fds, n_fds, &reply_fd);
 	if (r < 0)
 		return r;
@@ -253,12 +254,17 @@ int vfu_dispatch(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t n_fds
 	return vfu_answer(s, m, reply_fd);
 }
 
+bool vfu_server_has_irq(const struct vfu_server *s, uint32_t index)
+{
+	return index < VFU_MAX_IRQS && s->irq_fd[index] >= 0;
+}
+
 void vfu_server_irq(struct vfu_server *s, uint32_t index)
 {
 	static const uint64_t one = 1;
 
 	/* A counter that is full has an interrupt pending already; any other error is the client's
 	 * own loss. */
-	if (index < VFU_MAX_IRQS && s->irq_fd[index] >= 0)
+	if (vfu_server_has_irq(s, index))
 		(void)!write(s->irq_fd[index], &one, sizeof(one));
 }

@@ -70,6 +70,7 @@ struct vfu_server {
 	struct loop_source channel; /* fd -1 once the client is gone */
 	int sock;
 	enum vfu_state state;
+	uint16_t id;	      /* of the message whose access ops is called for */
 	const char *why;      /* what the client did wrong, or NULL */
 	const char **ret_why; /* also told here: a compartment's why; NULL after open */
 	int irq_fd[VFU_MAX_IRQS];
@@ -94,7 +95,8 @@ void vfu_server_close(struct vfu_server *s);
  * nothing, or the negative errno of the client's error.
  */
 [[nodiscard]] int vfu_server_pass(struct vfu_server *s);
-/* Signals the eventfd of an interrupt, if the client has set one. */
+/* Whether the client has set an eventfd for the interrupt; then signals it. */
+[[nodiscard]] bool vfu_server_has_irq(const struct vfu_server *s, uint32_t index);
 void vfu_server_irq(struct vfu_server *s, uint32_t index);
 
 /*

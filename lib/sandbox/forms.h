@@ -64,6 +64,11 @@
 #define SB_RECVMSG                                    \
 	SB_FORM(recvmsg, SB_IS(2, MSG_CMSG_CLOEXEC)), \
 		SB_FORM(recvmsg, SB_IS(2, MSG_CMSG_CLOEXEC | MSG_DONTWAIT))
+/* one message, whose length the kernel writes beside it */
+#define SB_SENDMMSG SB_FORM(sendmmsg, SB_IS(2, 1), SB_IS(3, MSG_DONTWAIT | MSG_NOSIGNAL))
+#define SB_RECVMMSG                                                                  \
+	SB_FORM(recvmmsg, SB_IS(2, 1), SB_IS(3, MSG_CMSG_CLOEXEC | MSG_DONTWAIT), \
+		SB_IS(4, 0))
 /* without an address */
 #define SB_SEND SB_FORM(sendto, SB_IS(3, MSG_DONTWAIT | MSG_NOSIGNAL), SB_IS(4, 0))
 #define SB_RECV SB_FORM(recvfrom, SB_IS(3, MSG_DONTWAIT), SB_IS(4, 0))

@@ -121,7 +121,7 @@ def test_what_it_is(open_console):
     c = open_console()
     (version, data) = c.uart.version(0, 9)
     assert version == (0, 1) and b"max_msg_fds" in data and data[-1] == 0
-    assert c.uart.info() == (1, 1, 1)
+    assert c.uart.info() == (1, 2, 1)
     region = c.uart.region(0)
     assert region.size == 4096
     assert region.sparse == [(LSR, 1)]
@@ -448,7 +448,7 @@ def test_hostile_client_is_let_go(open_console, name):
     c.process.assert_clean_end(1)
 
 
-@pytest.mark.parametrize("region, offset", [(0, 4096), (0, 1 << 63), (0, (1 << 64) - 1), (1, 0)])
+@pytest.mark.parametrize("region, offset", [(0, 4096), (0, 1 << 63), (0, (1 << 64) - 1), (1, 4), (2, 0)])
 def test_outside_is_an_error_not_an_end(dev, region, offset):
     with pytest.raises(vfu.Error) as e:
         dev.uart.read(region, offset, 1)

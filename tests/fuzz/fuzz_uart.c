@@ -95,6 +95,22 @@ static void do_settle(struct bench *b)
 	require(!uart_settle(&b->uart));
 }
 
+/* A successor is told apart by nothing but its line, which rises anew. */
+static void do_successor(struct bench *b)
+{
+	struct uart_image image, again;
+	bool ready = b->uart.tx_ready;
+
+	uart_save(&b->uart, &image);
+	require(!uart_image_check(&image));
+	uart_init(&b->uart, b->page, on_tx, b);
+	uart_load(&b->uart, &image);
+	b->uart.tx_ready = ready;
+	uart_save(&b->uart, &again);
+	require(memcmp(&image, &again, sizeof(image)) == 0);
+	check(b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bench b = { 0 };
@@ -128,6 +144,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			uart_rx_tick(&b.uart);
 			if (v == 0xff)
 				uart_reset(&b.uart);
+			else if (v & 1)
+				do_successor(&b);
 		}
 		check(&b);
 	}

@@ -463,6 +463,25 @@ def names():
     }.items()}
 
 
+def console_page():
+    def page(uart=bytes(27), virtio=bytes(20), tail=0, out_head=0, in_tail=0, moved=(0, 0)):
+        body = uart + virtio + struct.pack("<IQQB", 0x1410007, tail, 0, 1)
+        moves = b"".join(struct.pack("<Q56xI4x", at, n)
+                         for at, n in zip((out_head, in_tail), moved, strict=True))
+        return (b"\1" + struct.pack("<Q", 2) + (bytes(16) + body).ljust(256, b"\0") + bytes(256) +
+                struct.pack("<QQ", out_head, in_tail) + moves)
+
+    uart = bytes((5, 0x81, 3, 11, 0, 1, 2, 3, 0, 1, 3)) + b"abc".ljust(16, b"\0")
+    return {
+        "fresh": b"\1", "empty": page(), "uart": page(uart), "no-header": b"\0" + page(uart)[1:],
+        "virtio": page(virtio=struct.pack("<BBHHHIQ", 1, 1, 7, 9, 3, 50, 100), in_tail=4096),
+        "rings": page(uart, tail=98304 + 70000, out_head=70000, in_tail=100),
+        "moved": page(uart, tail=9000, moved=(8192, 40)),
+        "moved-too-much": page(uart, tail=9000, moved=(8193, 40)),
+        "wild": page(uart, tail=5, out_head=6),
+    }
+
+
 # Others append here: the name of the target and what makes its seeds.
 TARGETS = {
     "control": control,
@@ -481,6 +500,7 @@ TARGETS = {
     "soft": soft,
     "subid": subid,
     "names": names,
+    "console_page": console_page,
 }
 
 

@@ -47,6 +47,7 @@ static struct rng rng;
 static struct vu_device console_dev;
 static struct virtio_console console;
 static struct stream stream;
+static struct stream_page stream_page;
 
 static struct testring *ring;
 static struct loop *loop;
@@ -107,8 +108,8 @@ static int open_console(void **state)
 	int sock = testdev_open(&t, N);
 
 	(void)state;
-	stream_init(&stream, &t.loop, 1, nothing, NULL);
-	virtio_console_init(&console, &stream, false, nothing, NULL);
+	stream_init(&stream, &stream_page, &t.loop, 1, nothing, NULL);
+	virtio_console_init(&console, &stream, false, nothing, nothing, NULL);
 	assert_int_equal(vu_device_open(&console_dev, &virtio_console_spec, &virtio_console_ops,
 					&console, &t.loop, sock),
 			 0);

@@ -20,6 +20,7 @@
 struct bench {
 	struct loop loop;
 	struct stream stream;
+	struct stream_page page;
 	int peer;
 	unsigned int n_events;
 };
@@ -52,7 +53,8 @@ static void setup(struct bench *b)
 	b->n_events = 0;
 	b->peer = -1;
 	assert_int_equal(loop_open(&b->loop), 0);
-	stream_init(&b->stream, &b->loop, HOLD, on_event, b);
+	memset(&b->page, 0, sizeof(b->page));
+	stream_init(&b->stream, &b->page, &b->loop, HOLD, on_event, b);
 }
 
 static void teardown(struct bench *b)

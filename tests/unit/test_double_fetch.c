@@ -186,6 +186,7 @@ static void test_console(void **state)
 	static struct vu_device vu;
 	static struct virtio_console console;
 	static struct stream stream;
+	static struct stream_page stream_page;
 	static uint8_t want[TR_RAM], got[STREAM_OUT_CAP];
 
 	(void)state;
@@ -196,8 +197,8 @@ static void test_console(void **state)
 		uint64_t at = TR_DATA;
 		int sock = testdev_open(&dev, N);
 
-		stream_init(&stream, &dev.loop, 1, nothing, NULL);
-		virtio_console_init(&console, &stream, false, nothing, NULL);
+		stream_init(&stream, &stream_page, &dev.loop, 1, nothing, NULL);
+		virtio_console_init(&console, &stream, false, nothing, nothing, NULL);
 		assert_int_equal(vu_device_open(&vu, &virtio_console_spec, &virtio_console_ops,
 						&console, &dev.loop, sock),
 				 0);

@@ -170,6 +170,7 @@ static void test_rng(void **state)
 static struct vu_device console_dev;
 static struct virtio_console console;
 static struct stream stream;
+static struct stream_page stream_page;
 
 static void nothing(void *owner)
 {
@@ -198,7 +199,7 @@ static void console_input(int terminal, uint32_t room, size_t len)
 	expect_clean(t.ring.ram);
 	while (stream_pending(&stream))
 		(void)!stream_get(&stream, input, sizeof(input));
-	memset(stream.in_buf, POISON, sizeof(stream.in_buf));
+	memset(stream_page.in, POISON, sizeof(stream_page.in));
 }
 
 static void test_console(void **state)
@@ -208,11 +209,11 @@ static void test_console(void **state)
 	int pair[2], sock = testdev_open(&t, N);
 
 	(void)state;
-	stream_init(&stream, &t.loop, 1, nothing, NULL);
-	memset(stream.in_buf, POISON, sizeof(stream.in_buf));
+	stream_init(&stream, &stream_page, &t.loop, 1, nothing, NULL);
+	memset(stream_page.in, POISON, sizeof(stream_page.in));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(stream_attach(&stream, pair[1]), 0);
-	virtio_console_init(&console, &stream, true, nothing, NULL);
+	virtio_console_init(&console, &stream, true, nothing, nothing, NULL);
 	assert_int_equal(vu_device_open(&console_dev, &virtio_console_spec, &virtio_console_ops,
 					&console, &t.loop, sock),
 			 0);

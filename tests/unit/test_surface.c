@@ -136,6 +136,11 @@ static const struct flags {
 	{ __NR_futex, 1, { 0x80, 0x81, 0x189 } }, /* wait, wake, wait for a condition: all private */
 	{ __NR_sendmsg, 2, { MSG_NOSIGNAL, MSG_NOSIGNAL | MSG_DONTWAIT } },
 	{ __NR_recvmsg, 2, { MSG_CMSG_CLOEXEC, MSG_CMSG_CLOEXEC | MSG_DONTWAIT } },
+	{ __NR_sendmmsg, 2, { 1 } },
+	{ __NR_sendmmsg, 3, { MSG_NOSIGNAL | MSG_DONTWAIT } },
+	{ __NR_recvmmsg, 2, { 1 } },
+	{ __NR_recvmmsg, 3, { MSG_CMSG_CLOEXEC | MSG_DONTWAIT } },
+	{ __NR_recvmmsg, 4, { 0 } },
 	{ __NR_sendto, 3, { MSG_NOSIGNAL | MSG_DONTWAIT } },
 	{ __NR_sendto, 4, { 0 } },
 	{ __NR_recvfrom, 3, { MSG_DONTWAIT } },
@@ -288,6 +293,10 @@ static void test_what_flags_reached(void **state)
 		{ __NR_recvmsg, { 3, 0, MSG_OOB | MSG_CMSG_CLOEXEC } },
 		{ __NR_recvmsg, { 3, 0, MSG_PEEK | MSG_CMSG_CLOEXEC } },
 		{ __NR_sendmsg, { 3, 0, MSG_ZEROCOPY | MSG_NOSIGNAL } },
+		{ __NR_sendmmsg, { 3, 0, 1, MSG_OOB | MSG_NOSIGNAL | MSG_DONTWAIT } },
+		{ __NR_sendmmsg, { 3, 0, 2, MSG_NOSIGNAL | MSG_DONTWAIT } },
+		{ __NR_recvmmsg, { 3, 0, 1, MSG_PEEK | MSG_CMSG_CLOEXEC | MSG_DONTWAIT } },
+		{ __NR_recvmmsg, { 3, 0, 1, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0x1000 } },
 		{ __NR_futex, { 0, FUTEX_LOCK_PI_PRIVATE } },
 		{ __NR_futex, { 0, FUTEX_CMP_REQUEUE_PI_PRIVATE } },
 		{ __NR_futex, { 0, FUTEX_WAIT } }, /* of a page that is shared */

@@ -6,6 +6,7 @@ messages are docs/control-protocol.md's.
 """
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -19,6 +20,8 @@ import pytest
 from . import wait
 
 CONTROL_FD = 3
+CONSOLE_STATE_FD = 6
+CONSOLE_STATE_SIZE = 128 << 10
 
 CTL_READY = 1
 CTL_LOG = 2
@@ -62,6 +65,15 @@ def children(pid):
         return []
 
 
+def state_page(content=b""):
+    """The memfd in which dev-console keeps its state, as a supervisor makes it."""
+    fd = os.memfd_create("console-state", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, CONSOLE_STATE_SIZE)
+    os.pwrite(fd, content, 0)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    return fd
+
+
 class Compartment:
     def __init__(self, build, name, args=(), fds=None):
         """fds: number in the compartment -> our descriptor, which stays ours."""
@@ -69,11 +81,16 @@ class Compartment:
         self.messages = []
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         table = {CONTROL_FD: theirs.fileno(), **(fds or {})}
+        page = state_page() if name == "dev-console" and CONSOLE_STATE_FD not in table else -1
+        if page >= 0:
+            table[CONSOLE_STATE_FD] = page
         self.jailrun = subprocess.Popen(
             [build / "tests/device/jailrun", ",".join(f"{ours}:{to}" for to, ours in table.items()),
              "--", build / "cmd" / name / name, *args],
             pass_fds=list(table.values()), stdin=subprocess.DEVNULL)
         theirs.close()
+        if page >= 0:
+            os.close(page)
         self.pidfd = os.pidfd_open(self.jailrun.pid)
         self.status = None
         self.usage = None
