@@ -119,7 +119,9 @@ static void print_threads(const struct declared_process *d)
 
 	print_calls(d, "", d->policy);
 	for (size_t i = 0; i < d->n_threads; i++) {
-		snprintf(name, sizeof(name), "%s (%s)", d->threads[i].name, d->threads[i].accel);
+		const struct declared_thread *t = &d->threads[i];
+
+		snprintf(name, sizeof(name), t->accel ? "%s (%s)" : "%s", t->name, t->accel);
 		print_calls(d, name, d->threads[i].policy);
 	}
 }

@@ -124,7 +124,7 @@ struct blk {
 	struct dev_spec spec;
 	struct blk_disk disk;
 	struct image *image;
-	struct loop_source completions;
+	struct loop_source completions, others; /* of the image's two descriptors */
 	struct virtq_chain chain; /* scratch */
 	struct blk_request request;
 	uint16_t first_free;

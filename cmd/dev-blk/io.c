@@ -264,10 +264,12 @@ int blk_prepare(struct blk *blk, const struct blk_options *o, struct image *imag
 	for (unsigned int i = 0; i < BLK_SLOTS; i++)
 		blk->slot[i].next_free = i + 1 < BLK_SLOTS ? (uint16_t)(i + 1) : NO_SLOT;
 	blk->image = image;
-	blk->completions.fd = -1;
+	blk->completions.fd = blk->others.fd = -1;
 	image->done = on_done;
 	image->owner = blk;
 	r = loop_add(loop, &blk->completions, image->fd, EPOLLIN, on_completions, blk);
+	if (r == 0 && image->other_fd >= 0)
+		r = loop_add(loop, &blk->others, image->other_fd, EPOLLIN, on_completions, blk);
 	if (r < 0)
 		return r;
 	return vu_device_open(&blk->dev, &blk->spec, &blk_ops, blk, loop, sock);
@@ -287,4 +289,5 @@ void blk_close(struct blk *blk)
 		;
 	vu_device_close(&blk->dev);
 	loop_remove(blk->dev.loop, &blk->completions);
+	loop_remove(blk->dev.loop, &blk->others);
 }

@@ -13,12 +13,25 @@
 static struct raw_image raw;
 static struct blk blk;
 
+static int enter_puncher(void *filter)
+{
+	return sandbox_enter_thread(filter);
+}
+
 static int prepare(const struct blk_options *o, struct compartment *c, const char **ret_what)
 {
+	static struct sandbox_thread filter; /* for as long as the thread may still load it */
+	const struct raw_confiner confiner = { enter_puncher, &filter };
 	int r;
 
+	*ret_what = "filter of a thread";
+	r = sandbox_trap_install(FD_CONTROL);
+	if (r == 0)
+		r = sandbox_prepare_thread(&blk_puncher_policy, &filter);
+	if (r < 0)
+		return r;
 	*ret_what = "image";
-	r = raw_open(&raw, BLK_FD_IMAGE, o->readonly);
+	r = raw_open(&raw, BLK_FD_IMAGE, o->readonly, &confiner);
 	if (r < 0)
 		return r;
 	*ret_what = "device";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What dev-blk is; see policy.h. The image needs two calls: io_uring_enter, whose ring is closed to all
- * but reads, writes and syncs, and fallocate, which can do nothing but punch holes.
+ * but reads, writes and syncs, and in a thread of its own fallocate, which can do nothing but punch holes.
  */
 #include "cmd/dev-blk/policy.h"
 
@@ -35,9 +35,6 @@ static const struct sandbox_rule rules[] = {
 	/* the image */
 	SB_FORM(io_uring_enter, SB_IS(3, 0), SB_IS(4, 0)),
 	SB_FORM(io_uring_enter, SB_IS(3, IORING_ENTER_GETEVENTS), SB_IS(4, 0)),
-	{ .nr = __NR_fallocate,
-	  .args = { { SB_EQ, 0, BLK_FD_IMAGE, 0 },
-		    { SB_EQ, 1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0 } } },
 	SB_CALL(exit_group),
 };
 
@@ -49,6 +46,24 @@ const struct sandbox_policy blk_policy = {
 	.limits = { .nofile = 128, .nproc = 32, .as = SB_UNSET, .fsize = 0, .memlock = SB_UNSET },
 };
 
+static const struct sandbox_rule puncher_rules[] = {
+	SB_CALL(read),  /* is there a hole to punch? */
+	SB_CALL(write), /* it is done */
+	{ .nr = __NR_fallocate,
+	  .args = { { SB_EQ, 0, BLK_FD_IMAGE, 0 },
+		    { SB_EQ, 1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0 } } },
+};
+
+const struct sandbox_policy blk_puncher_policy = {
+	.name = "dev-blk:puncher",
+	.rules = puncher_rules,
+	.n_rules = ARRAY_SIZE(puncher_rules),
+};
+
+static const struct declared_thread threads[] = {
+	{ "puncher", &blk_puncher_policy, NULL, false },
+};
+
 static const struct fd_row fds[] = {
 	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
 	{ BLK_FD_VHOST_USER, FD_SOCKET, false, "vhost-user channel" },
@@ -58,7 +73,7 @@ static const struct fd_row fds[] = {
 static const struct declared_held held[] = {
 	{ "anon_inode:[eventpoll]", 1, "event loop" },
 	{ "anon_inode:[io_uring]", 1, "ring, restricted to the image" },
-	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queues, the ring's completions" },
+	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queues, holes to punch and punched" },
 };
 
 static const struct declared_map maps[] = {
@@ -87,6 +102,8 @@ const struct declared_process blk_declared = {
 	.place = DECLARED_JAIL,
 	.guest_facing = true,
 	.policy = &blk_policy,
+	.threads = threads,
+	.n_threads = ARRAY_SIZE(threads),
 	.fds = fds,
 	.n_fds = ARRAY_SIZE(fds),
 	.held = held,

@@ -6,5 +6,7 @@
 #include "lib/declared/declared.h"
 
 extern const struct sandbox_policy blk_policy;
+/* of the thread that punches holes */
+extern const struct sandbox_policy blk_puncher_policy;
 
 #endif

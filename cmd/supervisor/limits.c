@@ -37,11 +37,12 @@ static uint64_t count_nodes(void)
 
 #define RING_THREADS 9 /* lib/image/uring.c: 8 and 1 */
 
-/* One a process and one a vCPU; KVM's own thread in the vmm's name; those of the disks' rings. */
+/* One a process and one a vCPU; KVM's own thread in the vmm's name; those of the disks' rings, and
+ * what punches holes. */
 static uint64_t count_tasks(const struct vm_config *c)
 {
 	uint64_t vmm = 1 + c->cpus + (c->accel != ACCEL_SOFT);
-	uint64_t disks = c->n_disks * (1 + RING_THREADS * count_nodes());
+	uint64_t disks = c->n_disks * (2 + RING_THREADS * count_nodes());
 
 	return vmm + disks + c->rng + 1;
 }

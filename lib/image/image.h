@@ -57,13 +57,14 @@ struct image {
 	bool readonly;
 	bool can_discard; /* DISCARD gives something back */
 	int fd;		  /* readable when completions are there to reap */
+	int other_fd;	  /* the same, or -1 */
 	image_done done;
 	void *owner;
 };
 
 /*
  * Takes a request; nothing is started before image_submit. 0; -EBUSY: as many in flight as can be;
- * -EINVAL: outside the capacity, or not of sectors; -EROFS. done is never called from here.
+ * -EINVAL: outside the capacity, or not of sectors; -EROFS; -EOPNOTSUPP: a DISCARD. done is never called from here.
  */
 [[nodiscard]] static inline int image_queue(struct image *image, const struct image_io *io)
 {

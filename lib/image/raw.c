@@ -7,8 +7,8 @@
 #include "lib/image/raw_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/falloc.h>
+#include <poll.h>
+#include <stdlib.h>
 
 #define CHUNK (256U << 10) /* bytes of one write of zeroes */
 #define MAX_RETRIES 8U
@@ -36,17 +36,9 @@ static void prepare_zero_chunk(struct io_uring_sqe *sqe, const struct raw_slot *
 			    s->io.offset + s->at);
 }
 
-static int punch(const struct raw_image *raw, const struct image_io *io)
-{
-	return fallocate(raw->file_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			 (off_t)io->offset, (off_t)io->len) < 0 ?
-		       -errno :
-		       0;
-}
-
 /* Puts the slot's next operation on the ring; it starts with the next submission. A slot has one
  * operation at a time and the ring as many entries as there are slots. */
-static int start(struct raw_image *raw, struct raw_slot *s)
+static int start_on_ring(struct raw_image *raw, const struct raw_slot *s)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&raw->ring);
 	const struct image_io *io = &s->io;
@@ -67,12 +59,19 @@ static int start(struct raw_image *raw, struct raw_slot *s)
 		io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
 		break;
 	case RAW_PUNCH:
-		s->punched = punch(raw, io);
-		io_uring_prep_nop(sqe);
-		break;
+		abort(); /* not on the ring */
 	}
 	sqe->flags |= IOSQE_FIXED_FILE;
 	sqe->user_data = index_of(raw, s);
+	return 0;
+}
+
+static int start(struct raw_image *raw, const struct raw_slot *s)
+{
+	if (s->step != RAW_PUNCH)
+		return start_on_ring(raw, s);
+	raw->n_punching++;
+	puncher_ask(&raw->puncher, s->io.offset, s->io.len, index_of(raw, s));
 	return 0;
 }
 
@@ -197,6 +196,8 @@ static int check(const struct image *image, const struct image_io *io)
 		return 0;
 	if (image->readonly && io->op != IMAGE_READ)
 		return -EROFS;
+	if (io->op == IMAGE_DISCARD && !image->can_discard)
+		return -EOPNOTSUPP;
 	if (!io->len || io->len % IMAGE_SECTOR || io->offset % IMAGE_SECTOR ||
 	    !range_within(io->offset, io->len, image->capacity))
 		return -EINVAL;
@@ -243,15 +244,23 @@ static int raw_submit(struct image *image)
 	return 0;
 }
 
-static int result_of(const struct raw_slot *s, int res)
+static void reap_holes(struct raw_image *raw)
 {
-	return s->step == RAW_PUNCH && res >= 0 ? s->punched : res;
+	uint16_t index;
+	int result;
+
+	while (raw->n_punching && puncher_take(&raw->puncher, &index, &result)) {
+		raw->n_punching--;
+		complete(raw, &raw->slot[index], result);
+	}
 }
 
 static int raw_reap(struct image *image)
 {
 	struct raw_image *raw = raw_of(image);
 	struct io_uring_cqe *cqe;
+
+	reap_holes(raw);
 
 	while (io_uring_peek_cqe(&raw->ring, &cqe) == 0) {
 		uint64_t index = cqe->user_data;
@@ -260,9 +269,21 @@ static int raw_reap(struct image *image)
 		io_uring_cqe_seen(&raw->ring, cqe);
 		if (index >= RAW_DEPTH || !raw->slot[index].used)
 			return -EIO;
-		complete(raw, &raw->slot[index], result_of(&raw->slot[index], res));
+		complete(raw, &raw->slot[index], res);
 	}
 	return 0;
+}
+
+/* For the ring or the puncher; what cannot be submitted now is tried again by the next call. */
+static int wait_for_either(struct raw_image *raw)
+{
+	struct pollfd p[] = { { .fd = raw->image.fd, .events = POLLIN },
+			      { .fd = raw->image.other_fd, .events = POLLIN } };
+
+	if (raw_submit(&raw->image) == 0 && ppoll(p, ARRAY_SIZE(p), NULL, NULL) < 0 &&
+	    errno != EINTR)
+		return -errno;
+	return raw_reap(&raw->image);
 }
 
 static int raw_wait(struct image *image)
@@ -272,6 +293,8 @@ static int raw_wait(struct image *image)
 
 	if (!raw->n_in_flight)
 		return 0;
+	if (raw->n_punching)
+		return wait_for_either(raw);
 	r = io_uring_submit_and_wait(&raw->ring, 1);
 	if (r < 0 && r != -EINTR && r != -EAGAIN && r != -EBUSY)
 		return r;
@@ -285,6 +308,7 @@ static void raw_close(struct image *image)
 	while (raw->n_in_flight)
 		if (raw_wait(image) < 0)
 			break;
+	puncher_close(&raw->puncher);
 	io_uring_queue_exit(&raw->ring);
 	closep(&raw->file_fd);
 	image->fd = -1;

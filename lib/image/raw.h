@@ -3,7 +3,7 @@
  * Raw images: a regular file or a block device, by io_uring.
  *
  * The ring is made before the sandbox: one registered file, and restrictions that allow only reads,
- * writes and syncs of it. Holes are punched by the call, whose filter can tell them from all else
+ * writes and syncs of it. Holes are punched by a thread, whose filter can tell them from all else
  * that fallocate does, which a ring's restrictions cannot: space reserved behind the end of a file
  * is bounded by nothing.
  */
@@ -11,6 +11,7 @@
 #define BULKHEAD_IMAGE_RAW_H
 
 #include "lib/image/image.h"
+#include "lib/image/puncher.h"
 
 #include <liburing.h>
 
@@ -21,7 +22,7 @@ enum raw_step {
 	RAW_READ,
 	RAW_WRITE,
 	RAW_SYNC,
-	RAW_PUNCH,	 /* fallocate PUNCH_HOLE, at once; its slot takes an empty turn on the ring */
+	RAW_PUNCH,	 /* fallocate PUNCH_HOLE, by the puncher */
 	RAW_WRITE_ZEROES /* chunk by chunk */
 };
 
@@ -31,7 +32,6 @@ struct raw_slot {
 	enum raw_step step;
 	uint64_t at; /* bytes of io done */
 	unsigned int retries;
-	int punched; /* what it came to */
 	struct image_io io;
 	uint16_t next_free;
 };
@@ -40,19 +40,28 @@ struct raw_image {
 	struct image image;
 	struct io_uring ring;
 	int file_fd; /* for holes, or -1 */
+	struct puncher puncher;
 	bool can_punch;
-	unsigned int n_in_flight; /* handed to the ring, submitted or not */
+	unsigned int n_in_flight; /* handed to the ring, submitted or not, and n_punching */
+	unsigned int n_punching;
 	uint16_t first_free;
 	struct raw_slot slot[RAW_DEPTH];
+};
+
+/* How the puncher's thread gives up what it does not need; enter returns 0 or an error. */
+struct raw_confiner {
+	int (*enter)(void *arg);
+	void *arg;
 };
 
 /*
  * Takes fd (on success; it stays open only for punching holes). Fills raw->image; done and owner are the
  * caller's to set. 0; -EINVAL: not a regular file or block
  * device; -EACCES: fd cannot write and readonly is false; -ENODATA: not one sector; or the error of
- * io_uring, which is -EPERM or -ENOSYS where the host forbids it. Of the file's data, nothing is
- * changed.
+ * io_uring, which is -EPERM or -ENOSYS where the host forbids it, or of confiner, which may be NULL. Of
+ * the file's data, nothing is changed.
  */
-[[nodiscard]] int raw_open(struct raw_image *raw, int fd, bool readonly);
+[[nodiscard]] int raw_open(struct raw_image *raw, int fd, bool readonly,
+			   const struct raw_confiner *confiner);
 
 #endif

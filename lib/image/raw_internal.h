@@ -5,6 +5,8 @@
 
 #include "lib/image/raw.h"
 
+_Static_assert(PUNCHER_MAX >= RAW_DEPTH, "the puncher has room for every slot");
+
 /* Empty slots and the operations. */
 void raw_init(struct raw_image *raw);
 

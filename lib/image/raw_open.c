@@ -62,14 +62,30 @@ static void probe(struct raw_image *raw, int fd, const struct stat *st)
 
 static int open_ring(struct raw_image *raw, int fd)
 {
-	static const uint8_t ops[] = { IORING_OP_READV, IORING_OP_FSYNC, IORING_OP_NOP,
-				       IORING_OP_WRITEV, IORING_OP_WRITE };
+	static const uint8_t ops[] = { IORING_OP_READV, IORING_OP_FSYNC, IORING_OP_WRITEV,
+				       IORING_OP_WRITE };
 
-	/* the first three change nothing */
-	return uring_open(&raw->ring, RAW_DEPTH, fd, ops, raw->image.readonly ? 3 : sizeof(ops));
+	/* the first two change nothing */
+	return uring_open(&raw->ring, RAW_DEPTH, fd, ops, raw->image.readonly ? 2 : sizeof(ops));
 }
 
-int raw_open(struct raw_image *raw, int fd, bool readonly)
+/* Only where there is something to punch: no thread stands about in other devices. */
+static int open_puncher(struct raw_image *raw, int fd, const struct raw_confiner *c)
+{
+	int r;
+
+	raw->puncher.ask_fd = raw->image.other_fd = raw->file_fd = -1;
+	if (!raw->can_punch)
+		return 0;
+	r = puncher_open(&raw->puncher, fd, c ? c->enter : NULL, c ? c->arg : NULL);
+	if (r < 0)
+		return r;
+	raw->image.other_fd = raw->puncher.done_fd;
+	raw->file_fd = fd;
+	return 0;
+}
+
+int raw_open(struct raw_image *raw, int fd, bool readonly, const struct raw_confiner *confiner)
 {
 	int flags = fcntl(fd, F_GETFL), r;
 	uint64_t size = 0;
@@ -94,9 +110,13 @@ int raw_open(struct raw_image *raw, int fd, bool readonly)
 	r = open_ring(raw, fd);
 	if (r < 0)
 		return r;
+	r = open_puncher(raw, fd, confiner);
+	if (r < 0) {
+		io_uring_queue_exit(&raw->ring);
+		return r;
+	}
 	raw->image.fd = raw->ring.ring_fd;
-	raw->file_fd = fd;
 	if (!raw->can_punch)
-		closep(&raw->file_fd);
+		closep(&fd);
 	return 0;
 }

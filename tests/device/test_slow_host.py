@@ -75,6 +75,30 @@ def test_a_request_that_waits_for_the_host(disk, slow, what):
         assert disk.read(64, 8) == DATA
 
 
+@pytest.mark.parametrize("kind,more", [(blk.T_DISCARD, {}), (blk.T_WRITE_ZEROES, {"flags": 1})])
+def test_a_hole(disk, slow, kind, more):
+    """Reads go on, also behind several of them; who wants the ring to stand still is told."""
+    slow.content[:2 * len(DATA)] = DATA * 2
+    slow.hold = True
+    for i in range(2):
+        r = blk.Request(disk.session.memory, kind, 0, blk.range_(8 * i, 8, **more))
+        disk.session.submit(r.bufs)
+    slow.wait_held(1)
+    flags = vu.VERSION | vu.FLAG_NEED_REPLY
+    other = blk.Request(disk.session.memory, blk.T_IN, 16, in_len=SECTOR)
+    disk.session.submit(other.bufs)
+    assert len(disk.session.wait(1)) == 1 and other.status == blk.S_OK
+    disk.front.send(vu.SET_STATUS, vu.u64(0), (), flags)
+    for _ in range(10):
+        assert disk.front.get_status() == 15
+    assert busy(disk.process) == [2] * 10
+    assert slow.content[:2 * len(DATA)] == DATA * 2
+    disk.process.assert_idle()
+    slow.release()
+    assert vu.NAMES[disk.front.recv()[0]] == "SET_STATUS"
+    assert not any(slow.content[:2 * len(DATA)])
+
+
 def test_other_queues_go_on(slow, start):
     device = start(Blk, image=slow.place, queues=2)
     d = blk.Disk(device.open(n_queues=2))

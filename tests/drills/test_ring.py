@@ -7,7 +7,7 @@ import struct
 import ring
 from ring import EACCES, EBADF, FIXED_FILE, KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE, Ring, sqe
 
-GIVEN = {ring.NOP, ring.READV, ring.WRITEV, ring.FSYNC, ring.WRITE}
+GIVEN = {ring.READV, ring.WRITEV, ring.FSYNC, ring.WRITE}
 NO_SUCH = -22  # the kernel does not have the operation
 FAR, MUCH = 1 << 30, 64 << 20
 

@@ -216,9 +216,9 @@ def test_memory_within_the_limit(place):
     assert code == 0, err
 
 
-@pytest.mark.parametrize("words,expected", [((), 1 + 9), (("--limit-tasks", "20"), 20 - 4)])
+@pytest.mark.parametrize("words,expected", [((), 2 + 9), (("--limit-tasks", "20"), 20 - 4)])
 def test_tasks(place, words, expected):
-    """4 compartments run, but no vCPU here and nothing of the disk's ring."""
+    """4 compartments run, but no vCPU here and no thread of the disk."""
     code, _, err = place.run(f"{UP},sleep:1000,{END}", *words,
                              *script_disk(place, "forks:1000,enter,ready,wait"))
     assert f"dev-blk: warning: made {expected}\n" in err, err

@@ -53,7 +53,7 @@ static void fill(void)
 
 static void open_image(bool readonly)
 {
-	int r = raw_open(&raw, dup(file), readonly);
+	int r = raw_open(&raw, dup(file), readonly, NULL);
 
 	if (r == -EPERM || r == -ENOSYS)
 		skip(); /* a host that forbids io_uring */
@@ -313,14 +313,14 @@ static void test_files_that_are_none(void **state)
 	char path[64];
 
 	(void)state;
-	assert_int_equal(raw_open(&raw, dir, true), -EINVAL);
-	assert_int_equal(raw_open(&raw, null, true), -EINVAL);
-	assert_int_equal(raw_open(&raw, -1, true), -EBADF);
+	assert_int_equal(raw_open(&raw, dir, true, NULL), -EINVAL);
+	assert_int_equal(raw_open(&raw, null, true, NULL), -EINVAL);
+	assert_int_equal(raw_open(&raw, -1, true, NULL), -EBADF);
 	assert_int_equal(ftruncate(file, 511), 0);
-	assert_int_equal(raw_open(&raw, file, true), -ENODATA);
+	assert_int_equal(raw_open(&raw, file, true, NULL), -ENODATA);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
 	read_only = open(path, O_RDONLY | O_CLOEXEC);
-	assert_int_equal(raw_open(&raw, read_only, false), -EACCES);
+	assert_int_equal(raw_open(&raw, read_only, false, NULL), -EACCES);
 	memset(&raw, 0, sizeof(raw));
 }
 

@@ -129,6 +129,7 @@ void testblk_open(struct testblk *t, uint16_t size)
 				   .capacity = TB_CAPACITY,
 				   .block = 512,
 				   .can_discard = true,
+				   .other_fd = -1,
 				   .fd = eventfd(0, EFD_CLOEXEC) };
 	need(t->image.fd >= 0 && loop_open(&t->loop) == 0, "loop");
 	need(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock) == 0, "socketpair");

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A volume that is as slow as the test wants: one file, served over FUSE by a thread of the test.
 
-While `hold` is set, writes and syncs of the file wait; release() lets them go. Needs root and /dev/fuse.
+While `hold` is set, writes, syncs and holes of the file wait; release() lets them go. Needs root and /dev/fuse.
 """
 
 import ctypes
@@ -15,10 +15,11 @@ import pytest
 
 from . import wait
 
-GETATTR, OPEN, READ, WRITE, RELEASE, FSYNC = 3, 14, 15, 16, 18, 20
+GETATTR, OPEN, READ, WRITE, RELEASE, FSYNC, FALLOCATE = 3, 14, 15, 16, 18, 20, 43
 FLUSH, INIT, FORGET, INTERRUPT, BATCH_FORGET = 25, 26, 2, 36, 42
 WITHOUT_REPLY = (FORGET, INTERRUPT, BATCH_FORGET)
 FOPEN_DIRECT_IO = 1
+PUNCH_HOLE = 3  # and KEEP_SIZE
 IN_HEADER, OUT_HEADER = struct.Struct("<IIQQIIIHH"), struct.Struct("<IiQ")
 MAX_WRITE = 1 << 20
 MNT_DETACH = 2
@@ -83,7 +84,7 @@ class SlowFile:
             if op in WITHOUT_REPLY:
                 continue
             with self.lock:
-                if self.hold and op in (WRITE, FSYNC):
+                if self.hold and op in (WRITE, FSYNC, FALLOCATE):
                     self.held.append((op, unique, body))
                     continue
             self._carry_out(op, unique, body)
@@ -112,6 +113,13 @@ class SlowFile:
             _, offset, size = struct.unpack_from("<QQI", body)
             self.content[offset:offset + size] = body[40:40 + size]
             data = struct.pack("<II", size, 0)
+        elif op == FALLOCATE:
+            _, offset, size, mode = struct.unpack_from("<QQQI", body)
+            assert mode == PUNCH_HOLE
+            end = min(offset + size, len(self.content))
+            if offset < end:
+                self.content[offset:end] = bytes(end - offset)
+            data = b""
         elif op in (FSYNC, FLUSH, RELEASE):
             data = b""
         else:
