@@ -175,9 +175,11 @@ static int wait_alone(void *owner, int sock, struct timespec *left)
 }
 
 void vhost_front_wait_by(struct vhost_front *f,
-			 int (*wait)(void *owner, int sock, struct timespec *left), void *owner)
+			 int (*wait)(void *owner, int sock, struct timespec *left),
+			 bool (*has_served)(void *owner), void *owner)
 {
 	f->wait = wait;
+	f->has_served = has_served;
 	f->owner = owner;
 }
 
@@ -405,6 +407,8 @@ static int await_stopped(struct vhost_front *f, struct drain *w)
 			r = take_answer(f, w);
 		else if (r == -ETIMEDOUT && may_ask)
 			r = ask_for_life(f, w);
+		else if (r == -ETIMEDOUT && f->has_served && f->has_served(f->owner))
+			r = 0;
 	}
 	return r;
 }

@@ -28,6 +28,8 @@ struct vhost_front {
 	/* How vhost_front_stop waits: 0 when sock is readable, -ETIMEDOUT when the limit is over, of
 	 * which it takes off what it waited, or another negative errno. */
 	int (*wait)(void *owner, int sock, struct timespec *left);
+	/* NULL, or whether the back end has given requests back since this was asked last. */
+	bool (*has_served)(void *owner);
 	void *owner;
 };
 
@@ -52,7 +54,8 @@ struct vhost_ring {
 [[nodiscard]] int vhost_front_open(struct vhost_front *f, int sock, unsigned int n_queues);
 /* Before vhost_front_stop; otherwise that waits by itself. */
 void vhost_front_wait_by(struct vhost_front *f,
-			 int (*wait)(void *owner, int sock, struct timespec *left), void *owner);
+			 int (*wait)(void *owner, int sock, struct timespec *left),
+			 bool (*has_served)(void *owner), void *owner);
 void vhost_front_close(struct vhost_front *f);
 
 /* Whether the back end has a configuration space at all. */
@@ -72,7 +75,8 @@ void vhost_front_close(struct vhost_front *f);
 /*
  * Stops the rings that are used, waits until the back end has let go of them, and resets it. What is in
  * flight may take any time: as long as the back end answers GET_STATUS meanwhile (or in turn), it is
- * waited for. One that is silent, or has no STATUS, has the time of an exchange.
+ * waited for. One that is silent, or has no STATUS, has the time of an exchange from the last request on
+ * that it has given back.
  */
 [[nodiscard]] int vhost_front_stop(struct vhost_front *f, const struct vhost_ring *rings,
 				   unsigned int n_rings);

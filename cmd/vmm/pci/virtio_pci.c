@@ -311,7 +311,7 @@ int virtio_pci_add(struct machine *m, unsigned int device_type, int sock, const 
 		return type ? -ENOMEM : -EINVAL;
 	}
 	r = vhost_front_open(&v->front, sock, type->n_queues);
-	vhost_front_wait_by(&v->front, virtio_wait, v);
+	vhost_front_wait_by(&v->front, virtio_wait, virtio_has_served, v);
 	if (r == 0)
 		r = check_back_end(v, &why);
 	if (r == 0)

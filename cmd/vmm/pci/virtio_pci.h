@@ -86,6 +86,7 @@ struct virtio_pci {
 	/* It is letting go of them, and the lock is not held meanwhile: writes to the BAR are lost, and
 	 * the status reads as before until the device is reset (2.4.1). */
 	bool draining;
+	uint64_t used_sum; /* of its used rings' indexes, when they were looked at last */
 	uint64_t notify_base; /* where the notify page is decoded; 0: nowhere */
 	uint8_t config[VU_MAX_CONFIG];
 	unsigned int n_queues;
@@ -125,6 +126,8 @@ void virtio_needs_reset(struct virtio_pci *v, const char *why);
 int virtio_fail(struct virtio_pci *v, int error);
 /* A vhost_front's wait: without the lock. owner is the device. */
 [[nodiscard]] int virtio_wait(void *owner, int sock, struct timespec *left);
+/* A vhost_front's has_served, by what the used rings say; also before it is first needed. */
+[[nodiscard]] bool virtio_has_served(void *owner);
 void virtio_notify(struct virtio_pci *v, unsigned int queue);
 /* Binds the queues' ioeventfds where the notify page is and the rings run, and unbinds others. */
 void virtio_bind_notifiers(struct virtio_pci *v);
