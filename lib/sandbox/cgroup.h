@@ -67,9 +67,11 @@ struct cgroup {
 	char name[NAME_MAX + 1]; /* NAME.PID */
 };
 
+/* clang-format off */
 #define CGROUP_NONE                                                                              \
 	((struct cgroup){ .place = -1, .all = -1, .vm = -1, .supervisor = -1, .guest = -1,       \
 			  .kill = -1, .events = -1 })
+/* clang-format on */
 
 /*
  * Makes the group of a VM whose keeper is the calling process. Limits without their controller are

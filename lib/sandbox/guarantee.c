@@ -90,6 +90,7 @@ static const char *lacks_landlock(int needed)
 void guarantees_look(const struct cgroup_place *place, const char *why, const char *why_no_ids,
 		     struct guarantee_report *ret)
 {
+	/* clang-format off */
 	*ret = (struct guarantee_report){ .missing = {
 		[GUARANTEE_IDS] = *why_no_ids ? why_no_ids : NULL,
 		[GUARANTEE_PATHS] = lacks_landlock(1),
@@ -101,6 +102,7 @@ void guarantees_look(const struct cgroup_place *place, const char *why, const ch
 									    NULL,
 		[GUARANTEE_LABELS] = selinux_lacks(),
 	} };
+	/* clang-format on */
 }
 
 /* The next from i on that is missing, or N_GUARANTEES. */

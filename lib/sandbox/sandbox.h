@@ -51,6 +51,7 @@ struct sandbox_rule {
 	struct sandbox_arg args[SANDBOX_MAX_ARGS]; /* all must hold; ends at SB_NONE */
 };
 
+/* clang-format off */
 #define SB_CALL(name) { .nr = __NR_##name }
 #define SB_CALL_EQ(name, i, v) { .nr = __NR_##name, .args = { { SB_EQ, (i), (v), 0 } } }
 #define SB_CALL_NO_BITS(name, i, v) { .nr = __NR_##name, .args = { { SB_NO_BITS, (i), (v), 0 } } }
@@ -59,6 +60,7 @@ struct sandbox_rule {
 /* mmap and mprotect without PROT_EXEC */
 #define SB_MMAP_NOEXEC { .nr = __NR_mmap, .args = { { SB_NO_BITS, 2, 4 /* PROT_EXEC */, 0 } } }
 #define SB_MPROTECT_NOEXEC { .nr = __NR_mprotect, .args = { { SB_NO_BITS, 2, 4, 0 } } }
+/* clang-format on */
 
 /* Hard limits, set as soft and hard alike; SB_UNSET leaves one alone. CORE is always 0. */
 #define SB_UNSET ((uint64_t)-1)

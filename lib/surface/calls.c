@@ -19,10 +19,12 @@ struct row {
 	uint32_t harmful_bits;
 };
 
+/* clang-format off */
 #define PATHS(name) { __NR_##name, CALL_PATH, ANY, 0, 0 }
 #define PROCESS(name) { __NR_##name, CALL_PROCESS, ANY, 0, 0 }
 #define ADDRESS(name) { __NR_##name, CALL_ADDRESS, ANY, 0, 0 }
 #define OPENS(name) { __NR_##name, CALL_OPENS, ANY, 0, 0 }
+/* clang-format on */
 
 /* Numbers that Debian's headers do not have yet. */
 #define NR_FCHMODAT2 452
@@ -31,6 +33,7 @@ struct row {
 #define NR_SETXATTRAT 463
 #define NR_OPEN_TREE_ATTR 467
 
+/* clang-format off */
 static const struct row rows[] = {
 	PATHS(open), PATHS(openat), PATHS(openat2), PATHS(creat), PATHS(stat), PATHS(lstat),
 	PATHS(newfstatat), PATHS(statx), PATHS(access), PATHS(faccessat), PATHS(faccessat2),
@@ -79,6 +82,7 @@ static const struct row rows[] = {
 	{ __NR_uselib, CALL_CODE, ANY, 0, 0 }, { __NR_execve, CALL_CODE, ANY, 0, 0 },
 	{ __NR_execveat, CALL_CODE, ANY, 0, 0 },
 };
+/* clang-format on */
 
 /* Only values that are known pass, and none with one of the bits. */
 static bool has_none(const struct surface_arg *a, uint32_t bits)

@@ -70,6 +70,7 @@ KERNEL sieve(void)
 
 /* FIPS 180-4 */
 static const uint32_t sha_constants[64] = {
+	/* clang-format off */
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
 	0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
 	0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -78,6 +79,7 @@ static const uint32_t sha_constants[64] = {
 	0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
 	0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
 	0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+	/* clang-format on */
 };
 
 static inline uint32_t rotate(uint32_t v, unsigned int n)
@@ -171,6 +173,7 @@ KERNEL switch_loop(void)
 	for (int i = 0; i < 1024; i++)
 		program[i] = likely[next_random() & 15] & 7;
 	for (unsigned int i = 0; i < times(45000000); i++) {
+		/* clang-format off */
 		switch (program[pc++ & 1023]) {
 		case 0: x += y; break;
 		case 1: y ^= x >> 3; break;
@@ -181,6 +184,7 @@ KERNEL switch_loop(void)
 		case 6: y += 7; break;
 		case 7: x ^= y; break;
 		}
+		/* clang-format on */
 	}
 	return x ^ y;
 }

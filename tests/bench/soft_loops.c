@@ -161,6 +161,7 @@ __attribute__((used)) static void run(uint64_t kernel, uint64_t times)
 	for (unsigned int i = 1; i < 2000; i++)
 		from[i] = 'a';
 	while (times--) {
+		/* clang-format off */
 		switch (kernel) {
 		case 0: r += sieve(); break;
 		case 1: r += hash(); break;
@@ -171,6 +172,7 @@ __attribute__((used)) static void run(uint64_t kernel, uint64_t times)
 		case 6: r += chase(); break;
 		case 7: r += length(); break;
 		}
+		/* clang-format on */
 	}
 	__asm__ volatile("hlt" : : "a"(r));
 }

@@ -11,6 +11,7 @@
 #include "cmd/vmm/accel/soft/fp_ops.h"
 
 #define N GEN_NO66
+/* clang-format off */
 #define ROW(n, p, m, o, e, i, f)                                                              \
 	{ .name = n, .prefix = p, .map = m, .opcode = o, .ext = e, .imm = i,                  \
 	  .flags = GEN_XMM | (f) },
@@ -123,5 +124,6 @@ static const struct gen_row rows[] = {
 	X87("x87 dd", 0xdd, 3, 0) X87("x87 dd", 0xdd, 4, GEN_REG) X87("x87 dd", 0xdd, 5, GEN_REG)
 	X87("x87 dd", 0xdd, 7, 0)
 };
+/* clang-format on */
 
 const struct gen_table gen_fp = { rows, sizeof(rows) / sizeof(rows[0]) };

@@ -2,9 +2,11 @@
 /* Integer instructions for the generator; see soft_gen.h. */
 #include "tests/unit/soft_gen.h"
 
+/* clang-format off */
 #define ROW(n, m, o, e, i, u, f) { .name = n, .map = m, .opcode = o, .ext = e, .imm = i, .undef = u, .flags = f }
 #define PREFIXED(n, p, m, o, e, i, u, f) \
 	{ .name = n, .prefix = p, .map = m, .opcode = o, .ext = e, .imm = i, .undef = u, .flags = f }
+/* clang-format on */
 
 #define ALU(n, base, lock, u, f)                                                              \
 	ROW(n, 0, base, GEN_ANY, IMM_NO, u, GEN_BYTE | lock | f),                             \

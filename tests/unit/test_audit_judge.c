@@ -346,9 +346,11 @@ static void test_limits(void **state)
 		int limit;
 		const char *aspect;
 	} rows[] = {
+		/* clang-format off */
 		{ VMM, RLIMIT_AS, "address space limit" },   { VMM, RLIMIT_CORE, "core size limit" },
 		{ BLK, RLIMIT_NOFILE, "descriptor limit" },  { BLK, RLIMIT_FSIZE, "file size limit" },
 		{ RNG, RLIMIT_NPROC, "task limit" },	     { RNG, RLIMIT_FSIZE, "file size limit" },
+		/* clang-format on */
 		{ CONSOLE, RLIMIT_MEMLOCK, "locked memory limit" },
 	};
 

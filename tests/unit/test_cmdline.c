@@ -21,9 +21,11 @@ static void test_tells(void **state)
 		"reboot=k reboot=panic_warm", "reboot=panic_warm,cold", " reboot=panic_warm ",
 	};
 	static const char *const no[] = {
+		/* clang-format off */
 		"", " ", "reboot=", "reboot=,", "reboot=panic_cold", "reboot=warm", "xreboot=panic_warm",
 		"reboot=acpi panic_warm", "reboot=warm,panic_warm", "reboot=panic_warm,w",
 		"reboot=panic_warm reboot=w", "reboot=acpi ,panic_warm", "reboot=xpanic_warm",
+		/* clang-format on */
 	};
 
 	(void)state;

@@ -49,12 +49,14 @@ static uint32_t single(void)
 static uint64_t twice(void)
 {
 	static const uint64_t pool[] = {
+		/* clang-format off */
 		0, 1ULL << 63, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000,
 		0xfff0000000000000, 0x7ff8000000000000, 0xfff8123456789abc, 0x7ff0000000000001,
 		1, 0x000fffffffffffff, 0x0010000000000000, 0x7fefffffffffffff, 0xffefffffffffffff,
 		0x41e0000000000000, 0xc1e0000000000000, 0x41dfffffffc00000, 0x43e0000000000000,
 		0xc3e0000000000000, 0x3fe0000000000000, 0x4330000000000001, 0x36a0000000000000,
 		0x3690000000000000, 0x47efffffe0000000, 0x47f0000000000000, 0x380fffffffffffff,
+		/* clang-format on */
 	};
 
 	if (one_in(3))

@@ -70,6 +70,7 @@ struct prefixes {
 /* Handles one prefix byte; false when it is not one. */
 static bool prefix(struct prefixes *p, uint8_t b, enum soft_code_mode mode)
 {
+	/* clang-format off */
 	switch (b) {
 	case 0x66: p->opsize = true; return true;
 	case 0x67: p->addrsize = true; return true;
@@ -86,6 +87,7 @@ static bool prefix(struct prefixes *p, uint8_t b, enum soft_code_mode mode)
 			p->seg = b == 0x2e ? S_CS : b == 0x36 ? S_SS : b == 0x3e ? S_DS : S_ES;
 		return true;
 	}
+	/* clang-format on */
 	return false;
 }
 

@@ -7,6 +7,7 @@ enum alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP
 
 INLINE uint64_t alu_result(enum alu op, uint64_t a, uint64_t b, uint64_t carry)
 {
+	/* clang-format off */
 	switch (op) {
 	case ALU_ADD: return a + b;
 	case ALU_OR: return a | b;
@@ -17,12 +18,14 @@ INLINE uint64_t alu_result(enum alu op, uint64_t a, uint64_t b, uint64_t carry)
 	case ALU_CMP: return a - b;
 	case ALU_XOR: return a ^ b;
 	}
+	/* clang-format on */
 	return 0;
 }
 
 INLINE void alu_flags(struct soft_cpu *c, enum alu op, unsigned int width, uint64_t r, uint64_t a,
 		      uint64_t b, uint64_t carry)
 {
+	/* clang-format off */
 	switch (op) {
 	case ALU_ADD: cc_set(c, CC_ADD, width, r, a, b); break;
 	case ALU_ADC: cc_set(c, CC_ADD + (enum soft_cc)carry * (CC_ADC - CC_ADD), width, r, a, b); break;
@@ -33,6 +36,7 @@ INLINE void alu_flags(struct soft_cpu *c, enum alu op, unsigned int width, uint6
 	case ALU_AND:
 	case ALU_XOR: cc_set(c, CC_LOGIC, width, r, 0, 0); break;
 	}
+	/* clang-format on */
 }
 
 INLINE bool takes_carry(enum alu op)
@@ -126,7 +130,7 @@ INLINE void alu_mem(struct soft_cpu *c, const struct soft_insn *i, enum alu op, 
 	OP(name##_r_i_##w)                                                                    \
 	{                                                                                     \
 		NEAR_CARRY(op);                                                               \
-		alu_reg(c, i, op, w, i->rm, (uint64_t)i->imm & width_mask(w));                \
+		alu_reg(c, i, op, w, i->rm, width_mask(w) & (uint64_t)i->imm);                \
 		return soft_next(c, i);                                                       \
 	}                                                                                     \
 	ALU_MEM(name##_mi, op, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,                       \
@@ -134,7 +138,7 @@ INLINE void alu_mem(struct soft_cpu *c, const struct soft_insn *i, enum alu op, 
 	OP(name##_a_i_##w)                                                                    \
 	{                                                                                     \
 		NEAR_CARRY(op);                                                               \
-		alu_reg(c, i, op, w, R_AX, (uint64_t)i->imm & width_mask(w));                 \
+		alu_reg(c, i, op, w, R_AX, width_mask(w) & (uint64_t)i->imm);                 \
 		return soft_next(c, i);                                                       \
 	}
 
@@ -150,6 +154,7 @@ ALU_ALL(sub, ALU_SUB)
 ALU_ALL(xor, ALU_XOR)
 ALU_ALL(cmp, ALU_CMP)
 
+/* clang-format off */
 #define ROW_W(name, form) { name##_##form##1, name##_##form##2, name##_##form##4, name##_##form##8 }
 #define ROWS(form)                                                                            \
 	{                                                                                     \
@@ -157,6 +162,7 @@ ALU_ALL(cmp, ALU_CMP)
 			ROW_W(and, form), ROW_W(sub, form), ROW_W(xor, form),                 \
 			ROW_W(cmp, form)                                                      \
 	}
+/* clang-format on */
 
 static const soft_handler forms_rm_r[8][4] = ROWS(rm_r_);
 static const soft_handler forms_m_r[8][4] = ROWS(mr_m);
@@ -223,9 +229,11 @@ OP_RM_READ(test_rm_r_w, test_rm_r)
 OP_RM_READ(test_rm_i_w, test_rm_i)
 OP_WIDTHS(test_a_i_w, test_a_i)
 
+/* clang-format off */
 soft_handler pick_test_rm_r(const struct soft_insn *i) { return test_rm_r_w(i); }
 soft_handler pick_test_rm_i(const struct soft_insn *i) { return test_rm_i_w(i); }
 soft_handler pick_test_a_i(const struct soft_insn *i) { return test_a_i_w(i); }
+/* clang-format on */
 
 /* ---- INC, DEC, NEG, NOT ---- */
 
@@ -233,12 +241,14 @@ enum unary { UN_INC, UN_DEC, UN_NEG, UN_NOT };
 
 INLINE uint64_t unary_result(enum unary op, uint64_t a)
 {
+	/* clang-format off */
 	switch (op) {
 	case UN_INC: return a + 1;
 	case UN_DEC: return a - 1;
 	case UN_NEG: return -a;
 	case UN_NOT: return ~a;
 	}
+	/* clang-format on */
 	return 0;
 }
 
@@ -289,7 +299,7 @@ BODY_RM(neg)
 	return unary(c, i, UN_NEG, w, mem, p);
 }
 
-BODY_RM(not)
+BODY_RM(invert)
 {
 	return unary(c, i, UN_NOT, w, mem, p);
 }
@@ -297,13 +307,14 @@ BODY_RM(not)
 OP_RM_WRITE(inc_w, inc)
 OP_RM_WRITE(dec_w, dec)
 OP_RM_WRITE(neg_w, neg)
-/* cppcheck-suppress CastIntegerToAddressAtReturn; "not" is an operator to it */
-OP_RM_WRITE(not_w, not)
+OP_RM_WRITE(not_w, invert)
 
+/* clang-format off */
 soft_handler pick_inc(const struct soft_insn *i) { return inc_w(i); }
 soft_handler pick_dec(const struct soft_insn *i) { return dec_w(i); }
 soft_handler pick_neg(const struct soft_insn *i) { return neg_w(i); }
 soft_handler pick_not(const struct soft_insn *i) { return not_w(i); }
+/* clang-format on */
 
 /* INC and DEC by opcode 40 to 4F, outside 64-bit code. */
 const struct soft_insn *op_inc_reg(struct soft_cpu *c, const struct soft_insn *i)

@@ -9,12 +9,14 @@ enum bit { BIT_TEST, BIT_SET, BIT_RESET, BIT_COMPLEMENT };
 
 INLINE uint64_t bit_result(enum bit op, uint64_t a, uint64_t bit)
 {
+	/* clang-format off */
 	switch (op) {
 	case BIT_SET: return a | bit;
 	case BIT_RESET: return a & ~bit;
 	case BIT_COMPLEMENT: return a ^ bit;
 	default: return a;
 	}
+	/* clang-format on */
 }
 
 INLINE void put_carry(struct soft_cpu *c, bool carry)
@@ -136,12 +138,14 @@ soft_handler pick_popcnt(const struct soft_insn *i) { return popcnt_w(i); }
 /* The host's own: a host without SSE 4.2 is not one that soft_open accepts. */
 __attribute__((target("sse4.2"))) static uint32_t crc(uint32_t a, uint64_t v, unsigned int w)
 {
+	/* clang-format off */
 	switch (w) {
 	case 1: return __builtin_ia32_crc32qi(a, (uint8_t)v);
 	case 2: return __builtin_ia32_crc32hi(a, (uint16_t)v);
 	case 4: return __builtin_ia32_crc32si(a, (uint32_t)v);
 	default: return (uint32_t)__builtin_ia32_crc32di(a, v);
 	}
+	/* clang-format on */
 }
 
 /* F2 0F 38 F0 and F1: the source's width is the operand size, or 1. */

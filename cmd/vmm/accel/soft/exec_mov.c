@@ -42,10 +42,12 @@ OP_RM_READ(mov_r_rm_w, mov_r_rm)
 OP_RM_WRITE(mov_rm_i_w, mov_rm_i)
 OP_WIDTHS(mov_r_i_w, mov_r_i)
 
+/* clang-format off */
 soft_handler pick_mov_rm_r(const struct soft_insn *i) { return mov_rm_r_w(i); }
 soft_handler pick_mov_r_rm(const struct soft_insn *i) { return mov_r_rm_w(i); }
 soft_handler pick_mov_rm_i(const struct soft_insn *i) { return mov_rm_i_w(i); }
 soft_handler pick_mov_r_i(const struct soft_insn *i) { return mov_r_i_w(i); }
+/* clang-format on */
 
 /* A0 to A3: the address is the immediate. */
 const struct soft_insn *op_mov_a_moffs(struct soft_cpu *c, const struct soft_insn *i)
@@ -89,10 +91,12 @@ EXTENDS(movsx8, 1, sign_extend(v, 1))
 EXTENDS(movsx16, 2, sign_extend(v, 2))
 EXTENDS(movsx32, 4, sign_extend(v, 4))
 
+/* clang-format off */
 soft_handler pick_movzx8(const struct soft_insn *i) { return movzx8_w(i); }
 soft_handler pick_movzx16(const struct soft_insn *i) { return movzx16_w(i); }
 soft_handler pick_movsx8(const struct soft_insn *i) { return movsx8_w(i); }
 soft_handler pick_movsx16(const struct soft_insn *i) { return movsx16_w(i); }
+/* clang-format on */
 
 /* 63 is ARPL outside 64-bit code; at 16 bits MOVSXD is MOV. */
 soft_handler pick_movsxd(const struct soft_insn *i)
@@ -128,12 +132,14 @@ INLINE uint64_t host_swap(struct soft_cpu *c, void *p, unsigned int w, uint64_t 
 {
 	if (__builtin_expect(crosses_line(p, w), 0))
 		return soft_split_swap(c, p, w, v);
+	/* clang-format off */
 	switch (w) {
 	case 1: return __atomic_exchange_n((uint8_t *)p, (uint8_t)v, __ATOMIC_SEQ_CST);
 	case 2: return __atomic_exchange_n((uint16_t *)p, (uint16_t)v, __ATOMIC_SEQ_CST);
 	case 4: return __atomic_exchange_n((uint32_t *)p, (uint32_t)v, __ATOMIC_SEQ_CST);
 	default: return __atomic_exchange_n((uint64_t *)p, v, __ATOMIC_SEQ_CST);
 	}
+	/* clang-format on */
 }
 
 /* With memory it is locked whether the prefix is there or not. */

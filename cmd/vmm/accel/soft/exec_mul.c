@@ -150,12 +150,14 @@ OP_RM_READ(imul_i_w, imul_i)
 OP_RM_READ(div_w, div)
 OP_RM_READ(idiv_w, idiv)
 
+/* clang-format off */
 soft_handler pick_mul(const struct soft_insn *i) { return mul_w(i); }
 soft_handler pick_imul(const struct soft_insn *i) { return imul_w(i); }
 soft_handler pick_imul_r(const struct soft_insn *i) { return imul_r_w(i); }
 soft_handler pick_imul_i(const struct soft_insn *i) { return imul_i_w(i); }
 soft_handler pick_div(const struct soft_insn *i) { return div_w(i); }
 soft_handler pick_idiv(const struct soft_insn *i) { return idiv_w(i); }
+/* clang-format on */
 
 /* ---- decimal adjustments: SDM volume 2, under each name ---- */
 

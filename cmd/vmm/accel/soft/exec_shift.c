@@ -158,6 +158,7 @@ INLINE void shift_mem(struct soft_cpu *c, const struct soft_insn *i, enum shift 
 		(void)rmw_end(c, i, w, &m, shift_any(c, i, op, w, m.old, n));
 }
 
+/* clang-format off */
 #define SHIFT_W(name, op, w)                                                                  \
 	OP(name##_ri##w) { shift_reg(c, i, op, w, (unsigned int)i->imm); return soft_next(c, i); } \
 	OP(name##_rc##w) { shift_reg(c, i, op, w, (unsigned int)c->gpr[R_CX]); return soft_next(c, i); } \
@@ -167,6 +168,7 @@ INLINE void shift_mem(struct soft_cpu *c, const struct soft_insn *i, enum shift 
 	OP(name##_m1##w) { shift_mem(c, i, op, w, 1); return soft_next(c, i); }
 
 #define SHIFT(name, op) SHIFT_W(name, op, 1) SHIFT_W(name, op, 2) SHIFT_W(name, op, 4) SHIFT_W(name, op, 8)
+/* clang-format on */
 
 SHIFT(rol, SH_ROL)
 SHIFT(ror, SH_ROR)
@@ -176,10 +178,12 @@ SHIFT(shl, SH_SHL)
 SHIFT(shr, SH_SHR)
 SHIFT(sar, SH_SAR)
 
+/* clang-format off */
 #define FORM(name, form) { name##_##form##1, name##_##form##2, name##_##form##4, name##_##form##8 }
 #define FORMS(name)                                                                           \
 	{ { FORM(name, ri), FORM(name, r1), FORM(name, rc) },                                 \
 	  { FORM(name, mi), FORM(name, m1), FORM(name, mc) } }
+/* clang-format on */
 
 /* By ModRM.reg, memory, count (imm8, 1, CL), width. SAL is SHL. */
 static const soft_handler forms[8][2][3][4] = { FORMS(rol), FORMS(ror), FORMS(rcl), FORMS(rcr),

@@ -438,11 +438,13 @@ OP_WIDTHS(lods_w, lods)
 OP_WIDTHS(scas_w, scas)
 OP_WIDTHS(cmps_w, cmps)
 
+/* clang-format off */
 soft_handler pick_movs(const struct soft_insn *i) { return movs_w(i); }
 soft_handler pick_stos(const struct soft_insn *i) { return stos_w(i); }
 soft_handler pick_lods(const struct soft_insn *i) { return lods_w(i); }
 soft_handler pick_scas(const struct soft_insn *i) { return scas_w(i); }
 soft_handler pick_cmps(const struct soft_insn *i) { return cmps_w(i); }
+/* clang-format on */
 
 /* XLAT */
 const struct soft_insn *op_xlat(struct soft_cpu *c, const struct soft_insn *i)

@@ -80,6 +80,7 @@ bool soft_condition_slow(const struct soft_cpu *c, unsigned int cc)
 	bool less = !(f & FL_SF) != !(f & FL_OF);
 	bool r = false;
 
+	/* clang-format off */
 	switch (cc >> 1) {
 	case 0: r = f & FL_OF; break;
 	case 1: r = f & FL_CF; break;
@@ -90,6 +91,7 @@ bool soft_condition_slow(const struct soft_cpu *c, unsigned int cc)
 	case 6: r = less; break;
 	case 7: r = less || (f & FL_ZF); break;
 	}
+	/* clang-format on */
 	return r != (cc & 1);
 }
 

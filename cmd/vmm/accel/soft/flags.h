@@ -102,6 +102,7 @@ static inline __attribute__((always_inline)) int condition_fast(const struct sof
 	unsigned int inverse = cc & 1;
 
 	if (kind == CC_SUB) { /* compare and jump: nearly all there are */
+		/* clang-format off */
 		switch (cc >> 1) {
 		case 1: return (a < b) ^ inverse;
 		case 2: return (r == 0) ^ inverse;
@@ -110,9 +111,11 @@ static inline __attribute__((always_inline)) int condition_fast(const struct sof
 		case 6: return (cc_extend(a, op) < cc_extend(b, op)) ^ inverse;
 		case 7: return (cc_extend(a, op) <= cc_extend(b, op)) ^ inverse;
 		}
+		/* clang-format on */
 		return -1;
 	}
 	if (kind == CC_LOGIC) {
+		/* clang-format off */
 		switch (cc >> 1) {
 		case 0:
 		case 1: return (int)inverse;
@@ -122,9 +125,11 @@ static inline __attribute__((always_inline)) int condition_fast(const struct sof
 		case 6: return (cc_extend(r, op) < 0) ^ inverse;
 		case 7: return (cc_extend(r, op) <= 0) ^ inverse;
 		}
+		/* clang-format on */
 		return -1;
 	}
 	if (kind == CC_FLAGS) {
+		/* clang-format off */
 		switch (cc >> 1) {
 		case 0: return !!(r & FL_OF) ^ inverse;
 		case 1: return !!(r & FL_CF) ^ inverse;
@@ -132,6 +137,7 @@ static inline __attribute__((always_inline)) int condition_fast(const struct sof
 		case 3: return !!(r & (FL_CF | FL_ZF)) ^ inverse;
 		case 4: return !!(r & FL_SF) ^ inverse;
 		}
+		/* clang-format on */
 		return -1;
 	}
 	switch (cc >> 1) { /* the result says it, whatever the operation */

@@ -47,12 +47,14 @@ OP(store_16u)
 	return soft_next(c, i);
 }
 
+/* clang-format off */
 FP_PICK(load_aligned) { return i->is_mem ? load_16a : move_reg; }
 FP_PICK(load_unaligned) { return i->is_mem ? load_16u : move_reg; }
 FP_PICK(store_aligned) { return i->is_mem ? store_16a : move_reg_back; }
 FP_PICK(store_unaligned) { return i->is_mem ? store_16u : move_reg_back; }
 FP_PICK(movntdq) { return i->is_mem ? store_16a : NULL; }
 FP_PICK(movntdqa) { return i->is_mem ? load_16a : NULL; }
+/* clang-format on */
 
 /* ---- scalars: a load clears the rest, a move between registers keeps it ---- */
 
@@ -142,12 +144,14 @@ OP(store_high_m)
 	return soft_next(c, i);
 }
 
+/* clang-format off */
 FP_PICK(load_low) { return i->is_mem ? load_low_m : movhlps; }
 FP_PICK(load_high) { return i->is_mem ? load_high_m : movlhps; }
 FP_PICK(load_low_pd) { return i->is_mem ? load_low_m : NULL; }
 FP_PICK(load_high_pd) { return i->is_mem ? load_high_m : NULL; }
 FP_PICK(store_low) { return i->is_mem ? store_sd_m : NULL; }
 FP_PICK(store_high) { return i->is_mem ? store_high_m : NULL; }
+/* clang-format on */
 
 /* ---- with general registers: MOVD, or MOVQ with REX.W ---- */
 

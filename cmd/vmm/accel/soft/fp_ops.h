@@ -9,6 +9,7 @@
 #include "cmd/vmm/accel/soft/insn.h"
 
 /* mm, mm/m64 without prefix; xmm, xmm/m128 with 66. X(map, opcode, name) */
+/* clang-format off */
 #define FP_LIST_MMX_SSE(X)                                                                    \
 	X(1, 0x63, packsswb) X(1, 0x64, pcmpgtb) X(1, 0x65, pcmpgtw) X(1, 0x66, pcmpgtd)      \
 	X(1, 0x67, packuswb) X(1, 0x68, punpckhbw) X(1, 0x69, punpckhwd)                      \
@@ -91,9 +92,11 @@
 	X(pcmpestri) X(pcmpistrm) X(pcmpistri) X(mmx_pshufw) X(mmx_palignr) X(emms)           \
 	X(fxsave) X(fxrstor) X(ldmxcsr) X(stmxcsr) X(fence) X(fsgsbase)         \
 	X(wait) X(x87)
+/* clang-format on */
 
 #define FP_PICK(name) soft_handler pick_##name(const struct soft_insn *i)
 
+/* clang-format off */
 #define FP_DECLARE3(map, op, name) FP_PICK(name); FP_PICK(mmx_##name);
 #define FP_DECLARE_66(map, op, name) FP_PICK(name);
 #define FP_DECLARE_LOGIC(op, name) FP_PICK(name##s); FP_PICK(name##d);
@@ -104,6 +107,7 @@
 #define FP_DECLARE_SHIFT(op, reg, name) FP_PICK(name##_imm); FP_PICK(mmx_##name##_imm);
 #define FP_DECLARE_SHIFT_SSE(op, reg, name) FP_PICK(name##_imm);
 #define FP_DECLARE_OTHER(name) FP_PICK(name);
+/* clang-format on */
 
 FP_LIST_MMX_SSE(FP_DECLARE3)
 FP_LIST_UNPACK(FP_DECLARE3)

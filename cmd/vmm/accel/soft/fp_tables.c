@@ -3,6 +3,7 @@
  * appendix A. CRC32, POPCNT and the prefetch hints are in exec_tables.c. */
 #include "cmd/vmm/accel/soft/fp_ops.h"
 
+/* clang-format off */
 #define P(name) { .pick = pick_##name }
 #define UD { .fn = NULL }
 
@@ -12,6 +13,7 @@
 		.flags = OPF_MODRM | OPF_PREFIX | (more),                                     \
 		.prefix = (const struct soft_opcode[4]){ np, p66, pf3, pf2 },                 \
 	}
+/* clang-format on */
 
 #define MMX_SSE(map, op, name) [op] = ROW(0, P(mmx_##name), P(name), UD, UD),
 #define SSE_66(map, op, name) [op] = ROW(0, UD, P(name), UD, UD),
@@ -33,6 +35,7 @@
 
 /* ---- groups ---- */
 
+/* clang-format off */
 static const struct soft_opcode shift_w_mmx[8] = {
 	[2] = P(mmx_psrlw_imm), [4] = P(mmx_psraw_imm), [6] = P(mmx_psllw_imm),
 };
@@ -60,6 +63,7 @@ static const struct soft_opcode group15[8] = {
 
 #define GROUP(g) { .group = g }
 #define X87 { .pick = pick_x87, .flags = OPF_MODRM }
+/* clang-format on */
 
 /* ---- maps ---- */
 

@@ -94,6 +94,7 @@ struct x87_form {
 #define STACK 80
 
 /* By opcode and ModRM.reg. */
+/* clang-format off */
 static const struct x87_form forms[8][8] = {
 	{ { LOAD, 4 }, { LOAD, 4 }, { LOAD, 4 }, { LOAD, 4 },
 	  { LOAD, 4 }, { LOAD, 4 }, { LOAD, 4 }, { LOAD, 4 } },
@@ -112,6 +113,7 @@ static const struct x87_form forms[8][8] = {
 	{ { LOAD, 2 }, { STORE, 2 }, { STORE, 2 }, { STORE, 2 },
 	  { LOAD, 10 }, { LOAD, 8 }, { STORE, 10 }, { STORE, 8 } },
 };
+/* clang-format on */
 
 static const struct x87_form *form_of(const struct soft_insn *i)
 {

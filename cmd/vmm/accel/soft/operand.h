@@ -97,23 +97,27 @@ INLINE uint64_t host_load(const void *p, unsigned int width)
 {
 	uint64_t v = 0;
 
+	/* clang-format off */
 	switch (width) {
 	case 1: memcpy(&v, p, 1); break;
 	case 2: memcpy(&v, p, 2); break;
 	case 4: memcpy(&v, p, 4); break;
 	case 8: memcpy(&v, p, 8); break;
 	}
+	/* clang-format on */
 	return v;
 }
 
 INLINE void host_store(void *p, unsigned int width, uint64_t v)
 {
+	/* clang-format off */
 	switch (width) {
 	case 1: memcpy(p, &v, 1); break;
 	case 2: memcpy(p, &v, 2); break;
 	case 4: memcpy(p, &v, 4); break;
 	case 8: memcpy(p, &v, 8); break;
 	}
+	/* clang-format on */
 }
 
 INLINE uint64_t mem_get(struct soft_cpu *c, const struct soft_insn *i, unsigned int width)
@@ -273,6 +277,7 @@ INLINE void rmw_cancel(struct soft_cpu *c, const struct soft_insn *i, const stru
 }
 
 /* Makes handlers for all four widths of a body that takes the width as a constant. */
+/* clang-format off */
 #define OP_WIDTHS(name, body)                                                                 \
 	OP(name##_1) { return body(c, i, 1); }                                                \
 	OP(name##_2) { return body(c, i, 2); }                                                \
@@ -300,6 +305,7 @@ INLINE void rmw_cancel(struct soft_cpu *c, const struct soft_insn *i, const stru
 #define RM_FORM(name, body, kind, from, w)                                                    \
 	OP(name##_r##w) { return body(c, i, w, false, NULL); }                                \
 	RM_MEM(name, body, kind, from, w)
+/* clang-format on */
 #define OP_RM_FROM(name, body, kind, f1, f2, f4, f8)                                          \
 	RM_FORM(name, body, kind, f1, 1)                                                      \
 	RM_FORM(name, body, kind, f2, 2)                                                      \

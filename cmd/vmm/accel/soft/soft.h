@@ -51,9 +51,11 @@ enum soft_sreg { S_ES, S_CS, S_SS, S_DS, S_FS, S_GS };
 
 /* Exceptions */
 enum soft_vector {
+	/* clang-format off */
 	EX_DE = 0, EX_DB = 1, EX_NMI = 2, EX_BP = 3, EX_OF = 4, EX_BR = 5, EX_UD = 6, EX_NM = 7,
 	EX_DF = 8, EX_TS = 10, EX_NP = 11, EX_SS = 12, EX_GP = 13, EX_PF = 14, EX_MF = 16,
 	EX_AC = 17, EX_XM = 19,
+	/* clang-format on */
 	EX_ALONE = 0xff, /* none: the instruction runs again, out of its block; soft_execute's */
 };
 

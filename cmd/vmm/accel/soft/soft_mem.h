@@ -102,12 +102,14 @@ static inline uint64_t soft_read(struct soft_cpu *c, uint64_t linear, unsigned i
 
 	if (!p)
 		return soft_read_slow(c, linear, width, c->mmu);
+	/* clang-format off */
 	switch (width) { /* one host access: atomic when aligned, as the guest expects */
 	case 1: return __atomic_load_n((uint8_t *)p, __ATOMIC_RELAXED);
 	case 2: memcpy(&v, p, 2); break;
 	case 4: memcpy(&v, p, 4); break;
 	case 8: memcpy(&v, p, 8); break;
 	}
+	/* clang-format on */
 	__asm__("" : "+r"(v)); /* read once */
 	return v;
 }
@@ -120,12 +122,14 @@ static inline void soft_write(struct soft_cpu *c, uint64_t linear, unsigned int 
 		soft_write_slow(c, linear, width, v, c->mmu);
 		return;
 	}
+	/* clang-format off */
 	switch (width) {
 	case 1: memcpy(p, &v, 1); break;
 	case 2: memcpy(p, &v, 2); break;
 	case 4: memcpy(p, &v, 4); break;
 	case 8: memcpy(p, &v, 8); break;
 	}
+	/* clang-format on */
 }
 
 /* Any size up to 512 bytes (SSE, FXSAVE): all or nothing against faults. */

@@ -40,6 +40,7 @@ const struct soft_insn *op_mov_from_cr(struct soft_cpu *c, const struct soft_ins
 	uint64_t v;
 
 	need_ring0(c);
+	/* clang-format off */
 	switch (i->reg) {
 	case 0: v = c->cr0; break;
 	case 2: v = c->cr2; break;
@@ -48,6 +49,7 @@ const struct soft_insn *op_mov_from_cr(struct soft_cpu *c, const struct soft_ins
 	case 8: v = soft_lapic_get_tpr(c); break;
 	default: soft_raise(c, EX_UD);
 	}
+	/* clang-format on */
 	c->gpr[rm] = c->long64 ? v : (uint32_t)v;
 	return soft_next(c, i);
 }
@@ -58,6 +60,7 @@ const struct soft_insn *op_mov_to_cr(struct soft_cpu *c, const struct soft_insn 
 	uint64_t v = c->long64 ? c->gpr[rm] : (uint32_t)c->gpr[rm];
 
 	need_ring0(c);
+	/* clang-format off */
 	switch (i->reg) {
 	case 0: soft_set_cr0(c, v); break;
 	case 2: c->cr2 = v; break;
@@ -70,6 +73,7 @@ const struct soft_insn *op_mov_to_cr(struct soft_cpu *c, const struct soft_insn 
 		break;
 	default: soft_raise(c, EX_UD);
 	}
+	/* clang-format on */
 	return leave(c, i);
 }
 
