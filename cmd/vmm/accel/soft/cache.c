@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 
 struct block {
-	uint64_t key;            /* physical address and code mode; UINT64_MAX: none */
+	uint64_t key; /* physical address and code mode; UINT64_MAX: none */
 	const struct soft_insn *first;
 	struct soft_page *page;
 	uint32_t version;
@@ -19,7 +19,7 @@ struct block {
 
 /* The fetch page of the last block: most blocks follow one from the same page. */
 struct fetch {
-	uint64_t tag;            /* linear page | mmu; UINT64_MAX: none */
+	uint64_t tag; /* linear page | mmu; UINT64_MAX: none */
 	uint64_t gpa;
 	const uint8_t *host;
 	struct soft_page *page;

@@ -12,8 +12,8 @@
 
 #define SOFT_CACHE_INSNS ((size_t)128 << 10) /* 40 bytes each: 5 MiB a vCPU */
 #define SOFT_CACHE_BLOCKS ((size_t)32 << 10)
-#define SOFT_BLOCK_MAX 64L              /* instructions */
-#define SOFT_CACHE_BYTES MIB(7)        /* of a vCPU, at most */
+#define SOFT_BLOCK_MAX 64L	/* instructions */
+#define SOFT_CACHE_BYTES MIB(7) /* of a vCPU, at most */
 
 /* Forgets all ways by which soft_follow reaches blocks: with every change of what code is where, or
  * of the mode. */

@@ -63,8 +63,8 @@ static int64_t take_signed(struct cursor *k, unsigned int n)
 struct prefixes {
 	bool opsize, addrsize, lock;
 	uint8_t rep;
-	uint8_t rex;  /* 0: none */
-	int seg;      /* -1: none */
+	uint8_t rex; /* 0: none */
+	int seg;     /* -1: none */
 };
 
 /* Handles one prefix byte; false when it is not one. */
@@ -112,7 +112,7 @@ static uint8_t take_prefixes(struct cursor *k, struct prefixes *p, enum soft_cod
 static void modrm16(struct cursor *k, struct soft_insn *i, unsigned int mod, unsigned int rm)
 {
 	static const uint8_t base[8] = { R_BX, R_BX, R_BP, R_BP, R_SI, R_DI, R_BP, R_BX };
-	static const uint8_t index[8] = { R_SI, R_DI, R_SI, R_DI,
+	static const uint8_t index[8] = { R_SI,	       R_DI,	    R_SI,	 R_DI,
 					  INSN_NO_REG, INSN_NO_REG, INSN_NO_REG, INSN_NO_REG };
 
 	i->base = base[rm];
@@ -294,7 +294,8 @@ static const struct soft_opcode *find_row(struct cursor *k, struct soft_insn *i,
 		if (o->prefix)
 			o = by_prefix(o, i);
 		else if (o->group)
-			o = present(&o->group[i->modrm >> 3 & 7]) ? &o->group[i->modrm >> 3 & 7] : NULL;
+			o = present(&o->group[i->modrm >> 3 & 7]) ? &o->group[i->modrm >> 3 & 7] :
+								    NULL;
 		else
 			break;
 	}

@@ -111,12 +111,11 @@ static void push_to(struct soft_cpu *c, struct stack *s, const struct delivery *
 	unsigned int width = d->width;
 
 	s->sp = (s->sp - width) & s->mask;
-	if (s->flat ? !soft_canonical(s->sp)
-		    : s->sp + width - 1 > s->limit && !(s->attr & SEG_DC))
+	if (s->flat ? !soft_canonical(s->sp) : s->sp + width - 1 > s->limit && !(s->attr & SEG_DC))
 		soft_raise_error(c, EX_SS, d->ext);
 	soft_write_slow(c, s->flat ? s->sp : (uint32_t)(s->base + s->sp), width, v,
-			c->cpl == 3 && s->selector == c->seg[S_SS].selector ? MMU_USER
-									    : MMU_SUPERVISOR);
+			c->cpl == 3 && s->selector == c->seg[S_SS].selector ? MMU_USER :
+									      MMU_SUPERVISOR);
 }
 
 static struct stack current_stack(const struct soft_cpu *c)
@@ -126,7 +125,9 @@ static struct stack current_stack(const struct soft_cpu *c)
 	return (struct stack){
 		.base = ss->base,
 		.sp = c->gpr[R_SP],
-		.mask = c->long64 ? UINT64_MAX : c->stack32 ? UINT32_MAX : 0xffff,
+		.mask = c->long64  ? UINT64_MAX :
+			c->stack32 ? UINT32_MAX :
+				     0xffff,
 		.limit = ss->limit,
 		.selector = ss->selector,
 		.attr = ss->attr,
@@ -136,7 +137,9 @@ static struct stack current_stack(const struct soft_cpu *c)
 
 static struct stack stack64(struct soft_cpu *c, const struct delivery *d, uint8_t new_cpl)
 {
-	struct stack s = { .mask = UINT64_MAX, .flat = true, .limit = UINT32_MAX,
+	struct stack s = { .mask = UINT64_MAX,
+			   .flat = true,
+			   .limit = UINT32_MAX,
 			   .attr = SEG_P | SEG_S | SEG_RW | SEG_DB };
 
 	if (d->gate.ist)

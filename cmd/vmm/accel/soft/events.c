@@ -57,8 +57,7 @@ static int follow(struct loop *loop, struct irq_slot *s)
 	if (s->source.fd == s->eventfd)
 		return 0;
 	loop_remove(loop, &s->source);
-	return s->eventfd < 0 ? 0 :
-				loop_add(loop, &s->source, s->eventfd, EPOLLIN, on_irq, s);
+	return s->eventfd < 0 ? 0 : loop_add(loop, &s->source, s->eventfd, EPOLLIN, on_irq, s);
 }
 
 static int on_asked(struct loop_source *src, uint32_t events)

@@ -61,10 +61,10 @@ MISS_OP(settle_carry)
 }
 
 /* Before anything else of an instruction that takes the carry. */
-#define NEAR_CARRY(op)                                                                        \
-	do {                                                                                  \
-		if (takes_carry(op) && __builtin_expect(!cc_is_near(c), 0))                   \
-			return settle_carry(c, i);                                            \
+#define NEAR_CARRY(op)                                                      \
+	do {                                                                \
+		if (takes_carry(op) && __builtin_expect(!cc_is_near(c), 0)) \
+			return settle_carry(c, i);                          \
 	} while (0)
 
 /* Register destination; the source is at hand. */
@@ -100,46 +100,46 @@ INLINE void alu_mem(struct soft_cpu *c, const struct soft_insn *i, enum alu op, 
 	alu_flags(c, op, width, r, m.old, b, carry);
 }
 
-#define ALU_MEM(name, op, w, kind, statement)                                                 \
-	BODY_RM(name##_body##w)                                                               \
-	{                                                                                     \
-		NEAR_CARRY(op);                                                               \
-		statement;                                                                    \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
+#define ALU_MEM(name, op, w, kind, statement) \
+	BODY_RM(name##_body##w)               \
+	{                                     \
+		NEAR_CARRY(op);               \
+		statement;                    \
+		return soft_next(c, i);       \
+	}                                     \
 	RM_MEM(name, name##_body##w, kind, w, w)
 
 /* The forms of each operation at each width. */
-#define ALU_FORMS(name, op, w)                                                                \
-	OP(name##_rm_r_##w) /* r/m, r: registers */                                           \
-	{                                                                                     \
-		NEAR_CARRY(op);                                                               \
-		alu_reg(c, i, op, w, i->rm, reg_get(c, i, i->reg, w));                        \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
-	ALU_MEM(name##_mr, op, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,                       \
-		alu_mem(c, i, op, w, reg_get(c, i, i->reg, w), p))                            \
-	OP(name##_r_rm_##w)                                                                   \
-	{                                                                                     \
-		NEAR_CARRY(op);                                                               \
-		alu_reg(c, i, op, w, i->reg, reg_get(c, i, i->rm, w));                        \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
-	ALU_MEM(name##_rm, op, w, ACC_READ,                                                   \
-		alu_reg(c, i, op, w, i->reg, src_get(c, i, w, true, p)))                      \
-	OP(name##_r_i_##w)                                                                    \
-	{                                                                                     \
-		NEAR_CARRY(op);                                                               \
-		alu_reg(c, i, op, w, i->rm, width_mask(w) & (uint64_t)i->imm);                \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
-	ALU_MEM(name##_mi, op, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,                       \
-		alu_mem(c, i, op, w, (uint64_t)i->imm & width_mask(w), p))                    \
-	OP(name##_a_i_##w)                                                                    \
-	{                                                                                     \
-		NEAR_CARRY(op);                                                               \
-		alu_reg(c, i, op, w, R_AX, width_mask(w) & (uint64_t)i->imm);                 \
-		return soft_next(c, i);                                                       \
+#define ALU_FORMS(name, op, w)                                                 \
+	OP(name##_rm_r_##w) /* r/m, r: registers */                            \
+	{                                                                      \
+		NEAR_CARRY(op);                                                \
+		alu_reg(c, i, op, w, i->rm, reg_get(c, i, i->reg, w));         \
+		return soft_next(c, i);                                        \
+	}                                                                      \
+	ALU_MEM(name##_mr, op, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,        \
+		alu_mem(c, i, op, w, reg_get(c, i, i->reg, w), p))             \
+	OP(name##_r_rm_##w)                                                    \
+	{                                                                      \
+		NEAR_CARRY(op);                                                \
+		alu_reg(c, i, op, w, i->reg, reg_get(c, i, i->rm, w));         \
+		return soft_next(c, i);                                        \
+	}                                                                      \
+	ALU_MEM(name##_rm, op, w, ACC_READ,                                    \
+		alu_reg(c, i, op, w, i->reg, src_get(c, i, w, true, p)))       \
+	OP(name##_r_i_##w)                                                     \
+	{                                                                      \
+		NEAR_CARRY(op);                                                \
+		alu_reg(c, i, op, w, i->rm, width_mask(w) & (uint64_t)i->imm); \
+		return soft_next(c, i);                                        \
+	}                                                                      \
+	ALU_MEM(name##_mi, op, w, op == ALU_CMP ? ACC_READ : ACC_WRITE,        \
+		alu_mem(c, i, op, w, (uint64_t)i->imm & width_mask(w), p))     \
+	OP(name##_a_i_##w)                                                     \
+	{                                                                      \
+		NEAR_CARRY(op);                                                \
+		alu_reg(c, i, op, w, R_AX, width_mask(w) & (uint64_t)i->imm);  \
+		return soft_next(c, i);                                        \
 	}
 
 #define ALU_ALL(name, op) \

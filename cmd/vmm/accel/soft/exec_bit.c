@@ -113,7 +113,8 @@ BODY_RM(scan)
 
 	if (v)
 		reg_put(c, i, i->reg, w,
-			(uint64_t)(i->opcode == 0xbc ? __builtin_ctzll(v) : 63 - __builtin_clzll(v)));
+			(uint64_t)(i->opcode == 0xbc ? __builtin_ctzll(v) :
+						       63 - __builtin_clzll(v)));
 	soft_flags_put(c, f | (v ? 0 : FL_ZF));
 	return soft_next(c, i);
 }
@@ -130,8 +131,14 @@ BODY_RM(popcnt)
 OP_RM_READ(scan_w, scan)
 OP_RM_READ(popcnt_w, popcnt)
 
-soft_handler pick_scan(const struct soft_insn *i) { return scan_w(i); }
-soft_handler pick_popcnt(const struct soft_insn *i) { return popcnt_w(i); }
+soft_handler pick_scan(const struct soft_insn *i)
+{
+	return scan_w(i);
+}
+soft_handler pick_popcnt(const struct soft_insn *i)
+{
+	return popcnt_w(i);
+}
 
 /* ---- CRC32 ---- */
 
@@ -255,16 +262,15 @@ const struct soft_insn *op_cmpxchg8b(struct soft_cpu *c, const struct soft_insn 
 }
 
 /* Aligned, so never on two pages; locked on the host whether it is in the guest or not. */
-__attribute__((target("cx16"))) static bool cas16(wide *p, uint64_t *low,
-						  uint64_t *high, uint64_t new_low,
-						  uint64_t new_high)
+__attribute__((target("cx16"))) static bool cas16(wide *p, uint64_t *low, uint64_t *high,
+						  uint64_t new_low, uint64_t new_high)
 {
 	bool done;
 
 	__asm__ volatile("lock cmpxchg16b %1"
-		     : "=@ccz"(done), "+m"(*p), "+a"(*low), "+d"(*high)
-		     : "b"(new_low), "c"(new_high)
-		     : "memory");
+			 : "=@ccz"(done), "+m"(*p), "+a"(*low), "+d"(*high)
+			 : "b"(new_low), "c"(new_high)
+			 : "memory");
 	return done;
 }
 

@@ -56,8 +56,14 @@ BODY_RM(jmp_rm)
 OP_WIDTHS(jmp_w, jmp)
 OP_RM_READ(jmp_rm_w, jmp_rm)
 
-soft_handler pick_jmp(const struct soft_insn *i) { return jmp_w(i); }
-soft_handler pick_jmp_rm(const struct soft_insn *i) { return jmp_rm_w(i); }
+soft_handler pick_jmp(const struct soft_insn *i)
+{
+	return jmp_w(i);
+}
+soft_handler pick_jmp_rm(const struct soft_insn *i)
+{
+	return jmp_rm_w(i);
+}
 
 /* ---- Jcc: not taken, the block goes on ---- */
 
@@ -67,11 +73,28 @@ INLINE const struct soft_insn *jcc_on(struct soft_cpu *c, const struct soft_insn
 	return taken ? jmp(c, i, w) : soft_next(c, i);
 }
 
-#define JCC(n)                                                                                \
-	OP(jcc_64_##n) { return jcc_on(c, i, 8, soft_condition(c, 0x##n)); }
+#define JCC(n)                                                    \
+	OP(jcc_64_##n)                                            \
+	{                                                         \
+		return jcc_on(c, i, 8, soft_condition(c, 0x##n)); \
+	}
 
-JCC(0) JCC(1) JCC(2) JCC(3) JCC(4) JCC(5) JCC(6) JCC(7)
-JCC(8) JCC(9) JCC(a) JCC(b) JCC(c) JCC(d) JCC(e) JCC(f)
+JCC(0)
+JCC(1)
+JCC(2)
+JCC(3)
+JCC(4)
+JCC(5)
+JCC(6)
+JCC(7)
+JCC(8)
+JCC(9)
+JCC(a)
+JCC(b)
+JCC(c)
+JCC(d)
+JCC(e)
+JCC(f)
 
 OP(jcc_any)
 {
@@ -113,22 +136,36 @@ INLINE const struct soft_insn *near(struct soft_cpu *c, const struct soft_insn *
 	return near_miss(c, i);
 }
 
-#define NEAR_JCC(n)                                                                           \
-	__attribute__((noinline, cold)) OP(jcc_slow_##n)                                      \
-	{                                                                                     \
-		return soft_condition(c, 0x##n) ? near(c, i) : soft_next(c, i);               \
-	}                                                                                     \
-	OP(jcc_near_##n)                                                                      \
-	{                                                                                     \
-		int known = condition_fast(c, 0x##n);                                         \
-                                                                                              \
-		if (__builtin_expect(known < 0, 0))                                           \
-			return jcc_slow_##n(c, i);                                            \
-		return known ? near(c, i) : soft_next(c, i);                                  \
+#define NEAR_JCC(n)                                                             \
+	__attribute__((noinline, cold)) OP(jcc_slow_##n)                        \
+	{                                                                       \
+		return soft_condition(c, 0x##n) ? near(c, i) : soft_next(c, i); \
+	}                                                                       \
+	OP(jcc_near_##n)                                                        \
+	{                                                                       \
+		int known = condition_fast(c, 0x##n);                           \
+                                                                                \
+		if (__builtin_expect(known < 0, 0))                             \
+			return jcc_slow_##n(c, i);                              \
+		return known ? near(c, i) : soft_next(c, i);                    \
 	}
 
-NEAR_JCC(0) NEAR_JCC(1) NEAR_JCC(2) NEAR_JCC(3) NEAR_JCC(4) NEAR_JCC(5) NEAR_JCC(6) NEAR_JCC(7)
-NEAR_JCC(8) NEAR_JCC(9) NEAR_JCC(a) NEAR_JCC(b) NEAR_JCC(c) NEAR_JCC(d) NEAR_JCC(e) NEAR_JCC(f)
+NEAR_JCC(0)
+NEAR_JCC(1)
+NEAR_JCC(2)
+NEAR_JCC(3)
+NEAR_JCC(4)
+NEAR_JCC(5)
+NEAR_JCC(6)
+NEAR_JCC(7)
+NEAR_JCC(8)
+NEAR_JCC(9)
+NEAR_JCC(a)
+NEAR_JCC(b)
+NEAR_JCC(c)
+NEAR_JCC(d)
+NEAR_JCC(e)
+NEAR_JCC(f)
 
 OP(jmp_near)
 {
@@ -248,8 +285,14 @@ BODY_RM(call_rm)
 OP_WIDTHS(call_w, call)
 OP_RM_READ(call_rm_w, call_rm)
 
-soft_handler pick_call(const struct soft_insn *i) { return call_w(i); }
-soft_handler pick_call_rm(const struct soft_insn *i) { return call_rm_w(i); }
+soft_handler pick_call(const struct soft_insn *i)
+{
+	return call_w(i);
+}
+soft_handler pick_call_rm(const struct soft_insn *i)
+{
+	return call_rm_w(i);
+}
 
 OP(ret_any)
 {
@@ -277,7 +320,10 @@ OP(ret_64)
 	return soft_follow(c);
 }
 
-soft_handler pick_ret(const struct soft_insn *i) { return i->width == 8 ? ret_64 : ret_any; }
+soft_handler pick_ret(const struct soft_insn *i)
+{
+	return i->width == 8 ? ret_64 : ret_any;
+}
 
 /* ---- nothing, and less than nothing ---- */
 

@@ -75,14 +75,14 @@ INLINE uint64_t sign_extend(uint64_t v, unsigned int from)
 	return (uint64_t)((int64_t)(v << shift) >> shift);
 }
 
-#define EXTENDS(name, from, expr)                                                             \
-	BODY_RM(name##_body)                                                                  \
-	{                                                                                     \
-		uint64_t v = src_get(c, i, from, mem, p);                                        \
-                                                                                              \
-		reg_put_wide(c, i->reg, w, expr);                                             \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
+#define EXTENDS(name, from, expr)                         \
+	BODY_RM(name##_body)                              \
+	{                                                 \
+		uint64_t v = src_get(c, i, from, mem, p); \
+                                                          \
+		reg_put_wide(c, i->reg, w, expr);         \
+		return soft_next(c, i);                   \
+	}                                                 \
 	OP_RM_FROM(name##_w, name##_body, ACC_READ, from, from, from, from)
 
 EXTENDS(movzx8, 1, v)
@@ -110,8 +110,8 @@ soft_handler pick_movsxd(const struct soft_insn *i)
 
 OP(lea_64)
 {
-	c->gpr[i->reg] = (uint64_t)(int64_t)i->disp + c->regs[i->base] +
-			 (c->regs[i->index] << i->scale);
+	c->gpr[i->reg] =
+		(uint64_t)(int64_t)i->disp + c->regs[i->base] + (c->regs[i->index] << i->scale);
 	return soft_next(c, i);
 }
 
@@ -215,7 +215,10 @@ BODY_RM(cmov)
 
 OP_RM_READ(cmov_w, cmov)
 
-soft_handler pick_cmov(const struct soft_insn *i) { return cmov_w(i); }
+soft_handler pick_cmov(const struct soft_insn *i)
+{
+	return cmov_w(i);
+}
 
 const struct soft_insn *op_setcc(struct soft_cpu *c, const struct soft_insn *i)
 {

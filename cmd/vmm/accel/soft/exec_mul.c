@@ -49,7 +49,7 @@ INLINE bool imul_big(wide_signed r, unsigned int w)
 BODY_RM(imul)
 {
 	wide_signed r = (wide_signed)as_signed(src_get(c, i, w, mem, p), w) *
-		     as_signed(reg_get(c, i, R_AX, w), w);
+			as_signed(reg_get(c, i, R_AX, w), w);
 
 	put_double(c, i, w, (uint64_t)r, (uint64_t)(r >> (8 * w)));
 	mul_flags(c, i, w, (uint64_t)r, imul_big(r, w));

@@ -21,9 +21,12 @@ INLINE uint64_t shift_result(enum shift op, unsigned int w, uint64_t a, unsigned
 {
 	switch (op) {
 	case SH_SHL:
-	case SH_SAL: return a << n & width_mask(w);
-	case SH_SHR: return a >> n;
-	default: return (uint64_t)(as_signed(a, w) >> n) & width_mask(w);
+	case SH_SAL:
+		return a << n & width_mask(w);
+	case SH_SHR:
+		return a >> n;
+	default:
+		return (uint64_t)(as_signed(a, w) >> n) & width_mask(w);
 	}
 }
 
@@ -247,4 +250,7 @@ BODY_RM(shift_double)
 
 OP_RM_WRITE(shift_double_w, shift_double)
 
-soft_handler pick_shift_double(const struct soft_insn *i) { return shift_double_w(i); }
+soft_handler pick_shift_double(const struct soft_insn *i)
+{
+	return shift_double_w(i);
+}

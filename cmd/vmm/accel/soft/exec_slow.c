@@ -8,7 +8,8 @@ uint64_t soft_mem_get_slow(struct soft_cpu *c, const struct soft_insn *i, unsign
 	return soft_read(c, mem_address(c, i, width, false), width);
 }
 
-void soft_mem_put_slow(struct soft_cpu *c, const struct soft_insn *i, unsigned int width, uint64_t v)
+void soft_mem_put_slow(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
+		       uint64_t v)
 {
 	soft_write(c, mem_address(c, i, width, true), width, v);
 }

@@ -24,7 +24,10 @@ OP(push_r64)
 	return soft_next(c, i);
 }
 
-soft_handler pick_push_r(const struct soft_insn *i) { return i->width == 8 ? push_r64 : push_r; }
+soft_handler pick_push_r(const struct soft_insn *i)
+{
+	return i->width == 8 ? push_r64 : push_r;
+}
 
 const struct soft_insn *op_push_imm(struct soft_cpu *c, const struct soft_insn *i)
 {
@@ -59,7 +62,10 @@ OP(pop_r64)
 	return soft_next(c, i);
 }
 
-soft_handler pick_pop_r(const struct soft_insn *i) { return i->width == 8 ? pop_r64 : pop_r; }
+soft_handler pick_pop_r(const struct soft_insn *i)
+{
+	return i->width == 8 ? pop_r64 : pop_r;
+}
 
 /* An address with the stack pointer counts from where it points after the pop. */
 const struct soft_insn *op_pop_rm(struct soft_cpu *c, const struct soft_insn *i)
@@ -158,4 +164,7 @@ OP(leave)
 	return soft_next(c, i);
 }
 
-soft_handler pick_leave(const struct soft_insn *i) { return i->width == 8 ? leave_64 : leave; }
+soft_handler pick_leave(const struct soft_insn *i)
+{
+	return i->width == 8 ? leave_64 : leave;
+}

@@ -47,8 +47,9 @@ static bool flat_segment(const struct soft_cpu *c, unsigned int seg)
 {
 	const struct soft_segment *s = &c->seg[seg];
 
-	return c->long64 || (s->base == 0 && s->limit == UINT32_MAX && !(s->attr & 0x8 /* code */) &&
-			     !(s->attr & 0x4 /* expand-down */) && (s->attr & 0x2));
+	return c->long64 ||
+	       (s->base == 0 && s->limit == UINT32_MAX && !(s->attr & 0x8 /* code */) &&
+		!(s->attr & 0x4 /* expand-down */) && (s->attr & 0x2));
 }
 
 /* Elements from index r on, in the direction of DF, before the page ends, the index wraps, or

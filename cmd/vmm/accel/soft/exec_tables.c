@@ -4,18 +4,18 @@
 #include "cmd/vmm/accel/soft/sys_ops.h"
 
 /* The six forms of ADD, OR, ADC, SBB, AND, SUB, XOR, CMP. */
-#define ALU(base, lock)                                                                       \
-	[base + 0] = { .pick = pick_alu_rm_r, .flags = OPF_MODRM | OPF_BYTE | lock },         \
-	[base + 1] = { .pick = pick_alu_rm_r, .flags = OPF_MODRM | lock },                    \
-	[base + 2] = { .pick = pick_alu_r_rm, .flags = OPF_MODRM | OPF_BYTE },                \
-	[base + 3] = { .pick = pick_alu_r_rm, .flags = OPF_MODRM },                           \
-	[base + 4] = { .pick = pick_alu_a_i, .flags = OPF_BYTE | OPF_IMM8 },                  \
-	[base + 5] = { .pick = pick_alu_a_i, .flags = OPF_IMMZ }
+#define ALU(base, lock)                                                                \
+	[base + 0] = { .pick = pick_alu_rm_r, .flags = OPF_MODRM | OPF_BYTE | lock },  \
+		[base + 1] = { .pick = pick_alu_rm_r, .flags = OPF_MODRM | lock },     \
+		[base + 2] = { .pick = pick_alu_r_rm, .flags = OPF_MODRM | OPF_BYTE }, \
+		[base + 3] = { .pick = pick_alu_r_rm, .flags = OPF_MODRM },            \
+		[base + 4] = { .pick = pick_alu_a_i, .flags = OPF_BYTE | OPF_IMM8 },   \
+		[base + 5] = { .pick = pick_alu_a_i, .flags = OPF_IMMZ }
 
 #define EIGHT(base, ...)                                                                      \
 	[base + 0] = __VA_ARGS__, [base + 1] = __VA_ARGS__, [base + 2] = __VA_ARGS__,         \
-	[base + 3] = __VA_ARGS__, [base + 4] = __VA_ARGS__, [base + 5] = __VA_ARGS__,         \
-	[base + 6] = __VA_ARGS__, [base + 7] = __VA_ARGS__
+		[base + 3] = __VA_ARGS__, [base + 4] = __VA_ARGS__, [base + 5] = __VA_ARGS__, \
+		[base + 6] = __VA_ARGS__, [base + 7] = __VA_ARGS__
 
 #define SIXTEEN(base, ...) EIGHT(base, __VA_ARGS__), EIGHT(base + 8, __VA_ARGS__)
 

@@ -27,8 +27,8 @@ static void direct_target(struct soft_cpu *c, uint16_t selector, struct soft_des
 		RAISE_GP0(c);
 	soft_desc_read(c, selector, EX_GP, d);
 	check_code(c, selector, d, EX_NP);
-	if (d->attr & SEG_DC ? SEG_DPL(d->attr) > c->cpl
-			     : SEG_DPL(d->attr) != c->cpl || (selector & 3) > c->cpl)
+	if (d->attr & SEG_DC ? SEG_DPL(d->attr) > c->cpl :
+			       SEG_DPL(d->attr) != c->cpl || (selector & 3) > c->cpl)
 		soft_raise_error(c, EX_GP, selector & ~3U);
 }
 
@@ -118,8 +118,7 @@ static void check_return_code(struct soft_cpu *c, uint16_t cs, struct soft_desc 
 		RAISE_GP0(c);
 	soft_desc_read(c, cs, EX_GP, d);
 	check_code(c, cs, d, EX_NP);
-	if (rpl < c->cpl ||
-	    (d->attr & SEG_DC ? SEG_DPL(d->attr) > rpl : SEG_DPL(d->attr) != rpl))
+	if (rpl < c->cpl || (d->attr & SEG_DC ? SEG_DPL(d->attr) > rpl : SEG_DPL(d->attr) != rpl))
 		soft_raise_error(c, EX_GP, cs & ~3U);
 }
 
@@ -135,8 +134,8 @@ static void check_return_stack(struct soft_cpu *c, uint16_t ss, unsigned int rpl
 		return;
 	}
 	soft_desc_read(c, ss, EX_GP, d);
-	if ((ss & 3U) != rpl || !(d->attr & SEG_S) ||
-	    (d->attr & (SEG_CODE | SEG_RW)) != SEG_RW || SEG_DPL(d->attr) != rpl)
+	if ((ss & 3U) != rpl || !(d->attr & SEG_S) || (d->attr & (SEG_CODE | SEG_RW)) != SEG_RW ||
+	    SEG_DPL(d->attr) != rpl)
 		soft_raise_error(c, EX_GP, ss & ~3U);
 	if (!(d->attr & SEG_P))
 		soft_raise_error(c, EX_SS, ss & ~3U);

@@ -5,7 +5,7 @@
 #include "cmd/vmm/accel/soft/seg.h"
 
 /* Bits of RFLAGS that exist. */
-#define FL_KNOWN                                                                              \
+#define FL_KNOWN                                                                                \
 	(FL_ARITH | FL_TF | FL_IF | FL_DF | FL_IOPL | FL_NT | FL_RF | FL_AC | FL_VIF | FL_VIP | \
 	 FL_ID)
 

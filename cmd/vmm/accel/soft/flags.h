@@ -10,18 +10,21 @@
 
 /* The operation, its width's exponent in the low two bits. */
 enum soft_cc {
-	CC_FLAGS = 0 << 2,  /* dst holds the flags themselves */
-	CC_ADD = 1 << 2,    /* dst = src1 + src2 */
-	CC_SUB = 2 << 2,    /* dst = src1 - src2, CMP too */
-	CC_LOGIC = 3 << 2,  /* CF, OF, AF clear */
-	CC_ADC = 4 << 2,    /* with carry in: src1 + src2 + 1; CC_ADD otherwise */
-	CC_SBB = 5 << 2,    /* src1 - src2 - 1 */
-	CC_INC = 6 << 2,    /* CF kept: src2 holds the old one */
+	CC_FLAGS = 0 << 2, /* dst holds the flags themselves */
+	CC_ADD = 1 << 2,   /* dst = src1 + src2 */
+	CC_SUB = 2 << 2,   /* dst = src1 - src2, CMP too */
+	CC_LOGIC = 3 << 2, /* CF, OF, AF clear */
+	CC_ADC = 4 << 2,   /* with carry in: src1 + src2 + 1; CC_ADD otherwise */
+	CC_SBB = 5 << 2,   /* src1 - src2 - 1 */
+	CC_INC = 6 << 2,   /* CF kept: src2 holds the old one */
 	CC_DEC = 7 << 2,
-	CC_SHL = 8 << 2,    /* src1: CF in bit 0, OF in bit 1 */
+	CC_SHL = 8 << 2, /* src1: CF in bit 0, OF in bit 1 */
 };
 
-static inline unsigned int cc_width_log2(uint32_t op) { return op & 3; }
+static inline unsigned int cc_width_log2(uint32_t op)
+{
+	return op & 3;
+}
 
 static inline uint64_t width_mask(unsigned int width)
 {
@@ -141,8 +144,10 @@ static inline __attribute__((always_inline)) int condition_fast(const struct sof
 		return -1;
 	}
 	switch (cc >> 1) { /* the result says it, whatever the operation */
-	case 2: return (r == 0) ^ inverse;
-	case 4: return (cc_extend(r, op) < 0) ^ inverse;
+	case 2:
+		return (r == 0) ^ inverse;
+	case 4:
+		return (cc_extend(r, op) < 0) ^ inverse;
 	}
 	return -1;
 }

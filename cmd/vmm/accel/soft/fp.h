@@ -100,8 +100,14 @@ INLINE void mm_put(struct soft_cpu *c, unsigned int r, uint64_t v)
 	memset(c->fx.st[r & 7].b + 8, 0xff, 2);
 }
 
-INLINE __m128i from_u64(uint64_t v) { return _mm_cvtsi64_si128((int64_t)v); }
-INLINE uint64_t to_u64(__m128i v) { return (uint64_t)_mm_cvtsi128_si64(v); }
+INLINE __m128i from_u64(uint64_t v)
+{
+	return _mm_cvtsi64_si128((int64_t)v);
+}
+INLINE uint64_t to_u64(__m128i v)
+{
+	return (uint64_t)_mm_cvtsi128_si64(v);
+}
 
 /* ---- memory ---- */
 

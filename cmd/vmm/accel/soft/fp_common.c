@@ -95,8 +95,7 @@ static __m128i run_masked(fp_fn fn, __m128i dst, __m128i src, uint32_t control, 
  * needs no inexactness, which flushing to zero shows; behind an exception found before the
  * computation, those found after it are not reported.
  */
-static uint32_t unmasked_flags(fp_fn fn, __m128i dst, __m128i src, uint32_t control,
-			       uint32_t flags)
+static uint32_t unmasked_flags(fp_fn fn, __m128i dst, __m128i src, uint32_t control, uint32_t flags)
 {
 	uint32_t unmasked = ~(control >> 7) & MXCSR_FLAGS, tiny;
 

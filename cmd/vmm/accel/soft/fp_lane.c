@@ -3,27 +3,27 @@
 #include "cmd/vmm/accel/soft/fp.h"
 #include "cmd/vmm/accel/soft/fp_ops.h"
 
-#define PICK_ONE(name, handler)                                                               \
-	FP_PICK(name)                                                                         \
-	{                                                                                     \
-		(void)i;                                                                      \
-		return handler;                                                               \
+#define PICK_ONE(name, handler) \
+	FP_PICK(name)           \
+	{                       \
+		(void)i;        \
+		return handler; \
 	}
 
 /* ---- out ---- */
 
-#define EXTRACT(name, width, field, lanes)                                                    \
-	OP(name)                                                                              \
-	{                                                                                     \
-		uint64_t v;                                                                   \
-                                                                                              \
-		need_sse(c);                                                                  \
-		v = c->fx.xmm[i->reg].field[i->imm & ((lanes) - 1)];                          \
-		if (i->is_mem)                                                                \
-			mem_put(c, i, width, v);                                              \
-		else                                                                          \
-			c->gpr[i->rm] = v;                                                    \
-		return soft_next(c, i);                                                       \
+#define EXTRACT(name, width, field, lanes)                         \
+	OP(name)                                                   \
+	{                                                          \
+		uint64_t v;                                        \
+                                                                   \
+		need_sse(c);                                       \
+		v = c->fx.xmm[i->reg].field[i->imm & ((lanes)-1)]; \
+		if (i->is_mem)                                     \
+			mem_put(c, i, width, v);                   \
+		else                                               \
+			c->gpr[i->rm] = v;                         \
+		return soft_next(c, i);                            \
 	}
 
 EXTRACT(extract_1, 1, b, 16)
@@ -34,7 +34,10 @@ EXTRACT(extract_8, 8, q, 2)
 PICK_ONE(pextrb, extract_1)
 PICK_ONE(pextrw_m, extract_2)
 PICK_ONE(extractps, extract_4)
-FP_PICK(pextrd) { return i->width == 8 ? extract_8 : extract_4; }
+FP_PICK(pextrd)
+{
+	return i->width == 8 ? extract_8 : extract_4;
+}
 
 /* 0F C5 has its operands the other way round. */
 OP(pextrw_r)
@@ -47,16 +50,15 @@ PICK_ONE(pextrw, pextrw_r)
 
 /* ---- in ---- */
 
-#define INSERT(name, width, field, lanes)                                                     \
-	OP(name)                                                                              \
-	{                                                                                     \
-		uint64_t v;                                                                   \
-                                                                                              \
-		need_sse(c);                                                                  \
-		v = i->is_mem ? mem_get(c, i, width) : c->gpr[i->rm];                         \
-		c->fx.xmm[i->reg].field[i->imm & ((lanes) - 1)] =                             \
-			(typeof(c->fx.xmm[0].field[0]))v;                                     \
-		return soft_next(c, i);                                                       \
+#define INSERT(name, width, field, lanes)                                                         \
+	OP(name)                                                                                  \
+	{                                                                                         \
+		uint64_t v;                                                                       \
+                                                                                                  \
+		need_sse(c);                                                                      \
+		v = i->is_mem ? mem_get(c, i, width) : c->gpr[i->rm];                             \
+		c->fx.xmm[i->reg].field[i->imm & ((lanes)-1)] = (typeof(c->fx.xmm[0].field[0]))v; \
+		return soft_next(c, i);                                                           \
 	}
 
 INSERT(insert_1, 1, b, 16)
@@ -66,7 +68,10 @@ INSERT(insert_8, 8, q, 2)
 
 PICK_ONE(pinsrb, insert_1)
 PICK_ONE(pinsrw, insert_2)
-FP_PICK(pinsrd) { return i->width == 8 ? insert_8 : insert_4; }
+FP_PICK(pinsrd)
+{
+	return i->width == 8 ? insert_8 : insert_4;
+}
 
 /* The immediate: source lane (registers only), destination lane, lanes to clear. */
 OP(insertps_any)

@@ -16,26 +16,26 @@ INLINE uint64_t enter_with_rm(struct soft_cpu *c, const struct soft_insn *i, uns
 	return i->is_mem ? v : mm_get(c, i->rm);
 }
 
-#define PICK_ONE(name)                                                                        \
-	FP_PICK(name)                                                                         \
-	{                                                                                     \
-		(void)i;                                                                      \
-		return name;                                                                  \
+#define PICK_ONE(name)       \
+	FP_PICK(name)        \
+	{                    \
+		(void)i;     \
+		return name; \
 	}
 
-#define MMX(name, bytes)                                                                      \
-	OP(mmx_##name)                                                                        \
-	{                                                                                     \
-		uint64_t src = enter_with_rm(c, i, bytes), dst = mm_get(c, i->reg);           \
-                                                                                              \
-		__asm__("movq %0, %%mm0\n\tmovq %1, %%mm1\n\t" #name " %%mm1, %%mm0\n\t"          \
-		    "movq %%mm0, %0\n\temms"                                                  \
-		    : "+r"(dst)                                                               \
-		    : "r"(src)                                                                \
-		    : "mm0", "mm1");                                                          \
-		mm_put(c, i->reg, dst);                                                       \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
+#define MMX(name, bytes)                                                                 \
+	OP(mmx_##name)                                                                   \
+	{                                                                                \
+		uint64_t src = enter_with_rm(c, i, bytes), dst = mm_get(c, i->reg);      \
+                                                                                         \
+		__asm__("movq %0, %%mm0\n\tmovq %1, %%mm1\n\t" #name " %%mm1, %%mm0\n\t" \
+			"movq %%mm0, %0\n\temms"                                         \
+			: "+r"(dst)                                                      \
+			: "r"(src)                                                       \
+			: "mm0", "mm1");                                                 \
+		mm_put(c, i->reg, dst);                                                  \
+		return soft_next(c, i);                                                  \
+	}                                                                                \
 	PICK_ONE(mmx_##name)
 
 #define MMX_8(map, op, name) MMX(name, 8)
@@ -45,18 +45,18 @@ FP_LIST_MMX_SSE(MMX_8)
 FP_LIST_UNPACK(MMX_4)
 
 /* Lanes are independent, so the vector form of a shift does for the low half. */
-#define MMX_SHIFT(op, r, name)                                                                \
-	OP(mmx_##name##_imm)                                                                  \
-	{                                                                                     \
-		__m128i v, count = _mm_cvtsi32_si128((uint8_t)i->imm);                        \
-                                                                                              \
-		need_mmx(c);                                                                  \
-		soft_fp_enter_mmx(c);                                                         \
-		v = from_u64(mm_get(c, i->rm));                                               \
-		__asm__(#name " %1, %0" : "+x"(v) : "x"(count));                                  \
-		mm_put(c, i->rm, to_u64(v));                                                  \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
+#define MMX_SHIFT(op, r, name)                                         \
+	OP(mmx_##name##_imm)                                           \
+	{                                                              \
+		__m128i v, count = _mm_cvtsi32_si128((uint8_t)i->imm); \
+                                                                       \
+		need_mmx(c);                                           \
+		soft_fp_enter_mmx(c);                                  \
+		v = from_u64(mm_get(c, i->rm));                        \
+		__asm__(#name " %1, %0" : "+x"(v) : "x"(count));       \
+		mm_put(c, i->rm, to_u64(v));                           \
+		return soft_next(c, i);                                \
+	}                                                              \
 	PICK_ONE(mmx_##name##_imm)
 
 FP_LIST_SHIFT(MMX_SHIFT)
@@ -174,7 +174,10 @@ OP(movq_m_mmx)
 }
 PICK_ONE(movq_m_mmx)
 
-FP_PICK(movntq) { return i->is_mem ? movq_m_mmx : NULL; }
+FP_PICK(movntq)
+{
+	return i->is_mem ? movq_m_mmx : NULL;
+}
 
 OP(movq2dq_r)
 {
@@ -194,8 +197,14 @@ OP(movdq2q_r)
 	return soft_next(c, i);
 }
 
-FP_PICK(movq2dq) { return i->is_mem ? NULL : movq2dq_r; }
-FP_PICK(movdq2q) { return i->is_mem ? NULL : movdq2q_r; }
+FP_PICK(movq2dq)
+{
+	return i->is_mem ? NULL : movq2dq_r;
+}
+FP_PICK(movdq2q)
+{
+	return i->is_mem ? NULL : movdq2q_r;
+}
 
 OP(emms)
 {

@@ -58,33 +58,39 @@ FP_PICK(movntdqa) { return i->is_mem ? load_16a : NULL; }
 
 /* ---- scalars: a load clears the rest, a move between registers keeps it ---- */
 
-#define SCALAR(name, bytes, field)                                                            \
-	OP(load_##name##_m)                                                                   \
-	{                                                                                     \
-		need_sse(c);                                                                  \
-		xmm_put(c, i->reg, vec_load(c, i, bytes));                                    \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
-	OP(load_##name##_r)                                                                   \
-	{                                                                                     \
-		need_sse(c);                                                                  \
-		c->fx.xmm[i->reg].field[0] = c->fx.xmm[i->rm].field[0];                       \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
-	OP(store_##name##_m)                                                                  \
-	{                                                                                     \
-		need_sse(c);                                                                  \
-		mem_put(c, i, bytes, c->fx.xmm[i->reg].field[0]);                             \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
-	OP(store_##name##_r)                                                                  \
-	{                                                                                     \
-		need_sse(c);                                                                  \
-		c->fx.xmm[i->rm].field[0] = c->fx.xmm[i->reg].field[0];                       \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
-	FP_PICK(load_##name) { return i->is_mem ? load_##name##_m : load_##name##_r; }        \
-	FP_PICK(store_##name) { return i->is_mem ? store_##name##_m : store_##name##_r; }
+#define SCALAR(name, bytes, field)                                      \
+	OP(load_##name##_m)                                             \
+	{                                                               \
+		need_sse(c);                                            \
+		xmm_put(c, i->reg, vec_load(c, i, bytes));              \
+		return soft_next(c, i);                                 \
+	}                                                               \
+	OP(load_##name##_r)                                             \
+	{                                                               \
+		need_sse(c);                                            \
+		c->fx.xmm[i->reg].field[0] = c->fx.xmm[i->rm].field[0]; \
+		return soft_next(c, i);                                 \
+	}                                                               \
+	OP(store_##name##_m)                                            \
+	{                                                               \
+		need_sse(c);                                            \
+		mem_put(c, i, bytes, c->fx.xmm[i->reg].field[0]);       \
+		return soft_next(c, i);                                 \
+	}                                                               \
+	OP(store_##name##_r)                                            \
+	{                                                               \
+		need_sse(c);                                            \
+		c->fx.xmm[i->rm].field[0] = c->fx.xmm[i->reg].field[0]; \
+		return soft_next(c, i);                                 \
+	}                                                               \
+	FP_PICK(load_##name)                                            \
+	{                                                               \
+		return i->is_mem ? load_##name##_m : load_##name##_r;   \
+	}                                                               \
+	FP_PICK(store_##name)                                           \
+	{                                                               \
+		return i->is_mem ? store_##name##_m : store_##name##_r; \
+	}
 
 SCALAR(ss, 4, d)
 SCALAR(sd, 8, q)
@@ -104,8 +110,14 @@ OP(store_q_r)
 	return soft_next(c, i);
 }
 
-FP_PICK(load_q) { return i->is_mem ? load_sd_m : load_q_r; }
-FP_PICK(store_q) { return i->is_mem ? store_sd_m : store_q_r; }
+FP_PICK(load_q)
+{
+	return i->is_mem ? load_sd_m : load_q_r;
+}
+FP_PICK(store_q)
+{
+	return i->is_mem ? store_sd_m : store_q_r;
+}
 
 /* ---- halves ---- */
 
@@ -155,30 +167,36 @@ FP_PICK(store_high) { return i->is_mem ? store_high_m : NULL; }
 
 /* ---- with general registers: MOVD, or MOVQ with REX.W ---- */
 
-#define MOVD(width, field)                                                                    \
-	OP(movd_load_##width)                                                                 \
-	{                                                                                     \
-		need_sse(c);                                                                  \
-		xmm_put(c, i->reg,                                                            \
-			i->is_mem ? vec_load(c, i, width)                                     \
-				  : from_u64(c->gpr[i->rm] & width_mask(width)));             \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
-	OP(movd_store_##width)                                                                \
-	{                                                                                     \
-		need_sse(c);                                                                  \
-		if (i->is_mem)                                                                \
-			mem_put(c, i, width, c->fx.xmm[i->reg].field[0]);                     \
-		else                                                                          \
-			c->gpr[i->rm] = c->fx.xmm[i->reg].field[0];                           \
-		return soft_next(c, i);                                                       \
+#define MOVD(width, field)                                                        \
+	OP(movd_load_##width)                                                     \
+	{                                                                         \
+		need_sse(c);                                                      \
+		xmm_put(c, i->reg,                                                \
+			i->is_mem ? vec_load(c, i, width) :                       \
+				    from_u64(c->gpr[i->rm] & width_mask(width))); \
+		return soft_next(c, i);                                           \
+	}                                                                         \
+	OP(movd_store_##width)                                                    \
+	{                                                                         \
+		need_sse(c);                                                      \
+		if (i->is_mem)                                                    \
+			mem_put(c, i, width, c->fx.xmm[i->reg].field[0]);         \
+		else                                                              \
+			c->gpr[i->rm] = c->fx.xmm[i->reg].field[0];               \
+		return soft_next(c, i);                                           \
 	}
 
 MOVD(4, d)
 MOVD(8, q)
 
-FP_PICK(movd_xmm) { return i->width == 8 ? movd_load_8 : movd_load_4; }
-FP_PICK(movd_rm_xmm) { return i->width == 8 ? movd_store_8 : movd_store_4; }
+FP_PICK(movd_xmm)
+{
+	return i->width == 8 ? movd_load_8 : movd_load_4;
+}
+FP_PICK(movd_rm_xmm)
+{
+	return i->width == 8 ? movd_store_8 : movd_store_4;
+}
 
 OP(movnti_m)
 {
@@ -188,7 +206,10 @@ OP(movnti_m)
 	return soft_next(c, i);
 }
 
-FP_PICK(movnti) { return i->is_mem ? movnti_m : NULL; }
+FP_PICK(movnti)
+{
+	return i->is_mem ? movnti_m : NULL;
+}
 
 /* ---- stores under a mask, to DS:rDI ---- */
 
@@ -240,5 +261,11 @@ OP(maskmovq_r)
 	return soft_next(c, i);
 }
 
-FP_PICK(maskmovdqu) { return i->is_mem ? NULL : maskmovdqu_r; }
-FP_PICK(maskmovq) { return i->is_mem ? NULL : maskmovq_r; }
+FP_PICK(maskmovdqu)
+{
+	return i->is_mem ? NULL : maskmovdqu_r;
+}
+FP_PICK(maskmovq)
+{
+	return i->is_mem ? NULL : maskmovq_r;
+}

@@ -70,8 +70,14 @@ OP(restore_fx)
 	return soft_next(c, i);
 }
 
-FP_PICK(fxsave) { return i->is_mem ? save_fx : NULL; }
-FP_PICK(fxrstor) { return i->is_mem ? restore_fx : NULL; }
+FP_PICK(fxsave)
+{
+	return i->is_mem ? save_fx : NULL;
+}
+FP_PICK(fxrstor)
+{
+	return i->is_mem ? restore_fx : NULL;
+}
 
 OP(load_mxcsr)
 {
@@ -94,8 +100,14 @@ OP(store_mxcsr)
 	return soft_next(c, i);
 }
 
-FP_PICK(ldmxcsr) { return i->is_mem ? load_mxcsr : NULL; }
-FP_PICK(stmxcsr) { return i->is_mem ? store_mxcsr : NULL; }
+FP_PICK(ldmxcsr)
+{
+	return i->is_mem ? load_mxcsr : NULL;
+}
+FP_PICK(stmxcsr)
+{
+	return i->is_mem ? store_mxcsr : NULL;
+}
 
 /* ---- order and caches ---- */
 

@@ -68,9 +68,8 @@ static const struct soft_opcode group15[8] = {
 /* ---- maps ---- */
 
 const struct soft_opcode soft_fp_map0[256] = {
-	[0x9b] = P(wait),
-	[0xd8] = X87, [0xd9] = X87, [0xda] = X87, [0xdb] = X87,
-	[0xdc] = X87, [0xdd] = X87, [0xde] = X87, [0xdf] = X87,
+	[0x9b] = P(wait), [0xd8] = X87, [0xd9] = X87, [0xda] = X87, [0xdb] = X87,
+	[0xdc] = X87,	  [0xdd] = X87, [0xde] = X87, [0xdf] = X87,
 };
 
 const struct soft_opcode soft_fp_map1[256] = {
@@ -93,12 +92,8 @@ const struct soft_opcode soft_fp_map1[256] = {
 	[0x53] = ROW(0, P(rcpps), UD, P(rcpss), UD),
 	[0x5a] = ROW(0, P(cvtps2pd), P(cvtpd2ps), P(cvtss2sd), P(cvtsd2ss)),
 	[0x5b] = ROW(0, P(cvtdq2ps), P(cvtps2dq), P(cvttps2dq), UD),
-	FP_LIST_MMX_SSE(MMX_SSE_1)
-	FP_LIST_UNPACK(MMX_SSE_1)
-	FP_LIST_SSE_66(SSE_66_1)
-	FP_LIST_LOGIC(LOGIC)
-	FP_LIST_ARITH(ARITH)
-	[0x6e] = ROW(0, P(movd_mmx), P(movd_xmm), UD, UD),
+	FP_LIST_MMX_SSE(MMX_SSE_1) FP_LIST_UNPACK(MMX_SSE_1) FP_LIST_SSE_66(SSE_66_1) FP_LIST_LOGIC(
+		LOGIC) FP_LIST_ARITH(ARITH)[0x6e] = ROW(0, P(movd_mmx), P(movd_xmm), UD, UD),
 	[0x6f] = ROW(0, P(movq_mmx), P(load_aligned), P(load_unaligned), UD),
 	[0x70] = ROW(OPF_IMM8, P(mmx_pshufw), P(pshufd), P(pshufhw), P(pshuflw)),
 	[0x71] = ROW(OPF_IMM8 | OPF_REG, GROUP(shift_w_mmx), GROUP(shift_w), UD, UD),
@@ -125,10 +120,8 @@ const struct soft_opcode soft_fp_map1[256] = {
 };
 
 const struct soft_opcode soft_fp_map2[256] = {
-	FP_LIST_MMX_SSE(MMX_SSE_2)
-	FP_LIST_SSE_66(SSE_66_2)
-	FP_LIST_EXTEND(EXTEND)
-	[0x10] = ROW(0, UD, P(pblendvb), UD, UD),
+	FP_LIST_MMX_SSE(MMX_SSE_2) FP_LIST_SSE_66(SSE_66_2)
+		FP_LIST_EXTEND(EXTEND)[0x10] = ROW(0, UD, P(pblendvb), UD, UD),
 	[0x14] = ROW(0, UD, P(blendvps), UD, UD),
 	[0x15] = ROW(0, UD, P(blendvpd), UD, UD),
 	[0x17] = ROW(0, UD, P(ptest), UD, UD),
@@ -138,26 +131,15 @@ const struct soft_opcode soft_fp_map2[256] = {
 #define IMM_66(name) ROW(OPF_IMM8, UD, P(name), UD, UD)
 
 const struct soft_opcode soft_fp_map3[256] = {
-	[0x08] = IMM_66(roundps),
-	[0x09] = IMM_66(roundpd),
-	[0x0a] = IMM_66(roundss),
-	[0x0b] = IMM_66(roundsd),
-	[0x0c] = IMM_66(blendps),
-	[0x0d] = IMM_66(blendpd),
-	[0x0e] = IMM_66(pblendw),
-	[0x0f] = ROW(OPF_IMM8, P(mmx_palignr), P(palignr), UD, UD),
-	[0x14] = IMM_66(pextrb),
-	[0x15] = IMM_66(pextrw_m),
-	[0x16] = IMM_66(pextrd),
-	[0x17] = IMM_66(extractps),
-	[0x20] = IMM_66(pinsrb),
-	[0x21] = IMM_66(insertps),
-	[0x22] = IMM_66(pinsrd),
-	[0x40] = IMM_66(dpps),
-	[0x41] = IMM_66(dppd),
-	[0x42] = IMM_66(mpsadbw),
-	[0x60] = IMM_66(pcmpestrm),
-	[0x61] = IMM_66(pcmpestri),
-	[0x62] = IMM_66(pcmpistrm),
-	[0x63] = IMM_66(pcmpistri),
+	[0x08] = IMM_66(roundps),   [0x09] = IMM_66(roundpd),
+	[0x0a] = IMM_66(roundss),   [0x0b] = IMM_66(roundsd),
+	[0x0c] = IMM_66(blendps),   [0x0d] = IMM_66(blendpd),
+	[0x0e] = IMM_66(pblendw),   [0x0f] = ROW(OPF_IMM8, P(mmx_palignr), P(palignr), UD, UD),
+	[0x14] = IMM_66(pextrb),    [0x15] = IMM_66(pextrw_m),
+	[0x16] = IMM_66(pextrd),    [0x17] = IMM_66(extractps),
+	[0x20] = IMM_66(pinsrb),    [0x21] = IMM_66(insertps),
+	[0x22] = IMM_66(pinsrd),    [0x40] = IMM_66(dpps),
+	[0x41] = IMM_66(dppd),	    [0x42] = IMM_66(mpsadbw),
+	[0x60] = IMM_66(pcmpestrm), [0x61] = IMM_66(pcmpestri),
+	[0x62] = IMM_66(pcmpistrm), [0x63] = IMM_66(pcmpistri),
 };

@@ -4,29 +4,32 @@
 #include "cmd/vmm/accel/soft/fp_ops.h"
 
 /* xmm, xmm and xmm, m of `bytes` (16: aligned). */
-#define VEC(name, text, bytes)                                                                \
-	OP(name##_r)                                                                          \
-	{                                                                                     \
-		__m128i dst;                                                                  \
-                                                                                              \
-		need_sse(c);                                                                  \
-		dst = xmm_get(c, i->reg);                                                     \
-		__asm__(text " %1, %0" : "+x"(dst) : "x"(xmm_get(c, i->rm)));                     \
-		xmm_put(c, i->reg, dst);                                                      \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
-	OP(name##_m)                                                                          \
-	{                                                                                     \
-		__m128i dst, src;                                                             \
-                                                                                              \
-		need_sse(c);                                                                  \
-		src = (bytes) == 16 ? vec_load_aligned(c, i) : vec_load(c, i, bytes);         \
-		dst = xmm_get(c, i->reg);                                                     \
-		__asm__(text " %1, %0" : "+x"(dst) : "x"(src));                                   \
-		xmm_put(c, i->reg, dst);                                                      \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
-	FP_PICK(name) { return i->is_mem ? name##_m : name##_r; }
+#define VEC(name, text, bytes)                                                        \
+	OP(name##_r)                                                                  \
+	{                                                                             \
+		__m128i dst;                                                          \
+                                                                                      \
+		need_sse(c);                                                          \
+		dst = xmm_get(c, i->reg);                                             \
+		__asm__(text " %1, %0" : "+x"(dst) : "x"(xmm_get(c, i->rm)));         \
+		xmm_put(c, i->reg, dst);                                              \
+		return soft_next(c, i);                                               \
+	}                                                                             \
+	OP(name##_m)                                                                  \
+	{                                                                             \
+		__m128i dst, src;                                                     \
+                                                                                      \
+		need_sse(c);                                                          \
+		src = (bytes) == 16 ? vec_load_aligned(c, i) : vec_load(c, i, bytes); \
+		dst = xmm_get(c, i->reg);                                             \
+		__asm__(text " %1, %0" : "+x"(dst) : "x"(src));                       \
+		xmm_put(c, i->reg, dst);                                              \
+		return soft_next(c, i);                                               \
+	}                                                                             \
+	FP_PICK(name)                                                                 \
+	{                                                                             \
+		return i->is_mem ? name##_m : name##_r;                               \
+	}
 
 #define VEC_SSE(map, op, name) VEC(name, #name, 16)
 #define VEC_LOGIC(op, name) VEC(name##s, #name "s", 16) VEC(name##d, #name "d", 16)
@@ -48,46 +51,46 @@ VEC(rcpss, "rcpss", 4)
 
 /* ---- shifts by an immediate: a count in a register means the same ---- */
 
-#define SHIFT(op, r, name)                                                                    \
-	OP(name##_imm)                                                                        \
-	{                                                                                     \
-		__m128i v, count = _mm_cvtsi32_si128((uint8_t)i->imm);                        \
-                                                                                              \
-		need_sse(c);                                                                  \
-		v = xmm_get(c, i->rm);                                                        \
-		__asm__(#name " %1, %0" : "+x"(v) : "x"(count));                                  \
-		xmm_put(c, i->rm, v);                                                         \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
-	FP_PICK(name##_imm)                                                                   \
-	{                                                                                     \
-		(void)i;                                                                      \
-		return name##_imm;                                                            \
+#define SHIFT(op, r, name)                                             \
+	OP(name##_imm)                                                 \
+	{                                                              \
+		__m128i v, count = _mm_cvtsi32_si128((uint8_t)i->imm); \
+                                                                       \
+		need_sse(c);                                           \
+		v = xmm_get(c, i->rm);                                 \
+		__asm__(#name " %1, %0" : "+x"(v) : "x"(count));       \
+		xmm_put(c, i->rm, v);                                  \
+		return soft_next(c, i);                                \
+	}                                                              \
+	FP_PICK(name##_imm)                                            \
+	{                                                              \
+		(void)i;                                               \
+		return name##_imm;                                     \
 	}
 
 FP_LIST_SHIFT(SHIFT)
 
 /* ---- blends by the sign bits of XMM0 ---- */
 
-#define BLEND(name)                                                                           \
-	OP(name)                                                                              \
-	{                                                                                     \
-		__m128i dst, src;                                                             \
-                                                                                              \
-		need_sse(c);                                                                  \
-		src = xmm_rm(c, i, 16);                                                       \
-		dst = xmm_get(c, i->reg);                                                     \
-		__asm__("movdqa %2, %%xmm0\n\t" #name " %%xmm0, %1, %0"                           \
-		    : "+&x"(dst)                                                              \
-		    : "x"(src), "x"(xmm_get(c, 0))                                            \
-		    : "xmm0");                                                                \
-		xmm_put(c, i->reg, dst);                                                      \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
-	FP_PICK(name)                                                                         \
-	{                                                                                     \
-		(void)i;                                                                      \
-		return name;                                                                  \
+#define BLEND(name)                                                     \
+	OP(name)                                                        \
+	{                                                               \
+		__m128i dst, src;                                       \
+                                                                        \
+		need_sse(c);                                            \
+		src = xmm_rm(c, i, 16);                                 \
+		dst = xmm_get(c, i->reg);                               \
+		__asm__("movdqa %2, %%xmm0\n\t" #name " %%xmm0, %1, %0" \
+			: "+&x"(dst)                                    \
+			: "x"(src), "x"(xmm_get(c, 0))                  \
+			: "xmm0");                                      \
+		xmm_put(c, i->reg, dst);                                \
+		return soft_next(c, i);                                 \
+	}                                                               \
+	FP_PICK(name)                                                   \
+	{                                                               \
+		(void)i;                                                \
+		return name;                                            \
 	}
 
 BLEND(pblendvb)
@@ -114,20 +117,20 @@ FP_PICK(ptest)
 	return ptest;
 }
 
-#define MASK(name)                                                                            \
-	OP(name)                                                                              \
-	{                                                                                     \
-		uint32_t bits;                                                                \
-                                                                                              \
-		need_sse(c);                                                                  \
-		__asm__(#name " %1, %0" : "=r"(bits) : "x"(xmm_get(c, i->rm)));                   \
-		c->gpr[i->reg] = bits;                                                        \
-		return soft_next(c, i);                                                       \
-	}                                                                                     \
-	FP_PICK(name)                                                                         \
-	{                                                                                     \
-		(void)i;                                                                      \
-		return name;                                                                  \
+#define MASK(name)                                                              \
+	OP(name)                                                                \
+	{                                                                       \
+		uint32_t bits;                                                  \
+                                                                                \
+		need_sse(c);                                                    \
+		__asm__(#name " %1, %0" : "=r"(bits) : "x"(xmm_get(c, i->rm))); \
+		c->gpr[i->reg] = bits;                                          \
+		return soft_next(c, i);                                         \
+	}                                                                       \
+	FP_PICK(name)                                                           \
+	{                                                                       \
+		(void)i;                                                        \
+		return name;                                                    \
 	}
 
 MASK(movmskps)

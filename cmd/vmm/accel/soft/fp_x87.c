@@ -23,7 +23,7 @@ static void take_x87(struct soft_cpu *c, const struct soft_fx *from)
 void soft_x87_normalise(struct soft_cpu *c)
 {
 	c->fx.fcw = (c->fx.fcw & 0x1f7f) | 0x40;
-	c->fx.fsw &= (uint16_t)~(FSW_ES | FSW_B);
+	c->fx.fsw &= (uint16_t) ~(FSW_ES | FSW_B);
 	if (c->fx.fsw & ~c->fx.fcw & MXCSR_FLAGS)
 		c->fx.fsw |= FSW_ES | FSW_B;
 	for (unsigned int r = 0; r < 8; r++)
@@ -257,7 +257,7 @@ NOINLINE void run_env_store(struct soft_cpu *c, const struct soft_insn *i)
 	need_x87(c);
 	linear = mem_address(c, i, env_bytes(i), true);
 	in = c->fx;
-	in.fsw &= (uint16_t)~(MXCSR_FLAGS | FSW_ES | FSW_B);
+	in.fsw &= (uint16_t) ~(MXCSR_FLAGS | FSW_ES | FSW_B);
 	(void)soft_x87_call(&in, &out, env_stub(i), env, 0);
 	memcpy(env + (env32 ? 4 : 2), &c->fx.fsw, 2);
 	put_pointers(c, env, env32);
@@ -275,8 +275,7 @@ NOINLINE void run_env_load(struct soft_cpu *c, const struct soft_insn *i)
 	struct soft_fx out;
 
 	wait_x87(c);
-	bytes_load(c, mem_address(c, i, env_bytes(i), false), env,
-			env_bytes(i));
+	bytes_load(c, mem_address(c, i, env_bytes(i), false), env, env_bytes(i));
 	(void)soft_x87_call(&c->fx, &out, env_stub(i), env, 0);
 	take_x87(c, &out);
 	get_pointers(c, env, i->width != 2);
@@ -306,7 +305,7 @@ OP(x87_fnstsw_ax)
 OP(x87_fnclex)
 {
 	need_x87(c);
-	c->fx.fsw &= (uint16_t)~(MXCSR_FLAGS | 1U << 6 | FSW_ES | FSW_B);
+	c->fx.fsw &= (uint16_t) ~(MXCSR_FLAGS | 1U << 6 | FSW_ES | FSW_B);
 	return soft_next(c, i);
 }
 

@@ -50,7 +50,7 @@ static void pop(struct soft_cpu *c)
 
 	memmove(&c->fx.st[0], &c->fx.st[1], 7 * sizeof(c->fx.st[0]));
 	c->fx.st[7] = first;
-	c->fx.ftw &= (uint8_t)~(1U << top);
+	c->fx.ftw &= (uint8_t) ~(1U << top);
 	put_top(c, top + 1);
 }
 
@@ -156,11 +156,11 @@ enum kind {
 
 /* D9 E0 to FF; what is missing (FPREM, FXAM, FSINCOS…) takes the long way. */
 static const uint8_t d9_kind[32] = {
-	[0x00] = ONE, [0x01] = ONE, [0x04] = ONE | ALL, /* FCHS, FABS, FTST */
-	[0x08] = PUSH, [0x09] = PUSH, [0x0a] = PUSH, [0x0b] = PUSH, [0x0c] = PUSH,
-	[0x0d] = PUSH, [0x0e] = PUSH, /* constants */
-	[0x10] = ONE, [0x11] = NEXT, [0x13] = NEXT, /* F2XM1, FYL2X, FPATAN */
-	[0x19] = NEXT, [0x1a] = ONE, [0x1c] = ONE, [0x1d] = NEXT, /* FYL2XP1, FSQRT, FRNDINT,
+	[0x00] = ONE,  [0x01] = ONE,  [0x04] = ONE | ALL, /* FCHS, FABS, FTST */
+	[0x08] = PUSH, [0x09] = PUSH, [0x0a] = PUSH,	  [0x0b] = PUSH, [0x0c] = PUSH,
+	[0x0d] = PUSH, [0x0e] = PUSH,					 /* constants */
+	[0x10] = ONE,  [0x11] = NEXT, [0x13] = NEXT,			 /* F2XM1, FYL2X, FPATAN */
+	[0x19] = NEXT, [0x1a] = ONE,  [0x1c] = ONE,	  [0x1d] = NEXT, /* FYL2XP1, FSQRT, FRNDINT,
 								     FSCALE */
 };
 

@@ -29,29 +29,29 @@ enum insn_flat {
 struct soft_insn {
 	soft_handler fn;
 	union {
-		int64_t imm;       /* immediate, sign-extended; moffs; branch target offset */
+		int64_t imm; /* immediate, sign-extended; moffs; branch target offset */
 		const struct soft_insn *to; /* branches within a page: the block there, once known */
 	};
-	int32_t disp;              /* of those: the target's offset in the page */
-	uint8_t len;       /* bytes, 1 to 15 */
-	uint8_t width;     /* operand size in bytes: 1, 2, 4, 8 */
-	uint8_t reg;       /* ModRM.reg with REX.R (0-15); high byte registers are 4-7 without rex */
-	uint8_t rm;        /* ModRM.rm with REX.B when it is a register */
+	int32_t disp;  /* of those: the target's offset in the page */
+	uint8_t len;   /* bytes, 1 to 15 */
+	uint8_t width; /* operand size in bytes: 1, 2, 4, 8 */
+	uint8_t reg;   /* ModRM.reg with REX.R (0-15); high byte registers are 4-7 without rex */
+	uint8_t rm;    /* ModRM.rm with REX.B when it is a register */
 	uint8_t base, index, scale; /* memory operand: numbers of soft_cpu.regs; scale 0-3 */
-	uint8_t flat;      /* enum insn_flat */
-	uint8_t seg;       /* enum soft_sreg that applies */
-	uint8_t addr_width;/* 2, 4 or 8 */
-	uint8_t opcode;    /* last opcode byte */
-	uint8_t map;       /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A */
-	uint8_t rep;       /* 0, 0xf2 or 0xf3 */
+	uint8_t flat;		    /* enum insn_flat */
+	uint8_t seg;		    /* enum soft_sreg that applies */
+	uint8_t addr_width;	    /* 2, 4 or 8 */
+	uint8_t opcode;		    /* last opcode byte */
+	uint8_t map;		    /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A */
+	uint8_t rep;		    /* 0, 0xf2 or 0xf3 */
 	uint8_t modrm;
-	uint16_t next;     /* where the next one begins in this page */
+	uint16_t next;	       /* where the next one begins in this page */
 	bool is_mem : 1;       /* ModRM is a memory operand */
 	bool rip_relative : 1; /* disp counts from the next instruction (when it did not fit INSN_RIP) */
 	bool rex : 1, lock : 1;
-	bool flags_dead : 1;   /* nobody sees its flags: liveness.c */
-	bool code64 : 1;       /* decoded for 64-bit code */
-	bool opsize : 1;       /* 66 prefix (a mandatory prefix of SSE) */
+	bool flags_dead : 1; /* nobody sees its flags: liveness.c */
+	bool code64 : 1;     /* decoded for 64-bit code */
+	bool opsize : 1;     /* 66 prefix (a mandatory prefix of SSE) */
 };
 
 static_assert(sizeof(struct soft_insn) == 40, "one arena slot");
@@ -61,43 +61,44 @@ static_assert(sizeof(struct soft_insn) == 40, "one arena slot");
  * or a group by ModRM.reg. An entry with pick calls it to choose by operand form and width.
  */
 #define OPF_MODRM (1U << 0)
-#define OPF_IMM8 (1U << 1)   /* signed byte */
-#define OPF_IMMZ (1U << 2)   /* 2 or 4 bytes by operand size, sign-extended */
-#define OPF_IMMV (1U << 3)   /* 2, 4 or 8 bytes (MOV r, imm) */
+#define OPF_IMM8 (1U << 1) /* signed byte */
+#define OPF_IMMZ (1U << 2) /* 2 or 4 bytes by operand size, sign-extended */
+#define OPF_IMMV (1U << 3) /* 2, 4 or 8 bytes (MOV r, imm) */
 #define OPF_IMM16 (1U << 4)
 #define OPF_MOFFS (1U << 5)
-#define OPF_BYTE (1U << 6)   /* operand size is 1 */
-#define OPF_D64 (1U << 7)    /* 64-bit default in long mode (push, call…) */
-#define OPF_LOCK (1U << 8)   /* LOCK allowed with a memory destination */
-#define OPF_END (1U << 9)    /* ends a block */
-#define OPF_I64 (1U << 10)   /* invalid in 64-bit mode */
-#define OPF_O64 (1U << 11)   /* valid in 64-bit mode only */
-#define OPF_MEM (1U << 12)   /* register form is #UD */
-#define OPF_REG (1U << 13)   /* memory form is #UD */
-#define OPF_IMM8_2 (1U << 14)/* a second byte follows (ENTER) */
-#define OPF_PREFIX (1U << 15)/* indexed by mandatory prefix: none, 66, F3, F2 */
-#define OPF_FAR (1U << 16)   /* ptr16:16/32 */
-#define OPF_F64 (1U << 17)   /* 64 bits in long mode whatever the prefixes (near branches) */
+#define OPF_BYTE (1U << 6)    /* operand size is 1 */
+#define OPF_D64 (1U << 7)     /* 64-bit default in long mode (push, call…) */
+#define OPF_LOCK (1U << 8)    /* LOCK allowed with a memory destination */
+#define OPF_END (1U << 9)     /* ends a block */
+#define OPF_I64 (1U << 10)    /* invalid in 64-bit mode */
+#define OPF_O64 (1U << 11)    /* valid in 64-bit mode only */
+#define OPF_MEM (1U << 12)    /* register form is #UD */
+#define OPF_REG (1U << 13)    /* memory form is #UD */
+#define OPF_IMM8_2 (1U << 14) /* a second byte follows (ENTER) */
+#define OPF_PREFIX (1U << 15) /* indexed by mandatory prefix: none, 66, F3, F2 */
+#define OPF_FAR (1U << 16)    /* ptr16:16/32 */
+#define OPF_F64 (1U << 17)    /* 64 bits in long mode whatever the prefixes (near branches) */
 
 struct soft_opcode {
 	soft_handler fn;
 	soft_handler (*pick)(const struct soft_insn *i); /* NULL result: #UD */
-	const struct soft_opcode *group; /* by ModRM.reg, 8 entries */
-	const struct soft_opcode *prefix;/* with OPF_PREFIX: 4 entries */
+	const struct soft_opcode *group;		 /* by ModRM.reg, 8 entries */
+	const struct soft_opcode *prefix;		 /* with OPF_PREFIX: 4 entries */
 	uint32_t flags;
 };
 
 /* Each part's own rows: exec_tables.c merges them. fn of zero: not this part's. */
 extern const struct soft_opcode soft_int_map0[256], soft_int_map1[256], soft_int_map2[256],
-	soft_int_map3[256];                              /* exec_*.c */
+	soft_int_map3[256];						/* exec_*.c */
 extern const struct soft_opcode soft_sys_map0[256], soft_sys_map1[256]; /* sys_*.c */
 extern const struct soft_opcode soft_fp_map0[256], soft_fp_map1[256], soft_fp_map2[256],
-	soft_fp_map3[256];                               /* fp_*.c */
+	soft_fp_map3[256]; /* fp_*.c */
 
 /* The effective address within its segment, truncated to the address size. */
 static inline uint64_t soft_offset(const struct soft_cpu *c, const struct soft_insn *i)
 {
-	uint64_t a = (uint64_t)(int64_t)i->disp + c->regs[i->base] + (c->regs[i->index] << i->scale);
+	uint64_t a =
+		(uint64_t)(int64_t)i->disp + c->regs[i->base] + (c->regs[i->index] << i->scale);
 
 	if (i->rip_relative)
 		a += c->rip + i->len;

@@ -52,8 +52,8 @@ static bool addressed(struct soft_cpu *c, uint32_t dest, bool logical, bool wide
 	if (lapic_is_x2apic(l)) {
 		uint32_t cluster = id >> 4;
 
-		return wide ? dest >> 16 == cluster && (dest & 1U << (id & 15))
-			    : cluster == 0 && id < 8 && (dest & 1U << id);
+		return wide ? dest >> 16 == cluster && (dest & 1U << (id & 15)) :
+			      cluster == 0 && id < 8 && (dest & 1U << id);
 	}
 	if (l->reg[REG_DFR] >> 28 == 0xf)
 		return dest & ldr & 0xff;

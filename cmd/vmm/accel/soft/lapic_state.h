@@ -53,9 +53,9 @@ struct soft_lapic {
 	uint32_t isr[8];
 	_Atomic uint32_t irr[8];
 	_Atomic uint32_t tmr[8];
-	uint64_t timer_start;     /* ns */
-	uint64_t timer_due;       /* ns, UINT64_MAX: not running */
-	uint64_t deadline;        /* IA32_TSC_DEADLINE */
+	uint64_t timer_start;	  /* ns */
+	uint64_t timer_due;	  /* ns, UINT64_MAX: not running */
+	uint64_t deadline;	  /* IA32_TSC_DEADLINE */
 	_Atomic uint32_t signals; /* SIGNAL_*, with the SIPI's vector below; last, see reset */
 };
 

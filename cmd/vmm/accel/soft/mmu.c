@@ -57,8 +57,8 @@ static uint64_t load_entry(struct soft_cpu *c, uint64_t gpa, unsigned int size)
 
 	if (!p)
 		return 0; /* reads as not present */
-	return size == 8 ? __atomic_load_n((uint64_t *)p, __ATOMIC_ACQUIRE)
-			 : __atomic_load_n((uint32_t *)p, __ATOMIC_ACQUIRE);
+	return size == 8 ? __atomic_load_n((uint64_t *)p, __ATOMIC_ACQUIRE) :
+			   __atomic_load_n((uint32_t *)p, __ATOMIC_ACQUIRE);
 }
 
 /* Sets A or D if the entry is still what was walked; false: walk again. */
@@ -79,8 +79,8 @@ static bool mark_entry(struct soft_cpu *c, uint64_t gpa, unsigned int size, uint
 		uint32_t expected = (uint32_t)old;
 
 		done = __atomic_compare_exchange_n((uint32_t *)(void *)host, &expected,
-						   (uint32_t)(old | bits), false,
-						   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+						   (uint32_t)(old | bits), false, __ATOMIC_ACQ_REL,
+						   __ATOMIC_RELAXED);
 	}
 	soft_note_write(page);
 	return done;
@@ -102,8 +102,8 @@ static struct paging paging_of(const struct soft_cpu *c)
 	return (struct paging){ 2, 4, 10 };
 }
 
-static uint64_t reserved_bits(const struct soft_cpu *c, const struct paging *pg,
-			      unsigned int level, bool leaf)
+static uint64_t reserved_bits(const struct soft_cpu *c, const struct paging *pg, unsigned int level,
+			      bool leaf)
 {
 	uint64_t rsvd;
 
@@ -132,8 +132,8 @@ static bool is_leaf(const struct soft_cpu *c, const struct paging *pg, unsigned 
 }
 
 /* One try; false when an entry changed meanwhile. Faults leave. */
-static bool walk_once(struct soft_cpu *c, uint64_t linear, enum soft_access kind,
-		      enum soft_mmu mmu, struct soft_mapping *ret)
+static bool walk_once(struct soft_cpu *c, uint64_t linear, enum soft_access kind, enum soft_mmu mmu,
+		      struct soft_mapping *ret)
 {
 	const struct paging pg = paging_of(c);
 	uint32_t bits = fault_bits(c, kind, mmu);
@@ -160,8 +160,7 @@ static bool walk_once(struct soft_cpu *c, uint64_t linear, enum soft_access kind
 		if (!pdpte) {
 			m.writable &= !!(entry & PTE_W);
 			m.user &= !!(entry & PTE_U);
-			m.no_exec |= pg.entry_size == 8 && (c->efer & EFER_NXE) &&
-				     (entry & PTE_NX);
+			m.no_exec |= pg.entry_size == 8 && (c->efer & EFER_NXE) && (entry & PTE_NX);
 		}
 		if (leaf) {
 			uint64_t page = (1ULL << shift) - 1;
@@ -197,7 +196,7 @@ static bool walk_once(struct soft_cpu *c, uint64_t linear, enum soft_access kind
 }
 
 void soft_walk(struct soft_cpu *c, uint64_t linear, enum soft_access kind, enum soft_mmu mmu,
-		 struct soft_mapping *ret)
+	       struct soft_mapping *ret)
 {
 	if (!(c->cr0 & CR0_PG)) {
 		*ret = (struct soft_mapping){ (uint32_t)linear, true, true, false, 12 };
@@ -209,7 +208,10 @@ void soft_walk(struct soft_cpu *c, uint64_t linear, enum soft_access kind, enum 
 
 /* ---- the TLB ---- */
 
-#define MISS { .tag = UINT64_MAX }
+#define MISS                      \
+	{                         \
+		.tag = UINT64_MAX \
+	}
 #define MISSES_8 MISS, MISS, MISS, MISS, MISS, MISS, MISS, MISS
 #define MISSES_64 MISSES_8, MISSES_8, MISSES_8, MISSES_8, MISSES_8, MISSES_8, MISSES_8, MISSES_8
 #define MISSES_512 \

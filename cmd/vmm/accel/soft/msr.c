@@ -10,12 +10,12 @@
 #include <stddef.h>
 
 enum rule {
-	PLAIN,     /* any value */
+	PLAIN,	   /* any value */
 	CANONICAL, /* a canonical address */
-	LOW32,     /* bits 63:32 must be 0 */
-	MASKED,    /* bits outside `value` must be 0 */
+	LOW32,	   /* bits 63:32 must be 0 */
+	MASKED,	   /* bits outside `value` must be 0 */
 	COMMAND,   /* the same, but writes do nothing and reads are #GP */
-	FIXED,     /* reads as `value`; writes are ignored if they write it, #GP otherwise */
+	FIXED,	   /* reads as `value`; writes are ignored if they write it, #GP otherwise */
 	IGNORED,   /* reads as `value`; writes go nowhere */
 };
 
@@ -23,7 +23,7 @@ struct row {
 	uint32_t msr;
 	uint32_t count; /* of consecutive ones, 8 bytes apart */
 	enum rule rule;
-	size_t offset;  /* in struct soft_cpu */
+	size_t offset; /* in struct soft_cpu */
 	uint64_t value;
 };
 
@@ -41,39 +41,40 @@ struct row {
  * they announce are not: RSBA, TSX_CTRL, MCU_CONTROL, MISC_PACKAGE_CTLS, ENERGY_FILTERING_CTL, DOITM,
  * FB_CLEAR, FB_CLEAR_CTRL, RRSBA, XAPIC_DISABLE_STATUS, OVERCLOCKING_STATUS, GDS_CTRL, RFDS_CLEAR.
  */
-#define ARCH_CAPABILITIES                                                                        \
-	(1ULL << 0 | 1ULL << 1 | 1ULL << 3 | 1ULL << 4 | 1ULL << 5 | 1ULL << 6 | 1ULL << 8 |     \
-	 1ULL << 13 | 1ULL << 14 | 1ULL << 15 | 1ULL << 20 | 1ULL << 24 | 1ULL << 26 | 1ULL << 27 | \
-	 1ULL << 62)
+#define ARCH_CAPABILITIES                                                                    \
+	(1ULL << 0 | 1ULL << 1 | 1ULL << 3 | 1ULL << 4 | 1ULL << 5 | 1ULL << 6 | 1ULL << 8 | \
+	 1ULL << 13 | 1ULL << 14 | 1ULL << 15 | 1ULL << 20 | 1ULL << 24 | 1ULL << 26 |       \
+	 1ULL << 27 | 1ULL << 62)
 
-#define SPEC_CTRL (1ULL << 0 | 1ULL << 1 | 1ULL << 2 | 1ULL << 10) /* IBRS, STIBP, SSBD, BHI_DIS_S */
-#define MCG_STATUS (1ULL << 0 | 1ULL << 1 | 1ULL << 2)             /* RIPV, EIPV, MCIP */
+#define SPEC_CTRL \
+	(1ULL << 0 | 1ULL << 1 | 1ULL << 2 | 1ULL << 10) /* IBRS, STIBP, SSBD, BHI_DIS_S */
+#define MCG_STATUS (1ULL << 0 | 1ULL << 1 | 1ULL << 2)	 /* RIPV, EIPV, MCIP */
 
 static const struct row rows[] = {
-	{ 0x0, 2, FIXED, 0, 0 },                         /* P5_MC_ADDR, P5_MC_TYPE */
-	{ 0x17, 1, IGNORED, 0, 0 },                      /* PLATFORM_ID */
+	{ 0x0, 2, FIXED, 0, 0 },    /* P5_MC_ADDR, P5_MC_TYPE */
+	{ 0x17, 1, IGNORED, 0, 0 }, /* PLATFORM_ID */
 	{ 0x48, 1, MASKED, AT(spec_ctrl), SPEC_CTRL },
-	{ 0x49, 1, COMMAND, 0, 1 },                      /* PRED_CMD: IBPB */
-	{ 0x8b, 1, IGNORED, 0, 1ULL << 32 },             /* BIOS_SIGN_ID */
-	{ 0xce, 1, FIXED, 0, 0 },                        /* PLATFORM_INFO */
-	{ 0xfe, 1, FIXED, 0, 0x508 },                    /* MTRRCAP: WC, fixed, 8 variable */
+	{ 0x49, 1, COMMAND, 0, 1 },	     /* PRED_CMD: IBPB */
+	{ 0x8b, 1, IGNORED, 0, 1ULL << 32 }, /* BIOS_SIGN_ID */
+	{ 0xce, 1, FIXED, 0, 0 },	     /* PLATFORM_INFO */
+	{ 0xfe, 1, FIXED, 0, 0x508 },	     /* MTRRCAP: WC, fixed, 8 variable */
 	{ 0x10a, 1, FIXED, 0, ARCH_CAPABILITIES },
-	{ 0x140, 1, FIXED, 0, 0 },                       /* MISC_FEATURE_ENABLES */
+	{ 0x140, 1, FIXED, 0, 0 }, /* MISC_FEATURE_ENABLES */
 	{ 0x174, 1, LOW32, AT(sysenter_cs), 0 },
 	{ 0x175, 1, CANONICAL, AT(sysenter_esp), 0 },
 	{ 0x176, 1, CANONICAL, AT(sysenter_eip), 0 },
-	{ 0x179, 1, FIXED, 0, 0 },                       /* MCG_CAP: no banks, no MCG_CTL */
+	{ 0x179, 1, FIXED, 0, 0 }, /* MCG_CAP: no banks, no MCG_CTL */
 	{ 0x17a, 1, MASKED, AT(mcg_status), MCG_STATUS },
 	{ 0x1a0, 1, PLAIN, AT(misc_enable), 0 },
-	{ 0x1b0, 1, IGNORED, 0, 0 },                     /* ENERGY_PERF_BIAS */
-	{ 0x1d9, 1, IGNORED, 0, 0 },                     /* DEBUGCTL: LBR and BTF not there */
+	{ 0x1b0, 1, IGNORED, 0, 0 }, /* ENERGY_PERF_BIAS */
+	{ 0x1d9, 1, IGNORED, 0, 0 }, /* DEBUGCTL: LBR and BTF not there */
 	{ 0x200, 16, PLAIN, AT(mtrr_var), 0 },
 	{ 0x250, 1, PLAIN, AT(mtrr_fixed[0]), 0 },
 	{ 0x258, 2, PLAIN, AT(mtrr_fixed[1]), 0 },
 	{ 0x268, 8, PLAIN, AT(mtrr_fixed[3]), 0 },
 	{ 0x277, 1, PLAIN, AT(pat), 0 },
 	{ 0x2ff, 1, PLAIN, AT(mtrr_def), 0 },
-	{ 0x345, 1, FIXED, 0, 0 },                       /* PERF_CAPABILITIES */
+	{ 0x345, 1, FIXED, 0, 0 }, /* PERF_CAPABILITIES */
 	{ 0xc0000081, 1, PLAIN, AT(star), 0 },
 	{ 0xc0000082, 1, CANONICAL, AT(lstar), 0 },
 	{ 0xc0000083, 1, CANONICAL, AT(cstar), 0 },
@@ -239,7 +240,8 @@ void soft_set_cr3(struct soft_cpu *c, uint64_t v)
 void soft_set_cr4(struct soft_cpu *c, uint64_t v)
 {
 	uint64_t known = 0x1ULL << 3 /* DE */ | CR4_TSD | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE |
-			 CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_FSGSBASE | CR4_SMEP | CR4_SMAP;
+			 CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_FSGSBASE | CR4_SMEP |
+			 CR4_SMAP;
 
 	if ((v & ~known) || (soft_long_mode(c) && !(v & CR4_PAE)))
 		RAISE_GP0(c);

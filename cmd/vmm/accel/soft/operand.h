@@ -7,22 +7,20 @@
 #include "cmd/vmm/accel/soft/soft_mem.h"
 
 #define INLINE static inline __attribute__((always_inline))
-#define OP(name) \
-	static const struct soft_insn *name(struct soft_cpu *c, const struct soft_insn *i)
+#define OP(name) static const struct soft_insn *name(struct soft_cpu *c, const struct soft_insn *i)
 
 __extension__ typedef unsigned __int128 wide;
 __extension__ typedef __int128 wide_signed;
 
 /* The signatures of bodies that handlers are made from. BODY_RM is for registers and for memory; p is
  * then the operand's host address, or NULL for the long way. */
-#define BODY(name) \
+#define BODY(name)                                                                         \
 	INLINE const struct soft_insn *name(struct soft_cpu *c, const struct soft_insn *i, \
 					    unsigned int w)
-#define BODY_RM(name) \
+#define BODY_RM(name)                                                                      \
 	INLINE const struct soft_insn *name(struct soft_cpu *c, const struct soft_insn *i, \
 					    [[maybe_unused]] unsigned int w,               \
-					    [[maybe_unused]] bool mem,                     \
-					    [[maybe_unused]] void *p)
+					    [[maybe_unused]] bool mem, [[maybe_unused]] void *p)
 
 /* Without REX, byte registers 4 to 7 are AH, CH, DH, BH. */
 INLINE uint64_t reg_get(const struct soft_cpu *c, const struct soft_insn *i, unsigned int r,
@@ -75,7 +73,8 @@ INLINE uint64_t mem_address(struct soft_cpu *c, const struct soft_insn *i, unsig
 /* The linear address in 64-bit code, for a look into the TLB: only canonical ones are ever there. */
 INLINE uint64_t flat_address(const struct soft_cpu *c, const struct soft_insn *i)
 {
-	uint64_t a = (uint64_t)(int64_t)i->disp + c->regs[i->base] + (c->regs[i->index] << i->scale);
+	uint64_t a =
+		(uint64_t)(int64_t)i->disp + c->regs[i->base] + (c->regs[i->index] << i->scale);
 
 	return __builtin_expect(i->flat == FLAT_YES, 1) ? a : a + c->seg[i->seg].base;
 }
@@ -91,7 +90,8 @@ INLINE void *mem_hit(struct soft_cpu *c, const struct soft_insn *i, unsigned int
 
 /* exec_slow.c: what the TLB does not know, and legacy modes. */
 uint64_t soft_mem_get_slow(struct soft_cpu *c, const struct soft_insn *i, unsigned int width);
-void soft_mem_put_slow(struct soft_cpu *c, const struct soft_insn *i, unsigned int width, uint64_t v);
+void soft_mem_put_slow(struct soft_cpu *c, const struct soft_insn *i, unsigned int width,
+		       uint64_t v);
 
 INLINE uint64_t host_load(const void *p, unsigned int width)
 {
@@ -205,8 +205,8 @@ INLINE bool host_cas(struct soft_cpu *c, void *p, unsigned int width, uint64_t e
 	}
 	default: {
 		uint64_t e = expected;
-		return __atomic_compare_exchange_n((uint64_t *)p, &e, v, false,
-						   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		return __atomic_compare_exchange_n((uint64_t *)p, &e, v, false, __ATOMIC_SEQ_CST,
+						   __ATOMIC_SEQ_CST);
 	}
 	}
 }
@@ -217,7 +217,7 @@ INLINE bool host_cas(struct soft_cpu *c, void *p, unsigned int width, uint64_t e
  * between: compute again from rmw->old.
  */
 struct rmw {
-	void *host;      /* NULL: by the slow way; with LOCK, alone (alone.h) */
+	void *host; /* NULL: by the slow way; with LOCK, alone (alone.h) */
 	uint64_t linear;
 	uint64_t old;
 };
@@ -306,18 +306,18 @@ INLINE void rmw_cancel(struct soft_cpu *c, const struct soft_insn *i, const stru
 	OP(name##_r##w) { return body(c, i, w, false, NULL); }                                \
 	RM_MEM(name, body, kind, from, w)
 /* clang-format on */
-#define OP_RM_FROM(name, body, kind, f1, f2, f4, f8)                                          \
-	RM_FORM(name, body, kind, f1, 1)                                                      \
-	RM_FORM(name, body, kind, f2, 2)                                                      \
-	RM_FORM(name, body, kind, f4, 4)                                                      \
-	RM_FORM(name, body, kind, f8, 8)                                                      \
-	static soft_handler name(const struct soft_insn *i)                                   \
-	{                                                                                     \
-		static const soft_handler by_form[2][4] = {                                   \
-			{ name##_r1, name##_r2, name##_r4, name##_r8 },                       \
-			{ name##_m1, name##_m2, name##_m4, name##_m8 },                       \
-		};                                                                            \
-		return by_form[i->is_mem][log2_width(i->width)];                              \
+#define OP_RM_FROM(name, body, kind, f1, f2, f4, f8)                    \
+	RM_FORM(name, body, kind, f1, 1)                                \
+	RM_FORM(name, body, kind, f2, 2)                                \
+	RM_FORM(name, body, kind, f4, 4)                                \
+	RM_FORM(name, body, kind, f8, 8)                                \
+	static soft_handler name(const struct soft_insn *i)             \
+	{                                                               \
+		static const soft_handler by_form[2][4] = {             \
+			{ name##_r1, name##_r2, name##_r4, name##_r8 }, \
+			{ name##_m1, name##_m2, name##_m4, name##_m8 }, \
+		};                                                      \
+		return by_form[i->is_mem][log2_width(i->width)];        \
 	}
 #define OP_RM_READ(name, body) OP_RM_FROM(name, body, ACC_READ, 1, 2, 4, 8)
 #define OP_RM_WRITE(name, body) OP_RM_FROM(name, body, ACC_WRITE, 1, 2, 4, 8)

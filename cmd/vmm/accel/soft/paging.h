@@ -9,7 +9,7 @@
 struct soft_mapping {
 	uint64_t gpa;
 	bool writable, user, no_exec; /* over all levels */
-	uint8_t shift;                /* the page that the guest mapped has 1 << shift bytes */
+	uint8_t shift;		      /* the page that the guest mapped has 1 << shift bytes */
 };
 
 /* mmu.c: where linear is, A and D set. Leaves by #PF. */

@@ -12,9 +12,8 @@
 static void reset_segments(struct soft_cpu *c)
 {
 	for (unsigned int s = 0; s < 6; s++)
-		c->seg[s] = (struct soft_segment){
-			.attr = SEG_P | SEG_S | SEG_RW | SEG_ACCESSED, .limit = 0xffff
-		};
+		c->seg[s] = (struct soft_segment){ .attr = SEG_P | SEG_S | SEG_RW | SEG_ACCESSED,
+						   .limit = 0xffff };
 	c->seg[S_CS].attr |= SEG_CODE;
 	c->seg[S_CS].selector = 0xf000;
 	c->seg[S_CS].base = 0xffff0000;

@@ -59,8 +59,8 @@ uint64_t soft_linear_slow(struct soft_cpu *c, unsigned int seg, uint64_t offset,
 	if (soft_protected(c)) {
 		if (!(s->attr & SEG_P))
 			segment_fault(c, seg);
-		if (write ? (s->attr & (SEG_CODE | SEG_RW)) != SEG_RW
-			  : (s->attr & (SEG_CODE | SEG_RW)) == SEG_CODE)
+		if (write ? (s->attr & (SEG_CODE | SEG_RW)) != SEG_RW :
+			    (s->attr & (SEG_CODE | SEG_RW)) == SEG_CODE)
 			segment_fault(c, seg);
 	}
 	if (!within_limit(s, offset, width))

@@ -6,10 +6,10 @@
 #include "cmd/vmm/accel/soft/soft_mem.h"
 
 /* soft_segment.attr: descriptor bits 40-47 in bits 0-7, bits 52-55 in bits 12-15. */
-#define SEG_TYPE(a) ((a) & 0xf)
+#define SEG_TYPE(a) ((a)&0xf)
 #define SEG_ACCESSED 0x1
-#define SEG_RW 0x2       /* data: writable; code: readable */
-#define SEG_DC 0x4       /* data: expand-down; code: conforming */
+#define SEG_RW 0x2 /* data: writable; code: readable */
+#define SEG_DC 0x4 /* data: expand-down; code: conforming */
 #define SEG_CODE 0x8
 #define SEG_S 0x10
 #define SEG_DPL(a) (((a) >> 5) & 3)
@@ -22,7 +22,7 @@
 struct soft_desc {
 	uint64_t address; /* linear, of the descriptor itself */
 	uint64_t raw;
-	uint64_t high;    /* of 16-byte system descriptors in long mode */
+	uint64_t high; /* of 16-byte system descriptors in long mode */
 	uint16_t attr;
 	uint32_t limit;
 	uint64_t base;

@@ -23,7 +23,8 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-static_assert(SPACE_THREAD + sizeof(struct soft_cpu) + SOFT_CACHE_BYTES + KIB(64) <= SPACE_SOFT_VCPU);
+static_assert(SPACE_THREAD + sizeof(struct soft_cpu) + SOFT_CACHE_BYTES + KIB(64) <=
+	      SPACE_SOFT_VCPU);
 static_assert(sizeof(struct soft_page) <= SPACE_SOFT_PAGE);
 
 static __thread struct soft_cpu *own_cpu;
@@ -150,7 +151,7 @@ static int soft_enter_thread(struct accel_vcpu *v)
 
 static int soft_reset(struct accel_vcpu *v, const struct cpu_boot_state *boot)
 {
-	soft_cache_clear(cpu_of(v)); /* RAM holds other code now */
+	soft_cache_clear(cpu_of(v));	     /* RAM holds other code now */
 	(void)soft_lapic_signals(cpu_of(v)); /* of the guest's last life */
 	soft_cpu_reset(cpu_of(v), boot, false);
 	return 0;
@@ -158,9 +159,8 @@ static int soft_reset(struct accel_vcpu *v, const struct cpu_boot_state *boot)
 
 static int soft_run(struct accel_vcpu *v, struct accel_exit *ret)
 {
-	*ret = (struct accel_exit){
-		.kind = soft_vcpu_loop(cpu_of(v)) ? ACCEL_EXIT_NONE : ACCEL_EXIT_SHUTDOWN
-	};
+	*ret = (struct accel_exit){ .kind = soft_vcpu_loop(cpu_of(v)) ? ACCEL_EXIT_NONE :
+									ACCEL_EXIT_SHUTDOWN };
 	return 0;
 }
 

@@ -61,8 +61,8 @@ enum soft_vector {
 
 struct soft_segment {
 	uint16_t selector;
-	uint16_t attr;   /* descriptor bits 40-47 and 52-55 as in VMCS access rights */
-	uint32_t limit;  /* bytes - 1 */
+	uint16_t attr;	/* descriptor bits 40-47 and 52-55 as in VMCS access rights */
+	uint32_t limit; /* bytes - 1 */
 	uint64_t base;
 };
 
@@ -80,15 +80,17 @@ struct soft_fx {
 	uint16_t fop;
 	uint64_t fip, fdp;
 	uint32_t mxcsr, mxcsr_mask;
-	struct { uint8_t b[16]; } st[8];
+	struct {
+		uint8_t b[16];
+	} st[8];
 	union soft_xmm xmm[16];
 	uint8_t rest[96];
 } __attribute__((aligned(16)));
 
 /* Arithmetic flags are kept as the operation that made them; see flags.h. */
 struct soft_lazy {
-	uint32_t op;      /* enum soft_cc; CC_FLAGS: `flags` holds them */
-	uint64_t dst;     /* result, at its width */
+	uint32_t op;  /* enum soft_cc; CC_FLAGS: `flags` holds them */
+	uint64_t dst; /* result, at its width */
 	uint64_t src1, src2;
 };
 
@@ -100,7 +102,7 @@ struct soft_tlb_entry {
 
 /* A way from linear rip to its decoded block without a look at the page tables; cache.c fills it. */
 struct soft_jump {
-	uint64_t key;     /* rip ^ code_key; UINT64_MAX is no key: gone */
+	uint64_t key; /* rip ^ code_key; UINT64_MAX is no key: gone */
 	const struct soft_insn *first;
 	const struct soft_page *page;
 	uint32_t version;
@@ -120,18 +122,18 @@ enum soft_access { ACC_READ, ACC_WRITE, ACC_EXEC, ACC_KINDS };
 /* With which rights a linear address is looked up. Implicit accesses (descriptor tables, TSS, IDT,
  * pushes of an exception to CPL 0) are MMU_SUPERVISOR whatever the CPL. */
 enum soft_mmu {
-	MMU_SUPERVISOR,    /* EFLAGS.AC clear: SMAP forbids user pages */
+	MMU_SUPERVISOR, /* EFLAGS.AC clear: SMAP forbids user pages */
 	MMU_USER,
 	MMU_SUPERVISOR_AC, /* SMAP is suspended by EFLAGS.AC */
 	MMU_MODES,
 };
 
 /* Bits of soft_cpu.wake */
-#define WAKE_KICK (1U << 0)       /* vcpu_run returns */
-#define WAKE_INTERRUPT (1U << 1)  /* look at the LAPIC, INIT, SIPI, NMI */
-#define WAKE_CODE (1U << 2)       /* a page became code: drop fast write entries to such pages */
-#define WAKE_LEAVE (1U << 4)      /* another vCPU wants to be alone: alone.h */
-#define WAKE_STEP (1U << 3)       /* one instruction only: no block follows another */
+#define WAKE_KICK (1U << 0)	 /* vcpu_run returns */
+#define WAKE_INTERRUPT (1U << 1) /* look at the LAPIC, INIT, SIPI, NMI */
+#define WAKE_CODE (1U << 2)	 /* a page became code: drop fast write entries to such pages */
+#define WAKE_LEAVE (1U << 4)	 /* another vCPU wants to be alone: alone.h */
+#define WAKE_STEP (1U << 3)	 /* one instruction only: no block follows another */
 
 #define SOFT_RAM_MAX 2
 
@@ -141,11 +143,11 @@ struct soft_page {
 	_Atomic uint32_t version;
 	_Atomic uint32_t is_code;
 	_Atomic uint32_t epoch; /* accel.dma_epoch when sum was last compared */
-	_Atomic uint64_t sum;   /* of the page's bytes then */
+	_Atomic uint64_t sum;	/* of the page's bytes then */
 };
 
 struct soft_ram {
-	uint64_t gpa, size;  /* bytes */
+	uint64_t gpa, size; /* bytes */
 	uint8_t *host;
 	struct soft_page *pages;
 };
@@ -169,30 +171,34 @@ struct soft_cpu {
 		uint64_t regs[18];
 	};
 	struct soft_lazy cc;
-	uint64_t rflags;        /* all but the arithmetic flags; bit 1 set */
+	uint64_t rflags; /* all but the arithmetic flags; bit 1 set */
 	uint8_t cpl;
-	bool long64;            /* CS.L in long mode */
-	bool code32;            /* default operand size is 32 (CS.D), outside 64-bit code */
-	bool stack32;           /* SS.B */
-	uint8_t inhibit;        /* STI or MOV SS shadow (debug.h): interrupts wait for one instruction */
-	uint8_t checked;        /* CHECK_ bits of debug.h: accesses have more to pass than paging */
-	atomic_uint wake;       /* nonzero: leave the block loop (interrupt, kick, TLB request) */
-	uint8_t mmu;            /* enum soft_mmu of plain accesses: soft_mode_changed keeps it */
+	bool long64;	  /* CS.L in long mode */
+	bool code32;	  /* default operand size is 32 (CS.D), outside 64-bit code */
+	bool stack32;	  /* SS.B */
+	uint8_t inhibit;  /* STI or MOV SS shadow (debug.h): interrupts wait for one instruction */
+	uint8_t checked;  /* CHECK_ bits of debug.h: accesses have more to pass than paging */
+	atomic_uint wake; /* nonzero: leave the block loop (interrupt, kick, TLB request) */
+	uint8_t mmu;	  /* enum soft_mmu of plain accesses: soft_mode_changed keeps it */
 	struct soft_tlb_entry (*tlb_now)[SOFT_TLB_SIZE]; /* tlb[mmu]; one of misses when checked */
-	uint64_t rip_base;      /* of the running block: rip where its page's offset is 0 */
+	uint64_t rip_base; /* of the running block: rip where its page's offset is 0 */
 	const struct soft_page *code_page; /* of the running block, as it was at code_version */
 	uint32_t code_version;
-	uintptr_t stack_low;    /* how far down handlers may call each other; soft_chain */
-	uint64_t code_key;      /* mode and generation, above an address's 48 bits; cache.c */
+	uintptr_t stack_low; /* how far down handlers may call each other; soft_chain */
+	uint64_t code_key;   /* mode and generation, above an address's 48 bits; cache.c */
 	struct soft_jump jumps[SOFT_JUMPS];
 	struct soft_tlb_entry tlb[MMU_MODES][ACC_KINDS][SOFT_TLB_SIZE];
-	bool fills_known;       /* fills holds every entry there is; at first, and after many, not */
+	bool fills_known; /* fills holds every entry there is; at first, and after many, not */
 	unsigned int n_fills;
 	struct soft_tlb_entry *fills[SOFT_TLB_FILLS];
-	uint64_t large[SOFT_LARGE_SIZES][SOFT_LARGE_WORDS]; /* where entries are parts of large pages */
+	uint64_t large[SOFT_LARGE_SIZES]
+		      [SOFT_LARGE_WORDS]; /* where entries are parts of large pages */
 
 	struct soft_segment seg[6], ldtr, tr;
-	struct { uint64_t base; uint16_t limit; } gdtr, idtr;
+	struct {
+		uint64_t base;
+		uint16_t limit;
+	} gdtr, idtr;
 	uint64_t cr0, cr2, cr3, cr4, efer, xcr0;
 	uint64_t dr[8];
 	uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
@@ -207,24 +213,29 @@ struct soft_cpu {
 	bool halted;
 	bool wait_sipi;
 	bool nmi_blocked, nmi_pending;
-	bool held;              /* something waits that IF or an NMI's handler keeps out; vcpu.c */
-	bool redeliver;         /* the exception in `fault` is still to be delivered */
-	uint8_t watch_hits;     /* breakpoints that this instruction's accesses have met */
-	uint8_t watch_waiting;  /* and those of a load of SS before it */
-	bool single_step;       /* soft_execute runs one instruction only */
-	uint8_t shadow;         /* it is the one that waits behind this kind of `inhibit` */
-	bool in_block;          /* further instructions follow that are decoded already */
+	bool held;	       /* something waits that IF or an NMI's handler keeps out; vcpu.c */
+	bool redeliver;	       /* the exception in `fault` is still to be delivered */
+	uint8_t watch_hits;    /* breakpoints that this instruction's accesses have met */
+	uint8_t watch_waiting; /* and those of a load of SS before it */
+	bool single_step;      /* soft_execute runs one instruction only */
+	uint8_t shadow;	       /* it is the one that waits behind this kind of `inhibit` */
+	bool in_block;	       /* further instructions follow that are decoded already */
 	bool has_alarm, armed;
-	timer_t alarm;          /* expires as a signal in this CPU's thread */
-	struct watch watch;     /* of its writes to eventfds that devices share */
+	timer_t alarm;	    /* expires as a signal in this CPU's thread */
+	struct watch watch; /* of its writes to eventfds that devices share */
 	atomic_uint sleeping;
 	uint32_t n_pauses;
 	uint32_t code_generation;
-	uint32_t dma_seen;      /* accel.dma_epoch when the ways to code were last forgotten */
+	uint32_t dma_seen; /* accel.dma_epoch when the ways to code were last forgotten */
 
 	/* an exception on its way out of an instruction: soft_raise fills it and jumps */
 	jmp_buf escape;
-	struct { uint8_t vector; bool has_error; bool soft; uint32_t error; } fault;
+	struct {
+		uint8_t vector;
+		bool has_error;
+		bool soft;
+		uint32_t error;
+	} fault;
 
 	_Atomic uint32_t inside; /* may touch guest RAM: alone.h */
 	uint32_t was_inside;
@@ -244,13 +255,13 @@ struct accel {
 	struct soft_ram ram[SOFT_RAM_MAX];
 	struct accel_io io; /* how an instruction reaches what is not RAM */
 	struct soft_events *events;
-	_Atomic uint32_t dma_epoch; /* moves whenever a device may have written to RAM unseen */
+	_Atomic uint32_t dma_epoch;   /* moves whenever a device may have written to RAM unseen */
 	_Atomic uint64_t n_undefined; /* instructions that the decoder does not know: undefined.c */
-	bool crowded;             /* more vCPUs than cores: PAUSE yields */
-	uint64_t clock_start;     /* soft_now() when the machine began */
+	bool crowded;		      /* more vCPUs than cores: PAUSE yields */
+	uint64_t clock_start;	      /* soft_now() when the machine began */
 	_Atomic uint32_t clock_version; /* of the last paravirtual clock written; even */
 	pthread_mutex_t alone_lock;
-	_Atomic uint32_t alone;   /* a vCPU is alone with RAM, or waits for it; under alone_lock */
+	_Atomic uint32_t alone; /* a vCPU is alone with RAM, or waits for it; under alone_lock */
 	struct soft_page_key page_key;
 	struct soft_cpu *cpus[VCPUS_MAX];
 };
@@ -269,6 +280,9 @@ static inline bool soft_canonical(uint64_t a)
 	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
 }
 
-static inline bool soft_long_mode(const struct soft_cpu *c) { return c->efer & (1U << 10); }
+static inline bool soft_long_mode(const struct soft_cpu *c)
+{
+	return c->efer & (1U << 10);
+}
 
 #endif

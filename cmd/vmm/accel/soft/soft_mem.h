@@ -16,7 +16,8 @@
 
 /* access.c, phys.c, mmu.c */
 uint64_t soft_read_slow(struct soft_cpu *c, uint64_t linear, unsigned int width, enum soft_mmu mmu);
-void soft_write_slow(struct soft_cpu *c, uint64_t linear, unsigned int width, uint64_t v, enum soft_mmu mmu);
+void soft_write_slow(struct soft_cpu *c, uint64_t linear, unsigned int width, uint64_t v,
+		     enum soft_mmu mmu);
 /* The host address of width bytes of RAM at linear for a read-modify-write (write access checked,
  * A and D set, decoded code there dropped), or NULL when it is not RAM or crosses a page: then the
  * caller emulates by read and write; with LOCK, alone (alone.h). Faults leave. */
@@ -70,8 +71,7 @@ static inline uint64_t soft_linear(struct soft_cpu *c, unsigned int seg, uint64_
 static inline void *soft_tlb_now(struct soft_cpu *c, uint64_t linear, unsigned int width,
 				 enum soft_access kind)
 {
-	const struct soft_tlb_entry *e =
-		&c->tlb_now[kind][(linear >> 12) & (SOFT_TLB_SIZE - 1)];
+	const struct soft_tlb_entry *e = &c->tlb_now[kind][(linear >> 12) & (SOFT_TLB_SIZE - 1)];
 	void *p;
 
 	if (__builtin_expect(e->tag != ((linear + width - 1) & ~0xfffULL), 0))
@@ -87,8 +87,7 @@ static inline void *soft_tlb_now(struct soft_cpu *c, uint64_t linear, unsigned i
 static inline void *soft_tlb_hit(struct soft_cpu *c, uint64_t linear, unsigned int width,
 				 enum soft_access kind, enum soft_mmu mmu)
 {
-	const struct soft_tlb_entry *e =
-		&c->tlb[mmu][kind][(linear >> 12) & (SOFT_TLB_SIZE - 1)];
+	const struct soft_tlb_entry *e = &c->tlb[mmu][kind][(linear >> 12) & (SOFT_TLB_SIZE - 1)];
 
 	if (__builtin_expect(e->tag != ((linear + width - 1) & ~0xfffULL), 0))
 		return NULL;

@@ -302,7 +302,8 @@ static void add_index(struct soft_cpu *c, const struct soft_insn *i, enum soft_r
 }
 
 /* One step of INS or OUTS; REP runs one step at a time and stays on the instruction. */
-static const struct soft_insn *port_string(struct soft_cpu *c, const struct soft_insn *i, bool write)
+static const struct soft_insn *port_string(struct soft_cpu *c, const struct soft_insn *i,
+					   bool write)
 {
 	unsigned int width = port_width(i);
 	enum soft_reg index = write ? R_SI : R_DI;
@@ -415,8 +416,10 @@ static uint16_t read_far(struct soft_cpu *c, const struct soft_insn *i, uint64_t
 /* LES, LDS, LSS, LFS, LGS */
 const struct soft_insn *op_load_far(struct soft_cpu *c, const struct soft_insn *i)
 {
-	unsigned int s = i->map == 0 ? (i->opcode == 0xc4 ? S_ES : S_DS)
-				     : i->opcode == 0xb2 ? S_SS : i->opcode == 0xb4 ? S_FS : S_GS;
+	unsigned int s = i->map == 0	   ? (i->opcode == 0xc4 ? S_ES : S_DS) :
+			 i->opcode == 0xb2 ? S_SS :
+			 i->opcode == 0xb4 ? S_FS :
+					     S_GS;
 	uint64_t offset;
 	uint16_t selector = read_far(c, i, &offset);
 

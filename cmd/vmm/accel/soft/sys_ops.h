@@ -5,8 +5,7 @@
 
 #include "cmd/vmm/accel/soft/insn.h"
 
-#define SOFT_OP(name) \
-	const struct soft_insn *name(struct soft_cpu *c, const struct soft_insn *i)
+#define SOFT_OP(name) const struct soft_insn *name(struct soft_cpu *c, const struct soft_insn *i)
 
 /* sys_priv.c */
 SOFT_OP(op_mov_from_cr);

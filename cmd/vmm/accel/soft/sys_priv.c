@@ -256,8 +256,8 @@ static const struct soft_insn *load_rights(struct soft_cpu *c, const struct soft
 {
 	uint16_t selector = load16(c, i);
 	bool lm = soft_long_mode(c);
-	uint32_t types = limit ? (lm ? LSL_TYPES_LONG : LSL_TYPES_LEGACY)
-			       : (lm ? LAR_TYPES_LONG : LAR_TYPES_LEGACY);
+	uint32_t types = limit ? (lm ? LSL_TYPES_LONG : LSL_TYPES_LEGACY) :
+				 (lm ? LAR_TYPES_LONG : LAR_TYPES_LEGACY);
 	struct soft_desc d;
 	bool ok;
 	uint64_t v;

@@ -4,8 +4,8 @@
 
 /* 0F 00 */
 static const struct soft_opcode group6[8] = {
-	[0] = { .fn = op_sldt }, [1] = { .fn = op_str }, [2] = { .fn = op_lldt },
-	[3] = { .fn = op_ltr },  [4] = { .fn = op_verr }, [5] = { .fn = op_verw },
+	[0] = { .fn = op_sldt }, [1] = { .fn = op_str },  [2] = { .fn = op_lldt },
+	[3] = { .fn = op_ltr },	 [4] = { .fn = op_verr }, [5] = { .fn = op_verw },
 };
 
 /* 0F 01: the register forms of groups 0, 2, 3 and 7 are instructions of their own. */

@@ -7,7 +7,10 @@
 
 /* CLOCK_MONOTONIC in ns. The guest's TSC is this plus c->tsc_offset: 1 GHz on every host. */
 uint64_t soft_now(void);
-static inline uint64_t soft_tsc(const struct soft_cpu *c) { return soft_now() + c->tsc_offset; }
+static inline uint64_t soft_tsc(const struct soft_cpu *c)
+{
+	return soft_now() + c->tsc_offset;
+}
 #define SOFT_TSC_HZ 1000000000ULL
 
 /* IF is set, or NMIs are let in, where that may not have been so: whatever was kept out is taken at
