@@ -12,14 +12,14 @@
 
 struct bytes_reader {
 	const uint8_t *data;
-	size_t len;  /* bytes */
+	size_t len; /* bytes */
 	size_t at;
 	bool failed; /* a get ran past the end */
 };
 
 struct bytes_writer {
 	uint8_t *data;
-	size_t cap;  /* bytes */
+	size_t cap; /* bytes */
 	size_t at;
 	bool failed; /* a put ran past the end */
 };

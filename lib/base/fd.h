@@ -14,10 +14,10 @@
 
 enum fd_kind {
 	FD_ANY,
-	FD_SOCKET,  /* connected AF_UNIX socket */
-	FD_FILE,    /* regular file or block device */
-	FD_EVENT,   /* eventfd */
-	FD_CHAR,    /* character device */
+	FD_SOCKET, /* connected AF_UNIX socket */
+	FD_FILE,   /* regular file or block device */
+	FD_EVENT,  /* eventfd */
+	FD_CHAR,   /* character device */
 };
 
 /* One row of a compartment's descriptor table. Rows with `optional` may be closed. */

@@ -23,8 +23,14 @@ void fifo_init(struct fifo *f, void *data, size_t cap);
 void fifo_clear(struct fifo *f);
 /* As one that holds the used bytes from head on. 0, or -EINVAL where that cannot be: nothing is done. */
 [[nodiscard]] int fifo_restore(struct fifo *f, size_t head, size_t used);
-static inline size_t fifo_used(const struct fifo *f) { return f->used; }
-static inline size_t fifo_space(const struct fifo *f) { return f->cap - f->used; }
+static inline size_t fifo_used(const struct fifo *f)
+{
+	return f->used;
+}
+static inline size_t fifo_space(const struct fifo *f)
+{
+	return f->cap - f->used;
+}
 
 /* Takes at most len bytes from data and returns how many it took. */
 [[nodiscard]] size_t fifo_put(struct fifo *f, const void *data, size_t len);

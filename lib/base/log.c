@@ -38,7 +38,7 @@ void log_sink_stderr(void *ctx, enum log_level level, const char *line, size_t l
 }
 
 static __attribute__((format(printf, 2, 0))) void log_va(enum log_level level, const char *fmt,
-							va_list ap)
+							 va_list ap)
 {
 	char line[LOG_LINE_MAX];
 	int n;

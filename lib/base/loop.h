@@ -17,7 +17,7 @@ struct loop_source;
 typedef int (*loop_fn)(struct loop_source *src, uint32_t events);
 
 struct loop_source {
-	int fd;          /* -1 when not registered */
+	int fd;		 /* -1 when not registered */
 	uint32_t events; /* what it waits for */
 	loop_fn fn;
 	void *owner;
