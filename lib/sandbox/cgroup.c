@@ -132,15 +132,17 @@ int cgroup_limit_device(const struct cgroup *g, const struct cgroup_device *d)
 	const struct {
 		const char *name;
 		uint64_t value;
-	} rows[] = { { "rbps", d->rbps }, { "wbps", d->wbps }, { "riops", d->riops },
+	} rows[] = { { "rbps", d->rbps },
+		     { "wbps", d->wbps },
+		     { "riops", d->riops },
 		     { "wiops", d->wiops } };
 	char text[128] = "";
 	size_t at = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (rows[i].value != CGROUP_UNLIMITED)
-			at += (size_t)snprintf(text + at, sizeof(text) - at, " %s=%llu", rows[i].name,
-					       (unsigned long long)rows[i].value);
+			at += (size_t)snprintf(text + at, sizeof(text) - at, " %s=%llu",
+					       rows[i].name, (unsigned long long)rows[i].value);
 	return put(g->guest, "io.max", "%u:%u%s", d->major, d->minor, text);
 }
 

@@ -34,7 +34,7 @@ enum { CGROUP_CPU = 1, CGROUP_IO = 2, CGROUP_MEMORY = 4, CGROUP_PIDS = 8 };
 struct cgroup_place {
 	char path[PATH_MAX];
 	unsigned int controllers; /* that VMs there can have */
-	bool is_around;           /* the calling process is in it, or may be */
+	bool is_around;		  /* the calling process is in it, or may be */
 };
 
 /* Whether a path is of a cgroup v2 hierarchy, wherever that is mounted. */
@@ -46,24 +46,24 @@ bool cgroup_is_at(const char *path);
 
 /* A host's block device, and what may be read and written on it a second. */
 struct cgroup_device {
-	unsigned int major, minor; /* of a whole disk */
+	unsigned int major, minor;	   /* of a whole disk */
 	uint64_t rbps, wbps, riops, wiops; /* or CGROUP_UNLIMITED */
 };
 
 struct cgroup_limits {
-	uint64_t memory;       /* bytes of memory, with nothing more in swap; or CGROUP_UNLIMITED */
-	uint64_t tasks;        /* or CGROUP_UNLIMITED */
-	uint64_t cpu_percent;  /* of one CPU, or CGROUP_UNLIMITED */
+	uint64_t memory;      /* bytes of memory, with nothing more in swap; or CGROUP_UNLIMITED */
+	uint64_t tasks;	      /* or CGROUP_UNLIMITED */
+	uint64_t cpu_percent; /* of one CPU, or CGROUP_UNLIMITED */
 };
 
 struct cgroup {
-	int place;      /* PLACE */
-	int all;        /* PLACE/bulkhead */
-	int vm;         /* and what is in it */
+	int place; /* PLACE */
+	int all;   /* PLACE/bulkhead */
+	int vm;	   /* and what is in it */
 	int supervisor;
 	int guest;
-	int kill;       /* guest/cgroup.kill, for writing; or -1 (before Linux 5.14) */
-	int events;     /* guest/memory.events; or -1 */
+	int kill;		 /* guest/cgroup.kill, for writing; or -1 (before Linux 5.14) */
+	int events;		 /* guest/memory.events; or -1 */
 	char name[NAME_MAX + 1]; /* NAME.PID */
 };
 

@@ -22,7 +22,9 @@ static const struct {
 	const char *name;
 	unsigned int bit;
 } controllers[] = {
-	{ "cpu", CGROUP_CPU }, { "io", CGROUP_IO }, { "memory", CGROUP_MEMORY },
+	{ "cpu", CGROUP_CPU },
+	{ "io", CGROUP_IO },
+	{ "memory", CGROUP_MEMORY },
 	{ "pids", CGROUP_PIDS },
 };
 
@@ -162,7 +164,7 @@ static int find_default(struct cgroup_place *p, const char **ret_why)
 	*ret_why = "no cgroup is delegated to this user, see --cgroup";
 	/* a container's root is not the hierarchy's: that has no type */
 	return geteuid() == 0 && is_ours(MOUNT) && access(MOUNT "/cgroup.type", F_OK) < 0 ? 0 :
-											  -EACCES;
+											    -EACCES;
 }
 
 int cgroup_find(const char *named, struct cgroup_place *ret, const char **ret_why)

@@ -66,9 +66,8 @@
 		SB_FORM(recvmsg, SB_IS(2, MSG_CMSG_CLOEXEC | MSG_DONTWAIT))
 /* one message, whose length the kernel writes beside it */
 #define SB_SENDMMSG SB_FORM(sendmmsg, SB_IS(2, 1), SB_IS(3, MSG_DONTWAIT | MSG_NOSIGNAL))
-#define SB_RECVMMSG                                                                  \
-	SB_FORM(recvmmsg, SB_IS(2, 1), SB_IS(3, MSG_CMSG_CLOEXEC | MSG_DONTWAIT), \
-		SB_IS(4, 0))
+#define SB_RECVMMSG \
+	SB_FORM(recvmmsg, SB_IS(2, 1), SB_IS(3, MSG_CMSG_CLOEXEC | MSG_DONTWAIT), SB_IS(4, 0))
 /* without an address */
 #define SB_SEND SB_FORM(sendto, SB_IS(3, MSG_DONTWAIT | MSG_NOSIGNAL), SB_IS(4, 0))
 #define SB_RECV SB_FORM(recvfrom, SB_IS(3, MSG_DONTWAIT), SB_IS(4, 0))
@@ -82,7 +81,7 @@
 
 /* ---- memory: no code, no huge pages of the host's pool, nothing locked; the kernel chooses where ---- */
 
-#define SB_MMAP_HEAP                                                  \
+#define SB_MMAP_HEAP                                                 \
 	SB_FORM(mmap, SB_IS(0, 0), SB_IS(2, PROT_READ | PROT_WRITE), \
 		SB_IS(3, MAP_PRIVATE | MAP_ANONYMOUS))
 /* a file's own pages */

@@ -24,7 +24,8 @@ const struct guarantee_row guarantees[N_GUARANTEES] = {
 				   "user namespaces", "no VM starts", NEED_ALWAYS },
 	[GUARANTEE_FILTER] = { "filter", "a counted list of system calls", "seccomp",
 			       "no VM starts", NEED_ALWAYS },
-	[GUARANTEE_IDS] = { "ids", "a user id for each process that serves the guest, which no other has",
+	[GUARANTEE_IDS] = { "ids",
+			    "a user id for each process that serves the guest, which no other has",
 			    "root, or subordinate ids (/etc/subuid, /etc/subgid, newuidmap)",
 			    "a VM's processes share their user's id", NEED_STRICT },
 	[GUARANTEE_PATHS] = { "paths", "no right on any path, even below a directory in hand",
@@ -40,8 +41,7 @@ const struct guarantee_row guarantees[N_GUARANTEES] = {
 			      "Landlock, version 4", "the empty network namespace stands alone",
 			      NEED_FURTHER },
 	[GUARANTEE_SCOPES] = { "scopes", "no signal to, no abstract socket of, others",
-			       "Landlock, version 6", "the namespaces stand alone",
-			       NEED_FURTHER },
+			       "Landlock, version 6", "the namespaces stand alone", NEED_FURTHER },
 	[GUARANTEE_CORES] = { "core scheduling", "no core is shared with another VM at a time",
 			      "core scheduling, or a CPU without SMT",
 			      "siblings of a core may run two VMs", NEED_FURTHER },
@@ -49,7 +49,8 @@ const struct guarantee_row guarantees[N_GUARANTEES] = {
 			       "processes and disks of a VM have a label that no other VM's may touch",
 			       "SELinux with Bulkhead's module", "the other walls stand alone",
 			       NEED_FURTHER },
-	[GUARANTEE_KVM] = { "KVM's limits", "of KVM nothing but the machine: no paravirtual features but "
+	[GUARANTEE_KVM] = { "KVM's limits",
+			    "of KVM nothing but the machine: no paravirtual features but "
 			    "the clock, no Hyper-V, no nested virtualisation",
 			    "Linux 5.10", "a guest reaches more of the host's KVM", NEED_STRICT },
 };
@@ -59,7 +60,8 @@ static bool has_siblings(void)
 {
 	char text[8];
 
-	return cgroup_text(AT_FDCWD, "/sys/devices/system/cpu/smt/active", text, sizeof(text)) < 0 ||
+	return cgroup_text(AT_FDCWD, "/sys/devices/system/cpu/smt/active", text, sizeof(text)) <
+		       0 ||
 	       text[0] != '0';
 }
 

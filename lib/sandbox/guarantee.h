@@ -26,8 +26,8 @@ enum guarantee {
 };
 
 enum guarantee_need {
-	NEED_ALWAYS,  /* no VM starts without it */
-	NEED_STRICT,  /* said at start; refused with --strict */
+	NEED_ALWAYS, /* no VM starts without it */
+	NEED_STRICT, /* said at start; refused with --strict */
 	NEED_FURTHER, /* another wall stands there too, or no Debian kernel has it: said with --strict
 			 and --verbose */
 };

@@ -124,7 +124,8 @@ static int share_nothing(void)
 {
 	if (prctl(SET_MEMORY_MERGE, 0, 0, 0, 0) < 0 && errno != EINVAL)
 		return -errno;
-	if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) < 0 &&
+	if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) <
+		    0 &&
 	    errno != EINVAL && errno != ENODEV)
 		return -errno;
 	return 0;

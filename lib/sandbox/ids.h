@@ -33,12 +33,12 @@
 #define JAIL_ID_OWNER 0x6200000fU
 
 struct jail_ids {
-	uid_t base;      /* first id, as seen from inside; outside too, as a user id, where n is not 1 */
-	uint32_t n;      /* 1, or JAIL_N_IDS */
-	uid_t owner;     /* JAIL_ID_OWNER: as seen from inside, the user who started this process */
-	int userns;      /* the namespace that has them, or -1: there is one id */
-	int claim;       /* keeps them from other VMs as long as it is open; or -1 */
-	char why[120];   /* why there is one id, or "" */
+	uid_t base; /* first id, as seen from inside; outside too, as a user id, where n is not 1 */
+	uint32_t n; /* 1, or JAIL_N_IDS */
+	uid_t owner;   /* JAIL_ID_OWNER: as seen from inside, the user who started this process */
+	int userns;    /* the namespace that has them, or -1: there is one id */
+	int claim;     /* keeps them from other VMs as long as it is open; or -1 */
+	char why[120]; /* why there is one id, or "" */
 };
 
 #define JAIL_IDS_NONE ((struct jail_ids){ .userns = -1, .claim = -1 })

@@ -25,16 +25,16 @@
  * compartment i is base + i; or all are the user.
  */
 struct jail_host {
-	int proc_fd;  /* /proc */
-	int null_fd;  /* /dev/null */
-	int userns_fd; /* that has the ids, or -1 */
-	uid_t base;   /* first id */
+	int proc_fd;	/* /proc */
+	int null_fd;	/* /dev/null */
+	int userns_fd;	/* that has the ids, or -1 */
+	uid_t base;	/* first id */
 	uint32_t n_ids; /* 1, or JAIL_N_IDS */
-	int cgroup_fd; /* the group that compartments are born in (cgroup.h), or -1; not owned */
-	uid_t owner;  /* the id, as seen from inside, of the user who started this process */
+	int cgroup_fd;	/* the group that compartments are born in (cgroup.h), or -1; not owned */
+	uid_t owner;	/* the id, as seen from inside, of the user who started this process */
 };
 
-#define JAIL_HOST_NONE                                                                           \
+#define JAIL_HOST_NONE \
 	((struct jail_host){ .proc_fd = -1, .null_fd = -1, .userns_fd = -1, .cgroup_fd = -1 })
 
 /* Takes the namespace of ids; their claim stays the caller's, to be held open as long as anything
@@ -61,17 +61,17 @@ uid_t jail_id(const struct jail_host *h, unsigned int i);
 
 struct jail_fd {
 	int from; /* in the supervisor; stays open there */
-	int to;   /* in the compartment; 3 and up, below JAIL_MAX_FDS */
+	int to;	  /* in the compartment; 3 and up, below JAIL_MAX_FDS */
 };
 
 struct jail_spec {
 	const char *name;
-	int exe_fd;              /* a static executable, opened O_PATH or O_RDONLY */
-	char *const *argv;       /* NULL-terminated; the environment is empty */
+	int exe_fd;	   /* a static executable, opened O_PATH or O_RDONLY */
+	char *const *argv; /* NULL-terminated; the environment is empty */
 	const struct jail_fd *fds;
-	size_t n_fds;            /* 0, 1 and 2 become /dev/null */
-	uid_t id;                /* user and group; mapped to itself inside */
-	const char *label;       /* that exec gives (selinux.h), or NULL */
+	size_t n_fds;	   /* 0, 1 and 2 become /dev/null */
+	uid_t id;	   /* user and group; mapped to itself inside */
+	const char *label; /* that exec gives (selinux.h), or NULL */
 };
 
 struct jail_process {

@@ -163,12 +163,17 @@ static const struct {
 	const char *name;
 	int (*run)(struct child *c);
 } steps[] = {
-	{ "waiting for its ids", await_ids }, { "its ids", take_ids },
-	{ "an empty root", empty_root },      { "a cgroup namespace", cgroup_namespace },
+	{ "waiting for its ids", await_ids },
+	{ "its ids", take_ids },
+	{ "an empty root", empty_root },
+	{ "a cgroup namespace", cgroup_namespace },
 	{ "a session and host name of its own", forget_host },
-	{ "default signals", reset_signals }, { "its descriptors", place_fds },
-	{ "no capabilities", drop_power },    { "no_new_privs", bind_life },
-	{ "its label", ask_label },	      { "its executable", execute },
+	{ "default signals", reset_signals },
+	{ "its descriptors", place_fds },
+	{ "no capabilities", drop_power },
+	{ "no_new_privs", bind_life },
+	{ "its label", ask_label },
+	{ "its executable", execute },
 };
 
 const char *jail_step_name(int step)

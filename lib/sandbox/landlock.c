@@ -24,8 +24,8 @@ struct ruleset {
 #define PATHS_2 0x3fffULL /* and REFER */
 #define PATHS_3 0x7fffULL /* and TRUNCATE */
 #define PATHS_5 0xffffULL /* and IOCTL_DEV */
-#define PORTS_4 0x3ULL    /* BIND_TCP, CONNECT_TCP */
-#define SCOPES_6 0x3ULL   /* ABSTRACT_UNIX_SOCKET, SIGNAL */
+#define PORTS_4 0x3ULL	  /* BIND_TCP, CONNECT_TCP */
+#define SCOPES_6 0x3ULL	  /* ABSTRACT_UNIX_SOCKET, SIGNAL */
 
 static const struct ruleset all_of[] = {
 	{ 0 },

@@ -30,7 +30,7 @@
 
 enum sandbox_cmp {
 	SB_NONE = 0,
-	SB_EQ,        /* argument == value */
+	SB_EQ,	      /* argument == value */
 	SB_MASKED_EQ, /* (argument & mask) == value */
 	SB_NO_BITS,   /* (argument & value) == 0 */
 	SB_OWN_PID,   /* argument == the process's id, as it sees itself */
@@ -47,7 +47,7 @@ struct sandbox_arg {
 
 /* One allowed call. Several rows of one number allow any of them (ioctl requests). */
 struct sandbox_rule {
-	int nr; /* __NR_... */
+	int nr;					   /* __NR_... */
 	struct sandbox_arg args[SANDBOX_MAX_ARGS]; /* all must hold; ends at SB_NONE */
 };
 
@@ -67,9 +67,9 @@ struct sandbox_rule {
 
 struct sandbox_limits {
 	uint64_t nofile;  /* descriptor numbers */
-	uint64_t nproc;   /* tasks of this uid in this user namespace */
-	uint64_t as;      /* bytes of address space */
-	uint64_t fsize;   /* bytes a file may grow to by this process */
+	uint64_t nproc;	  /* tasks of this uid in this user namespace */
+	uint64_t as;	  /* bytes of address space */
+	uint64_t fsize;	  /* bytes a file may grow to by this process */
 	uint64_t memlock; /* bytes */
 };
 
@@ -80,7 +80,7 @@ struct sandbox_beneath {
 };
 
 struct sandbox_policy {
-	const char *name; /* "dev-blk", "vmm", "vmm:vcpu" */
+	const char *name;		  /* "dev-blk", "vmm", "vmm:vcpu" */
 	const struct sandbox_rule *rules; /* the hot ones first: the filter looks in this order */
 	size_t n_rules;
 	struct sandbox_limits limits;

@@ -111,7 +111,7 @@ static int helper_start(struct helper *h, pid_t target, const struct jail_ids *i
 {
 	static char *const nothing[] = { NULL };
 	const uint32_t numbers[] = { (uint32_t)target, ids->base, h->first, ids->n,
-				     ids->owner, h->own, 1 };
+				     ids->owner,       h->own,	  1 };
 	char words[ARRAY_SIZE(numbers)][16];
 	char *argv[ARRAY_SIZE(numbers) + 2] = { (char *)h->program };
 	posix_spawn_file_actions_t a;

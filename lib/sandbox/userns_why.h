@@ -8,12 +8,12 @@
 
 /* What there is to see. */
 struct userns_facts {
-	bool root;             /* this process has root's id */
-	bool chrooted;         /* its root is not that of its mount namespace */
-	bool filtered;         /* a seccomp filter was there before this program */
-	int unprivileged;      /* kernel.unprivileged_userns_clone; -1: not in this kernel */
-	int apparmor_restricts;/* kernel.apparmor_restrict_unprivileged_userns; -1: likewise */
-	long most;             /* user.max_user_namespaces; -1: unknown */
+	bool root;		/* this process has root's id */
+	bool chrooted;		/* its root is not that of its mount namespace */
+	bool filtered;		/* a seccomp filter was there before this program */
+	int unprivileged;	/* kernel.unprivileged_userns_clone; -1: not in this kernel */
+	int apparmor_restricts; /* kernel.apparmor_restrict_unprivileged_userns; -1: likewise */
+	long most;		/* user.max_user_namespaces; -1: unknown */
 };
 
 /* Looks at this process and its host. */
