@@ -40,8 +40,8 @@ enum surface_verdict {
 struct surface_arg {
 	uint64_t value[24]; /* that pass */
 	size_t n_values;    /* neighbours and the like do not count */
-	bool more;          /* and there are more than fit */
-	uint32_t no_bits; /* bits of the low half that must not be set */
+	bool more;	    /* and there are more than fit */
+	uint32_t no_bits;   /* bits of the low half that must not be set */
 	bool matters;
 	bool others; /* values pass that no filter names */
 };
