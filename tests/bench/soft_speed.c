@@ -22,8 +22,8 @@
 #define GPA_TABLES 0x1000U
 #define STACK_TOP 0x800000U
 
-static const char *const kernels[] = { "sieve", "hash", "copy words", "rep movsb", "call/return",
-				       "sort", "chase", "length" };
+static const char *const kernels[] = { "sieve",	      "hash", "copy words", "rep movsb",
+				       "call/return", "sort", "chase",	    "length" };
 
 static struct accel vm;
 static struct soft_cpu *cpu;
@@ -32,7 +32,8 @@ static uint64_t entry;
 /* Identity by pages of 4 KiB, writable by all. */
 static void make_tables(uint8_t *ram)
 {
-	uint64_t *pml4 = (uint64_t *)(void *)(ram + GPA_TABLES), *pdpt = pml4 + 512, *pd = pdpt + 512;
+	uint64_t *pml4 = (uint64_t *)(void *)(ram + GPA_TABLES), *pdpt = pml4 + 512,
+		 *pd = pdpt + 512;
 	uint64_t *pt = pd + 512;
 
 	pml4[0] = (GPA_TABLES + 0x1000) | 7;
@@ -66,7 +67,8 @@ static void load(const char *path, uint8_t *ram)
 
 static void make_machine(const char *path)
 {
-	uint8_t *ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *ram =
+		mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (ram == MAP_FAILED)
 		err(1, "mmap");
@@ -150,8 +152,8 @@ static void measure(unsigned int kernel)
 		s = (double)(cpu_time() - start);
 		best = s < best ? s : best;
 	}
-	printf("%-12s %8.0f instructions a round, %7.1f MIPS, %9.1f ns a round\n", kernels[kernel], each,
-	       (base + each * (double)times) / best * 1e3, best / (double)times);
+	printf("%-12s %8.0f instructions a round, %7.1f MIPS, %9.1f ns a round\n", kernels[kernel],
+	       each, (base + each * (double)times) / best * 1e3, best / (double)times);
 }
 
 int main(int argc, char **argv)

@@ -25,7 +25,7 @@ struct model_region {
 
 static struct {
 	int fd;
-	uint8_t *ram;           /* the file as it is */
+	uint8_t *ram;		/* the file as it is */
 	uint8_t want[FILE_LEN]; /* and as it should be */
 	struct guestmem mem;
 	struct model_region region[GUESTMEM_MAX_REGIONS];
@@ -244,8 +244,8 @@ static void op_uaddr(void)
 	int r = guestmem_from_uaddr(&w.mem, uaddr, len, &got);
 
 	for (size_t i = 0; i < w.n; i++)
-		if (uaddr >= w.region[i].uaddr && (wide)uaddr < (wide)w.region[i].uaddr +
-								w.region[i].size)
+		if (uaddr >= w.region[i].uaddr &&
+		    (wide)uaddr < (wide)w.region[i].uaddr + w.region[i].size)
 			in_region = &w.region[i];
 	if (in_region && (wide)uaddr + len <= (wide)in_region->uaddr + in_region->size)
 		require(r == 0 && got.v == in_region->gpa + (uaddr - in_region->uaddr));

@@ -151,8 +151,8 @@ static void raise_interrupt(struct soft_cpu *c, struct input *in)
 }
 
 static void (*const records[8])(struct soft_cpu *c, struct input *in) = {
-	put_code, put_register, put_control, put_segment,
-	put_memory, put_entry, put_lapic, raise_interrupt,
+	put_code,   put_register, put_control, put_segment,
+	put_memory, put_entry,	  put_lapic,   raise_interrupt,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -31,8 +31,11 @@ static void whole_life(struct vhost_front *f, int sock)
 		ram = memfd_create("ram", MFD_CLOEXEC);
 	mem.fd = ram;
 	for (unsigned int i = 0; i < N_RINGS; i++)
-		rings[i] = (struct vhost_ring){ .used = true, .size = 16, .kick_fd = event,
-						.call_fd = event, .err_fd = event };
+		rings[i] = (struct vhost_ring){ .used = true,
+						.size = 16,
+						.kick_fd = event,
+						.call_fd = event,
+						.err_fd = event };
 	if (vhost_front_open(f, sock, 1) < 0)
 		return;
 	require(f->n_queues >= 1 && f->n_queues <= 256);

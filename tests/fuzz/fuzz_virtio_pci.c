@@ -54,8 +54,7 @@ static void check(const struct frozen *old)
 	require(v->running == !!(v->status & VIRTIO_CONFIG_S_DRIVER_OK));
 	require(accel.n_notifiers == 0 || (v->running && v->fn.bar.claimed));
 	require(accel.n_irqs == 0 || v->msix.deliver);
-	require(!(v->driver_features & ~v->features) ||
-		!(v->status & VIRTIO_CONFIG_S_FEATURES_OK));
+	require(!(v->driver_features & ~v->features) || !(v->status & VIRTIO_CONFIG_S_FEATURES_OK));
 	for (unsigned int i = 0; i < N_QUEUES; i++) {
 		const struct virtio_queue *q = &v->queues[i], *o = &old->queues[i];
 

@@ -19,7 +19,8 @@ void guest_main(const struct pvh_info *info)
 	cpuid(0x40000001, 0, r);
 	check(r[0] >> 3 & 1, "kvmclock");
 	/* clock, no delay after port I/O, clock, stable clock */
-	check_eq(r[0] & ~(1U << 0 | 1U << 1 | 1U << 3 | 1U << 24), 0, "no other paravirtual feature");
+	check_eq(r[0] & ~(1U << 0 | 1U << 1 | 1U << 3 | 1U << 24), 0,
+		 "no other paravirtual feature");
 	check(!r[1] && !r[2] && !r[3], "no hints");
 	cpuid(0x40000000, 0, r);
 	check_eq(r[0], 0x40000001, "no further leaf");

@@ -28,7 +28,8 @@ static void use_disk(void)
 	check(!v.config || read32(v.config) > 0, "sectors of the disk");
 	virtio_run(&v, &disk, NO_VECTOR);
 	disk.desc[0] = (struct virtq_desc){ (uint64_t)&header, sizeof(header), DESC_NEXT, 1 };
-	disk.desc[1] = (struct virtq_desc){ (uint64_t)data, sizeof(data), DESC_NEXT | DESC_WRITE, 2 };
+	disk.desc[1] =
+		(struct virtq_desc){ (uint64_t)data, sizeof(data), DESC_NEXT | DESC_WRITE, 2 };
 	disk.desc[2] = (struct virtq_desc){ (uint64_t)&status, 1, DESC_WRITE, 0 };
 	virtq_submit(&v, &disk, 0);
 	check(virtq_poll(&disk, 1) > 0 && status == 0, "a sector");

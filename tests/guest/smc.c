@@ -53,22 +53,22 @@ static void called_again(uint8_t *p, uint64_t by, const char *what)
 
 /* ---- the very next instruction; each writes its operand's 4 bytes into the MOV behind it ---- */
 
-#define NEXT(what, write)                                                                     \
-	do {                                                                                  \
-		uint32_t wrong = 0;                                                           \
-                                                                                              \
-		for (uint32_t i = 1; i <= ROUNDS; i++) {                                      \
-			uint32_t got;                                                         \
-			uint64_t di;                                                          \
-                                                                                              \
-			__asm__ volatile("lea 1f+1(%%rip), %%rdi; add %3, %%rdi\n\t" write    \
-					 "\n1:\tmovl $0x11111111, %0"                         \
-					 : "=a"(got), "=&D"(di)                               \
-					 : "d"(i), "S"(alias), "0"(i)                         \
-					 : "rcx", "memory", "cc");                            \
-			wrong += got != i;                                                    \
-		}                                                                             \
-		check_eq(wrong, 0, what);                                                     \
+#define NEXT(what, write)                                                                  \
+	do {                                                                               \
+		uint32_t wrong = 0;                                                        \
+                                                                                           \
+		for (uint32_t i = 1; i <= ROUNDS; i++) {                                   \
+			uint32_t got;                                                      \
+			uint64_t di;                                                       \
+                                                                                           \
+			__asm__ volatile("lea 1f+1(%%rip), %%rdi; add %3, %%rdi\n\t" write \
+					 "\n1:\tmovl $0x11111111, %0"                      \
+					 : "=a"(got), "=&D"(di)                            \
+					 : "d"(i), "S"(alias), "0"(i)                      \
+					 : "rcx", "memory", "cc");                         \
+			wrong += got != i;                                                 \
+		}                                                                          \
+		check_eq(wrong, 0, what);                                                  \
 	} while (0)
 
 static void next_instruction(uint64_t alias, const char *mov)
@@ -105,13 +105,13 @@ static void straddling(void)
 static void stos_over_itself(void)
 {
 	static const uint8_t text[] = {
-		0x0f, 0x0b, 0x0f, 0x0b,             /* not run */
+		0x0f, 0x0b, 0x0f, 0x0b,		    /* not run */
 		0x8d, 0x3d, 0xf6, 0xff, 0xff, 0xff, /* lea edi, [rip - 10]: the start */
-		0x90, 0xb0, 0x90,                   /* mov al, 0x90 */
-		0xb9, 34,   0,    0,    0,          /* mov ecx, 34 */
-		0xf3, 0xaa,                         /* rep stosb: all of it */
-		0x0f, 0x0b, 0x0f, 0x0b, 0x0f, 0x0b, 0x0f, 0x0b,
-		0x0f, 0x0b, 0x0f, 0x0b, 0x0f, 0x0b, 0xb8, 7, 0, 0, 0, 0xc3, /* mov eax, 7; ret */
+		0x90, 0xb0, 0x90,		    /* mov al, 0x90 */
+		0xb9, 34,   0,	  0,	0,	    /* mov ecx, 34 */
+		0xf3, 0xaa,			    /* rep stosb: all of it */
+		0x0f, 0x0b, 0x0f, 0x0b, 0x0f, 0x0b, 0x0f, 0x0b, 0x0f, 0x0b,
+		0x0f, 0x0b, 0x0f, 0x0b, 0xb8, 7,    0,	  0,	0,    0xc3, /* mov eax, 7; ret */
 	};
 
 	memcpy(code, text, sizeof(text));
@@ -124,11 +124,11 @@ static void stos_over_itself(void)
 static void loop_that_changes(void)
 {
 	static const uint8_t text[] = {
-		0x31, 0xc0,             /* xor eax, eax */
-		0xb9, 100,  0,    0, 0, /* mov ecx, 100 */
-		0x05, 0,    0,    0, 0, /* 7: add eax, 0 */
+		0x31, 0xc0,			    /* xor eax, eax */
+		0xb9, 100,  0,	  0,	0,	    /* mov ecx, 100 */
+		0x05, 0,    0,	  0,	0,	    /* 7: add eax, 0 */
 		0xff, 0x05, 0xf6, 0xff, 0xff, 0xff, /* inc dword [rip - 10]: of that ADD */
-		0xff, 0xc9, 0x75, 0xf1, /* dec ecx; jnz 7 */
+		0xff, 0xc9, 0x75, 0xf1,		    /* dec ecx; jnz 7 */
 		0xc3,
 	};
 
@@ -140,8 +140,8 @@ static void loop_that_changes(void)
 static void fresh_page(void)
 {
 	static const uint8_t text[] = {
-		0xc6, 0x05, 1, 0, 0, 0, 5, /* mov byte [rip + 1], 5 */
-		0xb8, 0,    0, 0, 0, 0xc3, /* mov eax, 0; ret */
+		0xc6, 0x05, 1, 0, 0, 0,	   5, /* mov byte [rip + 1], 5 */
+		0xb8, 0,    0, 0, 0, 0xc3,    /* mov eax, 0; ret */
 	};
 	uint32_t wrong = 0;
 

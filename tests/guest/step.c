@@ -42,10 +42,15 @@ static void steps(void)
 	STEP("a step of CLI", 1, "cli; nop");
 	TRY("a step of one element", DB, 0,
 	    "movl $9, %%ecx; movl $guest_end, %%esi; pushfq; orq $0x100, (%%rsp); popfq; rep lodsb"
-	    : : : "rax", "rcx", "rsi", "memory");
+	    :
+	    :
+	    : "rax", "rcx", "rsi", "memory");
 	check_eq(trap.rcx, 8, "RCX");
 	check_eq(dr6() & 0xffff, 0x4ff0, "DR6.BS of it");
-	TRY("INT: its handler is not stepped", 0x51, 0, "pushfq; orq $0x100, (%%rsp); popfq; int $0x51" : :);
+	TRY("INT: its handler is not stepped", 0x51, 0,
+	    "pushfq; orq $0x100, (%%rsp); popfq; int $0x51"
+	    :
+	    :);
 	check_eq(trap.flags & FLAG_TF, FLAG_TF, "but what it goes back to");
 	check_eq(dr6() & DR6_BS, 0, "no BS of it");
 	TRY("POPF without TF ends it", NONE, 0, "pushfq; andq $~0x100, (%%rsp); popfq; nop" : :);

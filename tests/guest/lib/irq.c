@@ -31,11 +31,11 @@ __attribute__((no_caller_saved_registers)) static void died(const char *what)
 	power_off();
 }
 
-#define EXCEPTION(name, text)                                        \
+#define EXCEPTION(name, text)                                                  \
 	__attribute__((interrupt)) static void name(struct interrupt_frame *f) \
-	{                                                            \
-		(void)f;                                             \
-		died(text);                                          \
+	{                                                                      \
+		(void)f;                                                       \
+		died(text);                                                    \
 	}
 
 EXCEPTION(on_other, "")
@@ -44,12 +44,12 @@ EXCEPTION(on_df, "#DF")
 EXCEPTION(on_gp, "#GP")
 EXCEPTION(on_pf, "#PF")
 
-#define INTERRUPT(i)                                                      \
+#define INTERRUPT(i)                                                                \
 	__attribute__((interrupt)) static void on_irq##i(struct interrupt_frame *f) \
-	{                                                                 \
-		(void)f;                                                  \
-		__asm__ volatile("lock incl %0" : "+m"(counts[i]));       \
-		*(volatile uint32_t *)(LAPIC_START + LAPIC_EOI) = 0;      \
+	{                                                                           \
+		(void)f;                                                            \
+		__asm__ volatile("lock incl %0" : "+m"(counts[i]));                 \
+		*(volatile uint32_t *)(LAPIC_START + LAPIC_EOI) = 0;                \
 	}
 
 INTERRUPT(0)

@@ -43,13 +43,13 @@ void trap_none(void);
 /* "ok WHAT" if the last one was this; both otherwise. */
 bool expect(const char *what, uint64_t vector, uint64_t error);
 
-#define TRY(what, vector, error, ...)                     \
-	do {                                              \
-		if (!trap_enter()) {                      \
-			__asm__ volatile(__VA_ARGS__);    \
-			trap_none();                      \
-		}                                         \
-		expect(what, vector, error);              \
+#define TRY(what, vector, error, ...)                  \
+	do {                                           \
+		if (!trap_enter()) {                   \
+			__asm__ volatile(__VA_ARGS__); \
+			trap_none();                   \
+		}                                      \
+		expect(what, vector, error);           \
 	} while (0)
 
 /* The same for code between the labels NAME and NAME_end, in ring 3: by IRET, with these flags;
@@ -99,7 +99,10 @@ uint64_t read_cr(unsigned int n); /* 0, 2, 3, 4 */
 
 static inline void wrmsr(uint32_t msr, uint64_t v)
 {
-	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32))
+			 : "memory");
 }
 
 #endif

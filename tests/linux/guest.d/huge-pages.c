@@ -33,7 +33,8 @@ static void check(const char *what, size_t wrong)
 /* Huge pages, each small page of them written and read. */
 static volatile uint8_t *fill(void)
 {
-	uint8_t *all = mmap(NULL, LEN + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *all =
+		mmap(NULL, LEN + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint8_t *p;
 
 	if (all == MAP_FAILED)
