@@ -247,7 +247,8 @@ static void put_modrm(struct making *m)
 	memory = f & GEN_MEM || (!(f & GEN_REG) && chance(60));
 	if (f & GEN_UPPER && m->g->n_insns > 1)
 		memory = true;
-	if (m->row->undef == UNDEF_SCAN) /* of nothing: the result, which some leave and some extend */
+	if (m->row->undef ==
+	    UNDEF_SCAN) /* of nothing: the result, which some leave and some extend */
 		m->g->state.gpr[m->reg] &= 0xffffffff;
 	if (f & GEN_BITOFF && !chance(20))
 		m->g->state.gpr[m->reg] = (uint64_t)below(32768) - 16384;

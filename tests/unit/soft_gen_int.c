@@ -8,29 +8,29 @@
 	{ .name = n, .prefix = p, .map = m, .opcode = o, .ext = e, .imm = i, .undef = u, .flags = f }
 /* clang-format on */
 
-#define ALU(n, base, lock, u, f)                                                              \
-	ROW(n, 0, base, GEN_ANY, IMM_NO, u, GEN_BYTE | lock | f),                             \
-		ROW(n, 0, base + 1, GEN_ANY, IMM_NO, u, lock | f),                            \
-		ROW(n, 0, base + 2, GEN_ANY, IMM_NO, u, GEN_BYTE | f),                        \
-		ROW(n, 0, base + 3, GEN_ANY, IMM_NO, u, f),                                   \
-		ROW(n, 0, base + 4, GEN_NONE, IMM_8, u, GEN_BYTE | f),                        \
-		ROW(n, 0, base + 5, GEN_NONE, IMM_Z, u, f),                                   \
-		ROW(n, 0, 0x80, base >> 3, IMM_8, u, GEN_BYTE | lock | f),                    \
-		ROW(n, 0, 0x81, base >> 3, IMM_Z, u, lock | f),                               \
+#define ALU(n, base, lock, u, f)                                           \
+	ROW(n, 0, base, GEN_ANY, IMM_NO, u, GEN_BYTE | lock | f),          \
+		ROW(n, 0, base + 1, GEN_ANY, IMM_NO, u, lock | f),         \
+		ROW(n, 0, base + 2, GEN_ANY, IMM_NO, u, GEN_BYTE | f),     \
+		ROW(n, 0, base + 3, GEN_ANY, IMM_NO, u, f),                \
+		ROW(n, 0, base + 4, GEN_NONE, IMM_8, u, GEN_BYTE | f),     \
+		ROW(n, 0, base + 5, GEN_NONE, IMM_Z, u, f),                \
+		ROW(n, 0, 0x80, base >> 3, IMM_8, u, GEN_BYTE | lock | f), \
+		ROW(n, 0, 0x81, base >> 3, IMM_Z, u, lock | f),            \
 		ROW(n, 0, 0x83, base >> 3, IMM_8, u, lock | f)
 
-#define SHIFT(n, e, u, f)                                                                     \
-	ROW(n, 0, 0xc0, e, IMM_8, u, GEN_BYTE | f), ROW(n, 0, 0xc1, e, IMM_8, u, f),          \
+#define SHIFT(n, e, u, f)                                                                      \
+	ROW(n, 0, 0xc0, e, IMM_8, u, GEN_BYTE | f), ROW(n, 0, 0xc1, e, IMM_8, u, f),           \
 		ROW(n, 0, 0xd0, e, IMM_NO, u, GEN_BYTE | f), ROW(n, 0, 0xd1, e, IMM_NO, u, f), \
-		ROW(n, 0, 0xd2, e, IMM_NO, u, GEN_BYTE | GEN_ALONE | f),                      \
+		ROW(n, 0, 0xd2, e, IMM_NO, u, GEN_BYTE | GEN_ALONE | f),                       \
 		ROW(n, 0, 0xd3, e, IMM_NO, u, GEN_ALONE | f)
 
-#define STRING(n, o, f)                                                                       \
-	ROW(n, 0, o, GEN_NONE, IMM_NO, UNDEF_NONE, GEN_BYTE | GEN_REP | f),                   \
+#define STRING(n, o, f)                                                     \
+	ROW(n, 0, o, GEN_NONE, IMM_NO, UNDEF_NONE, GEN_BYTE | GEN_REP | f), \
 		ROW(n, 0, o + 1, GEN_NONE, IMM_NO, UNDEF_NONE, GEN_REP | f)
 
-#define BIT(n, o, e, lock)                                                                    \
-	ROW(n, 1, o, GEN_ANY, IMM_NO, UNDEF_BIT, lock | GEN_BITOFF),                          \
+#define BIT(n, o, e, lock)                                           \
+	ROW(n, 1, o, GEN_ANY, IMM_NO, UNDEF_BIT, lock | GEN_BITOFF), \
 		ROW(n, 1, 0xba, e, IMM_8, UNDEF_BIT, lock)
 
 static const struct gen_row rows[] = {
@@ -54,8 +54,10 @@ static const struct gen_row rows[] = {
 	ROW("arpl", 0, 0x63, GEN_ANY, IMM_NO, UNDEF_NONE, GEN_LEGACY | GEN_NO66),
 	ROW("imul", 0, 0x69, GEN_ANY, IMM_Z, UNDEF_MUL, 0),
 	ROW("imul", 0, 0x6b, GEN_ANY, IMM_8, UNDEF_MUL, 0),
-	ROW("jcc", 0, 0x70, GEN_NONE, IMM_8, UNDEF_NONE, GEN_OPREG | GEN_REL | GEN_READS | GEN_NO66),
-	ROW("jcc", 0, 0x78, GEN_NONE, IMM_8, UNDEF_NONE, GEN_OPREG | GEN_REL | GEN_READS | GEN_NO66),
+	ROW("jcc", 0, 0x70, GEN_NONE, IMM_8, UNDEF_NONE,
+	    GEN_OPREG | GEN_REL | GEN_READS | GEN_NO66),
+	ROW("jcc", 0, 0x78, GEN_NONE, IMM_8, UNDEF_NONE,
+	    GEN_OPREG | GEN_REL | GEN_READS | GEN_NO66),
 	ROW("test", 0, 0x84, GEN_ANY, IMM_NO, UNDEF_AF, GEN_BYTE),
 	ROW("test", 0, 0x85, GEN_ANY, IMM_NO, UNDEF_AF, 0),
 	ROW("xchg", 0, 0x86, GEN_ANY, IMM_NO, UNDEF_NONE, GEN_BYTE | GEN_LOCK),
@@ -146,8 +148,10 @@ static const struct gen_row rows[] = {
 	ROW("nop", 1, 0x1f, GEN_ANY, IMM_NO, UNDEF_NONE, 0),
 	ROW("cmov", 1, 0x40, GEN_ANY, IMM_NO, UNDEF_NONE, GEN_READS | GEN_OPREG),
 	ROW("cmov", 1, 0x48, GEN_ANY, IMM_NO, UNDEF_NONE, GEN_READS | GEN_OPREG),
-	ROW("jcc", 1, 0x80, GEN_NONE, IMM_Z, UNDEF_NONE, GEN_OPREG | GEN_REL | GEN_READS | GEN_NO66),
-	ROW("jcc", 1, 0x88, GEN_NONE, IMM_Z, UNDEF_NONE, GEN_OPREG | GEN_REL | GEN_READS | GEN_NO66),
+	ROW("jcc", 1, 0x80, GEN_NONE, IMM_Z, UNDEF_NONE,
+	    GEN_OPREG | GEN_REL | GEN_READS | GEN_NO66),
+	ROW("jcc", 1, 0x88, GEN_NONE, IMM_Z, UNDEF_NONE,
+	    GEN_OPREG | GEN_REL | GEN_READS | GEN_NO66),
 	ROW("setcc", 1, 0x90, GEN_ANY, IMM_NO, UNDEF_NONE, GEN_BYTE | GEN_READS | GEN_OPREG),
 	ROW("setcc", 1, 0x98, GEN_ANY, IMM_NO, UNDEF_NONE, GEN_BYTE | GEN_READS | GEN_OPREG),
 	BIT("bt", 0xa3, 4, 0),
@@ -171,7 +175,8 @@ static const struct gen_row rows[] = {
 	ROW("xadd", 1, 0xc0, GEN_ANY, IMM_NO, UNDEF_NONE, GEN_BYTE | GEN_LOCK),
 	ROW("xadd", 1, 0xc1, GEN_ANY, IMM_NO, UNDEF_NONE, GEN_LOCK),
 	ROW("movnti", 1, 0xc3, GEN_ANY, IMM_NO, UNDEF_NONE, GEN_MEM | GEN_NO66),
-	ROW("cmpxchg8b", 1, 0xc7, 1, IMM_NO, UNDEF_NONE, GEN_MEM | GEN_LOCK | GEN_NO66 | GEN_ALIGNED),
+	ROW("cmpxchg8b", 1, 0xc7, 1, IMM_NO, UNDEF_NONE,
+	    GEN_MEM | GEN_LOCK | GEN_NO66 | GEN_ALIGNED),
 	ROW("bswap", 1, 0xc8, GEN_NONE, IMM_NO, UNDEF_NONE, GEN_OPREG | GEN_NO66),
 	PREFIXED("crc32", 0xf2, 2, 0xf0, GEN_ANY, IMM_NO, UNDEF_NONE, GEN_BYTE),
 	PREFIXED("crc32", 0xf2, 2, 0xf1, GEN_ANY, IMM_NO, UNDEF_NONE, 0),

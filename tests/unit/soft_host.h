@@ -21,7 +21,7 @@
 #define SOFT_GS_BASE (SOFT_DATA + 512)
 
 struct soft_state {
-	uint64_t gpr[16];   /* in the order of their numbers */
+	uint64_t gpr[16]; /* in the order of their numbers */
 	uint64_t rip, rflags;
 	_Alignas(16) uint8_t fx[512]; /* FXSAVE image */
 };

@@ -89,7 +89,7 @@ static void turn_stack(struct soft_fx *fx)
 
 	for (unsigned int n = 0; n < 8; n++)
 		memcpy(&fx->st[(n + top) & 7], &was.st[n], sizeof(was.st[n]));
-	fx->fsw &= (uint16_t)~(7U << 11);
+	fx->fsw &= (uint16_t) ~(7U << 11);
 }
 
 static void level_mmx(const struct ends *e, const struct soft_insn *i)

@@ -286,9 +286,9 @@ static bool has_error_code(unsigned int vector)
 /* Each handler steps over one byte of the code that faulted. */
 static void make_handlers(void)
 {
-	static const uint8_t code64[] = { 0x48, 0x83, 0xc4, 0x08,       /* add rsp, 8 */
-					  0x48, 0xff, 0x04, 0x24,       /* inc qword [rsp] */
-					  0x48, 0xcf };                 /* iretq */
+	static const uint8_t code64[] = { 0x48, 0x83, 0xc4, 0x08, /* add rsp, 8 */
+					  0x48, 0xff, 0x04, 0x24, /* inc qword [rsp] */
+					  0x48, 0xcf };		  /* iretq */
 	static const uint8_t code32[] = { 0x83, 0xc4, 0x04, 0xff, 0x04, 0x24, 0xcf };
 	uint32_t at64 = WORLD_HANDLERS, at32 = WORLD_HANDLERS + 0x100;
 
@@ -363,8 +363,10 @@ static void load_control(struct soft_cpu *c, enum world_mode mode)
 
 void world_start(struct soft_cpu *c, enum world_mode mode)
 {
-	static const uint16_t cs[] = { 0, WORLD_CS32, WORLD_CS32, WORLD_CS32, WORLD_USER_CS32,
-				       WORLD_CS64, WORLD_USER_CS64, WORLD_CS64 };
+	static const uint16_t cs[] = {
+		0,	    WORLD_CS32,	     WORLD_CS32, WORLD_CS32, WORLD_USER_CS32,
+		WORLD_CS64, WORLD_USER_CS64, WORLD_CS64
+	};
 
 	soft_cache_clear(c);
 	(void)soft_lapic_signals(c);
@@ -431,8 +433,8 @@ static void check_tlb(const struct soft_cpu *c)
 				const struct soft_tlb_entry *e = &c->tlb[m][k][i];
 				uint8_t *host = (uint8_t *)(e->addend + e->tag);
 
-				need(e->tag == UINT64_MAX ||
-				     (soft_page_of_host(c->vm, host) && !((uintptr_t)host & 0xfff)));
+				need(e->tag == UINT64_MAX || (soft_page_of_host(c->vm, host) &&
+							      !((uintptr_t)host & 0xfff)));
 			}
 }
 

@@ -16,7 +16,7 @@
 
 /* Where things are in low RAM. The first 2 MiB are mapped one to one, also at WORLD_UPPER; then
  * follow 2 MiB each of the LAPIC, the high RAM and a device. */
-#define WORLD_TABLES 0x1000U  /* PML4, PDPT, PD, PT; 32-bit PD and PT; PAE's PDPT */
+#define WORLD_TABLES 0x1000U /* PML4, PDPT, PD, PT; 32-bit PD and PT; PAE's PDPT */
 #define WORLD_GDT 0x8000U
 #define WORLD_IDT64 0x9000U
 #define WORLD_IDT32 0xa000U
@@ -42,10 +42,10 @@
 
 enum world_mode {
 	WORLD_REAL,
-	WORLD_PROTECTED,  /* 32-bit, no paging */
-	WORLD_PAGING,     /* 32-bit, two levels */
+	WORLD_PROTECTED, /* 32-bit, no paging */
+	WORLD_PAGING,	 /* 32-bit, two levels */
 	WORLD_PAE,
-	WORLD_COMPAT,     /* 32-bit code in long mode, ring 3 */
+	WORLD_COMPAT, /* 32-bit code in long mode, ring 3 */
 	WORLD_LONG,
 	WORLD_LONG_USER,
 	WORLD_LONG_STRICT, /* with SMEP and SMAP */

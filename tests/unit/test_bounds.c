@@ -311,14 +311,14 @@ static void test_a_broken_ring_sleeps(void **state)
 	expect_sleep(q->kick_fd);
 }
 
-#define CASES(dev)                                                                              \
-	cmocka_unit_test_setup_teardown(test_longest_chains_everywhere, open_##dev,             \
-					close_##dev),                                           \
-		cmocka_unit_test_setup_teardown(test_thousands_of_broken_rings, open_##dev,     \
-						close_##dev),                                   \
-		cmocka_unit_test_setup_teardown(test_a_stopped_ring_sleeps, open_##dev,         \
-						close_##dev),                                   \
-		cmocka_unit_test_setup_teardown(test_a_broken_ring_sleeps, open_##dev, close_##dev)
+#define CASES(dev)                                                                                \
+	cmocka_unit_test_setup_teardown(test_longest_chains_everywhere, open_##dev, close_##dev), \
+		cmocka_unit_test_setup_teardown(test_thousands_of_broken_rings, open_##dev,       \
+						close_##dev),                                     \
+		cmocka_unit_test_setup_teardown(test_a_stopped_ring_sleeps, open_##dev,           \
+						close_##dev),                                     \
+		cmocka_unit_test_setup_teardown(test_a_broken_ring_sleeps, open_##dev,            \
+						close_##dev)
 
 int main(void)
 {

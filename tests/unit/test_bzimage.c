@@ -264,9 +264,9 @@ static void an_old_protocol_is_named(void **state)
 	image[HDR(version) + 1] = 0x02;
 	bootenv_open(&e, RAM);
 	assert_int_equal(bootenv_load(&e, image, sizeof(image), 0), -ENOEXEC);
-	assert_string_equal(e.why,
-			    "kernel: its boot protocol is version 2.03, and this VM needs 2.12: say a "
-			    "bzImage of a 64-bit Linux (3.8 or later), or an ELF file with a PVH entry");
+	assert_string_equal(
+		e.why, "kernel: its boot protocol is version 2.03, and this VM needs 2.12: say a "
+		       "bzImage of a 64-bit Linux (3.8 or later), or an ELF file with a PVH entry");
 	bootenv_close(&e);
 }
 

@@ -17,8 +17,9 @@ static void test_says(void **state)
 static void test_tells(void **state)
 {
 	static const char *const yes[] = {
-		"reboot=panic_warm", "panic=-1 reboot=panic_w quiet", "reboot=acpi,panic_warm",
-		"reboot=k reboot=panic_warm", "reboot=panic_warm,cold", " reboot=panic_warm ",
+		"reboot=panic_warm",	  "panic=-1 reboot=panic_w quiet",
+		"reboot=acpi,panic_warm", "reboot=k reboot=panic_warm",
+		"reboot=panic_warm,cold", " reboot=panic_warm ",
 	};
 	static const char *const no[] = {
 		/* clang-format off */

@@ -53,7 +53,7 @@ static void adopt_keeps_the_table_only(void **state)
 {
 	static const struct fd_row rows[] = {
 		{ 10, FD_SOCKET, false, "socket" }, { 11, FD_EVENT, false, "event" },
-		{ 12, FD_CHAR, false, "char" },     { 13, FD_FILE, false, "file" },
+		{ 12, FD_CHAR, false, "char" },	    { 13, FD_FILE, false, "file" },
 		{ 14, FD_FILE, true, "absent" },
 	};
 	int open_after;
@@ -130,7 +130,7 @@ static void descriptors_travel(void **state)
 	int s[2], fds[MSG_MAX_FDS], before;
 	int pass[MSG_MAX_FDS];
 	char buf[8];
-	struct iovec iov = { (void *)(uintptr_t)"hello", 5 };
+	struct iovec iov = { (void *)(uintptr_t) "hello", 5 };
 	size_t n = 99;
 
 	(void)state;
@@ -194,7 +194,7 @@ static void a_packet_cut_off_is_refused(void **state)
 
 static void a_peer_that_is_gone(void **state)
 {
-	struct iovec iov = { (void *)(uintptr_t)"x", 1 };
+	struct iovec iov = { (void *)(uintptr_t) "x", 1 };
 	int s[2], fds[MSG_MAX_FDS];
 	size_t n;
 	char c;

@@ -51,8 +51,9 @@ static void test_reasons_are_said_once(void **state)
 
 static void test_a_short_text_is_cut(void **state)
 {
-	const struct guarantee_report r = { { [GUARANTEE_IDS] = "one id",
-					      [GUARANTEE_PATHS] = "no Landlock" } };
+	const struct guarantee_report r = {
+		{ [GUARANTEE_IDS] = "one id", [GUARANTEE_PATHS] = "no Landlock" }
+	};
 
 	(void)state;
 	for (size_t cap = 1; cap < 40; cap++) {

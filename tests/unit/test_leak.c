@@ -269,8 +269,8 @@ static void test_search(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_search),	cmocka_unit_test(test_blk),
-		cmocka_unit_test(test_rng),	cmocka_unit_test(test_console),
+		cmocka_unit_test(test_search),	      cmocka_unit_test(test_blk),
+		cmocka_unit_test(test_rng),	      cmocka_unit_test(test_console),
 		cmocka_unit_test(test_configuration),
 	};
 

@@ -99,7 +99,7 @@ static void standard_error_gets_a_prefix(void **state)
 	assert_true(saved >= 0);
 	assert_int_equal(pipe(p), 0);
 	assert_true(dup2(p[1], STDERR_FILENO) >= 0);
-	log_set_sink(log_sink_stderr, (void *)(uintptr_t)"bulkhead");
+	log_set_sink(log_sink_stderr, (void *)(uintptr_t) "bulkhead");
 	log_warning("low %s", "water");
 	assert_true(dup2(saved, STDERR_FILENO) >= 0);
 	assert_true(read(p[0], got, sizeof(got) - 1) > 0);

@@ -21,7 +21,8 @@ static void test_whole_lines(void **state)
 	assert_true(line_decode(HEAD "@bulkhead/0/a.b_c-d#0123456789abcdef", 0, &f));
 	assert_string_equal(f.name, "a.b_c-d");
 	assert_string_equal(f.rest, "#0123456789abcdef");
-	assert_true(line_decode(HEAD "@bulkhead/4294967295/" N64 "#00000000ffffffff", UINT32_MAX, &f));
+	assert_true(
+		line_decode(HEAD "@bulkhead/4294967295/" N64 "#00000000ffffffff", UINT32_MAX, &f));
 	assert_string_equal(f.name, N64);
 }
 

@@ -19,7 +19,13 @@ struct code {
 	uint8_t len, bytes[12];
 };
 
-#define CODE(what, ...) { what, sizeof((uint8_t[]){ __VA_ARGS__ }), { __VA_ARGS__ } }
+#define CODE(what, ...)                                   \
+	{                                                 \
+		what, sizeof((uint8_t[]){ __VA_ARGS__ }), \
+		{                                         \
+			__VA_ARGS__                       \
+		}                                         \
+	}
 
 /* RBX, RSI, RDI and RSP point to where it hurts. */
 static const struct code accesses[] = {
@@ -94,8 +100,8 @@ static void run_at(const struct code *k, enum world_mode mode, uint64_t at)
 /* What differs in how it lies across the end: by a byte, by a vector, by an image. */
 static void around(uint64_t end, enum world_mode mode)
 {
-	static const int64_t by[] = { -512, -511, -108, -107, -94, -93, -28, -27, -17, -16, -15,
-				      -10,  -9,	  -8,	-7,   -4,  -3,	-2,  -1,  0 };
+	static const int64_t by[] = { -512, -511, -108, -107, -94, -93, -28, -27, -17, -16,
+				      -15,  -10,  -9,	-8,   -7,  -4,	-3,  -2,  -1,  0 };
 
 	for (size_t k = 0; k < ARRAY_SIZE(accesses); k++)
 		for (size_t i = 0; i < ARRAY_SIZE(by); i++)
@@ -121,8 +127,8 @@ static void test_ends_for_others(void **state)
 /* A page that the TLB knows, then an access across its end: the next host page is not RAM. */
 static void test_known_page_then_across(void **state)
 {
-	static const struct code warm = CODE("mov eax, [rbx - 16]; mov [rbx - 16], eax; nop",
-					     0x8b, 0x43, 0xf0, 0x89, 0x43, 0xf0);
+	static const struct code warm = CODE("mov eax, [rbx - 16]; mov [rbx - 16], eax; nop", 0x8b,
+					     0x43, 0xf0, 0x89, 0x43, 0xf0);
 
 	(void)state;
 	for (size_t k = 0; k < ARRAY_SIZE(accesses); k++) {
@@ -167,11 +173,12 @@ static void test_stale_base_and_cmpxchg16b(void **state)
 
 static void test_tables_outside(void **state)
 {
-	static const uint64_t entries[] = { 0x20007,          0x1f007,       0x10000ff07,
+	static const uint64_t entries[] = { 0x20007,	      0x1f007,	     0x10000ff07,
 					    0x10000f007,      0xfee00007,    0xfffffff007,
-					    0xfffffffffff007, 0x80000000007, 0x87, 0x1fe00087 };
-	static const struct code k = CODE("mov [rbx], rax; mov rax, [rbx + 4090]", 0x48, 0x89,
-					  0x03, 0x48, 0x8b, 0x83, 0xfa, 0x0f, 0, 0);
+					    0xfffffffffff007, 0x80000000007, 0x87,
+					    0x1fe00087 };
+	static const struct code k = CODE("mov [rbx], rax; mov rax, [rbx + 4090]", 0x48, 0x89, 0x03,
+					  0x48, 0x8b, 0x83, 0xfa, 0x0f, 0, 0);
 
 	(void)state;
 	for (unsigned int level = 0; level < 4; level++) {
@@ -222,9 +229,10 @@ static void test_random_code(void **state)
 		for (unsigned int r = 0; r < 16; r++) {
 			uint64_t v = draw(&s);
 
-			c->gpr[r] = v & 7 ? (v & 8 ? WORLD_HIGH + WORLD_HIGH_SIZE : WORLD_LOW_SIZE) -
-						    (v >> 4 & 63)
-					  : v * v;
+			c->gpr[r] =
+				v & 7 ? (v & 8 ? WORLD_HIGH + WORLD_HIGH_SIZE : WORLD_LOW_SIZE) -
+						(v >> 4 & 63) :
+					v * v;
 		}
 		world_run(c, RANDOM_MICROSECONDS);
 		world_check(c);

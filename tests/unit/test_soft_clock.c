@@ -217,8 +217,9 @@ static void ends_of_ram(void **state)
 static void nowhere(void **state)
 {
 	static const uint64_t places[] = {
-		HIGH_AT - 16, HIGH_AT - 2, 0xfee00000, 0x80000000, 1ULL << 40, 1ULL << 52,
-		1ULL << 63, UINT64_MAX - 31, UINT64_MAX - 15, UINT64_MAX - 3, UINT64_MAX - 1,
+		HIGH_AT - 16,	 HIGH_AT - 2,	 0xfee00000,	 0x80000000,
+		1ULL << 40,	 1ULL << 52,	 1ULL << 63,	 UINT64_MAX - 31,
+		UINT64_MAX - 15, UINT64_MAX - 3, UINT64_MAX - 1,
 	};
 
 	(void)state;

@@ -50,10 +50,11 @@ static uint64_t top_of_stack(struct soft_cpu *c)
 /* Handlers that do not turn interrupts on: the second comes behind the IRET of the first. */
 static void test_behind_iret(void **state)
 {
-	static const uint8_t code[] = { 0xfb, 0x90, 0xfa, 0xf4 };  /* sti; nop; cli; hlt */
-	static const uint8_t eoi[] = { 0xff, 0x05, 0, 0, 0, 0,       /* inc dword [rip + n] */
-				       0xc7, 0x04, 0x25, 0xb0, 0, 0x20, 0, 0, 0, 0, 0, /* mov [EOI], 0 */
-				       0x48, 0xcf };                 /* iretq */
+	static const uint8_t code[] = { 0xfb, 0x90, 0xfa, 0xf4 };    /* sti; nop; cli; hlt */
+	static const uint8_t eoi[] = { 0xff, 0x05, 0,	 0,    0, 0, /* inc dword [rip + n] */
+				       0xc7, 0x04, 0x25, 0xb0, 0, 0x20,
+				       0,    0,	   0,	 0,    0, /* mov [EOI], 0 */
+				       0x48, 0xcf };		  /* iretq */
 	struct soft_cpu *c = start(WORLD_LONG, code, sizeof(code));
 	uint32_t at = WORLD_HANDLERS + 0x400, counter = WORLD_DATA - (at + 6), n;
 
@@ -197,9 +198,9 @@ static void test_lapic_enabled(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_behind_iret),	 cmocka_unit_test(test_behind_a_trap_gate),
-		cmocka_unit_test(test_nmi_behind_iret),	 cmocka_unit_test(test_kick_with_others),
-		cmocka_unit_test(test_loads_of_ss),	 cmocka_unit_test(test_endless_faults),
+		cmocka_unit_test(test_behind_iret),	cmocka_unit_test(test_behind_a_trap_gate),
+		cmocka_unit_test(test_nmi_behind_iret), cmocka_unit_test(test_kick_with_others),
+		cmocka_unit_test(test_loads_of_ss),	cmocka_unit_test(test_endless_faults),
 		cmocka_unit_test(test_lapic_enabled),
 	};
 

@@ -28,15 +28,18 @@ static uint64_t rnd(void)
 	return seed * 0x2545f4914f6cdd1dULL;
 }
 
-static bool one_in(unsigned int n) { return (rnd() >> 33) % n == 0; }
+static bool one_in(unsigned int n)
+{
+	return (rnd() >> 33) % n == 0;
+}
 
 static uint32_t single(void)
 {
 	static const uint32_t pool[] = {
-		0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000,
-		0xffc12345, 0x7f800001, 0xffa00000, 1, 0x80000001, 0x7fffff, 0x800000, 0x7f7fffff,
-		0xff7fffff, 0x4f000000, 0xcf000000, 0x4effffff, 0x5f000000, 0x3f000000, 0x40490fdb,
-		0x4b000000, 0x33800000, 0x12345678, 0xffffffff, 0x7fffffff, 0x00ff00ff,
+		0,	    0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000,
+		0xffc12345, 0x7f800001, 0xffa00000, 1,		0x80000001, 0x7fffff,	0x800000,
+		0x7f7fffff, 0xff7fffff, 0x4f000000, 0xcf000000, 0x4effffff, 0x5f000000, 0x3f000000,
+		0x40490fdb, 0x4b000000, 0x33800000, 0x12345678, 0xffffffff, 0x7fffffff, 0x00ff00ff,
 	};
 
 	if (one_in(3))
@@ -71,13 +74,16 @@ static uint64_t twice(void)
 /* 80 bits: all classes, the unsupported ones too. */
 static void extended(uint8_t *to)
 {
-	static const uint16_t exponents[] = { 0, 1, 0x3fff, 0x4000, 0x7fff, 0x7ffe, 0x403e, 0x401e,
-					      0x3ffe, 0x3f80, 0x3c00, 0x43ff, 0x407f };
-	static const uint64_t parts[] = { 0, 1ULL << 63, 3ULL << 62, ~0ULL, 1, 0x8000000000000001,
-					  0xc000000000000001, 0xfffffffffffff800 };
+	static const uint16_t exponents[] = { 0,      1,      0x3fff, 0x4000, 0x7fff,
+					      0x7ffe, 0x403e, 0x401e, 0x3ffe, 0x3f80,
+					      0x3c00, 0x43ff, 0x407f };
+	static const uint64_t parts[] = {
+		0, 1ULL << 63,	       3ULL << 62,	   ~0ULL,
+		1, 0x8000000000000001, 0xc000000000000001, 0xfffffffffffff800
+	};
 	uint64_t m = one_in(2) ? parts[(rnd() >> 33) % 8] : rnd() | (one_in(8) ? 0 : 1ULL << 63);
-	uint16_t e = one_in(3) ? exponents[(rnd() >> 33) % 13]
-			       : (uint16_t)(0x3fff + (rnd() >> 40) % 80 - 16);
+	uint16_t e = one_in(3) ? exponents[(rnd() >> 33) % 13] :
+				 (uint16_t)(0x3fff + (rnd() >> 40) % 80 - 16);
 
 	if (one_in(12))
 		e = (uint16_t)rnd();
@@ -220,8 +226,8 @@ static void make(struct test *t, unsigned int map, unsigned int opcode, unsigned
 		modrm |= 0xc0 | (rnd() >> 40 & 7);
 	*p++ = modrm;
 	*p++ = (uint8_t)(one_in(2) ? rnd() >> 40 : (rnd() >> 40) % 18);
-	t->defined = soft_decode(t->code32 ? CODE_32 : CODE_64, t->code, sizeof(t->code),
-				 &t->decoded);
+	t->defined =
+		soft_decode(t->code32 ? CODE_32 : CODE_64, t->code, sizeof(t->code), &t->decoded);
 	t->len = t->decoded.len;
 }
 
@@ -440,8 +446,8 @@ static void run_map(const struct soft_opcode *map, unsigned int m, unsigned int 
 
 int main(int argc, char **argv)
 {
-	static const struct soft_opcode *const maps[4] = { soft_fp_map0, soft_fp_map1,
-							   soft_fp_map2, soft_fp_map3 };
+	static const struct soft_opcode *const maps[4] = { soft_fp_map0, soft_fp_map1, soft_fp_map2,
+							   soft_fp_map3 };
 	unsigned int n = argc > 1 ? (unsigned int)atoi(argv[1]) : 200;
 
 	if (argc > 2)

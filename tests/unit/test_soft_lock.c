@@ -72,8 +72,8 @@ static void put_locked(const struct locked *l, unsigned int width, bool lock)
 }
 
 /* What memory and CX are after the instruction at this offset into a line. */
-static void step(struct soft_cpu *c, const struct locked *l, unsigned int width, unsigned int offset,
-		 bool lock, uint8_t memory[16], uint64_t *cx)
+static void step(struct soft_cpu *c, const struct locked *l, unsigned int width,
+		 unsigned int offset, bool lock, uint8_t memory[16], uint64_t *cx)
 {
 	world_start(c, WORLD_LONG);
 	for (unsigned int i = 0; i < 16; i++)

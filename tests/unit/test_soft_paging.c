@@ -46,8 +46,9 @@ enum { READ = WORLD_CODE, WRITE = WORLD_CODE + 8, INVALIDATE = WORLD_CODE + 16 }
 
 static void put_code(void)
 {
-	static const uint8_t code[] = { 0x8b, 0x03, 0, 0, 0, 0, 0, 0, 0x89, 0x03, 0, 0, 0, 0, 0, 0,
-					0x0f, 0x01, 0x3b }; /* mov, mov, invlpg, by [rbx] */
+	static const uint8_t code[] = {
+		0x8b, 0x03, 0, 0, 0, 0, 0, 0, 0x89, 0x03, 0, 0, 0, 0, 0, 0, 0x0f, 0x01, 0x3b
+	}; /* mov, mov, invlpg, by [rbx] */
 
 	memcpy(world_ram(WORLD_CODE, sizeof(code)), code, sizeof(code));
 }

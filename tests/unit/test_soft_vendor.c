@@ -98,8 +98,8 @@ static const struct {
 	uint64_t base_value, index_value, operand, rsp;
 	uint8_t written; /* the lowest byte */
 } calls[] = {
-	{ "\xff\x90\x22\xf7\xff\x37", 6, 0x815, R_AX, R_AX, 0xffffffffd8102758,
-	  0xffffffffd8102758, 0x10101e7a, 0x1010020d, 0x1b },
+	{ "\xff\x90\x22\xf7\xff\x37", 6, 0x815, R_AX, R_AX, 0xffffffffd8102758, 0xffffffffd8102758,
+	  0x10101e7a, 0x1010020d, 0x1b },
 	{ "\xff\x11", 2, 0x82c, R_CX, R_CX, 0x10101e9c, 0x10101e9c, 0x10101e9c, 0x10101930, 0x2e },
 	{ "\x49\xff\x14\xb2", 4, 0x822, 10, R_SI, 0x10101478, 0xb, 0x101014a4, 0x10100ed1, 0x26 },
 	{ "\x46\xff\x13", 3, 0x837, R_BX, R_BX, 0x10101e8e, 0x10101e8e, 0x10101e8e, 0x10100cf8,
@@ -204,18 +204,18 @@ static const struct {
 	uint8_t code[8], len, base;
 	uint32_t value, error; /* of Intel's #PF */
 } crossings[] = {
-	{ "\xc1\x33\xff", 3, R_BX, 0xffffffff, 6 },	  /* shl */
-	{ "\x0f\xde\x0e", 3, R_SI, 0xffffffff, 4 },	  /* pmaxub */
-	{ "\x0f\x38\x0b\x22", 4, R_DX, 0xffffffff, 4 },	  /* pmulhrsw */
-	{ "\xf2\x0f\x5c\x1b", 4, R_BX, 0xfffffff9, 4 },	  /* subsd */
-	{ "\xf2\x0f\x2c\x12", 4, R_DX, 0xffffffff, 4 },	  /* cvttsd2si */
-	{ "\xf3\x0f\x2c\x03", 4, R_BX, 0xffffffff, 4 },	  /* cvttss2si */
-	{ "\xf2\x0f\x12\x17", 4, R_DI, 0xffffffff, 4 },	  /* movddup */
-	{ "\x66\x83\x02\xff", 4, R_DX, 0xffffffff, 6 },	  /* add */
-	{ "\x66\x0f\xb1\x07", 4, R_DI, 0xffffffff, 6 },	  /* cmpxchg */
-	{ "\xf7\x1b", 2, R_BX, 0xffffffff, 6 },		  /* neg */
-	{ "\xd9\x10", 2, R_AX, 0xffffffff, 6 },		  /* fst */
-	{ "\x0f\x7f\x06", 3, R_SI, 0xfffffffc, 6 },	  /* movq */
+	{ "\xc1\x33\xff", 3, R_BX, 0xffffffff, 6 },	/* shl */
+	{ "\x0f\xde\x0e", 3, R_SI, 0xffffffff, 4 },	/* pmaxub */
+	{ "\x0f\x38\x0b\x22", 4, R_DX, 0xffffffff, 4 }, /* pmulhrsw */
+	{ "\xf2\x0f\x5c\x1b", 4, R_BX, 0xfffffff9, 4 }, /* subsd */
+	{ "\xf2\x0f\x2c\x12", 4, R_DX, 0xffffffff, 4 }, /* cvttsd2si */
+	{ "\xf3\x0f\x2c\x03", 4, R_BX, 0xffffffff, 4 }, /* cvttss2si */
+	{ "\xf2\x0f\x12\x17", 4, R_DI, 0xffffffff, 4 }, /* movddup */
+	{ "\x66\x83\x02\xff", 4, R_DX, 0xffffffff, 6 }, /* add */
+	{ "\x66\x0f\xb1\x07", 4, R_DI, 0xffffffff, 6 }, /* cmpxchg */
+	{ "\xf7\x1b", 2, R_BX, 0xffffffff, 6 },		/* neg */
+	{ "\xd9\x10", 2, R_AX, 0xffffffff, 6 },		/* fst */
+	{ "\x0f\x7f\x06", 3, R_SI, 0xfffffffc, 6 },	/* movq */
 };
 
 static void accesses_across_4_gib_are_not_compared(void **state)
@@ -379,8 +379,8 @@ static void an_mmx_store_that_faults_has_turned_the_stack(void **state)
 	for (size_t n = 0; n < sizeof(mmx_stores) / sizeof(mmx_stores[0]); n++) {
 		unsigned int top = mmx_stores[n].fsw >> 11 & 7;
 
-		run_mmx(mmx_stores[n].code, mmx_stores[n].len, mmx_stores[n].fcw,
-			mmx_stores[n].fsw, mmx_stores[n].ftw, mmx_stores[n].code32);
+		run_mmx(mmx_stores[n].code, mmx_stores[n].len, mmx_stores[n].fcw, mmx_stores[n].fsw,
+			mmx_stores[n].ftw, mmx_stores[n].code32);
 		assert_end(EX_PF, 7, READ_ONLY);
 		assert_int_equal(fx_of(&r.soft)->fsw, mmx_stores[n].fsw_after);
 		assert_int_equal(fx_of(&r.soft)->ftw, mmx_stores[n].ftw);

@@ -149,8 +149,8 @@ static void test_a_range_that_overlaps_an_earlier_one(void **state)
 {
 	(void)state;
 	expect_one("alice:100000:65536\n1000:100000:65536\n", 100000, 65536);
-	expect_one("alice:100000:100\nalice:100099:1\nalice:99999:2\nalice:5000:4000000000\n", 100000,
-		   100);
+	expect_one("alice:100000:100\nalice:100099:1\nalice:99999:2\nalice:5000:4000000000\n",
+		   100000, 100);
 	parse("alice:100000:100\nalice:100100:1\nalice:99999:1\n");
 	assert_int_equal(r.n, 3);
 }
@@ -225,7 +225,7 @@ static void test_blocks_of_a_range(void **state)
 	expect_blocks("alice:100000:16\n", 1);
 	expect_blocks("alice:100000:30\n", 1);
 	expect_blocks("alice:100000:31\n", 2);
-	expect_blocks("alice:100001:29\n", 0); /* from 100016 on there are 14 */
+	expect_blocks("alice:100001:29\n", 0);			 /* from 100016 on there are 14 */
 	for (uint32_t first = 100000; first < 100016; first++) { /* any 30 have a block */
 		r = (struct subid_ranges){ .range = { { first, 30 } }, .n = 1 };
 		assert_int_equal(subid_count_blocks(&r, USED), 1);
@@ -234,7 +234,8 @@ static void test_blocks_of_a_range(void **state)
 	assert_int_equal(subid_block(&r, USED, 0), 4294967280U);
 	expect_blocks("alice:4294967270:25\n", 1);
 	expect_blocks("alice:4294967281:14\n", 0);
-	expect_blocks("alice:1001:4294966294\n", (uint32_t)((UINT64_C(4294967295) - 1008 - 15) / 16 + 1));
+	expect_blocks("alice:1001:4294966294\n",
+		      (uint32_t)((UINT64_C(4294967295) - 1008 - 15) / 16 + 1));
 }
 
 static bool is_inside(uint32_t first)

@@ -99,7 +99,8 @@ static void test_policies(void **state)
 
 		if (d->place != DECLARED_JAIL)
 			continue;
-		check_policy(d->policy, d->guest_facing, strcmp(d->name, "vmm") == 0 ? 0 : DEVICE_MOST);
+		check_policy(d->policy, d->guest_facing,
+			     strcmp(d->name, "vmm") == 0 ? 0 : DEVICE_MOST);
 		for (size_t k = 0; k < d->n_threads; k++)
 			check_policy(d->threads[k].policy, d->guest_facing,
 				     most_of(&d->threads[k]));
@@ -262,8 +263,8 @@ static void check_call(const struct sandbox_policy *p, const struct surface_filt
 				check_bits(p->name, filters, &p->rules[k], &flagged[i]);
 	}
 	if (!known)
-		fail_msg("%s: call %d: say here which flags it takes, or that it takes none", p->name,
-			 nr);
+		fail_msg("%s: call %d: say here which flags it takes, or that it takes none",
+			 p->name, nr);
 }
 
 static void check_flags(const struct sandbox_policy *p, int control_fd)
@@ -311,15 +312,18 @@ static void test_what_flags_reached(void **state)
 		{ __NR_futex, { 0, FUTEX_CMP_REQUEUE_PI_PRIVATE } },
 		{ __NR_futex, { 0, FUTEX_WAIT } }, /* of a page that is shared */
 		{ __NR_futex, { 0, 0x189, 0, 0, 0, 1 } },
-		{ __NR_mmap, { 0, 4096, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, (uint64_t)-1 } },
-		{ __NR_mmap, { 0, 4096, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, (uint64_t)-1 } },
+		{ __NR_mmap,
+		  { 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB,
+		    (uint64_t)-1 } },
+		{ __NR_mmap,
+		  { 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN,
+		    (uint64_t)-1 } },
 		{ __NR_mmap, { 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, 7 } },
 		{ __NR_mmap, { 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_SYNC, 7 } },
 		{ __NR_mmap, { 0, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, 7 } },
-		{ __NR_mmap, { 0x200000, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			       (uint64_t)-1 } },
+		{ __NR_mmap,
+		  { 0x200000, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		    (uint64_t)-1 } },
 		{ __NR_fcntl, { 7, F_SETFL, O_NONBLOCK | O_ASYNC } },
 		{ __NR_fcntl, { 7, F_SETFL, 0 } },
 		{ __NR_fcntl, { 7, F_SETOWN, 1 } },
@@ -365,7 +369,8 @@ static void test_arguments(void **state)
 		SB_CALL(connect),
 		{ .nr = __NR_socket, .args = { { SB_EQ, 0, 1, 0 }, { SB_MASKED_EQ, 1, 5, 0xf } } },
 	};
-	const struct sandbox_policy p = { .name = "test", .rules = rules,
+	const struct sandbox_policy p = { .name = "test",
+					  .rules = rules,
 					  .n_rules = ARRAY_SIZE(rules) };
 	static struct made m;
 	struct surface_call c;
@@ -432,7 +437,8 @@ static const struct sock_filter hidden[][12] = {
 	{ LOAD(LOW(0)), EQ(7, 0, 2), LOAD(LOW(5)), EQ(9, 1, 0), KILL, ALLOW, KILL },
 	/* through memory and the other register */
 	{ LOAD(LOW(4)), BPF_STMT(BPF_ST, 5), BPF_STMT(BPF_LDX | BPF_MEM, 5),
-	  BPF_STMT(BPF_LD | BPF_IMM, 77), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 1), ALLOW, KILL },
+	  BPF_STMT(BPF_LD | BPF_IMM, 77), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 1), ALLOW,
+	  KILL },
 };
 
 static size_t length(const struct sock_filter *code)
@@ -451,9 +457,8 @@ static void test_hidden_values_are_found(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
-		const struct surface_filters f = {
-			.program[0] = { hidden[i], length(hidden[i]) }, .n = 1
-		};
+		const struct surface_filters f = { .program[0] = { hidden[i], length(hidden[i]) },
+						   .n = 1 };
 		struct surface_point point = { 0 };
 		struct seccomp_data d = { .nr = __NR_openat, .arch = AUDIT_ARCH_X86_64 };
 

@@ -421,7 +421,7 @@ static void test_when_input_is_due(void **state)
 		uart_rx_tick(&b.uart);
 		(void)uart_read(&b.uart, UART_RBR, 1);
 		(void)uart_read(&b.uart, UART_LSR, 1); /* most looks at it go to the page */
-		assert_false(uart_rx_due(&b.uart)); /* empty, and the handler may come round */
+		assert_false(uart_rx_due(&b.uart));    /* empty, and the handler may come round */
 		if (i == 0)
 			(void)get(&b, UART_IIR);
 		else

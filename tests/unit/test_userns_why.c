@@ -8,8 +8,10 @@
 #include <string.h>
 
 /* A host that has no such restriction. */
-static const struct userns_facts plain = { .root = true, .unprivileged = -1,
-					   .apparmor_restricts = -1, .most = 1000 };
+static const struct userns_facts plain = { .root = true,
+					   .unprivileged = -1,
+					   .apparmor_restricts = -1,
+					   .most = 1000 };
 
 static void expect(struct userns_facts f, int error, const char *part)
 {
