@@ -17,8 +17,9 @@ static void print_gains(const struct declared_process *d)
 	for (size_t i = 0; i < d->n_gains; i++) {
 		const struct declared_gain *g = &d->gains[i];
 
-		printf("| %s | %s | %s%s | %s |\n", d->name, g->holds, g->guest_had ? "yes: " : "no",
-		       g->guest_had ? g->guest_had : "", g->reason ? g->reason : "–");
+		printf("| %s | %s | %s%s | %s |\n", d->name, g->holds,
+		       g->guest_had ? "yes: " : "no", g->guest_had ? g->guest_had : "",
+		       g->reason ? g->reason : "–");
 	}
 	printf("| %s | its list of system calls | no | counted below |\n", d->name);
 }
