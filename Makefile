@@ -7,7 +7,7 @@
 PREFIX ?=
 BUILD = tools/build build $(if $(PREFIX),--prefix=$(PREFIX))
 
-.PHONY: all help demo test check drills userspace long bench fuzz lint lab install clean
+.PHONY: all help demo test check drills userspace long bench fuzz format lint lab install clean
 
 all: ## build everything (build/)
 	@tools/deps build
@@ -55,7 +55,11 @@ fuzz: ## fuzz every codec, device and parser, and the software CPU (FUZZ_SECONDS
 	@tools/deps build fuzz
 	@tools/fuzz
 
-lint: ## static analysis and layout
+format: ## lay the C files out as .clang-format says
+	@tools/deps check
+	@tools/format
+
+lint: ## static analysis
 	@tools/deps build lint check
 	@tools/lint
 
