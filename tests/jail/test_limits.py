@@ -265,6 +265,25 @@ def test_io(place, work, said, limit):
     finish(process, place)
 
 
+@pytest.mark.skipif(not DISK, reason="JAIL_TEST_DISK names no block device")
+def test_a_reset_waits_for_a_slow_disk(build):
+    """8 MiB are in flight, more than the time that a silent device has: it is waited for."""
+    with open(DISK, "r+b", buffering=0) as f:
+        f.write(bytes(512))
+        os.fsync(f.fileno())
+        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    real = vm.Place(build, real=True)
+    try:
+        code, out, err = real.call("run", "--accel", "soft", "--kernel",
+                                   build / "tests/guest/slow-reset.elf", "--memory", "64M",
+                                   "--console", "raw", "--cmdline", "test", "--limit-io", "rbps=400K",
+                                   "--disk", f"{DISK},format=raw", timeout=300)
+    finally:
+        real.close()
+    assert code == 0 and "FAILED" not in out, f"{out}{err}"
+    assert out.count("resets\n") == 1 and out.count("ok read\n") == 2, f"{out}{err}"
+
+
 # ---- words that cannot be done ----
 
 def test_refused(place):
