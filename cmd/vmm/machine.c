@@ -137,6 +137,19 @@ void machine_count_event(struct machine *m, int eventfd)
 	pthread_mutex_lock(&m->lock);
 }
 
+int machine_add_object(struct machine *m, const struct state_ops *ops, void *object)
+{
+	if (m->n_objects == MACHINE_OBJECTS_MAX)
+		return -ENOSPC;
+	m->objects[m->n_objects++] = (struct state_object){ ops, object };
+	return 0;
+}
+
+int machine_reset(struct machine *m)
+{
+	return state_reset_all(m->objects, m->n_objects);
+}
+
 int machine_irq_slot(struct machine *m)
 {
 	if (m->next_irq_slot >= ACCEL_IRQ_SLOTS)

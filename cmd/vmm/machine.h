@@ -11,6 +11,7 @@
 #include "cmd/vmm/irq/ioapic.h"
 #include "lib/base/loop.h"
 #include "lib/guestmem/guestmem.h"
+#include "lib/state/state.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -27,6 +28,8 @@ enum machine_request {
 	MACHINE_CRASH,    /* triple fault and the like */
 	MACHINE_FAIL,     /* a device's process broke the protocol, or the host fails */
 };
+
+#define MACHINE_OBJECTS_MAX 64
 
 /* The PM registers of the DSDT: reset, sleep, GED (platform/power.c). */
 struct power {
@@ -47,6 +50,8 @@ struct machine {
 	struct power power;
 	struct pci_host *pci;
 	struct serial *serial;   /* NULL: none */
+	struct state_object objects[MACHINE_OBJECTS_MAX]; /* all with state but RAM and vCPUs */
+	size_t n_objects;
 	struct loop loop;        /* the main thread's; its callbacks run with the lock held */
 	unsigned int next_irq_slot;
 	int control_fd;          /* the supervisor's channel, for its end; or -1 */
@@ -77,6 +82,12 @@ struct machine {
 /* Zeroes all of guest RAM by giving its pages back to the host. Nothing may be using it. */
 [[nodiscard]] int machine_clear_ram(struct machine *m);
 
+/* From now on the object is reset with the machine. -ENOSPC. */
+[[nodiscard]] int machine_add_object(struct machine *m, const struct state_ops *ops, void *object);
+/* All objects to power-on, the last added first; vCPUs reset themselves, in their own threads
+ * (vcpus_resume). The first error. */
+[[nodiscard]] int machine_reset(struct machine *m);
+
 /* A fresh irqfd slot for the life of the machine; -ENOSPC when there are no more. */
 [[nodiscard]] int machine_irq_slot(struct machine *m);
 
@@ -98,9 +109,8 @@ void machine_crash(struct machine *m, const char *why);
  * on return. */
 void machine_count_event(struct machine *m, int eventfd);
 
-/* platform/power.c, platform/pvpanic.c: claim their ports. */
+/* platform/power.c, platform/pvpanic.c: claim their ports. pvpanic has no state. */
 [[nodiscard]] int power_open(struct machine *m);
-void power_reset(struct machine *m);
 /* Presses the ACPI power button. */
 void power_button(struct machine *m);
 [[nodiscard]] int pvpanic_open(struct machine *m);

@@ -77,8 +77,10 @@ static int claim_ranges(struct machine *m)
 	int r;
 
 	ioapic_init(&m->ioapic, m->ops, m->accel);
-	r = bus_add(&m->mmio, &(struct bus_range){ IOAPIC_START, IOAPIC_SIZE, &ioapic_bus_ops,
-						   &m->ioapic });
+	r = machine_add_object(m, &ioapic_state, &m->ioapic);
+	if (r == 0)
+		r = bus_add(&m->mmio, &(struct bus_range){ IOAPIC_START, IOAPIC_SIZE,
+							   &ioapic_bus_ops, &m->ioapic });
 	if (r == 0)
 		r = power_open(m);
 	if (r == 0)

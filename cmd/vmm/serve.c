@@ -94,14 +94,10 @@ static int reset_machine(struct server *s)
 	int r;
 
 	vcpus_pause(m);
-	r = pci_host_reset(m->pci);
-	if (r == 0 && m->serial)
-		r = serial_reset(m->serial);
+	r = machine_reset(m);
 	if (r < 0)
 		return control_fail(s->control_fd, "a device does not reset: %s",
 				    strerrordesc_np(-r));
-	ioapic_reset(&m->ioapic);
-	power_reset(m);
 	r = machine_clear_ram(m);
 	if (r < 0)
 		return control_fail(s->control_fd, "guest RAM cannot be cleared: %s",

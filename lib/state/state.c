@@ -229,8 +229,8 @@ int state_reset_all(const struct state_object *objects, size_t n)
 {
 	int first = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		int r = objects[i].ops->reset(objects[i].object);
+	while (n--) {
+		int r = objects[n].ops->reset(objects[n].object);
 
 		if (r < 0 && first == 0)
 			first = r;

@@ -110,7 +110,8 @@ struct state_object {
 	void *object;
 };
 
-/* Each object in turn, the rest also after a failure; the first error. */
+/* The last object first, as what was made later is wired to what was there; all of them also after a
+ * failure. The first error. */
 [[nodiscard]] int state_reset_all(const struct state_object *objects, size_t n);
 /* One object's bytes: quiesce, save. The length or a negative errno. */
 [[nodiscard]] int state_object_save(const struct state_object *o, void *wire, size_t cap);

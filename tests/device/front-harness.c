@@ -207,7 +207,7 @@ int main(int argc, char **argv)
 			use_blk(&d);
 		else
 			use_rng(&d);
-		must(pci_host_reset(d.m.pci) == 0, d.m.why);
+		must(machine_reset(&d.m) == 0, d.m.why);
 		must(rd(&d, VIRTIO_PCI_COMMON_STATUS, 1) == 0, "no reset");
 	}
 	return 0;

@@ -102,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct frozen old;
 
 	make_once();
-	require(pci_host_reset(m.pci) == 0);
+	require(machine_reset(&m) == 0);
 	require(accel.n_irqs == 0 && accel.n_notifiers == 0);
 	for (; size >= 8; data += 8, size -= 8) {
 		snapshot(&old);

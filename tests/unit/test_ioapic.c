@@ -127,7 +127,7 @@ static void every_register_at_every_width(void **state)
 					(void)ioapic_bus_ops.read(&io, offset, width);
 					ioapic_pulse(&io, select % IOAPIC_PINS);
 				}
-	ioapic_reset(&io);
+	assert_int_equal(ioapic_state.reset(&io), 0);
 	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++) {
 		assert_int_equal(reg_read(&io, 0x10 + 2 * pin), MASKED);
 		assert_false(a.routed[pin]);

@@ -41,13 +41,16 @@ static void moved(struct pci_function *fn, uint64_t base)
 	f->moved[fn - f->fn] = base;
 }
 
-static int reset(struct pci_function *fn)
+static int reset(void *object)
 {
+	struct pci_function *fn = object;
+
 	pci_config_reset(&fn->config);
 	return 0;
 }
 
-static const struct pci_function_ops fn_ops = { .bar_moved = moved, .reset = reset };
+static const struct state_ops fn_state = { .name = "function", .reset = reset };
+static const struct pci_function_ops fn_ops = { .bar_moved = moved, .state = &fn_state };
 
 static int setup(void **state)
 {
@@ -215,7 +218,7 @@ static void of_two_bars_in_one_place_the_first_stays(void **state)
 	assert_true(f->moved[0] == first && f->moved[1] == 0);
 	set(f, 1, PCI_BASE_ADDRESS_0, 4, first + MIB(4));
 	assert_true(f->moved[0] == first + MIB(4) && f->moved[1] == first);
-	assert_int_equal(pci_host_reset(f->m.pci), 0);
+	assert_int_equal(machine_reset(&f->m), 0);
 	assert_true(f->moved[0] == first && f->moved[1] == PCI_MMIO32_START + MIB(2));
 }
 

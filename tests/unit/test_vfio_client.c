@@ -484,7 +484,7 @@ static void ports_reach_the_registers(void **state)
 	assert_int_equal(in(&p, 0, 2), 0xffff);
 	assert_int_equal(in(&p, 0, 4), 0xffffffff);
 	assert_int_equal(in(&p, 7, 2), 0xffff);
-	assert_int_equal(serial_reset(p.m.serial), 0);
+	assert_int_equal(machine_reset(&p.m), 0);
 	assert_int_equal(p.s.n_resets, 1);
 	assert_int_equal(write(p.s.irq_fd, &(uint64_t){ 1 }, 8), 8);
 	ioapic_bus_ops.write(&p.m.ioapic, 0, 4, 0x10 + 2 * GSI_SERIAL);
@@ -522,6 +522,42 @@ static void transmission_is_posted_within_a_window(void **state)
 	join(&p.s);
 }
 
+/* Quiescing hands over what waits; how far the shared status may be behind, and loopback, come back. */
+static void what_is_on_its_way_outlives_a_reset(void **state)
+{
+	static struct ports p;
+	uint8_t wire[64];
+	char why[STATE_WHY_MAX] = "";
+	const struct state_object *o = &p.m.objects[0];
+	int len;
+
+	(void)state;
+	open_ports(&p);
+	assert_string_equal(o->ops->name, "serial");
+	p.s.regs[LSR] = 0x11;
+	p.s.page[LSR] = 0x60;
+	for (int i = 0; i < 16; i++)
+		out(&p, 0, 1, 'x');
+	len = state_object_save(o, wire, sizeof(wire));
+	assert_true(len > 0);
+	assert_int_equal(machine_reset(&p.m), 0);
+	assert_int_equal(p.s.n_posted, 16);
+	assert_int_equal(in(&p, LSR, 1), 0x60);
+	assert_int_equal(state_object_load(o, wire, (size_t)len, why), 0);
+	assert_int_equal(in(&p, LSR, 1), 0x11);
+	wire[STATE_HEADER_LEN] = 17;
+	assert_int_equal(state_object_load(o, wire, (size_t)len, why), -EBADMSG);
+	assert_string_equal(why, "state of serial: posted is 0x11");
+	wire[STATE_HEADER_LEN] = 0;
+	wire[STATE_HEADER_LEN + 1] = 1; /* loopback: nothing is posted */
+	assert_int_equal(state_object_load(o, wire, (size_t)len, why), 0);
+	out(&p, 0, 1, 'x');
+	assert_int_equal(p.s.n_posted, 16);
+	assert_int_equal(p.s.regs[0], 'x');
+	shutdown(p.s.sock, SHUT_RDWR);
+	join(&p.s);
+}
+
 #define T cmocka_unit_test
 
 int main(void)
@@ -537,6 +573,7 @@ int main(void)
 		T(silence_has_a_limit),
 		T(ports_reach_the_registers),
 		T(transmission_is_posted_within_a_window),
+		T(what_is_on_its_way_outlives_a_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

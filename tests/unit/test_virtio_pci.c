@@ -525,7 +525,7 @@ static void a_machine_reset_is_power_on(void **state)
 	go_live(f);
 	wr(f, VPCI_MSIX_TABLE + 16, 8, 0xfee00000);
 	set_cfg(f, PCI_BASE_ADDRESS_0, 4, 0xd0000000);
-	assert_int_equal(pci_host_reset(f->m.pci), 0);
+	assert_int_equal(machine_reset(&f->m), 0);
 	assert_int_equal(cfg(f, PCI_BASE_ADDRESS_0, 4), home);
 	assert_int_equal(cfg(f, PCI_COMMAND, 2), PCI_COMMAND_MEMORY);
 	assert_int_equal(get_status(f), 0);
@@ -569,7 +569,7 @@ static void a_dead_back_end_ends_the_vm(void **state)
 	set_status(f, 0); /* and nothing that the guest does waits for it */
 	accept_features(f, 1ULL << 32);
 	assert_int_equal(get_status(f), ACK | DRV);
-	assert_int_equal(pci_host_reset(f->m.pci), 0);
+	assert_int_equal(machine_reset(&f->m), 0);
 }
 
 static void a_hangup_ends_the_vm(void **state)
@@ -582,7 +582,7 @@ static void a_hangup_ends_the_vm(void **state)
 	f->joined = true;
 	assert_int_equal(loop_run_once(&f->m.loop, 0), 0);
 	assert_int_equal(f->m.request, MACHINE_FAIL);
-	assert_true(pci_host_reset(f->m.pci) < 0);
+	assert_true(machine_reset(&f->m) < 0);
 	vhost_front_close(&f->v->front);
 	fds_close(f->b.call_fd, 256);
 	fds_close(f->b.kick_fd, 256);

@@ -17,9 +17,9 @@
 #define RTE_DELIVERY_MODE (7ULL << 8)
 #define RTE_LOGICAL (1ULL << 11)
 #define RTE_DELIVERY_STATUS (1ULL << 12)
-#define RTE_REMOTE_IRR (1ULL << 14)
-#define RTE_LEVEL (1ULL << 15)
-#define RTE_MASKED (1ULL << 16)
+#define RTE_REMOTE_IRR IOAPIC_RTE_REMOTE_IRR
+#define RTE_LEVEL IOAPIC_RTE_LEVEL
+#define RTE_MASKED IOAPIC_RTE_MASKED
 #define RTE_DEST_SHIFT 56
 #define RTE_READ_ONLY (RTE_DELIVERY_STATUS | RTE_REMOTE_IRR)
 
@@ -157,16 +157,12 @@ static void ioapic_write(void *owner, uint64_t offset, unsigned int width, uint6
 
 const struct bus_ops ioapic_bus_ops = { .read = ioapic_read, .write = ioapic_write };
 
-void ioapic_reset(struct ioapic *io)
+void ioapic_update(struct ioapic *io)
 {
-	io->select = 0;
-	io->id = 0;
-	io->lines = 0;
-	io->irr = 0;
-	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++) {
-		io->redirection[pin] = RTE_MASKED;
+	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++)
 		update_route(io, pin);
-	}
+	for (unsigned int pin = 0; pin < IOAPIC_PINS; pin++)
+		service(io, pin);
 }
 
 void ioapic_init(struct ioapic *io, const struct accel_ops *ops, struct accel *accel)

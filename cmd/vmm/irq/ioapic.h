@@ -8,6 +8,7 @@
 
 #include "cmd/vmm/accel/accel.h"
 #include "cmd/vmm/bus.h"
+#include "lib/state/state.h"
 
 struct ioapic {
 	const struct accel_ops *ops;
@@ -19,10 +20,18 @@ struct ioapic {
 	uint64_t redirection[IOAPIC_PINS];
 };
 
+/* Bits of a redirection entry */
+#define IOAPIC_RTE_LEVEL (1ULL << 15)
+#define IOAPIC_RTE_REMOTE_IRR (1ULL << 14)
+#define IOAPIC_RTE_MASKED (1ULL << 16)
+
 extern const struct bus_ops ioapic_bus_ops; /* owner: struct ioapic */
 
 void ioapic_init(struct ioapic *io, const struct accel_ops *ops, struct accel *accel);
-void ioapic_reset(struct ioapic *io);
+/* ioapic_state.c; object: struct ioapic. */
+extern const struct state_ops ioapic_state;
+/* After a change of redirection from elsewhere: tells the accelerator, and delivers what waits. */
+void ioapic_update(struct ioapic *io);
 /* Sets the level of a pin. An edge pin acts on the rise. */
 void ioapic_set_line(struct ioapic *io, unsigned int pin, bool high);
 /* A rise and a fall. */

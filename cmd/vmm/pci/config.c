@@ -47,6 +47,15 @@ void pci_config_reset(struct pci_config *c)
 	memcpy(c->bytes, c->power_on, sizeof(c->bytes));
 }
 
+bool pci_config_fits(const struct pci_config *c, const uint8_t bytes[PCI_CONFIG_SIZE])
+{
+	uint8_t differ = 0;
+
+	for (unsigned int i = 0; i < PCI_CONFIG_SIZE; i++)
+		differ |= (uint8_t)((bytes[i] ^ c->bytes[i]) & ~c->mask[i]);
+	return !differ;
+}
+
 uint32_t pci_config_read(const struct pci_config *c, unsigned int offset, unsigned int width)
 {
 	uint32_t value = 0;

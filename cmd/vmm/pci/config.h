@@ -6,6 +6,7 @@
 #ifndef BULKHEAD_VMM_PCI_CONFIG_H
 #define BULKHEAD_VMM_PCI_CONFIG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PCI_CONFIG_SIZE 256U
@@ -28,6 +29,8 @@ void pci_config_define(struct pci_config *c, unsigned int offset, unsigned int w
 [[nodiscard]] int pci_config_add_cap(struct pci_config *c, uint8_t id, unsigned int len);
 /* Back to power-on. */
 void pci_config_reset(struct pci_config *c);
+/* Whether the bytes are those of this space, but for bits that the guest may write. */
+[[nodiscard]] bool pci_config_fits(const struct pci_config *c, const uint8_t bytes[PCI_CONFIG_SIZE]);
 
 /* offset + width must lie within PCI_CONFIG_SIZE; the bus sees to it (host.c). Otherwise all ones,
  * and nothing written. */

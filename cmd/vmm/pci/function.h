@@ -19,8 +19,9 @@ struct pci_function_ops {
 	void (*config_written)(struct pci_function *fn, unsigned int offset, unsigned int width);
 	/* The BAR is decoded at base from now on, or nowhere (0). May be NULL. */
 	void (*bar_moved)(struct pci_function *fn, uint64_t base);
-	/* To power-on, configuration space included. */
-	int (*reset)(struct pci_function *fn);
+	/* Object: the function. To power-on, and its image, configuration space included; where its BAR
+	 * is decoded then is the host's to place. */
+	const struct state_ops *state;
 };
 
 struct pci_bar {
@@ -50,6 +51,11 @@ struct pci_host {
 
 /* conf1.c: claims the ports of configuration mechanism #1. */
 [[nodiscard]] int pci_conf1_open(struct pci_host *host);
+
+/* ---- host_state.c ---- */
+
+extern const struct state_ops pci_host_state; /* object: struct pci_host; made before all functions */
+extern const struct pci_function_ops pci_bridge_ops;
 
 /* ---- bar.c ---- */
 

@@ -69,14 +69,6 @@ static void ecam_write(void *owner, uint64_t offset, unsigned int width, uint64_
 
 static const struct bus_ops ecam_bus_ops = { .read = ecam_read, .write = ecam_write };
 
-static int bridge_reset(struct pci_function *fn)
-{
-	pci_config_reset(&fn->config);
-	return 0;
-}
-
-static const struct pci_function_ops bridge_ops = { .reset = bridge_reset };
-
 int pci_host_add(struct pci_host *host, struct pci_function *fn)
 {
 	for (unsigned int i = 0; i < PCI_SLOTS; i++) {
@@ -85,7 +77,7 @@ int pci_host_add(struct pci_host *host, struct pci_function *fn)
 		pci_bar_define(fn, (uint32_t)(PCI_MMIO32_START + i * BAR_STRIDE));
 		host->slots[i] = fn;
 		pci_bars_place(host);
-		return 0;
+		return machine_add_object(host->m, fn->ops->state, fn);
 	}
 	return -ENOSPC;
 }
@@ -98,9 +90,11 @@ int pci_host_open(struct machine *m, struct pci_host **ret)
 	if (!host)
 		return -ENOMEM;
 	host->m = m;
-	host->bridge = (struct pci_function){ .m = m, .ops = &bridge_ops };
+	host->bridge = (struct pci_function){ .m = m, .ops = &pci_bridge_ops };
 	pci_config_init(&host->bridge.config, BRIDGE_VENDOR, BRIDGE_DEVICE, CLASS_BRIDGE_HOST, 0);
-	r = pci_host_add(host, &host->bridge);
+	r = machine_add_object(m, &pci_host_state, host);
+	if (r == 0)
+		r = pci_host_add(host, &host->bridge);
 	if (r < 0)
 		return r;
 	r = bus_add(&m->mmio,
@@ -112,19 +106,4 @@ int pci_host_open(struct machine *m, struct pci_host **ret)
 	*ret = host;
 	host = NULL;
 	return 0;
-}
-
-int pci_host_reset(struct pci_host *host)
-{
-	int r = 0;
-
-	for (unsigned int i = 0; i < PCI_SLOTS; i++) {
-		int error = host->slots[i] ? host->slots[i]->ops->reset(host->slots[i]) : 0;
-
-		if (error < 0 && r == 0)
-			r = error;
-	}
-	host->conf1_address = 0;
-	pci_bars_place(host);
-	return r;
 }

@@ -45,6 +45,26 @@ void msix_init(struct msix *x, struct machine *m, unsigned int n_vectors);
 /* Power-on: all vectors masked, no source mapped, nothing delivered. */
 void msix_reset(struct msix *x);
 
+/* The table and what each source is mapped to, as part of a function's image; `deliver` follows from
+ * its configuration space. Elements beyond what there is are 0. */
+struct msix_image {
+	uint32_t address_lo[MSIX_MAX], address_hi[MSIX_MAX], data[MSIX_MAX];
+	uint8_t masked[MSIX_MAX];
+	uint16_t vector[MSIX_MAX]; /* by source */
+};
+
+/* Rows of a schema whose image has a struct msix_image as a member. */
+#define MSIX_STATE(type, m)                                                       \
+	STATE_BITSES(type, m.address_lo, ~3ULL), STATE_ANYS(type, m.address_hi),  \
+		STATE_ANYS(type, m.data), STATE_BOOLS(type, m.masked),            \
+		STATE_ANYS(type, m.vector)
+
+void msix_save(const struct msix *x, struct msix_image *ret);
+/* Whether each vector is one that there is, or none, and nothing is beyond. */
+[[nodiscard]] bool msix_fits(const struct msix *x, const struct msix_image *image);
+/* The image fits. Delivers as `deliver` says; msix_set_deliver comes after. */
+void msix_load(struct msix *x, const struct msix_image *image);
+
 /* From the capability's message control and COMMAND. */
 void msix_set_deliver(struct msix *x, bool deliver);
 /* vector: below n_vectors, or anything else for none. Returns what is mapped now. */

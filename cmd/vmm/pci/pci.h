@@ -10,13 +10,13 @@
 
 #define PCI_SLOTS 32
 
-/* Makes the host bridge and claims the ECAM range of m->mmio. */
+/* Makes the host bridge and claims the ECAM range of m->mmio. It is an object of the machine, and so is
+ * each function: with machine_reset, BARs are as firmware left them, decoding on. */
 [[nodiscard]] int pci_host_open(struct machine *m, struct pci_host **ret);
-/* Every device to its power-on state: BARs as firmware left them, decoding on. Virtio devices stop
- * their rings and wait until the back end has let go of guest RAM. */
-[[nodiscard]] int pci_host_reset(struct pci_host *host);
 
 /*
+ * At a reset virtio devices stop their rings and wait until the back end has let go of guest RAM.
+ *
  * Adds a virtio device whose back end speaks vhost-user on sock (owned from now on).
  * device_type: VIRTIO 1.2, section 5 (2 block, 3 console, 4 entropy). Does the handshake: features,
  * protocol features, queue count, configuration space. The back end is HOSTILE. -EPROTO and the

@@ -130,21 +130,11 @@ static void bar_moved(struct pci_function *fn, uint64_t base)
 	virtio_bind_notifiers(v);
 }
 
-static int function_reset(struct pci_function *fn)
-{
-	struct virtio_pci *v = fn->owner;
-	int r = virtio_reset(v);
-
-	pci_config_reset(&fn->config);
-	msix_reset(&v->msix);
-	return r;
-}
-
 static const struct pci_function_ops function_ops = {
 	.config_read = virtio_caps_read,
 	.config_written = virtio_caps_written,
 	.bar_moved = bar_moved,
-	.reset = function_reset,
+	.state = &virtio_pci_state,
 };
 
 /* ---- the back end's events ---- */

@@ -7,6 +7,7 @@
  *	virtio_caps.c    capabilities; the window through configuration space
  *	virtio_common.c  the common configuration registers as a table: register x state -> action
  *	virtio_state.c   device status, queues' start and stop, device configuration
+ *	virtio_image.c   the row of the state contract
  */
 #ifndef BULKHEAD_VMM_PCI_VIRTIO_PCI_H
 #define BULKHEAD_VMM_PCI_VIRTIO_PCI_H
@@ -114,11 +115,17 @@ uint64_t virtio_common_read(struct virtio_pci *v, uint64_t offset, unsigned int 
 void virtio_common_write(struct virtio_pci *v, uint64_t offset, unsigned int width,
 			 uint64_t value);
 
+/* ---- virtio_image.c ---- */
+
+extern const struct state_ops virtio_pci_state; /* object: fn */
+
 /* ---- virtio_state.c ---- */
 
 enum virtio_state virtio_state(const struct virtio_pci *v);
 void virtio_set_status(struct virtio_pci *v, uint8_t status);
-/* Stops the rings and waits for the back end; registers as at power-on. */
+/* Stops the rings and waits for the back end, which has let go of guest RAM then. */
+[[nodiscard]] int virtio_stop(struct virtio_pci *v);
+/* The same; registers as at power-on. */
 [[nodiscard]] int virtio_reset(struct virtio_pci *v);
 /* The guest's error, or the device's: DEVICE_NEEDS_RESET. */
 void virtio_needs_reset(struct virtio_pci *v, const char *why);

@@ -157,7 +157,7 @@ bool virtio_has_served(void *owner)
 	return v->used_sum != before;
 }
 
-static int stop(struct virtio_pci *v)
+int virtio_stop(struct virtio_pci *v)
 {
 	struct vhost_ring rings[VIRTIO_PCI_MAX_QUEUES];
 	int r;
@@ -215,7 +215,7 @@ static bool features_acceptable(const struct virtio_pci *v)
 
 int virtio_reset(struct virtio_pci *v)
 {
-	int r = stop(v);
+	int r = virtio_stop(v);
 
 	v->status = 0;
 	v->isr = 0;

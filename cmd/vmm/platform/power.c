@@ -5,6 +5,8 @@
  */
 #include "cmd/vmm/machine.h"
 
+#include "lib/base/cleanup.h"
+
 #define SLP_EN 0x20
 #define SLP_TYP(v) (((v) >> 2) & 7)
 
@@ -54,19 +56,53 @@ static void keyboard_write(void *owner, uint64_t offset, unsigned int width, uin
 
 static const struct bus_ops keyboard_ops = { .read = keyboard_read, .write = keyboard_write };
 
+/* ---- state ---- */
+
+static const struct state_field fields[] = {
+	STATE_BITS(struct power, events, GED_POWER_BUTTON),
+};
+
+static const struct state_schema schema = {
+	.name = "power",
+	.version = 1,
+	.size = sizeof(struct power),
+	.fields = fields,
+	.n_fields = ARRAY_SIZE(fields),
+};
+
+static int power_reset(void *object)
+{
+	*(struct power *)object = (struct power){ 0 };
+	return 0;
+}
+
+static void power_save(const void *object, void *image)
+{
+	*(struct power *)image = *(const struct power *)object;
+}
+
+static int power_load(void *object, const void *image, const char **ret_why)
+{
+	(void)ret_why;
+	*(struct power *)object = *(const struct power *)image;
+	return 0;
+}
+
+static const struct state_ops power_state = { "power", &schema, power_reset, NULL, power_save,
+					      power_load };
+
 int power_open(struct machine *m)
 {
-	int r = bus_add(&m->pio, &(struct bus_range){ PORT_RESET, PORT_GED - PORT_RESET + 1,
+	int r = machine_add_object(m, &power_state, &m->power);
+
+	if (r < 0)
+		return r;
+	r = bus_add(&m->pio, &(struct bus_range){ PORT_RESET, PORT_GED - PORT_RESET + 1,
 						      &power_ops, m });
 
 	if (r < 0)
 		return r;
 	return bus_add(&m->pio, &(struct bus_range){ PORT_KEYBOARD, 1, &keyboard_ops, m });
-}
-
-void power_reset(struct machine *m)
-{
-	m->power.events = 0;
 }
 
 void power_button(struct machine *m)

@@ -141,6 +141,66 @@ static int on_hangup(struct loop_source *src, uint32_t events)
 	return 0;
 }
 
+/* ---- state: what is on its way; the registers are the server's ---- */
+
+struct image {
+	uint8_t posted;
+	uint8_t loopback;
+};
+
+static const struct state_field fields[] = {
+	STATE_RANGE(struct image, posted, 0, POSTED_MAX),
+	STATE_BOOL(struct image, loopback),
+};
+
+static const struct state_schema schema = {
+	.name = "serial",
+	.version = 1,
+	.size = sizeof(struct image),
+	.fields = fields,
+	.n_fields = ARRAY_SIZE(fields),
+};
+
+static int serial_reset(void *object)
+{
+	struct serial *s = object;
+	int r = vfio_client_reset(&s->client);
+
+	s->posted = 0;
+	s->loopback = false;
+	return r < 0 ? failed(s, r) : 0;
+}
+
+/* What was posted is the server's from then on. */
+static int serial_quiesce(void *object)
+{
+	struct serial *s = object;
+	int r = vfio_client_flush(&s->client);
+
+	return r < 0 ? failed(s, r) : 0;
+}
+
+static void serial_save(const void *object, void *image)
+{
+	const struct serial *s = object;
+
+	*(struct image *)image = (struct image){ (uint8_t)s->posted, s->loopback };
+}
+
+static int serial_load(void *object, const void *image, const char **ret_why)
+{
+	struct serial *s = object;
+	const struct image *i = image;
+
+	(void)ret_why;
+	s->posted = i->posted;
+	s->loopback = i->loopback;
+	return 0;
+}
+
+static const struct state_ops serial_state = { "serial",      &schema,	   serial_reset,
+					       serial_quiesce, serial_save, serial_load };
+
 static int join(struct serial *s)
 {
 	const struct bus_range ports = { PORT_SERIAL, UART_PORTS, &serial_bus_ops, s };
@@ -159,7 +219,9 @@ static int join(struct serial *s)
 		r = loop_add(&s->m->loop, &s->irq, s->irq_fd, EPOLLIN | EPOLLET, on_irq, s);
 	if (r == 0)
 		r = loop_add(&s->m->loop, &s->channel, s->client.sock, EPOLLRDHUP, on_hangup, s);
-	return r < 0 ? r : bus_add(&s->m->pio, &ports);
+	if (r == 0)
+		r = bus_add(&s->m->pio, &ports);
+	return r < 0 ? r : machine_add_object(s->m, &serial_state, s);
 }
 
 static void serial_free(struct serial *s)
@@ -196,13 +258,4 @@ int serial_open(struct machine *m, int sock, struct serial **ret, const char **r
 	}
 	*ret = s;
 	return 0;
-}
-
-int serial_reset(struct serial *s)
-{
-	int r = vfio_client_reset(&s->client);
-
-	s->posted = 0;
-	s->loopback = false;
-	return r < 0 ? failed(s, r) : 0;
 }

@@ -15,7 +15,6 @@ struct serial;
  * eventfd to GSI_SERIAL through the main loop. */
 [[nodiscard]] int serial_open(struct machine *m, int sock, struct serial **ret,
 			      const char **ret_why);
-[[nodiscard]] int serial_reset(struct serial *s);
 /* Sends what was posted and still waits: before the guest's last event is told. */
 void serial_flush(struct serial *s);
 
