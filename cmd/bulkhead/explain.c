@@ -29,11 +29,12 @@ static const char *accel_text(enum config_accel accel)
 static void explain_machine(const struct explained *x)
 {
 	const struct vm_config *c = x->config;
+	const size_t n_disks = config_count(c, NULL);
 
 	printf("%s: its processes distrust what each stands against, and one another\n", c->name);
 	paragraph("machine", "%u virtual CPU%s, %llu MiB of RAM, %zu disk%s", c->cpus,
-		  c->cpus > 1 ? "s" : "", (unsigned long long)(c->memory >> 20), c->n_disks,
-		  c->n_disks == 1 ? "" : "s");
+		  c->cpus > 1 ? "s" : "", (unsigned long long)(c->memory >> 20), n_disks,
+		  n_disks == 1 ? "" : "s");
 	paragraph("runs on", "%s", accel_text(c->accel));
 	paragraph("started by", "%s", x->root ? "root" : "an ordinary user");
 }
@@ -80,9 +81,7 @@ static bool is_there(const struct explained *x, const struct declared_process *d
 		return !c->detach;
 	if (d == &keeper_declared)
 		return x->grouped;
-	if (d == &blk_declared)
-		return c->n_disks > 0;
-	return d != &rng_declared || c->rng;
+	return !kind_of(d) || config_count(c, kind_of(d)) > 0;
 }
 
 int verb_explain(int argc, char **argv)

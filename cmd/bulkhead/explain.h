@@ -4,7 +4,7 @@
 #define BULKHEAD_CMD_BULKHEAD_EXPLAIN_H
 
 #include "lib/config/config.h"
-#include "lib/declared/declared.h"
+#include "lib/kinds/kind.h"
 #include "lib/sandbox/guarantee.h"
 
 struct explained {

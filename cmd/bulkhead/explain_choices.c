@@ -70,12 +70,18 @@ static void explain_experimental(const struct explained *x)
 
 static void explain_disks(const struct vm_config *c)
 {
-	for (size_t i = 0; i < c->n_disks; i++)
-		if (!c->disks[i].readonly)
-			paragraph("writable image",
-				  "%.*s: what the guest, or who takes its dev-blk over, writes "
-				  "there outlives the VM and awaits whoever reads the image next",
-				  (int)c->disks[i].path_len, c->disks[i].path);
+	for (size_t i = 0; i < c->n_devices; i++) {
+		const struct config_device *d = &c->devices[i];
+		char label[40];
+
+		if (!d->kind->file.fd || config_readonly(d))
+			continue;
+		snprintf(label, sizeof(label), "writable %s", d->kind->file.noun);
+		paragraph(label,
+			  "%.*s: what the guest, or who takes its %s over, writes "
+			  "there outlives the VM and awaits whoever reads the %s next",
+			  (int)d->path_len, d->path, d->kind->declared->name, d->kind->file.noun);
+	}
 }
 
 static void explain_console(const struct vm_config *c)
@@ -97,7 +103,7 @@ static void explain_unlimited(const struct vm_config *c)
 	if (c->limits.cpu_percent == CONFIG_LIMIT_NONE)
 		paragraph("no CPU limit", "each virtual CPU and process may keep a CPU busy: see "
 					  "--limit-cpu");
-	if (c->n_disks && !config_limits_io(&c->limits))
+	if (config_count(c, NULL) && !config_limits_io(&c->limits))
 		paragraph("no disk limit",
 			  "the guest may keep its host disks busy: see --limit-io");
 }
@@ -105,7 +111,7 @@ static void explain_unlimited(const struct vm_config *c)
 /* Debian's kernels have the pvpanic driver as a module, which an early panic comes before. */
 static void explain_panic(const struct vm_config *c)
 {
-	if (c->on_panic != ACTION_STOP || cmdline_tells_panic(c->cmdline))
+	if (c->on_panic != PANIC_STOP || cmdline_tells_panic(c->cmdline))
 		return;
 	if (cmdline_says_panic(c->cmdline))
 		paragraph("early panic",

@@ -3,7 +3,6 @@
 #include "cmd/bulkhead/explain.h"
 
 #include "cmd/bulkhead/paragraph.h"
-#include "lib/sandbox/selinux.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,8 +33,8 @@ static void explain_place(const struct explained *x, const struct declared_proce
 			 d->policy->beneath.rights ? "Landlock with one right below one directory" :
 						     "Landlock that allows nothing");
 	list_add(&l, "no capability, a filter");
-	if (!x->missing.missing[GUARANTEE_LABELS] && selinux_domain(d->name))
-		list_add(&l, "SELinux's domain %s with the VM's categories", selinux_domain(d->name));
+	if (!x->missing.missing[GUARANTEE_LABELS] && d->domain)
+		list_add(&l, "SELinux's domain %s with the VM's categories", d->domain);
 	if (x->grouped && d->place == DECLARED_JAIL)
 		list_add(&l, "the VM's control group");
 	paragraph("kept in", "%s", l.text);
@@ -112,7 +111,11 @@ static void add_tasks(struct list *l, uint64_t n)
 
 static int count_channels(const struct vm_config *c)
 {
-	return 2 + (int)c->n_disks + c->rng; /* the console has two */
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < c->n_devices; i++)
+		n += c->devices[i].off ? 0 : kind_channels(c->devices[i].kind);
+	return (int)n;
 }
 
 /* Where the accelerator is chosen at the start: the most. */
@@ -203,14 +206,17 @@ static void explain_held(const struct explained *x, const struct declared_proces
 		paragraph("makes or is sent", "%s", l.text);
 }
 
-static void explain_images(const struct vm_config *c)
+static void explain_files(const struct vm_config *c, const struct device_kind *kind)
 {
 	struct list l = { .len = 0 };
+	char its[32];
 
-	for (size_t i = 0; i < c->n_disks; i++)
-		list_add(&l, "%.*s (%s)", (int)c->disks[i].path_len, c->disks[i].path,
-			 c->disks[i].readonly ? "read-only" : "writable");
-	paragraph(c->n_disks > 1 ? "one each for" : "its image", "%s", l.text);
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (c->devices[i].kind == kind)
+			list_add(&l, "%.*s (%s)", (int)c->devices[i].path_len, c->devices[i].path,
+				 config_readonly(&c->devices[i]) ? "read-only" : "writable");
+	snprintf(its, sizeof(its), "its %s", kind->file.noun);
+	paragraph(config_count(c, kind) > 1 ? "one each for" : its, "%s", l.text);
 }
 
 /* ---- what a taker has ---- */
@@ -239,6 +245,8 @@ static void explain_gains(const struct explained *x, const struct declared_proce
 
 void explain_process(const struct explained *x, const struct declared_process *d)
 {
+	const struct device_kind *kind = kind_of(d);
+
 	printf("\n%s: %s\n", d->name, d->job);
 	paragraph("stands against", "%s", d->hostile);
 	explain_place(x, d);
@@ -247,7 +255,7 @@ void explain_process(const struct explained *x, const struct declared_process *d
 	explain_limits(x, d);
 	explain_handed(x, d);
 	explain_held(x, d);
-	if (d == &blk_declared)
-		explain_images(x->config);
+	if (kind && kind->file.fd)
+		explain_files(x->config, kind);
 	explain_gains(x, d);
 }

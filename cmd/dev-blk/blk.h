@@ -2,7 +2,7 @@
 /*
  * virtio-blk (VIRTIO 1.2, 5.2) over an image.
  *
- *   config.c   words, feature bits and configuration space
+ *   config.c   feature bits and configuration space
  *   request.c  one chain to one checked request: pure
  *   io.c       queues, request slots, completions
  *
@@ -14,7 +14,6 @@
 #define BULKHEAD_DEV_BLK_BLK_H
 
 #include "lib/base/loop.h"
-#include "lib/devkit/args.h"
 #include "lib/devkit/vu_device.h"
 #include "lib/image/image.h"
 
@@ -34,6 +33,7 @@
 /* 5.2.3 */
 #define VIRTIO_BLK_F_SIZE_MAX 1
 #define VIRTIO_BLK_F_SEG_MAX 2
+#define VIRTIO_BLK_F_GEOMETRY 4
 #define VIRTIO_BLK_F_RO 5
 #define VIRTIO_BLK_F_BLK_SIZE 6
 #define VIRTIO_BLK_F_FLUSH 9
@@ -60,15 +60,11 @@
 #define VIRTIO_BLK_CONFIG_WRITEBACK 32U /* offset of the only field that the driver may write */
 
 struct blk_options {
+	uint32_t format; /* raw */
 	bool readonly;
 	uint64_t queues;
 	const char *serial; /* at most BLK_ID_LEN bytes */
 };
-
-#define BLK_OPTIONS_DEFAULT ((struct blk_options){ .queues = 1, .serial = "" })
-
-extern const struct arg_row blk_args[];
-extern const size_t n_blk_args;
 
 /* What requests are checked against. */
 struct blk_disk {

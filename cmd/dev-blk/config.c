@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words, feature bits and configuration space of virtio-blk; see blk.h. */
+/* Feature bits and configuration space of virtio-blk; see blk.h. */
 #include "cmd/dev-blk/blk.h"
 
 #include "lib/base/bytes.h"
@@ -8,13 +8,6 @@
 #include <string.h>
 
 #define BIT(n) (1ULL << (n))
-
-const struct arg_row blk_args[] = {
-	{ "readonly", ARG_ONOFF, offsetof(struct blk_options, readonly), 0, 0 },
-	{ "queues", ARG_U64, offsetof(struct blk_options, queues), 1, BLK_MAX_QUEUES },
-	{ "serial", ARG_TEXT, offsetof(struct blk_options, serial), 0, BLK_ID_LEN },
-};
-const size_t n_blk_args = sizeof(blk_args) / sizeof(blk_args[0]);
 
 static uint64_t features_of(const struct image *image)
 {

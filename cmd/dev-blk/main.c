@@ -7,6 +7,7 @@
 #include "cmd/dev-blk/blk.h"
 #include "cmd/dev-blk/policy.h"
 #include "lib/base/cleanup.h"
+#include "lib/devkit/args.h"
 #include "lib/devkit/compartment.h"
 #include "lib/image/raw.h"
 
@@ -56,12 +57,12 @@ static void finish(struct compartment *c)
 
 int main(int argc, char **argv)
 {
-	struct blk_options options = BLK_OPTIONS_DEFAULT;
+	struct blk_options options;
 	static struct compartment c;
 	const char *what = "word";
 	int r;
 
-	r = args_parse(blk_args, n_blk_args, argc, argv, &options, &what); /* 1 words only */
+	r = args_parse(&blk_kind, argc, argv, &options, &what); /* 1 words only */
 	if (r == 0)
 		r = compartment_open(&c, &blk_declared, &what); /* 2 close others */
 	if (r == 0)

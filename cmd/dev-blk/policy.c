@@ -97,6 +97,7 @@ static const struct declared_gain gains[] = {
 
 const struct declared_process blk_declared = {
 	.name = "dev-blk",
+	.domain = "bulkhead_blk_t",
 	.job = "one disk",
 	.hostile = "virtqueues, vhost-user messages, the image's bytes",
 	.place = DECLARED_JAIL,

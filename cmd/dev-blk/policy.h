@@ -3,10 +3,14 @@
 #ifndef BULKHEAD_DEV_BLK_POLICY_H
 #define BULKHEAD_DEV_BLK_POLICY_H
 
-#include "lib/declared/declared.h"
+#include "lib/kinds/kind.h"
+
+enum { BLK_FD_VHOST_USER = 4, BLK_FD_IMAGE };
 
 extern const struct sandbox_policy blk_policy;
 /* of the thread that punches holes */
 extern const struct sandbox_policy blk_puncher_policy;
+extern const struct declared_process blk_declared;
+extern const struct device_kind blk_kind; /* kind.c */
 
 #endif

@@ -35,6 +35,11 @@
 
 enum console_input { CONSOLE_INPUT_SERIAL, CONSOLE_INPUT_VIRTIO };
 
+struct console_options {
+	enum console_input input;
+	uint64_t hold_s; /* how long a stream that takes nothing may hold the guest up */
+};
+
 struct console {
 	struct loop *loop;
 	enum console_input input;

@@ -15,48 +15,12 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 
 #define NAME "dev-console"
 /* How long the end of a VM waits for a terminal that takes nothing. */
 #define FINISH_IDLE_MS 2000
-/* How long a terminal that takes nothing may hold the guest up: who reads, however slowly, takes
- * something in that time. */
-#define HOLD_S 10
-#define HOLD_S_MAX 86400
-
-struct options {
-	const char *input;
-	uint64_t hold_s;
-};
-
-static const struct arg_row arg_rows[] = {
-	{ "input", ARG_TEXT, offsetof(struct options, input), 1, 16 },
-	{ "hold", ARG_U64, offsetof(struct options, hold_s), 1, HOLD_S_MAX },
-};
-
 static struct compartment compartment;
 static struct console console;
-
-static int parse(int argc, char **argv, enum console_input *ret, uint64_t *ret_hold_s,
-		 const char **ret_bad)
-{
-	struct options options = { .input = "serial", .hold_s = HOLD_S };
-	int r = args_parse(arg_rows, ARRAY_SIZE(arg_rows), argc, argv, &options, ret_bad);
-
-	if (r < 0)
-		return r;
-	*ret_hold_s = options.hold_s;
-	if (strcmp(options.input, "serial") == 0)
-		*ret = CONSOLE_INPUT_SERIAL;
-	else if (strcmp(options.input, "virtio") == 0)
-		*ret = CONSOLE_INPUT_VIRTIO;
-	else {
-		*ret_bad = "--input";
-		return -EINVAL;
-	}
-	return 0;
-}
 
 static int on_message(struct compartment *c, const struct control_msg *m, int fd)
 {
@@ -69,17 +33,16 @@ static int on_message(struct compartment *c, const struct control_msg *m, int fd
 
 int main(int argc, char **argv)
 {
-	enum console_input input = CONSOLE_INPUT_SERIAL;
+	struct console_options options;
 	struct console_page *page = NULL;
 	const char *what = "argument";
-	uint64_t hold_s = HOLD_S;
 	int r;
 
 	/* a terminal that went away is an error of write */
 	signal(SIGPIPE, SIG_IGN);
 
 	/* 1 words only */
-	r = parse(argc, argv, &input, &hold_s, &what);
+	r = args_parse(&console_kind, argc, argv, &options, &what);
 	/* 2 close others */
 	if (r == 0)
 		r = compartment_open(&compartment, &console_declared, &what);
@@ -89,7 +52,7 @@ int main(int argc, char **argv)
 		r = console_page_map(CONSOLE_FD_STATE, &page);
 	}
 	if (r == 0)
-		r = console_prepare(&console, &compartment.loop, input, page, hold_s,
+		r = console_prepare(&console, &compartment.loop, options.input, page, options.hold_s,
 				    CONSOLE_FD_VFIO_USER, CONSOLE_FD_VHOST_USER, &what,
 				    &compartment.why);
 	compartment.message = on_message;

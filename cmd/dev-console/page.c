@@ -2,9 +2,9 @@
 /* dev-console's state outside of its process; see page.h. */
 #include "cmd/dev-console/page.h"
 
+#include "cmd/dev-console/policy.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
-#include "lib/declared/declared.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -85,6 +85,7 @@ static const struct declared_gain gains[] = {
 
 const struct declared_process console_declared = {
 	.name = "dev-console",
+	.domain = "bulkhead_console_t",
 	.job = "the UART and the virtio console",
 	.hostile = "registers, virtqueues, vfio-user and vhost-user messages",
 	.place = DECLARED_JAIL,

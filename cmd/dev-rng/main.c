@@ -7,17 +7,18 @@
 #include "cmd/dev-rng/policy.h"
 #include "cmd/dev-rng/rng.h"
 #include "lib/base/cleanup.h"
+#include "lib/devkit/args.h"
 #include "lib/devkit/compartment.h"
 
 int main(int argc, char **argv)
 {
 	static struct rng rng;
-	struct rng_options options = RNG_OPTIONS_DEFAULT;
+	struct rng_options options;
 	static struct compartment c;
 	const char *what = "word";
 	int r;
 
-	r = args_parse(rng_args, n_rng_args, argc, argv, &options, &what); /* 1 words only */
+	r = args_parse(&rng_kind, argc, argv, &options, &what); /* 1 words only */
 	if (r == 0)
 		r = compartment_open(&c, &rng_declared, &what); /* 2 close others */
 	if (r == 0) {

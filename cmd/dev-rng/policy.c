@@ -71,6 +71,7 @@ static const struct declared_gain gains[] = {
 
 const struct declared_process rng_declared = {
 	.name = "dev-rng",
+	.domain = "bulkhead_rng_t",
 	.job = "random numbers",
 	.hostile = "the virtqueue, vhost-user messages",
 	.place = DECLARED_JAIL,

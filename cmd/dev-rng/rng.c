@@ -11,11 +11,6 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-const struct arg_row rng_args[] = {
-	{ "rate", ARG_U64, offsetof(struct rng_options, rate), 1, 1ULL << 32 },
-};
-const size_t n_rng_args = sizeof(rng_args) / sizeof(rng_args[0]);
-
 static const struct dev_spec rng_spec = { .name = "dev-rng", .n_queues = 1, .queue_max = 256 };
 
 /* The timer runs only while the bucket is not full, so that an idle device sleeps. */

@@ -7,7 +7,6 @@
 #define BULKHEAD_DEV_RNG_RNG_H
 
 #include "lib/base/loop.h"
-#include "lib/devkit/args.h"
 #include "lib/devkit/vu_device.h"
 
 #include <stddef.h>
@@ -19,11 +18,6 @@
 struct rng_options {
 	uint64_t rate; /* bytes per second */
 };
-
-#define RNG_OPTIONS_DEFAULT ((struct rng_options){ .rate = 1 << 20 })
-
-extern const struct arg_row rng_args[];
-extern const size_t n_rng_args;
 
 struct rng {
 	struct vu_device dev;

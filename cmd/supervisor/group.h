@@ -25,8 +25,8 @@ void group_tell(const struct vm *vm, const struct guarantee_report *report);
 /* limits.c: what the configuration says and leaves to us. As group_enter. */
 [[nodiscard]] int limits_plan(const struct vm_config *c, struct cgroup_limits *ret,
 			      struct open_error *ret_error);
-/* What is said of disks, which are open. As group_enter. */
-[[nodiscard]] int limits_set_io(const struct vm_config *c, const int *disks, const struct cgroup *g,
+/* What is said of the devices' files, which are open. As group_enter. */
+[[nodiscard]] int limits_set_io(const struct vm_config *c, const int *files, const struct cgroup *g,
 				struct open_error *ret_error);
 
 /*

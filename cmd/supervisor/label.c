@@ -22,14 +22,14 @@ static const char *reason(int error)
 	return strerror(-error);
 }
 
-static int label_disk(const struct config_disk *d, int fd, const struct selinux_vm *s,
+static int label_disk(const struct config_device *d, int fd, const struct selinux_vm *s,
 		      struct open_error *e)
 {
-	int r = selinux_label_disk(s, fd, d->readonly);
+	int r = selinux_label_disk(s, fd, config_readonly(d));
 
 	return r < 0 ? open_complain(e, r,
-				     "--disk: %.*s cannot be given the VM's SELinux label: %s",
-				     (int)d->path_len, d->path, reason(r)) :
+				     "--%s: %.*s cannot be given the VM's SELinux label: %s",
+				     d->kind->word, (int)d->path_len, d->path, reason(r)) :
 		       0;
 }
 
@@ -59,8 +59,9 @@ int open_labels(struct opened *o, const struct vm_config *c, struct selinux_vm *
 		return open_complain(e, r, "SELinux: a pair of categories: %s", strerror(-r));
 	if (!s->on)
 		return 0;
-	for (size_t i = 0; i < c->n_disks && r == 0; i++)
-		r = label_disk(&c->disks[i], o->disks[i], s, e);
+	for (size_t i = 0; i < c->n_devices && r == 0; i++)
+		if (o->files[i] >= 0)
+			r = label_disk(&c->devices[i], o->files[i], s, e);
 	if (r == 0)
 		r = map_file(o->kernel, &o->kernel_map, "--kernel", e);
 	return r < 0 ? r : map_file(o->initrd, &o->initrd_map, "--initrd", e);

@@ -17,7 +17,11 @@
  */
 static uint64_t overhead(const struct vm_config *c)
 {
-	return c->memory / 16 + MIB(128) + (c->cpus + c->n_disks) * MIB(8);
+	uint64_t sum = c->memory / 16 + MIB(128) + c->cpus * MIB(8);
+
+	for (size_t i = 0; i < c->n_devices; i++)
+		sum += c->devices[i].off ? 0 : c->devices[i].kind->memory;
+	return sum;
 }
 
 /* The kernel counts a ring's threads by NUMA node. "0" or "0-3". */
@@ -35,16 +39,19 @@ static uint64_t count_nodes(void)
 	return strtoul(last, NULL, 10) + 1;
 }
 
-#define RING_THREADS 9 /* lib/image/uring.c: 8 and 1 */
-
-/* One a process and one a vCPU; KVM's own thread in the vmm's name; those of the disks' rings, and
- * what punches holes. */
+/* One per process and one per vCPU; KVM's own thread in the vmm's name; the devices' own threads, and
+ * the kernel's in their names. */
 static uint64_t count_tasks(const struct vm_config *c)
 {
-	uint64_t vmm = 1 + c->cpus + (c->accel != ACCEL_SOFT);
-	uint64_t disks = c->n_disks * (2 + RING_THREADS * count_nodes());
+	uint64_t sum = 1 + c->cpus + (c->accel != ACCEL_SOFT), nodes = count_nodes();
 
-	return vmm + disks + c->rng + 1;
+	for (size_t i = 0; i < c->n_devices; i++) {
+		const struct device_kind *kind = c->devices[i].kind;
+
+		if (!c->devices[i].off)
+			sum += 1 + kind->threads + kind->tasks_each_node * nodes;
+	}
+	return sum;
 }
 
 static int refuse_tasks(uint64_t said, uint64_t needed, struct open_error *e)
@@ -75,7 +82,7 @@ int limits_plan(const struct vm_config *c, struct cgroup_limits *ret, struct ope
 /* ---- disks ---- */
 
 /* By the descriptor that its device is to have: a name can be another file's by then. */
-static int limit_disk(const struct config_disk *disk, int fd, const struct config_limits *c,
+static int limit_disk(const struct config_device *disk, int fd, const struct config_limits *c,
 		      const struct cgroup *g, struct open_error *e)
 {
 	struct cgroup_device d = { .rbps = c->rbps, .wbps = c->wbps, .riops = c->riops,
@@ -93,12 +100,13 @@ static int limit_disk(const struct config_disk *disk, int fd, const struct confi
 	return 0;
 }
 
-int limits_set_io(const struct vm_config *c, const int *disks, const struct cgroup *g,
+int limits_set_io(const struct vm_config *c, const int *files, const struct cgroup *g,
 		  struct open_error *e)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < c->n_disks && r == 0 && config_limits_io(&c->limits); i++)
-		r = limit_disk(&c->disks[i], disks[i], &c->limits, g, e);
+	for (size_t i = 0; i < c->n_devices && r == 0 && config_limits_io(&c->limits); i++)
+		if (files[i] >= 0)
+			r = limit_disk(&c->devices[i], files[i], &c->limits, g, e);
 	return r;
 }

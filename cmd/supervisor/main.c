@@ -208,7 +208,7 @@ static int confine(struct open_error *e)
 /* What a user of the image would not think of, and would find out by a guest that says nothing more. */
 static void advise(const struct vm *vm)
 {
-	if (vm->config->on_panic == ACTION_STOP && !cmdline_says_panic(vm->config->cmdline))
+	if (vm->config->on_panic == PANIC_STOP && !cmdline_says_panic(vm->config->cmdline))
 		tell(vm, NULL, LOG_LEVEL_INFO,
 		     "a kernel that panics before its pvpanic driver is loaded would hang: add "
 		     "panic=-1 reboot=panic_warm to --cmdline");
@@ -263,7 +263,7 @@ static int bring_up(struct vm *vm, struct open_error *e)
 	report.missing[GUARANTEE_KVM] = o.kvm < 0 ? NULL : kvm_host_lacks(o.kvm);
 	r = group_refuse(vm->config, &report, e);
 	if (r == 0)
-		r = limits_set_io(vm->config, o.disks, &group, e);
+		r = limits_set_io(vm->config, o.files, &group, e);
 	if (r < 0)
 		return r;
 	group_tell(vm, &report);

@@ -22,12 +22,11 @@ void opened_init(struct opened *o)
 			      .initrd = -1,
 			      .kvm = -1,
 			      .listeners = { -1, -1 },
-			      .vmm = -1,
-			      .dev_console = -1,
-			      .dev_rng = -1,
-			      .dev_blk = -1 };
-	for (size_t i = 0; i < CONFIG_MAX_DISKS; i++)
-		o->disks[i] = -1;
+			      .vmm = -1 };
+	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
+		o->files[i] = -1;
+	for (size_t i = 0; i < KINDS_MAX; i++)
+		o->programs[i] = -1;
 }
 
 void opened_close(struct opened *o)
@@ -36,13 +35,11 @@ void opened_close(struct opened *o)
 	closep(&o->initrd);
 	closep(&o->kvm);
 	closep(&o->vmm);
-	closep(&o->dev_console);
-	closep(&o->dev_rng);
-	closep(&o->dev_blk);
-	fds_close(o->disks, CONFIG_MAX_DISKS);
+	fds_close(o->programs, KINDS_MAX);
+	fds_close(o->files, CONFIG_DEVICES_MAX);
 }
 
-static const char *kind_of(mode_t mode)
+static const char *type_of(mode_t mode)
 {
 	if (S_ISDIR(mode))
 		return "a directory";
@@ -68,7 +65,7 @@ static int open_file(const char *what, const char *path, int flags, bool block_t
 		return open_complain(e, -errno, "%s: %s: %s", what, path, strerror(errno));
 	if (!S_ISREG(ret_st->st_mode) && !(block_too && S_ISBLK(ret_st->st_mode)))
 		return open_complain(e, -EINVAL, "%s: %s is %s: a file%s is right", what, path,
-				     kind_of(ret_st->st_mode),
+				     type_of(ret_st->st_mode),
 				     block_too ? " or a block device" : "");
 	r = fd_set_nonblock(fd, false);
 	if (r < 0)
@@ -99,7 +96,7 @@ static int open_image(const char *what, const char *path, uint64_t memory, struc
  * long as the device that the descriptor is handed to, and as its I/O: the kernel may need a moment
  * to wind that up after the device is gone, which is waited for.
  */
-static int lock_disk(int fd, bool readonly, const char *path, struct open_error *e)
+static int lock_file(int fd, bool readonly, const char *what, const char *path, struct open_error *e)
 {
 	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
 	int waited_ms = 0;
@@ -110,14 +107,14 @@ static int lock_disk(int fd, bool readonly, const char *path, struct open_error 
 		if (r == 0)
 			return 0;
 		if (r != -EAGAIN)
-			return open_complain(e, r, "--disk: %s cannot be locked: %s", path,
+			return open_complain(e, r, "%s: %s cannot be locked: %s", what, path,
 					     strerror(-r));
 		if (waited_ms >= LOCK_WAIT_MS)
 			break;
 		nanosleep(&pause, NULL);
 		waited_ms += LOCK_PAUSE_MS;
 	}
-	return open_complain(e, -EBUSY, "--disk: %s is in use by another VM%s", path,
+	return open_complain(e, -EBUSY, "%s: %s is in use by another VM%s", what, path,
 			     readonly ? " that writes to it" : ": only readonly=on can be shared");
 }
 
@@ -129,44 +126,51 @@ static bool is_one_file(const struct stat *a, const struct stat *b)
 }
 
 /* By whatever name; the lock would say that another VM has it. Several readers may. */
-static int check_once(const struct vm_config *c, const int *disks, size_t i, const struct stat *st,
-		      const char *path, struct open_error *e)
+static int check_once(const struct opened *o, const struct vm_config *c, size_t i,
+		      const struct stat *st, const char *path, struct open_error *e)
 {
+	const struct config_device *own = &c->devices[i];
+	size_t number = 0;
+
 	for (size_t k = 0; k < i; k++) {
-		const struct config_disk *d = &c->disks[k];
+		const struct config_device *d = &c->devices[k];
 		struct stat other;
 
-		if (fstat(disks[k], &other) < 0 || !is_one_file(st, &other) ||
-		    (d->readonly && c->disks[i].readonly))
+		number += d->kind == own->kind;
+		if (o->files[k] < 0 || fstat(o->files[k], &other) < 0 || !is_one_file(st, &other) ||
+		    (config_readonly(d) && config_readonly(own)))
 			continue;
 		return open_complain(e, -EEXIST,
-				     "--disk: %s is this VM's disk %zu already, as %.*s: it can be "
-				     "one disk, or several with readonly=on each",
-				     path, k + 1, (int)d->path_len, d->path);
+				     "--%s: %s is this VM's %s %zu already, as %.*s: it can be "
+				     "one %s, or several with readonly=on each",
+				     own->kind->word, path, d->kind->word, number,
+				     (int)d->path_len, d->path, own->kind->word);
 	}
 	return 0;
 }
 
-static int open_disk(const struct vm_config *c, const int *disks, size_t i, struct open_error *e)
+/* The whole file is what the device serves. */
+static int open_served(const struct opened *o, const struct vm_config *c, size_t i,
+		       struct open_error *e)
 {
-	const struct config_disk *d = &c->disks[i];
-	char path[CONFIG_PATH_MAX + 1];
+	const struct config_device *d = &c->devices[i];
+	bool readonly = config_readonly(d);
+	char path[CONFIG_PATH_MAX + 1], what[32];
 	_cleanup_(closep) int fd = -1;
 	struct stat st = { 0 };
 	int r;
 
 	snprintf(path, sizeof(path), "%.*s", (int)d->path_len, d->path);
-	fd = open_file("--disk", path, d->readonly ? O_RDONLY : O_RDWR, true, &st, e);
+	snprintf(what, sizeof(what), "--%s", d->kind->word);
+	fd = open_file(what, path, readonly ? O_RDONLY : O_RDWR, true, &st, e);
 	if (fd < 0)
 		return fd;
 	if (S_ISREG(st.st_mode) && (st.st_size == 0 || st.st_size % SECTOR))
-		return open_complain(e, -EINVAL,
-				     "--disk: %s has %lld bytes: a multiple of 512 is "
-				     "right",
-				     path, (long long)st.st_size);
-	r = check_once(c, disks, i, &st, path, e);
+		return open_complain(e, -EINVAL, "%s: %s has %lld bytes: a multiple of 512 is right",
+				     what, path, (long long)st.st_size);
+	r = check_once(o, c, i, &st, path, e);
 	if (r == 0)
-		r = lock_disk(fd, d->readonly, path, e);
+		r = lock_file(fd, readonly, what, path, e);
 	return r < 0 ? r : take_fd(&fd);
 }
 
@@ -180,10 +184,12 @@ static int open_files(struct opened *o, const struct vm_config *c, struct open_e
 		if (o->initrd < 0)
 			return o->initrd;
 	}
-	for (size_t i = 0; i < c->n_disks; i++) {
-		o->disks[i] = open_disk(c, o->disks, i, e);
-		if (o->disks[i] < 0)
-			return o->disks[i];
+	for (size_t i = 0; i < c->n_devices; i++) {
+		if (!c->devices[i].kind->file.fd)
+			continue;
+		o->files[i] = open_served(o, c, i, e);
+		if (o->files[i] < 0)
+			return o->files[i];
 	}
 	return 0;
 }
@@ -191,23 +197,15 @@ static int open_files(struct opened *o, const struct vm_config *c, struct open_e
 static int open_programs(struct opened *o, const struct vm_config *c, bool other_ids,
 			 struct open_error *e)
 {
-	const struct {
-		const char *name;
-		int *fd;
-		bool wanted;
-	} programs[] = {
-		{ "vmm", &o->vmm, true },
-		{ "dev-console", &o->dev_console, true },
-		{ "dev-rng", &o->dev_rng, c->rng },
-		{ "dev-blk", &o->dev_blk, c->n_disks > 0 },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
-		if (!programs[i].wanted)
+	o->vmm = open_program(vmm_declared.name, other_ids, e);
+	if (o->vmm < 0)
+		return o->vmm;
+	for (size_t i = 0; i < n_kinds_all; i++) {
+		if (!config_count(c, kinds_all[i]))
 			continue;
-		*programs[i].fd = open_program(programs[i].name, other_ids, e);
-		if (*programs[i].fd < 0)
-			return *programs[i].fd;
+		o->programs[i] = open_program(kinds_all[i]->declared->name, other_ids, e);
+		if (o->programs[i] < 0)
+			return o->programs[i];
 	}
 	return 0;
 }

@@ -211,7 +211,7 @@ static void tell_guest(struct part *p, enum log_level level, const char *text)
 
 static void reboot(struct part *p)
 {
-	if (p->vm->config->on_reboot == ACTION_STOP)
+	if (p->vm->config->on_reboot == REBOOT_STOP)
 		vm_end(p->vm, WEIGHT_FINAL, CTL_EVENT_REBOOT, "the guest asked for a reboot");
 	else
 		tell_guest(p, LOG_LEVEL_INFO, "the guest reboots");
@@ -224,7 +224,7 @@ static void power_off(struct part *p)
 
 static void panic(struct part *p)
 {
-	if (p->vm->config->on_panic == ACTION_STOP)
+	if (p->vm->config->on_panic == PANIC_STOP)
 		vm_end(p->vm, WEIGHT_FINAL, CTL_EVENT_PANIC, "the guest's kernel panicked");
 	else
 		tell_guest(p, LOG_LEVEL_WARNING, "the guest's kernel panicked");

@@ -85,7 +85,7 @@ static struct launch *add(struct vm *vm, struct launches *ls, enum part_kind kin
 static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o, int ram)
 {
 	const struct vm_config *c = vm->config;
-	struct launch *l = add(vm, ls, PART_VMM, "vmm", o->vmm);
+	struct launch *l = add(vm, ls, PART_VMM, vmm_declared.name, o->vmm);
 
 	if (o->kvm >= 0)
 		give(l, o->kvm, VMM_FD_KVM, false);
@@ -98,50 +98,71 @@ static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o,
 	say(l, "--cpus=%u", c->cpus);
 	say(l, "--memory=%llu", (unsigned long long)c->memory);
 	say(l, "--cmdline=%s", c->cmdline);
-	say(l, "--on-reboot=%s", c->on_reboot == ACTION_STOP ? "stop" : "restart");
-	say(l, "--on-panic=%s", c->on_panic == ACTION_CONTINUE ? "continue" : "stop");
+	say(l, "--on-reboot=%s", c->on_reboot == REBOOT_STOP ? "stop" : "restart");
+	say(l, "--on-panic=%s", c->on_panic == PANIC_CONTINUE ? "continue" : "stop");
 }
 
-static void plan_console(struct vm *vm, struct launches *ls, const struct opened *o)
+/* What the device is on the bus, and the vmm's end of its channels. */
+static void plan_bus(struct launches *ls, struct launch *l, const struct device_kind *kind)
 {
-	struct launch *l = add(vm, ls, PART_CONSOLE, "dev-console", o->dev_console);
+	const struct kind_virtio *v = &kind->virtio;
 
-	give(l, ram_create_sealed(CONSOLE_STATE_NAME, CONSOLE_STATE_SIZE), CONSOLE_FD_STATE, true);
-	say(l, "--input=%s", vm->config->input == INPUT_VIRTIO ? "virtio" : "serial");
-	say(&ls->l[0], "--serial=%d", connect_vmm(ls, l, CONSOLE_FD_VFIO_USER));
-	say(&ls->l[0], "--virtio=console:%d", connect_vmm(ls, l, CONSOLE_FD_VHOST_USER));
+	if (kind->serial_fd)
+		say(&ls->l[0], "--serial=%d", connect_vmm(ls, l, kind->serial_fd));
+	if (v->id)
+		say(&ls->l[0], "--virtio=%s:%u:%#x:%u:%u:%u:%#llx:%d", v->name, v->id,
+		    v->class_code, v->n_queues, v->queues_min, v->config_len,
+		    (unsigned long long)v->features, connect_vmm(ls, l, v->fd));
 }
 
-static void plan_disk(struct vm *vm, struct launches *ls, const struct opened *o, size_t i)
+/* number: among the devices of its kind. */
+static void say_options(struct launch *l, const struct config_device *d, unsigned int number)
 {
-	const struct config_disk *d = &vm->config->disks[i];
-	struct launch *l = add(vm, ls, PART_BLK, "dev-blk", o->dev_blk);
+	char value[CONFIG_PATH_MAX + 1];
 
-	if (vm->config->n_disks > 1)
-		snprintf(l->part->name, sizeof(l->part->name), "dev-blk %zu", i + 1);
-	give(l, o->disks[i], BLK_FD_IMAGE, false);
-	say(l, "--readonly=%s", d->readonly ? "on" : "off");
-	say(l, "--queues=%u", d->queues);
-	say(l, "--serial=bulkhead-%zu", i);
-	say(&ls->l[0], "--virtio=blk:%d", connect_vmm(ls, l, BLK_FD_VHOST_USER));
+	for (size_t i = 0; i < d->kind->n_options; i++) {
+		const struct option *o = &d->kind->options[i];
+
+		if (o->made)
+			snprintf(value, sizeof(value), "%s%u", o->made, number);
+		else if (o->flags & OPTION_NOT_PASSED ||
+			 !option_get(o, d->options, value, sizeof(value)))
+			continue;
+		say(l, "--%s=%s", o->name, value);
+	}
 }
 
-static void plan_rng(struct vm *vm, struct launches *ls, const struct opened *o)
+static void plan_device(struct vm *vm, struct launches *ls, const struct opened *o, size_t i,
+			unsigned int number)
 {
-	struct launch *l = add(vm, ls, PART_RNG, "dev-rng", o->dev_rng);
+	const struct config_device *d = &vm->config->devices[i];
+	const struct device_kind *kind = d->kind;
+	struct launch *l = add(vm, ls, kind->takes_stream ? PART_CONSOLE : PART_DEVICE,
+			       kind->declared->name, o->programs[kind_index(kind)]);
 
-	say(l, "--rate=%llu", (unsigned long long)vm->config->rng_rate);
-	say(&ls->l[0], "--virtio=rng:%d", connect_vmm(ls, l, RNG_FD_VHOST_USER));
+	l->part->device = kind;
+	if (config_count(vm->config, kind) > 1)
+		snprintf(l->part->name, sizeof(l->part->name), "%s %u", kind->declared->name,
+			 number + 1);
+	if (kind->file.fd)
+		give(l, o->files[i], kind->file.fd, false);
+	if (kind->state.fd)
+		give(l, ram_create_sealed(kind->state.name, kind->state.size), kind->state.fd, true);
+	say_options(l, d, number);
+	plan_bus(ls, l, kind);
 }
 
-/* The order of the disks is the order of their names in the guest. */
+/* The order of the devices is the order of their names in the guest. */
 void plan(struct vm *vm, struct launches *ls, const struct opened *o, int ram)
 {
+	const struct vm_config *c = vm->config;
+	unsigned int number = 0;
+
 	ls->next_channel = VMM_FD_CHANNELS;
 	plan_vmm(vm, ls, o, ram);
-	for (size_t i = 0; i < vm->config->n_disks; i++)
-		plan_disk(vm, ls, o, i);
-	if (vm->config->rng)
-		plan_rng(vm, ls, o);
-	plan_console(vm, ls, o);
+	for (size_t i = 0; i < c->n_devices; i++) {
+		number = i > 0 && c->devices[i].kind == c->devices[i - 1].kind ? number + 1 : 0;
+		if (!c->devices[i].off)
+			plan_device(vm, ls, o, i, number);
+	}
 }

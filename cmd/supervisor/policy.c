@@ -82,6 +82,7 @@ static const struct declared_gain gains[] = {
 
 const struct declared_process supervisor_declared = {
 	.name = "supervisor",
+	.domain = SELINUX_SUPERVISOR,
 	.job = "starts, watches and ends one machine",
 	.hostile = "messages of every other process, of clients",
 	.place = DECLARED_SUPERVISOR,

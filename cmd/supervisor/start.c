@@ -22,7 +22,7 @@ static const char *label_of(const struct part *p, char text[SELINUX_LABEL_MAX])
 {
 	if (!p->vm->labels.on)
 		return NULL;
-	selinux_label(&p->vm->labels, selinux_domain(p->program), text);
+	selinux_label(&p->vm->labels, declared_find(p->program)->domain, text);
 	return text;
 }
 

@@ -20,15 +20,16 @@
 #include <stdint.h>
 #include <time.h>
 
-#define VM_MAX_PARTS (3 + CONFIG_MAX_DISKS)
+#define VM_MAX_PARTS (1 + CONFIG_DEVICES_MAX) /* the vmm and the devices */
 #define VM_MAX_CLIENTS 8
 
 /* Bits, so that a request table can name several. */
 enum vm_state { VM_STARTING = 1, VM_RUNNING = 2, VM_ENDING = 4 };
 enum part_state { PART_STARTING = 1, PART_READY = 2, PART_SPENT = 4, PART_GONE = 8 };
-enum part_kind { PART_VMM = 1, PART_CONSOLE = 2, PART_BLK = 4, PART_RNG = 8 };
+/* What a part is to the supervisor; what kind of device it is says `device`. */
+enum part_kind { PART_VMM = 1, PART_CONSOLE = 2 /* takes the console's stream */, PART_DEVICE = 4 };
 
-#define PART_ANY (PART_VMM | PART_CONSOLE | PART_BLK | PART_RNG)
+#define PART_ANY (PART_VMM | PART_CONSOLE | PART_DEVICE)
 
 /* How much a part may make the user read. */
 struct part_lines {
@@ -42,8 +43,9 @@ struct vm;
 struct part {
 	struct vm *vm;
 	enum part_kind kind;
+	const struct device_kind *device; /* NULL: the vmm */
 	enum part_state state;
-	char name[16];
+	char name[24];
 	const char *program; /* the executable's name */
 	int exe_fd;
 	struct jail_process process;

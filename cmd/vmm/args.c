@@ -91,32 +91,56 @@ static int set_serial(struct vmm_args *a, const char *v)
 	return parse_fd(v, &a->serial_fd);
 }
 
-static const struct {
-	const char *prefix;
-	const char *name;
-	unsigned int type;
-} virtio_types[] = {
-	{ "blk:", "virtio-blk", 2 },
-	{ "console:", "virtio-console", 3 },
-	{ "rng:", "virtio-rng", 4 },
-};
+/* The next of the numbers that colons end. */
+static int cut_number(const char **at, uint64_t max, uint64_t *ret)
+{
+	char *end;
+
+	if (**at < '0' || **at > '9')
+		return -EINVAL;
+	errno = 0;
+	*ret = strtoull(*at, &end, 0);
+	if (errno || *ret > max || (*end != ':' && *end != '\0'))
+		return -EINVAL;
+	*at = *end ? end + 1 : end;
+	return 0;
+}
+
+/* NAME:ID:CLASS:QUEUES:LEAST:CONFIG:FEATURES:FD, as the row of the device's kind has them. */
+static int parse_virtio(struct vmm_virtio *d, const char *v)
+{
+	size_t len = strcspn(v, ":");
+	uint64_t n[7];
+	static const uint64_t max[] = { 63, 0xffffff, VMM_VIRTIO_QUEUES_MAX, VMM_VIRTIO_QUEUES_MAX,
+					VMM_VIRTIO_CONFIG_MAX, UINT64_MAX, 1023 };
+
+	if (len == 0 || len >= sizeof(d->name) || v[len] != ':')
+		return -EINVAL;
+	memcpy(d->name, v, len);
+	d->name[len] = '\0';
+	v += len + 1;
+	for (size_t i = 0; i < ARRAY_SIZE(n); i++)
+		if (cut_number(&v, max[i], &n[i]) < 0)
+			return -EINVAL;
+	if (*v || v[-1] == ':' || n[0] == 0 || n[6] < 5)
+		return -EINVAL;
+	d->type = (struct virtio_type){ .type = (unsigned int)n[0],
+					.name = d->name,
+					.class_code = (uint32_t)n[1],
+					.n_queues = (unsigned int)n[2],
+					.queues_min = (unsigned int)n[3],
+					.config_len = (uint32_t)n[4],
+					.features = n[5] };
+	d->fd = (int)n[6];
+	return 0;
+}
 
 static int add_virtio(struct vmm_args *a, const char *v)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(virtio_types); i++) {
-		size_t len = strlen(virtio_types[i].prefix);
-		struct vmm_virtio *d = &a->virtio[a->n_virtio];
-
-		if (strncmp(v, virtio_types[i].prefix, len) != 0)
-			continue;
-		if (a->n_virtio == VMM_MAX_VIRTIO || parse_fd(v + len, &d->fd) < 0)
-			return -EINVAL;
-		d->type = virtio_types[i].type;
-		d->name = virtio_types[i].name;
-		a->n_virtio++;
-		return 0;
-	}
-	return -EINVAL;
+	if (a->n_virtio == VMM_MAX_VIRTIO || parse_virtio(&a->virtio[a->n_virtio], v) < 0)
+		return -EINVAL;
+	a->n_virtio++;
+	return 0;
 }
 
 static int ignore(struct vmm_args *a, const char *v)
@@ -154,18 +178,15 @@ static int parse_word(struct vmm_args *a, const char *word)
 
 int vmm_args_parse(int argc, char **argv, struct vmm_args *ret, const char **ret_bad)
 {
-	struct vmm_args a = { .n_vcpus = 1, .cmdline = "", .on_panic = VMM_STOP, .serial_fd = -1 };
-
+	*ret = (struct vmm_args){ .n_vcpus = 1, .cmdline = "", .on_panic = VMM_STOP, .serial_fd = -1 };
 	for (int i = 1; i < argc; i++) {
-		if (parse_word(&a, argv[i]) == 0)
+		if (parse_word(ret, argv[i]) == 0)
 			continue;
 		*ret_bad = argv[i];
 		return -EINVAL;
 	}
-	if (!a.memory) {
-		*ret_bad = "--memory=";
-		return -EINVAL;
-	}
-	*ret = a;
-	return 0;
+	if (ret->memory)
+		return 0;
+	*ret_bad = "--memory=";
+	return -EINVAL;
 }

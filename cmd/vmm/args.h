@@ -7,13 +7,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VMM_MAX_VIRTIO 24
+#define VMM_MAX_VIRTIO 128
+#define VMM_VIRTIO_QUEUES_MAX 64
+#define VMM_VIRTIO_CONFIG_MAX 256 /* bytes */
 
 enum vmm_action { VMM_RESTART, VMM_STOP, VMM_CONTINUE };
 
+/* What a virtio device is on the bus. The vmm knows no kind of device: the supervisor says it. */
+struct virtio_type {
+	unsigned int type;     /* VIRTIO 1.2, section 5 */
+	const char *name;      /* for messages */
+	uint32_t class_code;   /* PCI */
+	unsigned int n_queues; /* of a back end that does not say */
+	unsigned int queues_min;
+	uint32_t config_len; /* bytes of configuration space that the features define */
+	uint64_t features;   /* the device's own bits that may be passed on */
+};
+
 struct vmm_virtio {
-	unsigned int type; /* VIRTIO 1.2, section 5: 2 block, 3 console, 4 entropy */
-	const char *name;
+	char name[16];
+	struct virtio_type type;
 	int fd;
 };
 
@@ -29,7 +42,7 @@ struct vmm_args {
 	size_t n_virtio;
 };
 
-/* 0, or -EINVAL with *ret_bad the word that is wrong. */
+/* 0, or -EINVAL with *ret_bad the word that is wrong. Names in *ret point into it. */
 [[nodiscard]] int vmm_args_parse(int argc, char **argv, struct vmm_args *ret,
 				 const char **ret_bad);
 

@@ -120,7 +120,7 @@ static int say_ready(void)
 int main(int argc, char **argv)
 {
 	static struct machine m;
-	struct vmm_args args;
+	static struct vmm_args args;
 	const char *bad = NULL;
 	int control = FD_CONTROL;
 	int initrd;

@@ -166,6 +166,7 @@ static const struct declared_gain gains[] = {
 
 const struct declared_process vmm_declared = {
 	.name = "vmm",
+	.domain = "bulkhead_vmm_t",
 	.job = "the guest's CPUs, memory and PCI",
 	.hostile = "the guest's exits, kernel and initrd, the devices' replies",
 	.place = DECLARED_JAIL,

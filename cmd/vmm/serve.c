@@ -68,9 +68,9 @@ static int add_devices(struct server *s)
 	for (size_t i = 0; i < s->args->n_virtio && r == 0; i++) {
 		const struct vmm_virtio *d = &s->args->virtio[i];
 
-		r = virtio_pci_add(s->m, d->type, d->fd, &why);
+		r = virtio_pci_add(s->m, &d->type, d->fd, &why);
 		if (r < 0)
-			return control_fail(s->control_fd, "%s: %s", d->name,
+			return control_fail(s->control_fd, "virtio %s: %s", d->name,
 					    why ? why : strerrordesc_np(-r));
 	}
 	return 0;

@@ -15,20 +15,14 @@
 void config_init(struct vm_config *c)
 {
 	*c = (struct vm_config){
-		.cmdline = CONFIG_CMDLINE_DEFAULT,
-		.memory = 256ULL << 20,
-		.huge_pages = true,
-		.cpus = 1,
-		.rng = true,
-		.rng_rate = 1ULL << 20,
-		.stop_timeout_s = 90,
-		.limits = { .cpu_percent = CONFIG_LIMIT_NONE,
-			    .rbps = CONFIG_LIMIT_NONE,
+		.limits = { .rbps = CONFIG_LIMIT_NONE,
 			    .wbps = CONFIG_LIMIT_NONE,
 			    .riops = CONFIG_LIMIT_NONE,
 			    .wiops = CONFIG_LIMIT_NONE },
 	};
-	c->on_panic = ACTION_STOP;
+	for (size_t i = 0; i < n_config_machine; i++)
+		option_init(&config_machine[i], c);
+	devices_init(c);
 }
 
 static int complain(struct config_error *e, const char *fmt, ...)
@@ -47,31 +41,54 @@ static int complain(struct config_error *e, const char *fmt, ...)
 	return -EINVAL;
 }
 
-static const struct config_key *find_key(const char *name, size_t len)
+static bool find_key(const char *name, size_t len, struct config_key *ret)
 {
-	for (size_t i = 0; i < n_config_keys; i++)
-		if (strlen(config_keys[i].name) == len &&
-		    strncmp(config_keys[i].name, name, len) == 0)
-			return &config_keys[i];
-	return NULL;
+	for (size_t i = 0; config_key_at(i, ret); i++)
+		if (strlen(ret->name) == len && strncmp(ret->name, name, len) == 0)
+			return true;
+	return false;
 }
 
-static uint64_t key_bit(const struct config_key *key)
+/* A name beyond the bits would be said twice without a word: test_config counts them. */
+static bool was_said(const struct config_said *s, const struct config_key *key)
 {
-	return 1ULL << (key - config_keys);
+	return s->bits[key->index / 64 % 4] >> key->index % 64 & 1;
+}
+
+static void note_said(struct config_said *s, const struct config_key *key)
+{
+	s->bits[key->index / 64 % 4] |= 1ULL << key->index % 64;
+}
+
+static int set_key(struct vm_config *c, const struct config_key *key, const char *value, char *why,
+		   size_t cap)
+{
+	void *owner = c;
+	const char *text = NULL;
+	int r;
+
+	if (key->type == KEY_DEVICE)
+		return devices_set(c, key->kind, value, why, cap);
+	if (key->type == KEY_OF_KIND)
+		owner = devices_single(c, key->kind)->options;
+	r = option_set(key->option, owner, value, &text);
+	if (r < 0 && text)
+		snprintf(why, cap, "%s", text);
+	return r;
 }
 
 /* where: "--memory", or "FILE:LINE: memory". */
 static int set(struct vm_config *c, const struct config_key *key, const char *value,
 	       const char *where, struct config_error *e)
 {
-	const char *why = NULL;
+	char right[200], why[200] = "";
 
-	if (key->set(c, value, &why) == 0)
+	if (set_key(c, key, value, why, sizeof(why)) == 0)
 		return 0;
+	config_key_right(key, right, sizeof(right));
 	if (!*value)
-		return complain(e, "%s: a value is missing: %s", where, key->right);
-	return complain(e, "%s: '" QUOTE "' will not do: %s", where, value, why ? why : key->right);
+		return complain(e, "%s: a value is missing: %s", where, right);
+	return complain(e, "%s: '" QUOTE "' will not do: %s", where, value, *why ? why : right);
 }
 
 /* ---- words ---- */
@@ -82,29 +99,30 @@ static int parse_word(struct vm_config *c, char *const *argv, int left, int *ret
 {
 	const char *word = argv[0];
 	const char *eq = strchr(word, '=');
-	const struct config_key *key;
+	char where[80], right[200];
+	struct config_key key;
 	const char *value;
-	char where[80];
 	size_t len;
 
 	if (strncmp(word, "--", 2) != 0)
 		return complain(e, "'" QUOTE "' is not an option: options are --NAME VALUE", word);
 	len = eq ? (size_t)(eq - word - 2) : strlen(word + 2);
-	key = find_key(word + 2, len);
-	if (!key)
+	if (!find_key(word + 2, len, &key))
 		return complain(e, "there is no option '" QUOTE "': see bulkhead run --help", word);
-	snprintf(where, sizeof(where), "--%s", key->name);
+	snprintf(where, sizeof(where), "--%s", key.name);
 	*ret_used = 1;
 	if (eq)
 		value = eq + 1;
-	else if (key->is_switch && (left == 1 || strncmp(argv[1], "--", 2) == 0))
+	else if (config_key_is_switch(&key) && (left == 1 || strncmp(argv[1], "--", 2) == 0))
 		value = "on";
 	else if (left > 1 && strncmp(argv[1], "--", 2) != 0)
 		value = argv[(*ret_used)++];
-	else
-		return complain(e, "%s: a value is missing: %s", where, key->right);
-	c->from_words |= key_bit(key);
-	return set(c, key, value, where, e);
+	else {
+		config_key_right(&key, right, sizeof(right));
+		return complain(e, "%s: a value is missing: %s", where, right);
+	}
+	note_said(&c->from_words, &key);
+	return set(c, &key, value, where, e);
 }
 
 int config_parse_words(struct vm_config *c, int argc, char *const *argv, struct config_error *e)
@@ -143,12 +161,12 @@ static char *trim(char *s)
 static int take_key(struct vm_config *c, const struct config_key *key, const char *value,
 		    const char *where, struct config_error *e)
 {
-	if (key->words_only)
+	if (key->type == KEY_MACHINE && key->option->flags & OPTION_WORDS_ONLY)
 		return complain(e, "%s: this can be said on the command line only", where);
-	if (!key->adds_up && c->from_file & key_bit(key))
+	if (!config_key_adds_up(key) && was_said(&c->from_file, key))
 		return complain(e, "%s: said twice: once is right", where);
-	c->from_file |= key_bit(key);
-	if (!key->adds_up && c->from_words & key_bit(key)) {
+	note_said(&c->from_file, key);
+	if (!config_key_adds_up(key) && was_said(&c->from_words, key)) {
 		struct vm_config unused = *c; /* the flag wins, but the line must be right too */
 
 		return set(&unused, key, value, where, e);
@@ -159,7 +177,7 @@ static int take_key(struct vm_config *c, const struct config_key *key, const cha
 static int parse_line(struct vm_config *c, char *line, const char *name, unsigned int number,
 		      struct config_error *e)
 {
-	const struct config_key *key;
+	struct config_key key;
 	char *eq, *word;
 	char where[160];
 
@@ -172,12 +190,11 @@ static int parse_line(struct vm_config *c, char *line, const char *name, unsigne
 				number, line);
 	*eq = '\0';
 	word = trim(line);
-	key = find_key(word, strlen(word));
-	if (!key)
+	if (!find_key(word, strlen(word), &key))
 		return complain(e, QUOTE ":%u: there is no setting '" QUOTE "': see bulkhead(1)",
 				name, number, word);
-	snprintf(where, sizeof(where), QUOTE ":%u: %s", name, number, key->name);
-	return take_key(c, key, trim(eq + 1), where, e);
+	snprintf(where, sizeof(where), QUOTE ":%u: %s", name, number, key.name);
+	return take_key(c, &key, trim(eq + 1), where, e);
 }
 
 int config_parse_text(struct vm_config *c, char *text, size_t len, const char *name,
@@ -205,12 +222,6 @@ int config_parse_text(struct vm_config *c, char *text, size_t len, const char *n
 	return 0;
 }
 
-bool config_limits_io(const struct config_limits *l)
-{
-	return l->rbps != CONFIG_LIMIT_NONE || l->wbps != CONFIG_LIMIT_NONE ||
-	       l->riops != CONFIG_LIMIT_NONE || l->wiops != CONFIG_LIMIT_NONE;
-}
-
 int config_check(const struct vm_config *c, struct config_error *e)
 {
 	if (!c->kernel)
@@ -218,7 +229,7 @@ int config_check(const struct vm_config *c, struct config_error *e)
 	if (c->detach && c->console != CONSOLE_AUTO && c->console != CONSOLE_NONE)
 		return complain(e, "--detach: a detached VM has no terminal: leave --console out, "
 				   "and use bulkhead console NAME");
-	if (config_limits_io(&c->limits) && c->n_disks == 0)
+	if (config_limits_io(&c->limits) && config_count(c, NULL) == 0)
 		return complain(e, "--limit-io: this VM has no disk");
 	return 0;
 }

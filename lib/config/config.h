@@ -11,13 +11,13 @@
 #define BULKHEAD_CONFIG_CONFIG_H
 
 #include "lib/features/feature.h"
+#include "lib/kinds/kind.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_MAX_DISKS 8
-#define CONFIG_MAX_QUEUES 16
+#define CONFIG_DEVICES_MAX 128  /* of a VM, of all kinds */
 #define CONFIG_NAME_MAX 64      /* bytes, without NUL */
 #define CONFIG_CMDLINE_MAX 2047 /* bytes, without NUL */
 /* A kernel that panics restarts at once, and is known to have panicked (lib/base/cmdline.h). */
@@ -30,8 +30,8 @@
 #define CONFIG_FILE_MAX 65536U /* bytes of a configuration file */
 
 enum config_console { CONSOLE_AUTO, CONSOLE_SAFE, CONSOLE_RAW, CONSOLE_NONE };
-enum config_input { INPUT_SERIAL, INPUT_VIRTIO };
-enum config_action { ACTION_RESTART, ACTION_STOP, ACTION_CONTINUE };
+enum config_on_reboot { REBOOT_RESTART, REBOOT_STOP };
+enum config_on_panic { PANIC_STOP, PANIC_CONTINUE };
 enum config_accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
 
 /* A limit of the VM's control group. */
@@ -46,11 +46,18 @@ struct config_limits {
 	uint64_t rbps, wbps, riops, wiops;
 };
 
-struct config_disk {
-	const char *path; /* not NUL-terminated: path_len bytes */
+/* One device: what its process will be told. */
+struct config_device {
+	const struct device_kind *kind;
+	bool off;	  /* of a KIND_SWITCH: it is not there */
+	const char *path; /* of its file; not NUL-terminated: path_len bytes */
 	size_t path_len;
-	bool readonly;
-	uint32_t queues;
+	_Alignas(8) unsigned char options[KIND_OPTIONS_BYTES]; /* as the kind's options say */
+};
+
+/* A bit per name that may be said. */
+struct config_said {
+	uint64_t bits[4];
 };
 
 struct vm_config {
@@ -62,24 +69,22 @@ struct vm_config {
 	uint64_t memory;    /* bytes, a multiple of 4096 */
 	bool huge_pages;    /* of 2 MiB for the guest's RAM, where the host has them */
 	uint32_t cpus;
-	struct config_disk disks[CONFIG_MAX_DISKS];
-	size_t n_disks;
-	bool rng;
-	uint64_t rng_rate;  /* bytes a second */
+	/* in the order of kinds_all, then as they were said, which is that of their names in the guest */
+	struct config_device devices[CONFIG_DEVICES_MAX];
+	size_t n_devices;
 	enum config_console console;
-	enum config_input input;
 	bool detach;
 	uint32_t stop_timeout_s; /* for a guest to power off once it was asked to; 0: no bound */
-	enum config_action on_reboot; /* RESTART or STOP */
-	enum config_action on_panic;  /* STOP or CONTINUE */
+	enum config_on_reboot on_reboot;
+	enum config_on_panic on_panic;
 	enum config_accel accel;
 	uint64_t allowed;   /* features that may be used though experimental: a bit per feature_id */
 	struct config_limits limits;
 	const char *cgroup; /* where the VM's control group goes; NULL: found by itself */
 	bool strict;        /* rather no VM than one without a guarantee */
 	bool verbose;
-	uint64_t from_words; /* private: bit per key that a word set */
-	uint64_t from_file;  /* private: the same for the file */
+	struct config_said from_words; /* private: what a word set */
+	struct config_said from_file;  /* private: the same for the file */
 };
 
 /* One line for the user: what is wrong, where, and what would be right. */
@@ -98,6 +103,12 @@ void config_init(struct vm_config *c);
  */
 [[nodiscard]] int config_parse_text(struct vm_config *c, char *text, size_t len, const char *name,
 				    struct config_error *ret_error);
+/* How many devices of a kind there are; NULL: of all kinds that serve a file. */
+size_t config_count(const struct vm_config *c, const struct device_kind *kind);
+static inline bool config_readonly(const struct config_device *d)
+{
+	return d->options[d->kind->file.readonly_at];
+}
 /* Whether reading or writing is limited. */
 bool config_limits_io(const struct config_limits *l);
 /* What only the whole shows: a kernel is there. As config_parse_words. */
@@ -115,9 +126,9 @@ bool config_uses(const struct vm_config *c, const struct config_facts *f, enum f
 [[nodiscard]] int config_check_allowed(const struct vm_config *c, const struct config_facts *f,
 				       struct config_error *ret_error);
 
-/* Room for config_render. */
-#define CONFIG_WORDS_MAX 48
-#define CONFIG_WORDS_BYTES (64 * 1024)
+/* Room for config_render: each name once, and each device with a path. */
+#define CONFIG_WORDS_MAX (64 + 2 * CONFIG_DEVICES_MAX)
+#define CONFIG_WORDS_BYTES ((CONFIG_DEVICES_MAX + 8) * (CONFIG_PATH_MAX + 256))
 
 /*
  * The words that say the whole configuration again (without --config), for another process:

@@ -1,31 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The names that flags and file share, as a table. */
+/*
+ * The names that flags and file share: the machine's own options, and those that the kinds of devices
+ * bring. One list of keys, in the order in which help and render say them.
+ */
 #ifndef BULKHEAD_CONFIG_KEYS_H
 #define BULKHEAD_CONFIG_KEYS_H
 
 #include "lib/config/config.h"
 
-struct config_key {
-	const char *name;
-	/*
-	 * Takes a value. 0, or -EINVAL; then *ret_why may be set to a message that says more than
-	 * `right`.
-	 */
-	int (*set)(struct vm_config *c, const char *value, const char **ret_why);
-	const char *right; /* what would be right, for the error */
-	bool is_switch;    /* `--key` alone means on */
-	bool adds_up;      /* may be said more than once */
-	bool words_only;   /* not in a file */
+#define CONFIG_KEY_NAME_MAX 48
+
+enum config_key_type {
+	KEY_MACHINE, /* an option of struct vm_config */
+	KEY_DEVICE,  /* WORD of a kind: its device, or one of them */
+	KEY_OF_KIND, /* WORD-OPTION of a kind that a VM has at most one of */
 };
 
-extern const struct config_key config_keys[];
+struct config_key {
+	char name[CONFIG_KEY_NAME_MAX];
+	size_t index;
+	enum config_key_type type;
+	const struct option *option;	/* MACHINE, OF_KIND */
+	const struct device_kind *kind; /* DEVICE, OF_KIND */
+};
+
+/* The key at an index from 0 up, or false: there are no more. */
+[[nodiscard]] bool config_key_at(size_t index, struct config_key *ret);
+bool config_key_is_switch(const struct config_key *key);
+bool config_key_adds_up(const struct config_key *key);
+/* What its value is: "on or off", "FILE,format=raw[,readonly=on]". */
+void config_key_range(const struct config_key *key, char *out, size_t cap);
+/* What would be right, for the error: "say on or off". */
+void config_key_right(const struct config_key *key, char *out, size_t cap);
+
+/* machine.c */
+extern const struct option config_machine[];
+extern const size_t n_config_machine;
 
 /* limits.c */
-int set_limit_memory(struct vm_config *c, const char *value, const char **ret_why);
-int set_limit_tasks(struct vm_config *c, const char *value, const char **ret_why);
-int set_limit_cpu(struct vm_config *c, const char *value, const char **ret_why);
-int set_limit_io(struct vm_config *c, const char *value, const char **ret_why);
+[[nodiscard]] int set_limit_io(void *c, const char *value, const char **ret_why);
+[[nodiscard]] bool put_limit_io(const void *c, unsigned int i, char *out, size_t cap);
 
-extern const size_t n_config_keys;
+/* ---- devices.c ---- */
+
+/* The devices that a VM has when nothing is said. */
+void devices_init(struct vm_config *c);
+/* Takes a value of KEY_DEVICE: a switch, or one more. As option_set; why has room for what is said. */
+[[nodiscard]] int devices_set(struct vm_config *c, const struct device_kind *kind,
+			      const char *value, char *why, size_t cap);
+/* The one device of a kind that a VM has at most one of. */
+struct config_device *devices_single(struct vm_config *c, const struct device_kind *kind);
 
 #endif

@@ -1,70 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The values of the limits; see keys.h. */
+/* The value of --limit-io; see keys.h. */
 #include "lib/config/keys.h"
 
 #include "lib/base/cleanup.h"
-#include "lib/config/values.h"
 
 #include <errno.h>
+#include <stdio.h>
 
-static int or_none(struct span value, int r, uint64_t *limit)
+static const struct {
+	const char *name;
+	size_t offset;
+} rates[] = {
+	{ "rbps", offsetof(struct config_limits, rbps) },
+	{ "wbps", offsetof(struct config_limits, wbps) },
+	{ "riops", offsetof(struct config_limits, riops) },
+	{ "wiops", offsetof(struct config_limits, wiops) },
+};
+
+static uint64_t *rate_of(struct config_limits *l, size_t i)
 {
-	if (!span_is(value, "none"))
-		return r;
-	*limit = CONFIG_LIMIT_NONE;
-	return 0;
-}
-
-int set_limit_memory(struct vm_config *c, const char *value, const char **ret_why)
-{
-	struct span s = span_of(value);
-
-	(void)ret_why;
-	return or_none(s, value_size(s, 16ULL << 20, 1ULL << 40, &c->limits.memory),
-		       &c->limits.memory);
-}
-
-int set_limit_tasks(struct vm_config *c, const char *value, const char **ret_why)
-{
-	struct span s = span_of(value);
-
-	(void)ret_why;
-	return or_none(s, value_number(s, 1, 100000, &c->limits.tasks), &c->limits.tasks);
-}
-
-int set_limit_cpu(struct vm_config *c, const char *value, const char **ret_why)
-{
-	struct span s = span_of(value), number = s;
-
-	(void)ret_why;
-	if (s.len && s.at[s.len - 1] == '%')
-		number.len--;
-	else
-		number.len = 0;
-	return or_none(s, value_number(number, 1, 6400, &c->limits.cpu_percent),
-		       &c->limits.cpu_percent);
+	return (uint64_t *)(void *)((char *)l + rates[i].offset);
 }
 
 static int set_io_word(struct config_limits *l, struct span word)
 {
-	const struct {
-		const char *name;
-		uint64_t *field;
-	} rows[] = { { "rbps", &l->rbps }, { "wbps", &l->wbps }, { "riops", &l->riops },
-		     { "wiops", &l->wiops } };
 	struct span value = word;
 	struct span key = span_cut(&value, '=');
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (span_is(key, rows[i].name))
-			return or_none(value, value_size(value, 1, 1ULL << 40, rows[i].field),
-				       rows[i].field);
+	for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
+		if (!span_is(key, rates[i].name))
+			continue;
+		if (!span_is(value, "none"))
+			return value_size(value, 1, 1ULL << 40, rate_of(l, i));
+		*rate_of(l, i) = CONFIG_LIMIT_NONE;
+		return 0;
+	}
 	return -EINVAL;
 }
 
 /* What is said again counts anew; the others stay. */
-int set_limit_io(struct vm_config *c, const char *value, const char **ret_why)
+int set_limit_io(void *owner, const char *value, const char **ret_why)
 {
+	struct vm_config *c = owner;
 	struct config_limits l = c->limits;
 	struct span rest = span_of(value);
 
@@ -75,4 +52,25 @@ int set_limit_io(struct vm_config *c, const char *value, const char **ret_why)
 	while (rest.len);
 	c->limits = l;
 	return 0;
+}
+
+/* All of them, also those that are not there: their number says when to stop. */
+bool put_limit_io(const void *owner, unsigned int i, char *out, size_t cap)
+{
+	struct config_limits l = ((const struct vm_config *)owner)->limits;
+
+	if (i >= ARRAY_SIZE(rates))
+		return false;
+	if (*rate_of(&l, i) == CONFIG_LIMIT_NONE)
+		snprintf(out, cap, "%s=none", rates[i].name);
+	else
+		snprintf(out, cap, "%s=%llu", rates[i].name,
+			 (unsigned long long)*rate_of(&l, i));
+	return true;
+}
+
+bool config_limits_io(const struct config_limits *l)
+{
+	return l->rbps != CONFIG_LIMIT_NONE || l->wbps != CONFIG_LIMIT_NONE ||
+	       l->riops != CONFIG_LIMIT_NONE || l->wiops != CONFIG_LIMIT_NONE;
 }

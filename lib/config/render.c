@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A configuration back to words; see config.h. */
-#include "lib/config/config.h"
+#include "lib/config/keys.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -35,92 +35,61 @@ static void put(struct words *w, const char *fmt, ...)
 	w->at += (size_t)len + 1;
 }
 
-static const char *onoff(bool on)
+static void put_option(struct words *w, const struct config_key *key, const void *owner)
 {
-	return on ? "on" : "off";
+	char value[CONFIG_PATH_MAX + 1];
+	const struct option *o = key->option;
+
+	for (unsigned int i = 0; o->put && o->put(owner, i, value, sizeof(value)); i++)
+		put(w, "--%s=%s", key->name, value);
+	if (!o->put && option_get(o, owner, value, sizeof(value)))
+		put(w, "--%s=%s", key->name, value);
 }
 
-static void put_disk(struct words *w, const struct config_disk *d)
+/* "PATH,format=raw,readonly=off,queues=1" */
+static void put_device(struct words *w, const struct config_device *d)
 {
-	put(w, "--disk=%.*s,format=raw,readonly=%s,queues=%u", (int)d->path_len, d->path,
-	    onoff(d->readonly), d->queues);
-}
-
-/* One word for all. */
-static void put_allowed(struct words *w, uint64_t allowed)
-{
-	char names[1024] = "";
+	char text[512] = "", value[64];
 	size_t at = 0;
 
-	for (size_t i = 0; i < N_FEATURES && at < sizeof(names); i++)
-		if (allowed >> i & 1)
-			at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s",
-					       at ? "," : "", features[i].name);
-	if (at)
-		put(w, "--allow=%s", names);
+	for (size_t i = 0; i < d->kind->n_options && at < sizeof(text); i++) {
+		const struct option *o = &d->kind->options[i];
+
+		if (!(o->flags & OPTION_INNER) &&
+		    option_get(o, d->options, value, sizeof(value)))
+			at += (size_t)snprintf(text + at, sizeof(text) - at, ",%s=%s", o->name,
+					       value);
+	}
+	put(w, "--%s=%.*s%s", d->kind->word, (int)d->path_len, d->path, text);
 }
 
-static void put_limit(struct words *w, const char *key, uint64_t value, const char *unit)
+static void put_devices(struct words *w, const struct vm_config *c, const struct config_key *key)
 {
-	if (value == CONFIG_LIMIT_NONE)
-		put(w, "--limit-%s=none", key);
-	else if (value != CONFIG_LIMIT_DEFAULT)
-		put(w, "--limit-%s=%llu%s", key, (unsigned long long)value, unit);
-}
+	for (size_t i = 0; i < c->n_devices; i++) {
+		const struct config_device *d = &c->devices[i];
 
-static void put_io(struct words *w, const char *key, uint64_t value)
-{
-	if (value != CONFIG_LIMIT_NONE)
-		put(w, "--limit-io=%s=%llu", key, (unsigned long long)value);
-}
-
-static void put_limits(struct words *w, const struct config_limits *l)
-{
-	put_limit(w, "memory", l->memory, "");
-	put_limit(w, "tasks", l->tasks, "");
-	put_limit(w, "cpu", l->cpu_percent, "%");
-	put_io(w, "rbps", l->rbps);
-	put_io(w, "wbps", l->wbps);
-	put_io(w, "riops", l->riops);
-	put_io(w, "wiops", l->wiops);
+		if (d->kind != key->kind)
+			continue;
+		if (key->type == KEY_OF_KIND)
+			put_option(w, key, d->options);
+		else if (d->kind->number == KIND_MANY)
+			put_device(w, d);
+		else
+			put(w, "--%s=%s", d->kind->word, d->off ? "off" : "on");
+	}
 }
 
 int config_render(const struct vm_config *c, char *argv[CONFIG_WORDS_MAX], char *buf, size_t cap)
 {
-	static const char *const consoles[] = { "auto", "safe", "raw", "none" };
-	static const char *const accels[] = { "auto", "kvm", "soft" };
 	struct words w = { .argv = argv, .buf = buf, .cap = cap };
+	struct config_key key;
 
-	if (c->name)
-		put(&w, "--name=%s", c->name);
-	if (c->kernel)
-		put(&w, "--kernel=%s", c->kernel);
-	if (c->initrd)
-		put(&w, "--initrd=%s", c->initrd);
-	put(&w, "--cmdline=%s", c->cmdline);
-	put(&w, "--memory=%llu", (unsigned long long)c->memory);
-	put(&w, "--huge-pages=%s", onoff(c->huge_pages));
-	put(&w, "--cpus=%u", c->cpus);
-	for (size_t i = 0; i < c->n_disks; i++)
-		put_disk(&w, &c->disks[i]);
-	put(&w, "--rng=%s", onoff(c->rng));
-	put(&w, "--rng-rate=%llu", (unsigned long long)c->rng_rate);
-	put(&w, "--console=%s", consoles[c->console]);
-	put(&w, "--console-input=%s", c->input == INPUT_VIRTIO ? "virtio" : "serial");
-	put(&w, "--detach=%s", onoff(c->detach));
-	if (c->stop_timeout_s)
-		put(&w, "--stop-timeout=%u", c->stop_timeout_s);
-	else
-		put(&w, "--stop-timeout=none");
-	put(&w, "--on-reboot=%s", c->on_reboot == ACTION_STOP ? "stop" : "restart");
-	put(&w, "--on-panic=%s", c->on_panic == ACTION_CONTINUE ? "continue" : "stop");
-	put(&w, "--accel=%s", accels[c->accel]);
-	put_allowed(&w, c->allowed);
-	put_limits(&w, &c->limits);
-	if (c->cgroup)
-		put(&w, "--cgroup=%s", c->cgroup);
-	put(&w, "--strict=%s", onoff(c->strict));
-	put(&w, "--verbose=%s", onoff(c->verbose));
+	for (size_t i = 0; config_key_at(i, &key); i++) {
+		if (key.type != KEY_MACHINE)
+			put_devices(&w, c, &key);
+		else if (!(key.option->flags & OPTION_WORDS_ONLY))
+			put_option(&w, &key, c);
+	}
 	if (w.failed)
 		return -E2BIG;
 	argv[w.n] = NULL;

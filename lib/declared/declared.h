@@ -2,8 +2,8 @@
 /*
  * What each process of a VM is declared to be: what it may ask of the kernel, what it holds and
  * maps, and what whoever takes it over has gained. Each process's row is in its own folder's
- * policy.c and its main runs with the same data; here is the shape, and the list of all, for those
- * that hold the running processes against it, explain it, and write it into the documents.
+ * policy.c and its main runs with the same data; here is the shape, for those that hold the running
+ * processes against it, explain it, and write it into the documents.
  */
 #ifndef BULKHEAD_DECLARED_DECLARED_H
 #define BULKHEAD_DECLARED_DECLARED_H
@@ -31,18 +31,7 @@ enum {
 	VMM_FD_INITRD = 6,
 	VMM_FD_RAM = 7,
 	VMM_FD_CHANNELS = 8, /* and up, one a device */
-
-	BLK_FD_VHOST_USER = 4,
-	BLK_FD_IMAGE = 5,
-	RNG_FD_VHOST_USER = 4,
-	CONSOLE_FD_VFIO_USER = 4,
-	CONSOLE_FD_VHOST_USER = 5,
-	CONSOLE_FD_STATE = 6,
 };
-
-/* The file behind CONSOLE_FD_STATE. */
-#define CONSOLE_STATE_NAME "console-state" /* as maps and audits show it */
-#define CONSOLE_STATE_SIZE (UINT64_C(128) << 10) /* bytes */
 
 /* Where a process lives. */
 enum declared_place {
@@ -109,6 +98,7 @@ struct declared_machine {
 struct declared_process {
 	const char *name;    /* its executable's, unless there is a program */
 	const char *program; /* whose executable it runs; NULL: one of its own name */
+	const char *domain;  /* SELinux's; NULL: that of whoever started it */
 	const char *job;
 	const char *hostile; /* whose bytes it reads */
 	enum declared_place place;
@@ -147,11 +137,9 @@ extern const struct declared_process relay_declared;
 extern const struct declared_process keeper_declared;
 extern const struct declared_process supervisor_declared;
 extern const struct declared_process vmm_declared;
-extern const struct declared_process blk_declared;
-extern const struct declared_process rng_declared;
-extern const struct declared_process console_declared;
 
-/* All of them, in that order. */
+/* These and the device processes, in the order in which they are started and shown. The list is made
+ * by the build (cmd/meson.build) for programs that need all. */
 extern const struct declared_process *const declared_all[];
 extern const size_t n_declared_all;
 

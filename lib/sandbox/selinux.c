@@ -18,23 +18,6 @@
 #define N_CATEGORIES 1024U /* as policies with categories have */
 #define PAIR_ATTEMPTS 64
 
-static const struct {
-	const char *process;
-	const char *domain;
-} domains[] = {
-	{ "supervisor", SELINUX_SUPERVISOR },	 { "vmm", "bulkhead_vmm_t" },
-	{ "dev-blk", "bulkhead_blk_t" },	 { "dev-rng", "bulkhead_rng_t" },
-	{ "dev-console", "bulkhead_console_t" },
-};
-
-const char *selinux_domain(const char *process)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(domains); i++)
-		if (strcmp(domains[i].process, process) == 0)
-			return domains[i].domain;
-	return NULL;
-}
-
 void selinux_label(const struct selinux_vm *s, const char *domain, char out[SELINUX_LABEL_MAX])
 {
 	snprintf(out, SELINUX_LABEL_MAX, "%s:%s:%s", s->who, domain, s->level);

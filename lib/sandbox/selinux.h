@@ -44,8 +44,6 @@ const char *selinux_lacks(void);
 [[nodiscard]] int selinux_vm_open(struct selinux_vm *ret);
 void selinux_vm_close(struct selinux_vm *s);
 
-/* The domain of a process by its name in lib/declared; NULL: that of whoever started it. */
-const char *selinux_domain(const char *process);
 /* Writes the label of a process in a domain of the VM. */
 void selinux_label(const struct selinux_vm *s, const char *domain, char out[SELINUX_LABEL_MAX]);
 

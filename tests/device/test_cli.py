@@ -49,7 +49,7 @@ def assert_refused(place_, words, status, text):
     (["run", "--kernel", "KERNEL", "--cpus", "0"], "say 1 to 16"),
     (["run", "--kernel", "KERNEL", "--cpus", "17"], "say 1 to 16"),
     (["run", "--kernel", "KERNEL", "--disk", "a"], "say FILE,format=raw"),
-    (["run", "--kernel", "KERNEL", "--disk", "a,format=qcow2"], "the format must be raw"),
+    (["run", "--kernel", "KERNEL", "--disk", "a,format=qcow2"], "format must be raw"),
     (["run", "--kernel", "KERNEL", "--accel", "tcg"], "say auto, kvm or soft"),
     (["run", "--kernel", "KERNEL", "--console", "loud"], "say auto, safe, raw or none"),
     (["run", "--kernel", "KERNEL", "--on-panic", "stopp"], "say stop or continue"),

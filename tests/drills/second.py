@@ -237,7 +237,7 @@ MESSAGES = (
     ("dev-rng", lambda t: 3, control_messages),
     ("relay", lambda t: sockets_of(t.pid)[0], control_messages),
     ("supervisor", lambda t: 3, control_messages),
-    ("vmm", virtio_channel("blk"), vhost_requests),
+    ("vmm", virtio_channel("disk"), vhost_requests),
     ("vmm", virtio_channel("serial"), vfio_requests),
     ("dev-blk", lambda t: 4, vhost_replies),
     ("dev-console", lambda t: 4, vfio_replies),

@@ -16,11 +16,15 @@ struct options {
 	const char *text;
 };
 
-static const struct arg_row rows[] = {
-	{ "flag", ARG_ONOFF, offsetof(struct options, flag), 0, 0 },
-	{ "number", ARG_U64, offsetof(struct options, number), 2, 16 },
-	{ "text", ARG_TEXT, offsetof(struct options, text), 1, 4 },
+static const struct option rows[] = {
+	{ .name = "flag", .type = OPTION_ONOFF, OPTION_FIELD(struct options, flag) },
+	{ .name = "number", .type = OPTION_NUMBER, OPTION_FIELD(struct options, number), .min = 2,
+	  .max = 16, .initial = "7" },
+	{ .name = "text", .type = OPTION_TEXT, OPTION_FIELD(struct options, text), .min = 1,
+	  .max = 4, .flags = OPTION_INNER },
 };
+
+static const struct device_kind kind = { .options = rows, .n_options = ARRAY_SIZE(rows) };
 
 static int parse(struct options *o, const char *a, const char *b, const char **ret_bad)
 {
@@ -29,12 +33,12 @@ static int parse(struct options *o, const char *a, const char *b, const char **r
 
 	strcpy(words[1], a);
 	strcpy(words[2], b ? b : "");
-	return args_parse(rows, ARRAY_SIZE(rows), b ? 3 : 2, argv, o, ret_bad);
+	return args_parse(&kind, b ? 3 : 2, argv, o, ret_bad);
 }
 
 static void test_words(void **state)
 {
-	struct options o = { .number = 7 };
+	struct options o;
 
 	(void)state;
 	assert_int_equal(parse(&o, "--flag=on", NULL, NULL), 0);

@@ -2,7 +2,7 @@
 /* lib/config: words, files, what wins, and that every error is one line that helps. */
 #include "tests/unit/unit.h"
 
-#include "lib/config/config.h"
+#include "lib/config/keys.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,10 +35,61 @@ static int file(struct vm_config *c, const char *text)
 	return r;
 }
 
+/* The nth device of a kind, by what is said of it. */
+static const struct config_device *device(const struct vm_config *c, const char *word, size_t nth)
+{
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (strcmp(c->devices[i].kind->word, word) == 0 && nth-- == 0)
+			return &c->devices[i];
+	fail_msg("no such %s", word);
+	return NULL;
+}
+
+static size_t count(const struct vm_config *c, const char *word)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_devices; i++)
+		n += strcmp(c->devices[i].kind->word, word) == 0 && !c->devices[i].off;
+	return n;
+}
+
+/* What its process would be told. */
+static void assert_option(const struct config_device *d, const char *name, const char *value)
+{
+	char is[64];
+
+	for (size_t i = 0; i < d->kind->n_options; i++) {
+		if (strcmp(d->kind->options[i].name, name) != 0)
+			continue;
+		assert_true(option_get(&d->kind->options[i], d->options, is, sizeof(is)));
+		assert_string_equal(is, value);
+		return;
+	}
+	fail_msg("no option %s", name);
+}
+
 static void assert_error(int r, const char *text)
 {
 	assert_int_equal(r, -22);
 	assert_string_equal(err.text, text);
+}
+
+/* What is rendered says the same again, and again. */
+static void assert_same_again(const struct vm_config *c)
+{
+	static char buf[2][CONFIG_WORDS_BYTES];
+	char *argv[2][CONFIG_WORDS_MAX];
+	struct vm_config again;
+	int n = config_render(c, argv[0], buf[0], sizeof(buf[0]));
+
+	assert_true(n > 0);
+	assert_null(argv[0][n]);
+	config_init(&again);
+	assert_int_equal(config_parse_words(&again, n, argv[0], &err), 0);
+	assert_int_equal(config_render(&again, argv[1], buf[1], sizeof(buf[1])), n);
+	for (int i = 0; i < n; i++)
+		assert_string_equal(argv[0][i], argv[1][i]);
 }
 
 static void test_defaults(void **state)
@@ -53,14 +104,14 @@ static void test_defaults(void **state)
 	assert_string_equal(c.cmdline, "console=ttyS0 panic=-1 reboot=panic_warm");
 	assert_int_equal(c.memory, 256 << 20);
 	assert_int_equal(c.cpus, 1);
-	assert_int_equal(c.n_disks, 0);
-	assert_true(c.rng);
-	assert_int_equal(c.rng_rate, 1 << 20);
+	assert_int_equal(count(&c, "disk"), 0);
+	assert_int_equal(count(&c, "rng"), 1);
+	assert_option(device(&c, "rng", 0), "rate", "1048576");
 	assert_int_equal(c.console, CONSOLE_AUTO);
-	assert_int_equal(c.input, INPUT_SERIAL);
+	assert_option(device(&c, "console", 0), "input", "serial");
 	assert_false(c.detach);
-	assert_int_equal(c.on_reboot, ACTION_RESTART);
-	assert_int_equal(c.on_panic, ACTION_STOP);
+	assert_int_equal(c.on_reboot, REBOOT_RESTART);
+	assert_int_equal(c.on_panic, PANIC_STOP);
 	assert_int_equal(c.accel, ACCEL_AUTO);
 	assert_false(c.verbose);
 }
@@ -81,13 +132,13 @@ static void test_both_forms(void **state)
 	assert_int_equal(c.memory, 1 << 30);
 	assert_int_equal(c.cpus, 16);
 	assert_true(c.detach);
-	assert_false(c.rng);
+	assert_int_equal(count(&c, "rng"), 0);
 	assert_true(c.verbose);
-	assert_int_equal(c.on_reboot, ACTION_STOP);
-	assert_int_equal(c.on_panic, ACTION_CONTINUE);
+	assert_int_equal(c.on_reboot, REBOOT_STOP);
+	assert_int_equal(c.on_panic, PANIC_CONTINUE);
 	assert_int_equal(c.console, CONSOLE_NONE);
-	assert_int_equal(c.input, INPUT_VIRTIO);
-	assert_int_equal(c.rng_rate, 4096);
+	assert_option(device(&c, "console", 0), "input", "virtio");
+	assert_option(device(&c, "rng", 0), "rate", "4096");
 	assert_string_equal(c.name, "a.b-c_9");
 	assert_string_equal(c.initrd, "i");
 	assert_string_equal(c.cmdline, "a=b c");
@@ -160,7 +211,7 @@ static void test_cpus_bounds(void **state)
 		assert_int_equal(WORDS(&c, "--cpus", bad[i]), -22);
 }
 
-static void assert_path(const struct config_disk *d, const char *path)
+static void assert_path(const struct config_device *d, const char *path)
 {
 	assert_int_equal(d->path_len, strlen(path));
 	assert_memory_equal(d->path, path, d->path_len);
@@ -174,14 +225,14 @@ static void test_disks(void **state)
 	assert_int_equal(WORDS(&c, "--disk", "a,format=raw", "--disk=b/c,readonly=on,format=raw",
 			       "--disk=d=e,queues=16,format=raw,readonly=off"),
 			 0);
-	assert_int_equal(c.n_disks, 3);
-	assert_path(&c.disks[0], "a");
-	assert_false(c.disks[0].readonly);
-	assert_int_equal(c.disks[0].queues, 1);
-	assert_path(&c.disks[1], "b/c");
-	assert_true(c.disks[1].readonly);
-	assert_path(&c.disks[2], "d=e");
-	assert_int_equal(c.disks[2].queues, 16);
+	assert_int_equal(count(&c, "disk"), 3);
+	assert_path(device(&c, "disk", 0), "a");
+	assert_false(config_readonly(device(&c, "disk", 0)));
+	assert_option(device(&c, "disk", 0), "queues", "1");
+	assert_path(device(&c, "disk", 1), "b/c");
+	assert_true(config_readonly(device(&c, "disk", 1)));
+	assert_path(device(&c, "disk", 2), "d=e");
+	assert_option(device(&c, "disk", 2), "queues", "16");
 }
 
 static void test_a_disks_format_is_never_guessed(void **state)
@@ -193,12 +244,12 @@ static void test_a_disks_format_is_never_guessed(void **state)
 		     "--disk: 'a.raw' will not do: the format is never guessed: say "
 		     "FILE,format=raw");
 	assert_error(WORDS(&c, "--disk", "a,format=qcow2"),
-		     "--disk: 'a,format=qcow2' will not do: the format must be raw");
+		     "--disk: 'a,format=qcow2' will not do: format must be raw");
 	assert_error(WORDS(&c, "--disk", "a,format=auto"),
-		     "--disk: 'a,format=auto' will not do: the format must be raw");
+		     "--disk: 'a,format=auto' will not do: format must be raw");
 	assert_int_equal(WORDS(&c, "--disk", "a,format="), -22);
 	assert_int_equal(WORDS(&c, "--disk", "a,format"), -22);
-	assert_int_equal(c.n_disks, 0);
+	assert_int_equal(count(&c, "disk"), 0);
 }
 
 #define NO_FILE_WORD                                                                             \
@@ -235,15 +286,16 @@ static void test_bad_disks(void **state)
 
 static void test_too_many_disks(void **state)
 {
-	const char *argv[CONFIG_MAX_DISKS + 1];
+	const char *argv[8 + 1];
 	struct vm_config c;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(argv); i++)
 		argv[i] = "--disk=a,format=raw";
-	assert_int_equal(words(&c, CONFIG_MAX_DISKS, argv), 0);
-	assert_int_equal(words(&c, CONFIG_MAX_DISKS + 1, argv), -22);
-	assert_int_equal(c.n_disks, CONFIG_MAX_DISKS);
+	assert_int_equal(words(&c, 8, argv), 0);
+	assert_same_again(&c);
+	assert_error(words(&c, 9, argv), "--disk: 'a,format=raw' will not do: at most 8 disks");
+	assert_int_equal(count(&c, "disk"), 8);
 }
 
 static void test_names(void **state)
@@ -309,8 +361,8 @@ static void test_file(void **state)
 	assert_string_equal(c.kernel, "/boot/vmlinuz");
 	assert_int_equal(c.memory, 512 << 20);
 	assert_string_equal(c.cmdline, "root=/dev/vda rw # no comment");
-	assert_int_equal(c.n_disks, 2);
-	assert_true(c.disks[1].readonly);
+	assert_int_equal(count(&c, "disk"), 2);
+	assert_true(config_readonly(device(&c, "disk", 1)));
 	assert_true(c.detach);
 	assert_string_equal(c.name, "last");
 }
@@ -352,7 +404,7 @@ static void test_words_win_over_the_file(void **state)
 	assert_int_equal(file(&c, "memory = 128M\ncpus = 4\ndisk = f,format=raw\n"), 0);
 	assert_int_equal(c.memory, 1 << 30);
 	assert_int_equal(c.cpus, 4);
-	assert_int_equal(c.n_disks, 2);
+	assert_int_equal(count(&c, "disk"), 2);
 	/* a line that a word overrides must be right all the same */
 	assert_error(file(&c, "memory = 3\n"),
 		     "vm.conf:1: memory: said twice: once is right");
@@ -420,23 +472,6 @@ static void test_bad_limits(void **state)
 	assert_error(config_check(&c, &err), "--limit-io: this VM has no disk");
 }
 
-/* What is rendered says the same again, and again. */
-static void assert_same_again(const struct vm_config *c)
-{
-	static char buf[2][CONFIG_WORDS_BYTES];
-	char *argv[2][CONFIG_WORDS_MAX];
-	struct vm_config again;
-	int n = config_render(c, argv[0], buf[0], sizeof(buf[0]));
-
-	assert_true(n > 0);
-	assert_null(argv[0][n]);
-	config_init(&again);
-	assert_int_equal(config_parse_words(&again, n, argv[0], &err), 0);
-	assert_int_equal(config_render(&again, argv[1], buf[1], sizeof(buf[1])), n);
-	for (int i = 0; i < n; i++)
-		assert_string_equal(argv[0][i], argv[1][i]);
-}
-
 static void test_allow(void **state)
 {
 	struct vm_config c;
@@ -487,11 +522,24 @@ static void test_what_is_used(void **state)
 	assert_false(config_uses(&c, &terminal, FEATURE_SOFT_MANY_CPUS));
 }
 
+/* Each name has a bit to know it by. */
+static void test_keys_are_few_enough(void **state)
+{
+	struct config_key key;
+	size_t n = 0;
+
+	(void)state;
+	while (config_key_at(n, &key))
+		n++;
+	assert_in_range(n, 20, 8 * sizeof(struct config_said));
+}
+
 static void test_render(void **state)
 {
-	static char buf[512];
+	static char buf[1024];
 	char *argv[CONFIG_WORDS_MAX];
 	struct vm_config c;
+	int n;
 
 	(void)state;
 	config_init(&c);
@@ -507,9 +555,13 @@ static void test_render(void **state)
 			 0);
 	assert_same_again(&c);
 	assert_int_equal(config_render(&c, argv, buf, 16), -7);
-	assert_true(config_render(&c, argv, buf, sizeof(buf)) > 0);
-	assert_string_equal(argv[7], "--disk=a,format=raw,readonly=off,queues=3");
-	assert_string_equal(argv[8], "--disk=b,format=raw,readonly=on,queues=1");
+	n = config_render(&c, argv, buf, sizeof(buf));
+	assert_true(n > 5);
+	assert_string_equal(argv[n - 5], "--disk=a,format=raw,readonly=off,queues=3");
+	assert_string_equal(argv[n - 4], "--disk=b,format=raw,readonly=on,queues=1");
+	assert_string_equal(argv[n - 3], "--rng=off");
+	assert_string_equal(argv[n - 2], "--rng-rate=7");
+	assert_string_equal(argv[n - 1], "--console-input=virtio");
 }
 
 int main(void)
@@ -538,6 +590,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_used),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_bad_limits),
+		cmocka_unit_test(test_keys_are_few_enough),
 		cmocka_unit_test(test_render),
 	};
 

@@ -81,7 +81,7 @@ static void test_labels(void **state)
 	_cleanup_(closep) int fd = memfd_create("disk", MFD_CLOEXEC);
 
 	(void)state;
-	selinux_label(&s, selinux_domain("dev-blk"), label);
+	selinux_label(&s, "bulkhead_blk_t", label);
 	assert_string_equal(label, "user_u:user_r:bulkhead_blk_t:s0:c1,c2");
 	assert_int_equal(selinux_label_disk(&s, fd, false), 0);
 	assert_string_equal(given, "user_u:object_r:bulkhead_image_t:s0:c1,c2");
@@ -90,8 +90,6 @@ static void test_labels(void **state)
 	refusal = EPERM;
 	assert_int_equal(selinux_label_disk(&s, fd, false), -EPERM);
 	refusal = 0;
-	assert_null(selinux_domain("keeper"));
-	assert_null(selinux_domain("bulkhead"));
 }
 
 static void test_off(void **state)

@@ -7,6 +7,7 @@
 #include "cmd/vmm/event.h"
 #include "cmd/vmm/pci/virtio_pci.h"
 #include "lib/base/fd.h"
+#include "tests/unit/testtype.h"
 #include "tests/unit/testvmm.h"
 #include "tests/unit/unit.h"
 
@@ -67,7 +68,7 @@ static int make(struct fixture *f, unsigned int type)
 
 	test_machine_open(&f->m, &f->accel);
 	assert_int_equal(pci_host_open(&f->m, &f->m.pci), 0);
-	r = virtio_pci_add(&f->m, type, back_end_start(&f->b), &why);
+	r = virtio_pci_add(&f->m, test_virtio_type(type), back_end_start(&f->b), &why);
 	assert_true(r == 0 || why);
 	if (r < 0)
 		return r;
@@ -592,9 +593,9 @@ static void a_hangup_ends_the_vm(void **state)
 static void unusable_back_ends_are_refused(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 4; i++) {
 		struct fixture *f = test_calloc(1, sizeof(*f));
-		int fds = open_fds(), type = i == 4 ? 3 : 2;
+		int fds = open_fds(), type = i == 3 ? 3 : 2;
 
 		back_end_init(&f->b);
 		if (i == 0)
@@ -603,8 +604,6 @@ static void unusable_back_ends_are_refused(void **state)
 			f->b.config_len = 59;
 		if (i == 2)
 			f->b.n_queues = 0;
-		if (i == 3)
-			type = 99;
 		assert_true(make(f, (unsigned int)type) < 0);
 		back_end_join(&f->b);
 		test_machine_close(&f->m);

@@ -26,7 +26,15 @@ static void bad_words_are_named(void **state)
 		"--cpus=0", "--cpus=17", "--cpus=", "--cpus=-1", "--cpus=1x", "--cpus= 1",
 		"--memory=0", "--memory=67108863", "--memory=67108865", "--memory=99999999999999999999",
 		"--on-reboot=continue", "--on-panic=restart", "--serial=4", "--serial=1024",
-		"--virtio=net:7", "--virtio=blk", "--virtio=blk:", "--virtio=blk:-7", "--what=1", "",
+		"--virtio=disk", "--virtio=disk:", "--virtio=disk:7", "--virtio=:2:0:1:1:60:0:7",
+		"--virtio=disk:2:0:1:1:60:0:-7", "--virtio=disk:2:0:1:1:60:0:4",
+		"--virtio=disk:2:0:1:1:60:0:1024", "--virtio=disk:2:0:1:1:60:0:7:",
+		"--virtio=disk:2:0:1:1:60:0:7:7", "--virtio=disk:2:0:1:1:60:0:", "--virtio=disk:2::1:1:60:0:7",
+		"--virtio=disk:0:0:1:1:60:0:7", "--virtio=disk:64:0:1:1:60:0:7",
+		"--virtio=disk:2:0x1000000:1:1:60:0:7", "--virtio=disk:2:0:65:1:60:0:7",
+		"--virtio=disk:2:0:1:65:60:0:7", "--virtio=disk:2:0:1:1:257:0:7",
+		"--virtio=disk:2:0:1:1:60:0x10000000000000000:7",
+		"--virtio=a-name-of-16-chs:2:0:1:1:60:0:7", "--what=1", "",
 		"cpus=1",
 	};
 	struct vmm_args a;
@@ -45,9 +53,15 @@ static void good_words_are_taken(void **state)
 	assert_int_equal(a.n_vcpus, 16);
 	assert_int_equal(a.memory, 64 << 20);
 	assert_int_equal(a.serial_fd, -1);
-	assert_int_equal(parse_one("--virtio=rng:9", &a), 0);
+	assert_int_equal(parse_one("--virtio=rng:4:0xff00:2:1:60:0x1f:9", &a), 0);
 	assert_int_equal(a.n_virtio, 1);
-	assert_int_equal(a.virtio[0].type, 4);
+	assert_string_equal(a.virtio[0].type.name, "rng");
+	assert_int_equal(a.virtio[0].type.type, 4);
+	assert_int_equal(a.virtio[0].type.class_code, 0xff00);
+	assert_int_equal(a.virtio[0].type.n_queues, 2);
+	assert_int_equal(a.virtio[0].type.queues_min, 1);
+	assert_int_equal(a.virtio[0].type.config_len, 60);
+	assert_int_equal(a.virtio[0].type.features, 0x1f);
 	assert_int_equal(a.virtio[0].fd, 9);
 }
 
@@ -71,12 +85,12 @@ static void one_device_too_many(void **state)
 
 	(void)state;
 	while (n < VMM_MAX_VIRTIO + 2)
-		argv[n++] = (char *)"--virtio=blk:7";
+		argv[n++] = (char *)"--virtio=disk:2:0:1:1:60:0:7";
 	assert_int_equal(vmm_args_parse(n, argv, &a, &bad), 0);
 	assert_int_equal(a.n_virtio, VMM_MAX_VIRTIO);
-	argv[n++] = (char *)"--virtio=rng:7";
+	argv[n++] = (char *)"--virtio=rng:4:0:1:1:60:0:7";
 	assert_int_equal(vmm_args_parse(n, argv, &a, &bad), -EINVAL);
-	assert_string_equal(bad, "--virtio=rng:7");
+	assert_string_equal(bad, "--virtio=rng:4:0:1:1:60:0:7");
 }
 
 int main(void)

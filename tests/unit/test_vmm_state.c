@@ -4,6 +4,7 @@
  * takes of damaged bytes either nothing, in one line, or a legal state as a whole.
  */
 #include "cmd/vmm/pci/virtio_pci.h"
+#include "tests/unit/testtype.h"
 #include "tests/unit/testvmm.h"
 #include "tests/unit/unit.h"
 
@@ -39,7 +40,7 @@ static int setup(void **state)
 	assert_int_equal(pci_host_open(&f.m, &f.m.pci), 0);
 	back_end_init(&f.b);
 	f.b.n_queues = 3;
-	assert_int_equal(virtio_pci_add(&f.m, 2, back_end_start(&f.b), &why), 0);
+	assert_int_equal(virtio_pci_add(&f.m, test_virtio_type(2), back_end_start(&f.b), &why), 0);
 	f.v = f.m.pci->slots[1]->owner;
 	return 0;
 }

@@ -27,7 +27,7 @@ static bool split(const char *label, const char **ret_type, size_t *ret_len, con
 
 static const char *domain_of(const struct subject_process *p)
 {
-	return p->declared ? selinux_domain(p->declared->name) : NULL;
+	return p->declared ? p->declared->domain : NULL;
 }
 
 static bool in_domain(const struct subject_process *p, const char *domain, const char **ret_level)

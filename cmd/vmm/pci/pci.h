@@ -6,6 +6,7 @@
 #ifndef BULKHEAD_VMM_PCI_PCI_H
 #define BULKHEAD_VMM_PCI_PCI_H
 
+#include "cmd/vmm/args.h"
 #include "cmd/vmm/machine.h"
 
 #define PCI_SLOTS 32
@@ -18,11 +19,11 @@
  * At a reset virtio devices stop their rings and wait until the back end has let go of guest RAM.
  *
  * Adds a virtio device whose back end speaks vhost-user on sock (owned from now on).
- * device_type: VIRTIO 1.2, section 5 (2 block, 3 console, 4 entropy). Does the handshake: features,
+ * type must last as long as the device. Does the handshake: features,
  * protocol features, queue count, configuration space. The back end is HOSTILE. -EPROTO and the
  * like with *ret_why for the user.
  */
-[[nodiscard]] int virtio_pci_add(struct machine *m, unsigned int device_type, int sock,
+[[nodiscard]] int virtio_pci_add(struct machine *m, const struct virtio_type *type, int sock,
 				 const char **ret_why);
 
 #endif

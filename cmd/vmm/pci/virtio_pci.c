@@ -9,10 +9,7 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
-#include <linux/virtio_console.h>
-#include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -31,32 +28,8 @@ static_assert(sizeof(struct virtio_pci) + KIB(8) <= SPACE_CHANNEL);
 #define RING_FEATURES \
 	(BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_VERSION_1))
 
-static const struct virtio_type types[] = {
-	{ .type = VIRTIO_ID_BLOCK,
-	  .name = "disk",
-	  .class_code = 0x010000,
-	  .n_queues = 1,
-	  .queues_min = 1,
-	  .config_len = 60, /* up to write_zeroes_may_unmap and its padding */
-	  .features = BIT(VIRTIO_BLK_F_SIZE_MAX) | BIT(VIRTIO_BLK_F_SEG_MAX) |
-		      BIT(VIRTIO_BLK_F_GEOMETRY) | BIT(VIRTIO_BLK_F_RO) |
-		      BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_FLUSH) |
-		      BIT(VIRTIO_BLK_F_TOPOLOGY) | BIT(VIRTIO_BLK_F_CONFIG_WCE) |
-		      BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_DISCARD) |
-		      BIT(VIRTIO_BLK_F_WRITE_ZEROES) },
-	{ .type = VIRTIO_ID_CONSOLE,
-	  .name = "console",
-	  .class_code = 0x078000,
-	  .n_queues = 2,
-	  .queues_min = 2,
-	  .config_len = 12,
-	  .features = BIT(VIRTIO_CONSOLE_F_SIZE) | BIT(VIRTIO_CONSOLE_F_EMERG_WRITE) },
-	{ .type = VIRTIO_ID_RNG,
-	  .name = "rng",
-	  .class_code = 0x00ff00,
-	  .n_queues = 1,
-	  .queues_min = 1 },
-};
+static_assert(VMM_VIRTIO_QUEUES_MAX <= VIRTIO_PCI_MAX_QUEUES);
+static_assert(VMM_VIRTIO_CONFIG_MAX <= VU_MAX_CONFIG);
 
 /* ---- BAR 0 ---- */
 
@@ -170,14 +143,6 @@ static int on_err(struct loop_source *src, uint32_t events)
 
 /* ---- making ---- */
 
-static const struct virtio_type *type_of(unsigned int device_type)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		if (types[i].type == device_type)
-			return &types[i];
-	return NULL;
-}
-
 static int make_eventfd(int *fd)
 {
 	*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -288,17 +253,17 @@ static struct virtio_pci *virtio_new(struct machine *m, const struct virtio_type
 	return v;
 }
 
-int virtio_pci_add(struct machine *m, unsigned int device_type, int sock, const char **ret_why)
+int virtio_pci_add(struct machine *m, const struct virtio_type *type, int sock,
+		   const char **ret_why)
 {
-	const struct virtio_type *type = type_of(device_type);
-	struct virtio_pci *v = type ? virtio_new(m, type) : NULL;
+	struct virtio_pci *v = virtio_new(m, type);
 	const char *why = NULL;
 	int r;
 
 	if (!v) {
 		close(sock);
-		*ret_why = type ? "no memory" : "a type of device that is not known";
-		return type ? -ENOMEM : -EINVAL;
+		*ret_why = "no memory";
+		return -ENOMEM;
 	}
 	r = vhost_front_open(&v->front, sock, type->n_queues);
 	vhost_front_wait_by(&v->front, virtio_wait, virtio_has_served, v);

@@ -12,6 +12,7 @@
 #ifndef BULKHEAD_VMM_PCI_VIRTIO_PCI_H
 #define BULKHEAD_VMM_PCI_VIRTIO_PCI_H
 
+#include "cmd/vmm/args.h"
 #include "cmd/vmm/pci/function.h"
 #include "cmd/vmm/pci/msix.h"
 #include "cmd/vmm/pci/vhost_front.h"
@@ -31,16 +32,6 @@
 #define VPCI_NOTIFY_STRIDE 4U /* bytes of a queue's slot */
 
 #define VPCI_ISR_CONFIG 2U
-
-struct virtio_type {
-	unsigned int type;      /* VIRTIO 1.2, section 5 */
-	const char *name;
-	uint32_t class_code;    /* PCI */
-	unsigned int n_queues;  /* of a back end that does not say */
-	unsigned int queues_min;
-	uint32_t config_len;    /* bytes of configuration space that the features define */
-	uint64_t features;      /* the device's own bits that may be passed on */
-};
 
 struct virtio_queue {
 	uint16_t size;

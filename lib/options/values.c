@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parsers of single values; see values.h. */
-#include "lib/config/values.h"
+#include "lib/options/values.h"
 
 #include "lib/base/checked.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parsers of single values. 0, or -EINVAL with *ret untouched. */
-#ifndef BULKHEAD_CONFIG_VALUES_H
-#define BULKHEAD_CONFIG_VALUES_H
+#ifndef BULKHEAD_OPTIONS_VALUES_H
+#define BULKHEAD_OPTIONS_VALUES_H
 
 #include <stdbool.h>
 #include <stddef.h>

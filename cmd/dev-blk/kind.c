@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The kind of process that dev-blk is; lib/kinds/kind.h. */
+#include "cmd/dev-blk/blk.h"
+#include "cmd/dev-blk/policy.h"
+#include "lib/base/cleanup.h"
+
+#include <linux/virtio_ids.h>
+
+#define BIT(n) (1ULL << (n))
+#define DISKS_MAX 8	   /* of a VM */
+#define RING_THREADS 9	   /* lib/image/uring.c: 8 and 1 */
+#define PAGES (8ULL << 20) /* of an image, which the kernel can take back */
+
+static const char *const formats[] = { "raw", NULL };
+
+static const struct option options[] = {
+	{ .name = "format", .type = OPTION_CHOICE, OPTION_FIELD(struct blk_options, format),
+	  .choices = formats, .flags = OPTION_REQUIRED | OPTION_NOT_PASSED },
+	{ .name = "readonly", .type = OPTION_ONOFF, OPTION_FIELD(struct blk_options, readonly),
+	  .max = 1, .initial = "off" },
+	{ .name = "queues", .type = OPTION_NUMBER, OPTION_FIELD(struct blk_options, queues),
+	  .min = 1, .max = BLK_MAX_QUEUES, .initial = "1", .value = "N" },
+	{ .name = "serial", .type = OPTION_TEXT, OPTION_FIELD(struct blk_options, serial),
+	  .max = BLK_ID_LEN, .initial = "", .flags = OPTION_INNER, .made = "bulkhead-" },
+};
+
+const struct device_kind blk_kind = {
+	.word = "disk",
+	.declared = &blk_declared,
+	.number = KIND_MANY,
+	.most = DISKS_MAX,
+	.options = options,
+	.n_options = ARRAY_SIZE(options),
+	.unsaid = "the format is never guessed",
+	.file = { .fd = BLK_FD_IMAGE,
+		  .noun = "image",
+		  .readonly_at = offsetof(struct blk_options, readonly) },
+	.virtio = { .id = VIRTIO_ID_BLOCK,
+		    .name = "disk",
+		    .class_code = 0x010000,
+		    .n_queues = 1,
+		    .queues_min = 1,
+		    .config_len = 60, /* up to write_zeroes_may_unmap and its padding */
+		    .features = BIT(VIRTIO_BLK_F_SIZE_MAX) | BIT(VIRTIO_BLK_F_SEG_MAX) |
+				BIT(VIRTIO_BLK_F_GEOMETRY) | BIT(VIRTIO_BLK_F_RO) |
+				BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_FLUSH) |
+				BIT(VIRTIO_BLK_F_TOPOLOGY) | BIT(VIRTIO_BLK_F_CONFIG_WCE) |
+				BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_DISCARD) |
+				BIT(VIRTIO_BLK_F_WRITE_ZEROES),
+		    .fd = BLK_FD_VHOST_USER },
+	.restartable = true,
+	.memory = PAGES,
+	.threads = 1, /* punches holes */
+	.tasks_each_node = RING_THREADS,
+};
+_Static_assert(sizeof(struct blk_options) <= KIND_OPTIONS_BYTES, "room for them");

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The devices of a VM, by what their kinds declare; see keys.h. */
+#include "lib/config/keys.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void device_init(struct config_device *d, const struct device_kind *kind)
+{
+	*d = (struct config_device){ .kind = kind };
+	d->off = kind->number == KIND_SWITCH && !kind->initially;
+	for (size_t i = 0; i < kind->n_options; i++)
+		option_init(&kind->options[i], d->options);
+}
+
+void devices_init(struct vm_config *c)
+{
+	for (size_t i = 0; i < n_kinds_all && i < KINDS_MAX; i++)
+		if (kinds_all[i]->number != KIND_MANY)
+			device_init(&c->devices[c->n_devices++], kinds_all[i]);
+}
+
+struct config_device *devices_single(struct vm_config *c, const struct device_kind *kind)
+{
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (c->devices[i].kind == kind)
+			return &c->devices[i];
+	return NULL;
+}
+
+size_t config_count(const struct vm_config *c, const struct device_kind *kind)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_devices; i++) {
+		const struct config_device *d = &c->devices[i];
+
+		n += !d->off && (kind ? d->kind == kind : d->kind->file.fd != 0);
+	}
+	return n;
+}
+
+/* Behind those of its kind, before those of later kinds. */
+static void insert(struct vm_config *c, const struct config_device *d)
+{
+	size_t at = c->n_devices;
+
+	while (at > 0 && kind_index(c->devices[at - 1].kind) > kind_index(d->kind))
+		at--;
+	memmove(&c->devices[at + 1], &c->devices[at], (c->n_devices - at) * sizeof(*d));
+	c->devices[at] = *d;
+	c->n_devices++;
+}
+
+/* ---- one of many: FILE,OPTION=VALUE,... ---- */
+
+static const struct option *find_option(const struct device_kind *kind, struct span name)
+{
+	for (size_t i = 0; i < kind->n_options; i++)
+		if (!(kind->options[i].flags & OPTION_INNER) &&
+		    span_is(name, kind->options[i].name))
+			return &kind->options[i];
+	return NULL;
+}
+
+/* "a disk has format=, readonly= and queues= (and no comma in its name)" */
+static void say_options(const struct device_kind *kind, char *why, size_t cap)
+{
+	size_t at = (size_t)snprintf(why, cap, "a %s has", kind->word), last = 0;
+
+	for (size_t i = 0; i < kind->n_options; i++)
+		if (!(kind->options[i].flags & OPTION_INNER))
+			last = i;
+	for (size_t i = 0; i <= last && at < cap; i++)
+		at += (size_t)snprintf(why + at, cap - at, "%s %s=",
+				       i == 0	 ? "" :
+				       i == last ? " and" :
+						   ",",
+				       kind->options[i].name);
+	if (at < cap)
+		snprintf(why + at, cap - at, " (and no comma in its name)");
+}
+
+/* Of a habit from elsewhere. */
+static int no_file_word(const struct device_kind *kind, char *why, size_t cap)
+{
+	char form[120];
+
+	kind_form(kind, true, form, sizeof(form));
+	snprintf(why, cap,
+		 "the %s comes first and without file=: say %s (./file=X if it is called so)",
+		 kind->file.noun, form);
+	return -EINVAL;
+}
+
+static int set_word(struct config_device *d, struct span word, uint64_t *said, char *why,
+		    size_t cap)
+{
+	struct span value = word;
+	struct span name = span_cut(&value, '=');
+	const struct option *o = find_option(d->kind, name);
+	char range[100];
+
+	if (!o && span_is(name, "file"))
+		return no_file_word(d->kind, why, cap);
+	if (!o) {
+		say_options(d->kind, why, cap);
+		return -EINVAL;
+	}
+	if (option_set_span(o, d->options, value) < 0) {
+		option_range(o, range, sizeof(range));
+		snprintf(why, cap, "%s must be %s", o->name, range);
+		return -EINVAL;
+	}
+	*said |= 1ULL << (o - d->kind->options);
+	return 0;
+}
+
+static int check_required(const struct device_kind *kind, uint64_t said, char *why, size_t cap)
+{
+	char form[120];
+
+	for (size_t i = 0; i < kind->n_options; i++) {
+		if (!(kind->options[i].flags & OPTION_REQUIRED) || said >> i & 1)
+			continue;
+		kind_form(kind, true, form, sizeof(form));
+		snprintf(why, cap, "%s: say %s", kind->unsaid, form);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int add(struct vm_config *c, const struct device_kind *kind, const char *value, char *why,
+	       size_t cap)
+{
+	struct span rest = span_of(value);
+	struct span path = span_cut(&rest, ',');
+	struct config_device d;
+	uint64_t said = 0;
+
+	if (path.len >= 5 && memcmp(path.at, "file=", 5) == 0)
+		return no_file_word(kind, why, cap);
+	if (path.len == 0 || path.len > CONFIG_PATH_MAX)
+		return -EINVAL;
+	if (config_count(c, kind) == kind->most) {
+		snprintf(why, cap, "at most %u %ss", kind->most, kind->word);
+		return -EINVAL;
+	}
+	if (c->n_devices == CONFIG_DEVICES_MAX) {
+		snprintf(why, cap, "a VM has at most %u devices", CONFIG_DEVICES_MAX);
+		return -EINVAL;
+	}
+	device_init(&d, kind);
+	d.path = path.at;
+	d.path_len = path.len;
+	while (rest.len)
+		if (set_word(&d, span_cut(&rest, ','), &said, why, cap) < 0)
+			return -EINVAL;
+	if (check_required(kind, said, why, cap) < 0)
+		return -EINVAL;
+	insert(c, &d);
+	return 0;
+}
+
+int devices_set(struct vm_config *c, const struct device_kind *kind, const char *value, char *why,
+		size_t cap)
+{
+	bool on;
+	int r;
+
+	if (kind->number == KIND_MANY)
+		return add(c, kind, value, why, cap);
+	r = value_onoff(span_of(value), &on);
+	if (r == 0)
+		devices_single(c, kind)->off = !on;
+	return r;
+}

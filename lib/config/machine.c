@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The machine's own options, each declared once; see keys.h. */
+#include "lib/config/keys.h"
+
+#include "lib/base/cleanup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FIELD(name) OPTION_FIELD(struct vm_config, name)
+#define LIMIT(name)                                                                              \
+	.offset = offsetof(struct vm_config, limits.name), .width = sizeof(uint64_t),            \
+	.none = CONFIG_LIMIT_NONE, .flags = OPTION_NONE
+
+static bool is_alnum(char ch)
+{
+	return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9');
+}
+
+static int set_name(void *owner, const char *value, const char **ret_why)
+{
+	struct vm_config *c = owner;
+	size_t len = strlen(value);
+
+	(void)ret_why;
+	if (len < 1 || len > CONFIG_NAME_MAX || !is_alnum(value[0]))
+		return -EINVAL;
+	for (size_t i = 1; i < len; i++)
+		if (!is_alnum(value[i]) && !strchr("._-", value[i]))
+			return -EINVAL;
+	c->name = value;
+	return 0;
+}
+
+static int add_allowed(void *owner, const char *value, const char **ret_why)
+{
+	struct vm_config *c = owner;
+	struct span rest = span_of(value);
+	uint64_t allowed = 0;
+
+	(void)ret_why;
+	do {
+		struct span name = span_cut(&rest, ',');
+		const struct feature *f = feature_find(name.at, name.len);
+
+		if (!f)
+			return -EINVAL;
+		allowed |= 1ULL << (f - features);
+	} while (rest.len);
+	c->allowed |= allowed;
+	return 0;
+}
+
+/* One word for all. */
+static bool put_allowed(const void *owner, unsigned int piece, char *out, size_t cap)
+{
+	const struct vm_config *c = owner;
+	size_t at = 0;
+
+	for (size_t i = 0; piece == 0 && i < N_FEATURES && at < cap; i++)
+		if (c->allowed >> i & 1)
+			at += (size_t)snprintf(out + at, cap - at, "%s%s", at ? "," : "",
+					       features[i].name);
+	return at;
+}
+_Static_assert(N_FEATURES <= 64, "a bit for each");
+
+static const char *const consoles[] = { "auto", "safe", "raw", "none", NULL };
+static const char *const accels[] = { "auto", "kvm", "soft", NULL };
+static const char *const on_reboots[] = { "restart", "stop", NULL };
+static const char *const on_panics[] = { "stop", "continue", NULL };
+
+/* In the order of the enums that they are stored as. */
+const struct option config_machine[] = {
+	{ .name = "kernel", .type = OPTION_PATH, FIELD(kernel), .min = 1, .max = CONFIG_PATH_MAX,
+	  .value = "FILE", .help = "bzImage or ELF (PVH); the only one that must be said" },
+	{ .name = "initrd", .type = OPTION_PATH, FIELD(initrd), .min = 1, .max = CONFIG_PATH_MAX,
+	  .value = "FILE" },
+	{ .name = "cmdline", .type = OPTION_TEXT, FIELD(cmdline), .max = CONFIG_CMDLINE_MAX,
+	  .initial = CONFIG_CMDLINE_DEFAULT, .value = "TEXT" },
+	{ .name = "memory", .type = OPTION_SIZE, FIELD(memory), .min = CONFIG_MEMORY_MIN,
+	  .max = CONFIG_MEMORY_MAX, .multiple = 4096, .initial = "256M", .value = "SIZE" },
+	{ .name = "huge-pages", .type = OPTION_ONOFF, FIELD(huge_pages), .initial = "on",
+	  .flags = OPTION_SWITCH, .help = "less memory at first, a slower guest" },
+	{ .name = "cpus", .type = OPTION_NUMBER, FIELD(cpus), .min = 1, .max = CONFIG_CPUS_MAX,
+	  .initial = "1", .value = "N" },
+	{ .name = "name", .type = OPTION_TEXT, FIELD(name), .set = set_name, .value = "NAME",
+	  .help = "vm and a number",
+	  .right = "1 to 64 letters, digits, '.', '_' or '-', a letter or digit first" },
+	{ .name = "config", .type = OPTION_PATH, FIELD(config), .min = 1, .max = CONFIG_PATH_MAX,
+	  .value = "FILE", .flags = OPTION_WORDS_ONLY,
+	  .help = "lines `NAME = VALUE` of these same names; # comments" },
+	{ .name = "console", .type = OPTION_CHOICE, FIELD(console), .choices = consoles,
+	  .initial = "auto", .help = "safe filters; auto: raw to a file" },
+	{ .name = "detach", .type = OPTION_ONOFF, FIELD(detach), .initial = "off",
+	  .flags = OPTION_SWITCH, .help = "return once the guest runs; see bulkhead console" },
+	{ .name = "stop-timeout", .type = OPTION_NUMBER, FIELD(stop_timeout_s), .min = 1,
+	  .max = CONFIG_STOP_TIMEOUT_MAX, .initial = "90", .unit = "seconds", .none = 0,
+	  .flags = OPTION_NONE, .help = "to power off in when it is asked to" },
+	{ .name = "on-reboot", .type = OPTION_CHOICE, FIELD(on_reboot), .choices = on_reboots,
+	  .initial = "restart" },
+	{ .name = "on-panic", .type = OPTION_CHOICE, FIELD(on_panic), .choices = on_panics,
+	  .initial = "stop" },
+	{ .name = "accel", .type = OPTION_CHOICE, FIELD(accel), .choices = accels,
+	  .initial = "auto", .help = "soft: a software CPU; auto: a real kvm" },
+	{ .name = "allow", .type = OPTION_OWN, .set = add_allowed, .put = put_allowed,
+	  .flags = OPTION_ADDS_UP, .value = "NAME", .right = "names that bulkhead features lists",
+	  .help = "an experimental one of `bulkhead features`" },
+	{ .name = "limit-memory", .type = OPTION_SIZE, LIMIT(memory), .min = 16ULL << 20,
+	  .max = 1ULL << 40, .value = "SIZE", .help = "all processes together, guest RAM too" },
+	{ .name = "limit-tasks", .type = OPTION_NUMBER, LIMIT(tasks), .min = 1, .max = 100000,
+	  .value = "N", .help = "processes and threads" },
+	{ .name = "limit-cpu", .type = OPTION_PERCENT, LIMIT(cpu_percent), .min = 1, .max = 6400,
+	  .initial = "none", .unit = "percents of one CPU" },
+	{ .name = "limit-io", .type = OPTION_OWN, .set = set_limit_io, .put = put_limit_io,
+	  .value = "WHAT=N,...", .help = "a second: rbps=, wbps= in bytes, riops=, wiops=",
+	  .right = "rbps=SIZE, wbps=SIZE, riops=N or wiops=N, or several" },
+	{ .name = "cgroup", .type = OPTION_PATH, FIELD(cgroup), .min = 1, .max = CONFIG_PATH_MAX,
+	  .value = "DIR", .flags = OPTION_ABSOLUTE, .right = "a directory below /sys/fs/cgroup",
+	  .help = "where the VM's control group goes" },
+	{ .name = "strict", .type = OPTION_ONOFF, FIELD(strict), .initial = "off",
+	  .flags = OPTION_SWITCH, .help = "rather no VM than one without a guarantee" },
+	{ .name = "verbose", .type = OPTION_ONOFF, FIELD(verbose), .initial = "off",
+	  .flags = OPTION_SWITCH, .help = "say more, and how long the start took" },
+};
+const size_t n_config_machine = ARRAY_SIZE(config_machine);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kinds of device processes; see kind.h. */
+#include "lib/kinds/kind.h"
+
+#include <stdio.h>
+#include <string.h>
+
+size_t kind_index(const struct device_kind *kind)
+{
+	size_t i = 0;
+
+	while (i < n_kinds_all && kinds_all[i] != kind)
+		i++;
+	return i;
+}
+
+const struct device_kind *kind_of(const struct declared_process *declared)
+{
+	for (size_t i = 0; i < n_kinds_all; i++)
+		if (kinds_all[i]->declared == declared)
+			return kinds_all[i];
+	return NULL;
+}
+
+/* A value as an example: what differs from the default, where that is one word. */
+static const char *example(const struct option *o)
+{
+	if (o->value)
+		return o->value;
+	if (o->type == OPTION_CHOICE)
+		return o->choices[0];
+	return o->initial && strcmp(o->initial, "on") == 0 ? "off" : "on";
+}
+
+void kind_form(const struct device_kind *kind, bool required_only, char *out, size_t cap)
+{
+	size_t at = (size_t)snprintf(out, cap, "FILE");
+
+	for (size_t i = 0; i < kind->n_options && at < cap; i++) {
+		const struct option *o = &kind->options[i];
+		bool required = o->flags & OPTION_REQUIRED;
+
+		if (o->flags & OPTION_INNER || (required_only && !required))
+			continue;
+		at += (size_t)snprintf(out + at, cap - at, required ? ",%s=%s" : "[,%s=%s]",
+				       o->name, example(o));
+	}
+}
