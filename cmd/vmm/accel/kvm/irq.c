@@ -48,15 +48,15 @@ static int push_routes(struct accel *a)
 static int set_route(struct accel *a, unsigned int gsi, const struct msi *msi)
 {
 	struct kvm_route old = a->routes[gsi];
-	struct kvm_route new = { .used = msi != NULL };
+	struct kvm_route next = { .used = msi != NULL };
 	int r;
 
 	if (msi)
-		new.msi = *msi;
-	if (old.used == new.used && old.msi.address == new.msi.address &&
-	    old.msi.data == new.msi.data)
+		next.msi = *msi;
+	if (old.used == next.used && old.msi.address == next.msi.address &&
+	    old.msi.data == next.msi.data)
 		return 0;
-	a->routes[gsi] = new;
+	a->routes[gsi] = next;
 	r = push_routes(a);
 	if (r < 0)
 		a->routes[gsi] = old;
