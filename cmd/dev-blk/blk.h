@@ -109,6 +109,7 @@ struct blk_slot {
 	uint32_t generation; /* of the handle: a completion for an older one is stale */
 	uint16_t next_free;
 	uint16_t head;
+	size_t n_read; /* pieces of its iov that the image writes to guest memory */
 	unsigned int queue;
 	uint32_t written_ok; /* used length for success, and for failure */
 	uint32_t written_bad;

@@ -74,6 +74,8 @@ static void on_done(void *owner, uint64_t handle, int result)
 
 	if (!s)
 		return;
+	/* a read that failed may have written some of it */
+	guestmem_mark_iov(&blk->dev.mem, blk->iov[s - blk->slot], s->n_read);
 	respond(blk, &blk->dev.queue[s->queue], s->head, s->status_gpa, status_of(result),
 		result == 0 ? s->written_ok : s->written_bad);
 	blk->n_in_flight[s->queue]--;
@@ -138,6 +140,7 @@ static void start_io(struct blk *blk, struct dev_queue *q, struct blk_slot *s)
 			written_len(r->room, 0));
 		return;
 	}
+	s->n_read = io->op == IMAGE_READ ? io->n_iov : 0;
 	blk->n_in_flight[q->index]++;
 }
 

@@ -72,6 +72,7 @@ static const struct fd_row fds[] = {
 
 static const struct declared_held held[] = {
 	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	{ "/memfd:inflight", 1, "which requests are in flight, for the process after this one" },
 	{ "anon_inode:[io_uring]", 1, "ring, restricted to the image" },
 	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queues, holes to punch and punched" },
 };
@@ -79,6 +80,7 @@ static const struct declared_held held[] = {
 static const struct declared_map maps[] = {
 	{ "/guest-ram", true, "guest RAM in huge pages" },
 	{ "/memfd:guest-ram", true, "guest RAM" },
+	{ "/memfd:inflight", true, "which requests are in flight" },
 	{ "anon_inode:[io_uring]", true, "the ring's queues" },
 };
 
@@ -91,6 +93,8 @@ static const struct declared_gain gains[] = {
 	{ "the queues' eventfds", "by its notify registers and interrupts", NULL },
 	{ "the vhost-user channel", NULL,
 	  "hostile replies to its vmm, which reads them as a guest's" },
+	{ "the note of which requests are in flight", NULL,
+	  "the process after this one finishes them; it reads the note as hostile" },
 	{ "the control channel", NULL,
 	  "a few typed messages to the supervisor, by its request table" },
 };

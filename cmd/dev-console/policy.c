@@ -58,6 +58,7 @@ static const struct fd_row fds[] = {
 static const struct declared_held held[] = {
 	{ "anon_inode:[eventpoll]", 1, "event loop" },
 	{ "anon_inode:[timerfd]", 2, "a peer that takes nothing, and the pace of input" },
+	{ "/memfd:inflight", 1, "which requests are in flight, for the process after this one" },
 	{ "/memfd:uart", 1, "the page of registers that the vmm may read" },
 	{ "socket:", 1, "the terminal's stream, one at a time" },
 	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queues, the UART's interrupt" },
@@ -66,6 +67,7 @@ static const struct declared_held held[] = {
 static const struct declared_map maps[] = {
 	{ "/guest-ram", true, "guest RAM in huge pages" },
 	{ "/memfd:guest-ram", true, "guest RAM" },
+	{ "/memfd:inflight", true, "which requests are in flight" },
 	{ "/memfd:uart", true, "the page of registers" },
 	{ "/memfd:" CONSOLE_STATE_NAME, true, "the page that keeps its state" },
 };
@@ -79,6 +81,8 @@ static const struct declared_gain gains[] = {
 	{ "the queues' and the UART's eventfds", "by its notify registers and interrupts", NULL },
 	{ "the vfio-user and vhost-user channels", NULL,
 	  "hostile replies to its vmm, which reads them as a guest's" },
+	{ "the note of which requests are in flight", NULL,
+	  "the process after this one finishes them; it reads the note as hostile" },
 	{ "the control channel", NULL,
 	  "a few typed messages to the supervisor, by its request table" },
 };

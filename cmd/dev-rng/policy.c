@@ -47,6 +47,7 @@ static const struct fd_row fds[] = {
 
 static const struct declared_held held[] = {
 	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	{ "/memfd:inflight", 1, "which requests are in flight, for the process after this one" },
 	{ "anon_inode:[timerfd]", 1, "refills of the rate's bucket" },
 	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queue" },
 };
@@ -54,6 +55,7 @@ static const struct declared_held held[] = {
 static const struct declared_map maps[] = {
 	{ "/guest-ram", true, "guest RAM in huge pages" },
 	{ "/memfd:guest-ram", true, "guest RAM" },
+	{ "/memfd:inflight", true, "which requests are in flight" },
 };
 
 static const struct declared_gain gains[] = {
@@ -65,6 +67,8 @@ static const struct declared_gain gains[] = {
 	  "more than its share" },
 	{ "the vhost-user channel", NULL,
 	  "hostile replies to its vmm, which reads them as a guest's" },
+	{ "the note of which requests are in flight", NULL,
+	  "the process after this one finishes them; it reads the note as hostile" },
 	{ "the control channel", NULL,
 	  "a few typed messages to the supervisor, by its request table" },
 };

@@ -38,6 +38,14 @@ static int refuse_message(struct vu_device *d, const struct vu_msg *m, int error
 	return r;
 }
 
+int vu_blame(struct vu_device *d, const char *why)
+{
+	snprintf(d->why, sizeof(d->why), "vhost-user: %s", why);
+	if (d->ret_why)
+		*d->ret_why = d->why;
+	return -EPROTO;
+}
+
 static uint64_t index_of(const struct vu_msg *m, enum vu_index_at at)
 {
 	switch (at) {
@@ -95,7 +103,7 @@ static int answer(struct vu_device *d, const struct vu_msg *m, struct vu_msg *re
 		return 0;
 	reply->request = m->request;
 	reply->reply = true;
-	r = vu_send(d->sock, reply, NULL, 0);
+	r = vu_send(d->sock, reply, &d->inflight.fd, vu_n_fds(reply));
 	/* a front end that is gone is seen by the next receive */
 	return r == -EPIPE ? 0 : r;
 }
@@ -110,6 +118,8 @@ static int serve_message(struct vu_device *d, const struct vu_msg *m, int *fds)
 	r = dispatch(d, m, fds, &reply);
 	if (r == VU_LATER)
 		return r;
+	if (r == 0)
+		r = vu_log_update(d);
 	if (r == 0)
 		r = vu_rings_update(d);
 	if (r < 0)
@@ -256,6 +266,7 @@ int vu_device_open(struct vu_device *d, const struct dev_spec *spec, const struc
 	d->loop = loop;
 	d->sock = sock;
 	d->channel.fd = d->again.fd = -1;
+	d->log_fd = d->inflight.fd = -1;
 	d->gate = LOG_GATE(8);
 	guestmem_init(&d->mem);
 	for (unsigned int i = 0; i < DEV_MAX_QUEUES; i++)
@@ -263,12 +274,15 @@ int vu_device_open(struct vu_device *d, const struct dev_spec *spec, const struc
 	d->again_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (d->again_fd < 0)
 		return -errno;
-	r = loop_add(loop, &d->again, d->again_fd, EPOLLIN, vu_rings_on_again, d);
+	r = vu_inflight_open(&d->inflight, spec);
+	if (r == 0)
+		r = loop_add(loop, &d->again, d->again_fd, EPOLLIN, vu_rings_on_again, d);
 	if (r == 0)
 		r = loop_add(loop, &d->channel, sock, EPOLLIN, on_channel, d);
 	if (r < 0) {
 		loop_remove(loop, &d->again);
 		closep(&d->again_fd);
+		vu_inflight_close(&d->inflight);
 	}
 	return r;
 }
@@ -281,7 +295,10 @@ void vu_device_close(struct vu_device *d)
 		closep(&d->queue[i].call_fd);
 		closep(&d->queue[i].err_fd);
 	}
+	vu_log_close(d);
+	vu_inflight_close(&d->inflight);
 	guestmem_clear(&d->mem);
+	closep(&d->log_fd);
 	loop_remove(d->loop, &d->channel);
 	loop_remove(d->loop, &d->again);
 	closep(&d->again_fd);

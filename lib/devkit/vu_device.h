@@ -23,6 +23,15 @@
  * num and addresses to be there and a descriptor (polled rings are refused). Queues are served
  * while enabled. Received descriptors must be eventfds and become non-blocking.
  *
+ * A process that ends with requests in flight loses none (INFLIGHT_SHMFD): the kit notes in memory
+ * that the front end keeps which chains are taken, and the next process on the same rings takes those
+ * again, in order, through dev_queue_pop like any other. A chain may so be carried out twice; it is
+ * given back once. What a device keeps beyond a chain's bytes is its own to restore.
+ *
+ * With LOG_SHMFD and VHOST_F_LOG_ALL every page of guest memory that is written to is marked in the
+ * front end's log. The kit and lib/guestmem do it, except for what a device has the kernel write
+ * through an iovec: guestmem_mark_iov, before the chain is given back.
+ *
  * One thread; nothing here allocates after vu_device_open.
  */
 #ifndef BULKHEAD_DEVKIT_VU_DEVICE_H
@@ -82,6 +91,24 @@ struct dev_ops {
 	void (*reset)(void *owner);
 };
 
+/* Memory shared with the front end beside guest RAM. */
+struct vu_shm {
+	uint8_t *at; /* NULL: none */
+	size_t size;
+};
+
+struct vu_inflight_ring; /* vu_inflight.c */
+
+/* The memory that says which requests are in flight, for the process after this one. */
+struct vu_inflight {
+	int fd;		   /* made by us, for a front end that asks */
+	struct vu_shm own; /* the same, mapped */
+	bool given;
+	struct vu_shm shm; /* what the front end said to use */
+	uint16_t n_queues;
+	uint16_t queue_size;
+};
+
 /* One queue. Devices look at index and go through the functions below. */
 struct dev_queue {
 	struct vu_device *dev;
@@ -97,6 +124,8 @@ struct dev_queue {
 	uint64_t uaddr_desc;
 	uint64_t uaddr_avail;
 	uint64_t uaddr_used;
+	uint64_t log_addr; /* where the dirty log has the used ring */
+	bool log_used;
 	bool has_num;
 	bool has_addr;
 	bool armed; /* SET_VRING_KICK came: frozen */
@@ -105,6 +134,11 @@ struct dev_queue {
 	bool again;  /* to be run from the loop's next turn, or when it is no longer held */
 	bool held;   /* nothing more is taken: drained, or about to be */
 	bool pushed; /* something to signal */
+	struct vu_inflight_ring *inflight; /* while armed, if requests in flight are tracked */
+	uint64_t counter;		   /* of the next chain */
+	/* chains that an earlier process took: taken again before any other */
+	uint16_t n_again, next_again;
+	uint16_t head_again[VIRTQ_SIZE_MAX];
 };
 
 enum vu_state {
@@ -145,6 +179,9 @@ struct vu_device {
 	const char **ret_why; /* also told here: a compartment's why; may be NULL */
 	struct log_gate gate;
 	struct guestmem mem;
+	struct vu_shm log; /* dirty pages */
+	int log_fd;
+	struct vu_inflight inflight;
 	struct dev_queue queue[DEV_MAX_QUEUES];
 };
 

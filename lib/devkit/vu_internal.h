@@ -27,6 +27,48 @@ int vu_rings_on_again(struct loop_source *src, uint32_t events);
 /* Replaces *slot with an eventfd, which it takes, made non-blocking. -EPROTO for anything else. */
 [[nodiscard]] int vu_ring_take_event(int *slot, int *fd);
 
+/*
+ * Maps size bytes of fd from offset on in place of what shm has, which stays on failure. -EPROTO
+ * unless it is memory that cannot shrink (sealed so) and has these bytes from a page on; or the error
+ * of mmap.
+ */
+[[nodiscard]] int vu_shm_map(struct vu_shm *shm, int fd, uint64_t offset, uint64_t size);
+void vu_shm_unmap(struct vu_shm *shm);
+
+/* Before the sandbox: the memory that GET_INFLIGHT_FD answers with. */
+[[nodiscard]] int vu_inflight_open(struct vu_inflight *f, const struct dev_spec *spec);
+void vu_inflight_close(struct vu_inflight *f);
+/* The two requests. */
+[[nodiscard]] int vu_inflight_get(struct vu_device *d, const struct vu_msg *m,
+				  struct vu_msg *reply);
+[[nodiscard]] int vu_inflight_set(struct vu_device *d, const struct vu_msg *m, int fd);
+/* The ring has started: what was in flight waits to be taken again. */
+[[nodiscard]] int vu_inflight_start(struct dev_queue *q);
+[[nodiscard]] static inline bool vu_inflight_waiting(const struct dev_queue *q)
+{
+	return q->next_again < q->n_again;
+}
+/* A chain was taken; is about to be given back; has been. */
+void vu_inflight_taken(struct dev_queue *q, uint16_t head);
+void vu_inflight_giving(struct dev_queue *q, uint16_t head);
+void vu_inflight_given(struct dev_queue *q, uint16_t head);
+/* What a drain left over was dropped; what still waits to be taken again is not. */
+void vu_inflight_settle(struct dev_queue *q);
+/* The ring has stopped; the memory stays as it is. */
+void vu_inflight_stop(struct dev_queue *q);
+/* The driver has forgotten all chains. */
+void vu_inflight_reset(struct vu_device *d);
+
+/* SET_LOG_BASE. */
+[[nodiscard]] int vu_log_set(struct vu_device *d, int fd, uint64_t offset, uint64_t size);
+/* Logs from now on if the session says so. Nothing is written to guest memory between a request and
+ * this. */
+[[nodiscard]] int vu_log_update(struct vu_device *d);
+void vu_log_close(struct vu_device *d);
+
+/* Says what the front end did wrong, for the last line. Always -EPROTO. */
+int vu_blame(struct vu_device *d, const char *why);
+
 /* The policy: a request, the states of the session in which it is legal, what it does. Handlers
  * return 0; VU_LATER, having done nothing but hold rings: to be called again when the device has
  * fewer chains in flight; or a negative errno, the front end's error. reply is sent when the request

@@ -16,12 +16,14 @@
 #define PROTOCOL_FEATURES                                                              \
 	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |        \
 	 BIT(VHOST_USER_PROTOCOL_F_CONFIG) | BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
-	 BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | BIT(VHOST_USER_PROTOCOL_F_STATUS))
+	 BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | BIT(VHOST_USER_PROTOCOL_F_STATUS) | \
+	 BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) | BIT(VHOST_USER_PROTOCOL_F_LOG_SHMFD))
 
 static uint64_t offered(const struct vu_device *d)
 {
 	return d->spec->features | BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_INDIRECT_DESC) |
-	       BIT(VIRTIO_F_EVENT_IDX) | BIT(VHOST_USER_F_PROTOCOL_FEATURES);
+	       BIT(VIRTIO_F_EVENT_IDX) | BIT(VHOST_F_LOG_ALL) |
+	       BIT(VHOST_USER_F_PROTOCOL_FEATURES);
 }
 
 /* ---- handlers: what a legal request does; reply is sent when the request has one of its own ---- */
@@ -38,6 +40,9 @@ static int set_features(struct vu_device *d, const struct vu_msg *m, int *fds, s
 	(void)fds, (void)reply;
 	if (m->u64 & ~offered(d))
 		return -EPROTO;
+	/* dirty logging goes on and off while rings run, and nothing else does */
+	if (vu_rings_any_armed(d) && (m->u64 ^ d->features) & ~BIT(VHOST_F_LOG_ALL))
+		return vu_blame(d, "SET_FEATURES would change a ring in use");
 	d->features = m->u64;
 	d->features_set = true;
 	if (d->ops->set_features)
@@ -161,6 +166,7 @@ static int reset(struct vu_device *d)
 		/* base stays: some front ends ask for it after the reset */
 		q->has_num = q->has_addr = q->enabled = false;
 	}
+	vu_inflight_reset(d);
 	d->status = 0;
 	d->needs_reset = false;
 	if (d->ops->reset)
@@ -192,6 +198,32 @@ static int get_status(struct vu_device *d, const struct vu_msg *m, int *fds, str
 	return 0;
 }
 
+static int set_log_base(struct vu_device *d, const struct vu_msg *m, int *fds, struct vu_msg *reply)
+{
+	(void)reply;
+	return vu_log_set(d, fds[0], m->log.offset, m->log.size);
+}
+
+static int set_log_fd(struct vu_device *d, const struct vu_msg *m, int *fds, struct vu_msg *reply)
+{
+	(void)m, (void)reply;
+	return vu_ring_take_event(&d->log_fd, fds);
+}
+
+static int get_inflight_fd(struct vu_device *d, const struct vu_msg *m, int *fds,
+			   struct vu_msg *reply)
+{
+	(void)fds;
+	return vu_inflight_get(d, m, reply);
+}
+
+static int set_inflight_fd(struct vu_device *d, const struct vu_msg *m, int *fds,
+			   struct vu_msg *reply)
+{
+	(void)reply;
+	return vu_inflight_set(d, m, fds[0]);
+}
+
 static int set_vring_num(struct dev_queue *q, const struct vu_msg *m, int *fd, struct vu_msg *reply)
 {
 	uint32_t num = m->state.num;
@@ -208,8 +240,13 @@ static int set_vring_addr(struct dev_queue *q, const struct vu_msg *m, int *fd,
 			  struct vu_msg *reply)
 {
 	(void)fd, (void)reply;
-	if (m->addr.flags) /* dirty logging is not offered */
+	if (m->addr.flags & ~VU_VRING_LOG)
 		return -EPROTO;
+	if (q->armed && (m->addr.desc != q->uaddr_desc || m->addr.avail != q->uaddr_avail ||
+			 m->addr.used != q->uaddr_used))
+		return vu_blame(q->dev, "SET_VRING_ADDR would move a ring in use");
+	q->log_used = m->addr.flags & VU_VRING_LOG;
+	q->log_addr = m->addr.log;
 	q->uaddr_desc = m->addr.desc;
 	q->uaddr_avail = m->addr.avail;
 	q->uaddr_used = m->addr.used;
@@ -233,6 +270,7 @@ static int get_vring_base(struct dev_queue *q, const struct vu_msg *m, int *fd,
 	(void)m, (void)fd;
 	if (vu_ring_drain(q))
 		return VU_LATER;
+	vu_inflight_settle(q);
 	vu_ring_stop(q);
 	reply->state.index = q->index;
 	reply->state.num = q->base;
@@ -288,7 +326,7 @@ static int set_vring_enable(struct dev_queue *q, const struct vu_msg *m, int *fd
 
 const struct vu_session_rule vu_session_rules[] = {
 	{ VHOST_USER_GET_FEATURES, ANY, -1, get_features },
-	{ VHOST_USER_SET_FEATURES, START | SET, -1, set_features },
+	{ VHOST_USER_SET_FEATURES, ANY, -1, set_features },
 	{ VHOST_USER_SET_OWNER, START | SET, -1, ignore },
 	{ VHOST_USER_RESET_OWNER, ANY, -1, ignore },
 	{ VHOST_USER_GET_PROTOCOL_FEATURES, ANY, -1, get_protocol_features },
@@ -299,6 +337,12 @@ const struct vu_session_rule vu_session_rules[] = {
 	  get_max_mem_slots },
 	{ VHOST_USER_ADD_MEM_REG, ANY, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS, add_mem_reg },
 	{ VHOST_USER_REM_MEM_REG, ANY, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS, rem_mem_reg },
+	{ VHOST_USER_SET_LOG_BASE, ANY, VHOST_USER_PROTOCOL_F_LOG_SHMFD, set_log_base },
+	{ VHOST_USER_SET_LOG_FD, ANY, VHOST_USER_PROTOCOL_F_LOG_SHMFD, set_log_fd },
+	{ VHOST_USER_GET_INFLIGHT_FD, START | SET, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
+	  get_inflight_fd },
+	{ VHOST_USER_SET_INFLIGHT_FD, START | SET, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
+	  set_inflight_fd },
 	{ VHOST_USER_GET_CONFIG, ANY, VHOST_USER_PROTOCOL_F_CONFIG, get_config },
 	{ VHOST_USER_SET_CONFIG, SET | LIVE, VHOST_USER_PROTOCOL_F_CONFIG, set_config },
 	{ VHOST_USER_RESET_DEVICE, ANY, VHOST_USER_PROTOCOL_F_RESET_DEVICE, reset_device },
@@ -310,7 +354,7 @@ const size_t vu_n_session_rules = ARRAY_SIZE(vu_session_rules);
 
 const struct vu_ring_rule vu_ring_rules[] = {
 	{ VHOST_USER_SET_VRING_NUM, ANY, false, VU_IN_STATE, set_vring_num },
-	{ VHOST_USER_SET_VRING_ADDR, ANY, false, VU_IN_ADDR, set_vring_addr },
+	{ VHOST_USER_SET_VRING_ADDR, ANY, true, VU_IN_ADDR, set_vring_addr },
 	{ VHOST_USER_SET_VRING_BASE, ANY, false, VU_IN_STATE, set_vring_base },
 	{ VHOST_USER_GET_VRING_BASE, ANY, true, VU_IN_STATE, get_vring_base },
 	{ VHOST_USER_SET_VRING_KICK, SET | LIVE, false, VU_IN_U64, set_vring_kick },

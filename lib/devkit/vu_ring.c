@@ -78,6 +78,8 @@ static void signal_pushed(struct dev_queue *q)
 	if (!q->pushed)
 		return;
 	q->pushed = false;
+	if (q->dev->mem.log)
+		event_signal(q->dev->log_fd);
 	if (virtq_should_signal(&q->vq))
 		event_signal(q->call_fd);
 	else if (q->vq.broken)
@@ -124,13 +126,30 @@ void dev_queue_run(struct dev_queue *q)
 	signal_pushed(q);
 }
 
+/* What an earlier process took comes first. */
+static int take(struct dev_queue *q, struct virtq_chain *ret)
+{
+	int r;
+
+	if (vu_inflight_waiting(q)) {
+		r = virtq_retake(&q->vq, q->head_again[q->next_again], &q->budget, ret);
+		if (r == 1)
+			q->next_again++;
+		return r;
+	}
+	r = virtq_pop(&q->vq, &q->budget, ret);
+	if (r == 1)
+		vu_inflight_taken(q, ret->head);
+	return r;
+}
+
 int dev_queue_pop(struct dev_queue *q, struct virtq_chain *ret)
 {
 	int r;
 
 	if (!dev_queue_served(q))
 		return 0;
-	r = virtq_pop(&q->vq, &q->budget, ret);
+	r = take(q, ret);
 	if (r != 0)
 		return r;
 	r = virtq_kicks_on(&q->vq);
@@ -138,13 +157,16 @@ int dev_queue_pop(struct dev_queue *q, struct virtq_chain *ret)
 		return r;
 	/* chains came in between; the kick for them may not */
 	virtq_kicks_off(&q->vq);
-	return virtq_pop(&q->vq, &q->budget, ret);
+	return take(q, ret);
 }
 
 void dev_queue_push(struct dev_queue *q, uint16_t head, uint32_t written)
 {
-	if (virtq_push(&q->vq, head, written) == 0)
-		q->pushed = true;
+	vu_inflight_giving(q, head);
+	if (virtq_push(&q->vq, head, written) < 0)
+		return;
+	vu_inflight_given(q, head);
+	q->pushed = true;
 }
 
 static int on_kick(struct loop_source *src, uint32_t events)
@@ -228,6 +250,10 @@ int vu_ring_arm(struct dev_queue *q, int *kick_fd)
 	q->armed = true;
 	if (translate(q, &l) < 0 || virtq_start(&q->vq, &l, q->base) < 0)
 		dev_queue_fail(q, "ring is not RAM or not aligned");
+	else
+		r = vu_inflight_start(q);
+	if (r < 0)
+		return r;
 	return vu_rings_update(q->dev);
 }
 
@@ -286,6 +312,7 @@ void vu_ring_stop(struct dev_queue *q)
 	vu_device_flush(d);
 	if (q->vq.started)
 		q->base = virtq_stop(&q->vq);
+	vu_inflight_stop(q);
 	virtq_init(&q->vq, &d->mem);
 	loop_remove(d->loop, &q->kick);
 	closep(&q->kick_fd);

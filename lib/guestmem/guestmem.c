@@ -194,7 +194,7 @@ int guest_read(const struct guestmem *mem, gpa_t gpa, void *out, size_t len)
 int guest_write(const struct guestmem *mem, gpa_t gpa, const void *data, size_t len)
 {
 	const uint8_t *from = data;
-	uint64_t at = gpa.v;
+	uint64_t at = gpa.v, whole = len;
 
 	if (!all_ram(mem, at, len))
 		return -EFAULT;
@@ -207,12 +207,13 @@ int guest_write(const struct guestmem *mem, gpa_t gpa, const void *data, size_t 
 		at += n;
 		len -= n;
 	}
+	guestmem_mark(mem, gpa, whole);
 	return 0;
 }
 
 int guest_zero(const struct guestmem *mem, gpa_t gpa, uint64_t len)
 {
-	uint64_t at = gpa.v;
+	uint64_t at = gpa.v, whole = len;
 
 	if (!all_ram(mem, at, len))
 		return -EFAULT;
@@ -224,6 +225,7 @@ int guest_zero(const struct guestmem *mem, gpa_t gpa, uint64_t len)
 		at += n;
 		len -= n;
 	}
+	guestmem_mark(mem, gpa, whole);
 	return 0;
 }
 
@@ -253,6 +255,7 @@ int guest_store16(const struct guestmem *mem, gpa_t gpa, uint16_t v)
 	if (!p)
 		return -EFAULT;
 	__atomic_store_n(p, htole16(v), __ATOMIC_RELEASE);
+	guestmem_mark(mem, gpa, sizeof(v));
 	return 0;
 }
 

@@ -32,6 +32,8 @@ struct guestmem_region {
 struct guestmem {
 	struct guestmem_region regions[GUESTMEM_MAX_REGIONS];
 	size_t n_regions;
+	uint8_t *log; /* one bit a page of 4096 bytes from gpa 0 on; NULL: nobody asks */
+	uint64_t log_len;
 };
 
 void guestmem_init(struct guestmem *mem);
@@ -67,6 +69,19 @@ void guestmem_clear(struct guestmem *mem);
  */
 [[nodiscard]] int guest_iov(const struct guestmem *mem, gpa_t gpa, uint64_t len, struct iovec *iov,
 			    size_t *n_iov, size_t max);
+
+/*
+ * The dirty log, one bit for each page of 4096 bytes from guest address 0 on, which others clear
+ * meanwhile. While there is one, every write above marks its pages, after the bytes are there. What
+ * the kernel writes through an iovec is marked by whoever hands it out, once it has been written and
+ * before the guest is told; pieces that are no guest memory are skipped. What a log does not cover is
+ * not marked. bits is the caller's and outlives the log; len bytes, 0: none.
+ */
+void guestmem_set_log(struct guestmem *mem, uint8_t *bits, uint64_t len);
+/* Whether the log has a bit for every page of [gpa, gpa + len). */
+[[nodiscard]] bool guestmem_log_covers(const struct guestmem *mem, uint64_t gpa, uint64_t len);
+void guestmem_mark(const struct guestmem *mem, gpa_t gpa, uint64_t len);
+void guestmem_mark_iov(const struct guestmem *mem, const struct iovec *iov, size_t n_iov);
 
 /* Translates a front-end address (vhost-user ring addresses) to a gpa; -EFAULT unless uaddr and the
  * len bytes from there on lie in one region. */

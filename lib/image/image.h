@@ -28,11 +28,12 @@ enum image_op {
 
 struct image_io {
 	enum image_op op;
-	bool may_unmap;	   /* IMAGE_ZERO: deallocating is welcome */
-	bool sync;	   /* WRITE and ZERO: on stable storage before it completes */
-	uint64_t offset;   /* bytes */
-	uint64_t len;	   /* bytes, not 0 but for FLUSH; of READ and WRITE: the sum of iov */
-	struct iovec *iov; /* the owner's until completion; the image may change it */
+	bool may_unmap;	 /* IMAGE_ZERO: deallocating is welcome */
+	bool sync;	 /* WRITE and ZERO: on stable storage before it completes */
+	uint64_t offset; /* bytes */
+	uint64_t len;	 /* bytes, not 0 but for FLUSH; of READ and WRITE: the sum of iov */
+	struct iovec *
+		iov; /* the owner's; the image may change it until completion, when it is as it was */
 	size_t n_iov;
 	uint64_t handle; /* given back on completion */
 };

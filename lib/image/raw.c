@@ -75,10 +75,20 @@ static int start(struct raw_image *raw, const struct raw_slot *s)
 	return 0;
 }
 
+static void put_back(struct raw_slot *s)
+{
+	if (!s->skipped)
+		return;
+	s->io.iov->iov_base = (uint8_t *)s->io.iov->iov_base - s->skipped;
+	s->io.iov->iov_len += s->skipped;
+	s->skipped = 0;
+}
+
 static void finish(struct raw_image *raw, struct raw_slot *s, int result)
 {
 	uint64_t handle = s->io.handle;
 
+	put_back(s);
 	s->used = false;
 	s->next_free = raw->first_free;
 	raw->first_free = index_of(raw, s);
@@ -104,19 +114,25 @@ static void finish_stable(struct raw_image *raw, struct raw_slot *s)
 	restart(raw, s, RAW_SYNC);
 }
 
+static void skip(struct raw_slot *s, size_t n)
+{
+	s->io.iov->iov_base = (uint8_t *)s->io.iov->iov_base + n;
+	s->io.iov->iov_len -= n;
+	s->skipped += n;
+}
+
 static void advance(struct raw_slot *s, size_t n)
 {
 	struct image_io *io = &s->io;
 
 	while (io->n_iov && n >= io->iov->iov_len) {
 		n -= io->iov->iov_len;
+		put_back(s);
 		io->iov++;
 		io->n_iov--;
 	}
-	if (io->n_iov) {
-		io->iov->iov_base = (uint8_t *)io->iov->iov_base + n;
-		io->iov->iov_len -= n;
-	}
+	if (io->n_iov)
+		skip(s, n);
 }
 
 /* A transfer may be short; nothing at all is what is behind the end of a file that shrank. */

@@ -32,6 +32,7 @@ struct raw_slot {
 	enum raw_step step;
 	uint64_t at; /* bytes of io done */
 	unsigned int retries;
+	size_t skipped; /* bytes of the first piece of io.iov, put back at the end of it */
 	struct image_io io;
 	uint16_t next_free;
 };

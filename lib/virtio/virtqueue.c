@@ -185,6 +185,54 @@ int virtq_pop(struct virtq *vq, struct virtq_budget *budget, struct virtq_chain 
 	return 1;
 }
 
+bool virtq_adopt(struct virtq *vq, const uint16_t *heads, uint16_t n)
+{
+	uint16_t avail, ahead;
+
+	if (!usable(vq) || guest_load16(vq->mem, avail_idx(vq), &avail) < 0)
+		return false;
+	ahead = (uint16_t)(avail - vq->used_idx);
+	if (ahead < n || ahead > vq->layout.size)
+		return false;
+	for (uint16_t i = 0; i < n; i++)
+		vq->in_flight[heads[i] / 64] |= 1ULL << (heads[i] % 64);
+	vq->n_in_flight = n;
+	vq->next_avail = vq->known_avail = (uint16_t)(vq->used_idx + n);
+	return true;
+}
+
+int virtq_retake(struct virtq *vq, uint16_t head, struct virtq_budget *budget,
+		 struct virtq_chain *ret)
+{
+	uint32_t steps;
+	int r;
+
+	if (!usable(vq))
+		return -EBADMSG;
+	if (head >= vq->layout.size || !head_in_flight(vq, head))
+		return -EINVAL;
+	if (!budget->descriptors || !budget->bytes)
+		return -EAGAIN;
+	r = virtq_walk(vq, head, ret, &steps);
+	if (r < 0)
+		return r;
+	charge(budget, steps, ret->readable_len + ret->writable_len);
+	return 1;
+}
+
+void virtq_log_used(struct virtq *vq, const uint64_t *gpa)
+{
+	vq->log_used = gpa;
+	vq->log_at = gpa ? *gpa : 0;
+}
+
+/* What was written to the used ring is dirty twice: guest memory has marked where it lies. */
+static void log_used(const struct virtq *vq, gpa_t at, uint64_t len)
+{
+	if (vq->log_used)
+		guestmem_mark(vq->mem, GPA(vq->log_at + (at.v - vq->layout.used.v)), len);
+}
+
 int virtq_push(struct virtq *vq, uint16_t head, uint32_t written)
 {
 	struct virtq_used_elem e = { .id = head, .len = written };
@@ -198,6 +246,8 @@ int virtq_push(struct virtq *vq, uint16_t head, uint32_t written)
 	if (guest_write(vq->mem, used_entry(vq, vq->used_idx), &e, sizeof(e)) < 0 ||
 	    guest_store16(vq->mem, used_idx(vq), (uint16_t)(vq->used_idx + 1)) < 0)
 		return virtq_break(vq, "used ring is not RAM");
+	log_used(vq, used_entry(vq, vq->used_idx), sizeof(e));
+	log_used(vq, used_idx(vq), sizeof(uint16_t));
 	vq->used_idx++;
 	return 0;
 }
@@ -238,6 +288,7 @@ void virtq_kicks_off(struct virtq *vq)
 		return;
 	if (guest_store16(vq->mem, used_flags(vq), VIRTQ_USED_F_NO_NOTIFY) < 0)
 		(void)virtq_break(vq, "used ring is not RAM");
+	log_used(vq, used_flags(vq), sizeof(uint16_t));
 }
 
 int virtq_kicks_on(struct virtq *vq)
@@ -252,6 +303,7 @@ int virtq_kicks_on(struct virtq *vq)
 		r = guest_store16(vq->mem, used_flags(vq), 0);
 	if (r < 0)
 		return virtq_break(vq, "used ring is not RAM");
+	log_used(vq, vq->layout.event_idx ? avail_event(vq) : used_flags(vq), sizeof(uint16_t));
 	/* the wish must be visible before the index is read again */
 	atomic_thread_fence(memory_order_seq_cst);
 	r = refresh_avail(vq);

@@ -46,6 +46,8 @@ struct virtq {
 	uint16_t next_avail;  /* free-running index of the next entry to take */
 	uint16_t known_avail; /* the guest's index when it was last read */
 	uint16_t used_idx;    /* free-running index of the next used entry */
+	bool log_used;	      /* the dirty log has the used ring at log_at, beside where it is */
+	uint64_t log_at;
 	uint16_t signalled;   /* used_idx when virtq_should_signal last looked */
 	bool signalled_valid;
 	uint32_t n_in_flight;			 /* chains taken and not yet returned */
@@ -97,6 +99,17 @@ uint16_t virtq_stop(struct virtq *vq);
  */
 [[nodiscard]] int virtq_pop(struct virtq *vq, struct virtq_budget *budget, struct virtq_chain *ret);
 /*
+ * Right after virtq_start, for a device that an earlier process served: the heads (each below size,
+ * none twice) of chains that it took and did not give back. They are in flight from now on, and the
+ * next avail index is the used index and n, whatever base said. False, and nothing done, when the
+ * driver has not made so many available: it has started over.
+ */
+[[nodiscard]] bool virtq_adopt(struct virtq *vq, const uint16_t *heads, uint16_t n);
+/* Takes a chain that was adopted. 1, -EAGAIN or -EBADMSG as virtq_pop; -EINVAL when head is not in
+ * flight. */
+[[nodiscard]] int virtq_retake(struct virtq *vq, uint16_t head, struct virtq_budget *budget,
+			       struct virtq_chain *ret);
+/*
  * Gives a chain back; written is how many bytes of its writable part were really written, from the
  * first on without a gap. 0, or -EBADMSG when the ring is broken, or -EINVAL when head is not in
  * flight (a bug of the device: nothing is done).
@@ -111,6 +124,9 @@ void virtq_kicks_off(struct virtq *vq);
  * kick may not come; 0 when the ring is empty; -EBADMSG.
  */
 [[nodiscard]] int virtq_kicks_on(struct virtq *vq);
+/* Where the dirty log of vq->mem has the used ring from now on, apart from where it lies; NULL:
+ * nowhere else. */
+void virtq_log_used(struct virtq *vq, const uint64_t *gpa);
 /* Breaks the ring for a reason that the device found; the first reason stays. Always -EBADMSG. */
 int virtq_break(struct virtq *vq, const char *why);
 

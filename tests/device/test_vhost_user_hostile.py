@@ -350,7 +350,8 @@ def test_queue_changed_while_it_runs(start, kind, what):
     request, payload = {
         "num": (vu.SET_VRING_NUM, vu.vring_state(stage.index, 128)),
         "base": (vu.SET_VRING_BASE, vu.vring_state(stage.index, 7)),
-        "addr": (vu.SET_VRING_ADDR, vu.vring_addr(stage.index, 0, *stage.queue.uaddrs()))}[what]
+        "addr": (vu.SET_VRING_ADDR,
+                 vu.vring_addr(stage.index, 0, *(a + 64 for a in stage.queue.uaddrs())))}[what]
     assert not stage.front.try_tell(request, payload)
     stage.verdict()
     device.assert_bounded()

@@ -23,7 +23,8 @@ DOMAINS = {"supervisor": "bulkhead_supervisor_t", "vmm": "bulkhead_vmm_t",
            "dev-blk": "bulkhead_blk_t", "dev-rng": "bulkhead_rng_t",
            "dev-console": "bulkhead_console_t"}
 # What an intruder may: what its process is there for.
-OWN = {"own_disk": ["dev-blk"], "own_ram": vm.COMPARTMENTS, "write_memfd": ["dev-console", "vmm"]}
+OWN = {"own_disk": ["dev-blk"], "own_ram": vm.COMPARTMENTS,
+       "write_memfd": ["dev-blk", "dev-rng", "dev-console", "vmm"]}
 
 pytestmark = policy.NEEDS_SELINUX
 

@@ -8,10 +8,12 @@
 #include "lib/devkit/vu_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -20,7 +22,8 @@
 #define ALL_PROTOCOL                                                                     \
 	(1U << VHOST_USER_PROTOCOL_F_MQ | 1U << VHOST_USER_PROTOCOL_F_REPLY_ACK |        \
 	 1U << VHOST_USER_PROTOCOL_F_CONFIG | 1U << VHOST_USER_PROTOCOL_F_RESET_DEVICE | \
-	 1U << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS | 1U << VHOST_USER_PROTOCOL_F_STATUS)
+	 1U << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS | 1U << VHOST_USER_PROTOCOL_F_STATUS | \
+	 1U << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD | 1U << VHOST_USER_PROTOCOL_F_LOG_SHMFD)
 
 /* A device of two queues that gives every chain back at once, and one byte of configuration. */
 static struct echo {
@@ -37,7 +40,7 @@ static struct echo {
 
 static struct testring ring;
 static struct loop loop;
-static int sock, kick_fd, call_fd, err_fd;
+static int sock, kick_fd, call_fd, err_fd, sealed_fd;
 
 static int echo_run(void *owner, struct dev_queue *q)
 {
@@ -123,6 +126,9 @@ static int setup(void **state)
 	kick_fd = eventfd(0, EFD_CLOEXEC);
 	call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	sealed_fd = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(sealed_fd, TR_RAM), 0);
+	assert_int_equal(fcntl(sealed_fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
 	return 0;
 }
 
@@ -135,6 +141,7 @@ static int teardown(void **state)
 	closep(&kick_fd);
 	closep(&call_fd);
 	closep(&err_fd);
+	closep(&sealed_fd);
 	testring_close(&ring);
 	return 0;
 }
@@ -264,7 +271,11 @@ static const struct legal {
 	{ VHOST_USER_RESET_OWNER, S | F | L },
 	{ VHOST_USER_SET_MEM_TABLE, S | F | L },
 	{ VHOST_USER_SET_VRING_NUM, S | F },
-	{ VHOST_USER_SET_VRING_ADDR, S | F },
+	{ VHOST_USER_SET_VRING_ADDR, S | F | L }, /* the same again */
+	{ VHOST_USER_SET_LOG_BASE, S | F | L },
+	{ VHOST_USER_SET_LOG_FD, S | F | L },
+	{ VHOST_USER_GET_INFLIGHT_FD, S | F },
+	{ VHOST_USER_SET_INFLIGHT_FD, S | F },
 	{ VHOST_USER_SET_VRING_BASE, S | F },
 	{ VHOST_USER_GET_VRING_BASE, S | F | L },
 	{ VHOST_USER_SET_VRING_KICK, F },
@@ -302,6 +313,17 @@ static int send_legal(uint32_t request)
 		return tell(m, call_fd);
 	case VHOST_USER_SET_VRING_ERR:
 		return tell(m, err_fd);
+	case VHOST_USER_SET_LOG_FD:
+		return tell(m, err_fd);
+	case VHOST_USER_SET_LOG_BASE:
+		m.log.size = TR_RAM / 4096 / 8;
+		return tell(m, sealed_fd);
+	case VHOST_USER_GET_INFLIGHT_FD:
+	case VHOST_USER_SET_INFLIGHT_FD:
+		m.inflight.size = TR_RAM;
+		m.inflight.n_queues = 2;
+		m.inflight.queue_size = 16;
+		return tell(m, request == VHOST_USER_SET_INFLIGHT_FD ? sealed_fd : -1);
 	case VHOST_USER_GET_CONFIG:
 	case VHOST_USER_SET_CONFIG:
 		return tell(request_config(request, 1), -1);
@@ -384,6 +406,8 @@ static void test_protocol_features_must_be_negotiated(void **state)
 		VHOST_USER_GET_QUEUE_NUM, VHOST_USER_GET_CONFIG,	VHOST_USER_SET_CONFIG,
 		VHOST_USER_RESET_DEVICE,  VHOST_USER_GET_MAX_MEM_SLOTS, VHOST_USER_ADD_MEM_REG,
 		VHOST_USER_REM_MEM_REG,	  VHOST_USER_SET_STATUS,	VHOST_USER_GET_STATUS,
+		VHOST_USER_SET_LOG_BASE,  VHOST_USER_SET_LOG_FD,	VHOST_USER_GET_INFLIGHT_FD,
+		VHOST_USER_SET_INFLIGHT_FD,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
@@ -647,7 +671,7 @@ static void test_unknown_features(void **state)
 {
 	(void)state;
 	assert_int_equal(ask(request_u64(VHOST_USER_GET_FEATURES, 0)).u64,
-			 1 | 1ULL << 28 | 1ULL << 29 | 1ULL << 30 | 1ULL << 32);
+			 1 | 1ULL << 26 | 1ULL << 28 | 1ULL << 29 | 1ULL << 30 | 1ULL << 32);
 	assert_int_equal(tell(request_u64(VHOST_USER_SET_FEATURES, 1ULL << 40), -1), -EPROTO);
 }
 
