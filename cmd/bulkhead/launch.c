@@ -4,6 +4,7 @@
 
 #include "cmd/bulkhead/verbs.h"
 #include "lib/base/cleanup.h"
+#include "lib/declared/declared.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -96,7 +97,8 @@ static int render(const struct vm_config *c, uint64_t since_ns, char **argv, cha
 	argv[n++] = name;
 	argv[n++] = since;
 	/* it has no environment */
-	if (dir && snprintf(runtime, sizeof(runtime), "--runtime-dir=%s", dir) < (int)sizeof(runtime))
+	if (dir &&
+	    snprintf(runtime, sizeof(runtime), "--runtime-dir=%s", dir) < (int)sizeof(runtime))
 		argv[n++] = runtime;
 	return config_render(c, argv + n, text, cap);
 }
@@ -138,12 +140,24 @@ int supervisor_spawn(const struct vm_config *c, uint64_t since_ns, struct superv
 	return 0;
 }
 
-int supervisor_wait(struct supervisor *s)
+/* 0: none. */
+static int signal_in(int status)
+{
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status);
+	if (WIFEXITED(status) && WEXITSTATUS(status) > KEEPER_STATUS_SIGNAL)
+		return WEXITSTATUS(status) - KEEPER_STATUS_SIGNAL;
+	return 0;
+}
+
+int supervisor_wait(struct supervisor *s, int *ret_signal)
 {
 	int status;
 
+	*ret_signal = 0;
 	while (waitpid(s->pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return EXIT_FAILED;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+	*ret_signal = signal_in(status);
+	return *ret_signal ? EXIT_FAILED : WEXITSTATUS(status);
 }

@@ -17,7 +17,10 @@ struct supervisor {
 /* 0, or a negative errno with *ret_what what failed. since_ns: when this command started. */
 [[nodiscard]] int supervisor_spawn(const struct vm_config *c, uint64_t since_ns,
 				   struct supervisor *ret, const char **ret_what);
-/* Waits for its end and returns its exit status, or EXIT_FAILED when it had none. */
-int supervisor_wait(struct supervisor *s);
+/*
+ * Waits for its end, by its keeper where there is one, and returns its exit status; EXIT_FAILED with
+ * *ret_signal when a signal ended it, which is 0 otherwise.
+ */
+int supervisor_wait(struct supervisor *s, int *ret_signal);
 
 #endif

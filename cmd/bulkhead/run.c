@@ -95,8 +95,9 @@ static void hang_up(struct run *r)
 {
 	r->broken = true;
 	if (!r->signalled)
-		complain(0, "%s: the reader of its console's output has gone: ending the VM, as for a "
-			    "hang-up",
+		complain(0,
+			 "%s: the reader of its console's output has gone: ending the VM, as for a "
+			 "hang-up",
 			 r->config->name);
 	r->asked++;
 	ask_to_stop(r);
@@ -108,8 +109,9 @@ static void release(struct run *r, int status)
 	const struct control_msg m = { .type = CTL_RELEASE };
 
 	(void)!control_send(r->supervisor.control, &m, -1);
-	complain(0, "%s: its console's output cannot be written: %s: the VM runs on without, see "
-		    "bulkhead console",
+	complain(0,
+		 "%s: its console's output cannot be written: %s: the VM runs on without, see "
+		 "bulkhead console",
 		 r->config->name, strerrordesc_np(-status));
 }
 
@@ -221,8 +223,9 @@ static size_t drain(struct run *r)
 	int e = terminal_drain(&r->terminal, DRAIN_SAY_MS, r->signals.fd);
 
 	if (e == -ETIMEDOUT) {
-		complain(0, "%s: it has ended, but for its output, of which nobody reads the rest: "
-			    "waiting; SIGINT or SIGTERM gives it up",
+		complain(0,
+			 "%s: it has ended, but for its output, of which nobody reads the rest: "
+			 "waiting; SIGINT or SIGTERM gives it up",
 			 r->config->name);
 		e = terminal_drain(&r->terminal, give_up_ms, r->signals.fd);
 	}
@@ -240,10 +243,24 @@ static int say_end(const struct run *r, int status, size_t lost)
 	return status ? status : EXIT_OUTPUT;
 }
 
+/* The supervisor has not said why the VM ended. */
+static int say_silent_end(const struct run *r, int loop_status, int status, int signal)
+{
+	const char *name = r->config->name, *abbrev = sigabbrev_np(signal);
+
+	if (loop_status < 0)
+		return complain(EXIT_FAILED, "%s: the command failed", name);
+	if (signal)
+		return complain(EXIT_FAILED, "%s: the supervisor was killed by signal %s (%d)",
+				name, abbrev ? abbrev : "?", signal);
+	return complain(EXIT_FAILED, "%s: the supervisor ended by itself with status %d", name,
+			status);
+}
+
 static int end(struct run *r, int loop_status)
 {
 	size_t lost = 0;
-	int status;
+	int status, signal;
 
 	if (r->config->detach && r->started && !r->ended) {
 		printf("%s\n", r->config->name);
@@ -255,10 +272,9 @@ static int end(struct run *r, int loop_status)
 		terminal_close(&r->terminal);
 	}
 	close(r->supervisor.control); /* a VM without its command ends */
-	status = supervisor_wait(&r->supervisor);
+	status = supervisor_wait(&r->supervisor, &signal);
 	if (!r->ended)
-		return complain(EXIT_FAILED, "%s: %s", r->config->name,
-				loop_status < 0 ? "the command failed" : "the supervisor died");
+		return say_silent_end(r, loop_status, status, signal);
 	return say_end(r, status, lost);
 }
 
@@ -287,7 +303,8 @@ int verb_run(int argc, char **argv)
 	if (e)
 		return e;
 	say_given_up(&config);
-	(void)fd_unshare_output(STDERR_FILENO); /* nor may a reader that has stopped hold the end up */
+	/* nor may a reader that has stopped hold the end up */
+	(void)fd_unshare_output(STDERR_FILENO);
 	e = watch(&r);
 	if (e == 0)
 		e = supervisor_spawn(&config, since, &r.supervisor, &what);

@@ -31,7 +31,8 @@ void group_tell(const struct vm *vm, const struct guarantee_report *report);
 
 /*
  * keeper.c: waits for the supervisor, its child, then ends and reaps whatever is left of the VM and
- * removes its group. Returns the supervisor's exit status, or 5 when it did not exit.
+ * removes its group. Returns the supervisor's exit status; KEEPER_STATUS_SIGNAL and the signal when one
+ * ended it; 5 when that cannot be known.
  */
 [[nodiscard]] int keeper_run(struct cgroup *g, pid_t supervisor);
 

@@ -30,8 +30,9 @@
 static int keep_fds(struct cgroup *g)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	const int from[N_FDS] = { null,	  null,	 null, g->place,
-				  g->all, g->vm, g->kill < 0 ? null : g->kill };
+	const int from[N_FDS] = {
+		null, null, null, g->place, g->all, g->vm, g->kill < 0 ? null : g->kill
+	};
 	int high[N_FDS];
 
 	for (int i = 0; i < N_FDS; i++) {
@@ -91,7 +92,7 @@ static int wait_for(pid_t pid)
 	while (waitpid(pid, &status, 0) != pid)
 		if (errno != EINTR)
 			return EXIT_FAILED;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : KEEPER_STATUS_SIGNAL + WTERMSIG(status);
 }
 
 static void remove_group(const struct cgroup *g)

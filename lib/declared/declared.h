@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The keeper's exit status when a signal ended the supervisor: this and the signal's number. */
+#define KEEPER_STATUS_SIGNAL 128
+
 /* The numbers of handed-over descriptors: the supervisor places them there. 3 is FD_CONTROL. */
 enum {
 	KEEPER_FD_PLACE = 3, /* directories of the VM's control group (lib/sandbox/cgroup.h) */
@@ -77,15 +80,18 @@ struct declared_gain {
  * All zero: the policy's limit holds. A device starts with its limit, the vmm takes its own.
  */
 struct declared_space {
-	uint64_t base;       /* its program, main stack and heap */
+	uint64_t base; /* its program, main stack and heap */
 	uint64_t each_vcpu;
 	uint64_t each_soft_vcpu; /* the same of the software CPU */
-	uint64_t each_channel;   /* one a device */
+	uint64_t each_channel;	 /* one a device */
 	uint64_t each_soft_page; /* of guest RAM, where the software CPU runs the guest */
 };
 
 /* Its program takes 1 to 3 MiB, its main stack can take 8 (the usual RLIMIT_STACK). */
-#define DECLARED_DEVICE_SPACE { .base = (uint64_t)16 << 20 }
+#define DECLARED_DEVICE_SPACE              \
+	{                                  \
+		.base = (uint64_t)16 << 20 \
+	}
 
 /* What such a limit depends on. */
 struct declared_machine {

@@ -388,12 +388,14 @@ def test_killed_command_leaves_nothing(place):
     place.wait_until_empty()
 
 
-def test_killed_supervisor_leaves_nothing(place):
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGSEGV, signal.SIGSYS])
+def test_killed_supervisor_leaves_nothing(place, sig):
     process = start_up(place, f"{UP},ignore", *disk(place, "enter,ready,ignore"))
     (pid,) = role(place, "supervisor")
-    os.kill(pid, signal.SIGKILL)
+    os.kill(pid, sig)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 5 and lines(err) == ["the supervisor died"]
+    assert process.returncode == 5
+    assert lines(err) == [f"the supervisor was killed by signal {sig.name[3:]} ({sig:d})"]
     place.wait_until_empty()
 
 

@@ -57,4 +57,5 @@ def test_the_one_that_was_killed_is_named(name, disk):
 
 
 def test_a_killed_supervisor_is_named(disk):
-    assert report_of_killed("supervisor", disk).endswith(": the supervisor died")
+    report = report_of_killed("supervisor", disk)
+    assert report.endswith(": the supervisor was killed by signal KILL (9)")

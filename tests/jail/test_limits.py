@@ -365,7 +365,7 @@ def test_killed_supervisor(place):
     (pid,) = [p for p in named(place, "supervisor") if p != keeper]
     os.kill(pid, signal.SIGKILL)
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 5 and "the supervisor died" in err
+    assert process.returncode == 5 and "the supervisor was killed by signal KILL (9)" in err
     assert place.processes() == [] and groups() == []
 
 
