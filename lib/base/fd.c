@@ -264,17 +264,17 @@ ssize_t msg_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS], size_t *
 	return got;
 }
 
-#define STREAM_PATIENCE_S 1
+#define STREAM_TIMEOUT_S 1
 
-/* The system call itself takes what it waited off *patience, which the C library hides: so a sender
+/* The system call itself takes what it waited off *timeout, which the C library hides: so a sender
  * of single bytes has no more time than a silent one, and nobody asks for the time. */
-static bool more_comes(int sock, struct timespec *patience)
+static bool more_comes(int sock, struct timespec *timeout)
 {
 	struct pollfd p = { .fd = sock, .events = POLLIN };
 	long r;
 
 	do
-		r = syscall(SYS_ppoll, &p, 1, patience, NULL, 0);
+		r = syscall(SYS_ppoll, &p, 1, timeout, NULL, 0);
 	while (r < 0 && errno == EINTR);
 	return r > 0;
 }
@@ -299,13 +299,13 @@ static ssize_t recv_piece(int sock, void *buf, size_t len, int *fds, size_t *n_f
 
 int stream_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS], size_t *n_fds, bool midway)
 {
-	struct timespec patience = { .tv_sec = STREAM_PATIENCE_S };
+	struct timespec timeout = { .tv_sec = STREAM_TIMEOUT_S };
 	uint8_t *to = buf;
 	ssize_t got = 1;
 
 	while (len) {
 		got = recv_piece(sock, to, len, fds, n_fds, midway ? MSG_DONTWAIT : 0);
-		if (got == -EAGAIN && midway && more_comes(sock, &patience))
+		if (got == -EAGAIN && midway && more_comes(sock, &timeout))
 			continue;
 		if (got <= 0)
 			break;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors: the fixed table that a compartment is started with, and messages that carry them.
+ * Descriptors: the fixed table that a process is started with, and messages that carry them.
  */
 #ifndef BULKHEAD_BASE_FD_H
 #define BULKHEAD_BASE_FD_H
@@ -20,7 +20,7 @@ enum fd_kind {
 	FD_CHAR,   /* character device */
 };
 
-/* One row of a compartment's descriptor table. Rows with `optional` may be closed. */
+/* One row of a process's descriptor table. Rows with `optional` may be closed. */
 struct fd_row {
 	int fd;
 	enum fd_kind kind;
@@ -28,7 +28,7 @@ struct fd_row {
 	const char *name; /* for messages */
 };
 
-#define FD_CONTROL 3 /* every compartment's control channel */
+#define FD_CONTROL 3 /* every process's control channel */
 
 /*
  * Checks that the descriptors of the table are open and of their kind, sets FD_CLOEXEC on them,

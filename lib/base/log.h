@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Logging, for mains only: libraries return errors. A compartment's lines go to the supervisor
+ * Logging, for mains only: libraries return errors. A jailed process's lines go to the supervisor
  * over its control channel; the command's and the supervisor's go to standard error.
  */
 #ifndef BULKHEAD_BASE_LOG_H

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 1000
+#define TIMEOUT_MS 1000
 
 struct answer {
 	int status; /* 0 or a negative errno */
@@ -41,7 +41,7 @@ static int hear(int fd, struct answer *ret)
 	int n;
 
 	do
-		n = poll(&p, 1, PATIENCE_MS);
+		n = poll(&p, 1, TIMEOUT_MS);
 	while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return n < 0 ? -errno : -ETIMEDOUT;

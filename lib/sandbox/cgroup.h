@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One control group (cgroup v2) a VM: what its compartments may use at most, enforced by the kernel
+ * One control group (cgroup v2) per VM: what its processes may use at most, enforced by the kernel
  * and out of their reach.
  *
  *	PLACE/bulkhead/NAME.PID             PID is its keeper's (cmd/supervisor/keeper.c)
  *	PLACE/bulkhead/NAME.PID/supervisor  the supervisor, without limits
- *	PLACE/bulkhead/NAME.PID/guest       every compartment, with all limits
+ *	PLACE/bulkhead/NAME.PID/guest       vmm and devices, with all limits
  *
  * PLACE is the directory that the user named; or else the nearest one around the calling process
  * that was delegated to its user (systemd's Delegate=); or else, for root, the hierarchy's root.
@@ -13,7 +13,7 @@
  * As root, the keeper has an id of its own that only keepers take, and for files, of which its filter and
  * Landlock let it only remove empty groups below PLACE, that of PLACE's owner; limits and directories
  * belong to root and that owner. As an ordinary user all are that user's. Where the VM has ids of its own (ids.h), just the two
- * files of its group that starting a compartment in it needs are given to the VM's supervisor; else
+ * files of its group that starting a process in it needs are given to the VM's supervisor; else
  * all is the limited processes' own, but they cannot name it.
  */
 #ifndef BULKHEAD_SANDBOX_CGROUP_H

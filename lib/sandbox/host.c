@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ground on which a supervisor starts compartments; see jail.h. */
+/* The ground on which a supervisor starts jailed processes; see jail.h. */
 #include "lib/base/cleanup.h"
 #include "lib/sandbox/internal.h"
 
@@ -117,7 +117,7 @@ static int enter_users(struct jail_host *h)
 
 /*
  * What two VMs could learn of each other through what the kernel shares: pages that become one, and
- * the siblings of a core. Compartments inherit both. EINVAL: not in this kernel; ENODEV: a CPU
+ * the siblings of a core. Its processes inherit both. EINVAL: not in this kernel; ENODEV: a CPU
  * without siblings.
  */
 static int share_nothing(void)
@@ -152,7 +152,7 @@ int jail_host_enter(struct jail_host *h, const char **ret_what)
 	}
 	if (r == 0) {
 		what = "Landlock's scopes";
-		r = sandbox_scope_self(); /* before the compartments, which it is to kill */
+		r = sandbox_scope_self(); /* before the processes that it has to kill */
 	}
 	if (r < 0 && ret_what)
 		*ret_what = what;

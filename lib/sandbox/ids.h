@@ -23,7 +23,7 @@
 #include <sys/types.h>
 
 #define JAIL_IDS_FIRST 0x62000000U /* of those that are computed */
-#define JAIL_N_IDS 15U /* the supervisor's own id and those of at most 14 compartments */
+#define JAIL_N_IDS 15U		   /* the supervisor's own id and those of at most 14 processes */
 /*
  * How the user who started a VM is seen inside, always: by an id that no block has (they begin at
  * multiples of 16) and that is above 65535. The id that stands for everybody who is not mapped

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starting a compartment, the parent's side; see jail.h. */
+/* Starting a jailed process, the parent's side; see jail.h. */
 #include "lib/base/cleanup.h"
 #include "lib/sandbox/internal.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandbox, the supervisor's half: starts a compartment by exec in fresh user, mount, pid,
+ * The sandbox, the supervisor's half: starts a process by exec in fresh user, mount, pid,
  * network, ipc, uts and cgroup namespaces with an empty, read-only root, no capabilities,
- * no_new_privs, an id of its own and a fixed descriptor table. Compartments are static executables,
+ * no_new_privs, an id of its own and a fixed descriptor table. Its executable is static,
  * so that nothing needs to be reachable by a path.
  *
  * Order: jail_ids_take and jail_host_open (while paths can be reached), jail_host_enter (a user namespace of the
- * supervisor's own), jail_begin for each compartment, jail_finish for each: between the two the
- * compartments set themselves up side by side. Then jail_host_leave and jail_host_close.
+ * supervisor's own), jail_begin for each process, jail_finish for each: between the two the
+ * processes set themselves up side by side. Then jail_host_leave and jail_host_close.
  */
 #ifndef BULKHEAD_SANDBOX_JAIL_H
 #define BULKHEAD_SANDBOX_JAIL_H
@@ -21,8 +21,8 @@
 #define JAIL_MAX_FDS 64
 
 /*
- * What starting compartments needs of the host. The supervisor becomes the first of its ids,
- * compartment i is base + i; or all are the user.
+ * What starting jailed processes needs of the host. The supervisor becomes the first of its ids,
+ * process i is base + i; or all are the user.
  */
 struct jail_host {
 	int proc_fd;	/* /proc */
@@ -30,7 +30,7 @@ struct jail_host {
 	int userns_fd;	/* that has the ids, or -1 */
 	uid_t base;	/* first id */
 	uint32_t n_ids; /* 1, or JAIL_N_IDS */
-	int cgroup_fd;	/* the group that compartments are born in (cgroup.h), or -1; not owned */
+	int cgroup_fd;	/* the group that processes are born in (cgroup.h), or -1; not owned */
 	uid_t owner;	/* the id, as seen from inside, of the user who started this process */
 };
 
@@ -43,8 +43,8 @@ struct jail_host {
 /*
  * Moves the calling process, which must have one thread, into user, mount, ipc and uts namespaces of
  * its own with an empty root, with a core-scheduling cookie and no page that the kernel merges with
- * others' (where it does either), and a cgroup namespace unless compartments have a group: that waits for
- * jail_host_leave, as they could not be born outside of it; where it has ids it takes them, gives up all
+ * others' (where it does either), and a cgroup namespace unless its processes have a group: that waits for
+ * jail_host_leave, as they could not be born in a group outside of it; where it has ids it takes them, gives up all
  * groups, and loses all power over anything else. From here on no path can be reached, save through
  * descriptors. It keeps all capabilities in its own namespace: sandbox_confine_self drops them. As
  * jail_host_open.
@@ -53,15 +53,15 @@ struct jail_host {
  * that SO_PEERCRED can tell who connects; where there are ids, nothing takes that one.
  */
 [[nodiscard]] int jail_host_enter(struct jail_host *h, const char **ret_what);
-/* Once no compartment is to be started any more: the cgroup namespace, if it had to wait. */
+/* Once no process is to be started any more: the cgroup namespace, if it had to wait. */
 [[nodiscard]] int jail_host_leave(const struct jail_host *h);
 void jail_host_close(struct jail_host *h);
-/* The id of compartment i, counted from 1. */
+/* The id of process i, counted from 1. */
 uid_t jail_id(const struct jail_host *h, unsigned int i);
 
 struct jail_fd {
 	int from; /* in the supervisor; stays open there */
-	int to;	  /* in the compartment; 3 and up, below JAIL_MAX_FDS */
+	int to;	  /* in the process; 3 and up, below JAIL_MAX_FDS */
 };
 
 struct jail_spec {
@@ -83,20 +83,20 @@ struct jail_process {
 #define JAIL_PROCESS_NONE ((struct jail_process){ .pidfd = -1, .status_fd = -1 })
 
 /*
- * Starts one compartment without waiting for it. The child runs no hostile byte before exec. 0, or
+ * Starts one process without waiting for it. The child runs no hostile byte before exec. 0, or
  * a negative errno with *ret_what (may be NULL) naming the step; then nothing was left running.
  */
 [[nodiscard]] int jail_begin(const struct jail_host *h, const struct jail_spec *spec,
 			     struct jail_process *ret, const char **ret_what);
 /*
- * Waits until the compartment's executable runs. On failure, which is as for jail_begin, the child
+ * Waits until the process's executable runs. On failure, which is as for jail_begin, the child
  * is gone and *p is JAIL_PROCESS_NONE.
  */
 [[nodiscard]] int jail_finish(struct jail_process *p, const char **ret_what);
 /* Kills and reaps what still runs, and closes. Harmless on JAIL_PROCESS_NONE. */
 void jail_kill(struct jail_process *p);
 /*
- * Reaps a compartment whose pidfd is readable. 1 with *ret_status as waitpid's, and *p
+ * Reaps a process whose pidfd is readable. 1 with *ret_status as waitpid's, and *p
  * JAIL_PROCESS_NONE; 0 when it still runs; or a negative errno.
  */
 [[nodiscard]] int jail_reap(struct jail_process *p, int *ret_status);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting a compartment, the child's side, as a table of steps from clone to exec. It is a copy of
+ * Starting a jailed process, the child's side, as a table of steps from clone to exec. It is a copy of
  * the supervisor until exec, and reads nothing that anybody else wrote.
  */
 #include "lib/base/cleanup.h"

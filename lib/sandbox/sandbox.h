@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandbox, the compartment's half. The supervisor's half is lib/sandbox/jail.h.
+ * The sandbox, the jailed process's half. The supervisor's half is lib/sandbox/jail.h.
  *
  * sandbox_enter checks that the jail is closed (no capability in any set, no_new_privs, empty
  * root, pid 1), then makes the process non-dumpable, sets its resource limits, enters a Landlock
@@ -9,7 +9,7 @@
  * says how far): all of its rights on paths, TCP ports, and the scopes of signals and abstract
  * sockets.
  *
- * A policy is data beside each compartment's main. Its system calls are an allowlist; everything
+ * A policy is data beside each process's main. Its system calls are an allowlist; everything
  * else traps, the trap handler tells the supervisor the number over the control channel
  * (CTL_DENIED) and dies by a call that the filter answers with KILL_PROCESS. The refused call never
  * runs, and the handler cannot be replaced: no policy allows rt_sigaction. A call of another

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""KVM's requests that nobody who takes the vmm over may make: the machine was made before that."""
+"""KVM's requests that nobody who takes the vmm over may make: the VM was made before that."""
 
 import os
 import struct
@@ -21,7 +21,7 @@ def _iowr(nr, size):
     return _io(nr, size, 3)
 
 
-# linux/kvm.h; of /dev/kvm, of a machine and of a vCPU
+# linux/kvm.h; of /dev/kvm, of a VM and of a vCPU
 REFUSED = {
     "GET_API_VERSION": _io(0x00), "CREATE_VM": _io(0x01), "GET_MSR_INDEX_LIST": _iowr(0x02, 4),
     "CHECK_EXTENSION": _io(0x03), "GET_VCPU_MMAP_SIZE": _io(0x04), "GET_SUPPORTED_CPUID": _iowr(0x05, 8),

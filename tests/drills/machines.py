@@ -145,7 +145,7 @@ class Machine:
         return found
 
     def answers(self):
-        """Whether its supervisor answers its user. (bulkhead ps asks all machines of a host.)"""
+        """Whether its supervisor answers its user. (bulkhead ps asks all VMs of a host.)"""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
             s.settimeout(HANGS_S)
             os.seteuid(self.ground.uid)
@@ -175,7 +175,7 @@ class Machine:
         return self.run.returncode, err.splitlines(), out
 
     def finish(self):
-        """Presses the power button: the machine must still serve, and end as its guest says."""
+        """Presses the power button: the VM must still serve, and end as its guest says."""
         self.press()
         status, lines, out = self.end()
         assert status == 0 and "ok power button" in out, (status, lines, out)
@@ -272,7 +272,7 @@ class Targets:
 
 
 class Ground:
-    """The programs of one user, whose machines are started here."""
+    """The programs of one user, whose VMs are started here."""
 
     def __init__(self, build, user, real=True, accel=ACCEL):
         """real: the compartments are not played."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes of everything that the host shares out, until it is refused: the rest of the machine and the
+"""Takes of everything that the host shares out, until it is refused: the rest of the VM and the
 neighbour live."""
 
 import os

@@ -63,7 +63,7 @@ def test_kvm_drill_every_number(kvm_ground, neighbour, count, role):
 
 @pytest.mark.parametrize("role", ["vmm", "vcpu"])
 def test_kvm_drill_given_requests(kvm_ground, neighbour, role):
-    """Those that pass, with garbage: the machine stays up or ends with a reason. A vCPU that runs waits
+    """Those that pass, with garbage: the VM stays up or ends with a reason. A vCPU that runs waits
     for whoever wants something of it, so that is left to its own thread."""
     for name in names_of(role):
         request = kvm.GIVEN[name]

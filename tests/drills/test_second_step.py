@@ -121,7 +121,7 @@ def test_an_ordinary_users_machine(user_ground, neighbour, count, role):
 @pytest.mark.parametrize("role,channel,messages", second.MESSAGES,
                          ids=[f"{r}-{m.__name__}" for r, _, m in second.MESSAGES])
 def test_messages(ground, neighbour, count, role, channel, messages):
-    """Each well-formed message alone, to a machine of its own."""
+    """Each well-formed message alone, to a VM of its own."""
     at, n = 0, 1
     while at < n:
         def one(t):

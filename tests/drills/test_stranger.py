@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Another user of the host, who has a shell and wants a machine that is not theirs: root's, and one of the
+"""Another user of the host, who has a shell and wants a VM that is not theirs: root's, and one of the
 user nobody's, whose id every unknown user has inside."""
 
 import json
@@ -9,7 +9,7 @@ import pytest
 
 STRANGER = 64999
 
-# argv: the machine's addresses, then its processes, as JSON. Prints what was tried, and what was gained.
+# argv: the VM's addresses, then its processes, as JSON. Prints what was tried, and what was gained.
 TRIES = r"""
 import ctypes, json, os, signal, socket, struct, sys
 addresses, pids = json.loads(sys.argv[1])

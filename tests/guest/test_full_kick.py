@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device has filled the eventfd of its queue's kicks, so that writing to it waits: its machine does
+"""A device has filled the eventfd of its queue's kicks, so that writing to it waits: its VM does
 not."""
 
 import ctypes
@@ -77,6 +77,6 @@ def test_nothing_waits_for_a_full_eventfd():
         os.kill(device, signal.SIGCONT)
         said(process, "ok served")
         said(process, "ready")
-        os.kill(run, signal.SIGTERM)  # the second one ends the machine
+        os.kill(run, signal.SIGTERM)  # the second one ends the VM
         process.stdout.read()
         assert process.wait() == ENDED_BY_USER

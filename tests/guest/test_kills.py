@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whichever process of a machine is killed, the report names that one, however the others ended of it."""
+"""Whichever process of a VM is killed, the report names that one, however the others ended of it."""
 
 import contextlib
 import os

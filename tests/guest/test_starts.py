@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every size of machine starts: its processes' limits are the sum of what they need, on any host."""
+"""Every size of VM starts: its processes' limits are the sum of what they need, on any host."""
 
 import itertools
 import os
@@ -16,7 +16,7 @@ pytestmark = guests.pytestmark
 
 
 def failure(paths, cpus, wrapper=(), flags=()):
-    """What a machine with these CPUs and disks says when it does not start and power off; or None."""
+    """What a VM with these CPUs and disks says when it does not start and power off; or None."""
     allow = ["--allow", "soft-many-cpus"] if guests.ACCEL == "soft" and cpus > 8 else []
     words = guests.words("poweroff", flags=["--cpus", str(cpus), *allow, *flags])
     for path in paths:

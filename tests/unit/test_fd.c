@@ -348,7 +348,7 @@ static void silence_in_the_middle_ends(void **state)
 	close_pair(s);
 }
 
-/* A byte every 200 ms does not keep the receiver: the patience is for the whole message. */
+/* A byte every 200 ms does not keep the receiver: the timeout is for the whole message. */
 static void a_trickle_ends(void **state)
 {
 	struct timespec from, to;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The slow way of an access to guest memory: what the TLB has not, crosses pages, or is no RAM. */
+/* The slow path of an access to guest memory: what the TLB has not, crosses pages, or is no RAM. */
 #include "cmd/vmm/accel/soft/alone.h"
 #include "cmd/vmm/accel/soft/debug.h"
 #include "cmd/vmm/accel/soft/events.h"

@@ -14,7 +14,7 @@
 #define DR7_GD (1U << 13)
 #define DR7_ENABLED 0xffU
 
-/* Bits of soft_cpu.checked: why accesses take the slow way. */
+/* Bits of soft_cpu.checked: why accesses take the slow path. */
 #define CHECK_ALIGNMENT (1U << 0)
 #define CHECK_WATCHES (1U << 1)
 

@@ -2,17 +2,17 @@
 /*
  * How x87 instructions run: an instruction is one of the stubs below, called in one of two ways.
  *
- * The long way: the guest's image is loaded with FXRSTOR, the stub runs with memory operands in a
+ * The slow path: the guest's image is loaded with FXRSTOR, the stub runs with memory operands in a
  * buffer of ours, FXSAVE takes the result. It runs with the guest's own control word: an unmasked
  * exception only sets ES, which the FXSAVE (that does not wait) takes along, so that also what an
  * unmasked exception leaves is the host's. Nothing runs while an exception is pending: the guest
  * gets #MF before.
  *
- * The short way, a sixth of its time: with all exceptions masked and no stack fault in sight, only
+ * The fast path, a sixth of its time: with all exceptions masked and no stack fault in sight, only
  * the one or two registers that the instruction touches.
  *
  * Between instructions the host's x87 is as at power-on: stack empty and TOP zero, FCW 37F, nothing
- * pending. Only exception flags may be left by the short way (soft_cpu.x87_left): FNCLEX is slow, and
+ * pending. Only exception flags may be left on the fast path (soft_cpu.x87_left): FNCLEX is slow, and
  * while the guest has the same flags set it makes no difference.
  */
 #include "cmd/vmm/accel/soft/fp_x87.h"

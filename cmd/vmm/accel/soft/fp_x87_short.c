@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The short way of x87 instructions (see fp_x87_run.c): which registers an instruction reads, and
+ * The fast path of x87 instructions (see fp_x87_run.c): which registers an instruction reads, and
  * what becomes of the stack and of the condition bits.
  */
 #include "cmd/vmm/accel/soft/fp_x87.h"
@@ -140,7 +140,7 @@ bool soft_x87_store_short(struct soft_cpu *c, const struct soft_insn *i, const u
 /* ---- register forms ---- */
 
 enum kind {
-	LONG,  /* takes the long way */
+	LONG,  /* takes the slow path */
 	PUSH,  /* no register in, one more out */
 	ONE,   /* ST(0) */
 	TWO,   /* ST(0) and ST(i) */
@@ -154,7 +154,7 @@ enum kind {
 #define ALL 0x80U
 #define NONE 0x40U
 
-/* D9 E0 to FF; what is missing (FPREM, FXAM, FSINCOS…) takes the long way. */
+/* D9 E0 to FF; what is missing (FPREM, FXAM, FSINCOS…) takes the slow path. */
 static const uint8_t d9_kind[32] = {
 	[0x00] = ONE,  [0x01] = ONE,  [0x04] = ONE | ALL, /* FCHS, FABS, FTST */
 	[0x08] = PUSH, [0x09] = PUSH, [0x0a] = PUSH,	  [0x0b] = PUSH, [0x0c] = PUSH,

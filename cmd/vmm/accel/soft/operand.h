@@ -13,7 +13,7 @@ __extension__ typedef unsigned __int128 wide;
 __extension__ typedef __int128 wide_signed;
 
 /* The signatures of bodies that handlers are made from. BODY_RM is for registers and for memory; p is
- * then the operand's host address, or NULL for the long way. */
+ * then the operand's host address, or NULL for the slow path. */
 #define BODY(name)                                                                         \
 	INLINE const struct soft_insn *name(struct soft_cpu *c, const struct soft_insn *i, \
 					    unsigned int w)
@@ -217,7 +217,7 @@ INLINE bool host_cas(struct soft_cpu *c, void *p, unsigned int width, uint64_t e
  * between: compute again from rmw->old.
  */
 struct rmw {
-	void *host; /* NULL: by the slow way; with LOCK, alone (alone.h) */
+	void *host; /* NULL: on the slow path; with LOCK, alone (alone.h) */
 	uint64_t linear;
 	uint64_t old;
 };
@@ -292,7 +292,7 @@ INLINE void rmw_cancel(struct soft_cpu *c, const struct soft_insn *i, const stru
 
 /* The same for a body that also takes, as a constant, whether ModRM.rm is memory; from: the width in
  * which it accesses memory. What the TLB does not know is a call at the very end, to a handler that
- * does the same the long way: so the short way needs no stack frame. */
+ * does the same on the slow path, so that the fast path needs no stack frame. */
 #define MISS_OP(name) __attribute__((noinline, cold)) OP(name)
 #define RM_MEM(name, body, kind, from, w)                                                     \
 	MISS_OP(name##_x##w) { return body(c, i, w, true, NULL); }                            \

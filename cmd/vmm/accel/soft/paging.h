@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the slow ways to guest memory share: page walks, entries of the TLB, pages of RAM. */
+/* What the slow paths to guest memory share: page walks, entries of the TLB, pages of RAM. */
 #ifndef BULKHEAD_VMM_ACCEL_SOFT_PAGING_H
 #define BULKHEAD_VMM_ACCEL_SOFT_PAGING_H
 

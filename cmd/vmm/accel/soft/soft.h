@@ -3,7 +3,7 @@
  * The software CPU: what its parts share. An interpreter of x86-64: decoded blocks in a cache,
  * lazy flags, a soft TLB. References: Intel SDM volumes 1 to 3, AMD APM volume 2.
  *
- * One struct soft_cpu a vCPU, touched by its own thread only, but for `wake` and `pending` (atomic).
+ * One struct soft_cpu per vCPU, touched by its own thread only, except `wake` and `pending` (atomic).
  * Guest RAM is reached only by soft_mem.h's functions, whose fast path is a TLB entry that was made
  * from a checked physical range; a bug in an instruction can corrupt the guest, not the vmm.
  */

@@ -25,7 +25,7 @@ void *soft_host_rmw(struct soft_cpu *c, uint64_t linear, unsigned int width, enu
 /* Raises what a write of width bytes would raise; writes nothing. */
 void soft_touch_write(struct soft_cpu *c, uint64_t linear, unsigned int width);
 /* Host address of as much of [linear, linear + *len) as lies in one page of RAM, *len shortened;
- * NULL when it is not RAM (take the slow way). For string instructions. Faults leave. */
+ * NULL when it is not RAM (take the slow path). For string instructions. Faults leave. */
 void *soft_host_run(struct soft_cpu *c, uint64_t linear, size_t *len, enum soft_access kind,
 		    enum soft_mmu mmu);
 /* Physical page of an instruction fetch, with its host bytes; faults leave. */
