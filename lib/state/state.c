@@ -138,7 +138,7 @@ int state_save(const struct state_schema *s, const void *image, void *wire, size
 /* ---- load ---- */
 
 __attribute__((format(printf, 3, 4))) static int refuse(char why[STATE_WHY_MAX], int error,
-							 const char *fmt, ...)
+							const char *fmt, ...)
 {
 	va_list ap;
 
@@ -160,8 +160,8 @@ static int load_header(const struct state_schema *s, struct bytes_reader *r,
 	if (magic != MAGIC || zero)
 		return refuse(why, -EBADMSG, "state of %s: not a saved state", s->name);
 	if (version != s->version)
-		return refuse(why, -EPROTONOSUPPORT, "state of %s: version %u, known is %u", s->name,
-			      version, s->version);
+		return refuse(why, -EPROTONOSUPPORT, "state of %s: version %u, known is %u",
+			      s->name, version, s->version);
 	if (hash != schema_hash(s))
 		return refuse(why, -EPROTONOSUPPORT, "state of %s: of another kind of object",
 			      s->name);

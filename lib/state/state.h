@@ -35,18 +35,18 @@ struct state_field {
 };
 
 #define STATE_WIDTH(type, member) sizeof(((type *)0)->member)
-#define STATE_ROW(type, member, lowest, highest, bits)                                      \
-	{                                                                                   \
-		.name = #member, .offset = offsetof(type, member),                          \
-		.width = STATE_WIDTH(type, member), .count = 1, .min = (lowest),            \
-		.max = (highest), .mask = (bits)                                            \
+#define STATE_ROW(type, member, lowest, highest, bits)                                             \
+	{                                                                                          \
+		.name = #member, .offset = offsetof(type, member),                                 \
+		.width = STATE_WIDTH(type, member), .count = 1, .min = (lowest), .max = (highest), \
+		.mask = (bits)                                                                     \
 	}
-#define STATE_ROWS(type, member, lowest, highest, bits)                                     \
-	{                                                                                   \
-		.name = #member, .offset = offsetof(type, member),                          \
-		.width = STATE_WIDTH(type, member[0]),                                      \
-		.count = STATE_WIDTH(type, member) / STATE_WIDTH(type, member[0]),          \
-		.min = (lowest), .max = (highest), .mask = (bits)                           \
+#define STATE_ROWS(type, member, lowest, highest, bits)                            \
+	{                                                                          \
+		.name = #member, .offset = offsetof(type, member),                 \
+		.width = STATE_WIDTH(type, member[0]),                             \
+		.count = STATE_WIDTH(type, member) / STATE_WIDTH(type, member[0]), \
+		.min = (lowest), .max = (highest), .mask = (bits)                  \
 	}
 /* One number, or an array of them: any value; lowest to highest; any of those bits; false or true. */
 #define STATE_ANY(type, member) STATE_ROW(type, member, 0, UINT64_MAX, UINT64_MAX)
@@ -85,8 +85,8 @@ struct state_schema {
  * Fills an image of s->size bytes from exactly len bytes. 0; or, with the image zeroed and a line for
  * the user that names the field in why: -EPROTONOSUPPORT for another schema or version, -EBADMSG.
  */
-[[nodiscard]] int state_load(const struct state_schema *s, const void *wire, size_t len, void *image,
-			     char why[STATE_WHY_MAX]);
+[[nodiscard]] int state_load(const struct state_schema *s, const void *wire, size_t len,
+			     void *image, char why[STATE_WHY_MAX]);
 
 /*
  * A kind of object: one row. Each member has its meaning for a machine that does not run; what must

@@ -310,6 +310,7 @@ struct world *world_new(unsigned int n_cpus)
 	world.random = 1;
 	world.vm.n_vcpus = n_cpus;
 	world.vm.dma_epoch = 0;
+	world.vm.clock_start = 0;
 	for (unsigned int i = 0; i < WORLD_CPUS; i++)
 		world.vm.cpus[i] = i < n_cpus ? world.cpu[i] : NULL;
 	for (unsigned int i = 0; i < 2; i++) {

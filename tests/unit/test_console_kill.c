@@ -125,7 +125,8 @@ static uint8_t out_byte(size_t n)
 
 static void prepare_uart_bench(void)
 {
-	struct vfu_msg version = { .id = 0, .command = VFIO_USER_VERSION,
+	struct vfu_msg version = { .id = 0,
+				   .command = VFIO_USER_VERSION,
 				   .version = { .minor = 1 } };
 	int vfu[2], vhost[2], terminal[2];
 	const char *what, *told = NULL;
@@ -137,8 +138,8 @@ static void prepare_uart_bench(void)
 	make_pair(SOCK_STREAM, vhost);
 	make_pair(SOCK_STREAM, terminal);
 	assert_int_equal(loop_open(&b.loop), 0);
-	assert_int_equal(console_prepare(&b.console, &b.loop, CONSOLE_INPUT_SERIAL, b.page, 9, vfu[1],
-					 vhost[1], &what, &told),
+	assert_int_equal(console_prepare(&b.console, &b.loop, CONSOLE_INPUT_SERIAL, b.page, 9,
+					 vfu[1], vhost[1], &what, &told),
 			 0);
 	b.vmm = vfu[0];
 	b.terminal = terminal[0];

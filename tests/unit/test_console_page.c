@@ -47,7 +47,8 @@ static int load(struct console_image *image, const char **ret_why)
 	*ret_why = text;
 	stream_init(&stream, &page.stream, NULL, 1, nothing, NULL);
 	r = console_page_load(&page, image, text);
-	if (r > 0 && stream_resume(&stream, image->out_tail, image->in_head, image->peer, ret_why) < 0)
+	if (r > 0 &&
+	    stream_resume(&stream, image->out_tail, image->in_head, image->peer, ret_why) < 0)
 		return -EBADMSG;
 	return r;
 }
@@ -165,10 +166,10 @@ static void test_fields_that_cannot_be(void **state)
 	struct console_image bad;
 
 	(void)state;
-#define BAD(member, value, expected)       \
-	do {                               \
-		bad = good;                \
-		bad.member = (value);      \
+#define BAD(member, value, expected)        \
+	do {                                \
+		bad = good;                 \
+		bad.member = (value);       \
 		keep_bad(&bad, (expected)); \
 	} while (0)
 	BAD(uart.ier, 0x10, "uart.ier is 0x10");
@@ -232,7 +233,11 @@ static void test_random_pages(void **state)
 
 static void test_files(void **state)
 {
-	static const struct { off_t size; int seals; int error; } cases[] = {
+	static const struct {
+		off_t size;
+		int seals;
+		int error;
+	} cases[] = {
 		{ sizeof(page) - 1, F_SEAL_SHRINK, -EINVAL },
 		{ sizeof(page), F_SEAL_GROW, -EINVAL },
 		{ sizeof(page), F_SEAL_SHRINK, 0 },

@@ -17,9 +17,9 @@ struct toy {
 };
 
 static const struct state_field toy_fields[] = {
-	STATE_RANGE(struct toy, mode, 1, 3),	    STATE_BOOL(struct toy, on),
-	STATE_BITS(struct toy, bits, 0x0f0f),	    STATE_RANGE(struct toy, n_used, 0, 100),
-	STATE_ANY(struct toy, any),		    STATE_RANGES(struct toy, ring, 0, 255),
+	STATE_RANGE(struct toy, mode, 1, 3),  STATE_BOOL(struct toy, on),
+	STATE_BITS(struct toy, bits, 0x0f0f), STATE_RANGE(struct toy, n_used, 0, 100),
+	STATE_ANY(struct toy, any),	      STATE_RANGES(struct toy, ring, 0, 255),
 };
 
 static const char *toy_check(const void *image)
@@ -94,7 +94,8 @@ static void test_every_length(void **state)
 	(void)state;
 	save_good(wire);
 	for (size_t len = 0; len < WIRE_LEN; len++)
-		refused(wire, len, -EBADMSG, len < STATE_HEADER_LEN ? "header" : "bytes instead of 24");
+		refused(wire, len, -EBADMSG,
+			len < STATE_HEADER_LEN ? "header" : "bytes instead of 24");
 	refused(wire, WIRE_LEN + 1, -EBADMSG, "25 bytes instead of 24");
 }
 
@@ -209,8 +210,8 @@ static int gadget_load(void *object, const void *image, const char **ret_why)
 	return 0;
 }
 
-static const struct state_ops gadget_ops = { "gadget", &toy_schema, gadget_reset, gadget_quiesce,
-					     gadget_save, gadget_load };
+static const struct state_ops gadget_ops = { "gadget",	     &toy_schema, gadget_reset,
+					     gadget_quiesce, gadget_save, gadget_load };
 
 static void test_objects(void **state)
 {

@@ -82,10 +82,12 @@ static void walk(uint64_t seed, unsigned int steps)
 
 		switch (next_random(&seed) % 5) {
 		case 0:
-			bus_write(&f.m.mmio, ECAM_START + (next_random(&seed) & 0x80ff), width, value);
+			bus_write(&f.m.mmio, ECAM_START + (next_random(&seed) & 0x80ff), width,
+				  value);
 			break;
 		case 1:
-			virtio_bar_write(f.v, VPCI_MSIX_TABLE + next_random(&seed) % 64 * 4, 4, value);
+			virtio_bar_write(f.v, VPCI_MSIX_TABLE + next_random(&seed) % 64 * 4, 4,
+					 value);
 			break;
 		case 2:
 			ioapic_bus_ops.write(&f.m.ioapic, 0, 4, next_random(&seed) % 64);
@@ -272,8 +274,14 @@ static void try_bounds(const struct state_object *o, const struct saved *before,
 {
 	static struct saved damaged;
 	const uint64_t top = field->width == 8 ? UINT64_MAX : (1ULL << (8 * field->width)) - 1;
-	const uint64_t values[] = { field->min, field->max & top, field->min - 1, field->max + 1,
-				    ~field->mask, field->mask & top, top, 0 };
+	const uint64_t values[] = { field->min,
+				    field->max & top,
+				    field->min - 1,
+				    field->max + 1,
+				    ~field->mask,
+				    field->mask & top,
+				    top,
+				    0 };
 
 	for (size_t k = 0; k < ARRAY_SIZE(values); k++) {
 		uint64_t v = values[k] & top;
@@ -318,7 +326,8 @@ static void test_states_of_others(void **state)
 		save(&f.m.objects[i], &s);
 		for (size_t k = 0; k < f.m.n_objects; k++)
 			if (k != i)
-				assert_int_equal(state_object_load(&f.m.objects[k], s.wire, s.len, why),
+				assert_int_equal(state_object_load(&f.m.objects[k], s.wire, s.len,
+								   why),
 						 -EPROTONOSUPPORT);
 	}
 }
@@ -344,17 +353,19 @@ static void test_fields_against_each_other(void **state)
 
 	(void)state;
 	features_ok();
-#define TRY(nr, change, undo, expected)                            \
-	do {                                                       \
-		change;                                            \
+#define TRY(nr, change, undo, expected)                                   \
+	do {                                                              \
+		change;                                                   \
 		f.m.objects[nr].ops->save(f.m.objects[nr].object, image); \
-		undo;                                              \
-		refused_image(nr, image, expected);            \
+		undo;                                                     \
+		refused_image(nr, image, expected);                       \
 	} while (0)
-	TRY(0, f.m.ioapic.redirection[3] = 1 << 14, f.m.ioapic.redirection[3] = 1 << 16, "edge pin");
+	TRY(0, f.m.ioapic.redirection[3] = 1 << 14, f.m.ioapic.redirection[3] = 1 << 16,
+	    "edge pin");
 	TRY(0, (f.m.ioapic.redirection[3] = 0, f.m.ioapic.irr = 8),
 	    (f.m.ioapic.redirection[3] = 1 << 16, f.m.ioapic.irr = 0), "nothing held back");
-	TRY(3, f.m.pci->bridge.config.bytes[0]++, f.m.pci->bridge.config.bytes[0]--, "another bridge");
+	TRY(3, f.m.pci->bridge.config.bytes[0]++, f.m.pci->bridge.config.bytes[0]--,
+	    "another bridge");
 	TRY(4, fn->config.bytes[2]++, fn->config.bytes[2]--, "configuration space of another");
 	TRY(4, f.v->status = 7, f.v->status = 11, "DRIVER_OK without FEATURES_OK");
 	TRY(4, f.v->driver_features = 0, f.v->driver_features = 1ULL << 32, "without VERSION_1");

@@ -20,8 +20,10 @@ struct image {
 };
 
 static const struct state_field fields[] = {
-	STATE_ANY(struct image, select),	  STATE_RANGE(struct image, id, 0, 15),
-	STATE_BITS(struct image, lines, PINS),	  STATE_BITS(struct image, irr, PINS),
+	STATE_ANY(struct image, select),
+	STATE_RANGE(struct image, id, 0, 15),
+	STATE_BITS(struct image, lines, PINS),
+	STATE_BITS(struct image, irr, PINS),
 	STATE_BITSES(struct image, redirection, RTE_BITS),
 };
 

@@ -51,8 +51,8 @@ static int host_load(void *object, const void *image, const char **ret_why)
 	return 0;
 }
 
-const struct state_ops pci_host_state = { "pci-host", &host_schema, host_reset, NULL, host_save,
-					  host_load };
+const struct state_ops pci_host_state = { "pci-host", &host_schema, host_reset,
+					  NULL,	      host_save,    host_load };
 
 /* ---- the bridge ---- */
 

@@ -37,4 +37,34 @@ uint64_t soft_lapic_next_timer(struct soft_cpu *c);
 /* Fires the timer if it is due. */
 void soft_lapic_run_timer(struct soft_cpu *c);
 
+/* ---- lapic_image.c: its part of a vCPU's image; the vCPU stands still ---- */
+
+#define SOFT_LAPIC_REGS 64
+#define SOFT_TIME_MAX (UINT64_C(1) << 62) /* ns */
+#define SOFT_LAPIC_SIGNALS 0x7ffU
+
+struct soft_lapic_image {
+	uint64_t base;
+	uint32_t reg[SOFT_LAPIC_REGS];
+	uint32_t isr[8], irr[8], tmr[8];
+	uint8_t timer_on;
+	uint64_t timer_left; /* ns until it fires */
+	uint64_t timer_gone; /* ns since it was set */
+	uint64_t deadline;
+	uint32_t signals; /* INIT, SIPI and NMI that have come */
+};
+
+/* Rows of a schema whose image has a struct soft_lapic_image as a member. */
+#define SOFT_LAPIC_STATE(type, m)                                                                 \
+	STATE_ANY(type, m.base), STATE_ANYS(type, m.reg), STATE_ANYS(type, m.isr),                \
+		STATE_ANYS(type, m.irr), STATE_ANYS(type, m.tmr), STATE_BOOL(type, m.timer_on),   \
+		STATE_RANGE(type, m.timer_left, 0, SOFT_TIME_MAX), STATE_ANY(type, m.timer_gone), \
+		STATE_ANY(type, m.deadline), STATE_BITS(type, m.signals, SOFT_LAPIC_SIGNALS)
+
+/* NULL, or what is wrong. */
+[[nodiscard]] const char *soft_lapic_image_check(const struct soft_lapic_image *i);
+void soft_lapic_save(const struct soft_cpu *c, struct soft_lapic_image *ret);
+/* The image is legal. Time has stood still since it was saved. */
+void soft_lapic_load(struct soft_cpu *c, const struct soft_lapic_image *image);
+
 #endif

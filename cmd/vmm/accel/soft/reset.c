@@ -78,7 +78,7 @@ static void boot_segment(struct soft_segment *s, const struct cpu_segment *b)
 	};
 }
 
-static void apply_boot(struct soft_cpu *c, const struct cpu_boot_state *b)
+void soft_cpu_boot(struct soft_cpu *c, const struct cpu_boot_state *b)
 {
 	boot_segment(&c->seg[S_CS], &b->cs);
 	for (unsigned int s = 0; s < 6; s++)
@@ -108,5 +108,5 @@ void soft_cpu_reset(struct soft_cpu *c, const struct cpu_boot_state *boot, bool 
 		return;
 	reset_rest(c);
 	if (boot)
-		apply_boot(c, boot);
+		soft_cpu_boot(c, boot);
 }

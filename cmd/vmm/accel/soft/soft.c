@@ -8,6 +8,7 @@
 #include "cmd/vmm/accel/soft/fp_state.h"
 #include "cmd/vmm/accel/soft/lapic.h"
 #include "cmd/vmm/accel/soft/soft_mem.h"
+#include "cmd/vmm/accel/soft/state.h"
 #include "cmd/vmm/accel/soft/sys.h"
 #include "cmd/vmm/accel/soft/vcpu.h"
 #include "cmd/vmm/space.h"
@@ -151,10 +152,11 @@ static int soft_enter_thread(struct accel_vcpu *v)
 
 static int soft_reset(struct accel_vcpu *v, const struct cpu_boot_state *boot)
 {
-	soft_cache_clear(cpu_of(v));	     /* RAM holds other code now */
-	(void)soft_lapic_signals(cpu_of(v)); /* of the guest's last life */
-	soft_cpu_reset(cpu_of(v), boot, false);
-	return 0;
+	int r = soft_vcpu_state.reset(cpu_of(v));
+
+	if (boot)
+		soft_cpu_boot(cpu_of(v), boot);
+	return r;
 }
 
 static int soft_run(struct accel_vcpu *v, struct accel_exit *ret)

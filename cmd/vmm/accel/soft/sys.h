@@ -61,5 +61,7 @@ void soft_set_cr4(struct soft_cpu *c, uint64_t v);
 
 /* Power-on or INIT state; boot NULL: waits for SIPI (reset vector state otherwise). */
 void soft_cpu_reset(struct soft_cpu *c, const struct cpu_boot_state *boot, bool init_only);
+/* After a reset: in front of the kernel. */
+void soft_cpu_boot(struct soft_cpu *c, const struct cpu_boot_state *b);
 
 #endif

@@ -3,6 +3,7 @@
 #include "cmd/vmm/accel/soft/vcpu.h"
 
 #include "cmd/vmm/accel/soft/alone.h"
+#include "cmd/vmm/accel/soft/fp_state.h"
 #include "cmd/vmm/accel/soft/lapic.h"
 #include "cmd/vmm/accel/soft/seg.h"
 #include "cmd/vmm/accel/soft/sys.h"
@@ -219,6 +220,7 @@ bool soft_vcpu_loop(struct soft_cpu *c)
 
 	soft_ram_enter(c);
 	going = run(c);
+	soft_fp_sync(c); /* whoever looks at it then is another thread */
 	soft_ram_leave(c);
 	return going;
 }
