@@ -2,6 +2,7 @@
 /* Raw images: what a file is and can do, found out before the sandbox; see raw.h. */
 #include "lib/image/raw_internal.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/units.h"
 #include "lib/image/uring.h"
 
 #include <errno.h>
@@ -50,7 +51,7 @@ static int measure(int fd, const struct stat *st, uint64_t *ret_size, uint32_t *
  */
 static void probe(struct raw_image *raw, int fd, const struct stat *st)
 {
-	off_t at = (off_t)((raw->image.capacity + (2ULL << 20)) & ~((1ULL << 20) - 1));
+	off_t at = (off_t)((raw->image.capacity + MIB(2)) & ~(MIB(1) - 1));
 
 	if (raw->image.readonly)
 		return;

@@ -7,6 +7,7 @@
 #include "cmd/vmm/accel/topology.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/units.h"
 
 #include <asm/kvm_para.h>
 #include <errno.h>
@@ -54,7 +55,6 @@ static void remove_features(struct kvm_cpuid_entry2 *e)
 
 #define PARAVIRTUAL_FIRST 0x40000000
 #define PARAVIRTUAL_LAST 0x4fffffff
-#define BIT(n) (1U << (n))
 
 /* Of KVM's own interface the guest has the clock. Page faults told by an interrupt, EOIs and stolen time
  * in the guest's memory, IPIs and TLB flushes by hypercall are code of the host's kernel that a guest
