@@ -67,7 +67,7 @@ static void look_at_host(struct explained *x)
 	static struct jail_ids ids;
 	const char *why = NULL;
 
-	(void)!jail_ids_take(&ids, NULL);
+	(void)!jail_ids_take(config_processes(x->config), &ids, NULL);
 	jail_ids_close(&ids);
 	x->grouped = cgroup_find(x->config->cgroup, &place, &why) == 0;
 	guarantees_look(x->grouped ? &place : NULL, why, ids.why, &x->missing);
@@ -81,7 +81,7 @@ static bool is_there(const struct explained *x, const struct declared_process *d
 		return !c->detach;
 	if (d == &keeper_declared)
 		return x->grouped;
-	return !kind_of(d) || config_count(c, kind_of(d)) > 0;
+	return !kind_whose(d) || config_count(c, kind_whose(d)) > 0;
 }
 
 int verb_explain(int argc, char **argv)

@@ -135,7 +135,8 @@ static void explain_limits(const struct explained *x, const struct declared_proc
 	const struct sandbox_limits *most = &d->policy->limits;
 	struct list l = { .len = 0 };
 
-	list_add(&l, "%llu descriptors", (unsigned long long)most->nofile);
+	list_add(&l, "%llu descriptors",
+		 (unsigned long long)declared_descriptors(d, (unsigned int)count_channels(x->config)));
 	add_tasks(&l, most->nproc);
 	add_bytes(&l, address_space(x, d), "address space");
 	if (d->fsize_of_image)
@@ -245,7 +246,7 @@ static void explain_gains(const struct explained *x, const struct declared_proce
 
 void explain_process(const struct explained *x, const struct declared_process *d)
 {
-	const struct device_kind *kind = kind_of(d);
+	const struct device_kind *kind = kind_whose(d);
 
 	printf("\n%s: %s\n", d->name, d->job);
 	paragraph("stands against", "%s", d->hostile);

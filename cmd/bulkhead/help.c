@@ -32,7 +32,7 @@ static const char run_options[] =
 	"  --memory SIZE            256M; 64M to 64G\n"
 	"  --huge-pages on          or off: less memory at first, a slower guest\n"
 	"  --cpus N                 1; 1 to 16\n"
-	"  --disk FILE,format=raw[,readonly=on][,queues=N]        up to 8 times\n"
+	"  --disk FILE,format=raw[,readonly=on][,queues=N]        up to 64 times\n"
 	"  --name NAME              vm and a number\n"
 	"  --config FILE            lines `NAME = VALUE` of these same names; # comments\n"
 	"  --console auto           or safe (filtered), raw, none; auto: raw to a file\n"

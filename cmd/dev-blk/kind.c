@@ -7,7 +7,7 @@
 #include <linux/virtio_ids.h>
 
 #define BIT(n) (1ULL << (n))
-#define DISKS_MAX 8	   /* of a VM */
+#define DISKS_MAX 64	   /* of a VM */
 #define RING_THREADS 9	   /* lib/image/uring.c: 8 and 1 */
 #define PAGES (8ULL << 20) /* of an image, which the kernel can take back */
 

@@ -232,11 +232,11 @@ static int settle_accel(struct vm *vm, const struct opened *o, struct open_error
 static int take_ids(struct vm *vm, struct jail_ids *ids, struct open_error *e)
 {
 	const char *what = "?";
-	int r = jail_ids_take(ids, &what);
+	int r = jail_ids_take(config_processes(vm->config), ids, &what);
 
 	if (r < 0)
 		return complain_host(e, r, what);
-	vm->claim = take_fd(&ids->claim);
+	memcpy(vm->claims, ids->claims, sizeof(vm->claims)); /* never closed */
 	return 0;
 }
 
@@ -308,7 +308,6 @@ int main(int argc, char **argv)
 			  .null = -1,
 			  .keeper = -1,
 			  .memory_events = -1,
-			  .claim = -1,
 			  .labels = SELINUX_VM_NONE,
 			  .gone = { .fd = -1 },
 			  .pid = getpid(),

@@ -6,7 +6,7 @@
 #include "cmd/supervisor/open.h"
 #include "cmd/supervisor/vm.h"
 
-#define LAUNCH_WORDS_MAX 24
+#define LAUNCH_WORDS_MAX (24 + CONFIG_DEVICES_MAX) /* the vmm has a word for each */
 
 /* One compartment to be started: descriptors that were made for it are closed afterwards. */
 struct launch {
@@ -16,7 +16,7 @@ struct launch {
 	size_t n_fds;
 	char *argv[LAUNCH_WORDS_MAX + 1];
 	size_t n_words;
-	char text[4096 + LAUNCH_WORDS_MAX * 32];
+	char text[4096 + LAUNCH_WORDS_MAX * 64];
 	size_t at;
 	bool failed; /* more words or descriptors than fit, or none could be made */
 };

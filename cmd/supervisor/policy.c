@@ -48,7 +48,7 @@ const struct sandbox_policy supervisor_policy = {
 	.rules = rules,
 	.n_rules = ARRAY_SIZE(rules),
 	.limits = {
-		.nofile = 256,
+		.nofile = 64 + 2 * VM_MAX_PARTS, /* each has a channel and a pidfd */
 		.nproc = 0,
 		.as = 64 << 20,
 		.fsize = SB_UNSET, /* standard error may be a file */
@@ -68,7 +68,7 @@ static const struct declared_held held[] = {
 	{ "anon_inode:[timerfd]", 1, "patience at the end" },
 	{ "anon_inode:[pidfd]", 0, "its machine's processes" },
 	{ "pidfd:", 0, "its machine's processes" },
-	{ "socket:", 0, "control channels, the listening sockets, clients, the claim on its ids" },
+	{ "socket:", 0, "control channels, the listening sockets, clients, the claims on its ids" },
 	{ "cgroup:memory.events", 1, "memory.events of its control group, read-only" },
 };
 

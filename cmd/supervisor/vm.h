@@ -22,6 +22,7 @@
 
 #define VM_MAX_PARTS (1 + CONFIG_DEVICES_MAX) /* the vmm and the devices */
 #define VM_MAX_CLIENTS 8
+_Static_assert(1 + VM_MAX_PARTS <= JAIL_IDS_MAX, "an id for each, and the supervisor's");
 
 /* Bits, so that a request table can name several. */
 enum vm_state { VM_STARTING = 1, VM_RUNNING = 2, VM_ENDING = 4 };
@@ -92,7 +93,7 @@ struct vm {
 	struct loop_source gone;  /* its keeper's pidfd, which tells its end */
 	int keeper;               /* that pidfd until it is watched, or -1: there is none */
 	int memory_events;        /* of its control group, or -1 */
-	int claim;                /* keeps its ids from other VMs, never read; or -1 */
+	int claims[JAIL_BLOCKS_MAX]; /* keep its ids from other VMs, never read; or -1 */
 	struct client clients[VM_MAX_CLIENTS];
 	struct client *attached;  /* who has the console, beside the command */
 	bool front_attached;      /* the command has it */

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VMM_MAX_VIRTIO 128
+#define VMM_MAX_VIRTIO 128 /* PCI_DEVICES_MAX */
 #define VMM_VIRTIO_QUEUES_MAX 64
 #define VMM_VIRTIO_CONFIG_MAX 256 /* bytes */
 

@@ -23,7 +23,7 @@ struct bus_range {
 	void *owner;
 };
 
-#define BUS_MAX_RANGES 64
+#define BUS_MAX_RANGES 192 /* a BAR for each device, and the platform's */
 
 struct bus {
 	struct bus_range ranges[BUS_MAX_RANGES];

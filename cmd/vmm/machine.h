@@ -29,7 +29,7 @@ enum machine_request {
 	MACHINE_FAIL,     /* a device's process broke the protocol, or the host fails */
 };
 
-#define MACHINE_OBJECTS_MAX 64
+#define MACHINE_OBJECTS_MAX 192
 
 /* The PM registers of the DSDT: reset, sleep, GED (platform/power.c). */
 struct power {

@@ -103,6 +103,7 @@ static int confine(const struct vmm_args *args)
 	int r;
 
 	policy.limits.as = declared_address_space(&vmm_declared, &machine);
+	policy.limits.nofile = declared_descriptors(&vmm_declared, machine.channels);
 	r = sandbox_enter(&policy, FD_CONTROL, &what);
 	if (r < 0)
 		return control_fail(FD_CONTROL, "cannot be confined: %s: %s", what ? what : "?",

@@ -17,6 +17,10 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+/* The channel, eventfds of errors and configuration changes, kick and call of 16 queues; what comes in
+ * one message meanwhile. */
+#define FDS_EACH_CHANNEL (3 + 2 * 16 + 5)
+
 /* A vCPU runs the guest, takes the machine's lock, and does what an access to a register calls
  * for: interrupts and notifiers in KVM, messages to a device's process. */
 static const struct sandbox_rule vcpu_rules[] = {
@@ -114,7 +118,7 @@ const struct sandbox_policy vmm_policy = {
 	.rules = main_rules,
 	.n_rules = ARRAY_SIZE(main_rules),
 	.limits = {
-		.nofile = 512,
+		.nofile = 128, /* and FDS_EACH_CHANNEL for each */
 		.nproc = 64, /* KVM starts a worker of its own in the vmm's name at the first entry */
 		.as = SB_UNSET, /* the sum of `space` below */
 		.fsize = SB_UNSET,
@@ -177,6 +181,7 @@ const struct declared_process vmm_declared = {
 	.fds = fds,
 	.n_fds = ARRAY_SIZE(fds),
 	.channels_from = VMM_FD_CHANNELS,
+	.fds_each_channel = FDS_EACH_CHANNEL,
 	.held = held,
 	.n_held = ARRAY_SIZE(held),
 	.maps = maps,

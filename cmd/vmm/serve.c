@@ -65,6 +65,7 @@ static int add_devices(struct server *s)
 			return control_fail(s->control_fd, "serial console: %s",
 					    why ? why : strerrordesc_np(-r));
 	}
+	pci_host_expect(s->m->pci, (unsigned int)s->args->n_virtio);
 	for (size_t i = 0; i < s->args->n_virtio && r == 0; i++) {
 		const struct vmm_virtio *d = &s->args->virtio[i];
 

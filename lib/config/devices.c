@@ -41,6 +41,15 @@ size_t config_count(const struct vm_config *c, const struct device_kind *kind)
 	return n;
 }
 
+unsigned int config_processes(const struct vm_config *c)
+{
+	unsigned int n = 2;
+
+	for (size_t i = 0; i < c->n_devices; i++)
+		n += !c->devices[i].off;
+	return n;
+}
+
 /* Behind those of its kind, before those of later kinds. */
 static void insert(struct vm_config *c, const struct config_device *d)
 {

@@ -119,6 +119,7 @@ struct declared_process {
 	size_t n_held;
 	const struct declared_map *maps;
 	size_t n_maps;
+	unsigned int fds_each_channel; /* more descriptors than the policy's limit, for each channel */
 	struct declared_space space; /* guest RAM and this is its limit of address space */
 	bool fsize_of_image; /* limit of file size: a writable image's size; false: the policy's */
 	const struct declared_gain *gains;
@@ -137,6 +138,12 @@ static inline uint64_t declared_address_space(const struct declared_process *d,
 	if (!m->soft)
 		return sum + m->vcpus * s->each_vcpu;
 	return sum + m->vcpus * s->each_soft_vcpu + (m->memory >> 12) * s->each_soft_page;
+}
+
+/* The same of descriptors. */
+static inline uint64_t declared_descriptors(const struct declared_process *d, unsigned int channels)
+{
+	return d->policy->limits.nofile + (uint64_t)d->fds_each_channel * channels;
 }
 
 extern const struct declared_process relay_declared;

@@ -14,7 +14,7 @@ size_t kind_index(const struct device_kind *kind)
 	return i;
 }
 
-const struct device_kind *kind_of(const struct declared_process *declared)
+const struct device_kind *kind_whose(const struct declared_process *declared)
 {
 	for (size_t i = 0; i < n_kinds_all; i++)
 		if (kinds_all[i]->declared == declared)

@@ -75,7 +75,7 @@ extern const size_t n_kinds_all;
 /* Its index in kinds_all. */
 size_t kind_index(const struct device_kind *kind);
 /* The kind whose process it is, or NULL. */
-const struct device_kind *kind_of(const struct declared_process *declared);
+const struct device_kind *kind_whose(const struct declared_process *declared);
 static inline unsigned int kind_channels(const struct device_kind *kind)
 {
 	return (kind->virtio.id != 0) + (kind->serial_fd != 0);

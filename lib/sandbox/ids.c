@@ -3,6 +3,7 @@
 #include "lib/sandbox/ids.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
 #include "lib/sandbox/internal.h"
 #include "lib/sandbox/subid.h"
 
@@ -24,6 +25,7 @@
 #define WAIT_PAUSE_MS 10
 
 _Static_assert(JAIL_ID_OWNER % SUBID_BLOCK >= JAIL_N_IDS, "no block has the owner's id");
+_Static_assert(JAIL_N_IDS + 1 == SUBID_BLOCK, "blocks that follow one another are one range");
 _Static_assert(JAIL_ID_OWNER > UINT16_MAX, "it is not the id of those that are not mapped");
 
 static int give_up(struct jail_ids *ids, const char *fmt, ...)
@@ -127,9 +129,9 @@ static int claim(uint32_t first)
 }
 
 /* ESRCH: no process has it. Priorities may be -1. */
-static bool is_used(uint32_t first)
+static bool is_used(uint32_t first, uint32_t n)
 {
-	for (uint32_t i = 0; i < JAIL_N_IDS; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		errno = 0;
 		if (getpriority(PRIO_USER, first + i) != -1 || errno != ESRCH)
 			return true;
@@ -137,26 +139,60 @@ static bool is_used(uint32_t first)
 	return false;
 }
 
-static bool claim_block(struct jail_ids *ids, uint32_t first)
+static void close_claims(struct jail_ids *ids)
 {
+	fds_close(ids->claims, JAIL_BLOCKS_MAX);
+}
+
+static bool claim_blocks(struct jail_ids *ids, uint32_t first)
+{
+	const uint32_t n = (ids->n + 1) / SUBID_BLOCK;
+	bool claimed = true;
+
 	ids->base = first;
-	ids->claim = claim(first);
-	if (ids->claim >= 0 && is_used(first))
-		closep(&ids->claim);
-	return ids->claim >= 0;
+	for (uint32_t i = 0; i < n && claimed; i++) {
+		ids->claims[i] = claim(first + i * SUBID_BLOCK);
+		claimed = ids->claims[i] >= 0;
+	}
+	if (claimed && !is_used(first, ids->n))
+		return true;
+	close_claims(ids);
+	return false;
+}
+
+/* Whether the blocks from k on follow one another, among the uids and among the gids. */
+static bool in_a_row(const struct host_ids *host, uint32_t k, uint32_t n)
+{
+	const uint32_t uid = subid_block(&host->uids, JAIL_N_IDS, k);
+	const uint32_t gid = subid_block(&host->gids, JAIL_N_IDS, k);
+
+	for (uint32_t i = 1; i < n; i++)
+		if (subid_block(&host->uids, JAIL_N_IDS, k + i) != uid + i * SUBID_BLOCK ||
+		    subid_block(&host->gids, JAIL_N_IDS, k + i) != gid + i * SUBID_BLOCK)
+			return false;
+	return true;
+}
+
+/* How many blocks there are of which each can be the first. */
+static uint32_t count_firsts(const struct jail_ids *ids, const struct host_ids *host)
+{
+	uint32_t uids = subid_count_blocks(&host->uids, JAIL_N_IDS);
+	uint32_t gids = subid_count_blocks(&host->gids, JAIL_N_IDS);
+	uint32_t n = uids < gids ? uids : gids, more = (ids->n + 1) / SUBID_BLOCK - 1;
+
+	return n > more ? n - more : 0;
 }
 
 /* Begins at a place of its own, so that VMs seldom meet; the claim is what keeps them apart. */
 static bool claim_any(struct jail_ids *ids, const struct host_ids *host, uint32_t *ret_gid)
 {
-	uint32_t uids = subid_count_blocks(&host->uids, JAIL_N_IDS);
-	uint32_t gids = subid_count_blocks(&host->gids, JAIL_N_IDS);
-	uint32_t n = uids < gids ? uids : gids;
+	uint32_t n = count_firsts(ids, host);
 
 	for (uint32_t i = 0; i < n && i < ATTEMPTS; i++) {
 		uint32_t k = (uint32_t)(((uint64_t)getpid() + i) % n);
 
-		if (!claim_block(ids, subid_block(&host->uids, JAIL_N_IDS, k)))
+		if (!in_a_row(host, k, (ids->n + 1) / SUBID_BLOCK) ||
+		    !claim_blocks(ids, subid_block(&host->uids, JAIL_N_IDS, k)))
 			continue;
 		*ret_gid = subid_block(&host->gids, JAIL_N_IDS, k);
 		return true;
@@ -174,16 +210,15 @@ static int claim_in_time(struct jail_ids *ids, const struct host_ids *host, uint
 			return 0;
 		nanosleep(&pause, NULL);
 	}
-	return give_up(ids, "all of this user's subordinate ids are in use");
+	return give_up(ids,
+		       ids->n == JAIL_N_IDS ?
+			       "all of this user's subordinate ids are in use" :
+			       "this VM's processes need %u subordinate ids in a row, "
+			       "which are not free",
+		       ids->n);
 }
 
 /* ---- the whole ---- */
-
-static void use_many(struct jail_ids *ids)
-{
-	ids->n = JAIL_N_IDS;
-	ids->owner = JAIL_ID_OWNER;
-}
 
 uid_t jail_ids_of_root(pid_t pid)
 {
@@ -192,8 +227,8 @@ uid_t jail_ids_of_root(pid_t pid)
 
 static int take_as_root(struct jail_ids *ids)
 {
-	ids->base = jail_ids_of_root(getpid());
-	use_many(ids);
+	ids->base = ids->n == JAIL_N_IDS ? jail_ids_of_root(getpid()) :
+					   JAIL_MANY_FIRST + (uid_t)getpid() * (JAIL_IDS_MAX + 1);
 	ids->userns = userns_make_by_root(ids);
 	return ids->userns < 0 ? ids->userns : 0;
 }
@@ -208,23 +243,29 @@ static int take_subordinate(struct jail_ids *ids)
 		r = claim_in_time(ids, &host, &first_gid);
 	if (r < 0)
 		return r;
-	use_many(ids);
 	ids->userns = userns_make_by_helpers(ids, first_gid, ids->why, sizeof(ids->why));
 	return ids->userns < 0 ? ids->userns : 0;
 }
 
 static void use_one(struct jail_ids *ids)
 {
-	closep(&ids->claim);
+	close_claims(ids);
 	ids->base = ids->owner = JAIL_ID_OWNER;
 	ids->n = 1;
 }
 
-int jail_ids_take(struct jail_ids *ret, const char **ret_what)
+int jail_ids_take(unsigned int needed, struct jail_ids *ret, const char **ret_what)
 {
 	int r;
 
 	*ret = JAIL_IDS_NONE;
+	ret->owner = JAIL_ID_OWNER;
+	ret->n = needed <= JAIL_N_IDS ? JAIL_N_IDS : JAIL_IDS_MAX;
+	if (needed > JAIL_IDS_MAX) {
+		if (ret_what)
+			*ret_what = "more ids than a VM has";
+		return -E2BIG;
+	}
 	if (geteuid() == 0) {
 		r = take_as_root(ret);
 		if (r < 0 && ret_what)
@@ -239,5 +280,5 @@ int jail_ids_take(struct jail_ids *ret, const char **ret_what)
 void jail_ids_close(struct jail_ids *ids)
 {
 	closep(&ids->userns);
-	closep(&ids->claim);
+	close_claims(ids);
 }

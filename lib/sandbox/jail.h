@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define JAIL_MAX_FDS 64
+#define JAIL_MAX_FDS 192
 
 /*
  * What starting jailed processes needs of the host. The supervisor becomes the first of its ids,
@@ -29,7 +29,7 @@ struct jail_host {
 	int null_fd;	/* /dev/null */
 	int userns_fd;	/* that has the ids, or -1 */
 	uid_t base;	/* first id */
-	uint32_t n_ids; /* 1, or JAIL_N_IDS */
+	uint32_t n_ids; /* 1, JAIL_N_IDS or JAIL_IDS_MAX */
 	int cgroup_fd;	/* the group that processes are born in (cgroup.h), or -1; not owned */
 	uid_t owner;	/* the id, as seen from inside, of the user who started this process */
 };

@@ -199,7 +199,7 @@ int main(int argc, char **argv)
 	must(pci_host_open(&d.m, &d.m.pci) == 0, "no PCI host");
 	if (virtio_pci_add(&d.m, test_virtio_type(blk ? 2 : 4), atoi(argv[1]), &why) < 0)
 		fail(why);
-	d.v = d.m.pci->slots[1]->owner;
+	d.v = d.m.pci->functions[PCI_SLOT_FUNCTIONS]->owner;
 	d.bar = pci_config_read(&d.v->fn.config, PCI_BASE_ADDRESS_0, 4);
 	printf("queues %u\n", (unsigned int)rd(&d, VIRTIO_PCI_COMMON_NUMQ, 2));
 	for (int life = 0; life < 2; life++) {

@@ -118,7 +118,7 @@ int main(int argc, char **argv)
 	exe = open(w.argv[0], O_PATH | O_CLOEXEC);
 	if (exe < 0)
 		return fail(w.argv[0], -errno);
-	r = jail_ids_take(&ids, &what);
+	r = jail_ids_take(JAIL_N_IDS, &ids, &what);
 	if (r == 0)
 		r = jail_host_open(&host, &ids, &what);
 	if (r == 0)

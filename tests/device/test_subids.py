@@ -360,3 +360,33 @@ def test_programs_that_others_may_not_execute(place):
     assert "the program dev-rng beside " in err and err.endswith("chmod o+x it\n")
     place.give_ids("", "")
     assert place.run(f"{UP},{END}")[0] == 0
+
+
+# ---- a VM of many processes ----
+
+def test_many_processes_have_an_id_each(place):
+    """More than a block has: blocks in a row, of which no other VM has any."""
+    disks = []
+    for i in range(20):
+        path = place.file(f"many{i}.raw", b"enter,ready,wait".ljust(512, b"\n"))
+        disks += ["--disk", f"{path},format=raw"]
+    small = Machine(place)
+    large = place.start("run", "--verbose", "--kernel", place.kernel, "--cmdline",
+                        f"{UP},power,{END}", *disks)
+    assert large.stdout.readline() == "the console\n", large.stderr.read()
+    own = [pid for pid, exe in place.processes()
+           if os.path.basename(exe) != "bulkhead" and pid not in small.own.values()]
+    uids = {int(status_of(pid)["Uid"].split()[0]) for pid in own}
+    assert len(uids) == len(own) == 24
+    assert not uids & small.ids()
+    supervisor = next(p for p, exe in place.processes()
+                      if os.path.basename(exe) == "supervisor" and p in own)
+    (base, outside, n), seen_as = map_of(supervisor, "uid")
+    assert (base % BLOCK, n, seen_as) == (0, 9 * BLOCK - 1, (SEEN_AS, vm.OWNER, 1))
+    assert outside == base and set(range(base, base + n)) >= uids
+    assert not set(range(base, base + n)) & small.ids()
+    large.send_signal(signal.SIGTERM)
+    _, err = large.communicate(timeout=60)
+    assert large.returncode == 0, err
+    assert "this host does not give: ids" not in err
+    small.stop()

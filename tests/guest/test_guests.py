@@ -92,6 +92,15 @@ def test_initrd_is_a_module(tmp_path):
     assert lines[-3:] == ["modules: 1", "module size: 5000", "first byte: 0x5a"]
 
 
+def test_most_disks_are_there_in_their_order(tmp_path):
+    """Each by its size."""
+    flags = []
+    for i in range(1, 65):
+        (tmp_path / f"{i}.raw").write_bytes(bytes(512 * i))
+        flags += disk_flags(tmp_path / f"{i}.raw")
+    assert run_checks("many-disks", 64, flags=flags)[-1] == "disks: 64"
+
+
 @pytest.mark.parametrize("guest", ["cpuid", "ecam", "hostile-bar", "hostile-msix", "hostile-queue",
                                    "ioapic", "mmio", "pio", "sleepbits", "uart", "virtio-rng"])
 def test_checks_hold(guest):

@@ -11,6 +11,7 @@ import test_guests as guests
 
 CPUS = (1, 2, 4, 8, 12, 16)
 DISKS = (0, 1, 4, 8)
+MOST_DISKS = 64
 
 pytestmark = guests.pytestmark
 
@@ -30,7 +31,7 @@ def failure(paths, cpus, wrapper=(), flags=()):
 
 @pytest.fixture
 def disks(tmp_path):
-    paths = [tmp_path / f"{i}.raw" for i in range(max(DISKS))]
+    paths = [tmp_path / f"{i}.raw" for i in range(MOST_DISKS)]
     for path in paths:
         path.write_bytes(bytes(1 << 20))
     return paths
@@ -50,3 +51,14 @@ def test_every_machine_starts(disks, host_cpus):
 def test_the_largest_memory_starts(disks):
     """The software CPU notes something of each page."""
     assert failure(disks, max(CPUS), flags=["--memory", "64G"]) is None
+
+
+@pytest.mark.parametrize("cpus", [1, max(CPUS)])
+def test_most_disks_start(disks, cpus):
+    assert failure(disks, cpus) is None
+    assert failure([f"{path},queues=16" for path in disks], cpus) is None
+
+
+def test_a_disk_too_many_is_refused(disks):
+    more = failure([*disks, disks[0]], 1)
+    assert more.endswith("will not do: at most 64 disks\n"), more

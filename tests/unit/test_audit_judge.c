@@ -250,7 +250,7 @@ static void test_ordinary_user_with_subordinate_ids(void **state)
 	set_user_with_ids();
 	of(RNG)->threads[0].status.n_groups = 1;
 	expect(RNG, "groups");
-	set_uid(CONSOLE, 0x61fffffeU); /* of root's machine: outside of its range */
+	set_uid(CONSOLE, 0x23ffffffU); /* of root's machine: outside of its range */
 	expect(CONSOLE, "user id");
 }
 

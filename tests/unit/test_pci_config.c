@@ -82,6 +82,8 @@ static uint64_t ecam(unsigned int slot, unsigned int fn, unsigned int reg)
 	return ECAM_START + (slot << 15) + (fn << 12) + reg;
 }
 
+#define N_SLOTS (PCI_FUNCTIONS / PCI_SLOT_FUNCTIONS)
+
 static uint32_t get(struct fixture *f, unsigned int slot, unsigned int reg, unsigned int width)
 {
 	return (uint32_t)bus_read(&f->m.mmio, ecam(slot, 0, reg), width);
@@ -100,7 +102,7 @@ static void the_bridge_and_two_functions_are_there(void **state)
 	assert_int_equal(get(f, 0, PCI_CLASS_REVISION, 4) >> 16, 0x0600);
 	assert_int_equal(get(f, 1, PCI_VENDOR_ID, 4), 0x00101234);
 	assert_int_equal(get(f, 2, PCI_VENDOR_ID, 4), 0x00111234);
-	for (unsigned int slot = 3; slot < PCI_SLOTS; slot++)
+	for (unsigned int slot = 3; slot < N_SLOTS; slot++)
 		assert_int_equal(get(f, slot, PCI_VENDOR_ID, 4), 0xffffffff);
 	for (unsigned int fn = 1; fn < 8; fn++)
 		assert_int_equal(bus_read(&f->m.mmio, ecam(1, fn, 0), 4), 0xffffffff);
@@ -237,15 +239,70 @@ static void a_bar_moves_byte_by_byte(void **state)
 static void slots_run_out(void **state)
 {
 	struct fixture *f = *state;
-	static struct pci_function more[PCI_SLOTS];
+	static struct pci_function more[N_SLOTS];
 
-	for (unsigned int i = 3; i < PCI_SLOTS; i++) {
+	for (unsigned int i = 3; i < N_SLOTS; i++) {
 		more[i] = (struct pci_function){ .m = &f->m, .ops = &fn_ops, .owner = f };
 		more[i].ops = f->m.pci->bridge.ops;
 		pci_config_init(&more[i].config, 1, 1, 0, 0);
 		assert_int_equal(pci_host_add(f->m.pci, &more[i]), 0);
 	}
 	assert_int_equal(pci_host_add(f->m.pci, &more[3]), -28 /* ENOSPC */);
+}
+
+static uint64_t many_get(struct machine *m, unsigned int slot, unsigned int fn, unsigned int reg,
+			 unsigned int width)
+{
+	return bus_read(&m->mmio, ecam(slot, fn, reg), width);
+}
+
+/* What a guest finds that scans as it should: functions beyond 0 only where function 0 says so. Devices
+ * are numbered from 1 in the order in which they were added. */
+static unsigned int scan(struct machine *m)
+{
+	unsigned int n = 0;
+
+	for (unsigned int slot = 1; slot < N_SLOTS; slot++) {
+		bool many = many_get(m, slot, 0, PCI_HEADER_TYPE, 1) == 0x80;
+
+		for (unsigned int fn = 0; fn < (many ? 8U : 1U); fn++) {
+			if (many_get(m, slot, fn, PCI_VENDOR_ID, 2) == 0xffff)
+				continue;
+			assert_int_equal(many_get(m, slot, fn, PCI_DEVICE_ID, 2), ++n);
+		}
+	}
+	return n;
+}
+
+static void slots_take_several_functions(void **state)
+{
+	static const unsigned int counts[] = { 1, 2, 16, 17, 31, 66, PCI_DEVICES_MAX };
+	static struct pci_function fn[PCI_DEVICES_MAX + 1];
+
+	(void)state;
+	for (size_t c = 0; c < ARRAY_SIZE(counts); c++) {
+		struct fixture *f = test_calloc(1, sizeof(*f));
+
+		test_machine_open(&f->m, &f->accel);
+		assert_int_equal(pci_host_open(&f->m, &f->m.pci), 0);
+		pci_host_expect(f->m.pci, counts[c]);
+		for (unsigned int i = 0; i < counts[c]; i++) {
+			fn[i] = (struct pci_function){ .m = &f->m, .ops = &fn_ops, .owner = f };
+			fn[i].ops = f->m.pci->bridge.ops;
+			pci_config_init(&fn[i].config, 1, (uint16_t)(i + 1), 0, 0);
+			assert_int_equal(pci_host_add(f->m.pci, &fn[i]), 0);
+		}
+		assert_int_equal(scan(&f->m), counts[c]);
+		/* also after a reset; and slots are left */
+		assert_int_equal(machine_reset(&f->m), 0);
+		assert_int_equal(scan(&f->m), counts[c]);
+		for (unsigned int slot = PCI_SLOTS_USED + 1; slot < N_SLOTS; slot++)
+			assert_int_equal(many_get(&f->m, slot, 0, PCI_VENDOR_ID, 2), 0xffff);
+		if (counts[c] == PCI_DEVICES_MAX)
+			assert_int_equal(pci_host_add(f->m.pci, &fn[PCI_DEVICES_MAX]), -28);
+		test_machine_close(&f->m);
+		test_free(f);
+	}
 }
 
 static void capabilities_chain_and_end(void **state)
@@ -281,6 +338,7 @@ int main(void)
 		T(of_two_bars_in_one_place_the_first_stays),
 		T(a_bar_moves_byte_by_byte),
 		T(slots_run_out),
+		cmocka_unit_test(slots_take_several_functions),
 		cmocka_unit_test(capabilities_chain_and_end),
 	};
 

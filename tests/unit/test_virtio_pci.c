@@ -72,7 +72,7 @@ static int make(struct fixture *f, unsigned int type)
 	assert_true(r == 0 || why);
 	if (r < 0)
 		return r;
-	f->v = f->m.pci->slots[SLOT]->owner;
+	f->v = f->m.pci->functions[SLOT * PCI_SLOT_FUNCTIONS]->owner;
 	f->bar = cfg(f, PCI_BASE_ADDRESS_0, 4);
 	set_cfg(f, PCI_COMMAND, 2, COMMAND_ON);
 	return 0;

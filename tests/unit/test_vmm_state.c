@@ -41,7 +41,7 @@ static int setup(void **state)
 	back_end_init(&f.b);
 	f.b.n_queues = 3;
 	assert_int_equal(virtio_pci_add(&f.m, test_virtio_type(2), back_end_start(&f.b), &why), 0);
-	f.v = f.m.pci->slots[1]->owner;
+	f.v = f.m.pci->functions[PCI_SLOT_FUNCTIONS]->owner;
 	return 0;
 }
 

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#define SUBJECT_MAX_PROCESSES 64
+#define SUBJECT_MAX_PROCESSES 160
 
 /* One process of what is audited. */
 struct subject_process {

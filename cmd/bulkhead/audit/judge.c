@@ -94,7 +94,7 @@ static bool has_own_id(const struct subject *s, const struct subject_process *p)
 {
 	uint32_t uid = p->facts.threads[0].status.uid[0];
 
-	return s->uid == 0 ? uid >= JAIL_IDS_FIRST : uid != s->uid;
+	return s->uid == 0 ? uid >= JAIL_MANY_FIRST : uid != s->uid;
 }
 
 static bool any_has_own_id(const struct subject *s)
@@ -154,15 +154,15 @@ static void judge_limit(struct subject_process *p, struct findings *f, int numbe
 		findings_add(f, GRADE_WEAK, p, 0, name, declared, "%" PRIu64, l->hard);
 }
 
-/* The vmm holds a channel for each device, and two for the console. */
+/* The vmm holds one or two for each device. */
 static unsigned int count_channels(const struct subject *s)
 {
-	unsigned int n = 1;
+	unsigned int n = 0;
 
 	for (size_t i = 0; i < s->n_processes; i++) {
 		const struct declared_process *d = s->process[i].declared;
 
-		n += d && d->place == DECLARED_JAIL && !d->channels_from;
+		n += d && kind_whose(d) ? kind_channels(kind_whose(d)) : 0;
 	}
 	return n;
 }
@@ -191,7 +191,8 @@ static void judge_limits(const struct subject *s, struct subject_process *p, str
 	const struct sandbox_limits *l = &d->policy->limits;
 
 	judge_limit(p, f, RLIMIT_CORE, "core size limit", 0);
-	judge_limit(p, f, RLIMIT_NOFILE, "descriptor limit", l->nofile);
+	judge_limit(p, f, RLIMIT_NOFILE, "descriptor limit",
+		    declared_descriptors(d, count_channels(s)));
 	judge_limit(p, f, RLIMIT_NPROC, "task limit", l->nproc);
 	judge_limit(p, f, RLIMIT_AS, "address space limit", address_space(s, p));
 	judge_limit(p, f, RLIMIT_MEMLOCK, "locked memory limit", l->memlock);

@@ -4,6 +4,7 @@
 #define BULKHEAD_CMD_BULKHEAD_AUDIT_JUDGE_H
 
 #include "cmd/bulkhead/audit/findings.h"
+#include "lib/kinds/kind.h"
 
 /* Fills findings, and each process's n_weak. */
 void judge(struct subject *s, struct findings *ret);

@@ -74,7 +74,7 @@ struct accel_io {
 	struct loop *loop; /* the main thread's; callbacks run with the machine's lock held */
 };
 
-#define ACCEL_IRQ_SLOTS 512
+#define ACCEL_IRQ_SLOTS 2048
 
 struct accel_ops {
 	const char *name;

@@ -55,13 +55,13 @@ static void claim(struct pci_function *fn)
 
 void pci_bars_place(struct pci_host *host)
 {
-	for (unsigned int i = 0; i < PCI_SLOTS; i++) {
-		struct pci_function *fn = host->slots[i];
+	for (unsigned int i = 0; i < PCI_FUNCTIONS; i++) {
+		struct pci_function *fn = host->functions[i];
 
 		if (fn && fn->bar.claimed && fn->bar.claimed != wanted(fn))
 			release(fn);
 	}
-	for (unsigned int i = 0; i < PCI_SLOTS; i++)
-		if (host->slots[i] && !host->slots[i]->bar.claimed)
-			claim(host->slots[i]);
+	for (unsigned int i = 0; i < PCI_FUNCTIONS; i++)
+		if (host->functions[i] && !host->functions[i]->bar.claimed)
+			claim(host->functions[i]);
 }

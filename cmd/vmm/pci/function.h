@@ -42,10 +42,12 @@ struct pci_host {
 	struct machine *m;
 	struct pci_function bridge;
 	uint32_t conf1_address; /* the address port of mechanism #1 */
-	struct pci_function *slots[PCI_SLOTS]; /* owned by their devices; 0 is the bridge */
+	unsigned int n_functions;   /* there so far, the bridge included */
+	unsigned int each_slot;     /* functions of devices in a slot */
+	struct pci_function *functions[PCI_FUNCTIONS]; /* by slot and function; owned by their devices */
 };
 
-/* Puts the function into the next free slot, with its BAR where firmware would have put it and
+/* Puts the function into the next place, with its BAR where firmware would have put it and
  * decoding on. -ENOSPC. */
 [[nodiscard]] int pci_host_add(struct pci_host *host, struct pci_function *fn);
 

@@ -13,23 +13,24 @@
 #define CLASS_BRIDGE_HOST 0x060000
 
 /* ECAM offset: device in bits 15 to 19, function in 12 to 14, register in 0 to 11 */
-#define ECAM_DEVICE_SHIFT 15
 #define ECAM_FUNCTION_SIZE 4096U
 
-/* BARs as firmware leaves them: a stride for each slot, from the window's start */
+/* BARs as firmware leaves them: a stride for each function, from the window's start */
 #define BAR_STRIDE MIB(1)
+_Static_assert((PCI_DEVICES_MAX + 1) * BAR_STRIDE <= PCI_MMIO32_SIZE, "room for each");
 
-/* Who is there, or NULL: nobody, another function than 0, or an access across functions. */
+#define HEADER_TYPE_MULTIFUNCTION 0x80 /* and an ordinary header */
+
+/* Who is there, or NULL: nobody, or an access across functions. */
 static struct pci_function *function_at(struct pci_host *host, uint64_t offset, unsigned int width,
 					unsigned int *ret_register)
 {
-	uint64_t device = offset >> ECAM_DEVICE_SHIFT;
-	uint64_t within = offset & ((1U << ECAM_DEVICE_SHIFT) - 1);
+	uint64_t number = offset / ECAM_FUNCTION_SIZE, within = offset % ECAM_FUNCTION_SIZE;
 
-	if (device >= PCI_SLOTS || width > 4 || within + width > ECAM_FUNCTION_SIZE)
+	if (number >= PCI_FUNCTIONS || width > 4 || within + width > ECAM_FUNCTION_SIZE)
 		return NULL;
 	*ret_register = (unsigned int)within;
-	return host->slots[device];
+	return host->functions[number];
 }
 
 static uint64_t ecam_read(void *owner, uint64_t offset, unsigned int width)
@@ -69,17 +70,39 @@ static void ecam_write(void *owner, uint64_t offset, unsigned int width, uint64_
 
 static const struct bus_ops ecam_bus_ops = { .read = ecam_read, .write = ecam_write };
 
+void pci_host_expect(struct pci_host *host, unsigned int n_devices)
+{
+	host->each_slot = (n_devices + PCI_SLOTS_USED - 1) / PCI_SLOTS_USED;
+}
+
+/* Where the next one goes. The slot's first says that there are more (PCI 3.0, 6.2.1, header type). */
+static unsigned int next_place(struct pci_host *host)
+{
+	unsigned int each = host->each_slot ? host->each_slot : 1;
+	unsigned int i = host->n_functions - 1, slot = 1 + i / each;
+
+	if (host->n_functions == 0)
+		return 0;
+	if (i % each == 1)
+		pci_config_define(&host->functions[slot * PCI_SLOT_FUNCTIONS]->config,
+				  PCI_HEADER_TYPE, 1, HEADER_TYPE_MULTIFUNCTION, 0);
+	return slot * PCI_SLOT_FUNCTIONS + i % each;
+}
+
 int pci_host_add(struct pci_host *host, struct pci_function *fn)
 {
-	for (unsigned int i = 0; i < PCI_SLOTS; i++) {
-		if (host->slots[i])
-			continue;
-		pci_bar_define(fn, (uint32_t)(PCI_MMIO32_START + i * BAR_STRIDE));
-		host->slots[i] = fn;
-		pci_bars_place(host);
-		return machine_add_object(host->m, fn->ops->state, fn);
-	}
-	return -ENOSPC;
+	unsigned int place;
+
+	if (host->n_functions > PCI_DEVICES_MAX)
+		return -ENOSPC;
+	place = next_place(host);
+	if (place >= PCI_FUNCTIONS)
+		return -ENOSPC;
+	pci_bar_define(fn, (uint32_t)(PCI_MMIO32_START + host->n_functions * BAR_STRIDE));
+	host->functions[place] = fn;
+	host->n_functions++;
+	pci_bars_place(host);
+	return machine_add_object(host->m, fn->ops->state, fn);
 }
 
 int pci_host_open(struct machine *m, struct pci_host **ret)

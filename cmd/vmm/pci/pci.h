@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The PCI host: one bus, ECAM (PCIe base specification 7.2.2) and configuration mechanism #1, a host
- * bridge at 00:00.0 and one single-function device a slot. Machine lock held.
+ * bridge at 00:00.0 and devices from 00:01.0 on: one per slot up to PCI_SLOTS_USED, and several functions
+ * per slot beyond, so that slots are left for devices that come later. Machine lock held.
  */
 #ifndef BULKHEAD_VMM_PCI_PCI_H
 #define BULKHEAD_VMM_PCI_PCI_H
@@ -9,11 +10,17 @@
 #include "cmd/vmm/args.h"
 #include "cmd/vmm/machine.h"
 
-#define PCI_SLOTS 32
+#define PCI_FUNCTIONS 256 /* of a bus: 32 slots of 8 */
+#define PCI_SLOT_FUNCTIONS 8
+#define PCI_SLOTS_USED 16
+#define PCI_DEVICES_MAX (PCI_SLOTS_USED * PCI_SLOT_FUNCTIONS)
 
 /* Makes the host bridge and claims the ECAM range of m->mmio. It is an object of the machine, and so is
  * each function: with machine_reset, BARs are as firmware left them, decoding on. */
 [[nodiscard]] int pci_host_open(struct machine *m, struct pci_host **ret);
+
+/* So many devices will be added: their order on the bus is that in which they are added. */
+void pci_host_expect(struct pci_host *host, unsigned int n_devices);
 
 /*
  * At a reset virtio devices stop their rings and wait until the back end has let go of guest RAM.

@@ -14,7 +14,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define MAX_NOTIFIERS 256
+#define MAX_NOTIFIERS ACCEL_IRQ_SLOTS
 
 struct irq_slot {
 	struct loop_source source; /* the main thread's */
