@@ -82,7 +82,7 @@ static void begin(struct console *c)
 /* The access is carried out; what is kept says so before its client can see it. */
 static void done(struct console *c, uint8_t value)
 {
-	c->done = CONSOLE_DONE_ANY | (uint32_t)value << CONSOLE_DONE_VALUE_SHIFT | c->vfu.id;
+	c->done = VFU_DONE_ANY | (uint32_t)value << VFU_DONE_VALUE_SHIFT | c->vfu.id;
 	keep(c);
 }
 
@@ -237,7 +237,7 @@ static int prepare_uart(struct console *c, int sock, const char **ret_what)
 	c->regions[0].widths = 1;
 	c->regions[0].n_sparse = 1;
 	c->regions[0].sparse[0] = (struct vfu_sparse){ .offset = UART_LSR, .size = 1 };
-	c->regions[1] = (struct vfu_region){ .size = CONSOLE_DONE_SIZE, .widths = 4, .page_fd = -1 };
+	c->regions[VFU_DONE_REGION] = (struct vfu_region){ .size = VFU_DONE_SIZE, .widths = 4, .page_fd = -1 };
 	c->vfu_spec = (struct vfu_spec){ .regions = c->regions,
 					 .n_regions = ARRAY_SIZE(c->regions),
 					 .n_irqs = 1 };

@@ -10,9 +10,7 @@
  *
  * All state is in a page that outlives the process (page.h), and kept there before anything of it
  * shows outside: a successor goes on with it. Region 1 tells a client that was cut off how far its
- * accesses of region 0 came: one register of 4 bytes, for reading. Bits 0 to 15: the message id of the
- * last that was carried out; 16 to 23: the byte that it read; 24: whether there is one. What is behind
- * it, posted or not, did nothing, and is to be sent again.
+ * accesses came (VFU_DONE_REGION). What is behind, posted or not, did nothing, and is to be sent again.
  */
 #ifndef BULKHEAD_CMD_DEV_CONSOLE_CONSOLE_H
 #define BULKHEAD_CMD_DEV_CONSOLE_CONSOLE_H
@@ -29,9 +27,6 @@
 #include <stdbool.h>
 
 #define CONSOLE_PAGE 4096
-#define CONSOLE_DONE_SIZE 4 /* region 1 */
-#define CONSOLE_DONE_VALUE_SHIFT 16
-#define CONSOLE_DONE_ANY (1U << 24)
 
 enum console_input { CONSOLE_INPUT_SERIAL, CONSOLE_INPUT_VIRTIO };
 

@@ -19,13 +19,13 @@
 	return preadv2(fd, &iov, 1, -1, RWF_NOWAIT) == sizeof(count);
 }
 
-/* The count of a non-blocking descriptor that is ours alone, a timer's too. */
-static inline void event_clear(int fd)
+/* The count of a non-blocking descriptor that is ours alone, a timer's too. False: there was none. */
+static inline bool event_clear(int fd)
 {
 	uint64_t count;
 	const struct iovec iov = { &count, sizeof(count) };
 
-	(void)!preadv2(fd, &iov, 1, -1, 0);
+	return preadv2(fd, &iov, 1, -1, 0) == sizeof(count);
 }
 
 #endif

@@ -130,6 +130,42 @@ int machine_wait(struct machine *m, int fd, struct timespec *left)
 	return r ? 0 : -ETIMEDOUT;
 }
 
+/* A guest that panicked may go on. */
+static bool goes_on(const struct machine *m, unsigned int generation)
+{
+	return m->generation == generation &&
+	       (m->request == MACHINE_RUN || m->request == MACHINE_PANIC);
+}
+
+/* Who is about to give its access up for a reset does not stand still yet. */
+static void hold_once(struct machine *m)
+{
+	const bool stands = m->paused;
+
+	m->n_parked += stands;
+	if (stands)
+		pthread_cond_signal(&m->parked);
+	pthread_cond_wait(&m->resumed, &m->lock);
+	m->n_parked -= stands;
+}
+
+bool machine_hold(struct machine *m)
+{
+	const unsigned int generation = m->generation;
+
+	if (!goes_on(m, generation))
+		return false;
+	do
+		hold_once(m);
+	while (m->paused && goes_on(m, generation));
+	return goes_on(m, generation);
+}
+
+void machine_wake(struct machine *m)
+{
+	pthread_cond_broadcast(&m->resumed);
+}
+
 void machine_count_event(struct machine *m, int eventfd)
 {
 	pthread_mutex_unlock(&m->lock);

@@ -105,6 +105,14 @@ void machine_crash(struct machine *m, const char *why);
  */
 [[nodiscard]] int machine_wait(struct machine *m, int fd, struct timespec *left);
 
+/*
+ * Waits without the lock, in the middle of an access, for what machine_wake tells of. A vCPU's thread;
+ * it counts as standing still while the machine is paused. False: the guest resets or ends, and the
+ * access is void. Lock held on return.
+ */
+[[nodiscard]] bool machine_hold(struct machine *m);
+void machine_wake(struct machine *m);
+
 /* Counts an event of an eventfd that a device shares, without the lock. A vCPU's thread. Lock held
  * on return. */
 void machine_count_event(struct machine *m, int eventfd);

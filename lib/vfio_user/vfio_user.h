@@ -41,6 +41,17 @@ enum vfu_command {
 
 /* flags of DEVICE_GET_INFO, REGION_INFO, IRQ_INFO, SET_IRQS and DMA_MAP: as <linux/vfio.h> */
 
+/*
+ * Our devices of one region have one more, 1, if their state outlives their process: a register of 4
+ * bytes that tells a client that was cut off how far its accesses of region 0 and its resets came.
+ * Bits 0 to 15: the message id of the last that was carried out; 16 to 23: the byte that it read; 24:
+ * whether there is one.
+ */
+#define VFU_DONE_REGION 1
+#define VFU_DONE_SIZE 4
+#define VFU_DONE_VALUE_SHIFT 16
+#define VFU_DONE_ANY (1U << 24)
+
 struct vfu_sparse {
 	uint64_t offset;
 	uint64_t size;

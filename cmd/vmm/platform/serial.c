@@ -8,6 +8,7 @@
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -30,13 +31,17 @@
  */
 #define POST_DELAY_NS 1000000
 
+/* How long the guest waits for the successor of a process that has ended. */
+#define SUCCESSOR_PATIENCE_S 60
+
 struct serial {
 	struct machine *m;
 	struct vfio_client client;
 	unsigned int posted;
 	bool loopback; /* what is transmitted shows in the shared registers: nothing is posted */
 	int irq_fd;
-	int flush_fd; /* timer: bytes have waited long enough */
+	int flush_fd; /* timer: bytes, or away the guest, have waited long enough */
+	bool away;    /* its process has ended, and its successor is to come */
 	struct loop_source flush;
 	struct loop_source irq;
 	struct loop_source channel;
@@ -48,34 +53,71 @@ static int failed(struct serial *s, int error)
 	return error;
 }
 
+static void set_timer(const struct serial *s, time_t seconds, long ns)
+{
+	const struct itimerspec t = { .it_value = { seconds, ns } };
+
+	(void)timerfd_settime(s->flush_fd, 0, &t, NULL);
+}
+
+/* What came of a message: also 0 if a successor carries it out. */
+static int outcome(struct serial *s, int error)
+{
+	if (error == 0)
+		return 0;
+	if (error != -EPIPE || !vfio_client_can_succeed(&s->client))
+		return failed(s, error);
+	if (!s->away)
+		set_timer(s, SUCCESSOR_PATIENCE_S, 0);
+	s->away = true;
+	return 0;
+}
+
+/* ---- the guest's accesses, which wait while the process is away ---- */
+
+/* False: the access is void. */
+static bool is_there(struct serial *s)
+{
+	while (s->away)
+		if (!machine_hold(s->m))
+			return false;
+	return true;
+}
+
+static bool carry_out(struct serial *s, struct vfio_access *a)
+{
+	if (outcome(s, vfio_client_access(&s->client, a)) < 0)
+		return false;
+	while (!a->answered)
+		if (!machine_hold(s->m)) {
+			vfio_client_drop(&s->client, a);
+			return false;
+		}
+	s->posted = 0;
+	return true;
+}
+
 static uint64_t serial_read(void *owner, uint64_t offset, unsigned int width)
 {
 	struct serial *s = owner;
+	struct vfio_access a = vfio_access_read8(offset);
 	uint8_t value;
-	int r;
 
-	if (width != 1)
+	if (width != 1 || !is_there(s))
 		return UINT64_MAX;
 	if (s->posted < POSTED_MAX && vfio_client_peek8(&s->client, offset, &value))
 		return value;
-	r = vfio_client_read8(&s->client, offset, &value);
-	if (r < 0) {
-		failed(s, r);
-		return UINT64_MAX;
-	}
-	s->posted = 0;
-	return value;
+	return carry_out(s, &a) ? a.value : UINT64_MAX;
 }
 
 /* Only the transmitter's bytes are posted: after any other write the shared registers must already
  * show what it did. */
 static int post(struct serial *s, uint8_t byte)
 {
-	static const struct itimerspec soon = { .it_value.tv_nsec = POST_DELAY_NS };
 	int r = vfio_client_post8(&s->client, UART_THR, byte);
 
-	if (r == 0 && s->client.n_posted == 1 && timerfd_settime(s->flush_fd, 0, &soon, NULL) < 0)
-		r = -errno;
+	if (r == 0 && vfio_client_waiting(&s->client) == 1)
+		set_timer(s, 0, POST_DELAY_NS);
 	if (s->posted < POSTED_MAX)
 		s->posted++;
 	return r;
@@ -84,28 +126,24 @@ static int post(struct serial *s, uint8_t byte)
 static void serial_write(void *owner, uint64_t offset, unsigned int width, uint64_t value)
 {
 	struct serial *s = owner;
-	int r;
+	struct vfio_access a = vfio_access_write8(offset, (uint8_t)value);
+	int r = -ENOSPC;
 
-	if (width != 1)
+	if (width != 1 || !is_there(s))
 		return;
 	if (offset == UART_MCR)
 		s->loopback = value & MCR_LOOP;
-	if (offset == UART_THR && !s->loopback) {
+	if (offset == UART_THR && !s->loopback)
 		r = post(s, (uint8_t)value);
-	} else {
-		r = vfio_client_write8(&s->client, offset, (uint8_t)value);
-		s->posted = 0;
-	}
-	if (r < 0)
-		failed(s, r);
+	if (r == -ENOSPC)
+		(void)!carry_out(s, &a);
+	else
+		(void)!outcome(s, r);
 }
 
 void serial_flush(struct serial *s)
 {
-	int r = vfio_client_flush(&s->client);
-
-	if (r < 0)
-		failed(s, r);
+	(void)!outcome(s, vfio_client_flush(&s->client));
 }
 
 static int on_flush(struct loop_source *src, uint32_t events)
@@ -113,8 +151,13 @@ static int on_flush(struct loop_source *src, uint32_t events)
 	struct serial *s = src->owner;
 
 	(void)events;
-	event_clear(s->flush_fd);
-	serial_flush(s);
+	if (!event_clear(s->flush_fd)) /* it was set anew */
+		return 0;
+	if (s->away)
+		machine_fail(s->m, "serial console: its process has ended, and no other takes its "
+				   "place");
+	else
+		serial_flush(s);
 	return 0;
 }
 
@@ -137,7 +180,7 @@ static int on_hangup(struct loop_source *src, uint32_t events)
 
 	(void)events;
 	loop_remove(&s->m->loop, src);
-	failed(s, -EPIPE);
+	(void)!outcome(s, -EPIPE);
 	return 0;
 }
 
@@ -168,16 +211,16 @@ static int serial_reset(void *object)
 
 	s->posted = 0;
 	s->loopback = false;
-	return r < 0 ? failed(s, r) : 0;
+	return outcome(s, r);
 }
 
 /* What was posted is the server's from then on. */
 static int serial_quiesce(void *object)
 {
 	struct serial *s = object;
-	int r = vfio_client_flush(&s->client);
+	int r = outcome(s, vfio_client_flush(&s->client));
 
-	return r < 0 ? failed(s, r) : 0;
+	return s->away ? -EAGAIN : r;
 }
 
 static void serial_save(const void *object, void *image)
@@ -201,6 +244,11 @@ static int serial_load(void *object, const void *image, const char **ret_why)
 static const struct state_ops serial_state = { "serial",      &schema,	   serial_reset,
 					       serial_quiesce, serial_save, serial_load };
 
+static int watch_channel(struct serial *s)
+{
+	return loop_add(&s->m->loop, &s->channel, s->client.sock, EPOLLRDHUP, on_hangup, s);
+}
+
 static int join(struct serial *s)
 {
 	const struct bus_range ports = { PORT_SERIAL, UART_PORTS, &serial_bus_ops, s };
@@ -218,7 +266,7 @@ static int join(struct serial *s)
 	if (r == 0)
 		r = loop_add(&s->m->loop, &s->irq, s->irq_fd, EPOLLIN | EPOLLET, on_irq, s);
 	if (r == 0)
-		r = loop_add(&s->m->loop, &s->channel, s->client.sock, EPOLLRDHUP, on_hangup, s);
+		r = watch_channel(s);
 	if (r == 0)
 		r = bus_add(&s->m->pio, &ports);
 	return r < 0 ? r : machine_add_object(s->m, &serial_state, s);
@@ -258,4 +306,38 @@ int serial_open(struct machine *m, int sock, struct serial **ret, const char **r
 	}
 	*ret = s;
 	return 0;
+}
+
+/* ---- a successor ---- */
+
+static int succeed(struct serial *s, int sock, const char **ret_why)
+{
+	int r = vfio_client_succeed(&s->client, sock, ret_why);
+
+	if (r < 0)
+		return r;
+	r = watch_channel(s);
+	if (r < 0) {
+		*ret_why = strerrordesc_np(-r);
+		return r;
+	}
+	s->away = false;
+	set_timer(s, 0, 0);
+	return 0;
+}
+
+int serial_reconnect(struct serial *s, int sock, const char **ret_why)
+{
+	int r;
+
+	if (!vfio_client_can_succeed(&s->client)) {
+		close(sock);
+		*ret_why = "its state has gone with its process";
+		return -EOPNOTSUPP;
+	}
+	loop_remove(&s->m->loop, &s->channel);
+	(void)!outcome(s, -EPIPE); /* its end may not have been seen yet */
+	r = succeed(s, sock, ret_why);
+	machine_wake(s->m);
+	return r == -EPIPE ? 0 : r;
 }

@@ -3,6 +3,9 @@
  * The UART's ports, carried to dev-console by vfio-user. Writes are posted; registers that the
  * server shares by a page are read from it; others cost a round trip. The server is HOSTILE: what
  * breaks the protocol ends the VM with a clear line.
+ *
+ * A process that has ended is away: vCPUs that access the ports wait, for a minute at most, and all
+ * else goes on. Its successor gets what was sent and not carried out; a reset is carried out then.
  */
 #ifndef BULKHEAD_VMM_PLATFORM_SERIAL_H
 #define BULKHEAD_VMM_PLATFORM_SERIAL_H
@@ -15,6 +18,12 @@ struct serial;
  * eventfd to GSI_SERIAL through the main loop. */
 [[nodiscard]] int serial_open(struct machine *m, int sock, struct serial **ret,
 			      const char **ret_why);
+/*
+ * sock, owned from now on, leads to the successor of a process that has ended or is about to. 0 also if
+ * that one has ended meanwhile: the next may come. -EOPNOTSUPP: this device has none; otherwise it broke the
+ * protocol or is another device, and the VM cannot go on: *ret_why. Main thread.
+ */
+[[nodiscard]] int serial_reconnect(struct serial *s, int sock, const char **ret_why);
 /* Sends what was posted and still waits: before the guest's last event is told. */
 void serial_flush(struct serial *s);
 

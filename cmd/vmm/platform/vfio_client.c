@@ -3,33 +3,22 @@
 #include "cmd/vmm/platform/vfio_client.h"
 
 #include "cmd/vmm/platform/peer.h"
-#include "lib/base/checked.h"
+#include "cmd/vmm/platform/vfio_internal.h"
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/vfio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#define VERSION_MAJOR 0
-#define VERSION_MINOR 1
-#define SERVER_JSON "{\"capabilities\":{\"max_msg_fds\":1,\"max_data_xfer_size\":256}}"
-#define PAGE_LEN 4096U
 
 /* ---- one exchange ---- */
 
-static int send_msg(struct vfio_client *c, struct vfu_msg *m, const int *fds, size_t n_fds,
+static int send_msg(struct vfio_client *c, const struct vfu_msg *m, const int *fds, size_t n_fds,
 		    struct peer_deadline *d)
 {
 	uint8_t wire[VFU_HEADER_LEN + VFU_PAYLOAD_MAX];
-	int len;
+	int len = vfu_encode(m, wire, sizeof(wire));
 
-	m->id = c->next_id++;
-	len = vfu_encode(m, wire, sizeof(wire));
 	return len < 0 ? len : peer_send(c->sock, wire, (size_t)len, fds, n_fds, d);
 }
 
@@ -59,169 +48,32 @@ static int recv_reply(struct vfio_client *c, const struct vfu_msg *m, struct vfu
 	return ret->error ? -EPROTO : 0;
 }
 
-int vfio_client_flush(struct vfio_client *c)
+int vfio_exchange(struct vfio_client *c, struct vfu_msg *m, const int *fds, size_t n_fds,
+		  struct vfu_msg *ret, int *ret_fd)
 {
-	struct peer_deadline d = peer_patience();
-	size_t len = (size_t)c->n_posted * VFIO_CLIENT_POST_LEN;
-	int r;
+	struct peer_deadline own = peer_patience();
+	struct peer_deadline *d = c->whole ? c->whole : &own;
+	int r = c->dead ? -EPIPE : 0;
 
-	if (c->dead)
-		return -EPIPE;
-	if (!c->n_posted)
-		return 0;
-	c->n_posted = 0;
-	r = peer_send(c->sock, c->posted, len, NULL, 0, &d);
+	m->id = c->next_id++;
+	if (r == 0)
+		r = send_msg(c, m, fds, n_fds, d);
+	if (r == 0)
+		r = recv_reply(c, m, ret, ret_fd, d);
 	c->dead = r < 0;
 	return r;
 }
 
-static int exchange(struct vfio_client *c, struct vfu_msg *m, const int *fds, size_t n_fds,
-		    struct vfu_msg *ret, int *ret_fd)
-{
-	struct peer_deadline d = peer_patience();
-	int r = vfio_client_flush(c); /* what was written before comes before */
-
-	if (r == 0)
-		r = send_msg(c, m, fds, n_fds, &d);
-	if (r == 0)
-		r = recv_reply(c, m, ret, ret_fd, &d);
-	if (r < 0)
-		c->dead = true;
-	return r;
-}
-
-/* ---- the handshake ---- */
-
-static int hello(struct vfio_client *c)
-{
-	struct vfu_msg m = { .command = VFIO_USER_VERSION,
-			     .version = { .major = VERSION_MAJOR, .minor = VERSION_MINOR,
-					  .json = SERVER_JSON } };
-	struct vfu_msg reply = { 0 };
-	int r = exchange(c, &m, NULL, 0, &reply, NULL);
-
-	if (r < 0)
-		return r;
-	/* its capabilities do not matter: no access is longer than a byte */
-	return reply.version.major == VERSION_MAJOR && reply.version.minor <= VERSION_MINOR ?
-		       0 :
-		       -EPROTO;
-}
-
-static int device_info(struct vfio_client *c)
-{
-	struct vfu_msg m = { .command = VFIO_USER_DEVICE_GET_INFO };
-	struct vfu_msg reply = { 0 };
-	int r = exchange(c, &m, NULL, 0, &reply, NULL);
-
-	if (r < 0)
-		return r;
-	return reply.device_info.num_regions && reply.device_info.num_irqs ? 0 : -EPROTO;
-}
-
-static int irq_info(struct vfio_client *c)
-{
-	struct vfu_msg m = { .command = VFIO_USER_DEVICE_GET_IRQ_INFO };
-	struct vfu_msg reply = { 0 };
-	int r = exchange(c, &m, NULL, 0, &reply, NULL);
-
-	if (r < 0)
-		return r;
-	if (reply.irq_info.index != 0 || reply.irq_info.count != 1 ||
-	    !(reply.irq_info.flags & VFIO_IRQ_INFO_EVENTFD))
-		return -EPROTO;
-	return 0;
-}
-
-/* Whether [offset, offset + len) of the file is there and always will be. */
-static bool cannot_shrink(int fd, uint64_t offset, uint64_t len)
-{
-	int seals = fcntl(fd, F_GET_SEALS, 0);
-	struct stat st;
-
-	if (seals < 0 || !(seals & F_SEAL_SHRINK))
-		return false;
-	/* the C library's fstat is newfstatat, which takes a path */
-	if (syscall(SYS_fstat, fd, &st) < 0 || st.st_size < 0)
-		return false;
-	return range_within(offset, len, (uint64_t)st.st_size);
-}
-
-static bool sparse_valid(const struct vfu_msg *reply)
-{
-	for (uint32_t i = 0; i < reply->region_info.n_sparse; i++)
-		if (!range_within(reply->region_info.sparse[i].offset,
-				  reply->region_info.sparse[i].size, reply->region_info.size))
-			return false;
-	return true;
-}
-
-/* A page that does not qualify is not used: messages do everything. */
-static void map_page(struct vfio_client *c, const struct vfu_msg *reply, int fd)
-{
-	uint64_t offset = reply->region_info.offset;
-	void *page;
-
-	if (!(reply->region_info.flags & VFIO_REGION_INFO_FLAG_MMAP) ||
-	    reply->region_info.size < PAGE_LEN || offset % PAGE_LEN || offset > INT64_MAX ||
-	    !cannot_shrink(fd, offset, PAGE_LEN))
-		return;
-	page = mmap(NULL, PAGE_LEN, PROT_READ, MAP_SHARED, fd, (off_t)offset);
-	if (page == MAP_FAILED)
-		return;
-	c->page = page;
-	c->page_len = PAGE_LEN;
-	c->n_sparse = reply->region_info.n_sparse;
-	memcpy(c->sparse, reply->region_info.sparse, sizeof(c->sparse));
-}
-
-static int region_info(struct vfio_client *c, uint64_t min_size)
-{
-	const uint32_t access = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-	struct vfu_msg m = { .command = VFIO_USER_DEVICE_GET_REGION_INFO };
-	_cleanup_(closep) int fd = -1;
-	struct vfu_msg reply = { 0 };
-	int r = exchange(c, &m, NULL, 0, &reply, &fd);
-
-	if (r < 0)
-		return r;
-	if (reply.region_info.index != 0 || reply.region_info.size < min_size ||
-	    (reply.region_info.flags & access) != access || !sparse_valid(&reply))
-		return -EPROTO;
-	c->region_size = reply.region_info.size;
-	if (fd >= 0)
-		map_page(c, &reply, fd);
-	return 0;
-}
-
-static const char *handshake(struct vfio_client *c, uint64_t min_size, int *ret_error)
-{
-	*ret_error = hello(c);
-	if (*ret_error < 0)
-		return "vfio-user: no common version";
-	*ret_error = device_info(c);
-	if (*ret_error < 0)
-		return "vfio-user: no usable device";
-	*ret_error = region_info(c, min_size);
-	if (*ret_error < 0)
-		return "vfio-user: no usable region";
-	*ret_error = irq_info(c);
-	if (*ret_error < 0)
-		return "vfio-user: no usable interrupt";
-	return NULL;
-}
+/* ---- open, close, interrupt ---- */
 
 int vfio_client_open(struct vfio_client *c, int sock, uint64_t min_size, const char **ret_why)
 {
-	const char *why;
 	int r;
 
-	*c = (struct vfio_client){ .sock = sock };
-	why = handshake(c, min_size, &r);
-	if (!why)
-		return 0;
-	*ret_why = r == -ETIMEDOUT || r == -EPIPE ? peer_strerror(r) : why;
-	vfio_client_close(c);
+	*c = (struct vfio_client){ .sock = sock, .irq_fd = -1 };
+	r = vfio_shake_hands(c, min_size, ret_why);
+	if (r < 0)
+		vfio_client_close(c);
 	return r;
 }
 
@@ -234,8 +86,6 @@ void vfio_client_close(struct vfio_client *c)
 	c->dead = true;
 }
 
-/* ---- in service ---- */
-
 int vfio_client_set_irq(struct vfio_client *c, int eventfd)
 {
 	struct vfu_msg m = { .command = VFIO_USER_DEVICE_SET_IRQS,
@@ -244,32 +94,18 @@ int vfio_client_set_irq(struct vfio_client *c, int eventfd)
 					   .count = 1 } };
 	struct vfu_msg reply = { 0 };
 
-	return exchange(c, &m, &eventfd, 1, &reply, NULL);
+	c->irq_fd = eventfd;
+	return vfio_exchange(c, &m, &eventfd, 1, &reply, NULL);
 }
 
-int vfio_client_read8(struct vfio_client *c, uint64_t offset, uint8_t *ret)
-{
-	struct vfu_msg m = { .command = VFIO_USER_REGION_READ,
-			     .access = { .offset = offset, .count = 1 } };
-	struct vfu_msg reply = { 0 };
-	int r = exchange(c, &m, NULL, 0, &reply, NULL);
-
-	if (r < 0)
-		return r;
-	if (reply.access.offset != offset || reply.access.region != 0 || reply.access.count != 1) {
-		c->dead = true;
-		return -EBADMSG;
-	}
-	*ret = reply.access.data[0];
-	return 0;
-}
+/* ---- in service ---- */
 
 bool vfio_client_peek8(const struct vfio_client *c, uint64_t offset, uint8_t *ret)
 {
 	if (!c->page || offset >= c->page_len)
 		return false;
-	for (uint32_t i = 0; i < c->n_sparse; i++) {
-		const struct vfu_sparse *s = &c->sparse[i];
+	for (uint32_t i = 0; i < c->shape.n_sparse; i++) {
+		const struct vfu_sparse *s = &c->shape.sparse[i];
 
 		if (offset < s->offset || offset - s->offset >= s->size)
 			continue;
@@ -279,44 +115,238 @@ bool vfio_client_peek8(const struct vfio_client *c, uint64_t offset, uint8_t *re
 	return false;
 }
 
+unsigned int vfio_client_waiting(const struct vfio_client *c)
+{
+	return c->n_owed - c->n_sent;
+}
+
+int vfio_client_flush(struct vfio_client *c)
+{
+	struct peer_deadline own = peer_patience();
+	const uint8_t *at = c->owed + (size_t)c->n_sent * VFIO_CLIENT_POST_LEN;
+	size_t len = (size_t)vfio_client_waiting(c) * VFIO_CLIENT_POST_LEN;
+	int r;
+
+	if (c->dead)
+		return -EPIPE;
+	if (!len)
+		return 0;
+	c->n_sent = c->n_owed;
+	r = peer_send(c->sock, at, len, NULL, 0, c->whole ? c->whole : &own);
+	c->dead = r < 0;
+	return r;
+}
+
 int vfio_client_post8(struct vfio_client *c, uint64_t offset, uint8_t value)
 {
 	struct vfu_msg m = { .command = VFIO_USER_REGION_WRITE,
-			     .id = c->next_id++,
+			     .id = c->next_id,
 			     .no_reply = true,
 			     .access = { .offset = offset, .count = 1, .data = { value } } };
 	int len;
 
 	if (c->dead)
 		return -EPIPE;
-	len = vfu_encode(&m, c->posted + (size_t)c->n_posted * VFIO_CLIENT_POST_LEN,
+	if (c->n_owed == VFIO_CLIENT_OWED_MAX)
+		return -ENOSPC;
+	len = vfu_encode(&m, c->owed + (size_t)c->n_owed * VFIO_CLIENT_POST_LEN,
 			 VFIO_CLIENT_POST_LEN);
 	if (len != VFIO_CLIENT_POST_LEN)
 		return len < 0 ? len : -EINVAL;
-	c->n_posted++;
-	return c->n_posted == VFIO_CLIENT_POST_MAX ? vfio_client_flush(c) : 0;
+	if (c->n_owed == 0)
+		c->owed_id = m.id;
+	c->next_id++;
+	c->n_owed++;
+	return vfio_client_waiting(c) == VFIO_CLIENT_POST_MAX ? vfio_client_flush(c) : 0;
 }
 
-int vfio_client_write8(struct vfio_client *c, uint64_t offset, uint8_t value)
+/* All before an answer was carried out before it. */
+static void answered(struct vfio_client *c, struct vfio_access *a, uint8_t value)
 {
-	struct vfu_msg m = { .command = VFIO_USER_REGION_WRITE,
-			     .access = { .offset = offset, .count = 1, .data = { value } } };
-	struct vfu_msg reply = { 0 };
-	int r = exchange(c, &m, NULL, 0, &reply, NULL);
+	a->value = value;
+	a->answered = true;
+	c->cut = NULL;
+	c->n_owed = c->n_sent = 0;
+	c->owed_id = c->next_id;
+}
 
-	if (r < 0)
-		return r;
-	if (reply.access.offset != offset || reply.access.region != 0 || reply.access.count != 1) {
-		c->dead = true;
-		return -EBADMSG;
-	}
-	return 0;
+static bool answers(const struct vfu_msg *reply, const struct vfu_msg *m)
+{
+	return m->command == VFIO_USER_DEVICE_RESET ||
+	       (reply->access.offset == m->access.offset && reply->access.region == 0 &&
+		reply->access.count == 1);
+}
+
+static int transact(struct vfio_client *c, struct vfio_access *a)
+{
+	struct peer_deadline own = peer_patience();
+	struct peer_deadline *d = c->whole ? c->whole : &own;
+	struct vfu_msg reply = { 0 };
+	int r = vfio_client_flush(c); /* what was written before comes before */
+
+	if (r == 0)
+		r = send_msg(c, &a->m, NULL, 0, d);
+	if (r == 0)
+		r = recv_reply(c, &a->m, &reply, NULL, d);
+	if (r == 0 && !answers(&reply, &a->m))
+		r = -EBADMSG;
+	if (r == 0)
+		answered(c, a, a->m.command == VFIO_USER_REGION_READ ? reply.access.data[0] : 0);
+	c->dead = r < 0;
+	return r;
+}
+
+struct vfio_access vfio_access_read8(uint64_t offset)
+{
+	return (struct vfio_access){ .m = { .command = VFIO_USER_REGION_READ,
+					    .access = { .offset = offset, .count = 1 } } };
+}
+
+struct vfio_access vfio_access_write8(uint64_t offset, uint8_t value)
+{
+	return (struct vfio_access){
+		.m = { .command = VFIO_USER_REGION_WRITE,
+		       .access = { .offset = offset, .count = 1, .data = { value } } }
+	};
+}
+
+int vfio_client_access(struct vfio_client *c, struct vfio_access *a)
+{
+	int r;
+
+	a->answered = false;
+	if (c->dead)
+		return -EPIPE;
+	a->m.id = c->next_id++;
+	r = transact(c, a);
+	if (r == -EPIPE)
+		c->cut = a;
+	return r;
+}
+
+void vfio_client_drop(struct vfio_client *c, const struct vfio_access *a)
+{
+	if (c->cut == a)
+		c->cut = NULL;
 }
 
 int vfio_client_reset(struct vfio_client *c)
 {
-	struct vfu_msg m = { .command = VFIO_USER_DEVICE_RESET };
-	struct vfu_msg reply = { 0 };
+	if (c->dead && c->cut == &c->reset)
+		return -EPIPE;
+	c->reset = (struct vfio_access){ .m = { .command = VFIO_USER_DEVICE_RESET } };
+	if (!c->dead)
+		return vfio_client_access(c, &c->reset);
+	c->reset.m.id = c->next_id++;
+	c->cut = &c->reset;
+	return -EPIPE;
+}
 
-	return exchange(c, &m, NULL, 0, &reply, NULL);
+/* ---- a successor ---- */
+
+bool vfio_client_can_succeed(const struct vfio_client *c)
+{
+	return c->shape.has_done;
+}
+
+static bool same_shape(const struct vfio_shape *a, const struct vfio_shape *b)
+{
+	if (a->n_regions != b->n_regions || a->n_irqs != b->n_irqs ||
+	    a->region_size != b->region_size || a->region_flags != b->region_flags ||
+	    a->n_sparse != b->n_sparse || a->has_done != b->has_done)
+		return false;
+	for (uint32_t i = 0; i < a->n_sparse; i++)
+		if (a->sparse[i].offset != b->sparse[i].offset ||
+		    a->sparse[i].size != b->sparse[i].size)
+			return false;
+	return true;
+}
+
+static int read_done(struct vfio_client *c, uint32_t *ret)
+{
+	struct vfu_msg m = { .command = VFIO_USER_REGION_READ,
+			     .access = { .region = VFU_DONE_REGION, .count = VFU_DONE_SIZE } };
+	struct vfu_msg reply = { 0 };
+	int r = vfio_exchange(c, &m, NULL, 0, &reply, NULL);
+
+	if (r < 0)
+		return r;
+	if (reply.access.offset != 0 || reply.access.region != VFU_DONE_REGION ||
+	    reply.access.count != VFU_DONE_SIZE)
+		return -EBADMSG;
+	memcpy(ret, reply.access.data, sizeof(*ret));
+	return 0;
+}
+
+/* Takes what was carried out off what is owed. An id that was not sent says nothing. */
+static void settle(struct vfio_client *c, uint32_t done)
+{
+	const uint16_t id = (uint16_t)done, ahead = (uint16_t)(id - c->owed_id);
+	unsigned int n;
+
+	c->n_sent = 0;
+	if (!(done & VFU_DONE_ANY) || ahead >= (uint16_t)(c->next_id - c->owed_id))
+		return;
+	if (c->cut && c->cut->m.id == id) {
+		answered(c, c->cut, (uint8_t)(done >> VFU_DONE_VALUE_SHIFT));
+		return;
+	}
+	n = ahead < c->n_owed ? ahead + 1U : c->n_owed;
+	c->n_owed -= n;
+	c->owed_id = (uint16_t)(c->owed_id + n);
+	memmove(c->owed, c->owed + (size_t)n * VFIO_CLIENT_POST_LEN,
+		(size_t)c->n_owed * VFIO_CLIENT_POST_LEN);
+}
+
+static int greet(struct vfio_client *c, const struct vfio_shape *before, uint32_t *ret_done,
+		 const char **ret_why)
+{
+	int r = vfio_shake_hands(c, 1, ret_why);
+
+	if (r < 0)
+		return r;
+	*ret_why = "vfio-user: not the device that was there before";
+	if (!same_shape(&c->shape, before))
+		return -EPROTO;
+	if (c->irq_fd >= 0)
+		r = vfio_client_set_irq(c, c->irq_fd);
+	if (r == 0)
+		r = read_done(c, ret_done);
+	*ret_why = peer_strerror(r);
+	return r;
+}
+
+/* Ids of the handshake are not of what is owed. */
+static int resume(struct vfio_client *c, const struct vfio_shape *before, const char **ret_why)
+{
+	const uint16_t next_id = c->next_id;
+	uint32_t done = 0;
+	int r = greet(c, before, &done, ret_why);
+
+	c->next_id = next_id;
+	c->shape = *before;
+	if (r < 0)
+		return r;
+	settle(c, done);
+	r = c->cut ? transact(c, c->cut) : vfio_client_flush(c);
+	*ret_why = peer_strerror(r);
+	return r;
+}
+
+int vfio_client_succeed(struct vfio_client *c, int sock, const char **ret_why)
+{
+	const struct vfio_shape before = c->shape;
+	struct peer_deadline whole = peer_patience();
+	int r;
+
+	vfio_client_close(c);
+	c->sock = sock;
+	c->dead = false;
+	c->shape = (struct vfio_shape){ 0 };
+	c->whole = &whole;
+	r = resume(c, &before, ret_why);
+	c->whole = NULL;
+	if (r < 0)
+		vfio_client_close(c);
+	return r;
 }
