@@ -2,9 +2,12 @@
 /* bulkhead help, version. A screen has 24 lines of 80; the options of run take two. */
 #include "cmd/bulkhead/help.h"
 
+#include "cmd/bulkhead/paragraph.h"
 #include "cmd/bulkhead/verbs.h"
+#include "lib/config/keys.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char overview[] =
 	"bulkhead " BULKHEAD_VERSION ": virtual machines that nobody needs to trust\n"
@@ -24,41 +27,87 @@ static const char overview[] =
 	"\n"
 	"Everything else is in bulkhead(1).\n";
 
-static const char run_options[] =
-	"bulkhead run: start a VM. Shown values are the defaults.\n"
-	"  --kernel FILE            bzImage or ELF (PVH); the only one that must be said\n"
-	"  --initrd FILE\n"
-	"  --cmdline TEXT           console=ttyS0 panic=-1 reboot=panic_warm\n"
-	"  --memory SIZE            256M; 64M to 64G\n"
-	"  --huge-pages on          or off: less memory at first, a slower guest\n"
-	"  --cpus N                 1; 1 to 16\n"
-	"  --disk FILE,format=raw[,readonly=on][,queues=N]        up to 64 times\n"
-	"  --name NAME              vm and a number\n"
-	"  --config FILE            lines `NAME = VALUE` of these same names; # comments\n"
-	"  --console auto           or safe (filtered), raw, none; auto: raw to a file\n"
-	"  --console-input serial   or virtio: where the terminal's input goes\n"
-	"  --detach                 return once the guest runs; see bulkhead console\n"
-	"  --stop-timeout 90        seconds to power off in when it is asked to; or none\n"
-	"  --on-reboot restart      or stop\n"
-	"  --on-panic stop          or continue\n"
-	"  --rng on                 or off\n"
-	"  --rng-rate 1M            bytes a second\n"
-	"  --accel auto             or kvm, soft (a software CPU); auto: a real kvm\n"
-	"  --allow NAME             an experimental one of `bulkhead features`\n"
-	"  --limit-memory SIZE      of all processes together, guest RAM too; or none\n"
-	"  --limit-tasks N          processes and threads; as many as there are; or none\n"
-	"  --limit-cpu none         or percents of one CPU: 150%\n"
-	"  --limit-io WHAT=N,...    a second: rbps=, wbps= in bytes, riops=, wiops=\n"
-	"  --cgroup DIR             where the VM's control group goes\n"
-	"  --strict                 rather no VM than one without a guarantee\n"
-	"  --verbose                say more, and how long the start took\n"
+#define VALUE_COLUMN 25
+
+static const char run_end[] =
 	"Ends with 0 when the guest powers off; 1 it could not start, 2 wrong words,\n"
 	"3 guest panic, 4 guest crash, 5 a process failed, 6 ended from outside,\n"
 	"7 the guest ended well, not all of its output was written.\n";
 
+/* "or safe, raw, none": what there is beside the default. */
+static void add_others(const struct option *o, struct list *l)
+{
+	for (size_t i = 0; o->choices[i]; i++)
+		if (strcmp(o->choices[i], o->initial) != 0)
+			list_add(l, "%s%s", l->len ? "" : "or ", o->choices[i]);
+}
+
+/* What the option's values are, where the default stands beside its name already. */
+static void add_values(const struct option *o, struct list *l)
+{
+	char range[120];
+
+	if (o->type == OPTION_CHOICE) {
+		add_others(o, l);
+	} else if (o->type == OPTION_ONOFF) {
+		if (strcmp(o->initial, "on") == 0)
+			list_add(l, "or off");
+	} else if (o->type == OPTION_TEXT && o->initial) {
+		list_add(l, "%s", o->initial);
+	} else if (o->type == OPTION_NUMBER || o->type == OPTION_SIZE || o->type == OPTION_PERCENT) {
+		option_range(o, range, sizeof(range));
+		list_add(l, "%s%s%s", o->value && o->initial ? o->initial : "",
+			 o->value && o->initial ? "; " : "", range);
+	}
+}
+
+static void print_line(const char *name, const char *value, const char *text, const char *more)
+{
+	char left[120];
+
+	snprintf(left, sizeof(left), "--%s%s%s", name, *value ? " " : "", value);
+	printf("  %-*s%s%s%s%s\n", *text || *more ? VALUE_COLUMN - 1 : 0, left,
+	       *text || *more ? " " : "", text, *text && *more ? ": " : "", more);
+}
+
+static void print_option(const struct config_key *key)
+{
+	const struct option *o = key->option;
+	struct list values = { .len = 0 };
+	const char *value = o->value ? o->value : o->initial;
+
+	add_values(o, &values);
+	if (o->type == OPTION_ONOFF && strcmp(o->initial, "off") == 0)
+		value = ""; /* said alone it is on */
+	print_line(key->name, value ? value : "", values.text, o->help ? o->help : "");
+}
+
+static void print_device(const struct config_key *key)
+{
+	const struct device_kind *kind = key->kind;
+	char form[100], times[40];
+
+	if (kind->number == KIND_SWITCH) {
+		print_line(key->name, kind->initially ? "on" : "off",
+			   kind->initially ? "or off" : "or on", kind->declared->job);
+		return;
+	}
+	kind_form(kind, false, form, sizeof(form));
+	snprintf(times, sizeof(times), "up to %u times", kind->most);
+	print_line(key->name, form, times, "");
+}
+
 void help_run(void)
 {
-	fputs(run_options, stdout);
+	struct config_key key;
+
+	puts("bulkhead run: start a VM. Shown values are the defaults.");
+	for (size_t i = 0; config_key_at(i, &key); i++)
+		if (key.type == KEY_DEVICE)
+			print_device(&key);
+		else
+			print_option(&key);
+	fputs(run_end, stdout);
 }
 
 int verb_help(int argc, char **argv)

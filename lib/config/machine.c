@@ -69,6 +69,7 @@ _Static_assert(N_FEATURES <= 64, "a bit for each");
 static const char *const consoles[] = { "auto", "safe", "raw", "none", NULL };
 static const char *const accels[] = { "auto", "kvm", "soft", NULL };
 static const char *const on_reboots[] = { "restart", "stop", NULL };
+static const char *const io_words[] = { "rbps=", "wbps=", "riops=", "wiops=", NULL };
 static const char *const on_panics[] = { "stop", "continue", NULL };
 
 /* In the order of the enums that they are stored as. */
@@ -92,29 +93,29 @@ const struct option config_machine[] = {
 	  .value = "FILE", .flags = OPTION_WORDS_ONLY,
 	  .help = "lines `NAME = VALUE` of these same names; # comments" },
 	{ .name = "console", .type = OPTION_CHOICE, FIELD(console), .choices = consoles,
-	  .initial = "auto", .help = "safe filters; auto: raw to a file" },
+	  .initial = "auto", .help = "auto filters for a terminal" },
 	{ .name = "detach", .type = OPTION_ONOFF, FIELD(detach), .initial = "off",
 	  .flags = OPTION_SWITCH, .help = "return once the guest runs; see bulkhead console" },
 	{ .name = "stop-timeout", .type = OPTION_NUMBER, FIELD(stop_timeout_s), .min = 1,
 	  .max = CONFIG_STOP_TIMEOUT_MAX, .initial = "90", .unit = "seconds", .none = 0,
-	  .flags = OPTION_NONE, .help = "to power off in when it is asked to" },
+	  .flags = OPTION_NONE, .help = "to power off in" },
 	{ .name = "on-reboot", .type = OPTION_CHOICE, FIELD(on_reboot), .choices = on_reboots,
 	  .initial = "restart" },
 	{ .name = "on-panic", .type = OPTION_CHOICE, FIELD(on_panic), .choices = on_panics,
 	  .initial = "stop" },
 	{ .name = "accel", .type = OPTION_CHOICE, FIELD(accel), .choices = accels,
-	  .initial = "auto", .help = "soft: a software CPU; auto: a real kvm" },
+	  .initial = "auto", .help = "auto takes kvm where it is real" },
 	{ .name = "allow", .type = OPTION_OWN, .set = add_allowed, .put = put_allowed,
 	  .flags = OPTION_ADDS_UP, .value = "NAME", .right = "names that bulkhead features lists",
 	  .help = "an experimental one of `bulkhead features`" },
 	{ .name = "limit-memory", .type = OPTION_SIZE, LIMIT(memory), .min = 16ULL << 20,
-	  .max = 1ULL << 40, .value = "SIZE", .help = "all processes together, guest RAM too" },
+	  .max = 1ULL << 40, .value = "SIZE", .help = "guest RAM and all processes" },
 	{ .name = "limit-tasks", .type = OPTION_NUMBER, LIMIT(tasks), .min = 1, .max = 100000,
 	  .value = "N", .help = "processes and threads" },
 	{ .name = "limit-cpu", .type = OPTION_PERCENT, LIMIT(cpu_percent), .min = 1, .max = 6400,
 	  .initial = "none", .unit = "percents of one CPU" },
 	{ .name = "limit-io", .type = OPTION_OWN, .set = set_limit_io, .put = put_limit_io,
-	  .value = "WHAT=N,...", .help = "a second: rbps=, wbps= in bytes, riops=, wiops=",
+	  .choices = io_words, .value = "WHAT=N,...", .help = "a second: rbps=, wbps= in bytes, riops=, wiops=",
 	  .right = "rbps=SIZE, wbps=SIZE, riops=N or wiops=N, or several" },
 	{ .name = "cgroup", .type = OPTION_PATH, FIELD(cgroup), .min = 1, .max = CONFIG_PATH_MAX,
 	  .value = "DIR", .flags = OPTION_ABSOLUTE, .right = "a directory below /sys/fs/cgroup",
