@@ -16,10 +16,20 @@ static const char *place_of(const struct declared_process *d)
 		return "its user's root and namespaces";
 	case DECLARED_SUPERVISOR:
 		return "an empty root, namespaces of its own but pid and network";
+	case DECLARED_LAUNCHER:
+		return "the supervisor's empty root and namespaces";
 	case DECLARED_JAIL:
 		break;
 	}
 	return "an empty root, namespaces of its own";
+}
+
+static const char *landlock_of(const struct sandbox_policy *p)
+{
+	if (p->inherited)
+		return "Landlock without network ports, signals and abstract sockets";
+	return p->beneath.rights ? "Landlock with one right below one directory" :
+				   "Landlock that allows nothing";
 }
 
 static void explain_place(const struct explained *x, const struct declared_process *d)
@@ -29,10 +39,9 @@ static void explain_place(const struct explained *x, const struct declared_proce
 
 	list_add(&l, "%s", place_of(d));
 	if (landlock)
-		list_add(&l, "%s",
-			 d->policy->beneath.rights ? "Landlock with one right below one directory" :
-						     "Landlock that allows nothing");
-	list_add(&l, "no capability, a filter");
+		list_add(&l, "%s", landlock_of(d->policy));
+	list_add(&l, d->policy->capabilities ? "the capabilities to give ids of the VM, a filter" :
+					       "no capability, a filter");
 	if (!x->missing.missing[GUARANTEE_LABELS] && d->domain)
 		list_add(&l, "SELinux's domain %s with the VM's categories", d->domain);
 	if (x->grouped && d->place == DECLARED_JAIL)
@@ -45,8 +54,11 @@ static const char *uid_of(const struct explained *x, const struct declared_proce
 	if (x->missing.missing[GUARANTEE_IDS])
 		return "its user's, as every process of this VM";
 	if (!x->root)
-		return d->place == DECLARED_USER ? "its user's" :
-						   "its own, one of its user's subordinate ids";
+		return d->place == DECLARED_USER     ? "its user's" :
+		       d->place == DECLARED_LAUNCHER ? "the supervisor's" :
+						       "its own, one of its user's subordinate ids";
+	if (d->place == DECLARED_LAUNCHER)
+		return "the supervisor's";
 	return d == &keeper_declared ? "one that only keepers have" :
 				       "its own, which no other process has";
 }
@@ -176,7 +188,9 @@ static void explain_handed(const struct explained *x, const struct declared_proc
 {
 	struct list l = { .len = 0 };
 
-	list_add(&l, d->place == DECLARED_JAIL ? "0 to 2 /dev/null" : "0 to 2 its user's");
+	list_add(&l, d->place == DECLARED_JAIL || d->place == DECLARED_LAUNCHER ?
+			     "0 to 2 /dev/null" :
+			     "0 to 2 its user's");
 	for (size_t i = 0; i < d->n_fds; i++) {
 		const char *file = file_of(x, d, d->fds[i].fd);
 
@@ -187,6 +201,8 @@ static void explain_handed(const struct explained *x, const struct declared_proc
 	if (d->channels_from)
 		list_add(&l, "%d to %d channels to the devices", d->channels_from,
 			 d->channels_from + count_channels(x->config) - 1);
+	if (d->given_from)
+		list_add(&l, "%d and up what the devices are started with again", d->given_from);
 	paragraph("handed to it", "%s", l.text);
 }
 

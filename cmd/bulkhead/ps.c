@@ -39,8 +39,9 @@ static void print_vm(const struct vmlink_state *s)
 		printf("%-20s %8s %-9s\n", s->name, "-", s->busy ? "busy" : "silent");
 		return;
 	}
-	printf("%-20s %8u %-9s %4u %7lluM %-5s ", s->name, info->pid, state_name(info->state),
-	       info->cpus, (unsigned long long)(info->memory >> 20), info->soft ? "soft" : "kvm");
+	printf("%-20s %8u %-9s %4u %7lluM %-5s %8u ", s->name, info->pid, state_name(info->state),
+	       info->cpus, (unsigned long long)(info->memory >> 20), info->soft ? "soft" : "kvm",
+	       info->restarts);
 	print_uptime(info->uptime_s);
 }
 
@@ -50,8 +51,8 @@ int verb_ps(int argc, char **argv)
 
 	if (argc > 0)
 		return complain(EXIT_WORDS, "ps: '%.60s' is too much: ps takes no words", argv[0]);
-	printf("%-20s %8s %-9s %4s %8s %-5s %s\n", "NAME", "PID", "STATE", "CPUS", "MEMORY", "ACCEL",
-	       "UPTIME");
+	printf("%-20s %8s %-9s %4s %8s %-5s %8s %s\n", "NAME", "PID", "STATE", "CPUS", "MEMORY",
+	       "ACCEL", "RESTARTS", "UPTIME");
 	r = vmlink_ask_all(print_vm);
 	if (r == -EOVERFLOW)
 		return vmlink_complain("ps", r);

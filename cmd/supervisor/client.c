@@ -31,7 +31,7 @@ static uint32_t count_alive(const struct vm *vm)
 	uint32_t n = 0;
 
 	for (size_t i = 0; i < vm->n_parts; i++)
-		n += vm->parts[i].state != PART_GONE;
+		n += vm->parts[i].process.pidfd >= 0;
 	return n;
 }
 
@@ -45,7 +45,8 @@ static int on_query(const struct asker *a, const struct control_msg *q)
 			  .memory = vm->config->memory,
 			  .state = vm->event,
 			  .processes = count_alive(vm),
-			  .soft = vm->soft },
+			  .soft = vm->soft,
+			  .restarts = restart_count(vm) },
 	};
 
 	(void)q;
@@ -92,15 +93,24 @@ static int on_attach(const struct asker *a, const struct control_msg *q)
 	return r;
 }
 
+/* Whoever had it: a client, or the command when c is NULL. */
+static void leave_console(struct vm *vm, const struct client *c)
+{
+	if (c && vm->attached == c)
+		vm->attached = NULL;
+	else if (!c && vm->front_attached)
+		vm->front_attached = false;
+	else
+		return;
+	vm_forget_stream(vm);
+}
+
 static int on_release(const struct asker *a, const struct control_msg *q)
 {
 	const struct control_msg done = { .type = CTL_DONE };
 
 	(void)q;
-	if (!a->client)
-		a->vm->front_attached = false;
-	else if (a->vm->attached == a->client)
-		a->vm->attached = NULL;
+	leave_console(a->vm, a->client);
 	return tell_peer(a->sock, &done, -1);
 }
 
@@ -152,7 +162,7 @@ static void drop_front(struct vm *vm)
 
 	loop_remove(&vm->loop, &vm->front);
 	closep(&fd);
-	vm->front_attached = false;
+	leave_console(vm, NULL);
 }
 
 static int on_front(struct loop_source *src, uint32_t events)
@@ -177,8 +187,7 @@ static void drop_client(struct client *c)
 
 	loop_remove(&vm->loop, &c->src);
 	closep(&fd);
-	if (vm->attached == c)
-		vm->attached = NULL;
+	leave_console(vm, c);
 }
 
 static int on_client(struct loop_source *src, uint32_t events)

@@ -49,6 +49,8 @@ static void begin(struct vm *vm)
 	struct part *vmm = vm_part(vm, PART_VMM);
 
 	vm->state = VM_ENDING;
+	restart_stop(vm);
+	vm_forget_stream(vm);
 	set_patience(vm, PATIENCE_S);
 	clients_tell_ending(vm);
 	if (vmm && vmm->state != PART_GONE && !ends_by_itself(vm, vmm))

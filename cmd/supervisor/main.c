@@ -306,6 +306,10 @@ int main(int argc, char **argv)
 			  .state = VM_STARTING,
 			  .stream = -1,
 			  .null = -1,
+			  .launcher = LAUNCHER_NONE,
+			  .answers = { .fd = -1 },
+			  .launcher_exit = { .fd = -1 },
+			  .restarts = { .fd = -1 },
 			  .keeper = -1,
 			  .memory_events = -1,
 			  .labels = SELINUX_VM_NONE,
@@ -318,6 +322,8 @@ int main(int argc, char **argv)
 	if (fds_adopt(supervisor_declared.fds, supervisor_declared.n_fds, NULL) < 0 ||
 	    parse(argc, argv, &vm, &config, &e) < 0) /* 1 words only */
 		return give_up(&e);
+	/* its place is kept for the pipe to the launcher; start.c */
+	(void)dup2(SUPERVISOR_FD_FRONT, SUPERVISOR_FD_LAUNCHER);
 	vm.stream = fcntl(SUPERVISOR_FD_STREAM, F_GETFD) < 0 ? -1 : SUPERVISOR_FD_STREAM;
 	if (bring_up(&vm, &e) < 0) {
 		parts_kill(&vm);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -52,6 +53,21 @@ void part_kill(struct part *p)
 	(void)syscall(SYS_pidfd_send_signal, p->process.pidfd, SIGKILL, NULL, 0);
 }
 
+void part_lose(struct part *p, enum weight weight, const char *fmt, ...)
+{
+	char text[CTL_TEXT_MAX + 1];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (!restart_can(p))
+		vm_end(p->vm, weight, CTL_EVENT_FAILED, "%s", text);
+	else if (!p->again.is_lost)
+		memcpy(p->again.lost, text, sizeof(text));
+	p->again.is_lost = true;
+}
+
 /* ---- what they say ---- */
 
 static bool all_ready(const struct vm *vm)
@@ -79,7 +95,8 @@ static int on_ready(struct part *p, const struct control_msg *m)
 
 	(void)m;
 	p->state = PART_READY;
-	if (vm->config->verbose && vm->since_ns && all_ready(vm))
+	restart_ready(p);
+	if (vm->state == VM_STARTING && vm->config->verbose && vm->since_ns && all_ready(vm))
 		tell_start_time(vm);
 	return 0;
 }
@@ -129,9 +146,18 @@ static int on_denied(struct part *p, const struct control_msg *m)
 
 	p->state = PART_SPENT;
 	sandbox_call_name((int)m->number, call, sizeof(call));
-	vm_end(p->vm, WEIGHT_DENIED, CTL_EVENT_FAILED,
-	       "%s was stopped by its filter: system call %s (%u)", p->name, call, m->number);
+	part_lose(p, WEIGHT_DENIED, "%s was stopped by its filter: system call %s (%u)", p->name, call,
+	     m->number);
 	return 0;
+}
+
+/* What a vmm says after a device was lost, or has ended by itself, comes of that. */
+static bool blame_lost(struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_parts; i++)
+		if (*vm->parts[i].again.lost)
+			vm_end(vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "%s", vm->parts[i].again.lost);
+	return vm->verdict.weight == WEIGHT_EXIT || vm->verdict.weight == WEIGHT_SIGNAL;
 }
 
 static int on_failed(struct part *p, const struct control_msg *m)
@@ -141,11 +167,10 @@ static int on_failed(struct part *p, const struct control_msg *m)
 	bool named = !strncmp(m->text, p->program, len) && !strncmp(m->text + len, ": ", 2);
 
 	p->state = PART_SPENT;
-	/* what a vmm says after a device has ended by itself comes of that */
-	if (p->kind == PART_VMM && p->vm->verdict.weight == WEIGHT_EXIT)
+	if (p->kind == PART_VMM && blame_lost(p->vm))
 		return 0;
-	vm_end(p->vm, WEIGHT_WORDS, CTL_EVENT_FAILED, "%s: %s", p->name,
-	       named ? m->text + len + 2 : m->text);
+	p->again.by_itself = true;
+	part_lose(p, WEIGHT_WORDS, "%s: %s", p->name, named ? m->text + len + 2 : m->text);
 	return 0;
 }
 
@@ -302,8 +327,7 @@ static bool take_message(struct part *p)
 	}
 	if (r < 0) {
 		close_control(p);
-		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "%s broke the control protocol",
-		       p->name);
+		part_lose(p, WEIGHT_SIGNAL, "%s broke the control protocol", p->name);
 		part_kill(p);
 	}
 	return r >= 0 && p->control >= 0;
@@ -339,8 +363,8 @@ static void judge_kill(struct part *p)
 	case CGROUP_WANT_UNKNOWN:
 		break;
 	}
-	vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "%s was killed by signal KILL (9)%s",
-	       p->name, whom);
+	p->again.outside = true;
+	part_lose(p, WEIGHT_SIGNAL, "%s was killed by signal KILL (9)%s", p->name, whom);
 }
 
 static void judge(struct part *p, int status)
@@ -352,11 +376,12 @@ static void judge(struct part *p, int status)
 			judge_kill(p);
 	} else if (WIFSIGNALED(status)) {
 		name = sigabbrev_np(WTERMSIG(status));
-		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "%s was killed by signal %s (%d)",
-		       p->name, name ? name : "?", WTERMSIG(status));
+		part_lose(p, WEIGHT_SIGNAL, "%s was killed by signal %s (%d)", p->name, name ? name : "?",
+		     WTERMSIG(status));
 	} else if (p->vm->state != VM_ENDING) {
-		vm_end(p->vm, WEIGHT_EXIT, CTL_EVENT_FAILED, "%s ended by itself with status %d",
-		       p->name, WEXITSTATUS(status));
+		p->again.by_itself = true;
+		part_lose(p, WEIGHT_EXIT, "%s ended by itself with status %d", p->name,
+		     WEXITSTATUS(status));
 	}
 }
 
@@ -370,7 +395,7 @@ static void hear(struct part *p)
 static void await_status(struct part *p)
 {
 	p->over = true;
-	if (p->vm->state != VM_ENDING)
+	if (p->vm->state != VM_ENDING && !restart_can(p))
 		vm_end(p->vm, WEIGHT_EXIT, CTL_EVENT_FAILED, "%s has ended while it was traced",
 		       p->name);
 }
@@ -391,19 +416,25 @@ static int on_exit_of(struct loop_source *src, uint32_t events_mask)
 		return 0;
 	}
 	loop_remove(&p->vm->loop, &p->exit_src);
+	jail_forget(&p->process);
 	close_control(p);
 	p->state = PART_GONE;
 	judge(p, r < 0 ? 0 : status);
+	if (p->again.is_lost && restart_can(p))
+		restart_begin(p);
 	vm_end_step(p->vm);
 	return 0;
 }
 
+int part_watch_end(struct part *p)
+{
+	return loop_add(&p->vm->loop, &p->exit_src, p->process.pidfd, EPOLLIN | EPOLLET, on_exit_of, p);
+}
+
 int part_watch(struct part *p)
 {
-	struct loop *l = &p->vm->loop;
-	int r = loop_add(l, &p->control_src, p->control, EPOLLIN, on_control, p);
+	int r = loop_add(&p->vm->loop, &p->control_src, p->control, EPOLLIN, on_control, p);
 
 	p->lines = (struct part_lines){ .left = LINES_BURST, .since = monotonic_s() };
-	return r < 0 ? r : loop_add(l, &p->exit_src, p->process.pidfd, EPOLLIN | EPOLLET,
-				    on_exit_of, p);
+	return r < 0 ? r : part_watch_end(p);
 }

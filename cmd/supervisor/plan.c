@@ -41,12 +41,16 @@ static void say(struct launch *l, const char *fmt, ...)
 /* A channel between a device and the vmm. Returns its number in the vmm, or -1. */
 static int connect_vmm(struct launches *ls, struct launch *dev, int to)
 {
+	struct part_again *a = &dev->part->again;
 	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+	if (a->n_channels == LAUNCHER_MAX_CHANNELS ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
 		dev->failed = true;
 		return -1;
 	}
+	dev->channels[a->n_channels] = to;
+	a->numbers[a->n_channels++] = (uint32_t)(ls->next_channel - VMM_FD_CHANNELS);
 	give(&ls->l[0], pair[0], ls->next_channel, true);
 	give(dev, pair[1], to, true);
 	return ls->next_channel++;
@@ -69,6 +73,7 @@ static struct launch *add(struct vm *vm, struct launches *ls, enum part_kind kin
 			    .exit_src = { .fd = -1 },
 			    .control_src = { .fd = -1 } };
 	snprintf(p->name, sizeof(p->name), "%s", program);
+	restart_init(p);
 	l->part = p;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
 		l->failed = true;

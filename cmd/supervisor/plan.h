@@ -18,6 +18,7 @@ struct launch {
 	size_t n_words;
 	char text[4096 + LAUNCH_WORDS_MAX * 64];
 	size_t at;
+	int channels[LAUNCHER_MAX_CHANNELS]; /* to the vmm: their numbers in the part */
 	bool failed; /* more words or descriptors than fit, or none could be made */
 };
 

@@ -46,6 +46,14 @@ int vm_give_stream(struct vm *vm, int fd)
 	const struct part *console = vm_part(vm, PART_CONSOLE);
 	int r = tell_peer(console->control, &m, fd);
 
-	closep(&fd);
+	closep(&vm->stream);
+	vm->stream = fd;
+	if (r < 0)
+		closep(&vm->stream);
 	return r;
+}
+
+void vm_forget_stream(struct vm *vm)
+{
+	closep(&vm->stream);
 }

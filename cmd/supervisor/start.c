@@ -108,6 +108,62 @@ static int limit_address_space(const struct vm *vm, struct open_error *e)
 	return open_complain(e, -errno, "a limit of address space: %s", strerror(errno));
 }
 
+/* ---- the launcher ---- */
+
+static bool is_channel(const struct launch *l, int to)
+{
+	for (size_t i = 0; i < l->part->again.n_channels; i++)
+		if (l->channels[i] == to)
+			return true;
+	return to == FD_CONTROL;
+}
+
+/* What the part has beside the channels, which are new each time. */
+static void describe(const struct launch *l, const struct jail_host *host, uint8_t i,
+		     struct launcher_part *ret)
+{
+	*ret = (struct launcher_part){ .number = i,
+				       .pidfd = l->part->process.pidfd,
+				       .exe_fd = l->part->exe_fd,
+				       .argv = l->argv,
+				       .n_channels = l->part->again.n_channels,
+				       .id = jail_id(host, i + 1U) };
+	memcpy(ret->channels, l->channels, sizeof(ret->channels));
+	(void)label_of(l->part, ret->label);
+	for (size_t k = 0; k < l->n_fds; k++)
+		if (!is_channel(l, l->fds[k].to))
+			ret->given[ret->n_given++] = l->fds[k];
+}
+
+/* The pipe goes to where the filter lets it be written to. */
+static int place_requests(struct launcher *l)
+{
+	int r = dup2(l->requests, SUPERVISOR_FD_LAUNCHER);
+
+	closep(&l->requests);
+	l->requests = r;
+	return r < 0 ? -errno : 0;
+}
+
+static int start_launcher(struct vm *vm, const struct launches *ls, const struct jail_host *host,
+			  struct open_error *e)
+{
+	static struct launcher_part parts[VM_MAX_PARTS];
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; i < ls->n; i++)
+		if (ls->l[i].part->kind != PART_VMM)
+			describe(&ls->l[i], host, (uint8_t)i, &parts[n++]);
+	r = launcher_start(host, &vm->labels, parts, n, &vm->launcher, e);
+	if (r < 0)
+		return r;
+	r = place_requests(&vm->launcher);
+	if (r == 0)
+		r = restart_watch(vm);
+	return r < 0 ? open_complain(e, r, "the launcher: %s", strerror(-r)) : 0;
+}
+
 int parts_start(struct vm *vm, const struct opened *o, const struct jail_host *host,
 		struct open_error *e)
 {
@@ -126,9 +182,13 @@ int parts_start(struct vm *vm, const struct opened *o, const struct jail_host *h
 		if (r == 0)
 			r = begin(&ls.l[i], host, (unsigned int)i, e);
 	}
-	close_made(&ls);
 	for (size_t i = 0; i < ls.n && r == 0; i++)
 		r = finish(&vm->parts[i], host, e);
+	if (vm->config->on_crash != CRASH_RESTART)
+		close(SUPERVISOR_FD_LAUNCHER);
+	else if (r == 0)
+		r = start_launcher(vm, &ls, host, e);
+	close_made(&ls);
 	return r;
 }
 
@@ -136,4 +196,5 @@ void parts_kill(struct vm *vm)
 {
 	for (size_t i = 0; i < vm->n_parts; i++)
 		jail_kill(&vm->parts[i].process);
+	launcher_end(&vm->launcher);
 }

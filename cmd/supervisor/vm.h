@@ -8,6 +8,8 @@
 #ifndef BULKHEAD_SUPERVISOR_VM_H
 #define BULKHEAD_SUPERVISOR_VM_H
 
+#include "cmd/supervisor/launcher.h"
+#include "lib/base/bucket.h"
 #include "lib/base/loop.h"
 #include "lib/config/config.h"
 #include "lib/control/control.h"
@@ -26,7 +28,14 @@ _Static_assert(1 + VM_MAX_PARTS <= JAIL_IDS_MAX, "an id for each, and the superv
 
 /* Bits, so that a request table can name several. */
 enum vm_state { VM_STARTING = 1, VM_RUNNING = 2, VM_ENDING = 4 };
-enum part_state { PART_STARTING = 1, PART_READY = 2, PART_SPENT = 4, PART_GONE = 8 };
+enum part_state {
+	PART_STARTING = 1,
+	PART_READY = 2,
+	PART_SPENT = 4, /* has said why it ends */
+	PART_GONE = 8,
+	PART_AWAY = 16,	 /* has ended, and is to be started again */
+	PART_ASKED = 32, /* and the launcher was asked to */
+};
 /* What a part is to the supervisor; what kind of device it is says `device`. */
 enum part_kind { PART_VMM = 1, PART_CONSOLE = 2 /* takes the console's stream */, PART_DEVICE = 4 };
 
@@ -37,6 +46,23 @@ struct part_lines {
 	unsigned int left;
 	unsigned int dropped;
 	time_t since; /* seconds, monotonic */
+};
+
+/* What a part needs to be started again. */
+struct part_again {
+	char lost[CTL_TEXT_MAX + 1]; /* how it was lost at last, a sentence; "" once it is back */
+	bool is_lost;	     /* since its last start */
+	bool outside;	     /* killed by another program */
+	bool by_itself;	     /* it exited */
+	bool ready;	     /* it was, since its last start */
+	uint64_t ready_ms;   /* since when, monotonic */
+	struct bucket crashes;
+	uint64_t delay_ms;   /* before its last start */
+	uint64_t due_ms;     /* of PART_AWAY, monotonic */
+	unsigned int n_asked, n; /* starts that were asked for, and that it came back from */
+	uint32_t numbers[LAUNCHER_MAX_CHANNELS]; /* of its channels, as its vmm counts them */
+	size_t n_channels;
+	int channels[LAUNCHER_MAX_CHANNELS]; /* to be given to the vmm once it is ready; or -1 */
 };
 
 struct vm;
@@ -60,6 +86,7 @@ struct part {
 	bool progressed;     /* the VM ends, and they became fewer since patience began */
 	time_t busy_told;    /* when that was last said to the user, monotonic; 0: never */
 	struct part_lines lines;
+	struct part_again again;
 };
 
 struct client {
@@ -85,12 +112,15 @@ struct vm {
 	struct verdict verdict;
 	struct part parts[VM_MAX_PARTS];
 	size_t n_parts;
-	int stream;               /* the console's, until dev-console has it; or -1 */
+	int stream;               /* the console's, which dev-console has too; or -1 */
 	struct loop_source front; /* fd -1: no command is there */
 	struct loop_source signals;
 	struct loop_source timer;
 	struct loop_source listeners[NAMES_PLACES]; /* fd -1: not there */
 	struct loop_source gone;  /* its keeper's pidfd, which tells its end */
+	struct launcher launcher;
+	struct loop_source answers, launcher_exit; /* of it; fd -1: there is none */
+	struct loop_source restarts;               /* the timer of parts that are away */
 	int keeper;               /* that pidfd until it is watched, or -1: there is none */
 	int memory_events;        /* of its control group, or -1 */
 	int claims[JAIL_BLOCKS_MAX]; /* keep its ids from other VMs, never read; or -1 */
@@ -127,6 +157,12 @@ int vm_exit_status(const struct vm *vm);
 
 /* Puts a started part into the loop. */
 [[nodiscard]] int part_watch(struct part *p);
+/* The same of one without a control channel: what has never run. */
+[[nodiscard]] int part_watch_end(struct part *p);
+/* What a part is lost of: the VM ends of it, or, once the part has ended, it is started again. The first
+ * that is said counts. */
+void part_lose(struct part *p, enum weight weight, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 struct part *vm_part(struct vm *vm, enum part_kind kind);
 /* Lets a part see the end of its channel; what it says until it ends is still heard. */
 void part_finish(struct part *p);
@@ -136,6 +172,22 @@ void part_tell_busy(struct part *p);
 /* The same, of one that was killed and is still there. */
 void part_tell_killed(struct part *p);
 
+/* ---- restart.c: devices that have died are started again ---- */
+
+void restart_init(struct part *p);
+/* Puts the launcher into the loop. */
+[[nodiscard]] int restart_watch(struct vm *vm);
+/* Whether a part that dies now is one that is started again. */
+bool restart_can(const struct part *p);
+/* Of a part that has ended, with again.lost: it is started again, or the VM ends. */
+void restart_begin(struct part *p);
+/* A part is ready: if it was started again, it gets what it had, and its vmm its channels. */
+void restart_ready(struct part *p);
+/* The VM ends: who has not been asked for stays away. */
+void restart_stop(struct vm *vm);
+/* How often parts have come back. */
+uint32_t restart_count(const struct vm *vm);
+
 /* ---- request.c: what may be asked of the VM, by whomever ---- */
 
 /* Presses the ACPI power button; a VM whose guest cannot be asked yet ends at once. bounded: so does
@@ -143,8 +195,10 @@ void part_tell_killed(struct part *p);
 void vm_press_power(struct vm *vm, bool bounded);
 /* Ends the VM at once. */
 void vm_kill(struct vm *vm, const char *who);
-/* Gives dev-console a stream; takes fd. */
+/* Gives dev-console a stream; takes fd, which is kept for one that is started again. */
 [[nodiscard]] int vm_give_stream(struct vm *vm, int fd);
+/* Nobody is at its other end any more, or is to be told its end by this process. */
+void vm_forget_stream(struct vm *vm);
 
 /* ---- client.c: the command and the clients ---- */
 

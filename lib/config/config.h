@@ -32,6 +32,7 @@
 enum config_console { CONSOLE_AUTO, CONSOLE_SAFE, CONSOLE_RAW, CONSOLE_NONE };
 enum config_on_reboot { REBOOT_RESTART, REBOOT_STOP };
 enum config_on_panic { PANIC_STOP, PANIC_CONTINUE };
+enum config_on_crash { CRASH_RESTART, CRASH_STOP };
 enum config_accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
 
 /* A limit of the VM's control group. */
@@ -77,6 +78,7 @@ struct vm_config {
 	uint32_t stop_timeout_s; /* for a guest to power off once it was asked to; 0: no bound */
 	enum config_on_reboot on_reboot;
 	enum config_on_panic on_panic;
+	enum config_on_crash on_crash; /* of a device's process */
 	enum config_accel accel;
 	uint64_t allowed;   /* features that may be used though experimental: a bit per feature_id */
 	struct config_limits limits;

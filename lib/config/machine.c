@@ -71,6 +71,7 @@ static const char *const accels[] = { "auto", "kvm", "soft", NULL };
 static const char *const on_reboots[] = { "restart", "stop", NULL };
 static const char *const io_words[] = { "rbps=", "wbps=", "riops=", "wiops=", NULL };
 static const char *const on_panics[] = { "stop", "continue", NULL };
+static const char *const on_crashes[] = { "restart", "stop", NULL };
 
 /* In the order of the enums that they are stored as. */
 const struct option config_machine[] = {
@@ -103,6 +104,8 @@ const struct option config_machine[] = {
 	  .initial = "restart" },
 	{ .name = "on-panic", .type = OPTION_CHOICE, FIELD(on_panic), .choices = on_panics,
 	  .initial = "stop" },
+	{ .name = "on-crash", .type = OPTION_CHOICE, FIELD(on_crash), .choices = on_crashes,
+	  .initial = "restart", .help = "when a device's process dies" },
 	{ .name = "accel", .type = OPTION_CHOICE, FIELD(accel), .choices = accels,
 	  .initial = "auto", .help = "auto takes kvm where it is real" },
 	{ .name = "allow", .type = OPTION_OWN, .set = add_allowed, .put = put_allowed,

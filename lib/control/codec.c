@@ -28,6 +28,7 @@ static const struct shape shapes[] = {
 	{ .type = CTL_BUSY, .number = true },
 	{ .type = CTL_POWER_BUTTON },
 	{ .type = CTL_CONSOLE, .n_fds = 1 },
+	{ .type = CTL_CHANNEL, .number = true, .n_fds = 1 },
 	{ .type = CTL_QUERY },
 	{ .type = CTL_STOP, .number = true },
 	{ .type = CTL_ATTACH },
@@ -66,6 +67,7 @@ static void put_info(struct bytes_writer *w, const struct control_info *info)
 	bytes_put32(w, info->state);
 	bytes_put32(w, info->processes);
 	bytes_put32(w, info->soft);
+	bytes_put32(w, info->restarts);
 }
 
 static void make_printable(char *text, size_t len)
@@ -86,6 +88,7 @@ static void get_info(struct bytes_reader *r, struct control_info *info)
 	info->state = bytes_get32(r);
 	info->processes = bytes_get32(r);
 	info->soft = bytes_get32(r);
+	info->restarts = bytes_get32(r);
 }
 
 int control_encode(const struct control_msg *m, void *out, size_t cap)

@@ -32,6 +32,7 @@ enum control_type {
 	/* supervisor -> compartment */
 	CTL_POWER_BUTTON = 16, /* vmm: press the ACPI power button */
 	CTL_CONSOLE = 17,      /* dev-console: 1 descriptor, the stream to serve from now on */
+	CTL_CHANNEL = 19,      /* vmm: number of a channel, 1 descriptor: to who serves it from now on */
 
 	/* command or client -> supervisor */
 	CTL_QUERY = 32,       /* answered by CTL_INFO */
@@ -72,6 +73,7 @@ struct control_info {
 	uint32_t state;      /* the last control_event, 0 while it starts */
 	uint32_t processes;  /* compartments alive */
 	uint32_t soft;       /* 1: the software CPU runs the guest, 0: KVM */
+	uint32_t restarts;   /* of compartments that had died */
 };
 
 struct control_msg {

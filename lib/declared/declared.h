@@ -25,9 +25,16 @@ enum {
 	KEEPER_FD_VM,
 	KEEPER_FD_KILL, /* its cgroup.kill */
 
+	LAUNCHER_FD_REQUESTS = 3, /* a pipe from the supervisor */
+	LAUNCHER_FD_ANSWERS,
+	LAUNCHER_FD_PROC,
+	LAUNCHER_FD_GROUP, /* that new processes are born in, where there is one */
+	LAUNCHER_FD_GIVEN, /* and up: what its parts are started with again, and their pidfds */
+
 	SUPERVISOR_FD_FRONT = 3, /* the command's control channel */
 	SUPERVISOR_FD_STREAM =
 		4, /* the console's stream, unless there is no console in the command */
+	SUPERVISOR_FD_LAUNCHER, /* the pipe to its launcher */
 
 	VMM_FD_KVM = 4,
 	VMM_FD_KERNEL = 5,
@@ -40,6 +47,7 @@ enum {
 enum declared_place {
 	DECLARED_USER,	     /* in its user's namespaces and root: the command, the keeper */
 	DECLARED_SUPERVISOR, /* namespaces but pid and network its own, an empty root */
+	DECLARED_LAUNCHER,   /* in the supervisor's namespaces and root, with its id */
 	DECLARED_JAIL,	     /* every namespace its own, an empty root */
 };
 
@@ -115,6 +123,7 @@ struct declared_process {
 	const struct fd_row *fds; /* beside 0, 1 and 2, which are /dev/null in a jail */
 	size_t n_fds;
 	int channels_from; /* one socket a device from this number up; 0: none */
+	int given_from; /* what others are started with, from this number up; 0: none */
 	const struct declared_held *held;
 	size_t n_held;
 	const struct declared_map *maps;
@@ -149,6 +158,7 @@ static inline uint64_t declared_descriptors(const struct declared_process *d, un
 extern const struct declared_process relay_declared;
 extern const struct declared_process keeper_declared;
 extern const struct declared_process supervisor_declared;
+extern const struct declared_process launcher_declared;
 extern const struct declared_process vmm_declared;
 
 /* These and the device processes, in the order in which they are started and shown. The list is made

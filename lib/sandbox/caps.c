@@ -29,10 +29,12 @@ static int bounding_drop(void)
 	return prctl(PR_SET_SECUREBITS, SECUREBITS_SHUT) < 0 ? -errno : 0;
 }
 
-int caps_drop_all(void)
+int caps_keep_only(uint64_t kept)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { 0 };
+	const uint32_t low = (uint32_t)kept, high = (uint32_t)(kept >> 32);
+	struct __user_cap_data_struct data[2] = { { .effective = low, .permitted = low },
+						  { .effective = high, .permitted = high } };
 	int r;
 
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
@@ -40,7 +42,12 @@ int caps_drop_all(void)
 	r = bounding_drop();
 	if (r < 0 && r != -EPERM)
 		return r;
-	return syscall(SYS_capset, &head, none) < 0 ? -errno : 0;
+	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
+}
+
+int caps_drop_all(void)
+{
+	return caps_keep_only(0);
 }
 
 bool caps_are_empty(void)

@@ -129,6 +129,13 @@ int sandbox_enter(const struct sandbox_policy *p, int control_fd, const char **r
 	return r;
 }
 
+static unsigned int landlock_of(const struct sandbox_policy *p)
+{
+	if (p->inherited)
+		return LANDLOCK_PORTS;
+	return p->has_children ? LANDLOCK_ALL & ~LANDLOCK_SCOPES : LANDLOCK_ALL;
+}
+
 static int confine_self(const struct sandbox_policy *p, const char **ret_what)
 {
 	_cleanup_(filter_release) scmp_filter_ctx ctx = NULL;
@@ -140,7 +147,7 @@ static int confine_self(const struct sandbox_policy *p, const char **ret_what)
 	if (r < 0)
 		return r;
 	*ret_what = "no capabilities";
-	r = caps_drop_all();
+	r = caps_keep_only(p->capabilities);
 	if (r < 0)
 		return r;
 	*ret_what = "no_new_privs";
@@ -154,8 +161,7 @@ static int confine_self(const struct sandbox_policy *p, const char **ret_what)
 	if (r < 0)
 		return r;
 	*ret_what = "Landlock";
-	r = landlock_enter_but(p->has_children ? LANDLOCK_ALL & ~LANDLOCK_SCOPES : LANDLOCK_ALL,
-			       &p->beneath);
+	r = landlock_enter_but(landlock_of(p), &p->beneath);
 	if (r < 0)
 		return r;
 	*ret_what = "the filter";

@@ -110,7 +110,7 @@ int filter_build(const struct sandbox_policy *p, int control_fd, scmp_filter_ctx
 
 	if (control_fd >= 0 && defeats_trap(p))
 		return -EINVAL;
-	ctx = seccomp_init(control_fd >= 0 ? SCMP_ACT_TRAP : SCMP_ACT_KILL_PROCESS);
+	ctx = seccomp_init(control_fd >= 0 || p->inherited ? SCMP_ACT_TRAP : SCMP_ACT_KILL_PROCESS);
 	if (!ctx)
 		return -ENOMEM;
 	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);

@@ -48,6 +48,8 @@ enum landlock_what { LANDLOCK_PATHS = 1, LANDLOCK_PORTS = 2, LANDLOCK_SCOPES = 4
 /* Empties every capability set for ever; the bounding set too, unless the process never had the
  * right to (then no_new_privs makes it void). */
 [[nodiscard]] int caps_drop_all(void);
+/* The same but for these in the permitted and effective sets, a bit each. */
+[[nodiscard]] int caps_keep_only(uint64_t capabilities);
 /* Whether every capability set of this process is empty. */
 [[nodiscard]] bool caps_are_empty(void);
 

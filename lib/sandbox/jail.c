@@ -15,13 +15,15 @@
 #define JAIL_NAMESPACES \
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
-static pid_t clone_child(int cgroup_fd, int *ret_pidfd)
+static pid_t clone_child(const struct jail_host *h, int *ret_pidfd)
 {
 	struct clone_args args = {
-		.flags = JAIL_NAMESPACES | CLONE_PIDFD | (cgroup_fd < 0 ? 0 : CLONE_INTO_CGROUP),
-		.cgroup = cgroup_fd < 0 ? 0 : (uint64_t)cgroup_fd,
+		.flags = JAIL_NAMESPACES | CLONE_PIDFD |
+			 (h->cgroup_fd < 0 ? 0 : CLONE_INTO_CGROUP) |
+			 (h->for_parent ? CLONE_PARENT : 0),
+		.cgroup = h->cgroup_fd < 0 ? 0 : (uint64_t)h->cgroup_fd,
 		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
-		.exit_signal = SIGCHLD,
+		.exit_signal = h->for_parent ? 0 : SIGCHLD, /* the caller's own, then */
 	};
 
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
@@ -41,40 +43,51 @@ static int reap(int pidfd, int *ret_status, int options)
 	return 1;
 }
 
-static void forget(struct jail_process *p)
+void jail_forget(struct jail_process *p)
 {
 	closep(&p->pidfd);
 	closep(&p->status_fd);
-	p->pid = 0;
+	*p = JAIL_PROCESS_NONE;
 }
 
 void jail_kill(struct jail_process *p)
 {
 	int status;
 
-	if (p->pidfd >= 0) {
+	if (p->pidfd >= 0)
 		(void)syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
-		(void)!reap(p->pidfd, &status, 0);
+	if (p->for_parent) {
+		closep(&p->status_fd);
+		return;
 	}
-	forget(p);
+	if (p->pidfd >= 0)
+		(void)!reap(p->pidfd, &status, 0);
+	jail_forget(p);
 }
 
-int jail_reap(struct jail_process *p, int *ret_status)
+int jail_reap(const struct jail_process *p, int *ret_status)
 {
-	int r;
+	return p->pidfd < 0 ? -ESRCH : reap(p->pidfd, ret_status, WNOHANG);
+}
 
-	if (p->pidfd < 0)
-		return -ESRCH;
-	r = reap(p->pidfd, ret_status, WNOHANG);
-	if (r > 0)
-		forget(p);
-	return r;
+/* A parent that cannot be traced has a child like it, whose files in /proc are root's until it is one that
+ * can be. */
+static int await_traceable(const struct jail_process *p)
+{
+	char byte;
+
+	if (!p->for_parent)
+		return 0;
+	return recv(p->status_fd, &byte, 1, 0) == 1 && byte == 't' ? 0 : -EPIPE;
 }
 
 static int give_ids(const struct jail_host *h, const struct jail_process *p, uid_t id)
 {
 	char map[32];
-	int r;
+	int r = await_traceable(p);
+
+	if (r < 0)
+		return r;
 
 	snprintf(map, sizeof(map), "%u %u 1\n", id, id);
 	r = ids_map(h->proc_fd, p->pid, map);
@@ -94,13 +107,15 @@ int jail_begin(const struct jail_host *h, const struct jail_spec *spec, struct j
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	p.status_fd = pair[0];
+	p.for_parent = h->for_parent;
 	theirs = pair[1];
-	p.pid = clone_child(h->cgroup_fd, &p.pidfd);
+	p.pid = clone_child(h, &p.pidfd);
 	if (p.pid == 0) {
 		close(p.status_fd);
 		jail_child(h, spec, theirs);
 	}
 	r = p.pid < 0 ? -errno : 0;
+	closep(&theirs);
 	if (r == 0) {
 		what = "user and group ids";
 		r = give_ids(h, &p, spec->id);
@@ -111,10 +126,9 @@ int jail_begin(const struct jail_host *h, const struct jail_spec *spec, struct j
 		jail_kill(&p);
 		if (ret_what)
 			*ret_what = what;
-		return r;
 	}
 	*ret = p;
-	return 0;
+	return r;
 }
 
 int jail_finish(struct jail_process *p, const char **ret_what)

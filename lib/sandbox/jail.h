@@ -14,6 +14,7 @@
 
 #include "lib/sandbox/ids.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,13 +26,14 @@
  * process i is base + i; or all are the user.
  */
 struct jail_host {
-	int proc_fd;	/* /proc */
-	int null_fd;	/* /dev/null */
-	int userns_fd;	/* that has the ids, or -1 */
-	uid_t base;	/* first id */
-	uint32_t n_ids; /* 1, JAIL_N_IDS or JAIL_IDS_MAX */
-	int cgroup_fd;	/* the group that processes are born in (cgroup.h), or -1; not owned */
-	uid_t owner;	/* the id, as seen from inside, of the user who started this process */
+	int proc_fd;	 /* /proc */
+	int null_fd;	 /* /dev/null */
+	int userns_fd;	 /* that has the ids, or -1 */
+	uid_t base;	 /* first id */
+	uint32_t n_ids;	 /* 1, JAIL_N_IDS or JAIL_IDS_MAX */
+	int cgroup_fd;	 /* the group that processes are born in (cgroup.h), or -1; not owned */
+	uid_t owner;	 /* the id, as seen from inside, of the user who started this process */
+	bool for_parent; /* processes are the parent's children, who reaps them: the launcher's */
 };
 
 #define JAIL_HOST_NONE \
@@ -75,30 +77,36 @@ struct jail_spec {
 };
 
 struct jail_process {
-	pid_t pid;     /* as the supervisor counts */
-	int pidfd;     /* -1 when not running */
-	int status_fd; /* between jail_begin and jail_finish, else -1 */
+	pid_t pid;	 /* as the supervisor counts */
+	int pidfd;	 /* -1 when not running */
+	int status_fd;	 /* between jail_begin and jail_finish, else -1 */
+	bool for_parent; /* as of jail_host */
 };
 
 #define JAIL_PROCESS_NONE ((struct jail_process){ .pidfd = -1, .status_fd = -1 })
 
 /*
  * Starts one process without waiting for it. The child runs no hostile byte before exec. 0, or
- * a negative errno with *ret_what (may be NULL) naming the step; then nothing was left running.
+ * a negative errno with *ret_what (may be NULL) naming the step; then nothing was left running, but
+ * for the parent *ret may have a pidfd of a child to be reaped.
  */
 [[nodiscard]] int jail_begin(const struct jail_host *h, const struct jail_spec *spec,
 			     struct jail_process *ret, const char **ret_what);
 /*
  * Waits until the process's executable runs. On failure, which is as for jail_begin, the child
- * is gone and *p is JAIL_PROCESS_NONE.
+ * is gone and *p is JAIL_PROCESS_NONE, but for the pidfd of one that the parent reaps.
  */
 [[nodiscard]] int jail_finish(struct jail_process *p, const char **ret_what);
-/* Kills and reaps what still runs, and closes. Harmless on JAIL_PROCESS_NONE. */
+/* Kills and reaps what still runs, and closes; what its parent reaps is killed only, and *p keeps its
+ * pidfd. Harmless on JAIL_PROCESS_NONE. */
 void jail_kill(struct jail_process *p);
 /*
- * Reaps a process whose pidfd is readable. 1 with *ret_status as waitpid's, and *p
- * JAIL_PROCESS_NONE; 0 when it still runs; or a negative errno.
+ * Reaps a process whose pidfd is readable. 1 with *ret_status as waitpid's; 0 when it still runs; or a
+ * negative errno. The pidfd stays until jail_forget, as it may be in an event loop: closing it alone would
+ * leave it there, if another process has it too.
  */
-[[nodiscard]] int jail_reap(struct jail_process *p, int *ret_status);
+[[nodiscard]] int jail_reap(const struct jail_process *p, int *ret_status);
+/* Closes what is held of one that was reaped, and makes it JAIL_PROCESS_NONE. */
+void jail_forget(struct jail_process *p);
 
 #endif

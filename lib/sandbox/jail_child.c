@@ -26,6 +26,16 @@ struct child {
 	int exe;
 };
 
+/* For whoever gives it its ids through /proc; taking them ends it again. */
+static int be_traceable(struct child *c)
+{
+	if (!c->host->for_parent)
+		return 0;
+	if (prctl(PR_SET_DUMPABLE, 1) < 0)
+		return -errno;
+	return send(c->status, "t", 1, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
 /* The parent gives this process its ids first; without the parent there is nobody to serve. */
 static int await_ids(struct child *c)
 {
@@ -163,6 +173,7 @@ static const struct {
 	const char *name;
 	int (*run)(struct child *c);
 } steps[] = {
+	{ "being one that can be given ids", be_traceable },
 	{ "waiting for its ids", await_ids },
 	{ "its ids", take_ids },
 	{ "an empty root", empty_root },

@@ -85,6 +85,13 @@ struct sandbox_policy {
 	size_t n_rules;
 	struct sandbox_limits limits;
 	bool has_children; /* that it signals: Landlock's scopes were entered before they were made */
+	/*
+	 * Starts processes, which inherit its filter and Landlock domain and set themselves up in them. What it
+	 * refuses is answered with a trap, which kills here, and has those processes' own handler tell of it;
+	 * and it has no paths in its Landlock domain, which nobody could change its root in.
+	 */
+	bool inherited;
+	uint64_t capabilities; /* that are left, a bit each: in a user namespace of the VM's own only */
 	struct sandbox_beneath beneath; /* outside a jail only */
 };
 
@@ -117,8 +124,8 @@ struct sandbox_thread {
 [[nodiscard]] int sandbox_trap_install(int control_fd);
 
 /*
- * For processes that live outside a jail (the supervisor once it has started everything, the
- * command while it relays): drops every capability, sets no_new_privs, makes the process
+ * For processes that live outside a jail (the supervisor once it has started everything, its launcher,
+ * the command while it relays): drops every capability but the policy's, sets no_new_privs, makes the process
  * non-dumpable, sets the limits, enters a Landlock domain that allows nothing, and installs the
  * filter. There is nobody to report to, so a call that is not allowed kills at once (SIGSYS). As
  * sandbox_enter.

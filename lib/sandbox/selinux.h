@@ -22,6 +22,7 @@
 
 #define SELINUX_START "bulkhead_start_t"
 #define SELINUX_SUPERVISOR "bulkhead_supervisor_t"
+#define SELINUX_LAUNCHER "bulkhead_launcher_t"
 
 struct selinux_vm {
 	bool on;		   /* false: no label is asked for, by any of these functions */

@@ -26,7 +26,7 @@
 
 static const struct sandbox_rule rules[] = {
 	SB_SENDMSG,       SB_CALL(sendto),     SB_CALL(recvmsg), SB_CALL(write),
-	SB_CALL(poll),    SB_CALL(exit_group), SB_CALL(close),   SB_CALL(dup),
+	SB_CALL(ppoll),   SB_CALL(exit_group), SB_CALL(close),   SB_CALL(dup),
 };
 
 static const struct sandbox_policy policy = {
@@ -37,6 +37,14 @@ static const struct sandbox_policy policy = {
 };
 
 static int stream = -1; /* a console's */
+
+/* -1: for ever. */
+static void wait_ms(int ms)
+{
+	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	(void)ppoll(NULL, 0, ms < 0 ? NULL : &t, NULL);
+}
 
 static void say(enum control_type type, uint32_t number, const char *text)
 {
@@ -131,7 +139,7 @@ static void do_lie(const char *arg)
 {
 	for (;;) {
 		do_busy(arg);
-		(void)poll(NULL, 0, 50);
+		wait_ms(50);
 	}
 }
 
@@ -223,7 +231,7 @@ static void do_ignore(const char *arg)
 {
 	(void)arg;
 	for (;;)
-		(void)poll(NULL, 0, -1);
+		wait_ms(-1);
 }
 
 /* Asked by the one call that the filter lets through for it. */
@@ -246,13 +254,13 @@ static void do_fragile(const char *arg)
 
 		p[i] = (struct pollfd){ .fd = is_channel(fd) ? fd : -1, .events = POLLIN };
 	}
-	(void)poll(p, N_FRAGILE, -1);
+	(void)ppoll(p, N_FRAGILE, NULL, NULL);
 	__builtin_trap();
 }
 
 static void do_sleep(const char *arg)
 {
-	(void)poll(NULL, 0, (int)strtol(arg, NULL, 10));
+	wait_ms((int)strtol(arg, NULL, 10));
 }
 
 /* ---- exhaustion, by code that no filter holds back: before the word enter ---- */
@@ -346,19 +354,26 @@ static void run_word(char *word)
 	_exit(control_fail(FD_CONTROL, "no such word: %s", word));
 }
 
+/* Mapped, as the filter of what is started again lets no other way through. */
+static void read_image(char *script, size_t cap)
+{
+	char *image = mmap(NULL, 512, PROT_READ | PROT_WRITE, MAP_SHARED, FD_IMAGE, 0);
+
+	if (image == MAP_FAILED)
+		return;
+	snprintf(script, cap, "%.512s", image);
+	munmap(image, 512);
+}
+
 static void find_script(int argc, char **argv, char *script, size_t cap)
 {
-	ssize_t n;
-
 	snprintf(script, cap, "%s", DEVICE_SCRIPT);
 	for (int i = 1; i < argc; i++)
 		if (strncmp(argv[i], "--cmdline=", 10) == 0)
 			snprintf(script, cap, "%s", argv[i] + 10);
 	if (strcmp(argv[0], "dev-blk") != 0)
 		return;
-	n = pread(FD_IMAGE, script, cap - 1, 0);
-	if (n > 0)
-		script[n] = '\0';
+	read_image(script, cap);
 	script[strcspn(script, "\n")] = '\0';
 }
 

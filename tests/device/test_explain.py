@@ -39,7 +39,7 @@ def explained(place_, *words):
 
 def titles(found):
     """The processes; whether there is a keeper is the host's."""
-    return [t for t in found if t in ("bulkhead", "supervisor", "vmm") or t.startswith("dev-")]
+    return [t for t in found if t in ("bulkhead", "supervisor", "vmm", "launcher") or t.startswith("dev-")]
 
 
 def test_a_keeper_where_there_are_control_groups(place):
@@ -57,12 +57,12 @@ def test_a_keeper_where_there_are_control_groups(place):
 
 
 def test_every_process_and_no_other(place):
-    assert titles(explained(place)) == ["bulkhead", "supervisor", "vmm", "dev-rng", "dev-console"]
+    assert titles(explained(place)) == ["bulkhead", "supervisor", "vmm", "dev-rng", "dev-console", "launcher"]
     assert titles(explained(place, "--rng", "off", "--detach")) == \
-        ["supervisor", "vmm", "dev-console"]
+        ["supervisor", "vmm", "dev-console", "launcher"]
     disks = ["--disk", "/no/a,format=raw", "--disk", "/no/b,format=raw,readonly=on"]
     found = explained(place, *disks)
-    assert titles(found) == ["bulkhead", "supervisor", "vmm", "dev-blk", "dev-rng", "dev-console"]
+    assert titles(found) == ["bulkhead", "supervisor", "vmm", "dev-blk", "dev-rng", "dev-console", "launcher"]
     assert found["dev-blk"]["one each for"] == "/no/a (writable), /no/b (read-only)"
 
 
@@ -99,12 +99,14 @@ def test_only_what_the_accelerator_needs(place, accel, kvm, soft):
 
 def test_who_starts_it(place):
     found = explained(place)
-    ids = {found[title]["user id"] for title in titles(found)}
+    own = [title for title in titles(found) if title != "launcher"]
+    assert found["launcher"]["user id"] in ("the supervisor's", found["vmm"]["user id"])
+    ids = {found[title]["user id"] for title in own}
     weak = found["What weakens it"]
     if place.subids:
         assert "ids" not in weak
         assert found["bulkhead"]["user id"] == "its user's"
-        assert {found[title]["user id"] for title in titles(found)[1:]} == \
+        assert {found[title]["user id"] for title in own[1:]} == \
             {"its own, one of its user's subordinate ids"}
     elif place.user:
         assert ids == {"its user's, as every process of this VM"} and "ids" in weak

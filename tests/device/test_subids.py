@@ -45,8 +45,8 @@ class Machine:
         assert self.process.stdout.readline() == "the console\n", self.process.stderr.read()
         self.pids = {os.path.basename(exe): pid for pid, exe in place_.processes()
                      if pid not in before}
-        assert set(self.pids) == {"bulkhead", "supervisor", *vm.COMPARTMENTS}
-        self.own = {n: pid for n, pid in self.pids.items() if n != "bulkhead"}
+        assert set(self.pids) == {"bulkhead", "supervisor", "launcher", *vm.COMPARTMENTS}
+        self.own = {n: pid for n, pid in self.pids.items() if n not in ("bulkhead", "launcher")}
 
     def ids(self):
         return {int(status_of(pid)["Uid"].split()[0]) for pid in self.own.values()}
@@ -171,7 +171,7 @@ def intrude(place_, pid):
 TRIED = {"read", "write", "unlink", "memory", "stop", "limit", "trace"}
 
 
-@pytest.mark.parametrize("name", ["supervisor", *vm.COMPARTMENTS])
+@pytest.mark.parametrize("name", ["supervisor", "launcher", *vm.COMPARTMENTS])
 def test_nothing_of_the_user_is_theirs(place, name):
     machine = Machine(place)
     done = intrude(place, machine.pids[name])

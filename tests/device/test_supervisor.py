@@ -27,6 +27,7 @@ RUNNING, POWEROFF, REBOOT, PANIC, CRASH = 1, 2, 3, 4, 5
 UP = f"enter,ready,event:{RUNNING}"
 END = f"event:{POWEROFF}"
 DEVICE = "enter,ready,wait"
+STOP = ["--on-crash", "stop"]  # a device that dies is not started again
 
 
 @pytest.fixture(params=["root", "user", "subids"])
@@ -199,14 +200,14 @@ def test_bad_vmm(quick, what):
     ("enter,ready,busy:70000,ignore", "dev-blk broke the control protocol"),
 ])
 def test_bad_device(place, script, line):
-    code, _, err = place.run(f"{UP},wait", *disk(place, script))
+    code, _, err = place.run(f"{UP},wait", *disk(place, script), *STOP)
     assert (code, lines(err)) == (5, [line])
 
 
 def test_an_innocent_vmm_is_not_blamed(quick):
     """The vmm complains of its device before the device's death is seen: the death is told."""
     code, _, err = quick.run(f"{UP},sleep:200,failed:a device is gone,exit:1",
-                             *disk(quick, "enter,ready,sleep:195,crash"))
+                             *disk(quick, "enter,ready,sleep:195,crash"), *STOP)
     assert code == 5 and lines(err)[-1] == "dev-blk was killed by signal ILL (4)"
 
 
@@ -401,7 +402,7 @@ def test_killed_supervisor_leaves_nothing(place, sig):
 
 @pytest.mark.parametrize("name", vm.COMPARTMENTS)
 def test_killed_compartment_ends_all(quick, name):
-    process = start_up(quick, f"{UP},ignore", *disk(quick, "enter,ready,ignore"))
+    process = start_up(quick, f"{UP},ignore", *disk(quick, "enter,ready,ignore"), *STOP)
     (pid,) = role(quick, name)
     os.kill(pid, signal.SIGKILL)
     _, err = process.communicate(timeout=60)
@@ -435,7 +436,7 @@ def calms_down(pid):
 
 @pytest.mark.parametrize("name", ["vmm", "dev-rng"])
 def test_a_compartment_killed_while_it_is_traced(quick, name):
-    process = start_up(quick, f"{UP},ignore")
+    process = start_up(quick, f"{UP},ignore", *STOP)
     (pid,) = role(quick, name)
     (supervisor,) = role(quick, "supervisor")
     seize(pid)
@@ -475,11 +476,12 @@ def test_all_are_confined(place):
         assert len(set(s["Uid"].split())) == 1 and uids[name] != "0", name
         assert len(set(s["Gid"].split())) == 1 and s["Gid"].split()[0] != "0", name
         assert s["Seccomp"] == "2" and s["NoNewPrivs"] == "1", name
-        assert s["CapEff"].strip("0") == "" and s["CapPrm"].strip("0") == "", name
+        kept = "00000000000000c0" if name == "launcher" else "0" * 16  # setgid, setuid
+        assert s["CapEff"] == s["CapPrm"] == kept, name
         if name != "bulkhead":
             assert os.listdir(f"/proc/{pid}/root") == [], name
             assert s["Groups"] == "", name
-    assert len(uids) == 6
+    assert len(uids) == 7 and uids["launcher"] == uids["supervisor"]
     assert len(set(uids.values())) == (1 if place.user and not place.subids else 6)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)

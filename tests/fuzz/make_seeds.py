@@ -14,13 +14,14 @@ def control():
     def message(kind, payload=b""):
         return struct.pack("<HHI", kind, 0, len(payload)) + payload
 
-    info = struct.pack("<64sIIQQIII", b"vm1", 1234, 2, 1 << 30, 60, 1, 4, 1)
+    info = struct.pack("<64sIIQQIIII", b"vm1", 1234, 2, 1 << 30, 60, 1, 4, 1, 2)
     return {
         "ready": message(1), "log": message(2, struct.pack("<I", 2) + b"text"),
         "event": message(3, struct.pack("<I", 2)), "denied": message(4, struct.pack("<I", 57)),
         "failed": message(5, b"why"), "power-button": message(16), "console": message(17),
         "query": message(32), "stop": message(33, struct.pack("<I", 1)), "attach": message(34),
         "release": message(35), "ending": message(54),
+        "channel": message(19, struct.pack("<I", 3)),
         "info": message(48, info), "attached": message(49), "refused": message(50, b"no"),
         "done": message(51), "started": message(52),
         "ended": message(53, struct.pack("<I", 5) + b"gone"),

@@ -30,7 +30,10 @@ def descendants(pid):
                 children = [int(child) for child in f.read().split()]
             for child in children:
                 with open(f"/proc/{child}/cmdline", "rb") as f:
-                    yield child, os.path.basename(f.read().split(b"\0")[0].decode())
+                    name = os.path.basename(f.read().split(b"\0")[0].decode())
+                with open(f"/proc/{child}/comm", encoding="ascii") as f:
+                    # a copy of the supervisor, below it
+                    yield child, "launcher" if f.read() == "launcher\n" else name
                 yield from descendants(child)
 
 

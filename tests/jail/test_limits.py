@@ -134,7 +134,8 @@ def test_defaults(place):
     assert held == {pid for name in vm.COMPARTMENTS for pid in named(place, name)}
     assert len(held) == 4
     assert (only_group() / "supervisor/cgroup.procs").read_text().split() == [
-        str(p) for p in sorted(named(place, "supervisor")) if p != keeper_of(place)]
+        str(p) for p in sorted(named(place, "supervisor") + named(place, "launcher"))
+        if p != keeper_of(place)]
     assert "this host does not give" not in finish(process, place)
 
 
@@ -528,6 +529,7 @@ def test_audit(real):
     assert weak == []
     assert (status, err) == (0, "")
     assert [p["name"] for p in audit["processes"]][:3] == ["keeper", "supervisor", "vmm"]
+    assert audit["processes"][-1]["name"] == "launcher"
     (note,) = [f["is"] for f in audit["findings"] if f["aspect"] == "control group"]
     guest = only_group() / "guest"
     assert f"memory {(guest / 'memory.max').read_text().strip()}, " in note

@@ -112,6 +112,7 @@ static void test_defaults(void **state)
 	assert_false(c.detach);
 	assert_int_equal(c.on_reboot, REBOOT_RESTART);
 	assert_int_equal(c.on_panic, PANIC_STOP);
+	assert_int_equal(c.on_crash, CRASH_RESTART);
 	assert_int_equal(c.accel, ACCEL_AUTO);
 	assert_false(c.verbose);
 }
@@ -125,7 +126,7 @@ static void test_both_forms(void **state)
 			       "--rng", "off", "--verbose", "--on-reboot=stop", "--on-panic",
 			       "continue", "--console", "none", "--console-input=virtio",
 			       "--accel=kvm", "--rng-rate=4K", "--name", "a.b-c_9", "--initrd=i",
-			       "--cmdline=a=b c", "--config", "f"),
+			       "--cmdline=a=b c", "--config", "f", "--on-crash", "stop"),
 			 0);
 	assert_string_equal(c.kernel, "k");
 	assert_int_equal(c.accel, ACCEL_KVM);
@@ -136,6 +137,7 @@ static void test_both_forms(void **state)
 	assert_true(c.verbose);
 	assert_int_equal(c.on_reboot, REBOOT_STOP);
 	assert_int_equal(c.on_panic, PANIC_CONTINUE);
+	assert_int_equal(c.on_crash, CRASH_STOP);
 	assert_int_equal(c.console, CONSOLE_NONE);
 	assert_option(device(&c, "console", 0), "input", "virtio");
 	assert_option(device(&c, "rng", 0), "rate", "4096");
@@ -548,7 +550,7 @@ static void test_render(void **state)
 			       "--memory=64G", "--huge-pages=off", "--cpus=16", "--disk=a,format=raw,queues=3",
 			       "--disk=b,format=raw,readonly=on", "--rng=off", "--rng-rate=7",
 			       "--console=safe", "--console-input=virtio", "--detach",
-			       "--on-reboot=stop", "--on-panic=continue", "--verbose",
+			       "--on-reboot=stop", "--on-panic=continue", "--on-crash=stop", "--verbose",
 			       "--accel=soft", "--allow=soft-many-cpus,kvm",
 			       "--limit-memory=1G", "--limit-tasks=none", "--limit-cpu=150%",
 			       "--limit-io=rbps=1M,wiops=9", "--cgroup=/sys/fs/cgroup/x", "--strict"),

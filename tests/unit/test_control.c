@@ -24,7 +24,7 @@ static const struct control_msg samples[] = {
 	{ .type = CTL_ENDING },
 	{ .type = CTL_INFO,
 	  .info = { .name = "vm1", .pid = 1, .cpus = 2, .memory = 1ULL << 33, .uptime_s = 4,
-		    .state = 5, .processes = 6, .soft = 1 } },
+		    .state = 5, .processes = 6, .soft = 1, .restarts = 7 } },
 	{ .type = CTL_ATTACHED },
 	{ .type = CTL_REFUSED, .text_len = 2, .text = "no" },
 	{ .type = CTL_DONE },
@@ -52,6 +52,7 @@ static void assert_same(const struct control_msg *a, const struct control_msg *b
 	assert_int_equal(a->info.state, b->info.state);
 	assert_int_equal(a->info.processes, b->info.processes);
 	assert_int_equal(a->info.soft, b->info.soft);
+	assert_int_equal(a->info.restarts, b->info.restarts);
 }
 
 static void every_type_there_and_back(void **state)

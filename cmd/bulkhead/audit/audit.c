@@ -51,7 +51,14 @@ static int read_process(struct subject *s, pid_t pid, const struct declared_proc
 	return facts_still_true(&p->facts) ? r : -ESRCH;
 }
 
-/* A child of the supervisor is what its executable's name says. */
+/* It runs the supervisor's executable. */
+static void rename_copy(struct subject_process *p, const struct declared_process *declared)
+{
+	p->declared = declared;
+	snprintf(p->facts.name, sizeof(p->facts.name), "%s", declared->name);
+}
+
+/* A child of the supervisor is what its executable's name says; the launcher is a copy of it. */
 static int read_part(struct subject *s, pid_t pid)
 {
 	int r = read_process(s, pid, NULL);
@@ -59,6 +66,10 @@ static int read_part(struct subject *s, pid_t pid)
 
 	if (r < 0)
 		return r;
+	if (strcmp(p->facts.name, supervisor_declared.name) == 0) {
+		rename_copy(p, &launcher_declared);
+		return 0;
+	}
 	p->declared = declared_find(p->facts.name);
 	return p->declared && p->declared->place == DECLARED_JAIL ? 0 : -EBADMSG;
 }
@@ -87,14 +98,12 @@ static bool runs(pid_t pid, const char *program)
 	return same;
 }
 
-/* It runs the supervisor's executable. */
 static int read_keeper(struct subject *s, pid_t pid)
 {
 	int r = read_process(s, pid, &keeper_declared);
-	struct facts *f = &s->process[s->n_processes - 1].facts;
 
 	if (r == 0)
-		snprintf(f->name, sizeof(f->name), "%s", keeper_declared.name);
+		rename_copy(&s->process[s->n_processes - 1], &keeper_declared);
 	return r;
 }
 

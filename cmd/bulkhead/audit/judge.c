@@ -21,11 +21,19 @@ static unsigned int own_namespaces(enum declared_place place)
 	case DECLARED_USER:
 		return 0;
 	case DECLARED_SUPERVISOR:
+	case DECLARED_LAUNCHER:
 		return all;
 	case DECLARED_JAIL:
 		return all | 1U << NS_PID | 1U << NS_NET;
 	}
 	return 0;
+}
+
+/* The launcher is a part of its supervisor that is kept apart: in the same namespaces, with the same id. */
+static bool is_pair(const struct subject_process *a, const struct subject_process *b)
+{
+	return (a->declared == &supervisor_declared && b->declared == &launcher_declared) ||
+	       (a->declared == &launcher_declared && b->declared == &supervisor_declared);
 }
 
 /* Who else is in the namespace: a name, or NULL. */
@@ -36,7 +44,8 @@ static const char *shares(const struct subject *s, const struct subject_process 
 	if (inode == s->own_ns[ns])
 		return "this command";
 	for (size_t i = 0; i < s->n_processes; i++)
-		if (&s->process[i] != p && s->process[i].facts.ns[ns] == inode)
+		if (&s->process[i] != p && s->process[i].facts.ns[ns] == inode &&
+		    !is_pair(&s->process[i], p))
 			return s->process[i].facts.name;
 	return NULL;
 }
@@ -118,7 +127,7 @@ static void judge_own_id(const struct subject *s, struct subject_process *p, str
 	if (st->n_groups)
 		findings_add(f, GRADE_WEAK, p, 0, "groups", "none", "%u", st->n_groups);
 	for (size_t i = 0; i < s->n_processes; i++)
-		if (&s->process[i] != p &&
+		if (&s->process[i] != p && !is_pair(&s->process[i], p) &&
 		    s->process[i].facts.threads[0].status.uid[0] == st->uid[0])
 			findings_add(f, GRADE_WEAK, p, 0, "user id", "its own", "%u, as %s",
 				     st->uid[0], s->process[i].facts.name);
@@ -258,10 +267,18 @@ static void note_cgroup(const struct facts_cgroup *c, struct findings *f)
 		     limited ? "" : ": no limit of its own");
 }
 
+/* The first may be its user's command, and the last its launcher. */
+static const struct subject_process *compartment_of(const struct subject *s)
+{
+	for (size_t i = s->n_processes; i-- > 0;)
+		if (s->process[i].declared && s->process[i].declared->place == DECLARED_JAIL)
+			return &s->process[i];
+	return &s->process[s->n_processes - 1];
+}
+
 static void note_host(const struct subject *s, struct findings *f)
 {
-	/* the last is a compartment, the first may be its user's command */
-	const struct facts *one = &s->process[s->n_processes - 1].facts;
+	const struct facts *one = &compartment_of(s)->facts;
 	const struct facts_cgroup *c = &one->cgroup;
 
 	if (!one->has_core_sched)

@@ -92,6 +92,12 @@ static bool is_channel(const struct subject *s, const struct subject_process *p,
 	return from && is_unix(fd) && fd->fd >= from && fd->fd < from + count_channels(s);
 }
 
+/* Executables, images, memory: what the machine's other processes are checked to hold. */
+static bool is_given(const struct subject_process *p, const struct facts_fd *fd)
+{
+	return p->declared->given_from && fd->fd >= p->declared->given_from && is_kind(fd, FD_FILE);
+}
+
 static bool is_named(const struct facts_fd *fd, const char *link)
 {
 	const char *slash = strrchr(fd->link, '/');
@@ -121,7 +127,7 @@ void judge_fds(const struct subject *s, struct subject_process *p, struct findin
 		const struct facts_fd *fd = &p->facts.fds[i];
 
 		if (is_standard(p, fd) || is_in_table(p, fd) || is_channel(s, p, fd) ||
-		    is_held(p->declared, fd, used))
+		    is_given(p, fd) || is_held(p->declared, fd, used))
 			continue;
 		findings_add(f, GRADE_WEAK, p, 0, "descriptor", "none such", "%d: %s%s%s", fd->fd,
 			     *fd->link ? fd->link : "?", fd->family ? " " : "",

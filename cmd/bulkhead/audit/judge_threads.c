@@ -73,6 +73,10 @@ void caps_text(uint64_t set, char *ret, size_t cap)
 /* An ordinary user's command cannot empty its bounding set; no_new_privs makes it void. */
 static bool may_keep(const struct subject_process *p, const struct proc_status *s, size_t set)
 {
+	uint64_t declared = p->declared->policy->capabilities;
+
+	if ((set == CAPS_PERMITTED || set == CAPS_EFFECTIVE) && (s->caps[set] & ~declared) == 0)
+		return true;
 	return set == CAPS_BOUNDING && p->declared->place == DECLARED_USER && s->no_new_privs;
 }
 

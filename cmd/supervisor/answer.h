@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the launcher answers, one message for each byte that it was sent. Little-endian: u8 part, u8
+ * result, u16 reserved (0), i32 reason, then text. The descriptors beside it are by the result:
+ *
+ *	ANSWER_STARTED  a pidfd, the control channel, and one end of each of its channels to the vmm
+ *	ANSWER_FAILED   a pidfd of what has ended, if a process was made; reason a negative errno, text
+ *			the step
+ *	ANSWER_REFUSED  none; reason an enum bounds_refusal
+ */
+#ifndef BULKHEAD_SUPERVISOR_ANSWER_H
+#define BULKHEAD_SUPERVISOR_ANSWER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum answer_result { ANSWER_STARTED = 1, ANSWER_FAILED = 2, ANSWER_REFUSED = 3 };
+
+#define ANSWER_TEXT_MAX 56
+#define ANSWER_WIRE_MAX (8 + ANSWER_TEXT_MAX)
+#define ANSWER_MAX_FDS 4 /* two channels to the vmm at most */
+
+struct answer {
+	uint8_t part;
+	enum answer_result result;
+	int32_t reason;
+	char text[ANSWER_TEXT_MAX + 1]; /* printable after decode */
+};
+
+/* Bytes written to out, or -EMSGSIZE. A text that is too long is cut. */
+[[nodiscard]] int answer_encode(const struct answer *a, void *out, size_t cap);
+/* n_fds: descriptors that came with it. 0, or -EBADMSG. */
+[[nodiscard]] int answer_decode(const void *data, size_t len, size_t n_fds, struct answer *ret);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The launcher as the supervisor sees it; see launcher.h. */
+#include "cmd/supervisor/launcher.h"
+
+#include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+_Static_assert(ANSWER_MAX_FDS <= MSG_MAX_FDS, "they fit into a message");
+
+static pid_t fork_with_pidfd(int *ret_pidfd)
+{
+	struct clone_args args = { .flags = CLONE_PIDFD,
+				   .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
+				   .exit_signal = SIGCHLD };
+
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/* ours, theirs: of the pipe and of the socket. */
+static int make_channels(struct launcher *ours, int *ret_requests, int *ret_answers)
+{
+	int ends[2], pair[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	*ret_requests = ends[0];
+	ours->requests = ends[1];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	*ret_answers = pair[0];
+	ours->answers = pair[1];
+	return fd_set_nonblock(ours->requests, true) < 0 ||
+			       fd_set_nonblock(ours->answers, true) < 0 ?
+		       -EIO :
+		       0;
+}
+
+int launcher_start(const struct jail_host *host, const struct selinux_vm *labels,
+		   const struct launcher_part *parts, size_t n, struct launcher *ret,
+		   struct open_error *e)
+{
+	_cleanup_(closep) int requests = -1;
+	_cleanup_(closep) int answers = -1;
+	const pid_t supervisor = getpid();
+	int r;
+
+	*ret = LAUNCHER_NONE;
+	r = make_channels(ret, &requests, &answers);
+	if (r == 0) {
+		ret->process.pid = fork_with_pidfd(&ret->process.pidfd);
+		if (ret->process.pid == 0)
+			launcher_run(host, labels, parts, n, requests, answers, supervisor);
+		r = ret->process.pid < 0 ? -errno : 0;
+	}
+	if (r == 0)
+		return 0;
+	ret->process = JAIL_PROCESS_NONE;
+	launcher_end(ret);
+	return open_complain(e, r, "the launcher cannot be started: %s", strerror(-r));
+}
+
+void launcher_end(struct launcher *l)
+{
+	jail_kill(&l->process);
+	closep(&l->requests);
+	closep(&l->answers);
+}
+
+int launcher_ask(const struct launcher *l, uint8_t part)
+{
+	return write(l->requests, &part, 1) == 1 ? 0 : -errno;
+}
+
+int launcher_hear(const struct launcher *l, struct answer *ret, int fds[ANSWER_MAX_FDS],
+		  size_t *ret_n_fds)
+{
+	uint8_t wire[ANSWER_WIRE_MAX];
+	int got[MSG_MAX_FDS];
+	size_t n = 0;
+	ssize_t len = msg_recv(l->answers, wire, sizeof(wire), got, &n, 0);
+
+	if (len <= 0) {
+		if (len == 0)
+			fds_close(got, n);
+		return (int)len;
+	}
+	if (answer_decode(wire, (size_t)len, n, ret) < 0) {
+		fds_close(got, n);
+		return -EBADMSG;
+	}
+	memcpy(fds, got, n * sizeof(got[0]));
+	*ret_n_fds = n;
+	return 1;
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Devices that have died are started again by the launcher; see vm.h. */
+#include "cmd/supervisor/vm.h"
+
+#include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+
+/* So many crashes at once, and one more a minute, before the VM ends of them. Who kills a device from outside
+ * is not bounded here, but by the launcher. */
+#define CRASHES 5U
+#define CRASH_NS (60ULL * 1000 * 1000 * 1000)
+/* A device that lives so long after its start is started again at once, and others the later the oftener. */
+#define HEALTHY_MS 1000U
+#define DELAY_FIRST_MS 50U
+#define DELAY_MAX_MS 3200U
+/* One that ended by itself may have done so because its vmm has, whose end is then on its way. */
+#define DELAY_EXIT_MS 50U
+#define DELAY_REFUSED_MS 1000U
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t now_ms(void)
+{
+	return now_ns() / 1000000;
+}
+
+static bool has_launcher(const struct vm *vm)
+{
+	return vm->launcher.requests >= 0;
+}
+
+bool restart_can(const struct part *p)
+{
+	return p->kind != PART_VMM && p->vm->state == VM_RUNNING && has_launcher(p->vm);
+}
+
+/* ---- when ---- */
+
+/* For the part that is due first. */
+static void set_timer(struct vm *vm)
+{
+	const uint64_t now = now_ms();
+	struct itimerspec t = { 0 };
+	uint64_t wait = UINT64_MAX;
+
+	for (size_t i = 0; i < vm->n_parts; i++) {
+		const struct part *p = &vm->parts[i];
+		uint64_t left = p->again.due_ms > now ? p->again.due_ms - now : 1;
+
+		if (p->state == PART_AWAY && left < wait)
+			wait = left;
+	}
+	if (wait == UINT64_MAX)
+		return;
+	t.it_value.tv_sec = (time_t)(wait / 1000);
+	t.it_value.tv_nsec = (long)(wait % 1000) * 1000000;
+	(void)timerfd_settime(vm->restarts.fd, 0, &t, NULL);
+}
+
+static void ask(struct part *p)
+{
+	if (launcher_ask(&p->vm->launcher, (uint8_t)(p - p->vm->parts)) == 0) {
+		p->state = PART_ASKED;
+		return;
+	}
+	p->state = PART_GONE;
+	vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
+	       "%s; it is not started again: the launcher does not listen", p->again.lost);
+}
+
+static void plan(struct part *p, uint64_t delay_ms)
+{
+	p->state = PART_AWAY;
+	p->again.due_ms = now_ms() + delay_ms;
+	if (delay_ms == 0)
+		ask(p);
+	else
+		set_timer(p->vm);
+}
+
+static int on_timer(struct loop_source *src, uint32_t events)
+{
+	struct vm *vm = src->owner;
+	uint64_t times, now = now_ms();
+
+	(void)events;
+	(void)!read(src->fd, &times, sizeof(times));
+	for (size_t i = 0; i < vm->n_parts && vm->state == VM_RUNNING; i++)
+		if (vm->parts[i].state == PART_AWAY && vm->parts[i].again.due_ms <= now)
+			ask(&vm->parts[i]);
+	set_timer(vm);
+	return 0;
+}
+
+/* ---- whether ---- */
+
+static uint64_t next_delay(struct part_again *a)
+{
+	bool healthy = a->ready && now_ms() - a->ready_ms >= HEALTHY_MS;
+	uint64_t least = a->by_itself ? DELAY_EXIT_MS : 0;
+
+	if (healthy)
+		a->delay_ms = 0;
+	else if (a->delay_ms == 0)
+		a->delay_ms = DELAY_FIRST_MS;
+	else if (a->delay_ms < DELAY_MAX_MS)
+		a->delay_ms *= 2;
+	return a->delay_ms > least ? a->delay_ms : least;
+}
+
+void restart_begin(struct part *p)
+{
+	struct part_again *a = &p->again;
+
+	/* killed from outside while it served: nothing that a guest could repeat */
+	if (!(a->outside && a->ready) && !bucket_take(&a->crashes, now_ns())) {
+		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
+		       "%s; it was started again %u times, and is not once more", a->lost, a->n_asked);
+		return;
+	}
+	a->n_asked++;
+	plan(p, next_delay(a));
+	a->ready = a->outside = a->by_itself = a->is_lost = false;
+}
+
+void restart_stop(struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_parts; i++)
+		if (vm->parts[i].state == PART_AWAY)
+			vm->parts[i].state = PART_GONE;
+}
+
+/* ---- the launcher's answers ---- */
+
+static void close_channels(struct part_again *a)
+{
+	fds_close(a->channels, LAUNCHER_MAX_CHANNELS);
+}
+
+/* Takes the descriptors over. */
+static int adopt(struct part *p, const int *fds, size_t n)
+{
+	struct part_again *a = &p->again;
+
+	if (n != 2 + a->n_channels)
+		return -EBADMSG;
+	close_channels(a);
+	memcpy(a->channels, fds + 2, a->n_channels * sizeof(fds[0]));
+	p->process = (struct jail_process){ .pidfd = fds[0], .status_fd = -1 };
+	p->control = fds[1];
+	p->state = PART_STARTING;
+	p->killed = p->left = p->over = p->progressed = false;
+	p->busy = 0;
+	if (part_watch(p) < 0)
+		vm_end(p->vm, WEIGHT_EXIT, CTL_EVENT_FAILED, "%s cannot be watched", p->name);
+	if (p->vm->state == VM_ENDING)
+		part_kill(p);
+	return 0;
+}
+
+/* What has ended is reaped as any part. */
+static int bury(struct part *p, const struct answer *a, const int *fds, size_t n)
+{
+	const char *reason = strerrordesc_np(-a->reason);
+	char text[CTL_TEXT_MAX + 1];
+
+	snprintf(text, sizeof(text), "%s cannot be started again: %s: %s", p->name, a->text,
+		 reason ? reason : "failed");
+	memcpy(p->again.lost, text, sizeof(text));
+	p->again.is_lost = true;
+	if (n == 0) {
+		p->state = PART_GONE;
+		if (restart_can(p))
+			restart_begin(p);
+		return 0;
+	}
+	p->process = (struct jail_process){ .pidfd = fds[0], .status_fd = -1 };
+	p->state = PART_SPENT;
+	p->killed = true;
+	p->over = false;
+	return part_watch_end(p);
+}
+
+static int refuse(struct part *p, const struct answer *a)
+{
+	if (a->reason != BOUNDS_TOO_OFTEN)
+		return -EBADMSG;
+	if (p->vm->state == VM_ENDING)
+		p->state = PART_GONE;
+	else
+		plan(p, DELAY_REFUSED_MS);
+	return 0;
+}
+
+static int take_answer(struct vm *vm, const struct answer *a, const int *fds, size_t n)
+{
+	struct part *p = a->part < vm->n_parts ? &vm->parts[a->part] : NULL;
+
+	if (!p || p->state != PART_ASKED)
+		return -EBADMSG;
+	switch (a->result) {
+	case ANSWER_STARTED:
+		return adopt(p, fds, n);
+	case ANSWER_FAILED:
+		return bury(p, a, fds, n);
+	case ANSWER_REFUSED:
+		break;
+	}
+	return refuse(p, a);
+}
+
+/* The VM goes on without, as long as none of its devices dies. */
+static void lose_launcher(struct vm *vm, const char *how)
+{
+	char line[96];
+
+	loop_remove(&vm->loop, &vm->answers);
+	loop_remove(&vm->loop, &vm->launcher_exit);
+	launcher_end(&vm->launcher);
+	if (vm->state != VM_ENDING) {
+		snprintf(line, sizeof(line), "the launcher %s: a device that dies ends the VM", how);
+		tell(vm, NULL, LOG_LEVEL_WARNING, line);
+	}
+	for (size_t i = 0; i < vm->n_parts; i++) {
+		struct part *p = &vm->parts[i];
+
+		if (p->state != PART_ASKED && p->state != PART_AWAY)
+			continue;
+		p->state = PART_GONE;
+		vm_end(vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
+		       "%s; it is not started again: the launcher %s", p->again.lost, how);
+	}
+	vm_end_step(vm);
+}
+
+static int on_answer(struct loop_source *src, uint32_t events)
+{
+	struct vm *vm = src->owner;
+	int fds[ANSWER_MAX_FDS];
+	size_t n = 0;
+	struct answer a;
+	int r = launcher_hear(&vm->launcher, &a, fds, &n);
+
+	(void)events;
+	if (r == -EAGAIN)
+		return 0;
+	if (r == 0) {
+		loop_remove(&vm->loop, src); /* its end is said by its pidfd */
+		return 0;
+	}
+	if (r > 0)
+		r = take_answer(vm, &a, fds, n);
+	if (r < 0) {
+		fds_close(fds, n);
+		lose_launcher(vm, "broke its protocol");
+		return 0;
+	}
+	vm_end_step(vm);
+	return 0;
+}
+
+static int on_launcher_exit(struct loop_source *src, uint32_t events)
+{
+	(void)events;
+	lose_launcher(src->owner, "has ended");
+	return 0;
+}
+
+/* ---- one that is back ---- */
+
+static int give_channels(struct part *p)
+{
+	const struct part *vmm = vm_part(p->vm, PART_VMM);
+	int r = 0;
+
+	for (size_t i = 0; i < p->again.n_channels && r == 0; i++) {
+		const struct control_msg m = { .type = CTL_CHANNEL,
+					       .number = p->again.numbers[i] };
+
+		r = tell_peer(vmm->control, &m, p->again.channels[i]);
+	}
+	close_channels(&p->again);
+	return r;
+}
+
+static int give_stream(struct part *p)
+{
+	const struct control_msg m = { .type = CTL_CONSOLE };
+
+	return p->kind == PART_CONSOLE && p->vm->stream >= 0 ?
+		       tell_peer(p->control, &m, p->vm->stream) :
+		       0;
+}
+
+void restart_ready(struct part *p)
+{
+	struct part_again *a = &p->again;
+	char line[CTL_TEXT_MAX + 1];
+	bool again = a->channels[0] >= 0;
+
+	a->ready = true;
+	a->ready_ms = now_ms();
+	if (!again || p->vm->state != VM_RUNNING)
+		return;
+	if (give_stream(p) < 0 || give_channels(p) < 0) {
+		part_lose(p, WEIGHT_SIGNAL, "%s cannot be given its channels", p->name);
+		part_kill(p);
+		return;
+	}
+	a->n++;
+	snprintf(line, sizeof(line), "%.*s; started again", (int)sizeof(line) - 20, a->lost);
+	a->lost[0] = '\0';
+	tell(p->vm, NULL, LOG_LEVEL_WARNING, line);
+}
+
+uint32_t restart_count(const struct vm *vm)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < vm->n_parts; i++)
+		n += vm->parts[i].again.n;
+	return n;
+}
+
+void restart_init(struct part *p)
+{
+	p->again = (struct part_again){ .crashes = bucket_full(CRASHES, CRASH_NS, now_ns()),
+					.channels = { -1, -1 } };
+}
+
+int restart_watch(struct vm *vm)
+{
+	struct loop *l = &vm->loop;
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	int r = fd < 0 ? -errno : loop_add(l, &vm->restarts, fd, EPOLLIN, on_timer, vm);
+
+	if (r == 0)
+		r = loop_add(l, &vm->answers, vm->launcher.answers, EPOLLIN, on_answer, vm);
+	return r < 0 ? r : loop_add(l, &vm->launcher_exit, vm->launcher.process.pidfd, EPOLLIN,
+				    on_launcher_exit, vm);
+}
