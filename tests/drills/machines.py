@@ -30,7 +30,8 @@ def children(pid):
 
 
 def name_of(pid):
-    return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    """By its executable; the launcher is a copy of its supervisor."""
+    return os.path.basename(vm.own_name(pid, os.readlink(f"/proc/{pid}/exe")))
 
 
 def filtered(pid, tid):
@@ -71,9 +72,12 @@ def await_rest(threads):
 class Machine:
     """bulkhead run with a console, a disk and random numbers; its guest serves and then sleeps."""
 
-    def __init__(self, ground, words=(), says="waiting\n"):
-        """words: more for bulkhead run; says: the line by which its guest is up."""
+    def __init__(self, ground, words=(), says="waiting\n", launcher=False):
+        """words: more for bulkhead run; says: the line by which its guest is up; launcher: whether it has one.
+        Without, a device that dies is seen to end its VM."""
         self.ground = ground
+        words = [*words, "--on-crash", "restart" if launcher else "stop"]
+        self.parts = (*PARTS, "launcher") if launcher else PARTS
         self.secret = "secret-" + secrets.token_hex(12)
         content = ground.image + self.secret.encode()
         self.disk = ground.place.file(f"{self.secret}.raw", content.ljust(1 << 16, b"-"))
@@ -98,7 +102,7 @@ class Machine:
             found.update(keeper=supervisor, supervisor=below[0])
             below = children(below[0])
         parts = {name_of(pid): pid for pid in below}
-        assert set(parts) == set(PARTS), parts
+        assert set(parts) == set(self.parts), parts
         return {**found, **parts}
 
     def take(self, role):

@@ -21,7 +21,7 @@ from policy import file_label, label_file, level_of, make_place, process_label, 
 WHO = "unconfined_u:unconfined_r"
 DOMAINS = {"supervisor": "bulkhead_supervisor_t", "vmm": "bulkhead_vmm_t",
            "dev-blk": "bulkhead_blk_t", "dev-rng": "bulkhead_rng_t",
-           "dev-console": "bulkhead_console_t"}
+           "dev-console": "bulkhead_console_t", "launcher": "bulkhead_launcher_t"}
 # What an intruder may: what its process is there for.
 OWN = {"own_disk": ["dev-blk"], "own_ram": vm.COMPARTMENTS,
        "write_memfd": ["dev-blk", "dev-rng", "dev-console", "vmm"]}
