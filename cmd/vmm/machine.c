@@ -3,11 +3,13 @@
 #include "cmd/vmm/machine.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/control/control.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -216,6 +218,31 @@ void machine_fail(struct machine *m, const char *fmt, ...)
 	vsnprintf(m->why, sizeof(m->why), fmt, ap);
 	va_end(ap);
 	machine_request(m, MACHINE_FAIL);
+}
+
+void machine_lost(struct machine *m, unsigned int channel)
+{
+	const struct control_msg msg = { .type = CTL_LOST, .number = channel };
+
+	if (m->control_fd >= 0)
+		(void)!control_send(m->control_fd, &msg, -1);
+}
+
+int machine_reconnect(struct machine *m, unsigned int channel, int sock)
+{
+	const struct machine_channel *c = channel < MACHINE_CHANNELS_MAX ? &m->channels[channel] :
+									   NULL;
+	const char *why = NULL;
+	int r;
+
+	if (!c || !c->reconnect) {
+		close(sock);
+		return -EBADMSG;
+	}
+	r = c->reconnect(c->owner, sock, &why);
+	if (r < 0)
+		machine_fail(m, "%s: %s", c->name, why ? why : strerrordesc_np(-r));
+	return r;
 }
 
 void machine_crash(struct machine *m, const char *why)

@@ -21,15 +21,24 @@ struct serial;
 struct vcpu;
 
 enum machine_request {
-	MACHINE_RUN,      /* nothing asked */
-	MACHINE_RESET,    /* guest reset */
+	MACHINE_RUN,	  /* nothing asked */
+	MACHINE_RESET,	  /* guest reset */
 	MACHINE_POWEROFF, /* guest S5 */
-	MACHINE_PANIC,    /* pvpanic */
-	MACHINE_CRASH,    /* triple fault and the like */
-	MACHINE_FAIL,     /* a device's process broke the protocol, or the host fails */
+	MACHINE_PANIC,	  /* pvpanic */
+	MACHINE_CRASH,	  /* triple fault and the like */
+	MACHINE_FAIL,	  /* a device's process broke the protocol, or the host fails */
 };
 
 #define MACHINE_OBJECTS_MAX 192
+#define MACHINE_CHANNELS_MAX 130 /* to devices' processes */
+
+/* A channel to a device's process, which may be replaced by one to its successor. */
+struct machine_channel {
+	/* Takes sock. 0, or a negative errno with *ret_why: the VM cannot go on. NULL: no channel */
+	int (*reconnect)(void *owner, int sock, const char **ret_why);
+	void *owner;
+	const char *name; /* of the device, for messages */
+};
 
 /* The PM registers of the DSDT: reset, sleep, GED (platform/power.c). */
 struct power {
@@ -40,26 +49,27 @@ struct machine {
 	pthread_mutex_t lock;
 	const struct accel_ops *ops;
 	struct accel *accel;
-	struct guestmem mem;     /* uaddr of every region is its gpa */
-	int ram_fd;              /* file offset of low RAM is 0, high follows */
-	uint64_t ram_size;       /* bytes */
+	struct guestmem mem; /* uaddr of every region is its gpa */
+	int ram_fd;	     /* file offset of low RAM is 0, high follows */
+	uint64_t ram_size;   /* bytes */
 	unsigned int n_vcpus;
 	struct bus pio;
 	struct bus mmio;
 	struct ioapic ioapic;
 	struct power power;
 	struct pci_host *pci;
-	struct serial *serial;   /* NULL: none */
+	struct serial *serial;				  /* NULL: none */
 	struct state_object objects[MACHINE_OBJECTS_MAX]; /* all with state but RAM and vCPUs */
 	size_t n_objects;
-	struct loop loop;        /* the main thread's; its callbacks run with the lock held */
+	struct loop loop; /* the main thread's; its callbacks run with the lock held */
 	unsigned int next_irq_slot;
-	int control_fd;          /* the supervisor's channel, for its end; or -1 */
+	int control_fd; /* the supervisor's channel, for its end; or -1 */
+	struct machine_channel channels[MACHINE_CHANNELS_MAX]; /* as the supervisor counts them */
 
 	enum machine_request request;
-	int request_fd;          /* eventfd: request was set */
+	int request_fd; /* eventfd: request was set */
 	struct loop_source request_source;
-	char why[256];           /* of MACHINE_CRASH and MACHINE_FAIL, for the user */
+	char why[256]; /* of MACHINE_CRASH and MACHINE_FAIL, for the user */
 
 	/* vcpu.c: all vCPUs stand still while `paused`, and reset themselves when `generation`
 	 * has changed since. */
@@ -97,6 +107,10 @@ void machine_request(struct machine *m, enum machine_request what);
 /* Requests MACHINE_FAIL (or CRASH) with a line for the user; returns. Lock held. */
 void machine_fail(struct machine *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void machine_crash(struct machine *m, const char *why);
+/* The process behind a channel is gone: the supervisor is told, and sends its successor or ends the VM. */
+void machine_lost(struct machine *m, unsigned int channel);
+/* The successor's channel; takes sock. 0, or a negative errno after machine_fail. */
+[[nodiscard]] int machine_reconnect(struct machine *m, unsigned int channel, int sock);
 
 /*
  * Waits without the lock until fd is readable; *left is what is left of the limit. The caller leaves

@@ -144,6 +144,7 @@ static const struct declared_held held[] = {
 	{ "anon_inode:kvm-vm", 1, "the machine in KVM" },
 	{ "anon_inode:kvm-vcpu", 0, "its virtual CPUs" },
 	{ "anon_inode:[timerfd]", 1, "bytes for the UART go on together" },
+	{ "/memfd:inflight", 0, "notes of requests in flight, kept for a device's next process" },
 	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queues, interrupts, its own threads" },
 };
 

@@ -7,8 +7,10 @@
 #include "cmd/vmm/pci/pci.h"
 #include "cmd/vmm/platform/serial.h"
 #include "cmd/vmm/vcpu.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/cmdline.h"
 #include "lib/control/control.h"
+#include "lib/declared/declared.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -46,10 +48,16 @@ static int on_control(struct loop_source *src, uint32_t events)
 		return 0;
 	if (r <= 0)
 		return r < 0 ? r : -EPIPE; /* nobody left to serve */
-	if (msg.type != CTL_POWER_BUTTON)
+	switch (msg.type) {
+	case CTL_POWER_BUTTON:
+		power_button(s->m);
+		return 0;
+	case CTL_CHANNEL:
+		return machine_reconnect(s->m, msg.number, fd) == -EBADMSG ? -EBADMSG : 0;
+	default:
+		closep(&fd);
 		return -EBADMSG;
-	power_button(s->m);
-	return 0;
+	}
 }
 
 /* ---- start ---- */
@@ -69,7 +77,8 @@ static int add_devices(struct server *s)
 	for (size_t i = 0; i < s->args->n_virtio && r == 0; i++) {
 		const struct vmm_virtio *d = &s->args->virtio[i];
 
-		r = virtio_pci_add(s->m, &d->type, d->fd, &why);
+		r = virtio_pci_add(s->m, &d->type, (unsigned int)(d->fd - VMM_FD_CHANNELS), d->fd,
+				   &why);
 		if (r < 0)
 			return control_fail(s->control_fd, "virtio %s: %s", d->name,
 					    why ? why : strerrordesc_np(-r));

@@ -26,6 +26,7 @@ static const struct shape shapes[] = {
 	{ .type = CTL_DENIED, .number = true },
 	{ .type = CTL_FAILED, .text = true },
 	{ .type = CTL_BUSY, .number = true },
+	{ .type = CTL_LOST, .number = true },
 	{ .type = CTL_POWER_BUTTON },
 	{ .type = CTL_CONSOLE, .n_fds = 1 },
 	{ .type = CTL_CHANNEL, .number = true, .n_fds = 1 },

@@ -28,6 +28,7 @@ enum control_type {
 	CTL_DENIED = 4,       /* number: the filter refused this system call; death follows */
 	CTL_FAILED = 5,       /* text: why the compartment gives up; it exits next */
 	CTL_BUSY = 6,         /* devices: number of requests that somebody waits for */
+	CTL_LOST = 11,        /* vmm only: number of a channel that has ended */
 
 	/* supervisor -> compartment */
 	CTL_POWER_BUTTON = 16, /* vmm: press the ACPI power button */

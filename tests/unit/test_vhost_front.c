@@ -47,6 +47,7 @@ static void release(struct session *s)
 /* Everything that a front end does, until the first error. */
 static int whole_life(struct vhost_front *f, int sock, const struct session *s)
 {
+	struct vhost_inflight inflight = { .fd = -1, .n_queues = N_RINGS, .queue_size = 64 };
 	uint8_t config[60], status;
 	int r = vhost_front_open(f, sock, 1);
 
@@ -60,7 +61,7 @@ static int whole_life(struct vhost_front *f, int sock, const struct session *s)
 	if (r == 0)
 		r = vhost_front_set_config(f, 32, "\1", 1);
 	if (r == 0)
-		r = vhost_front_start(f, &s->mem, s->rings, N_RINGS);
+		r = vhost_front_start(f, &s->mem, s->rings, N_RINGS, &inflight);
 	if (r == 0)
 		r = vhost_front_get_status(f, &status);
 	if (r == 0)
@@ -68,9 +69,10 @@ static int whole_life(struct vhost_front *f, int sock, const struct session *s)
 	if (r == 0) /* and once more */
 		r = vhost_front_set_features(f, f->features);
 	if (r == 0)
-		r = vhost_front_start(f, &s->mem, s->rings, N_RINGS);
+		r = vhost_front_start(f, &s->mem, s->rings, N_RINGS, &inflight);
 	if (r == 0)
 		r = vhost_front_stop(f, s->rings, N_RINGS);
+	closep(&inflight.fd);
 	return r;
 }
 
@@ -151,6 +153,8 @@ static int wait_by(void *owner, int sock, struct timespec *left)
 /* What is in flight takes any time, as long as the back end lives: answers come out of turn or in it. */
 static void a_back_end_may_take_its_time(void **state)
 {
+	struct vhost_inflight inflight = { .fd = -1, .n_queues = N_RINGS, .queue_size = 64 };
+
 	(void)state;
 	for (unsigned int n = 1; n <= 50; n += 7) {
 		for (int in_turn = 0; in_turn <= 1; in_turn++) {
@@ -167,7 +171,9 @@ static void a_back_end_may_take_its_time(void **state)
 			assert_int_equal(vhost_front_open(&f, back_end_start(&b), 1), 0);
 			vhost_front_wait_by(&f, wait_by, NULL, &p);
 			assert_int_equal(vhost_front_set_features(&f, f.features), 0);
-			assert_int_equal(vhost_front_start(&f, &s.mem, s.rings, N_RINGS), 0);
+			assert_int_equal(vhost_front_start(&f, &s.mem, s.rings, N_RINGS, &inflight),
+					 0);
+			closep(&inflight.fd);
 			assert_int_equal(vhost_front_stop(&f, s.rings, N_RINGS), 0);
 			assert_true(p.n_over >= 2 * n); /* both rings */
 			vhost_front_close(&f);
@@ -202,6 +208,8 @@ static bool something_is_served(void *owner)
  * it gives back what is in flight. */
 static void silence_is_an_end(void **state)
 {
+	struct vhost_inflight inflight = { .fd = -1, .n_queues = N_RINGS, .queue_size = 64 };
+
 	(void)state;
 	for (int k = 0; k < 4; k++) {
 		bool can = k & 1;
@@ -220,7 +228,8 @@ static void silence_is_an_end(void **state)
 		assert_int_equal(vhost_front_open(&f, back_end_start(&b), 1), 0);
 		vhost_front_wait_by(&f, nothing_comes, something_is_served, &n);
 		assert_int_equal(vhost_front_set_features(&f, f.features), 0);
-		assert_int_equal(vhost_front_start(&f, &s.mem, s.rings, N_RINGS), 0);
+		assert_int_equal(vhost_front_start(&f, &s.mem, s.rings, N_RINGS, &inflight), 0);
+		closep(&inflight.fd);
 		assert_int_equal(vhost_front_stop(&f, s.rings, N_RINGS), -ETIMEDOUT);
 		assert_int_equal(n.n_over, served + (can ? 2 : 1));
 		assert_true(f.dead);
@@ -237,6 +246,8 @@ static bool harmless(uint32_t request, enum back_end_vice vice)
 		return request == VHOST_USER_GET_FEATURES ||
 		       request == VHOST_USER_GET_PROTOCOL_FEATURES ||
 		       request == VHOST_USER_SET_CONFIG;
+	if (request == VHOST_USER_GET_INFLIGHT_FD)
+		return vice == BACK_END_WITH_FD; /* as it ought to be */
 	if (vice == BACK_END_NACK)
 		return vu_has_reply(request) || request == VHOST_USER_SET_CONFIG;
 	return false;
@@ -246,10 +257,13 @@ static bool harmless(uint32_t request, enum back_end_vice vice)
 static void each_vice_at_each_answer(void **state)
 {
 	static const uint32_t requests[] = {
-		VHOST_USER_GET_FEATURES, VHOST_USER_GET_PROTOCOL_FEATURES,
-		VHOST_USER_GET_QUEUE_NUM, VHOST_USER_GET_CONFIG, VHOST_USER_SET_FEATURES,
-		VHOST_USER_SET_CONFIG, VHOST_USER_SET_STATUS, VHOST_USER_SET_MEM_TABLE,
-		VHOST_USER_SET_VRING_ENABLE, VHOST_USER_GET_STATUS, VHOST_USER_GET_VRING_BASE,
+		VHOST_USER_GET_FEATURES,     VHOST_USER_GET_PROTOCOL_FEATURES,
+		VHOST_USER_GET_QUEUE_NUM,    VHOST_USER_GET_CONFIG,
+		VHOST_USER_SET_FEATURES,     VHOST_USER_SET_CONFIG,
+		VHOST_USER_SET_STATUS,	     VHOST_USER_SET_MEM_TABLE,
+		VHOST_USER_SET_VRING_ENABLE, VHOST_USER_GET_STATUS,
+		VHOST_USER_GET_VRING_BASE,   VHOST_USER_GET_INFLIGHT_FD,
+		VHOST_USER_SET_INFLIGHT_FD,
 	};
 
 	(void)state;
@@ -323,9 +337,12 @@ static void a_refused_configuration_range_is_said(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(a_good_back_end_gets_all_of_it), T(any_subset_of_features_will_do),
-		T(a_back_end_may_take_its_time), T(silence_is_an_end),
-		T(each_vice_at_each_answer),       T(bad_queue_numbers),
+		T(a_good_back_end_gets_all_of_it),
+		T(any_subset_of_features_will_do),
+		T(a_back_end_may_take_its_time),
+		T(silence_is_an_end),
+		T(each_vice_at_each_answer),
+		T(bad_queue_numbers),
 		T(a_refused_configuration_range_is_said),
 	};
 

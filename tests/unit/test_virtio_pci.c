@@ -13,6 +13,7 @@
 
 #include "lib/base/fd.h"
 
+#include <errno.h>
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
@@ -68,7 +69,7 @@ static int make(struct fixture *f, unsigned int type)
 
 	test_machine_open(&f->m, &f->accel);
 	assert_int_equal(pci_host_open(&f->m, &f->m.pci), 0);
-	r = virtio_pci_add(&f->m, test_virtio_type(type), back_end_start(&f->b), &why);
+	r = virtio_pci_add(&f->m, test_virtio_type(type), 0, back_end_start(&f->b), &why);
 	assert_true(r == 0 || why);
 	if (r < 0)
 		return r;
@@ -263,11 +264,13 @@ static void driver_ok_without_features_ok_is_refused(void **state)
 /* CVE-2026-5747: nothing about a queue changes once it is in use. */
 static void queues_freeze(void **state)
 {
-	static const struct { uint8_t offset, width; } regs[] = {
-		{ VIRTIO_PCI_COMMON_Q_SIZE, 2 },   { VIRTIO_PCI_COMMON_Q_DESCLO, 4 },
-		{ VIRTIO_PCI_COMMON_Q_DESCHI, 4 }, { VIRTIO_PCI_COMMON_Q_AVAILLO, 4 },
+	static const struct {
+		uint8_t offset, width;
+	} regs[] = {
+		{ VIRTIO_PCI_COMMON_Q_SIZE, 2 },    { VIRTIO_PCI_COMMON_Q_DESCLO, 4 },
+		{ VIRTIO_PCI_COMMON_Q_DESCHI, 4 },  { VIRTIO_PCI_COMMON_Q_AVAILLO, 4 },
 		{ VIRTIO_PCI_COMMON_Q_AVAILHI, 4 }, { VIRTIO_PCI_COMMON_Q_USEDLO, 4 },
-		{ VIRTIO_PCI_COMMON_Q_USEDHI, 4 }, { VIRTIO_PCI_COMMON_Q_ENABLE, 2 },
+		{ VIRTIO_PCI_COMMON_Q_USEDHI, 4 },  { VIRTIO_PCI_COMMON_Q_ENABLE, 2 },
 	};
 	struct fixture *f = *state;
 
@@ -493,10 +496,20 @@ static void aim(struct fixture *f, uint8_t bar, uint32_t offset, uint32_t len)
 
 static void the_window_shows_the_bar(void **state)
 {
-	static const struct { uint8_t bar; uint32_t offset, len; } bad[] = {
-		{ 1, 0, 4 }, { 0xff, 0, 4 }, { 0, 0x14, 3 }, { 0, 0x14, 0 }, { 0, 0x14, 8 },
-		{ 0, 0x15, 2 }, { 0, VPCI_BAR_SIZE, 4 }, { 0, 0xfffffffc, 4 },
-		{ 0, 0x14, 0xffffffff }, { 0, VPCI_BAR_SIZE - 2, 4 },
+	static const struct {
+		uint8_t bar;
+		uint32_t offset, len;
+	} bad[] = {
+		{ 1, 0, 4 },
+		{ 0xff, 0, 4 },
+		{ 0, 0x14, 3 },
+		{ 0, 0x14, 0 },
+		{ 0, 0x14, 8 },
+		{ 0, 0x15, 2 },
+		{ 0, VPCI_BAR_SIZE, 4 },
+		{ 0, 0xfffffffc, 4 },
+		{ 0, 0x14, 0xffffffff },
+		{ 0, VPCI_BAR_SIZE - 2, 4 },
 	};
 	struct fixture *f = *state;
 	unsigned int data = window_cap(f) + 16;
@@ -557,37 +570,200 @@ static void what_is_given_back_is_seen(void **state)
 	assert_false(virtio_has_served(f->v));
 }
 
-static void a_dead_back_end_ends_the_vm(void **state)
+/* ---- a back end that dies, and its successor ---- */
+
+/* What happens in the machine's loop when the back end hangs up. */
+static void hang_up(struct fixture *f)
 {
-	struct fixture *f = *state;
-
-	f->b.vice = BACK_END_CLOSE;
-	f->b.vice_at = VHOST_USER_SET_MEM_TABLE;
-	go_live(f);
-	assert_int_equal(f->m.request, MACHINE_FAIL);
-	assert_string_equal(f->m.why, "virtio disk: its process has ended");
-	assert_false(get_status(f) & DRV_OK);
-	set_status(f, 0); /* and nothing that the guest does waits for it */
-	accept_features(f, 1ULL << 32);
-	assert_int_equal(get_status(f), ACK | DRV);
-	assert_int_equal(machine_reset(&f->m), 0);
-}
-
-static void a_hangup_ends_the_vm(void **state)
-{
-	struct fixture *f = *state;
-
-	go_live(f);
 	shutdown(f->b.sock, SHUT_RDWR);
-	pthread_join(f->b.thread, NULL);
+	back_end_join(&f->b);
 	f->joined = true;
 	assert_int_equal(loop_run_once(&f->m.loop, 0), 0);
-	assert_int_equal(f->m.request, MACHINE_FAIL);
-	assert_true(machine_reset(&f->m) < 0);
-	vhost_front_close(&f->v->front);
-	fds_close(f->b.call_fd, 256);
-	fds_close(f->b.kick_fd, 256);
-	fds_close(f->b.err_fd, 256);
+	assert_true(f->v->away);
+}
+
+static void successor(struct back_end *b)
+{
+	back_end_init(b);
+	b->n_queues = 4;
+}
+
+/* The next back end is the fixture's from now on, whatever comes of it. */
+static int meet(struct fixture *f)
+{
+	f->joined = false;
+	return machine_reconnect(&f->m, 0, back_end_start(&f->b));
+}
+
+static void a_back_end_that_dies_is_succeeded(void **state)
+{
+	struct fixture *f = *state;
+	const uint8_t live = ACK | DRV | FEAT_OK | DRV_OK;
+
+	go_live(f);
+	assert_int_equal(guest_store16(&f->m.mem, GPA(f->v->queues[0].device + 2), 0xfffe), 0);
+	assert_int_equal(guest_store16(&f->m.mem, GPA(f->v->queues[2].device + 2), 7), 0);
+	wr(f, VPCI_CONFIG + 32, 1, 0);
+	take_count(f->v->queues[0].call_fd);
+	hang_up(f);
+	assert_int_equal(f->m.request, MACHINE_RUN);
+	assert_int_equal(get_status(f), live);
+	assert_int_equal(rd(f, VPCI_CONFIG, 1), 1); /* still answered */
+	wr(f, VPCI_CONFIG + 33, 1, 9);
+	assert_int_equal(f->accel.n_notifiers, 2);
+
+	successor(&f->b);
+	assert_int_equal(meet(f), 0);
+	assert_false(f->v->away);
+	assert_int_equal(f->b.got_features & ~(1ULL << VHOST_USER_F_PROTOCOL_FEATURES),
+			 f->v->driver_features);
+	assert_int_equal(f->b.base[0], 0xfffe);
+	assert_int_equal(f->b.base[2], 7);
+	assert_true(f->b.running[0] && !f->b.running[1] && f->b.running[2]);
+	assert_int_equal(back_end_count(&f->b, VHOST_USER_GET_INFLIGHT_FD),
+			 0); /* the first one's */
+	assert_true(f->b.inflight >= 0);
+	assert_int_equal(f->b.inflight_as.inflight.size, 4096);
+	assert_int_equal(take_count(f->v->queues[0].kick_fd), 1);
+	assert_int_equal(take_count(f->v->queues[2].call_fd), 1);
+	assert_true(f->b.config[32] == 0 && f->b.config[33] == 9);
+	assert_int_equal(get_status(f), live);
+}
+
+/* Whatever it leaves in the eventfds, the one after it gets one count and nobody waits. */
+static void full_events_do_not_hold_up_a_successor(void **state)
+{
+	const uint64_t full = UINT64_MAX - 1;
+	struct fixture *f = *state;
+
+	go_live(f);
+	for (int on = 0; on < 2; on++) {
+		int fd = on ? f->v->queues[0].kick_fd : f->v->queues[0].call_fd;
+
+		take_count(fd);
+		assert_int_equal(write(fd, &full, sizeof(full)), sizeof(full));
+		assert_int_equal(fd_set_nonblock(fd, false), 0);
+	}
+	hang_up(f);
+	successor(&f->b);
+	assert_int_equal(meet(f), 0);
+	assert_int_equal(take_count(f->v->queues[0].kick_fd), 1);
+	assert_int_equal(take_count(f->v->queues[0].call_fd), 1);
+}
+
+static void a_reset_while_it_is_away_is_a_new_life(void **state)
+{
+	struct fixture *f = *state;
+
+	go_live(f);
+	hang_up(f);
+	set_status(f, 0);
+	assert_int_equal(get_status(f), 0);
+	assert_int_equal(f->accel.n_notifiers, 0);
+	accept_features(f, offered(f)); /* a driver need not wait for it either */
+	assert_int_equal(get_status(f), ACK | DRV | FEAT_OK);
+	successor(&f->b);
+	assert_int_equal(meet(f), 0);
+	assert_false(f->b.running[0]);
+	set_queue(f, 0, 128, 0x100000);
+	set_status(f, ACK | DRV | FEAT_OK | DRV_OK);
+	assert_int_equal(back_end_count(&f->b, VHOST_USER_GET_INFLIGHT_FD), 1);
+	assert_int_equal(f->b.base[0], 0);
+	assert_true(f->b.running[0]);
+}
+
+static void a_whole_life_may_begin_while_it_is_away(void **state)
+{
+	struct fixture *f = *state;
+
+	hang_up(f);
+	go_live(f);
+	assert_int_equal(get_status(f), ACK | DRV | FEAT_OK | DRV_OK);
+	successor(&f->b);
+	assert_int_equal(meet(f), 0);
+	assert_true(f->b.running[0] && f->b.running[2]);
+	hang_up(f);
+	assert_int_equal(machine_reset(&f->m), 0);
+	assert_int_equal(get_status(f), 0);
+	successor(&f->b);
+	assert_int_equal(meet(f), 0);
+	assert_false(f->b.running[0]);
+	assert_int_equal(f->m.request, MACHINE_RUN);
+}
+
+static const uint32_t of_a_start[] = {
+	VHOST_USER_SET_FEATURES,    VHOST_USER_SET_STATUS,	VHOST_USER_SET_MEM_TABLE,
+	VHOST_USER_GET_INFLIGHT_FD, VHOST_USER_SET_INFLIGHT_FD, VHOST_USER_SET_VRING_ENABLE,
+};
+
+/* At any request; its successors too, which may be asked for less. */
+static void it_may_die_at_any_request(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(of_a_start); i++) {
+		f->b.vice = BACK_END_CLOSE;
+		f->b.vice_at = of_a_start[i];
+		go_live(f);
+		assert_true(f->v->away);
+		assert_int_equal(f->m.request, MACHINE_RUN);
+		assert_int_equal(get_status(f), ACK | DRV | FEAT_OK | DRV_OK);
+		for (size_t k = 0; k < ARRAY_SIZE(of_a_start); k++) {
+			back_end_join(&f->b);
+			successor(&f->b);
+			f->b.vice = BACK_END_CLOSE;
+			f->b.vice_at = of_a_start[k];
+			assert_int_equal(meet(f), 0);
+			if (of_a_start[k] == VHOST_USER_GET_INFLIGHT_FD && !f->v->away)
+				shutdown(f->b.sock, SHUT_RDWR); /* it was not asked */
+		}
+		back_end_join(&f->b);
+		successor(&f->b);
+		assert_int_equal(meet(f), 0);
+		assert_false(f->v->away);
+		assert_true(f->b.running[0] && f->b.running[2]);
+		set_status(f, 0);
+	}
+}
+
+static void a_successor_must_offer_as_much(void **state)
+{
+	static const char *const why[] = { "disk: its new process offers fewer features",
+					   "disk: its new process has fewer queues",
+					   "disk: its process broke the protocol" };
+
+	for (int i = 0; i < 3; i++) {
+		struct fixture *f;
+
+		if (i > 0)
+			setup(state);
+		f = *state;
+		go_live(f);
+		hang_up(f);
+		successor(&f->b);
+		if (i == 0)
+			f->b.features &= ~(1ULL << 28);
+		else if (i == 1)
+			f->b.n_queues = 3;
+		else
+			f->b.n_queues = 0;
+		assert_true(meet(f) < 0);
+		assert_int_equal(f->m.request, MACHINE_FAIL);
+		assert_string_equal(f->m.why, why[i]);
+		if (i < 2)
+			teardown(state);
+	}
+}
+
+static void a_channel_that_is_not_there_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	int fds = open_fds();
+
+	assert_int_equal(machine_reconnect(&f->m, 1, make_event()), -EBADMSG);
+	assert_int_equal(machine_reconnect(&f->m, UINT32_MAX, make_event()), -EBADMSG);
+	assert_int_equal(open_fds(), fds);
+	assert_false(f->v->away);
 }
 
 static void unusable_back_ends_are_refused(void **state)
@@ -619,7 +795,11 @@ struct model {
 	uint64_t features;
 	uint16_t select;
 	uint32_t feature_select;
-	struct { uint16_t size; bool enabled; uint64_t desc; } q[4];
+	struct {
+		uint16_t size;
+		bool enabled;
+		uint64_t desc;
+	} q[4];
 };
 
 static void model_reset(struct model *o)
@@ -657,8 +837,8 @@ static void model_status(struct model *o, uint8_t value, uint64_t all)
 
 static bool configuring(const struct model *o)
 {
-	return (o->status & FEAT_OK) && !(o->status & (DRV_OK | NEEDS | FAILED)) &&
-	       o->select < 4 && !o->q[o->select].enabled;
+	return (o->status & FEAT_OK) && !(o->status & (DRV_OK | NEEDS | FAILED)) && o->select < 4 &&
+	       !o->q[o->select].enabled;
 }
 
 static void random_step(struct fixture *f, struct model *o, uint64_t *seed, uint64_t all)
@@ -766,8 +946,14 @@ int main(void)
 		T(the_window_shows_the_bar),
 		T(a_machine_reset_is_power_on),
 		T(what_is_given_back_is_seen),
-		T(a_dead_back_end_ends_the_vm),
-		T(a_hangup_ends_the_vm),
+		T(a_back_end_that_dies_is_succeeded),
+		T(full_events_do_not_hold_up_a_successor),
+		T(a_reset_while_it_is_away_is_a_new_life),
+		T(a_whole_life_may_begin_while_it_is_away),
+		T(it_may_die_at_any_request),
+		T(a_successor_must_offer_as_much),
+		T(a_channel_that_is_not_there_is_refused),
+
 		cmocka_unit_test(unusable_back_ends_are_refused),
 		T(random_orders_follow_the_state_table),
 	};

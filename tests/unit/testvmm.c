@@ -146,7 +146,9 @@ void back_end_init(struct back_end *b)
 			    BIT(VHOST_USER_PROTOCOL_F_CONFIG) |
 			    BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |
 			    BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
-			    BIT(VHOST_USER_PROTOCOL_F_STATUS),
+			    BIT(VHOST_USER_PROTOCOL_F_STATUS) |
+			    BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD),
+		.inflight = -1,
 		.n_queues = 1,
 		.config_len = VU_MAX_CONFIG,
 	};
@@ -211,7 +213,7 @@ static bool answer_badly(struct back_end *b, struct vu_msg *reply)
 		break;
 	}
 	send_raw(b, wire, (size_t)len,
-		 b->vice == BACK_END_WITH_FD    ? 1 :
+		 b->vice == BACK_END_WITH_FD  ? 1 :
 		 b->vice == BACK_END_WITH_FDS ? MSG_MAX_FDS :
 						0);
 	return true;
@@ -258,6 +260,16 @@ static void note(struct back_end *b, const struct vu_msg *m, int *fds)
 		b->n_misuse += b->running[m->state.index & 0xff];
 		b->num[m->state.index & 0xff] = m->state.num;
 		break;
+	case VHOST_USER_SET_VRING_BASE:
+		b->n_misuse += b->running[m->state.index & 0xff];
+		b->base[m->state.index & 0xff] = m->state.num;
+		break;
+	case VHOST_USER_SET_INFLIGHT_FD:
+		for (unsigned int i = 0; i < 256; i++)
+			b->n_misuse += b->running[i];
+		take(&b->inflight, fds);
+		b->inflight_as = *m;
+		break;
 	case VHOST_USER_SET_VRING_ADDR:
 		b->n_misuse += b->running[m->addr.index & 0xff];
 		b->addr[m->addr.index & 0xff] = *m;
@@ -297,6 +309,10 @@ static void fill(const struct back_end *b, const struct vu_msg *m, struct vu_msg
 	case VHOST_USER_GET_VRING_BASE:
 		reply->state.index = m->state.index;
 		break;
+	case VHOST_USER_GET_INFLIGHT_FD:
+		reply->inflight = m->inflight;
+		reply->inflight.size = 4096;
+		break;
 	case VHOST_USER_GET_CONFIG:
 		if (m->config.offset + m->config.size > b->config_len)
 			break;
@@ -309,6 +325,15 @@ static void fill(const struct back_end *b, const struct vu_msg *m, struct vu_msg
 	}
 }
 
+/* Where requests in flight are noted; sealed as it ought to be. */
+static bool give_memory(struct back_end *b, const struct vu_msg *reply)
+{
+	_cleanup_(closep) int fd = memfd_create("inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	must(fd >= 0 && ftruncate(fd, 4096) == 0);
+	return vu_send(b->sock, reply, &fd, 1) == 0;
+}
+
 static bool serve_now(struct back_end *b, const struct vu_msg *m)
 {
 	struct vu_msg reply = { .request = m->request, .reply = true };
@@ -319,7 +344,8 @@ static bool serve_now(struct back_end *b, const struct vu_msg *m)
 	fill(b, m, &reply);
 	if (b->vice != BACK_END_GOOD && b->vice_at == m->request)
 		return answer_badly(b, &reply);
-	return vu_send(b->sock, &reply, NULL, 0) == 0;
+	return m->request == VHOST_USER_GET_INFLIGHT_FD ? give_memory(b, &reply) :
+							  vu_send(b->sock, &reply, NULL, 0) == 0;
 }
 
 /* A ring that takes its time to stop. */
@@ -380,6 +406,7 @@ void back_end_join(struct back_end *b)
 	fds_close(b->call_fd, 256);
 	fds_close(b->kick_fd, 256);
 	fds_close(b->err_fd, 256);
+	closep(&b->inflight);
 }
 
 unsigned int back_end_count(const struct back_end *b, uint32_t request)

@@ -30,7 +30,7 @@ void pci_host_expect(struct pci_host *host, unsigned int n_devices);
  * protocol features, queue count, configuration space. The back end is HOSTILE. -EPROTO and the
  * like with *ret_why for the user.
  */
-[[nodiscard]] int virtio_pci_add(struct machine *m, const struct virtio_type *type, int sock,
-				 const char **ret_why);
+[[nodiscard]] int virtio_pci_add(struct machine *m, const struct virtio_type *type,
+				 unsigned int channel, int sock, const char **ret_why);
 
 #endif

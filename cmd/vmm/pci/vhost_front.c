@@ -15,10 +15,10 @@
 #define DRAIN_ASK_S 2
 
 /* Memory slots are left out: guest RAM never changes, and the table always fits. */
-#define PROTOCOL_WANTED \
-	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
+#define PROTOCOL_WANTED                                                                \
+	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |        \
 	 BIT(VHOST_USER_PROTOCOL_F_CONFIG) | BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
-	 BIT(VHOST_USER_PROTOCOL_F_STATUS))
+	 BIT(VHOST_USER_PROTOCOL_F_STATUS) | BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
 
 static bool has(const struct vhost_front *f, unsigned int protocol_feature)
 {
@@ -36,10 +36,11 @@ static int send_msg(struct vhost_front *f, const struct vu_msg *m, const int *fd
 	return len < 0 ? len : peer_send(f->sock, wire, (size_t)len, fds, n_fds, d);
 }
 
-static int recv_header(struct vhost_front *f, struct vu_header *ret, struct peer_deadline *d)
+static int recv_header(struct vhost_front *f, struct vu_header *ret, int *ret_fd,
+		       struct peer_deadline *d)
 {
 	uint8_t wire[VU_HEADER_LEN];
-	int r = peer_recv(f->sock, wire, sizeof(wire), NULL, d);
+	int r = peer_recv(f->sock, wire, sizeof(wire), ret_fd, d);
 
 	if (r == 0)
 		r = vu_decode_header(wire, ret);
@@ -60,27 +61,33 @@ static int recv_answer(struct vhost_front *f, const struct vu_header *h, uint32_
 	return r < 0 ? r : vu_decode(h, payload, h->size, ret);
 }
 
-static int recv_reply(struct vhost_front *f, uint32_t request, struct vu_msg *ret,
+static int recv_reply(struct vhost_front *f, uint32_t request, struct vu_msg *ret, int *ret_fd,
 		      struct peer_deadline *d)
 {
 	struct vu_header h = { 0 };
-	int r = recv_header(f, &h, d);
+	int r = recv_header(f, &h, ret_fd, d);
 
 	return r < 0 ? r : recv_answer(f, &h, request, ret, d);
 }
 
-/* Sends m and, where there is an answer, waits for it. */
-static int exchange(struct vhost_front *f, const struct vu_msg *m, const int *fds, size_t n_fds,
-		    struct vu_msg *ret)
+/* Sends m and, where there is an answer, waits for it, and takes a descriptor if ret_fd is not NULL. */
+static int exchange_fd(struct vhost_front *f, const struct vu_msg *m, const int *fds, size_t n_fds,
+		       struct vu_msg *ret, int *ret_fd)
 {
 	struct peer_deadline d = peer_patience();
 	int r = f->dead ? -EPIPE : send_msg(f, m, fds, n_fds, &d);
 
 	if (r == 0 && (m->need_reply || vu_has_reply(m->request)))
-		r = recv_reply(f, m->request, ret, &d);
+		r = recv_reply(f, m->request, ret, ret_fd, &d);
 	if (r < 0)
 		f->dead = true;
 	return r;
+}
+
+static int exchange(struct vhost_front *f, const struct vu_msg *m, const int *fds, size_t n_fds,
+		    struct vu_msg *ret)
+{
+	return exchange_fd(f, m, fds, n_fds, ret, NULL);
 }
 
 static int breach(struct vhost_front *f)
@@ -246,17 +253,15 @@ int vhost_front_set_config(struct vhost_front *f, uint32_t offset, const void *d
 
 static int set_status(struct vhost_front *f, uint8_t status)
 {
-	return has(f, VHOST_USER_PROTOCOL_F_STATUS) ?
-		       tell_u64(f, VHOST_USER_SET_STATUS, status) :
-		       0;
+	return has(f, VHOST_USER_PROTOCOL_F_STATUS) ? tell_u64(f, VHOST_USER_SET_STATUS, status) :
+						      0;
 }
 
 int vhost_front_get_status(struct vhost_front *f, uint8_t *ret)
 {
 	uint64_t status = 0;
-	int r = has(f, VHOST_USER_PROTOCOL_F_STATUS) ?
-			ask_u64(f, VHOST_USER_GET_STATUS, &status) :
-			0;
+	int r = has(f, VHOST_USER_PROTOCOL_F_STATUS) ? ask_u64(f, VHOST_USER_GET_STATUS, &status) :
+						       0;
 
 	if (r < 0)
 		return r;
@@ -316,7 +321,7 @@ static int start_ring(struct vhost_front *f, unsigned int index, const struct vh
 	int r = set_state(f, VHOST_USER_SET_VRING_NUM, index, ring->size);
 
 	if (r == 0)
-		r = set_state(f, VHOST_USER_SET_VRING_BASE, index, 0);
+		r = set_state(f, VHOST_USER_SET_VRING_BASE, index, ring->base);
 	if (r == 0)
 		r = set_addr(f, index, ring);
 	if (r == 0)
@@ -324,6 +329,40 @@ static int start_ring(struct vhost_front *f, unsigned int index, const struct vh
 	if (r == 0)
 		r = set_event(f, VHOST_USER_SET_VRING_ERR, index, ring->err_fd);
 	return r < 0 ? r : set_event(f, VHOST_USER_SET_VRING_KICK, index, ring->kick_fd);
+}
+
+/* A size of 0: it has no such memory after all. */
+static int get_inflight(struct vhost_front *f, struct vhost_inflight *in)
+{
+	const struct vu_msg m = { .request = VHOST_USER_GET_INFLIGHT_FD,
+				  .inflight = { .n_queues = in->n_queues,
+						.queue_size = in->queue_size } };
+	struct vu_msg reply = { 0 };
+	int r = exchange_fd(f, &m, NULL, 0, &reply, &in->fd);
+
+	if (r == 0 && !reply.inflight.size != (in->fd < 0))
+		r = breach(f);
+	if (r < 0) {
+		closep(&in->fd);
+		return r;
+	}
+	in->size = reply.inflight.size;
+	in->offset = reply.inflight.offset;
+	return 0;
+}
+
+static int use_inflight(struct vhost_front *f, struct vhost_inflight *in)
+{
+	struct vu_msg m = { .request = VHOST_USER_SET_INFLIGHT_FD,
+			    .inflight = { .n_queues = in->n_queues,
+					  .queue_size = in->queue_size } };
+	int r = in->fd < 0 ? get_inflight(f, in) : 0;
+
+	if (r < 0 || in->fd < 0)
+		return r;
+	m.inflight.size = in->size;
+	m.inflight.offset = in->offset;
+	return tell_acked(f, &m, &in->fd, 1);
 }
 
 /* Without protocol features a ring is enabled from its start. */
@@ -336,7 +375,8 @@ static int enable_ring(struct vhost_front *f, unsigned int index)
 }
 
 int vhost_front_start(struct vhost_front *f, const struct vhost_memory *mem,
-		      const struct vhost_ring *rings, unsigned int n_rings)
+		      const struct vhost_ring *rings, unsigned int n_rings,
+		      struct vhost_inflight *inflight)
 {
 	const uint8_t driver = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
 			       VIRTIO_CONFIG_S_FEATURES_OK;
@@ -344,6 +384,8 @@ int vhost_front_start(struct vhost_front *f, const struct vhost_memory *mem,
 
 	if (r == 0)
 		r = set_mem_table(f, mem);
+	if (r == 0 && has(f, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+		r = use_inflight(f, inflight);
 	for (unsigned int i = 0; i < n_rings && r == 0; i++)
 		if (rings[i].used)
 			r = start_ring(f, i, &rings[i]);
@@ -375,7 +417,7 @@ static int take_answer(struct vhost_front *f, struct drain *w)
 	struct peer_deadline d = peer_patience();
 	struct vu_header h = { 0 };
 	struct vu_msg reply = { 0 };
-	int r = recv_header(f, &h, &d);
+	int r = recv_header(f, &h, NULL, &d);
 	bool life = w->asked && h.request == VHOST_USER_GET_STATUS;
 
 	if (r < 0)

@@ -21,9 +21,9 @@
 struct vhost_front {
 	int sock;
 	bool dead;
-	bool has_protocol;  /* VHOST_USER_F_PROTOCOL_FEATURES was offered, and is acknowledged */
-	uint64_t features;  /* offered, without that bit */
-	uint64_t protocol;  /* protocol features in use */
+	bool has_protocol;     /* VHOST_USER_F_PROTOCOL_FEATURES was offered, and is acknowledged */
+	uint64_t features;     /* offered, without that bit */
+	uint64_t protocol;     /* protocol features in use */
 	unsigned int n_queues; /* that the back end has; as given, where it does not say */
 	/* How vhost_front_stop waits: 0 when sock is readable, -ETIMEDOUT when the limit is over, of
 	 * which it takes off what it waited, or another negative errno. */
@@ -40,9 +40,17 @@ struct vhost_memory {
 	struct vu_region regions[VU_MAX_REGIONS];
 };
 
+/* Where the back end notes the requests in flight: given to whoever serves the rings after it. */
+struct vhost_inflight {
+	int fd; /* -1: none */
+	uint64_t size, offset;
+	uint16_t n_queues, queue_size;
+};
+
 struct vhost_ring {
-	bool used;      /* false: not started */
-	uint16_t size;  /* descriptors */
+	bool used;			 /* false: not started */
+	uint16_t base;			 /* index of the first request that is not done */
+	uint16_t size;			 /* descriptors */
 	uint64_t desc, avail, used_ring; /* in the regions' uaddr */
 	int kick_fd, call_fd, err_fd;
 };
@@ -69,9 +77,13 @@ void vhost_front_close(struct vhost_front *f);
 
 /* The guest's choice among f->features; no ring may be running. */
 [[nodiscard]] int vhost_front_set_features(struct vhost_front *f, uint64_t features);
-/* Gives the back end the memory, and starts the rings at index 0. */
+/*
+ * Gives the back end the memory, and starts the rings. The memory for requests in flight, of which each
+ * ring has n_queues and queue_size, is asked for where there is none yet, and used if the back end can.
+ */
 [[nodiscard]] int vhost_front_start(struct vhost_front *f, const struct vhost_memory *mem,
-				    const struct vhost_ring *rings, unsigned int n_rings);
+				    const struct vhost_ring *rings, unsigned int n_rings,
+				    struct vhost_inflight *inflight);
 /*
  * Stops the rings that are used, waits until the back end has let go of them, and resets it. What is in
  * flight may take any time: as long as the back end answers GET_STATUS meanwhile (or in turn), it is

@@ -117,9 +117,15 @@ static int on_hangup(struct loop_source *src, uint32_t events)
 	struct virtio_pci *v = src->owner;
 
 	(void)events;
-	loop_remove(&v->m->loop, src);
-	virtio_fail(v, -EPIPE);
+	virtio_lose(v);
 	return 0;
+}
+
+int virtio_watch(struct virtio_pci *v)
+{
+	return v->away ?
+		       0 :
+		       loop_add(&v->m->loop, &v->channel, v->front.sock, EPOLLRDHUP, on_hangup, v);
 }
 
 /* Edge-triggered in the loop and never read: the back end shares the eventfd. */
@@ -130,13 +136,13 @@ static int on_err(struct loop_source *src, uint32_t events)
 	int r = 0;
 
 	(void)events;
-	if (v->draining || virtio_state(v) != VIRTIO_STATE_LIVE)
+	if (v->away || v->draining || virtio_state(v) != VIRTIO_STATE_LIVE)
 		return 0;
 	if (v->front.protocol & BIT(VHOST_USER_PROTOCOL_F_STATUS))
-		r = vhost_front_get_status(&v->front, &status);
+		r = virtio_outcome(v, vhost_front_get_status(&v->front, &status));
 	if (r < 0)
 		virtio_fail(v, r);
-	else if (status & VIRTIO_CONFIG_S_NEEDS_RESET)
+	else if (!v->away && (status & VIRTIO_CONFIG_S_NEEDS_RESET))
 		virtio_needs_reset(v, "its process found a broken ring");
 	return 0;
 }
@@ -211,7 +217,7 @@ static int join(struct virtio_pci *v)
 	int r = loop_add(loop, &v->err, v->err_fd, EPOLLIN | EPOLLET, on_err, v);
 
 	if (r == 0)
-		r = loop_add(loop, &v->channel, v->front.sock, EPOLLRDHUP, on_hangup, v);
+		r = virtio_watch(v);
 	if (r < 0)
 		return r;
 	pci_config_init(&v->fn.config, VENDOR_VIRTIO, (uint16_t)(DEVICE_BASE + v->type->type),
@@ -233,6 +239,7 @@ static void virtio_free(struct virtio_pci *v)
 	}
 	closep(&v->config_fd);
 	closep(&v->err_fd);
+	closep(&v->inflight.fd);
 	vhost_front_close(&v->front);
 	free(v);
 }
@@ -247,14 +254,19 @@ static struct virtio_pci *virtio_new(struct machine *m, const struct virtio_type
 	v->type = type;
 	v->gate = LOG_GATE(GATE_LINES);
 	v->fn = (struct pci_function){ .m = m, .ops = &function_ops, .owner = v };
-	v->config_fd = v->err_fd = v->err.fd = v->channel.fd = v->front.sock = -1;
+	v->config_fd = v->err_fd = v->err.fd = v->channel.fd = v->front.sock = v->inflight.fd = -1;
 	for (unsigned int i = 0; i < VIRTIO_PCI_MAX_QUEUES; i++)
 		v->queues[i].kick_fd = v->queues[i].call_fd = -1;
 	return v;
 }
 
-int virtio_pci_add(struct machine *m, const struct virtio_type *type, int sock,
-		   const char **ret_why)
+static int reconnect(void *owner, int sock, const char **ret_why)
+{
+	return virtio_reconnect(owner, sock, ret_why);
+}
+
+int virtio_pci_add(struct machine *m, const struct virtio_type *type, unsigned int channel,
+		   int sock, const char **ret_why)
 {
 	struct virtio_pci *v = virtio_new(m, type);
 	const char *why = NULL;
@@ -265,6 +277,7 @@ int virtio_pci_add(struct machine *m, const struct virtio_type *type, int sock,
 		*ret_why = "no memory";
 		return -ENOMEM;
 	}
+	v->number = channel;
 	r = vhost_front_open(&v->front, sock, type->n_queues);
 	vhost_front_wait_by(&v->front, virtio_wait, virtio_has_served, v);
 	if (r == 0)
@@ -273,6 +286,8 @@ int virtio_pci_add(struct machine *m, const struct virtio_type *type, int sock,
 		r = add_queues(v);
 	if (r == 0)
 		r = join(v);
+	if (r == 0 && channel < MACHINE_CHANNELS_MAX)
+		m->channels[channel] = (struct machine_channel){ reconnect, v, type->name };
 	if (r < 0) {
 		*ret_why = why ? why : peer_strerror(r);
 		virtio_free(v);

@@ -6,6 +6,7 @@
  *	virtio_pci.c     the device on the bus: making, the BAR's pages, power-on
  *	virtio_caps.c    capabilities; the window through configuration space
  *	virtio_common.c  the common configuration registers as a table: register x state -> action
+ *	virtio_away.c    a back end that is gone, and its successor
  *	virtio_state.c   device status, queues' start and stop, device configuration
  *	virtio_image.c   the row of the state contract
  */
@@ -45,10 +46,10 @@ struct virtio_queue {
 
 /* What the device status means for the registers. */
 enum virtio_state {
-	VIRTIO_STATE_INIT = 1 << 0,     /* features are being negotiated */
+	VIRTIO_STATE_INIT = 1 << 0,	/* features are being negotiated */
 	VIRTIO_STATE_FEATURES = 1 << 1, /* FEATURES_OK: queues are being configured */
-	VIRTIO_STATE_LIVE = 1 << 2,     /* DRIVER_OK */
-	VIRTIO_STATE_BROKEN = 1 << 3,   /* NEEDS_RESET, FAILED */
+	VIRTIO_STATE_LIVE = 1 << 2,	/* DRIVER_OK */
+	VIRTIO_STATE_BROKEN = 1 << 3,	/* NEEDS_RESET, FAILED */
 };
 
 struct virtio_pci {
@@ -58,8 +59,8 @@ struct virtio_pci {
 	struct vhost_front front;
 	struct msix msix;
 	unsigned int config_source; /* of msix */
-	int config_fd;              /* its eventfd; ours alone */
-	int err_fd;                 /* the back end's, of all rings */
+	int config_fd;		    /* its eventfd; ours alone */
+	int err_fd;		    /* the back end's, of all rings */
 	struct loop_source err;
 	struct loop_source channel;
 	struct log_gate gate;
@@ -74,13 +75,17 @@ struct virtio_pci {
 	uint8_t status;
 	uint8_t isr;
 	uint8_t generation;
-	bool running; /* the back end has the rings */
+	bool running; /* the back end has the rings, or its successor will */
+	bool away;    /* the back end is gone: virtio_away.c */
 	/* It is letting go of them, and the lock is not held meanwhile: writes to the BAR are lost, and
 	 * the status reads as before until the device is reset (2.4.1). */
 	bool draining;
-	uint64_t used_sum; /* of its used rings' indexes, when they were looked at last */
+	uint64_t used_sum;    /* of its used rings' indexes, when they were looked at last */
 	uint64_t notify_base; /* where the notify page is decoded; 0: nowhere */
 	uint8_t config[VU_MAX_CONFIG];
+	bool config_written[VU_MAX_CONFIG]; /* by the driver, since the device's reset */
+	struct vhost_inflight inflight;
+	unsigned int number; /* of the channel, as the supervisor counts */
 	unsigned int n_queues;
 	struct virtio_queue queues[VIRTIO_PCI_MAX_QUEUES];
 };
@@ -88,6 +93,9 @@ struct virtio_pci {
 #define QUEUE_SIZE_MAX 256U
 
 /* ---- virtio_pci.c ---- */
+
+/* Watches the channel for its end. */
+[[nodiscard]] int virtio_watch(struct virtio_pci *v);
 
 /* An access to BAR 0, as the bus and the window make it. */
 uint64_t virtio_bar_read(struct virtio_pci *v, uint64_t offset, unsigned int width);
@@ -103,8 +111,7 @@ void virtio_caps_written(struct pci_function *fn, unsigned int offset, unsigned 
 /* ---- virtio_common.c ---- */
 
 uint64_t virtio_common_read(struct virtio_pci *v, uint64_t offset, unsigned int width);
-void virtio_common_write(struct virtio_pci *v, uint64_t offset, unsigned int width,
-			 uint64_t value);
+void virtio_common_write(struct virtio_pci *v, uint64_t offset, unsigned int width, uint64_t value);
 
 /* ---- virtio_image.c ---- */
 
@@ -122,6 +129,8 @@ void virtio_set_status(struct virtio_pci *v, uint8_t status);
 void virtio_needs_reset(struct virtio_pci *v, const char *why);
 /* The back end's error: the VM ends. Returns error. */
 int virtio_fail(struct virtio_pci *v, int error);
+/* Gives the back end memory and rings; again: another one had them before. */
+[[nodiscard]] int virtio_hand_over(struct virtio_pci *v, bool again);
 /* A vhost_front's wait: without the lock. owner is the device. */
 [[nodiscard]] int virtio_wait(void *owner, int sock, struct timespec *left);
 /* A vhost_front's has_served, by what the used rings say; also before it is first needed. */
@@ -130,9 +139,19 @@ void virtio_notify(struct virtio_pci *v, unsigned int queue);
 /* Binds the queues' ioeventfds where the notify page is and the rings run, and unbinds others. */
 void virtio_bind_notifiers(struct virtio_pci *v);
 uint64_t virtio_config_read(struct virtio_pci *v, uint64_t offset, unsigned int width);
-void virtio_config_write(struct virtio_pci *v, uint64_t offset, unsigned int width,
-			 uint64_t value);
+void virtio_config_write(struct virtio_pci *v, uint64_t offset, unsigned int width, uint64_t value);
 /* Fetches the whole configuration space. */
 [[nodiscard]] int virtio_config_fetch(struct virtio_pci *v);
+/* The same of a device in use: its driver is told of a change. */
+[[nodiscard]] int virtio_config_refresh(struct virtio_pci *v);
+
+/* ---- virtio_away.c ---- */
+
+/* The back end is gone: the supervisor is told, and either sends its successor or ends the VM. */
+void virtio_lose(struct virtio_pci *v);
+/* The back end's successor; takes sock. 0, or a negative errno with *ret_why. */
+[[nodiscard]] int virtio_reconnect(struct virtio_pci *v, int sock, const char **ret_why);
+/* What an exchange came to: 0 where the back end was lost by it, which its successor makes good. */
+[[nodiscard]] int virtio_outcome(struct virtio_pci *v, int r);
 
 #endif

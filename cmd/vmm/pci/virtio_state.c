@@ -4,6 +4,7 @@
 
 #include "cmd/vmm/platform/peer.h"
 #include "lib/base/checked.h"
+#include "lib/base/cleanup.h"
 
 #include <errno.h>
 #include <linux/virtio_config.h>
@@ -65,7 +66,17 @@ static bool ring_in_ram(const struct virtio_pci *v, const struct virtio_queue *q
 	       guestmem_from_uaddr(&v->m->mem, q->device, 6ULL + 8ULL * q->size, &gpa) == 0;
 }
 
-static void describe_rings(const struct virtio_pci *v,
+/* What the back end has given back so far. */
+static uint16_t used_index(const struct virtio_pci *v, const struct virtio_queue *q)
+{
+	uint16_t index = 0;
+
+	if (q->enabled)
+		(void)!guest_load16(&v->m->mem, GPA(q->device + USED_INDEX), &index);
+	return index;
+}
+
+static void describe_rings(const struct virtio_pci *v, bool again,
 			   struct vhost_ring rings[VIRTIO_PCI_MAX_QUEUES])
 {
 	memset(rings, 0, sizeof(rings[0]) * VIRTIO_PCI_MAX_QUEUES);
@@ -73,6 +84,7 @@ static void describe_rings(const struct virtio_pci *v,
 		const struct virtio_queue *q = &v->queues[i];
 
 		rings[i] = (struct vhost_ring){ .used = q->enabled,
+						.base = again ? used_index(v, q) : 0,
 						.size = q->size,
 						.desc = q->desc,
 						.avail = q->driver,
@@ -99,11 +111,21 @@ static void describe_memory(const struct machine *m, struct vhost_memory *mem)
 					      .mmap_offset = low };
 }
 
-/* False: the device does not become live. */
-static bool start(struct virtio_pci *v)
+int virtio_hand_over(struct virtio_pci *v, bool again)
 {
 	struct vhost_ring rings[VIRTIO_PCI_MAX_QUEUES];
 	struct vhost_memory mem;
+
+	v->inflight.n_queues = (uint16_t)v->n_queues;
+	v->inflight.queue_size = QUEUE_SIZE_MAX;
+	describe_rings(v, again, rings);
+	describe_memory(v->m, &mem);
+	return vhost_front_start(&v->front, &mem, rings, v->n_queues, &v->inflight);
+}
+
+/* False: the device does not become live. */
+static bool start(struct virtio_pci *v)
+{
 	int r;
 
 	for (unsigned int i = 0; i < v->n_queues; i++) {
@@ -112,9 +134,7 @@ static bool start(struct virtio_pci *v)
 		virtio_needs_reset(v, "a ring is not in RAM");
 		return false;
 	}
-	describe_rings(v, rings);
-	describe_memory(v->m, &mem);
-	r = vhost_front_start(&v->front, &mem, rings, v->n_queues);
+	r = v->away ? 0 : virtio_outcome(v, virtio_hand_over(v, false));
 	if (r < 0) {
 		virtio_fail(v, r);
 		v->status |= NEEDS_RESET;
@@ -138,13 +158,8 @@ static uint64_t sum_used(const struct virtio_pci *v)
 {
 	uint64_t sum = 0;
 
-	for (unsigned int i = 0; i < v->n_queues; i++) {
-		uint16_t index = 0;
-
-		if (v->queues[i].enabled)
-			(void)!guest_load16(&v->m->mem, GPA(v->queues[i].device + USED_INDEX), &index);
-		sum = sum * 65537 + index;
-	}
+	for (unsigned int i = 0; i < v->n_queues; i++)
+		sum = sum * 65537 + used_index(v, &v->queues[i]);
 	return sum;
 }
 
@@ -166,10 +181,13 @@ int virtio_stop(struct virtio_pci *v)
 		return 0;
 	v->running = false;
 	virtio_bind_notifiers(v);
-	describe_rings(v, rings);
+	closep(&v->inflight.fd);
+	if (v->away)
+		return 0;
+	describe_rings(v, false, rings);
 	v->used_sum = sum_used(v);
 	v->draining = true;
-	r = vhost_front_stop(&v->front, rings, v->n_queues);
+	r = virtio_outcome(v, vhost_front_stop(&v->front, rings, v->n_queues));
 	v->draining = false;
 	return r;
 }
@@ -222,6 +240,7 @@ int virtio_reset(struct virtio_pci *v)
 	v->driver_features = 0;
 	v->device_feature_select = v->driver_feature_select = 0;
 	v->queue_select = 0;
+	memset(v->config_written, 0, sizeof(v->config_written));
 	(void)msix_map(&v->msix, v->config_source, MSIX_NO_VECTOR);
 	for (unsigned int i = 0; i < v->n_queues; i++) {
 		struct virtio_queue *q = &v->queues[i];
@@ -241,7 +260,8 @@ static bool take_features(struct virtio_pci *v)
 
 	if (!features_acceptable(v))
 		return false;
-	r = vhost_front_set_features(&v->front, v->driver_features);
+	r = v->away ? 0 :
+		      virtio_outcome(v, vhost_front_set_features(&v->front, v->driver_features));
 	return r < 0 ? virtio_fail(v, r), false : true;
 }
 
@@ -268,7 +288,7 @@ int virtio_config_fetch(struct virtio_pci *v)
 	uint8_t fresh[VU_MAX_CONFIG] = { 0 };
 	int r;
 
-	if (!v->type->config_len || !vhost_front_has_config(&v->front))
+	if (v->away || !v->type->config_len || !vhost_front_has_config(&v->front))
 		return 0;
 	r = vhost_front_get_config(&v->front, 0, fresh, v->type->config_len);
 	if (r < 0)
@@ -277,6 +297,16 @@ int virtio_config_fetch(struct virtio_pci *v)
 		v->generation++;
 	memcpy(v->config, fresh, sizeof(fresh));
 	return 0;
+}
+
+int virtio_config_refresh(struct virtio_pci *v)
+{
+	const uint8_t before = v->generation;
+	int r = virtio_config_fetch(v);
+
+	if (r == 0 && v->generation != before && virtio_state(v) == VIRTIO_STATE_LIVE)
+		signal_config(v);
+	return r;
 }
 
 uint64_t virtio_config_read(struct virtio_pci *v, uint64_t offset, unsigned int width)
@@ -299,11 +329,16 @@ void virtio_config_write(struct virtio_pci *v, uint64_t offset, unsigned int wid
 	if (!range_within(offset, width, v->type->config_len) || !(virtio_state(v) & states) ||
 	    !vhost_front_has_config(&v->front))
 		return;
-	for (unsigned int i = 0; i < width; i++)
+	for (unsigned int i = 0; i < width; i++) {
 		data[i] = (uint8_t)(value >> (8 * i));
-	r = vhost_front_set_config(&v->front, (uint32_t)offset, data, width);
+		v->config_written[offset + i] = true;
+	}
+	r = v->away ? 0 : vhost_front_set_config(&v->front, (uint32_t)offset, data, width);
 	if (r == 0)
 		r = virtio_config_fetch(v);
+	r = virtio_outcome(v, r);
+	if (v->away)
+		memcpy(v->config + offset, data, width);
 	if (r < 0)
 		virtio_fail(v, r);
 }
