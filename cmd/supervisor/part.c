@@ -218,6 +218,35 @@ static int on_busy(struct part *p, const struct control_msg *m)
 	return 0;
 }
 
+/* Whom the vmm speaks with over the channel of that number, or NULL. */
+static struct part *behind(struct vm *vm, uint32_t number)
+{
+	for (size_t i = 0; i < vm->n_parts; i++)
+		for (size_t k = 0; k < vm->parts[i].again.n_channels; k++)
+			if (vm->parts[i].again.numbers[k] == number)
+				return &vm->parts[i];
+	return NULL;
+}
+
+/* The vmm may notice before the process has ended. */
+static int on_lost(struct part *vmm, const struct control_msg *m)
+{
+	struct part *p = behind(vmm->vm, m->number);
+
+	if (p)
+		restart_hung(p);
+	return p ? 0 : -EBADMSG;
+}
+
+static int on_found(struct part *vmm, const struct control_msg *m)
+{
+	struct part *p = behind(vmm->vm, m->number);
+
+	if (p)
+		restart_served(p);
+	return p ? 0 : -EBADMSG;
+}
+
 /* ---- the guest's events ---- */
 
 static void run(struct part *p)
@@ -296,6 +325,8 @@ static const struct {
 	{ CTL_DENIED, PART_ANY, PART_STARTING | PART_READY, on_denied },
 	{ CTL_FAILED, PART_ANY, PART_STARTING | PART_READY, on_failed },
 	{ CTL_BUSY, PART_ANY & ~PART_VMM, PART_READY, on_busy },
+	{ CTL_LOST, PART_VMM, PART_READY, on_lost },
+	{ CTL_FOUND, PART_VMM, PART_READY, on_found },
 };
 
 static int dispatch(struct part *p, const struct control_msg *m)

@@ -22,6 +22,8 @@
 /* One that ended by itself may have done so because its vmm has, whose end is then on its way. */
 #define DELAY_EXIT_MS 50U
 #define DELAY_REFUSED_MS 1000U
+/* One whose channel to the vmm has ended is about to end, too: how it did is of interest. */
+#define HUNG_MS 1000U
 
 static uint64_t now_ns(void)
 {
@@ -48,6 +50,14 @@ bool restart_can(const struct part *p)
 
 /* ---- when ---- */
 
+/* When there is something to be done about a part; 0: at no time. */
+static uint64_t due(const struct part *p)
+{
+	if (p->state == PART_AWAY)
+		return p->again.due_ms;
+	return p->state == PART_READY ? p->again.hung_ms : 0;
+}
+
 /* For the part that is due first. */
 static void set_timer(struct vm *vm)
 {
@@ -56,10 +66,10 @@ static void set_timer(struct vm *vm)
 	uint64_t wait = UINT64_MAX;
 
 	for (size_t i = 0; i < vm->n_parts; i++) {
-		const struct part *p = &vm->parts[i];
-		uint64_t left = p->again.due_ms > now ? p->again.due_ms - now : 1;
+		uint64_t at = due(&vm->parts[i]);
+		uint64_t left = at > now ? at - now : 1;
 
-		if (p->state == PART_AWAY && left < wait)
+		if (at && left < wait)
 			wait = left;
 	}
 	if (wait == UINT64_MAX)
@@ -90,6 +100,35 @@ static void plan(struct part *p, uint64_t delay_ms)
 		set_timer(p->vm);
 }
 
+/* It lives, but nobody can speak with it. */
+static void give_up(struct part *p)
+{
+	p->again.hung_ms = 0;
+	part_lose(p, WEIGHT_SIGNAL, "%s ended its channel to the vmm", p->name);
+	part_kill(p);
+}
+
+void restart_hung(struct part *p)
+{
+	if (p->state != PART_READY)
+		return;
+	p->again.hung_ms = now_ms() + HUNG_MS;
+	set_timer(p->vm);
+}
+
+void restart_served(struct part *p)
+{
+	p->again.hung_ms = 0;
+}
+
+static void carry_on(struct part *p)
+{
+	if (p->state == PART_AWAY)
+		ask(p);
+	else
+		give_up(p);
+}
+
 static int on_timer(struct loop_source *src, uint32_t events)
 {
 	struct vm *vm = src->owner;
@@ -98,8 +137,8 @@ static int on_timer(struct loop_source *src, uint32_t events)
 	(void)events;
 	(void)!read(src->fd, &times, sizeof(times));
 	for (size_t i = 0; i < vm->n_parts && vm->state == VM_RUNNING; i++)
-		if (vm->parts[i].state == PART_AWAY && vm->parts[i].again.due_ms <= now)
-			ask(&vm->parts[i]);
+		if (due(&vm->parts[i]) && due(&vm->parts[i]) <= now)
+			carry_on(&vm->parts[i]);
 	set_timer(vm);
 	return 0;
 }
@@ -131,6 +170,7 @@ void restart_begin(struct part *p)
 		return;
 	}
 	a->n_asked++;
+	a->hung_ms = 0;
 	plan(p, next_delay(a));
 	a->ready = a->outside = a->by_itself = a->is_lost = false;
 }

@@ -59,6 +59,7 @@ struct part_again {
 	struct bucket crashes;
 	uint64_t delay_ms;   /* before its last start */
 	uint64_t due_ms;     /* of PART_AWAY, monotonic */
+	uint64_t hung_ms;    /* until when it may end after its channel to the vmm has; 0: any time */
 	unsigned int n_asked, n; /* starts that were asked for, and that it came back from */
 	uint32_t numbers[LAUNCHER_MAX_CHANNELS]; /* of its channels, as its vmm counts them */
 	size_t n_channels;
@@ -179,6 +180,9 @@ void restart_init(struct part *p);
 [[nodiscard]] int restart_watch(struct vm *vm);
 /* Whether a part that dies now is one that is started again. */
 bool restart_can(const struct part *p);
+/* Its channel to the vmm has ended, and so will it; or it serves the vmm. */
+void restart_hung(struct part *p);
+void restart_served(struct part *p);
 /* Of a part that has ended, with again.lost: it is started again, or the VM ends. */
 void restart_begin(struct part *p);
 /* A part is ready: if it was started again, it gets what it had, and its vmm its channels. */

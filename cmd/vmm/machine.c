@@ -220,12 +220,22 @@ void machine_fail(struct machine *m, const char *fmt, ...)
 	machine_request(m, MACHINE_FAIL);
 }
 
-void machine_lost(struct machine *m, unsigned int channel)
+static void tell_of(struct machine *m, enum control_type type, unsigned int channel)
 {
-	const struct control_msg msg = { .type = CTL_LOST, .number = channel };
+	const struct control_msg msg = { .type = type, .number = channel };
 
 	if (m->control_fd >= 0)
 		(void)!control_send(m->control_fd, &msg, -1);
+}
+
+void machine_lost(struct machine *m, unsigned int channel)
+{
+	tell_of(m, CTL_LOST, channel);
+}
+
+void machine_found(struct machine *m, unsigned int channel)
+{
+	tell_of(m, CTL_FOUND, channel);
 }
 
 int machine_reconnect(struct machine *m, unsigned int channel, int sock)

@@ -109,6 +109,8 @@ void machine_fail(struct machine *m, const char *fmt, ...) __attribute__((format
 void machine_crash(struct machine *m, const char *why);
 /* The process behind a channel is gone: the supervisor is told, and sends its successor or ends the VM. */
 void machine_lost(struct machine *m, unsigned int channel);
+/* Its successor serves. */
+void machine_found(struct machine *m, unsigned int channel);
 /* The successor's channel; takes sock. 0, or a negative errno after machine_fail. */
 [[nodiscard]] int machine_reconnect(struct machine *m, unsigned int channel, int sock);
 

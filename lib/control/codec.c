@@ -27,6 +27,7 @@ static const struct shape shapes[] = {
 	{ .type = CTL_FAILED, .text = true },
 	{ .type = CTL_BUSY, .number = true },
 	{ .type = CTL_LOST, .number = true },
+	{ .type = CTL_FOUND, .number = true },
 	{ .type = CTL_POWER_BUTTON },
 	{ .type = CTL_CONSOLE, .n_fds = 1 },
 	{ .type = CTL_CHANNEL, .number = true, .n_fds = 1 },

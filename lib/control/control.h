@@ -29,6 +29,7 @@ enum control_type {
 	CTL_FAILED = 5,       /* text: why the compartment gives up; it exits next */
 	CTL_BUSY = 6,         /* devices: number of requests that somebody waits for */
 	CTL_LOST = 11,        /* vmm only: number of a channel that has ended */
+	CTL_FOUND = 12,       /* vmm only: number of a channel that serves again */
 
 	/* supervisor -> compartment */
 	CTL_POWER_BUTTON = 16, /* vmm: press the ACPI power button */

@@ -16,13 +16,18 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+static void leave(struct virtio_pci *v)
+{
+	v->away = true;
+	loop_remove(&v->m->loop, &v->channel);
+	vhost_front_close(&v->front);
+}
+
 void virtio_lose(struct virtio_pci *v)
 {
 	if (v->away)
 		return;
-	v->away = true;
-	loop_remove(&v->m->loop, &v->channel);
-	vhost_front_close(&v->front);
+	leave(v);
 	machine_lost(v->m, v->number);
 }
 
@@ -114,10 +119,12 @@ int virtio_reconnect(struct virtio_pci *v, int sock, const char **ret_why)
 	const char *why = NULL;
 	int r;
 
-	virtio_lose(v);
+	leave(v);
 	v->away = false;
 	r = virtio_outcome(v, meet(v, sock, &why));
 	if (r < 0)
 		*ret_why = why ? why : peer_strerror(r);
+	else if (!v->away)
+		machine_found(v->m, v->number);
 	return r;
 }
