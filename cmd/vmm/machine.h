@@ -65,6 +65,7 @@ struct machine {
 	unsigned int next_irq_slot;
 	int control_fd; /* the supervisor's channel, for its end; or -1 */
 	struct machine_channel channels[MACHINE_CHANNELS_MAX]; /* as the supervisor counts them */
+	unsigned int serial_channel;
 
 	enum machine_request request;
 	int request_fd; /* eventfd: request was set */

@@ -62,17 +62,34 @@ static int on_control(struct loop_source *src, uint32_t events)
 
 /* ---- start ---- */
 
+static int reconnect_serial(void *owner, int sock, const char **ret_why)
+{
+	return serial_reconnect(owner, sock, ret_why);
+}
+
+static int add_serial(struct server *s)
+{
+	const char *why = NULL;
+	struct machine *m = s->m;
+	int r;
+
+	m->serial_channel = (unsigned int)(s->args->serial_fd - VMM_FD_CHANNELS);
+	r = serial_open(m, s->args->serial_fd, &m->serial, &why);
+	if (r < 0)
+		return control_fail(s->control_fd, "serial console: %s",
+				    why ? why : strerrordesc_np(-r));
+	if (m->serial_channel < MACHINE_CHANNELS_MAX)
+		m->channels[m->serial_channel] = (struct machine_channel){
+			reconnect_serial, m->serial, "serial console"
+		};
+	return 0;
+}
+
 static int add_devices(struct server *s)
 {
 	const char *why = NULL;
-	int r = 0;
+	int r = s->args->serial_fd < 0 ? 0 : add_serial(s);
 
-	if (s->args->serial_fd >= 0) {
-		r = serial_open(s->m, s->args->serial_fd, &s->m->serial, &why);
-		if (r < 0)
-			return control_fail(s->control_fd, "serial console: %s",
-					    why ? why : strerrordesc_np(-r));
-	}
 	pci_host_expect(s->m->pci, (unsigned int)s->args->n_virtio);
 	for (size_t i = 0; i < s->args->n_virtio && r == 0; i++) {
 		const struct vmm_virtio *d = &s->args->virtio[i];
@@ -83,7 +100,7 @@ static int add_devices(struct server *s)
 			return control_fail(s->control_fd, "virtio %s: %s", d->name,
 					    why ? why : strerrordesc_np(-r));
 	}
-	return 0;
+	return r;
 }
 
 static int load(struct server *s)

@@ -67,8 +67,10 @@ static int outcome(struct serial *s, int error)
 		return 0;
 	if (error != -EPIPE || !vfio_client_can_succeed(&s->client))
 		return failed(s, error);
-	if (!s->away)
+	if (!s->away) {
 		set_timer(s, SUCCESSOR_PATIENCE_S, 0);
+		machine_lost(s->m, s->m->serial_channel);
+	}
 	s->away = true;
 	return 0;
 }
@@ -323,6 +325,7 @@ static int succeed(struct serial *s, int sock, const char **ret_why)
 	}
 	s->away = false;
 	set_timer(s, 0, 0);
+	machine_found(s->m, s->m->serial_channel);
 	return 0;
 }
 
