@@ -20,9 +20,11 @@ static const char *hint(const struct vm *vm, int error)
 /* NULL without SELinux. */
 static const char *label_of(const struct part *p, char text[SELINUX_LABEL_MAX])
 {
-	if (!p->vm->labels.on)
+	const struct declared_process *d = declared_find(p->program);
+
+	if (!p->vm->labels.on || !d || !d->domain)
 		return NULL;
-	selinux_label(&p->vm->labels, declared_find(p->program)->domain, text);
+	selinux_label(&p->vm->labels, d->domain, text);
 	return text;
 }
 
