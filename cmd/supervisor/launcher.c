@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -67,6 +68,20 @@ int launcher_start(const struct jail_host *host, const struct selinux_vm *labels
 	ret->process = JAIL_PROCESS_NONE;
 	launcher_end(ret);
 	return open_complain(e, r, "the launcher cannot be started: %s", strerror(-r));
+}
+
+int launcher_await(const struct launcher *l, struct open_error *e)
+{
+	struct pollfd p = { .fd = l->answers, .events = POLLIN };
+	char byte;
+
+	if (l->answers < 0)
+		return 0;
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+	return recv(l->answers, &byte, 1, 0) == 1 ?
+		       0 :
+		       open_complain(e, -EPERM, "the launcher cannot be confined");
 }
 
 void launcher_end(struct launcher *l)

@@ -45,6 +45,8 @@ struct launcher {
 /* 0, or a negative errno with *ret_error. */
 [[nodiscard]] int launcher_start(const struct jail_host *host, const struct selinux_vm *labels,
 				 const struct launcher_part *parts, size_t n, struct launcher *ret, struct open_error *ret_error);
+/* Waits until it is confined. As launcher_start; harmless on LAUNCHER_NONE. */
+[[nodiscard]] int launcher_await(const struct launcher *l, struct open_error *ret_error);
 /* Ends it and waits until it has ended. Harmless on LAUNCHER_NONE. */
 void launcher_end(struct launcher *l);
 /* Asks for a part. 0, or -EPIPE when it is gone, or -EAGAIN. */

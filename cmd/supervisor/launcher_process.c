@@ -131,7 +131,6 @@ static void learn(const struct jail_host *host, const struct launcher_part *part
 static int prepare(int requests, int answers, pid_t supervisor)
 {
 	sigset_t all;
-	int r;
 
 	sigfillset(&all);
 	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
@@ -140,16 +139,15 @@ static int prepare(int requests, int answers, pid_t supervisor)
 	if (getppid() != supervisor)
 		return -ESRCH;
 	prctl(PR_SET_NAME, "launcher");
-	r = hold(requests, answers);
-	if (r < 0)
-		return r;
-	return shutdown(LAUNCHER_FD_ANSWERS, SHUT_RD) < 0 ? -errno : 0;
+	return hold(requests, answers);
 }
 
 static int confine(const struct selinux_vm *labels)
 {
 	int r = selinux_become(labels, state.host.proc_fd, SELINUX_LAUNCHER);
 
+	if (r == 0 && shutdown(LAUNCHER_FD_ANSWERS, SHUT_RD) < 0)
+		r = -errno;
 	return r < 0 ? r : sandbox_confine_self(launcher_declared.policy, NULL);
 }
 
@@ -286,7 +284,8 @@ void launcher_run(const struct jail_host *host, const struct selinux_vm *labels,
 	uint8_t number;
 
 	learn(host, parts, n);
-	if (prepare(requests, answers, supervisor) < 0 || confine(labels) < 0)
+	if (prepare(requests, answers, supervisor) < 0 || confine(labels) < 0 ||
+	    send(LAUNCHER_FD_ANSWERS, "c", 1, MSG_NOSIGNAL) != 1)
 		_exit(EXIT_FAILED); /* the supervisor sees it */
 	while (read(LAUNCHER_FD_REQUESTS, &number, 1) == 1)
 		serve(number);

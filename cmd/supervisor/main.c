@@ -291,6 +291,8 @@ static int bring_up(struct vm *vm, struct open_error *e)
 	kvm_probe_end(&o.probe);
 	cgroup_close(&group);
 	if (r == 0)
+		r = launcher_await(&vm->launcher, e);
+	if (r == 0)
 		r = confine(e); /* 4 no way back */
 	return r;
 }
