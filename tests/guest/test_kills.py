@@ -39,7 +39,7 @@ def descendants(pid):
 
 def report_of_killed(name, disk):
     """What the command says at last when that process is killed while the guest runs."""
-    process = subprocess.Popen(guests.words("powerbutton", flags=guests.disk_flags(disk)),
+    process = subprocess.Popen(guests.words("powerbutton", flags=[*guests.disk_flags(disk), "--on-crash", "stop"]),
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE)
     process.stdout.readline()
@@ -62,3 +62,28 @@ def test_the_one_that_was_killed_is_named(name, disk):
 def test_a_killed_supervisor_is_named(disk):
     report = report_of_killed("supervisor", disk)
     assert report.endswith(": the supervisor was killed by signal KILL (9)")
+
+
+DEVICES = ["dev-blk", "dev-rng", "dev-console"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="compartments are signalled")
+def test_killed_devices_cost_the_guest_nothing(disk):
+    """Each of them, in turn, again and again; then the guest uses its disk and random numbers anew."""
+    process = subprocess.Popen(guests.words("serving", flags=guests.disk_flags(disk)),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    while process.stdout.readline() != "waiting\n":
+        assert process.poll() is None
+    for n in range(18):
+        name = DEVICES[n % len(DEVICES)]
+        (pid,) = [pid for pid, program in descendants(process.pid) if program == name]
+        os.kill(pid, signal.SIGKILL)
+        line = process.stderr.readline()
+        while "; started again" not in line:
+            assert line, "it was not started again"
+            line = process.stderr.readline()
+        assert f": {name} was killed by signal KILL (9)" in line
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=guests.HANGS)
+    assert process.returncode == 0 and "ok power button" in out and "ok a sector" in out
