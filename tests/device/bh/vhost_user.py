@@ -52,6 +52,7 @@ F_PROTOCOL_FEATURES = 1 << 30
 PROTOCOL_F_MQ = 1 << 0
 PROTOCOL_F_REPLY_ACK = 1 << 3
 PROTOCOL_F_CONFIG = 1 << 9
+PROTOCOL_F_INFLIGHT_SHMFD = 1 << 12
 PROTOCOL_F_RESET_DEVICE = 1 << 13
 PROTOCOL_F_CONFIGURE_MEM_SLOTS = 1 << 15
 PROTOCOL_F_STATUS = 1 << 16
@@ -103,6 +104,10 @@ def mem_reg(gpa, size, uaddr, offset):
     return u64(0) + region(gpa, size, uaddr, offset)
 
 
+def inflight(size, n_queues, queue_size, offset=0):
+    return struct.pack("<QQHHI", size, offset, n_queues, queue_size, 0)
+
+
 def config(offset, size, flags=0, data=None):
     return struct.pack("<III", offset, size, flags) + (bytes(size) if data is None else data)
 
@@ -142,7 +147,8 @@ class FrontEnd:
     def send(self, request, payload=b"", fds=(), flags=VERSION, size=None):
         self.send_bytes(message(request, payload, flags, size), fds)
 
-    def _recv_exactly(self, n):
+    def _recv_exactly(self, n, keep=None):
+        """keep: a list that takes the descriptors."""
         data = b""
         while len(data) < n:
             try:
@@ -152,7 +158,10 @@ class FrontEnd:
             except TimeoutError as e:
                 raise wait.Hang(f"no answer in {wait.HANG_S} s") from e
             for fd in fds:
-                os.close(fd)
+                if keep is None:
+                    os.close(fd)
+                else:
+                    keep.append(fd)
             if not piece:
                 raise Closed
             data += piece
@@ -241,6 +250,17 @@ class FrontEnd:
         got, base = struct.unpack("<II", data)
         assert got == index, f"GET_VRING_BASE of {index} answered for {got}"
         return base
+
+    def get_inflight(self, n_queues, queue_size):
+        """The memory for requests in flight: its descriptor, and the size of what is used of it."""
+        self.send(GET_INFLIGHT_FD, inflight(0, n_queues, queue_size))
+        fds = []
+        request, _, length = struct.unpack("<III", self._recv_exactly(12, fds))
+        data = self._recv_exactly(length, fds)
+        assert request == GET_INFLIGHT_FD and len(fds) == 1, f"{request} with {len(fds)} descriptors"
+        size, offset, *counts = struct.unpack_from("<QQHH", data)
+        assert offset == 0 and counts == [n_queues, queue_size]
+        return fds[0], size
 
     def get_config(self, offset, size):
         data = self.ask(GET_CONFIG, config(offset, size))
