@@ -2,6 +2,7 @@
 /* bulkhead console: relays the console of a VM until its user leaves. */
 #include "cmd/bulkhead/confine.h"
 #include "cmd/bulkhead/terminal.h"
+#include "cmd/bulkhead/termsize.h"
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/vmlink.h"
 #include "lib/base/cleanup.h"
@@ -50,6 +51,7 @@ static int on_link(struct loop_source *src, uint32_t events)
 static int relay(int link, int stream, enum terminal_filter filter)
 {
 	static struct terminal t;
+	static struct termsize size;
 	struct loop l;
 	struct loop_source src = { .fd = -1 };
 	const struct terminal_config config = {
@@ -63,6 +65,10 @@ static int relay(int link, int stream, enum terminal_filter filter)
 	if (r == 0) {
 		what = "event loop";
 		r = loop_add(&l, &src, link, EPOLLIN, on_link, &t);
+	}
+	if (r == 0) {
+		what = "terminal's size";
+		r = termsize_watch(&size, &l, link);
 	}
 	if (r == 0)
 		r = confine_relay(&what);

@@ -24,6 +24,7 @@ static const struct sandbox_rule rules[] = {
 	SB_FORM(wait4, SB_IS(2, 0), SB_IS(3, 0)), /* the supervisor's end */
 	SB_IOCTL(TCSETS),			  /* the terminal's modes, and back */
 	SB_IOCTL(TCGETS),			  /* tcsetattr looks whether it was done */
+	SB_IOCTL(TIOCGWINSZ),			  /* its size */
 	SB_CALL(rt_sigaction), /* termmode.c: stop, go on, and die with the modes given back */
 	SB_CALL(rt_sigprocmask),
 	SB_CALL(rt_sigreturn),
@@ -48,7 +49,7 @@ const struct sandbox_policy relay_policy = {
 
 static const struct declared_held held[] = {
 	{ "anon_inode:[eventpoll]", 1, "event loop" },
-	{ "anon_inode:[signalfd]", 1, "signals of its user" },
+	{ "anon_inode:[signalfd]", 2, "signals of its user, and of a new size of the terminal" },
 	{ "socket:", 2, "the control channel, the console's stream" },
 };
 
@@ -58,7 +59,8 @@ static const struct declared_gain gains[] = {
 	  "it shows the console there; what the guest writes is filtered before" },
 	{ "what its user types while it runs", NULL,
 	  "nearly all of it is for the guest; the rest are the relay's own keys" },
-	{ "the control channel", NULL, "it can end this one machine, and press its power button" },
+	{ "the control channel", NULL,
+	  "it can end this one machine, press its power button, and say a size of the terminal" },
 };
 
 const struct declared_process relay_declared = {

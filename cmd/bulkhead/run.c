@@ -4,6 +4,7 @@
 #include "cmd/bulkhead/help.h"
 #include "cmd/bulkhead/launch.h"
 #include "cmd/bulkhead/terminal.h"
+#include "cmd/bulkhead/termsize.h"
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/words.h"
 #include "lib/base/cleanup.h"
@@ -35,6 +36,7 @@ struct run {
 	struct loop_source control;
 	struct loop_source signals;
 	struct terminal terminal;
+	struct termsize size;
 	bool relaying;
 	bool started;
 	bool ended;	    /* CTL_ENDED came */
@@ -152,6 +154,9 @@ static int relay(struct run *r)
 			return complain(-EIO, "the terminal: %s", strerror(-e));
 		r->supervisor.stream = -1;
 		r->relaying = true;
+		e = termsize_watch(&r->size, &r->loop, r->supervisor.control);
+		if (e < 0)
+			return complain(-EIO, "the terminal's size: %s", strerror(-e));
 	}
 	e = confine_relay(&what);
 	return e < 0 ? complain(e, "the command cannot be confined: %s: %s", what, strerror(-e)) :

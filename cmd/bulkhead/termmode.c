@@ -69,6 +69,7 @@ static void on_cont(int sig)
 	(void)sig;
 	if (mode.raw)
 		tcsetattr(mode.fd, TCSANOW, &mode.rawmodes);
+	raise(SIGWINCH); /* nobody tells a stopped process of a new size */
 	errno = saved_errno;
 }
 

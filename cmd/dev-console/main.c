@@ -22,11 +22,22 @@
 static struct compartment compartment;
 static struct console console;
 
+/* The vmm asks for it once the supervisor has heard that it is there. */
+static int resize(const struct compartment *c, uint32_t size)
+{
+	const struct control_msg changed = { .type = CTL_CONFIG_CHANGED };
+
+	console.virtio.columns = control_columns(size);
+	console.virtio.rows = control_rows(size);
+	return control_send(c->control_fd, &changed, -1);
+}
+
 static int on_message(struct compartment *c, const struct control_msg *m, int fd)
 {
-	(void)c;
 	if (m->type == CTL_CONSOLE)
 		return console_attach(&console, fd);
+	if (m->type == CTL_CONSOLE_SIZE)
+		return resize(c, m->number);
 	closep(&fd);
 	return -EPROTO;
 }

@@ -161,11 +161,20 @@ static void reset(void *owner)
 	end_giving(v, v->half.giving);
 }
 
-/* Size and port count are not offered and read as 0; emerg_wr is not for reading (5.3.4). */
+static void put16(uint8_t *p, uint16_t value)
+{
+	p[0] = (uint8_t)value;
+	p[1] = (uint8_t)(value >> 8);
+}
+
+/* The port count is not offered and reads as 0; emerg_wr is not for reading (5.3.4). */
 static void config_read(void *owner, uint8_t *config)
 {
-	(void)owner;
+	const struct virtio_console *v = owner;
+
 	memset(config, 0, VIRTIO_CONSOLE_CONFIG_LEN);
+	put16(config + VIRTIO_CONSOLE_CONFIG_COLS, v->columns);
+	put16(config + VIRTIO_CONSOLE_CONFIG_ROWS, v->rows);
 }
 
 /* 5.3.5.1: the lowest byte of emerg_wr is output, before the driver is up as well. */
@@ -183,7 +192,7 @@ static int config_write(void *owner, uint32_t offset, const uint8_t *data, uint3
 
 const struct dev_spec virtio_console_spec = {
 	.name = "virtio-console",
-	.features = 1ULL << VIRTIO_CONSOLE_F_EMERG_WRITE,
+	.features = 1ULL << VIRTIO_CONSOLE_F_SIZE | 1ULL << VIRTIO_CONSOLE_F_EMERG_WRITE,
 	.n_queues = 2,
 	.queue_max = 256,
 	.config_len = VIRTIO_CONSOLE_CONFIG_LEN,
@@ -208,6 +217,7 @@ void virtio_console_init(struct virtio_console *v, struct stream *stream, bool i
 	v->keep = keep;
 	v->half = (struct virtio_console_image){ 0 };
 	v->owner = owner;
+	v->columns = v->rows = 0;
 	v->sending = false;
 	v->sent = 0;
 }

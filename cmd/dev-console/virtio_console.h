@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * virtio-console with one port (VIRTIO 1.2, 5.3): receiveq 0, transmitq 1. Of the features only
- * VIRTIO_CONSOLE_F_EMERG_WRITE; size and multiport are not offered.
+ * virtio-console with one port (VIRTIO 1.2, 5.3): receiveq 0, transmitq 1. Of the features
+ * VIRTIO_CONSOLE_F_SIZE and VIRTIO_CONSOLE_F_EMERG_WRITE; multiport is not offered. The size is 0 by 0
+ * until the supervisor has said it.
  *
  * A transmit chain is given back when all of its bytes are in the stream's ring, so a driver that
  * waits for its buffers cannot outrun the terminal. A receive chain is taken only when there is
@@ -19,10 +20,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define VIRTIO_CONSOLE_F_SIZE 0
 #define VIRTIO_CONSOLE_F_EMERG_WRITE 2
 #define VIRTIO_CONSOLE_RECEIVEQ 0
 #define VIRTIO_CONSOLE_TRANSMITQ 1
 #define VIRTIO_CONSOLE_CONFIG_LEN 12 /* cols, rows, max_nr_ports, emerg_wr */
+#define VIRTIO_CONSOLE_CONFIG_COLS 0
+#define VIRTIO_CONSOLE_CONFIG_ROWS 2
 #define VIRTIO_CONSOLE_CONFIG_EMERG_WR 8
 
 struct virtio_console_image {
@@ -46,6 +50,7 @@ struct virtio_console {
 	void (*moved)(void *owner); /* the stream was used: settle it */
 	void (*keep)(void *owner);  /* the image has changed: keep it before all else */
 	void *owner;
+	uint16_t columns, rows; /* of the terminal */
 	bool sending;  /* tx is being worked off */
 	uint64_t sent; /* bytes of it that are in the ring */
 	struct virtio_console_image half; /* see above; a predecessor's until its chain comes */

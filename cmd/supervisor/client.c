@@ -114,6 +114,17 @@ static int on_release(const struct asker *a, const struct control_msg *q)
 	return tell_peer(a->sock, &done, -1);
 }
 
+static int on_size(const struct asker *a, const struct control_msg *m)
+{
+	const struct control_msg done = { .type = CTL_DONE };
+	struct vm *vm = a->vm;
+
+	if (a->client ? vm->attached != a->client : !vm->front_attached)
+		return refuse(a, "the console is not yours");
+	size_want(vm, m->number);
+	return tell_peer(a->sock, &done, -1);
+}
+
 enum asker_kind { BY_COMMAND = 1, BY_CLIENT = 2 };
 
 static const struct {
@@ -125,6 +136,7 @@ static const struct {
 	{ CTL_QUERY, BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_query },
 	{ CTL_STOP, BY_COMMAND | BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_stop },
 	{ CTL_ATTACH, BY_CLIENT, VM_STARTING | VM_RUNNING, on_attach },
+	{ CTL_SIZE, BY_COMMAND | BY_CLIENT, VM_STARTING | VM_RUNNING, on_size },
 	{ CTL_RELEASE, BY_COMMAND | BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_release },
 };
 

@@ -96,6 +96,8 @@ static int on_ready(struct part *p, const struct control_msg *m)
 	(void)m;
 	p->state = PART_READY;
 	restart_ready(p);
+	if (p->kind == PART_CONSOLE)
+		size_begin(vm);
 	if (vm->state == VM_STARTING && vm->config->verbose && vm->since_ns && all_ready(vm))
 		tell_start_time(vm);
 	return 0;
@@ -313,6 +315,12 @@ static int on_event(struct part *p, const struct control_msg *m)
 	return -EBADMSG;
 }
 
+static int on_config_changed(struct part *p, const struct control_msg *m)
+{
+	(void)m;
+	return size_taken(p->vm);
+}
+
 static const struct {
 	enum control_type type;
 	unsigned int kinds;
@@ -327,6 +335,7 @@ static const struct {
 	{ CTL_BUSY, PART_ANY & ~PART_VMM, PART_READY, on_busy },
 	{ CTL_LOST, PART_VMM, PART_READY, on_lost },
 	{ CTL_FOUND, PART_VMM, PART_READY, on_found },
+	{ CTL_CONFIG_CHANGED, PART_CONSOLE, PART_READY, on_config_changed },
 };
 
 static int dispatch(struct part *p, const struct control_msg *m)
@@ -366,8 +375,13 @@ static bool take_message(struct part *p)
 
 static int on_control(struct loop_source *src, uint32_t events_mask)
 {
-	(void)events_mask;
-	take_message(src->owner);
+	struct part *p = src->owner;
+
+	if (events_mask & EPOLLOUT) {
+		(void)!loop_set(&p->vm->loop, src, EPOLLIN);
+		size_step(p->vm);
+	}
+	take_message(p);
 	return 0;
 }
 

@@ -114,10 +114,12 @@ static void plan_bus(struct launches *ls, struct launch *l, const struct device_
 
 	if (kind->serial_fd)
 		say(&ls->l[0], "--serial=%d", connect_vmm(ls, l, kind->serial_fd));
-	if (v->id)
-		say(&ls->l[0], "--virtio=%s:%u:%#x:%u:%u:%u:%#llx:%d", v->name, v->id,
-		    v->class_code, v->n_queues, v->queues_min, v->config_len,
-		    (unsigned long long)v->features, connect_vmm(ls, l, v->fd));
+	if (!v->id)
+		return;
+	l->part->channel = (uint32_t)(ls->next_channel - VMM_FD_CHANNELS);
+	say(&ls->l[0], "--virtio=%s:%u:%#x:%u:%u:%u:%#llx:%d", v->name, v->id, v->class_code,
+	    v->n_queues, v->queues_min, v->config_len, (unsigned long long)v->features,
+	    connect_vmm(ls, l, v->fd));
 }
 
 /* number: among the devices of its kind. */

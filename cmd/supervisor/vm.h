@@ -80,6 +80,7 @@ struct part {
 	struct loop_source exit_src;
 	int control;         /* -1 once closed */
 	struct loop_source control_src;
+	uint32_t channel;    /* number of its virtio device's channel, from 0 on */
 	bool killed;         /* by this supervisor */
 	bool left;           /* its channel ended before that: it is ending */
 	bool over;           /* it has ended, but who traces it has its status first */
@@ -102,6 +103,14 @@ struct verdict {
 	enum weight weight;
 	enum control_event event;
 	char text[CTL_TEXT_MAX + 1];
+};
+
+/* The terminal's size on its way to the guest. */
+struct size {
+	uint32_t wanted; /* a control_size: what who has the console said last; 0: nothing yet */
+	uint32_t told;	 /* what dev-console was told last; 0: nothing */
+	bool awaited;	 /* it has not answered that */
+	bool changed;	 /* the vmm is to look */
 };
 
 struct vm {
@@ -128,6 +137,7 @@ struct vm {
 	struct client clients[VM_MAX_CLIENTS];
 	struct client *attached;  /* who has the console, beside the command */
 	bool front_attached;      /* the command has it */
+	struct size size;
 	uid_t owner;              /* whose clients are served */
 	const char *runtime;      /* its user's $XDG_RUNTIME_DIR, or NULL */
 	pid_t pid;
@@ -203,6 +213,17 @@ void vm_kill(struct vm *vm, const char *who);
 [[nodiscard]] int vm_give_stream(struct vm *vm, int fd);
 /* Nobody is at its other end any more, or is to be told its end by this process. */
 void vm_forget_stream(struct vm *vm);
+
+/* ---- size.c: the terminal's size on its way to the guest ---- */
+
+/* What who has the console says. */
+void size_want(struct vm *vm, uint32_t size);
+/* dev-console is ready, and knows no size; it may be another one than before. */
+void size_begin(struct vm *vm);
+/* dev-console answers. -EBADMSG: nobody asked. */
+[[nodiscard]] int size_taken(struct vm *vm);
+/* Sends what is due and can be sent now; what cannot is waited for. */
+void size_step(struct vm *vm);
 
 /* ---- client.c: the command and the clients ---- */
 

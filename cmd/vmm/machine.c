@@ -255,6 +255,14 @@ int machine_reconnect(struct machine *m, unsigned int channel, int sock)
 	return r;
 }
 
+int machine_config_changed(struct machine *m, unsigned int channel)
+{
+	if (channel >= MACHINE_CHANNELS_MAX || !m->channels[channel].config_changed)
+		return -EBADMSG;
+	m->channels[channel].config_changed(m->channels[channel].owner);
+	return 0;
+}
+
 void machine_crash(struct machine *m, const char *why)
 {
 	if (m->request == MACHINE_RUN)

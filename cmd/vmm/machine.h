@@ -36,6 +36,8 @@ enum machine_request {
 struct machine_channel {
 	/* Takes sock. 0, or a negative errno with *ret_why: the VM cannot go on. NULL: no channel */
 	int (*reconnect)(void *owner, int sock, const char **ret_why);
+	/* The device's configuration space may have changed. NULL: it has none */
+	void (*config_changed)(void *owner);
 	void *owner;
 	const char *name; /* of the device, for messages */
 };
@@ -114,6 +116,8 @@ void machine_lost(struct machine *m, unsigned int channel);
 void machine_found(struct machine *m, unsigned int channel);
 /* The successor's channel; takes sock. 0, or a negative errno after machine_fail. */
 [[nodiscard]] int machine_reconnect(struct machine *m, unsigned int channel, int sock);
+/* The configuration space of the device behind it may have changed. -EBADMSG: there is none. */
+[[nodiscard]] int machine_config_changed(struct machine *m, unsigned int channel);
 
 /*
  * Waits without the lock until fd is readable; *left is what is left of the limit. The caller leaves

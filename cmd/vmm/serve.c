@@ -52,6 +52,8 @@ static int on_control(struct loop_source *src, uint32_t events)
 	case CTL_POWER_BUTTON:
 		power_button(s->m);
 		return 0;
+	case CTL_CONFIG:
+		return machine_config_changed(s->m, msg.number);
 	case CTL_CHANNEL:
 		return machine_reconnect(s->m, msg.number, fd) == -EBADMSG ? -EBADMSG : 0;
 	default:
@@ -80,7 +82,7 @@ static int add_serial(struct server *s)
 				    why ? why : strerrordesc_np(-r));
 	if (m->serial_channel < MACHINE_CHANNELS_MAX)
 		m->channels[m->serial_channel] = (struct machine_channel){
-			reconnect_serial, m->serial, "serial console"
+			.reconnect = reconnect_serial, .owner = m->serial, .name = "serial console"
 		};
 	return 0;
 }

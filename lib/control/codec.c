@@ -14,6 +14,7 @@
 struct shape {
 	enum control_type type;
 	bool number;
+	bool size; /* the number is a control_size */
 	bool text;
 	bool info;
 	uint8_t n_fds;
@@ -26,15 +27,19 @@ static const struct shape shapes[] = {
 	{ .type = CTL_DENIED, .number = true },
 	{ .type = CTL_FAILED, .text = true },
 	{ .type = CTL_BUSY, .number = true },
+	{ .type = CTL_CONFIG_CHANGED },
 	{ .type = CTL_LOST, .number = true },
 	{ .type = CTL_FOUND, .number = true },
 	{ .type = CTL_POWER_BUTTON },
 	{ .type = CTL_CONSOLE, .n_fds = 1 },
+	{ .type = CTL_CONSOLE_SIZE, .number = true, .size = true },
 	{ .type = CTL_CHANNEL, .number = true, .n_fds = 1 },
+	{ .type = CTL_CONFIG, .number = true },
 	{ .type = CTL_QUERY },
 	{ .type = CTL_STOP, .number = true },
 	{ .type = CTL_ATTACH },
 	{ .type = CTL_RELEASE },
+	{ .type = CTL_SIZE, .number = true, .size = true },
 	{ .type = CTL_INFO, .info = true },
 	{ .type = CTL_ATTACHED, .n_fds = 1 },
 	{ .type = CTL_REFUSED, .text = true },
@@ -57,6 +62,11 @@ size_t control_n_fds(enum control_type type)
 	const struct shape *s = shape_of(type);
 
 	return s ? s->n_fds : 0;
+}
+
+static bool number_fits(const struct shape *s, uint32_t number)
+{
+	return !s->size || (control_columns(number) && control_rows(number));
 }
 
 static void put_info(struct bytes_writer *w, const struct control_info *info)
@@ -101,7 +111,7 @@ int control_encode(const struct control_msg *m, void *out, size_t cap)
 	const struct shape *s = shape_of(m->type);
 	int len;
 
-	if (!s || (s->text && m->text_len > CTL_TEXT_MAX))
+	if (!s || (s->text && m->text_len > CTL_TEXT_MAX) || !number_fits(s, m->number))
 		return -EINVAL;
 	if (s->number)
 		bytes_put32(&body, m->number);
@@ -133,6 +143,8 @@ int control_decode(const void *data, size_t len, struct control_msg *ret)
 		return -EBADMSG;
 	if (s->number)
 		m.number = bytes_get32(&r);
+	if (!number_fits(s, m.number))
+		return -EBADMSG;
 	if (s->info)
 		get_info(&r, &m.info);
 	if (s->text) {

@@ -28,19 +28,23 @@ enum control_type {
 	CTL_DENIED = 4,       /* number: the filter refused this system call; death follows */
 	CTL_FAILED = 5,       /* text: why the compartment gives up; it exits next */
 	CTL_BUSY = 6,         /* devices: number of requests that somebody waits for */
+	CTL_CONFIG_CHANGED = 10, /* dev-console: it has taken the size; once for each */
 	CTL_LOST = 11,        /* vmm only: number of a channel that has ended */
 	CTL_FOUND = 12,       /* vmm only: number of a channel that serves again */
 
 	/* supervisor -> compartment */
 	CTL_POWER_BUTTON = 16, /* vmm: press the ACPI power button */
 	CTL_CONSOLE = 17,      /* dev-console: 1 descriptor, the stream to serve from now on */
+	CTL_CONSOLE_SIZE = 18, /* dev-console: size of the terminal; answered by CTL_CONFIG_CHANGED */
 	CTL_CHANNEL = 19,      /* vmm: number of a channel, 1 descriptor: to who serves it from now on */
+	CTL_CONFIG = 22,       /* vmm: number of the channel whose device's configuration has changed */
 
 	/* command or client -> supervisor */
 	CTL_QUERY = 32,       /* answered by CTL_INFO */
 	CTL_STOP = 33,        /* number: 0 presses the power button, 1 ends the VM at once */
 	CTL_ATTACH = 34,      /* answered by CTL_ATTACHED */
 	CTL_RELEASE = 35,     /* the console is given up; answered by CTL_DONE */
+	CTL_SIZE = 36,        /* size of the terminal that shows the console */
 
 	/* supervisor -> command or client */
 	CTL_INFO = 48,        /* info */
@@ -80,11 +84,28 @@ struct control_info {
 
 struct control_msg {
 	enum control_type type;
-	uint32_t number; /* level of LOG, event of EVENT and ENDED, call of DENIED, how of STOP, requests of BUSY */
+	uint32_t number; /* level of LOG, event of EVENT and ENDED, call of DENIED, how of STOP, requests of BUSY,
+			  * channel of CONFIG from 0 on, a control_size */
 	struct control_info info;
 	size_t text_len;
 	char text[CTL_TEXT_MAX + 1]; /* always NUL-terminated after decode; printable ASCII only */
 };
+
+/* Columns in the low 16 bits, rows in the high ones. Neither is 0 in a message. */
+static inline uint32_t control_size(uint16_t columns, uint16_t rows)
+{
+	return columns | (uint32_t)rows << 16;
+}
+
+static inline uint16_t control_columns(uint32_t size)
+{
+	return (uint16_t)size;
+}
+
+static inline uint16_t control_rows(uint32_t size)
+{
+	return (uint16_t)(size >> 16);
+}
 
 /* Bytes written to out, or -EMSGSIZE, or -EINVAL for a message that cannot be said. */
 [[nodiscard]] int control_encode(const struct control_msg *m, void *out, size_t cap);

@@ -98,7 +98,7 @@ const struct feature features[N_FEATURES] = {
 	},
 	[FEATURE_CONSOLE] = {
 		"virtio-console", "virtio-console", FEATURE_SUPPORTED, "dev-console",
-		"two virtqueues",
+		"two virtqueues, the terminal's size to read",
 	},
 	[FEATURE_SAFE_TERMINAL] = {
 		"console-safe", "--console safe", FEATURE_SUPPORTED, "bulkhead",

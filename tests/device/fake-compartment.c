@@ -190,6 +190,26 @@ static void serve_stream(int fd)
 		(void)!write(fd, "the console\n", 12);
 }
 
+/* Shows the size and answers; a terminal of 7 columns is answered twice, one of 9 never. */
+static void serve_size(uint32_t size)
+{
+	char line[32];
+	int n = snprintf(line, sizeof(line), "size %ux%u\n", control_columns(size),
+			 control_rows(size));
+
+	(void)!write(stream, line, (size_t)n);
+	for (int i = control_columns(size) == 7; control_columns(size) != 9 && i >= 0; i--)
+		say(CTL_CONFIG_CHANGED, 0, "");
+}
+
+static void serve_config(uint32_t channel)
+{
+	char line[32];
+
+	snprintf(line, sizeof(line), "looks at channel %u", channel);
+	do_log(line);
+}
+
 /* Waits for a message of the type, or of any when it is 0. False at the end of the channel. */
 static bool await(unsigned int type)
 {
@@ -199,6 +219,10 @@ static bool await(unsigned int type)
 	while (control_recv(FD_CONTROL, &m, &fd) > 0) {
 		if (m.type == CTL_CONSOLE)
 			serve_stream(fd);
+		if (m.type == CTL_CONSOLE_SIZE)
+			serve_size(m.number);
+		if (m.type == CTL_CONFIG)
+			serve_config(m.number);
 		if (m.type == type)
 			return true;
 	}

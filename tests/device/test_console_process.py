@@ -366,6 +366,31 @@ def test_large_chains_push_back_and_lose_nothing(open_console):
     assert c.session.wait(1, console.TRANSMITQ)[0][1] == 0
 
 
+def test_size_is_in_the_configuration_once_it_is_said(dev):
+    dev.open_virtio()
+    front = dev.session.front
+    assert front.ask_u64(1) & console.F_SIZE
+
+    def size():
+        return struct.unpack("<HH", front.get_config(0, 4))
+
+    assert size() == (0, 0)
+    sizes = [(80, 24), (65535, 65535), (1, 1)] + [(80 + i, 24) for i in range(500)]
+    for i, (columns, rows) in enumerate(sizes, 1):
+        console.resize(dev.process.control, columns, rows)
+        wait.until(lambda n=i: len(dev.process.said(console.CTL_CONFIG_CHANGED)) == n, "an answer")
+        if i < 10:
+            assert size() == (columns, rows)
+    assert size() == sizes[-1]
+    assert front.get_config(4, 8) == bytes(8)
+
+
+@pytest.mark.parametrize("columns, rows", [(0, 24), (80, 0)])
+def test_a_size_that_is_none_ends_it(dev, columns, rows):
+    console.resize(dev.process.control, columns, rows)
+    dev.process.assert_clean_end(1)
+
+
 @pytest.mark.parametrize("to", ["serial", "virtio"])
 def test_input_goes_where_it_is_told(open_console, to):
     c = open_console(f"--input={to}").open_uart()

@@ -6,6 +6,7 @@ Whatever they do: one clear line, the documented exit status, and nothing is lef
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import pty
 import re
@@ -647,6 +648,80 @@ def test_a_client_that_never_reads_holds_nobody_up(quick):
     quick.wait_until_empty()
 
 
+def size(columns, rows):
+    return message(36, struct.pack("<HH", columns, rows))
+
+
+def ask(sock, what):
+    sock.send(what)
+    return sock.recv(512)
+
+
+def hold(name):
+    """A client that has the console, and its stream."""
+    while True:
+        sock = connect(name)
+        sock.send(message(34))
+        answer, fds, _, _ = socket.recv_fds(sock, 512, 1)
+        if fds:
+            stream = socket.socket(fileno=fds[0])
+            stream.settimeout(60)
+            return sock, stream.makefile("r")
+        assert b"try again" in answer or b"in use" in answer, answer
+        sock.close()
+
+
+DONE = message(51)
+
+
+def test_only_who_has_the_console_says_its_size(quick):
+    detached(quick, "con")
+    stranger = connect("con")
+    assert b"the console is not yours" in ask(stranger, size(80, 24))
+    sock, stream = hold("con")
+    assert stream.readline() == "the console\n"
+    assert ask(sock, size(80, 24)) == DONE
+    assert stream.readline() == "size 80x24\n"
+    assert b"the console is not yours" in ask(stranger, size(81, 24))
+    assert ask(sock, size(80, 24)) == DONE  # the same: nobody is told
+    assert ask(sock, size(82, 24)) == DONE
+    assert stream.readline() == "size 82x24\n"
+    assert ask(sock, message(35)) == DONE
+    assert b"the console is not yours" in ask(sock, size(83, 24))
+    for columns, rows in ((0, 24), (80, 0), (0, 0)):
+        with connect("con") as bad:
+            assert ask(bad, size(columns, rows)) == b""
+    assert quick.call("stop", "con")[0] == 0
+    quick.wait_until_empty()
+
+
+def test_a_flood_of_sizes_ends_with_the_last(quick):
+    detached(quick, "con")
+    sock, stream = hold("con")
+    for i in range(5000):
+        assert ask(sock, size(100 + i, 24)) == DONE
+    shown = [stream.readline()]
+    while shown[-1] != "size 5099x24\n":
+        shown.append(stream.readline())
+    assert "running" in quick.call("ps")[1]
+    assert ask(sock, size(9, 24)) == DONE  # dev-console does not answer this one: the others wait
+    for i in range(5000):
+        assert ask(sock, size(100 + i, 24)) == DONE
+    assert stream.readline() == "size 9x24\n"
+    assert "running" in quick.call("ps")[1]
+    assert quick.call("stop", "con")[0] == 0
+    assert stream.readline() == ""
+    quick.wait_until_empty()
+
+
+def test_an_answer_that_nobody_asked_for_breaks_the_protocol(quick):
+    t = Terminal(quick, "run", "--kernel", quick.kernel, "--cmdline", f"{UP},power,{END}")
+    t.wait_for(b"the console\r\n")
+    set_size(t, 7, 24)
+    assert t.end() == 5
+    assert b"dev-console broke the control protocol" in t.said
+
+
 STRANGER = """
 import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -700,10 +775,10 @@ class Terminal:
         self.process = place_.start(*words, stdin=slave, stdout=slave, stderr=slave,
                                     process_group=0)
 
-    def wait_for(self, *texts):
-        """Until one of them was said."""
+    def wait_for(self, *texts, times=1):
+        """Until one of them was said so often."""
         deadline = time.monotonic() + 60
-        while not any(text in self.said for text in texts):
+        while not any(self.said.count(text) >= times for text in texts):
             assert time.monotonic() < deadline, self.said
             if select.select([self.master], [], [], 0.1)[0]:
                 self.said += os.read(self.master, 4096)
@@ -739,8 +814,8 @@ def attach_on_terminal(place_, name, *words):
     """Once it can be had, as attach has it."""
     while True:
         t = Terminal(place_, "console", name, *words)
-        t.wait_for(b"the console\r\n", b"try again\r\n")
-        if b"try again" not in t.said:
+        t.wait_for(b"the console\r\n", b"try again\r\n", b"by another command\r\n")
+        if b"the console\r\n" in t.said:
             return t
         assert t.end() == 1
 
@@ -804,6 +879,44 @@ def test_terminal_is_given_back_by_a_deadly_signal(terminal, place, sig):
     (pid,) = role(place, "bulkhead")
     os.kill(pid, sig)
     assert t.end() == -sig
+    place.wait_until_empty()
+
+
+def set_size(t, columns, rows, told=True):
+    """told: as a terminal tells its foreground processes; this one controls nobody."""
+    fcntl.ioctl(t.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    if told:
+        t.process.send_signal(signal.SIGWINCH)
+
+
+def test_terminal_size_is_followed(terminal, place):
+    """From the command to dev-console, whose answer has the vmm look; also a change while stopped."""
+    t = terminal(f"{UP},power,{END}")  # has no size yet
+    for columns, rows in ((80, 24), (132, 50), (65535, 1)):
+        set_size(t, columns, rows)
+        t.wait_for(b"size %dx%d\r\n" % (columns, rows))
+    (pid,) = role(place, "bulkhead")
+    os.kill(pid, signal.SIGTSTP)
+    wait.until(lambda: status_of(pid)["State"].startswith("T"), "it stops")
+    set_size(t, 90, 30, told=False)
+    os.kill(pid, signal.SIGCONT)
+    t.wait_for(b"size 90x30\r\n")
+    t.wait_for(b"vmm: warning: looks at channel 2", times=4)
+    t.type(b"\x1dq")
+    assert t.end() == 0
+    assert t.said.count(b"size ") == 4
+
+
+def test_terminal_size_of_a_console(place):
+    detached(place, "tty")
+    for columns in (100, 101):
+        t = attach_on_terminal(place, "tty")
+        set_size(t, columns, 40)
+        t.wait_for(b"size %dx40\r\n" % columns)
+        wait.until(t.is_raw, "raw mode")
+        t.type(b"\x1dq")
+        assert t.end() == 0
+    assert place.call("stop", "tty")[0] == 0
     place.wait_until_empty()
 
 

@@ -121,6 +121,18 @@ def test_output_waits_for_a_slow_reader():
         assert re.findall(r"^line (\d+) ", g.text(), re.M) == [f"{i:06}" for i in range(4000)]
 
 
+@pytest.mark.parametrize("guest", [vm.GUEST, vm.NEWER], ids=lambda d: d.name)
+def test_hvc0_has_the_size_of_the_terminal(guest):
+    """Also the one that it had before there was a driver."""
+    with vm.Guest("size", guest=guest, size=(101, 37)) as g:
+        for rows, columns in ((37, 101), (50, 132), (24, 80), (77, 10000)):
+            g.resize(columns, rows)
+            g.wait_for(b"size %d %d\r" % (rows, columns))
+        g.wait_for(b"test size status 0")
+        assert g.process.wait(vm.HANGS) == 0
+        assert len(re.findall(r"size \d+ \d+\r", g.text())) == 4, g.text()
+
+
 def test_reboot_restarts_in_place(disk):
     g = vm.run("reboot-once", flags=["--disk", f"{disk},format=raw"])
     g.said("first boot")

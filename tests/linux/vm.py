@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Boots the Debian guest with one of its tests (tests/linux/guest.d) and reads what it says."""
 
+import fcntl
 import os
 import pathlib
+import pty
 import re
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -22,16 +26,29 @@ class Guest:
     """One run of the guest."""
 
     def __init__(self, test, cpus=1, memory="256M", kernel="vmlinuz", words="", flags=(),
-                 stdin=subprocess.DEVNULL, guest=GUEST, initrd=True):
+                 stdin=subprocess.DEVNULL, guest=GUEST, initrd=True, size=None):
+        """size: columns and rows of a terminal that it is on."""
         cmdline = f"console=ttyS0 quiet cryptomgr.notests=1 panic=-1 bh.test={test} {words}"
+        stdout, self.other_end = subprocess.PIPE, None
+        if size:
+            self.terminal, stdin = pty.openpty()
+            stdout = stdin
+            self.resize(*size)
         self.process = subprocess.Popen(
             [BULKHEAD, "run", "--accel", ACCEL, "--kernel", guest / kernel,
              *(["--initrd", guest / "initrd.cpio.gz"] if initrd else []),
              "--cmdline", cmdline.strip(), "--cpus", str(cpus), "--memory", memory,
              "--console", "raw", *flags],
-            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+            stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, start_new_session=True,
+            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if size else None)
+        if size:
+            self.other_end = open(stdin, "rb")  # stays: what was said can be read to the end
+            self.process.stdout = open(self.terminal, "rb", buffering=0)
         SESSIONS.add(self.process.pid)
         self.out = b""
+
+    def resize(self, columns, rows):
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def wait_for(self, text, hangs=HANGS):
         """Reads on until the guest has said text."""
@@ -79,6 +96,8 @@ class Guest:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         self.process.stdout.close()
+        if self.other_end:
+            self.other_end.close()
         self.process.stderr.close()
 
 

@@ -15,12 +15,16 @@ static const struct control_msg samples[] = {
 	{ .type = CTL_DENIED, .number = 57 },
 	{ .type = CTL_FAILED, .text_len = 3, .text = "why" },
 	{ .type = CTL_BUSY, .number = 12 },
+	{ .type = CTL_CONFIG_CHANGED },
 	{ .type = CTL_POWER_BUTTON },
 	{ .type = CTL_CONSOLE },
+	{ .type = CTL_CONSOLE_SIZE, .number = 1U << 16 | 0xffff },
+	{ .type = CTL_CONFIG },
 	{ .type = CTL_QUERY },
 	{ .type = CTL_STOP, .number = 1 },
 	{ .type = CTL_ATTACH },
 	{ .type = CTL_RELEASE },
+	{ .type = CTL_SIZE, .number = 24 << 16 | 80 },
 	{ .type = CTL_ENDING },
 	{ .type = CTL_INFO,
 	  .info = { .name = "vm1", .pid = 1, .cpus = 2, .memory = 1ULL << 33, .uptime_s = 4,
@@ -132,7 +136,7 @@ static void reserved_and_unknown(void **state)
 		known += control_decode(wire, sizeof(wire), &m) == 0;
 	}
 	/* those without a payload or with a text alone, which may be empty */
-	assert_int_equal(known, 12);
+	assert_int_equal(known, 13);
 }
 
 static void texts_are_bounded_and_printable(void **state)
@@ -158,6 +162,50 @@ static void texts_are_bounded_and_printable(void **state)
 		assert_int_equal(control_decode(wire, 9, &m), 0);
 		assert_int_equal(m.text[0], c >= ' ' && c <= '~' ? c : '?');
 		assert_int_equal(m.text[1], 0);
+	}
+}
+
+/* A terminal without columns or rows is none. */
+static void sizes_are_not_0(void **state)
+{
+	static const enum control_type types[] = { CTL_SIZE, CTL_CONSOLE_SIZE };
+	static const struct {
+		uint16_t columns, rows;
+		bool fits;
+	} sizes[] = {
+		{ 1, 1, true },		  { 0xffff, 1, true },	{ 1, 0xffff, true },
+		{ 0xffff, 0xffff, true }, { 0, 1, false },	{ 1, 0, false },
+		{ 0, 0, false },	  { 0, 0xffff, false }, { 0xffff, 0, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(types) * ARRAY_SIZE(sizes); i++) {
+		const uint16_t columns = sizes[i / 2].columns, rows = sizes[i / 2].rows;
+		struct control_msg m = { .type = types[i % 2],
+					 .number = control_size(columns, rows) };
+		uint8_t wire[12] = { (uint8_t)m.type,
+				     0,
+				     0,
+				     0,
+				     4,
+				     0,
+				     0,
+				     0,
+				     (uint8_t)columns,
+				     (uint8_t)(columns >> 8),
+				     (uint8_t)rows,
+				     (uint8_t)(rows >> 8) };
+		uint8_t out[sizeof(wire)];
+		bool fits = sizes[i / 2].fits;
+
+		assert_int_equal(control_encode(&m, out, sizeof(out)), fits ? 12 : -EINVAL);
+		m.number = 0;
+		assert_int_equal(control_decode(wire, sizeof(wire), &m), fits ? 0 : -EBADMSG);
+		if (!fits)
+			continue;
+		assert_memory_equal(wire, out, sizeof(wire));
+		assert_int_equal(control_columns(m.number), columns);
+		assert_int_equal(control_rows(m.number), rows);
 	}
 }
 
@@ -285,6 +333,7 @@ int main(void)
 		cmocka_unit_test(trailing_bytes_and_wrong_lengths),
 		cmocka_unit_test(reserved_and_unknown),
 		cmocka_unit_test(texts_are_bounded_and_printable),
+		cmocka_unit_test(sizes_are_not_0),
 		cmocka_unit_test(a_name_without_an_end),
 		cmocka_unit_test(encode_needs_room),
 		cmocka_unit_test(descriptors_must_match),

@@ -443,6 +443,76 @@ static void configuration_is_read_and_written_within_its_length(void **state)
 	assert_int_equal(rd(f, VIRTIO_PCI_COMMON_CFGGENERATION, 1), 2);
 }
 
+/* What the supervisor passes on. */
+static void change_config(struct fixture *f, uint8_t value)
+{
+	f->b.config[0] = value;
+	assert_int_equal(machine_config_changed(&f->m, f->v->number), 0);
+	assert_int_equal(rd(f, VPCI_CONFIG, 1), value);
+}
+
+static void a_change_of_configuration_is_told_to_a_live_driver(void **state)
+{
+	struct fixture *f = *state;
+
+	change_config(f, 0x71);
+	assert_int_equal(take_count(f->v->config_fd), 0);
+	assert_int_equal(rd(f, VIRTIO_PCI_COMMON_CFGGENERATION, 1), 2);
+	for (int life = 0; life < 2; life++) {
+		go_live(f); /* what came before is told now */
+		assert_int_equal(take_count(f->v->config_fd), 1);
+		assert_int_equal(rd(f, VPCI_ISR, 1), VPCI_ISR_CONFIG);
+		change_config(f, (uint8_t)life);
+		assert_int_equal(take_count(f->v->config_fd), 1);
+		assert_int_equal(rd(f, VPCI_ISR, 1), VPCI_ISR_CONFIG);
+		change_config(f, (uint8_t)life); /* the same */
+		assert_int_equal(take_count(f->v->config_fd), 0);
+		assert_int_equal(rd(f, VIRTIO_PCI_COMMON_CFGGENERATION, 1), 3 + life);
+		set_status(f, 0);
+	}
+}
+
+/* Its channel is in the middle of GET_VRING_BASE, without the lock. */
+static void a_change_while_it_drains_is_looked_at_afterwards(void **state)
+{
+	struct fixture *f = *state;
+
+	go_live(f);
+	assert_int_equal(take_count(f->v->config_fd), 0);
+	f->b.config[0] = 0x71;
+	f->v->draining = true;
+	assert_int_equal(machine_config_changed(&f->m, f->v->number), 0);
+	f->v->draining = false;
+	assert_int_equal(rd(f, VPCI_CONFIG, 1), 1);
+	set_status(f, 0);
+	assert_int_equal(rd(f, VPCI_CONFIG, 1), 0x71);
+	end(f);
+	assert_int_equal(back_end_count(&f->b, VHOST_USER_GET_CONFIG), 2);
+}
+
+static void channels_without_a_configuration_are_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned int i = 0; i < 2 * MACHINE_CHANNELS_MAX; i++)
+		if (i != f->v->number)
+			assert_int_equal(machine_config_changed(&f->m, i), -EBADMSG);
+	assert_int_equal(machine_config_changed(&f->m, ~0U), -EBADMSG);
+}
+
+static void a_back_end_that_answers_something_else_ends_the_machine(void **state)
+{
+	struct fixture *f = *state;
+
+	go_live(f);
+	f->b.vice_at = VHOST_USER_GET_CONFIG;
+	f->b.vice = BACK_END_WRONG_ID;
+	assert_int_equal(machine_config_changed(&f->m, f->v->number), 0);
+	assert_int_equal(f->m.request, MACHINE_FAIL);
+	assert_int_equal(rd(f, VPCI_CONFIG, 1), 1);
+	assert_int_equal(take_count(f->v->config_fd), 0);
+}
+
 static void notifiers_follow_the_bar(void **state)
 {
 	struct fixture *f = *state;
@@ -941,6 +1011,10 @@ int main(void)
 		T(rings_outside_of_ram_need_a_reset),
 		T(a_back_ends_broken_ring_needs_a_reset),
 		T(configuration_is_read_and_written_within_its_length),
+		T(a_change_of_configuration_is_told_to_a_live_driver),
+		T(a_change_while_it_drains_is_looked_at_afterwards),
+		T(channels_without_a_configuration_are_refused),
+		T(a_back_end_that_answers_something_else_ends_the_machine),
 		T(notifiers_follow_the_bar),
 		T(interrupts_need_enable_and_bus_master),
 		T(the_window_shows_the_bar),

@@ -265,6 +265,11 @@ static int reconnect(void *owner, int sock, const char **ret_why)
 	return virtio_reconnect(owner, sock, ret_why);
 }
 
+static void config_changed(void *owner)
+{
+	virtio_config_changed(owner);
+}
+
 int virtio_pci_add(struct machine *m, const struct virtio_type *type, unsigned int channel,
 		   int sock, const char **ret_why)
 {
@@ -287,7 +292,12 @@ int virtio_pci_add(struct machine *m, const struct virtio_type *type, unsigned i
 	if (r == 0)
 		r = join(v);
 	if (r == 0 && channel < MACHINE_CHANNELS_MAX)
-		m->channels[channel] = (struct machine_channel){ reconnect, v, type->name };
+		m->channels[channel] = (struct machine_channel){
+			.reconnect = reconnect,
+			.config_changed = config_changed,
+			.owner = v,
+			.name = type->name,
+		};
 	if (r < 0) {
 		*ret_why = why ? why : peer_strerror(r);
 		virtio_free(v);

@@ -86,6 +86,8 @@ struct virtio_pci {
 	bool config_written[VU_MAX_CONFIG]; /* by the driver, since the device's reset */
 	struct vhost_inflight inflight;
 	unsigned int number; /* of the channel, as the supervisor counts */
+	bool config_stale; /* it has changed while draining */
+	bool config_moved; /* it has changed since power-on: each driver is told when it is up */
 	unsigned int n_queues;
 	struct virtio_queue queues[VIRTIO_PCI_MAX_QUEUES];
 };
@@ -153,5 +155,7 @@ void virtio_lose(struct virtio_pci *v);
 [[nodiscard]] int virtio_reconnect(struct virtio_pci *v, int sock, const char **ret_why);
 /* What an exchange came to: 0 where the back end was lost by it, which its successor makes good. */
 [[nodiscard]] int virtio_outcome(struct virtio_pci *v, int r);
+/* Fetches it again, as it may have changed, and tells the driver of a change (VIRTIO 1.2, 4.1.4.5.1). */
+void virtio_config_changed(struct virtio_pci *v);
 
 #endif

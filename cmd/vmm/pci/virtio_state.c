@@ -189,6 +189,8 @@ int virtio_stop(struct virtio_pci *v)
 	v->draining = true;
 	r = virtio_outcome(v, vhost_front_stop(&v->front, rings, v->n_queues));
 	v->draining = false;
+	if (r == 0 && v->config_stale)
+		virtio_config_changed(v);
 	return r;
 }
 
@@ -277,8 +279,12 @@ void virtio_set_status(struct virtio_pci *v, uint8_t status)
 	v->status |= status & driver; /* bits are only ever added */
 	if ((rises & FEATURES_OK) && virtio_state(v) == VIRTIO_STATE_INIT && take_features(v))
 		v->status |= FEATURES_OK;
-	if ((rises & DRIVER_OK) && virtio_state(v) == VIRTIO_STATE_FEATURES && start(v))
+	if ((rises & DRIVER_OK) && virtio_state(v) == VIRTIO_STATE_FEATURES && start(v)) {
 		v->status |= DRIVER_OK;
+		/* Linux's console looks at its size then, and not before */
+		if (v->config_moved)
+			signal_config(v);
+	}
 }
 
 /* ---- device configuration ---- */
@@ -307,6 +313,19 @@ int virtio_config_refresh(struct virtio_pci *v)
 	if (r == 0 && v->generation != before && virtio_state(v) == VIRTIO_STATE_LIVE)
 		signal_config(v);
 	return r;
+}
+
+void virtio_config_changed(struct virtio_pci *v)
+{
+	int r;
+
+	v->config_moved = true;
+	v->config_stale = v->draining; /* the channel is in the middle of an exchange */
+	if (v->draining)
+		return;
+	r = virtio_outcome(v, virtio_config_refresh(v));
+	if (r < 0)
+		virtio_fail(v, r);
 }
 
 uint64_t virtio_config_read(struct virtio_pci *v, uint64_t offset, unsigned int width)

@@ -12,7 +12,11 @@ RECEIVEQ = 0
 TRANSMITQ = 1
 NUM_MAX = 256
 
+CTL_CONFIG_CHANGED = 10
 CTL_CONSOLE = 17
+CTL_CONSOLE_SIZE = 18
+
+F_SIZE = 1
 
 
 def attach(control):
@@ -22,6 +26,11 @@ def attach(control):
     socket.send_fds(control, [struct.pack("<HHI", CTL_CONSOLE, 0, 0)], [theirs.fileno()])
     theirs.close()
     return ours
+
+
+def resize(control, columns, rows):
+    """Says the terminal's size; answered by CTL_CONFIG_CHANGED."""
+    control.send(struct.pack("<HHIHH", CTL_CONSOLE_SIZE, 0, 4, columns, rows))
 
 
 def read_until(terminal, what):
