@@ -162,35 +162,48 @@ def vhost_front():
 
 
 def vfio_client():
-    """All answers of one server's life, behind the byte that says where a descriptor is."""
-    def life(version=1, sparse=((5, 1),)):
-        count = 0
+    """All answers of one server's life, and of its successor's, behind what says where a descriptor is and
+    where the successor's begin."""
+    def reply(ident, command, payload=b""):
+        return struct.pack("<HHIII", ident, command, 16 + len(payload), 1, 0) + payload
 
-        def reply(command, payload=b""):
-            nonlocal count
-            count += 1
-            return struct.pack("<HHIII", count - 1, command, 16 + len(payload), 1, 0) + payload
-
-        out = reply(1, struct.pack("<HH", 0, version) + b"{}\0")
-        out += reply(4, struct.pack("<IIII", 16, 0, 1, 1))
+    def hello(start, version, sparse, done):
         areas = b"".join(struct.pack("<QQ", *a) for a in sparse)
         caps = struct.pack("<HHIII", 1, 1, 0, len(sparse), 0) + areas if sparse else b""
-        out += reply(5, struct.pack("<IIIIQQ", 32 + len(caps), 15 if sparse else 3, 0,
-                                    32 if sparse else 0, 4096, 0) + caps)
-        out += reply(7, struct.pack("<IIII", 16, 1, 0, 1))
-        out += reply(10, struct.pack("<QII", 1, 0, 1))
-        out += reply(9, struct.pack("<QII", 3, 0, 1) + b"r")
-        out += reply(8)
-        count += 1
-        return out + reply(13)
+        all_ = [(1, struct.pack("<HH", 0, version) + b"{}\0"),
+                (4, struct.pack("<IIII", 16, 0, 1 + done, 1)),
+                (5, struct.pack("<IIIIQQ", 32 + len(caps), 15 if sparse else 3, 0,
+                                32 if sparse else 0, 4096, 0) + caps)]
+        all_ += [(5, struct.pack("<IIIIQQ", 32, 3, 1, 0, 4, 0))] * done
+        all_ += [(7, struct.pack("<IIII", 16, 1, 0, 1))]
+        return b"".join(reply(start + i, *r) for i, r in enumerate(all_)), start + len(all_)
 
-    at = 56  # in the region's answer, a multiple of 8
+    write, read = (10, struct.pack("<QII", 1, 0, 1)), (9, struct.pack("<QII", 3, 0, 1) + b"r")
+
+    def life(where, version=1, sparse=((5, 1),)):
+        out, i = hello(0, version, sparse, False)
+        out += reply(i, *write) + reply(i + 2, *read) + reply(i + 3, 8) + reply(i + 4, 13)
+        return bytes([where]) + struct.pack("<H", len(out)) + out
+
+    def two(where, done, more=b"", sparse=((5, 1),)):
+        """The first ends before it answers the read, whose id is 7; a posted write is before it."""
+        out, i = hello(0, 1, sparse, True)
+        out += reply(i, *write)
+        first = len(out)
+        after, i = hello(8, 1, ((5, 1),), True)
+        out += after + reply(i, 9, struct.pack("<QIII", 0, 1, 4, done)) + more
+        return bytes([where]) + struct.pack("<H", first) + out
+
+    at = 56 // 8 << 2  # in the region's answer, in steps of 8
+    any_ = 1 << 24
     return {
-        "page": bytes([at // 8 << 2]) + life(), "shrinks": bytes([at // 8 << 2 | 1]) + life(),
-        "event": bytes([at // 8 << 2 | 2]) + life(), "sealed": bytes([at // 8 << 2 | 3]) + life(),
-        "no-page": b"\xfc" + life(sparse=()), "old": b"\xfc" + life(version=0),
-        "outside": bytes([at // 8 << 2]) + life(sparse=((4095, 2),)),
-        "areas": bytes([at // 8 << 2]) + life(sparse=((0, 1), (2, 2), (5, 1), (4095, 1))),
+        "page": life(at), "shrinks": life(at | 1), "event": life(at | 2), "sealed": life(at | 3),
+        "no-page": life(0xfc, sparse=()), "old": life(0xfc, version=0),
+        "outside": life(at, sparse=((4095, 2),)),
+        "areas": life(at, sparse=((0, 1), (2, 2), (5, 1), (4095, 1))),
+        "successor": two(at, 0, reply(7, *read)), "successor-posted": two(at, any_ | 6, reply(7, *read)),
+        "successor-done": two(at, any_ | 0x720000 | 7), "successor-lies": two(at, any_ | 0x9000),
+        "successor-another": two(at, 0, reply(7, *read), sparse=((4, 1),)),
     }
 
 
@@ -487,6 +500,30 @@ def console_page():
     }
 
 
+def inflight():
+    data, n = 0x80000, 16
+
+    def shm(version=1, last=0, used=0, descs=()):
+        body = b"".join(struct.pack("<B5xHQ", *d) for d in descs)
+        return struct.pack("<QHHHH", 0, version, n, last, used) + body.ljust(16 * n, b"\0")
+
+    def ring(avail, used=0):
+        descs = b"".join(struct.pack("<QIHH", data + 64 * i, 64, 2, 0) for i in range(n))
+        return (struct.pack("<HH16H2x", 0, avail, *range(n)) + struct.pack("<HH2x", 0, used) + descs +
+                bytes([0]) + bytes([0, 3, 9]) * 40)
+
+    four = [(1, 0, i) for i in range(4)]
+    return {
+        "fresh": shm(0) + ring(4), "four": shm(descs=four) + ring(6),
+        "in-another-order": shm(descs=[(1, 0, 9 - i) for i in range(4)]) + ring(4),
+        "repair": shm(last=1, descs=[(0, 0, 0), (1, 0, 1), (1, 0, 2)]) + ring(5, 1),
+        "circle": shm(used=0x8000, descs=[(1, 0, 0)] * n) + ring(4),
+        "out": shm(last=n, used=0xffff) + ring(4), "jump": shm(used=0xffff, descs=[(1, n, 0)]) + ring(4),
+        "all": shm(descs=[(255, 0, 7)] * n) + ring(n), "too-many": shm(descs=four) + ring(2),
+        "another-version": shm(2) + ring(1), "ones": b"\xff" * (16 + 16 * n) + ring(4),
+    }
+
+
 # Others append here: the name of the target and what makes its seeds.
 TARGETS = {
     "control": control,
@@ -494,6 +531,7 @@ TARGETS = {
     "vfio_user": vfio_user,
     "guestmem": guestmem,
     "virtqueue": virtqueue,
+    "inflight": inflight,
     "blk": blk,
     "bpf": bpf,
     "bzimage": bzimage,
