@@ -284,10 +284,10 @@ static void open_bench(uint32_t die_at, enum death death)
 	assert_int_equal(serial_open(&b.m, start(&b.p), &b.m.serial, &why), 0);
 }
 
-/* The serial port is there as long as its machine: the end of the process is what ends it. */
 static void close_bench(void)
 {
 	bury(&b.p);
+	serial_close(b.m.serial);
 	test_machine_close(&b.m);
 }
 
@@ -606,12 +606,6 @@ static int find_timer(void)
 	return -1;
 }
 
-static void close_timers(void)
-{
-	for (int fd = find_timer(); fd >= 0; fd = find_timer())
-		close(fd);
-}
-
 static void without_a_successor_the_vm_ends(void **state)
 {
 	const struct itimerspec now = { .it_value.tv_nsec = 1 };
@@ -619,7 +613,6 @@ static void without_a_successor_the_vm_ends(void **state)
 	int fd;
 
 	(void)state;
-	close_timers(); /* of earlier tests */
 	open_bench(FIRST_OF_GUEST, UNDONE);
 	fd = find_timer();
 	let_it_die(read_once);

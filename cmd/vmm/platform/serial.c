@@ -274,7 +274,7 @@ static int join(struct serial *s)
 	return r < 0 ? r : machine_add_object(s->m, &serial_state, s);
 }
 
-static void serial_free(struct serial *s)
+void serial_close(struct serial *s)
 {
 	loop_remove(&s->m->loop, &s->irq);
 	loop_remove(&s->m->loop, &s->flush);
@@ -303,7 +303,7 @@ int serial_open(struct machine *m, int sock, struct serial **ret, const char **r
 			*ret_why = peer_strerror(r);
 	}
 	if (r < 0) {
-		serial_free(s);
+		serial_close(s);
 		return r;
 	}
 	*ret = s;

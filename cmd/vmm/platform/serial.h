@@ -24,6 +24,8 @@ struct serial;
  * protocol or is another device, and the VM cannot go on: *ret_why. Main thread.
  */
 [[nodiscard]] int serial_reconnect(struct serial *s, int sock, const char **ret_why);
+/* With its machine, whose loop is still there. */
+void serial_close(struct serial *s);
 /* Sends what was posted and still waits: before the guest's last event is told. */
 void serial_flush(struct serial *s);
 
