@@ -54,12 +54,8 @@ struct sandbox_rule {
 /* clang-format off */
 #define SB_CALL(name) { .nr = __NR_##name }
 #define SB_CALL_EQ(name, i, v) { .nr = __NR_##name, .args = { { SB_EQ, (i), (v), 0 } } }
-#define SB_CALL_NO_BITS(name, i, v) { .nr = __NR_##name, .args = { { SB_NO_BITS, (i), (v), 0 } } }
 #define SB_CALL_OWN_PID(name, i) { .nr = __NR_##name, .args = { { SB_OWN_PID, (i), 0, 0 } } }
 #define SB_IOCTL(request) { .nr = __NR_ioctl, .args = { { SB_EQ, 1, (uint32_t)(request), 0 } } }
-/* mmap and mprotect without PROT_EXEC */
-#define SB_MMAP_NOEXEC { .nr = __NR_mmap, .args = { { SB_NO_BITS, 2, 4 /* PROT_EXEC */, 0 } } }
-#define SB_MPROTECT_NOEXEC { .nr = __NR_mprotect, .args = { { SB_NO_BITS, 2, 4, 0 } } }
 /* clang-format on */
 
 /* Hard limits, set as soft and hard alike; SB_UNSET leaves one alone. CORE is always 0. */

@@ -32,6 +32,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -39,7 +40,7 @@
 static const struct sandbox_rule rules[] = {
 	SB_CALL(sendmsg),     SB_CALL(recvmsg),
 	SB_CALL(exit_group),  SB_CALL(exit),
-	SB_CALL(futex),	      SB_MMAP_NOEXEC,
+	SB_CALL(futex),	      { .nr = __NR_mmap, .args = { { SB_NO_BITS, 2, PROT_EXEC, 0 } } },
 	SB_CALL(munmap),      SB_IOCTL(0x1234),
 	SB_IOCTL(0x80045678), SB_CALL_EQ(fcntl, 1, F_GETFD),
 };
@@ -209,7 +210,7 @@ static const struct sandbox_rule reach_rules[] = {
 	SB_CALL(sendmsg), SB_CALL(exit_group), SB_CALL(exit),	  SB_CALL(openat),
 	SB_CALL(mkdirat), SB_CALL(unlinkat),   SB_CALL(symlinkat), SB_CALL(renameat),
 	SB_CALL(socket),  SB_CALL(connect),    SB_CALL(bind),	  SB_CALL(munmap),
-	SB_CALL(madvise), SB_CALL(futex),      SB_MMAP_NOEXEC,	  SB_CALL(rt_sigprocmask),
+	SB_CALL(madvise), SB_CALL(futex),      { .nr = __NR_mmap, .args = { { SB_NO_BITS, 2, PROT_EXEC, 0 } } },	  SB_CALL(rt_sigprocmask),
 };
 
 static const struct sandbox_policy reach_policy = {

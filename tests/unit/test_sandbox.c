@@ -25,10 +25,10 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL(read),
 	SB_IOCTL(0xae80),
 	SB_IOCTL(0xc0045678),
-	SB_MMAP_NOEXEC,
-	SB_MPROTECT_NOEXEC,
+	{ .nr = __NR_mmap, .args = { { SB_NO_BITS, 2, PROT_EXEC, 0 } } },
+	{ .nr = __NR_mprotect, .args = { { SB_NO_BITS, 2, PROT_EXEC, 0 } } },
 	SB_CALL_EQ(fcntl, 1, 3),
-	SB_CALL_NO_BITS(openat, 2, 0x41),
+	{ .nr = __NR_openat, .args = { { SB_NO_BITS, 2, 0x41, 0 } } },
 	{ .nr = __NR_socket, .args = { { SB_EQ, 0, 1, 0 }, { SB_MASKED_EQ, 1, 5, 0xf } } },
 	SB_CALL(read),
 };

@@ -476,7 +476,7 @@ static void test_arguments(void **state)
 		SB_IOCTL(0xae80),
 		SB_IOCTL(0x4020ae46),
 		SB_IOCTL(3),
-		SB_MMAP_NOEXEC,
+		{ .nr = __NR_mmap, .args = { { SB_NO_BITS, 2, PROT_EXEC, 0 } } },
 		SB_CALL_EQ(sendto, 4, 0),
 		SB_CALL(connect),
 		{ .nr = __NR_socket, .args = { { SB_EQ, 0, 1, 0 }, { SB_MASKED_EQ, 1, 5, 0xf } } },
@@ -607,7 +607,11 @@ static void test_two_filters(void **state)
 
 static void test_exceeds_policy(void **state)
 {
-	static const struct sandbox_rule less[] = { SB_IOCTL(1), SB_CALL(read), SB_MMAP_NOEXEC };
+	static const struct sandbox_rule less[] = {
+		SB_IOCTL(1),
+		SB_CALL(read),
+		{ .nr = __NR_mmap, .args = { { SB_NO_BITS, 2, PROT_EXEC, 0 } } }
+	};
 	static const struct sandbox_rule more[] = { SB_IOCTL(1), SB_IOCTL(2), SB_CALL(read),
 						    SB_CALL(mmap), SB_CALL(open) };
 	const struct sandbox_policy few = { .rules = less, .n_rules = ARRAY_SIZE(less) };
