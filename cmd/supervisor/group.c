@@ -75,14 +75,21 @@ void group_tell(const struct vm *vm, const struct guarantee_report *report)
 		say(vm, report, NEED_FURTHER, LOG_LEVEL_INFO);
 }
 
-int group_refuse(const struct vm_config *c, const struct guarantee_report *report,
-		 struct open_error *e)
+static int refuse_host(const struct vm_config *c, const struct guarantee_report *report,
+		       struct open_error *e)
 {
 	char list[300];
 
 	if (!c->strict || guarantees_say(report, NEED_STRICT, list, sizeof(list)) == 0)
 		return 0;
 	return open_complain(e, -ENOTSUP, "--strict: this host does not give: %s", list);
+}
+
+int group_refuse_kvm(const struct vm_config *c, const char *lacks, struct guarantee_report *report,
+		     struct open_error *e)
+{
+	report->missing[GUARANTEE_KVM] = lacks;
+	return refuse_host(c, report, e);
 }
 
 /* Born in its group, so that nobody waits for the kernel to move anybody. */
@@ -129,7 +136,7 @@ int group_enter(struct vm *vm, const char *why_no_ids, struct cgroup *ret,
 	guarantees_look(found ? &place : NULL, why, why_no_ids, report);
 	r = refuse_limits(vm->config, found ? &place : NULL, why, e);
 	if (r == 0)
-		r = group_refuse(vm->config, report, e);
+		r = refuse_host(vm->config, report, e);
 	if (r == 0)
 		r = limits_plan(vm->config, &limits, e);
 	*ret = g;

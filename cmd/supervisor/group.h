@@ -16,9 +16,10 @@
  */
 [[nodiscard]] int group_enter(struct vm *vm, const char *why_no_ids, struct cgroup *ret,
 			      struct guarantee_report *ret_report, struct open_error *ret_error);
-/* -ENOTSUP with *ret_error when --strict refuses what is missing. */
-[[nodiscard]] int group_refuse(const struct vm_config *c, const struct guarantee_report *report,
-			       struct open_error *ret_error);
+/* Once /dev/kvm is open: notes what KVM lacks (NULL: nothing). -ENOTSUP with *ret_error when --strict refuses
+ * that; group_enter has refused the rest. */
+[[nodiscard]] int group_refuse_kvm(const struct vm_config *c, const char *lacks,
+				   struct guarantee_report *report, struct open_error *ret_error);
 /* Says what the host does not give. */
 void group_tell(const struct vm *vm, const struct guarantee_report *report);
 

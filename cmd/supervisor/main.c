@@ -260,8 +260,7 @@ static int bring_up(struct vm *vm, struct open_error *e)
 	r = opened_open(&o, vm->config, vm->runtime, ids.n > 1, e); /* 2 all that has a path */
 	if (r < 0)
 		return r;
-	report.missing[GUARANTEE_KVM] = o.kvm < 0 ? NULL : kvm_host_lacks(o.kvm);
-	r = group_refuse(vm->config, &report, e);
+	r = group_refuse_kvm(vm->config, o.kvm < 0 ? NULL : kvm_host_lacks(o.kvm), &report, e);
 	if (r == 0)
 		r = limits_set_io(vm->config, o.files, &group, e);
 	if (r < 0)
