@@ -139,6 +139,9 @@ static const struct fd_row keeper_fds[] = {
 static const struct declared_gain keeper_gains[] = {
 	{ "the directories of one machine's control group", NULL,
 	  "it can end that machine and remove empty groups; nobody speaks to it" },
+	{ "the file system user id of those directories' owner, where root started the machine", NULL,
+	  "needed to remove them, and taken only where Landlock leaves it nothing else below one "
+	  "directory; its filter has no call that opens a file" },
 };
 
 const struct declared_process keeper_declared = {
