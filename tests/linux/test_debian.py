@@ -2,14 +2,17 @@
 """An unmodified Debian kernel: boots, works its disk, reboots, powers off, panics. BULKHEAD_ACCEL names
 the accelerator; kvm needs a real one."""
 
+import contextlib
 import hashlib
 import os
+import pathlib
 import random
 import re
 import select
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 import vm
@@ -88,6 +91,57 @@ def test_huge_pages_change_at_once(cpus):
     g = vm.run("huge", cpus=cpus, memory="768M", words="transparent_hugepage=always")
     g.said(r"huge unmapped: ok")
     assert "FAILED" not in g.text()
+
+
+def devices_of(pid):
+    """The device processes among a process's descendants."""
+    parents, names = {}, {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            stat = pathlib.Path(f"/proc/{entry}/stat").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            continue
+        name, rest = stat.split("(", 1)[1].rsplit(")", 1)
+        if rest.split()[0] != "Z":
+            parents[int(entry)], names[int(entry)] = int(rest.split()[1]), name
+    family = {pid}
+    while more := {p for p, parent in parents.items() if parent in family} - family:
+        family |= more
+    return {p: names[p] for p in family if names.get(p, "").startswith("dev-")}
+
+
+def rounds_of(text):
+    """The numbers of the guest's rounds, each with its whole line."""
+    return [int(n) for n in re.findall(r"round (\d+) 0123456789abcdefghijklmnopqrstuvwxyz\r?\n", text)]
+
+
+def kill_one(g, chance):
+    """Kills a device's process; seconds until a round that began afterwards is done."""
+    while len(devices := devices_of(g.process.pid)) < 3:
+        time.sleep(0.01)
+    before = len(rounds_of(g.text()))
+    began = time.monotonic()
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(chance.choice(sorted(devices)), signal.SIGKILL)
+    g.wait_for(f"round {before + 1} 0123456789abcdefghijklmnopqrstuvwxyz".encode())
+    return time.monotonic() - began
+
+
+def test_killed_devices_cost_a_working_guest_nothing(disk):
+    """It writes, reads back, draws random numbers and prints meanwhile. BULKHEAD_KILLS=1000 kills as many."""
+    kills, chance = int(os.environ.get("BULKHEAD_KILLS", "20")), random.Random(1)
+    with vm.Guest("kills", words="bh.disk=vda", flags=["--disk", f"{disk},format=raw"], stdin=subprocess.PIPE) as g:
+        g.wait_for(b"kills ready")
+        took = sorted(kill_one(g, chance) for _ in range(kills))
+        g.process.stdin.write(b"enough\n")
+        g.process.stdin.flush()
+        assert g.end() == 0, g.err
+        g.said("kills cost nothing")
+        rounds = int(g.said(r"rounds (\d+)")[1])
+        assert rounds_of(g.text()) == list(range(rounds))
+        assert g.err.count("started again") >= kills, g.err
+    print(f"{kills} kills: until a round begun afterwards was done, median {took[kills // 2]:.2f} s, "
+          f"worst {took[-1]:.2f} s")
 
 
 def test_random_numbers():
