@@ -890,7 +890,7 @@ def set_size(t, columns, rows, told=True):
 
 
 def test_terminal_size_is_followed(terminal, place):
-    """From the command to dev-console, whose answer has the vmm look; also a change while stopped."""
+    """From the command to dev-console; also a change while stopped."""
     t = terminal(f"{UP},power,{END}")  # has no size yet
     for columns, rows in ((80, 24), (132, 50), (65535, 1)):
         set_size(t, columns, rows)
@@ -901,10 +901,20 @@ def test_terminal_size_is_followed(terminal, place):
     set_size(t, 90, 30, told=False)
     os.kill(pid, signal.SIGCONT)
     t.wait_for(b"size 90x30\r\n")
-    t.wait_for(b"vmm: warning: looks at channel 2", times=4)
     t.type(b"\x1dq")
     assert t.end() == 0
     assert t.said.count(b"size ") == 4
+
+
+def test_terminal_size_is_told_to_a_successor(terminal, place):
+    t = terminal(f"{UP},power,{END}")
+    set_size(t, 80, 24)
+    t.wait_for(b"size 80x24\r\n")
+    (pid,) = role(place, "dev-console")
+    os.kill(pid, signal.SIGKILL)
+    t.wait_for(b"size 80x24\r\n", times=2)
+    t.type(b"\x1dq")
+    assert t.end() == 0
 
 
 def test_terminal_size_of_a_console(place):
