@@ -114,13 +114,15 @@ static void explain_panic(const struct vm_config *c)
 	if (c->on_panic != PANIC_STOP || cmdline_tells_panic(c->cmdline))
 		return;
 	if (cmdline_says_panic(c->cmdline))
-		paragraph("early panic",
-			  "a kernel that panics before its pvpanic driver is loaded is only seen to "
-			  "restart, or not at all: add reboot=panic_warm to --cmdline");
+		paragraph(
+			"early panic",
+			"a kernel that panics before its pvpanic driver is loaded is only seen to "
+			"restart, or not at all: add reboot=panic_warm to --cmdline");
 	else
-		paragraph("early panic",
-			  "a kernel that panics before its pvpanic driver is loaded stands still and "
-			  "keeps a CPU busy: add panic=-1 reboot=panic_warm to --cmdline");
+		paragraph(
+			"early panic",
+			"a kernel that panics before its pvpanic driver is loaded stands still and "
+			"keeps a CPU busy: add panic=-1 reboot=panic_warm to --cmdline");
 }
 
 /* ---- this host ---- */

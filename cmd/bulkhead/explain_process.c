@@ -3,11 +3,10 @@
 #include "cmd/bulkhead/explain.h"
 
 #include "cmd/bulkhead/paragraph.h"
+#include "lib/base/units.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#define MIB (1ULL << 20)
 
 static const char *place_of(const struct declared_process *d)
 {
@@ -107,10 +106,10 @@ static void add_bytes(struct list *l, uint64_t bytes, const char *of)
 		return;
 	if (bytes == 0)
 		list_add(l, "no %s", of);
-	else if (bytes < MIB)
+	else if (bytes < MIB(1))
 		list_add(l, "%llu bytes of %s", (unsigned long long)bytes, of);
 	else
-		list_add(l, "%llu MiB of %s", (unsigned long long)(bytes / MIB), of);
+		list_add(l, "%llu MiB of %s", (unsigned long long)(bytes / MIB(1)), of);
 }
 
 static void add_tasks(struct list *l, uint64_t n)
@@ -148,7 +147,8 @@ static void explain_limits(const struct explained *x, const struct declared_proc
 	struct list l = { .len = 0 };
 
 	list_add(&l, "%llu descriptors",
-		 (unsigned long long)declared_descriptors(d, (unsigned int)count_channels(x->config)));
+		 (unsigned long long)declared_descriptors(d,
+							  (unsigned int)count_channels(x->config)));
 	add_tasks(&l, most->nproc);
 	add_bytes(&l, address_space(x, d), "address space");
 	if (d->fsize_of_image)

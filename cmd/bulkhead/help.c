@@ -54,7 +54,8 @@ static void add_values(const struct option *o, struct list *l)
 			list_add(l, "or off");
 	} else if (o->type == OPTION_TEXT && o->initial) {
 		list_add(l, "%s", o->initial);
-	} else if (o->type == OPTION_NUMBER || o->type == OPTION_SIZE || o->type == OPTION_PERCENT) {
+	} else if (o->type == OPTION_NUMBER || o->type == OPTION_SIZE ||
+		   o->type == OPTION_PERCENT) {
 		option_range(o, range, sizeof(range));
 		list_add(l, "%s%s%s", o->value && o->initial ? o->initial : "",
 			 o->value && o->initial ? "; " : "", range);

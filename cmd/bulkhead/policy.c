@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
+/* clang-format off */
 static const struct sandbox_rule rules[] = {
 	SB_CALL(epoll_wait),
 	SB_EPOLL_CTL,
@@ -33,6 +34,7 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL_OWN_PID(tgkill, 0), /* raise(), to nobody but itself */
 	SB_CALL(exit_group),
 };
+/* clang-format on */
 
 const struct sandbox_policy relay_policy = {
 	.name = "bulkhead",

@@ -93,11 +93,15 @@ static void await(int sock, const char *name, bool now, int timeout_s)
 		if (await_end(sock, name, say))
 			return;
 		if (end == FOR_EVER)
-			complain(0, "%.64s: waiting for its guest to power off: --now ends it at "
-				    "once", name);
+			complain(0,
+				 "%.64s: waiting for its guest to power off: --now ends it at "
+				 "once",
+				 name);
 		else
-			complain(0, "%.64s: waiting up to %d s for its guest to power off: --now "
-				    "ends it at once", name, timeout_s);
+			complain(0,
+				 "%.64s: waiting up to %d s for its guest to power off: --now "
+				 "ends it at once",
+				 name, timeout_s);
 	}
 	if (!await_end(sock, name, end))
 		end_it(sock, name, timeout_s);
@@ -145,8 +149,10 @@ int verb_stop(int argc, char **argv)
 		if (next || strncmp(word, "--timeout=", 10) == 0) {
 			word = next ? argv[++i] : word + 10;
 			if (!parse_timeout(word, &timeout_s))
-				return complain(EXIT_WORDS, "--timeout: '%.60s' will not do: say "
-							    "seconds, 0 to 86400, or none", word);
+				return complain(EXIT_WORDS,
+						"--timeout: '%.60s' will not do: say "
+						"seconds, 0 to 86400, or none",
+						word);
 		} else if (strcmp(word, "--now") == 0) {
 			now = true;
 		} else if (word[0] == '-' || name) {

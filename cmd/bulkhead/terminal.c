@@ -486,7 +486,7 @@ void terminal_take_all(struct terminal *t)
 {
 	t->take_all = true;
 	if (t->loop)
-		(void)!want_stream(t); /* a stream that cannot be waited for is drained at the end */
+		(void)!want_stream(t); /* one that cannot be waited for is drained at the end */
 }
 
 int terminal_drain(struct terminal *t, int idle_ms, int stop_fd)

@@ -51,11 +51,11 @@ struct terminal_ops {
 	int (*on_end)(struct terminal *t, int status);
 };
 
-#define TERMINAL_IN_CAP 4096	     /* bytes typed and not yet taken by the stream */
+#define TERMINAL_IN_CAP 4096	       /* bytes typed and not yet taken by the stream */
 #define TERMINAL_OUT_CAP (1024 * 1024) /* bytes of output not yet taken by standard output */
 /* The same once all is taken: more than dev-console's ring and the stream's socket hold as well. */
 #define TERMINAL_LAST_CAP (1536 * 1024)
-#define TERMINAL_CHUNK 4096	     /* bytes moved at a time */
+#define TERMINAL_CHUNK 4096 /* bytes moved at a time */
 
 struct terminal {
 	void *owner; /* the caller's */
@@ -67,7 +67,7 @@ struct terminal {
 	bool in_is_tty;
 	bool out_is_tty;
 	bool in_eof;
-	bool take_all; /* out may be filled to TERMINAL_LAST_CAP */
+	bool take_all;		    /* out may be filled to TERMINAL_LAST_CAP */
 	bool in_always, out_always; /* a regular file: epoll has nothing to say of it */
 	bool out_is_ours; /* out is our own, non-blocking description of standard output */
 	bool out_is_socket;

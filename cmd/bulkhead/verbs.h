@@ -6,10 +6,10 @@
 
 #include "lib/features/feature.h"
 
-#define EXIT_START 1   /* it could not be done, nothing was started */
-#define EXIT_WORDS 2   /* wrong words */
-#define EXIT_FAILED 5  /* a process of the VM failed */
-#define EXIT_OUTPUT 7  /* all went well, but for output that was lost */
+#define EXIT_START 1  /* it could not be done, nothing was started */
+#define EXIT_WORDS 2  /* wrong words */
+#define EXIT_FAILED 5 /* a process of the VM failed */
+#define EXIT_OUTPUT 7 /* all went well, but for output that was lost */
 
 int verb_run(int argc, char **argv);
 int verb_ps(int argc, char **argv);

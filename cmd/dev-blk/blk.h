@@ -122,7 +122,7 @@ struct blk {
 	struct blk_disk disk;
 	struct image *image;
 	struct loop_source completions, others; /* of the image's two descriptors */
-	struct virtq_chain chain; /* scratch */
+	struct virtq_chain chain;		/* scratch */
 	struct blk_request request;
 	uint16_t first_free;
 	uint32_t starved; /* queues that wait for a slot */

@@ -3,11 +3,10 @@
 #include "cmd/dev-blk/blk.h"
 
 #include "lib/base/bytes.h"
+#include "lib/base/units.h"
 
 #include <errno.h>
 #include <string.h>
-
-#define BIT(n) (1ULL << (n))
 
 static uint64_t features_of(const struct image *image)
 {

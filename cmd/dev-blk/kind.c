@@ -3,10 +3,10 @@
 #include "cmd/dev-blk/blk.h"
 #include "cmd/dev-blk/policy.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/units.h"
 
 #include <linux/virtio_ids.h>
 
-#define BIT(n) (1ULL << (n))
 #define DISKS_MAX 64	   /* of a VM */
 #define RING_THREADS 9	   /* lib/image/uring.c: 8 and 1 */
 #define PAGES (8ULL << 20) /* of an image, which the kernel can take back */
@@ -14,14 +14,30 @@
 static const char *const formats[] = { "raw", NULL };
 
 static const struct option options[] = {
-	{ .name = "format", .type = OPTION_CHOICE, OPTION_FIELD(struct blk_options, format),
-	  .choices = formats, .flags = OPTION_REQUIRED | OPTION_NOT_PASSED },
-	{ .name = "readonly", .type = OPTION_ONOFF, OPTION_FIELD(struct blk_options, readonly),
-	  .max = 1, .initial = "off" },
-	{ .name = "queues", .type = OPTION_NUMBER, OPTION_FIELD(struct blk_options, queues),
-	  .min = 1, .max = BLK_MAX_QUEUES, .initial = "1", .value = "N" },
-	{ .name = "serial", .type = OPTION_TEXT, OPTION_FIELD(struct blk_options, serial),
-	  .max = BLK_ID_LEN, .initial = "", .flags = OPTION_INNER, .made = "bulkhead-" },
+	{ .name = "format",
+	  .type = OPTION_CHOICE,
+	  OPTION_FIELD(struct blk_options, format),
+	  .choices = formats,
+	  .flags = OPTION_REQUIRED | OPTION_NOT_PASSED },
+	{ .name = "readonly",
+	  .type = OPTION_ONOFF,
+	  OPTION_FIELD(struct blk_options, readonly),
+	  .max = 1,
+	  .initial = "off" },
+	{ .name = "queues",
+	  .type = OPTION_NUMBER,
+	  OPTION_FIELD(struct blk_options, queues),
+	  .min = 1,
+	  .max = BLK_MAX_QUEUES,
+	  .initial = "1",
+	  .value = "N" },
+	{ .name = "serial",
+	  .type = OPTION_TEXT,
+	  OPTION_FIELD(struct blk_options, serial),
+	  .max = BLK_ID_LEN,
+	  .initial = "",
+	  .flags = OPTION_INNER,
+	  .made = "bulkhead-" },
 };
 
 const struct device_kind blk_kind = {

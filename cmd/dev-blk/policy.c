@@ -13,6 +13,7 @@
 #include <linux/io_uring.h>
 #include <sys/syscall.h>
 
+/* clang-format off */
 static const struct sandbox_rule rules[] = {
 	/* the loop */
 	SB_CALL(epoll_wait),
@@ -37,6 +38,7 @@ static const struct sandbox_rule rules[] = {
 	SB_FORM(io_uring_enter, SB_IS(3, IORING_ENTER_GETEVENTS), SB_IS(4, 0)),
 	SB_CALL(exit_group),
 };
+/* clang-format on */
 
 const struct sandbox_policy blk_policy = {
 	.name = "dev-blk",
@@ -46,6 +48,7 @@ const struct sandbox_policy blk_policy = {
 	.limits = { .nofile = 128, .nproc = 32, .as = SB_UNSET, .fsize = 0, .memlock = SB_UNSET },
 };
 
+/* clang-format off */
 static const struct sandbox_rule puncher_rules[] = {
 	SB_CALL(read),  /* is there a hole to punch? */
 	SB_CALL(write), /* it is done */
@@ -53,6 +56,7 @@ static const struct sandbox_rule puncher_rules[] = {
 	  .args = { { SB_EQ, 0, BLK_FD_IMAGE, 0 },
 		    { SB_EQ, 1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0 } } },
 };
+/* clang-format on */
 
 const struct sandbox_policy blk_puncher_policy = {
 	.name = "dev-blk:puncher",

@@ -4,10 +4,9 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/checked.h"
+#include "lib/base/units.h"
 
 #include <errno.h>
-
-#define BIT(n) (1ULL << (n))
 
 /* 5.2.6 */
 struct blk_header {

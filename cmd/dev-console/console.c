@@ -237,7 +237,8 @@ static int prepare_uart(struct console *c, int sock, const char **ret_what)
 	c->regions[0].widths = 1;
 	c->regions[0].n_sparse = 1;
 	c->regions[0].sparse[0] = (struct vfu_sparse){ .offset = UART_LSR, .size = 1 };
-	c->regions[VFU_DONE_REGION] = (struct vfu_region){ .size = VFU_DONE_SIZE, .widths = 4, .page_fd = -1 };
+	c->regions[VFU_DONE_REGION] =
+		(struct vfu_region){ .size = VFU_DONE_SIZE, .widths = 4, .page_fd = -1 };
 	c->vfu_spec = (struct vfu_spec){ .regions = c->regions,
 					 .n_regions = ARRAY_SIZE(c->regions),
 					 .n_irqs = 1 };
@@ -248,7 +249,8 @@ static int prepare_uart(struct console *c, int sock, const char **ret_what)
 static int prepare_virtio(struct console *c, int sock, const char **ret_what)
 {
 	*ret_what = "vhost-user channel";
-	virtio_console_init(&c->virtio, &c->stream, c->input == CONSOLE_INPUT_VIRTIO, settle, keep, c);
+	virtio_console_init(&c->virtio, &c->stream, c->input == CONSOLE_INPUT_VIRTIO, settle, keep,
+			    c);
 	return vu_device_open(&c->vu, &virtio_console_spec, &virtio_console_ops, &c->virtio,
 			      c->loop, sock);
 }

@@ -3,20 +3,29 @@
 #include "cmd/dev-console/console.h"
 #include "cmd/dev-console/policy.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/units.h"
 
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 
-#define BIT(n) (1ULL << (n))
-
 static const char *const inputs[] = { "serial", "virtio", NULL };
 
 static const struct option options[] = {
-	{ .name = "input", .type = OPTION_CHOICE, OPTION_FIELD(struct console_options, input),
-	  .choices = inputs, .initial = "serial", .help = "where the terminal's input goes" },
+	{ .name = "input",
+	  .type = OPTION_CHOICE,
+	  OPTION_FIELD(struct console_options, input),
+	  .choices = inputs,
+	  .initial = "serial",
+	  .help = "where the terminal's input goes" },
 	/* who reads, however slowly, takes something in that time */
-	{ .name = "hold", .type = OPTION_NUMBER, OPTION_FIELD(struct console_options, hold_s),
-	  .min = 1, .max = 86400, .initial = "10", .unit = "seconds", .flags = OPTION_INNER },
+	{ .name = "hold",
+	  .type = OPTION_NUMBER,
+	  OPTION_FIELD(struct console_options, hold_s),
+	  .min = 1,
+	  .max = 86400,
+	  .initial = "10",
+	  .unit = "seconds",
+	  .flags = OPTION_INNER },
 };
 
 const struct device_kind console_kind = {

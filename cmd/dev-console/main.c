@@ -63,9 +63,9 @@ int main(int argc, char **argv)
 		r = console_page_map(CONSOLE_FD_STATE, &page);
 	}
 	if (r == 0)
-		r = console_prepare(&console, &compartment.loop, options.input, page, options.hold_s,
-				    CONSOLE_FD_VFIO_USER, CONSOLE_FD_VHOST_USER, &what,
-				    &compartment.why);
+		r = console_prepare(&console, &compartment.loop, options.input, page,
+				    options.hold_s, CONSOLE_FD_VFIO_USER, CONSOLE_FD_VHOST_USER,
+				    &what, &compartment.why);
 	compartment.message = on_message;
 	/* 4 no way back */
 	if (r == 0)

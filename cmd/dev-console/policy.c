@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 
+/* clang-format off */
 static const struct sandbox_rule rules[] = {
 	/* the loop */
 	SB_CALL(epoll_wait),
@@ -34,6 +35,7 @@ static const struct sandbox_rule rules[] = {
 	/* the end */
 	SB_CALL(exit_group),
 };
+/* clang-format on */
 
 const struct sandbox_policy console_policy = {
 	.name = "dev-console",

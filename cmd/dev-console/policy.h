@@ -8,7 +8,7 @@
 enum { CONSOLE_FD_VFIO_USER = 4, CONSOLE_FD_VHOST_USER, CONSOLE_FD_STATE };
 
 /* The file behind CONSOLE_FD_STATE. */
-#define CONSOLE_STATE_NAME "console-state" /* as maps and audits show it */
+#define CONSOLE_STATE_NAME "console-state"	 /* as maps and audits show it */
 #define CONSOLE_STATE_SIZE (UINT64_C(128) << 10) /* bytes */
 
 extern const struct sandbox_policy console_policy;

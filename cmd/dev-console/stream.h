@@ -29,7 +29,7 @@
 #include <sys/socket.h>
 
 #define STREAM_SCROLLBACK 65536U /* bytes */
-#define STREAM_RESERVE 32768U    /* bytes; more than a socket's worth of one-byte messages */
+#define STREAM_RESERVE 32768U	 /* bytes; more than a socket's worth of one-byte messages */
 #define STREAM_OUT_CAP (STREAM_SCROLLBACK + STREAM_RESERVE)
 #define STREAM_IN_CAP 4096 /* bytes */
 /* What is sent at a time. A peer's socket has room again when one of these was read as a whole. */
@@ -56,14 +56,14 @@ struct stream {
 	void (*on_event)(void *owner); /* something moved: room, input, or a peer came or went */
 	void *owner;
 	struct loop_source src;
-	int fd;	       /* owned; -1 when there is none */
-	bool attached; /* there is a peer that takes output */
-	bool expected; /* a predecessor had one, which comes again */
-	bool in_ended; /* the peer says no more */
-	bool wanted;   /* the owner has output that waits for room: call on_event when there is */
-	bool stalled;  /* the peer has taken nothing for too long */
-	uint64_t hold;	  /* periods without progress that make it so */
-	uint64_t quiet;	  /* periods since something was taken, while the ring is full */
+	int fd;		/* owned; -1 when there is none */
+	bool attached;	/* there is a peer that takes output */
+	bool expected;	/* a predecessor had one, which comes again */
+	bool in_ended;	/* the peer says no more */
+	bool wanted;	/* the owner has output that waits for room: call on_event when there is */
+	bool stalled;	/* the peer has taken nothing for too long */
+	uint64_t hold;	/* periods without progress that make it so */
+	uint64_t quiet; /* periods since something was taken, while the ring is full */
 	uint64_t dropped; /* bytes that no peer will see; the owner says so and sets it to 0 */
 	struct stream_page *page;
 	uint64_t out_tail; /* position: put before here */

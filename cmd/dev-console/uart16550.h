@@ -89,14 +89,14 @@ struct uart_image {
 };
 
 /* Rows of a schema whose image has a struct uart_image as a member. */
-#define UART_STATE(type, u)                                                                 \
-	STATE_BITS(type, u.ier, UART_IER_BITS),                                             \
-		STATE_BITS(type, u.fcr, UART_FCR_ENABLE | UART_FCR_TRIGGER),                \
-		STATE_ANY(type, u.lcr), STATE_BITS(type, u.mcr, UART_MCR_BITS),             \
-		STATE_BITS(type, u.msr_deltas, UART_MSR_DELTAS), STATE_ANY(type, u.scr),    \
-		STATE_ANY(type, u.dll), STATE_ANY(type, u.dlm),                             \
-		STATE_BOOL(type, u.thre_pending), STATE_BOOL(type, u.rx_seen),              \
-		STATE_RANGE(type, u.rx_used, 0, UART_FIFO), STATE_ANYS(type, u.rx)
+#define UART_STATE(type, u)                                                                       \
+	STATE_BITS(type, u.ier, UART_IER_BITS),                                                   \
+		STATE_BITS(type, u.fcr, UART_FCR_ENABLE | UART_FCR_TRIGGER),                      \
+		STATE_ANY(type, u.lcr), STATE_BITS(type, u.mcr, UART_MCR_BITS),                   \
+		STATE_BITS(type, u.msr_deltas, UART_MSR_DELTAS), STATE_ANY(type, u.scr),          \
+		STATE_ANY(type, u.dll), STATE_ANY(type, u.dlm), STATE_BOOL(type, u.thre_pending), \
+		STATE_BOOL(type, u.rx_seen), STATE_RANGE(type, u.rx_used, 0, UART_FIFO),          \
+		STATE_ANYS(type, u.rx)
 /* Fields against each other: NULL, or what is wrong. */
 [[nodiscard]] const char *uart_image_check(const struct uart_image *image);
 void uart_save(const struct uart16550 *u, struct uart_image *ret);

@@ -30,15 +30,15 @@
 #define VIRTIO_CONSOLE_CONFIG_EMERG_WR 8
 
 struct virtio_console_image {
-	uint8_t sending;  /* the chain of head tx_head, taken when the used index was tx_used */
-	uint8_t giving;	  /* a chain with `given` bytes of input, when it was rx_used */
+	uint8_t sending; /* the chain of head tx_head, taken when the used index was tx_used */
+	uint8_t giving;	 /* a chain with `given` bytes of input, when it was rx_used */
 	uint16_t tx_head, tx_used, rx_used;
 	uint32_t given;
-	uint64_t sent;	  /* bytes of the chain that are in the ring */
+	uint64_t sent; /* bytes of the chain that are in the ring */
 };
 
 /* Rows of a schema whose image has a struct virtio_console_image as a member. */
-#define VIRTIO_CONSOLE_STATE(type, v)                                                      \
+#define VIRTIO_CONSOLE_STATE(type, v)                                                        \
 	STATE_BOOL(type, v.sending), STATE_BOOL(type, v.giving), STATE_ANY(type, v.tx_head), \
 		STATE_ANY(type, v.tx_used), STATE_ANY(type, v.rx_used),                      \
 		STATE_RANGE(type, v.given, 0, STREAM_IN_CAP),                                \
@@ -50,9 +50,9 @@ struct virtio_console {
 	void (*moved)(void *owner); /* the stream was used: settle it */
 	void (*keep)(void *owner);  /* the image has changed: keep it before all else */
 	void *owner;
-	uint16_t columns, rows; /* of the terminal */
-	bool sending;  /* tx is being worked off */
-	uint64_t sent; /* bytes of it that are in the ring */
+	uint16_t columns, rows;		  /* of the terminal */
+	bool sending;			  /* tx is being worked off */
+	uint64_t sent;			  /* bytes of it that are in the ring */
 	struct virtio_console_image half; /* see above; a predecessor's until its chain comes */
 	struct virtq_chain tx;
 	struct virtq_chain rx; /* scratch */

@@ -7,8 +7,13 @@
 #include <linux/virtio_ids.h>
 
 static const struct option options[] = {
-	{ .name = "rate", .type = OPTION_SIZE, OPTION_FIELD(struct rng_options, rate), .min = 1,
-	  .max = 1ULL << 30, .initial = "1M", .unit = "bytes a second" },
+	{ .name = "rate",
+	  .type = OPTION_SIZE,
+	  OPTION_FIELD(struct rng_options, rate),
+	  .min = 1,
+	  .max = 1ULL << 30,
+	  .initial = "1M",
+	  .unit = "bytes a second" },
 };
 
 const struct device_kind rng_kind = {

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 
+/* clang-format off */
 static const struct sandbox_rule rules[] = {
 	/* the loop */
 	SB_CALL(epoll_wait),
@@ -32,6 +33,7 @@ static const struct sandbox_rule rules[] = {
 	SB_FORM(getrandom, SB_IS(2, 0)),
 	SB_CALL(exit_group),
 };
+/* clang-format on */
 
 const struct sandbox_policy rng_policy = {
 	.name = "dev-rng",

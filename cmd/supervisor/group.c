@@ -61,7 +61,8 @@ static void say_short(const struct vm *vm, const struct guarantee_report *report
 
 	if (guarantees_name(report, NEED_STRICT, list, sizeof(list)) == 0)
 		return;
-	snprintf(line, sizeof(line), "this host does not give: %s (bulkhead explain says why)", list);
+	snprintf(line, sizeof(line), "this host does not give: %s (bulkhead explain says why)",
+		 list);
 	tell(vm, NULL, LOG_LEVEL_WARNING, line);
 }
 

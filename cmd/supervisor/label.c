@@ -27,8 +27,7 @@ static int label_disk(const struct config_device *d, int fd, const struct selinu
 {
 	int r = selinux_label_disk(s, fd, config_readonly(d));
 
-	return r < 0 ? open_complain(e, r,
-				     "--%s: %.*s cannot be given the VM's SELinux label: %s",
+	return r < 0 ? open_complain(e, r, "--%s: %.*s cannot be given the VM's SELinux label: %s",
 				     d->kind->word, (int)d->path_len, d->path, reason(r)) :
 		       0;
 }

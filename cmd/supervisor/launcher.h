@@ -22,9 +22,9 @@
 /* One part, as it is started again. */
 struct launcher_part {
 	uint8_t number;
-	int pidfd;                   /* of the process that runs now */
+	int pidfd; /* of the process that runs now */
 	int exe_fd;
-	char *const *argv;           /* NULL-terminated */
+	char *const *argv;		    /* NULL-terminated */
 	struct jail_fd given[JAIL_MAX_FDS]; /* but for control channel and channels to the vmm */
 	size_t n_given;
 	int channels[LAUNCHER_MAX_CHANNELS]; /* to the vmm: their numbers in the part */
@@ -39,12 +39,13 @@ struct launcher {
 	int answers;  /* non-blocking */
 };
 
-#define LAUNCHER_NONE                                                                            \
+#define LAUNCHER_NONE \
 	((struct launcher){ .process = JAIL_PROCESS_NONE, .requests = -1, .answers = -1 })
 
 /* 0, or a negative errno with *ret_error. */
 [[nodiscard]] int launcher_start(const struct jail_host *host, const struct selinux_vm *labels,
-				 const struct launcher_part *parts, size_t n, struct launcher *ret, struct open_error *ret_error);
+				 const struct launcher_part *parts, size_t n, struct launcher *ret,
+				 struct open_error *ret_error);
 /* Waits until it is confined. As launcher_start; harmless on LAUNCHER_NONE. */
 [[nodiscard]] int launcher_await(const struct launcher *l, struct open_error *ret_error);
 /* Ends it and waits until it has ended. Harmless on LAUNCHER_NONE. */
@@ -60,6 +61,7 @@ void launcher_end(struct launcher *l);
 
 /* launcher_process.c: the launcher itself, in the child. Does not return. */
 void launcher_run(const struct jail_host *host, const struct selinux_vm *labels,
-		  const struct launcher_part *parts, size_t n, int requests, int answers, pid_t supervisor) __attribute__((noreturn));
+		  const struct launcher_part *parts, size_t n, int requests, int answers,
+		  pid_t supervisor) __attribute__((noreturn));
 
 #endif

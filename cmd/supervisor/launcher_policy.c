@@ -30,11 +30,20 @@
 #define PRCTL(option) SB_CALL_EQ(prctl, 0, (option))
 #define FCNTL(command, value) SB_FORM(fcntl, SB_IS(1, (command)), SB_IS(2, (value)))
 /* never code */
-#define MMAP(flags)                                                                              \
-	{ .nr = __NR_mmap, .args = { { SB_NO_BITS, 2, PROT_EXEC, 0 }, { SB_EQ, 3, (flags), 0 } } }
+#define MMAP(flags)                                      \
+	{                                                \
+		.nr = __NR_mmap, .args = {               \
+			{ SB_NO_BITS, 2, PROT_EXEC, 0 }, \
+			{ SB_EQ, 3, (flags), 0 }         \
+		}                                        \
+	}
 /* an int, whose upper half nobody fills */
-#define AT_CWD { SB_MASKED_EQ, 0, (uint32_t)AT_FDCWD, UINT32_MAX }
+#define AT_CWD                                                  \
+	{                                                       \
+		SB_MASKED_EQ, 0, (uint32_t)AT_FDCWD, UINT32_MAX \
+	}
 
+/* clang-format off */
 static const struct sandbox_rule rules[] = {
 	/* of everybody, and hot in a device */
 	SB_CALL(epoll_wait),
@@ -153,6 +162,7 @@ static const struct sandbox_rule rules[] = {
 	/* the end */
 	SB_CALL(exit_group),
 };
+/* clang-format on */
 
 static const struct sandbox_policy policy = {
 	.name = "launcher",

@@ -3,13 +3,12 @@
 #include "cmd/supervisor/group.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/units.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-
-#define MIB(n) ((uint64_t)(n) << 20)
 
 /*
  * What running a guest takes beside its RAM: the kernel's tables for it (in each process that maps
@@ -85,8 +84,9 @@ int limits_plan(const struct vm_config *c, struct cgroup_limits *ret, struct ope
 static int limit_disk(const struct config_device *disk, int fd, const struct config_limits *c,
 		      const struct cgroup *g, struct open_error *e)
 {
-	struct cgroup_device d = { .rbps = c->rbps, .wbps = c->wbps, .riops = c->riops,
-				   .wiops = c->wiops };
+	struct cgroup_device d = {
+		.rbps = c->rbps, .wbps = c->wbps, .riops = c->riops, .wiops = c->wiops
+	};
 	int r = cgroup_device_of(fd, &d.major, &d.minor);
 
 	if (r == -ENODEV)

@@ -160,8 +160,8 @@ static int complain_host(struct open_error *e, int error, const char *what)
 {
 	const char *why = userns_why(error);
 
-	return open_complain(e, error, "this host does not let the VM be confined: %s: %s%s%s", what,
-			     strerror(-error), *why ? ": " : "", why);
+	return open_complain(e, error, "this host does not let the VM be confined: %s: %s%s%s",
+			     what, strerror(-error), *why ? ": " : "", why);
 }
 
 static int start(struct vm *vm, struct opened *o, struct cgroup *g, struct jail_host *host,

@@ -18,11 +18,9 @@
 
 void opened_init(struct opened *o)
 {
-	*o = (struct opened){ .kernel = -1,
-			      .initrd = -1,
-			      .kvm = -1,
-			      .listeners = { -1, -1 },
-			      .vmm = -1 };
+	*o = (struct opened){
+		.kernel = -1, .initrd = -1, .kvm = -1, .listeners = { -1, -1 }, .vmm = -1
+	};
 	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
 		o->files[i] = -1;
 	for (size_t i = 0; i < KINDS_MAX; i++)
@@ -96,7 +94,8 @@ static int open_image(const char *what, const char *path, uint64_t memory, struc
  * long as the device that the descriptor is handed to, and as its I/O: the kernel may need a moment
  * to wind that up after the device is gone, which is waited for.
  */
-static int lock_file(int fd, bool readonly, const char *what, const char *path, struct open_error *e)
+static int lock_file(int fd, bool readonly, const char *what, const char *path,
+		     struct open_error *e)
 {
 	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
 	int waited_ms = 0;
@@ -143,8 +142,8 @@ static int check_once(const struct opened *o, const struct vm_config *c, size_t 
 		return open_complain(e, -EEXIST,
 				     "--%s: %s is this VM's %s %zu already, as %.*s: it can be "
 				     "one %s, or several with readonly=on each",
-				     own->kind->word, path, d->kind->word, number,
-				     (int)d->path_len, d->path, own->kind->word);
+				     own->kind->word, path, d->kind->word, number, (int)d->path_len,
+				     d->path, own->kind->word);
 	}
 	return 0;
 }
@@ -166,8 +165,9 @@ static int open_served(const struct opened *o, const struct vm_config *c, size_t
 	if (fd < 0)
 		return fd;
 	if (S_ISREG(st.st_mode) && (st.st_size == 0 || st.st_size % SECTOR))
-		return open_complain(e, -EINVAL, "%s: %s has %lld bytes: a multiple of 512 is right",
-				     what, path, (long long)st.st_size);
+		return open_complain(e, -EINVAL,
+				     "%s: %s has %lld bytes: a multiple of 512 is right", what,
+				     path, (long long)st.st_size);
 	r = check_once(o, c, i, &st, path, e);
 	if (r == 0)
 		r = lock_file(fd, readonly, what, path, e);

@@ -148,8 +148,8 @@ static int on_denied(struct part *p, const struct control_msg *m)
 
 	p->state = PART_SPENT;
 	sandbox_call_name((int)m->number, call, sizeof(call));
-	part_lose(p, WEIGHT_DENIED, "%s was stopped by its filter: system call %s (%u)", p->name, call,
-	     m->number);
+	part_lose(p, WEIGHT_DENIED, "%s was stopped by its filter: system call %s (%u)", p->name,
+		  call, m->number);
 	return 0;
 }
 
@@ -197,7 +197,8 @@ void part_tell_killed(struct part *p)
 	if (p->busy_told && now - p->busy_told < KILLED_LINE_S)
 		return;
 	p->busy_told = now;
-	tell(p->vm, p->name, LOG_LEVEL_INFO, "was killed, and the host still works for it; waiting");
+	tell(p->vm, p->name, LOG_LEVEL_INFO,
+	     "was killed, and the host still works for it; waiting");
 }
 
 /*
@@ -390,7 +391,8 @@ static int on_control(struct loop_source *src, uint32_t events_mask)
 /* By whom: the kernel says it where the VM has a control group. */
 static void judge_kill(struct part *p)
 {
-	const char *whom = ", by another program, or by the kernel if memory ran out: its log says so";
+	const char *whom =
+		", by another program, or by the kernel if memory ran out: its log says so";
 
 	switch (cgroup_ran_out(p->vm->memory_events)) {
 	case CGROUP_WANT_LIMIT:
@@ -400,7 +402,8 @@ static void judge_kill(struct part *p)
 	case CGROUP_WANT_HOST:
 		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
 		       "%s was killed by the kernel: memory ran out, of the host or of a control "
-		       "group around the VM", p->name);
+		       "group around the VM",
+		       p->name);
 		return;
 	case CGROUP_WANT_NONE:
 		whom = ", by another program";
@@ -421,12 +424,12 @@ static void judge(struct part *p, int status)
 			judge_kill(p);
 	} else if (WIFSIGNALED(status)) {
 		name = sigabbrev_np(WTERMSIG(status));
-		part_lose(p, WEIGHT_SIGNAL, "%s was killed by signal %s (%d)", p->name, name ? name : "?",
-		     WTERMSIG(status));
+		part_lose(p, WEIGHT_SIGNAL, "%s was killed by signal %s (%d)", p->name,
+			  name ? name : "?", WTERMSIG(status));
 	} else if (p->vm->state != VM_ENDING) {
 		p->again.by_itself = true;
 		part_lose(p, WEIGHT_EXIT, "%s ended by itself with status %d", p->name,
-		     WEXITSTATUS(status));
+			  WEXITSTATUS(status));
 	}
 }
 
@@ -473,7 +476,8 @@ static int on_exit_of(struct loop_source *src, uint32_t events_mask)
 
 int part_watch_end(struct part *p)
 {
-	return loop_add(&p->vm->loop, &p->exit_src, p->process.pidfd, EPOLLIN | EPOLLET, on_exit_of, p);
+	return loop_add(&p->vm->loop, &p->exit_src, p->process.pidfd, EPOLLIN | EPOLLET, on_exit_of,
+			p);
 }
 
 int part_watch(struct part *p)

@@ -154,7 +154,8 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 	if (kind->file.fd)
 		give(l, o->files[i], kind->file.fd, false);
 	if (kind->state.fd)
-		give(l, ram_create_sealed(kind->state.name, kind->state.size), kind->state.fd, true);
+		give(l, ram_create_sealed(kind->state.name, kind->state.size), kind->state.fd,
+		     true);
 	say_options(l, d, number);
 	plan_bus(ls, l, kind);
 }

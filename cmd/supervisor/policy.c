@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+/* clang-format off */
 static const struct sandbox_rule rules[] = {
 	SB_CALL(epoll_wait),
 	SB_EPOLL_CTL,
@@ -43,6 +44,7 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL(munmap),
 	SB_CALL(exit_group),
 };
+/* clang-format on */
 
 const struct sandbox_policy supervisor_policy = {
 	.name = "supervisor",
@@ -101,10 +103,15 @@ const struct declared_process supervisor_declared = {
 
 /* ---- the keeper ---- */
 
-#define REMOVE_DIR_IN(dir)                                                                       \
-	{ .nr = __NR_unlinkat,                                                                   \
-	  .args = { { SB_EQ, 0, (dir), 0 }, { SB_EQ, 2, AT_REMOVEDIR, 0 } } }
+#define REMOVE_DIR_IN(dir)                            \
+	{                                             \
+		.nr = __NR_unlinkat, .args = {        \
+			{ SB_EQ, 0, (dir), 0 },       \
+			{ SB_EQ, 2, AT_REMOVEDIR, 0 } \
+		}                                     \
+	}
 
+/* clang-format off */
 static const struct sandbox_rule keeper_rules[] = {
 	SB_FORM(wait4, SB_IS(2, 0), SB_IS(3, 0)),
 	SB_CALL_EQ(write, 0, KEEPER_FD_KILL),
@@ -114,6 +121,7 @@ static const struct sandbox_rule keeper_rules[] = {
 	SB_FORM(clock_nanosleep, SB_IS(0, CLOCK_MONOTONIC), SB_IS(1, 0)), /* the kernel may need a moment to let the last task go */
 	SB_CALL(exit_group),
 };
+/* clang-format on */
 
 static const struct sandbox_policy keeper_policy = {
 	.name = "keeper",
@@ -139,7 +147,8 @@ static const struct fd_row keeper_fds[] = {
 static const struct declared_gain keeper_gains[] = {
 	{ "the directories of one machine's control group", NULL,
 	  "it can end that machine and remove empty groups; nobody speaks to it" },
-	{ "the file system user id of those directories' owner, where root started the machine", NULL,
+	{ "the file system user id of those directories' owner, where root started the machine",
+	  NULL,
 	  "needed to remove them, and taken only where Landlock leaves it nothing else below one "
 	  "directory; its filter has no call that opens a file" },
 };

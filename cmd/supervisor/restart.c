@@ -166,7 +166,8 @@ void restart_begin(struct part *p)
 	/* killed from outside while it served: nothing that a guest could repeat */
 	if (!(a->outside && a->ready) && !bucket_take(&a->crashes, now_ns())) {
 		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
-		       "%s; it was started again %u times, and is not once more", a->lost, a->n_asked);
+		       "%s; it was started again %u times, and is not once more", a->lost,
+		       a->n_asked);
 		return;
 	}
 	a->n_asked++;
@@ -270,7 +271,8 @@ static void lose_launcher(struct vm *vm, const char *how)
 	loop_remove(&vm->loop, &vm->launcher_exit);
 	launcher_end(&vm->launcher);
 	if (vm->state != VM_ENDING) {
-		snprintf(line, sizeof(line), "the launcher %s: a device that dies ends the VM", how);
+		snprintf(line, sizeof(line), "the launcher %s: a device that dies ends the VM",
+			 how);
 		tell(vm, NULL, LOG_LEVEL_WARNING, line);
 	}
 	for (size_t i = 0; i < vm->n_parts; i++) {
@@ -326,8 +328,7 @@ static int give_channels(struct part *p)
 	int r = 0;
 
 	for (size_t i = 0; i < p->again.n_channels && r == 0; i++) {
-		const struct control_msg m = { .type = CTL_CHANNEL,
-					       .number = p->again.numbers[i] };
+		const struct control_msg m = { .type = CTL_CHANNEL, .number = p->again.numbers[i] };
 
 		r = tell_peer(vmm->control, &m, p->again.channels[i]);
 	}
@@ -388,6 +389,7 @@ int restart_watch(struct vm *vm)
 
 	if (r == 0)
 		r = loop_add(l, &vm->answers, vm->launcher.answers, EPOLLIN, on_answer, vm);
-	return r < 0 ? r : loop_add(l, &vm->launcher_exit, vm->launcher.process.pidfd, EPOLLIN,
-				    on_launcher_exit, vm);
+	return r < 0 ? r :
+		       loop_add(l, &vm->launcher_exit, vm->launcher.process.pidfd, EPOLLIN,
+				on_launcher_exit, vm);
 }

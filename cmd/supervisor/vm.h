@@ -51,15 +51,15 @@ struct part_lines {
 /* What a part needs to be started again. */
 struct part_again {
 	char lost[CTL_TEXT_MAX + 1]; /* how it was lost at last, a sentence; "" once it is back */
-	bool is_lost;	     /* since its last start */
-	bool outside;	     /* killed by another program */
-	bool by_itself;	     /* it exited */
-	bool ready;	     /* it was, since its last start */
-	uint64_t ready_ms;   /* since when, monotonic */
+	bool is_lost;		     /* since its last start */
+	bool outside;		     /* killed by another program */
+	bool by_itself;		     /* it exited */
+	bool ready;		     /* it was, since its last start */
+	uint64_t ready_ms;	     /* since when, monotonic */
 	struct bucket crashes;
-	uint64_t delay_ms;   /* before its last start */
-	uint64_t due_ms;     /* of PART_AWAY, monotonic */
-	uint64_t hung_ms;    /* until when it may end after its channel to the vmm has; 0: any time */
+	uint64_t delay_ms; /* before its last start */
+	uint64_t due_ms;   /* of PART_AWAY, monotonic */
+	uint64_t hung_ms;  /* until when it may end after its channel to the vmm has; 0: any time */
 	unsigned int n_asked, n; /* starts that were asked for, and that it came back from */
 	uint32_t numbers[LAUNCHER_MAX_CHANNELS]; /* of its channels, as its vmm counts them */
 	size_t n_channels;
@@ -78,15 +78,15 @@ struct part {
 	int exe_fd;
 	struct jail_process process;
 	struct loop_source exit_src;
-	int control;         /* -1 once closed */
+	int control; /* -1 once closed */
 	struct loop_source control_src;
-	uint32_t channel;    /* number of its virtio device's channel, from 0 on */
-	bool killed;         /* by this supervisor */
-	bool left;           /* its channel ended before that: it is ending */
-	bool over;           /* it has ended, but who traces it has its status first */
-	unsigned int busy;   /* requests that it last said it still finishes; 0: none */
-	bool progressed;     /* the VM ends, and they became fewer since patience began */
-	time_t busy_told;    /* when that was last said to the user, monotonic; 0: never */
+	uint32_t channel;  /* number of its virtio device's channel, from 0 on */
+	bool killed;	   /* by this supervisor */
+	bool left;	   /* its channel ended before that: it is ending */
+	bool over;	   /* it has ended, but who traces it has its status first */
+	unsigned int busy; /* requests that it last said it still finishes; 0: none */
+	bool progressed;   /* the VM ends, and they became fewer since patience began */
+	time_t busy_told;  /* when that was last said to the user, monotonic; 0: never */
 	struct part_lines lines;
 	struct part_again again;
 };
@@ -122,31 +122,31 @@ struct vm {
 	struct verdict verdict;
 	struct part parts[VM_MAX_PARTS];
 	size_t n_parts;
-	int stream;               /* the console's, which dev-console has too; or -1 */
+	int stream;		  /* the console's, which dev-console has too; or -1 */
 	struct loop_source front; /* fd -1: no command is there */
 	struct loop_source signals;
 	struct loop_source timer;
 	struct loop_source listeners[NAMES_PLACES]; /* fd -1: not there */
-	struct loop_source gone;  /* its keeper's pidfd, which tells its end */
+	struct loop_source gone;		    /* its keeper's pidfd, which tells its end */
 	struct launcher launcher;
 	struct loop_source answers, launcher_exit; /* of it; fd -1: there is none */
-	struct loop_source restarts;               /* the timer of parts that are away */
-	int keeper;               /* that pidfd until it is watched, or -1: there is none */
-	int memory_events;        /* of its control group, or -1 */
+	struct loop_source restarts;		   /* the timer of parts that are away */
+	int keeper;		     /* that pidfd until it is watched, or -1: there is none */
+	int memory_events;	     /* of its control group, or -1 */
 	int claims[JAIL_BLOCKS_MAX]; /* keep its ids from other VMs, never read; or -1 */
 	struct client clients[VM_MAX_CLIENTS];
-	struct client *attached;  /* who has the console, beside the command */
-	bool front_attached;      /* the command has it */
+	struct client *attached; /* who has the console, beside the command */
+	bool front_attached;	 /* the command has it */
 	struct size size;
-	uid_t owner;              /* whose clients are served */
-	const char *runtime;      /* its user's $XDG_RUNTIME_DIR, or NULL */
+	uid_t owner;	     /* whose clients are served */
+	const char *runtime; /* its user's $XDG_RUNTIME_DIR, or NULL */
 	pid_t pid;
 	unsigned int signals_seen;
-	bool stopping;            /* the power button was pressed, and the timer bounds the wait */
-	time_t running_since;     /* monotonic */
+	bool stopping;	      /* the power button was pressed, and the timer bounds the wait */
+	time_t running_since; /* monotonic */
 	struct selinux_vm labels;
-	int null;                 /* /dev/null for a detached VM's standard error; or -1 */
-	uint64_t since_ns;        /* when the command was started, monotonic; 0: unknown */
+	int null;	   /* /dev/null for a detached VM's standard error; or -1 */
+	uint64_t since_ns; /* when the command was started, monotonic; 0: unknown */
 };
 
 /* ---- end.c: how it ends ---- */

@@ -111,8 +111,13 @@ static int parse_virtio(struct vmm_virtio *d, const char *v)
 {
 	size_t len = strcspn(v, ":");
 	uint64_t n[7];
-	static const uint64_t max[] = { 63, 0xffffff, VMM_VIRTIO_QUEUES_MAX, VMM_VIRTIO_QUEUES_MAX,
-					VMM_VIRTIO_CONFIG_MAX, UINT64_MAX, 1023 };
+	static const uint64_t max[] = { 63,
+					0xffffff,
+					VMM_VIRTIO_QUEUES_MAX,
+					VMM_VIRTIO_QUEUES_MAX,
+					VMM_VIRTIO_CONFIG_MAX,
+					UINT64_MAX,
+					1023 };
 
 	if (len == 0 || len >= sizeof(d->name) || v[len] != ':')
 		return -EINVAL;
@@ -178,7 +183,9 @@ static int parse_word(struct vmm_args *a, const char *word)
 
 int vmm_args_parse(int argc, char **argv, struct vmm_args *ret, const char **ret_bad)
 {
-	*ret = (struct vmm_args){ .n_vcpus = 1, .cmdline = "", .on_panic = VMM_STOP, .serial_fd = -1 };
+	*ret = (struct vmm_args){
+		.n_vcpus = 1, .cmdline = "", .on_panic = VMM_STOP, .serial_fd = -1
+	};
 	for (int i = 1; i < argc; i++) {
 		if (parse_word(ret, argv[i]) == 0)
 			continue;

@@ -32,18 +32,17 @@ struct vmm_virtio {
 
 struct vmm_args {
 	unsigned int n_vcpus;
-	bool soft;            /* the software CPU instead of KVM */
-	uint64_t memory;      /* bytes */
+	bool soft;	 /* the software CPU instead of KVM */
+	uint64_t memory; /* bytes */
 	const char *cmdline;
 	enum vmm_action on_reboot; /* VMM_RESTART or VMM_STOP */
 	enum vmm_action on_panic;  /* VMM_STOP or VMM_CONTINUE */
-	int serial_fd;        /* -1: none */
+	int serial_fd;		   /* -1: none */
 	struct vmm_virtio virtio[VMM_MAX_VIRTIO];
 	size_t n_virtio;
 };
 
 /* 0, or -EINVAL with *ret_bad the word that is wrong. Names in *ret point into it. */
-[[nodiscard]] int vmm_args_parse(int argc, char **argv, struct vmm_args *ret,
-				 const char **ret_bad);
+[[nodiscard]] int vmm_args_parse(int argc, char **argv, struct vmm_args *ret, const char **ret_bad);
 
 #endif

@@ -6,11 +6,8 @@
 #ifndef BULKHEAD_VMM_LAYOUT_H
 #define BULKHEAD_VMM_LAYOUT_H
 
+#include "lib/base/units.h"
 #include "lib/guestmem/guestmem.h"
-
-#define KIB(n) ((uint64_t)(n) << 10)
-#define MIB(n) ((uint64_t)(n) << 20)
-#define GIB(n) ((uint64_t)(n) << 30)
 
 /* RAM: [0, min(size, 3 GiB)) and, when there is more, [4 GiB, 4 GiB + size - 3 GiB) */
 #define LOW_RAM_MAX GIB(3)
@@ -20,16 +17,16 @@
 #define VCPUS_MAX 16
 
 /* Below 1 MiB. What lies in [0, 640 KiB) is RAM to the guest save the ACPI tables' page run. */
-#define GDT_START 0x500ULL        /* boot GDT, until the kernel loads its own */
+#define GDT_START 0x500ULL	  /* boot GDT, until the kernel loads its own */
 #define ZERO_PAGE_START 0x7000ULL /* boot_params; PVH's start info in its place */
 #define PVH_INFO_START 0x6000ULL
 #define BOOT_PAGE_TABLES 0x9000ULL /* PML4, PDPT, 4 page directories: 6 pages */
 #define CMDLINE_START 0x20000ULL
-#define CMDLINE_MAX 2048ULL        /* bytes with NUL */
-#define EBDA_START 0x9fc00ULL      /* end of conventional RAM in the memory map */
-#define ACPI_START 0xe0000ULL      /* RSDP first; reserved in the memory map up to 1 MiB */
+#define CMDLINE_MAX 2048ULL   /* bytes with NUL */
+#define EBDA_START 0x9fc00ULL /* end of conventional RAM in the memory map */
+#define ACPI_START 0xe0000ULL /* RSDP first; reserved in the memory map up to 1 MiB */
 #define ACPI_END 0x100000ULL
-#define RESET_VECTOR 0xffff0ULL    /* F000:FFF0, in the last 16 bytes of that range */
+#define RESET_VECTOR 0xffff0ULL /* F000:FFF0, in the last 16 bytes of that range */
 #define HIGH_LOAD_START MIB(1)
 
 /* The hole between LOW_RAM_MAX and 4 GiB */
@@ -44,15 +41,15 @@
 #define KVM_TSS_START 0xfeffd000ULL
 
 /* I/O ports */
-#define PORT_SERIAL 0x3f8 /* 8 ports */
+#define PORT_SERIAL 0x3f8  /* 8 ports */
 #define PORT_KEYBOARD 0x64 /* no keyboard: writing KEYBOARD_RESET restarts the guest */
 #define KEYBOARD_RESET 0xfe
 #define PORT_PVPANIC 0x505
-#define PORT_RESET 0x600         /* FADT RESET_REG: RESET_VALUE restarts the guest */
+#define PORT_RESET 0x600 /* FADT RESET_REG: RESET_VALUE restarts the guest */
 #define RESET_VALUE 0x01
 #define PORT_SLEEP_CONTROL 0x601 /* FADT SLEEP_CONTROL_REG, ACPI 6.4, 4.8.3.7 */
 #define PORT_SLEEP_STATUS 0x602
-#define PORT_GED 0x604           /* GED event word: read and clear, 1 byte */
+#define PORT_GED 0x604 /* GED event word: read and clear, 1 byte */
 #define SLEEP_TYPE_S5 5
 #define GED_POWER_BUTTON 0x01
 

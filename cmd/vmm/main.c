@@ -60,7 +60,8 @@ static int prepare(struct machine *m, const struct vmm_args *args)
 				    (unsigned long long)(args->memory >> 20), strerrordesc_np(-r));
 	r = m->ops->open(args->soft ? -1 : VMM_FD_KVM, m->n_vcpus, &io, &m->accel, &why);
 	if (r < 0)
-		return control_fail(FD_CONTROL, "%s: %s", why ? why : m->ops->name, strerrordesc_np(-r));
+		return control_fail(FD_CONTROL, "%s: %s", why ? why : m->ops->name,
+				    strerrordesc_np(-r));
 	r = machine_add_ram(m);
 	if (r < 0)
 		return control_fail(FD_CONTROL, "the accelerator does not take the guest's RAM: %s",

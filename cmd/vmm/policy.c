@@ -23,6 +23,7 @@
 
 /* A vCPU runs the guest, takes the machine's lock, and does what an access to a register calls
  * for: interrupts and notifiers in KVM, messages to a device's process. */
+/* clang-format off */
 static const struct sandbox_rule vcpu_rules[] = {
 	SB_IOCTL(KVM_RUN),
 	SB_IOCTL(KVM_SIGNAL_MSI),
@@ -50,6 +51,7 @@ static const struct sandbox_rule vcpu_rules[] = {
 	SB_TIMER_RELATIVE, /* ends a write to a full eventfd */
 	SB_CALL(rt_sigreturn), /* from the kick */
 };
+/* clang-format on */
 
 const struct sandbox_policy vmm_vcpu_policy = {
 	.name = "vmm:vcpu",
@@ -58,6 +60,7 @@ const struct sandbox_policy vmm_vcpu_policy = {
 };
 
 /* A software vCPU needs nothing of KVM, but a clock, a sleep and its own timer. */
+/* clang-format off */
 static const struct sandbox_rule soft_vcpu_rules[] = {
 	SB_FUTEX,         /* the lock, HLT, and PAUSE when vCPUs outnumber cores */
 	SB_TIMER_ABSOLUTE, /* the LAPIC's timer */
@@ -72,6 +75,7 @@ static const struct sandbox_rule soft_vcpu_rules[] = {
 	SB_TIMERFD_SETTIME,
 	SB_CALL(rt_sigreturn),
 };
+/* clang-format on */
 
 const struct sandbox_policy vmm_soft_vcpu_policy = {
 	.name = "vmm:soft-vcpu",
@@ -80,6 +84,7 @@ const struct sandbox_policy vmm_soft_vcpu_policy = {
 };
 
 /* The main thread loads the kernel, shakes hands with the devices, waits for events, and resets. */
+/* clang-format off */
 static const struct sandbox_rule main_rules[] = {
 	SB_CALL(epoll_wait),
 	SB_EPOLL_CTL,
@@ -112,6 +117,7 @@ static const struct sandbox_rule main_rules[] = {
 	SB_IOCTL(KVM_IOEVENTFD),
 	SB_IOCTL(KVM_SET_GSI_ROUTING),
 };
+/* clang-format on */
 
 const struct sandbox_policy vmm_policy = {
 	.name = "vmm",

@@ -5,8 +5,8 @@
 
 #include "lib/declared/declared.h"
 
-extern const struct sandbox_policy vmm_policy;      /* the main thread */
-extern const struct sandbox_policy vmm_vcpu_policy; /* each vCPU's thread */
+extern const struct sandbox_policy vmm_policy;		 /* the main thread */
+extern const struct sandbox_policy vmm_vcpu_policy;	 /* each vCPU's thread */
 extern const struct sandbox_policy vmm_soft_vcpu_policy; /* the same for the software CPU */
 
 #endif

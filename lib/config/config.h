@@ -17,8 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_DEVICES_MAX 128  /* of a VM, of all kinds */
-#define CONFIG_NAME_MAX 64      /* bytes, without NUL */
+#define CONFIG_DEVICES_MAX 128	/* of a VM, of all kinds */
+#define CONFIG_NAME_MAX 64	/* bytes, without NUL */
 #define CONFIG_CMDLINE_MAX 2047 /* bytes, without NUL */
 /* A kernel that panics restarts at once, and is known to have panicked (lib/base/cmdline.h). */
 #define CONFIG_CMDLINE_DEFAULT "console=ttyS0 panic=-1 reboot=panic_warm"
@@ -27,7 +27,7 @@
 #define CONFIG_MEMORY_MAX (64ULL << 30)
 #define CONFIG_CPUS_MAX 16
 #define CONFIG_STOP_TIMEOUT_MAX 86400 /* seconds */
-#define CONFIG_FILE_MAX 65536U /* bytes of a configuration file */
+#define CONFIG_FILE_MAX 65536U	      /* bytes of a configuration file */
 
 enum config_console { CONSOLE_AUTO, CONSOLE_SAFE, CONSOLE_RAW, CONSOLE_NONE };
 enum config_on_reboot { REBOOT_RESTART, REBOOT_STOP };
@@ -41,7 +41,7 @@ enum config_accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
 
 struct config_limits {
 	uint64_t memory;      /* bytes, or DEFAULT: guest RAM and what running it takes; or NONE */
-	uint64_t tasks;       /* processes and threads, or DEFAULT: as many as there are; or NONE */
+	uint64_t tasks;	      /* processes and threads, or DEFAULT: as many as there are; or NONE */
 	uint64_t cpu_percent; /* of one CPU, or NONE, the default */
 	/* bytes and operations a second on each host disk that an image is on, or NONE */
 	uint64_t rbps, wbps, riops, wiops;
@@ -67,8 +67,8 @@ struct vm_config {
 	const char *kernel; /* NULL: not said */
 	const char *initrd; /* NULL: none */
 	const char *cmdline;
-	uint64_t memory;    /* bytes, a multiple of 4096 */
-	bool huge_pages;    /* of 2 MiB for the guest's RAM, where the host has them */
+	uint64_t memory; /* bytes, a multiple of 4096 */
+	bool huge_pages; /* of 2 MiB for the guest's RAM, where the host has them */
 	uint32_t cpus;
 	/* in the order of kinds_all, then as they were said, which is that of their names in the guest */
 	struct config_device devices[CONFIG_DEVICES_MAX];
@@ -80,10 +80,10 @@ struct vm_config {
 	enum config_on_panic on_panic;
 	enum config_on_crash on_crash; /* of a device's process */
 	enum config_accel accel;
-	uint64_t allowed;   /* features that may be used though experimental: a bit per feature_id */
+	uint64_t allowed; /* features that may be used though experimental: a bit per feature_id */
 	struct config_limits limits;
 	const char *cgroup; /* where the VM's control group goes; NULL: found by itself */
-	bool strict;        /* rather no VM than one without a guarantee */
+	bool strict;	    /* rather no VM than one without a guarantee */
 	bool verbose;
 	struct config_said from_words; /* private: what a word set */
 	struct config_said from_file;  /* private: the same for the file */

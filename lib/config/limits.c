@@ -64,8 +64,7 @@ bool put_limit_io(const void *owner, unsigned int i, char *out, size_t cap)
 	if (*rate_of(&l, i) == CONFIG_LIMIT_NONE)
 		snprintf(out, cap, "%s=none", rates[i].name);
 	else
-		snprintf(out, cap, "%s=%llu", rates[i].name,
-			 (unsigned long long)*rate_of(&l, i));
+		snprintf(out, cap, "%s=%llu", rates[i].name, (unsigned long long)*rate_of(&l, i));
 	return true;
 }
 

@@ -55,8 +55,7 @@ static void put_device(struct words *w, const struct config_device *d)
 	for (size_t i = 0; i < d->kind->n_options && at < sizeof(text); i++) {
 		const struct option *o = &d->kind->options[i];
 
-		if (!(o->flags & OPTION_INNER) &&
-		    option_get(o, d->options, value, sizeof(value)))
+		if (!(o->flags & OPTION_INNER) && option_get(o, d->options, value, sizeof(value)))
 			at += (size_t)snprintf(text + at, sizeof(text) - at, ",%s=%s", o->name,
 					       value);
 	}

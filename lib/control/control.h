@@ -22,48 +22,49 @@
 
 enum control_type {
 	/* compartment -> supervisor */
-	CTL_READY = 1,        /* sandbox entered, waiting for its channels; once */
-	CTL_LOG = 2,          /* level, text: a line for the user */
-	CTL_EVENT = 3,        /* vmm only: event */
-	CTL_DENIED = 4,       /* number: the filter refused this system call; death follows */
-	CTL_FAILED = 5,       /* text: why the compartment gives up; it exits next */
-	CTL_BUSY = 6,         /* devices: number of requests that somebody waits for */
+	CTL_READY = 1,		 /* sandbox entered, waiting for its channels; once */
+	CTL_LOG = 2,		 /* level, text: a line for the user */
+	CTL_EVENT = 3,		 /* vmm only: event */
+	CTL_DENIED = 4,		 /* number: the filter refused this system call; death follows */
+	CTL_FAILED = 5,		 /* text: why the compartment gives up; it exits next */
+	CTL_BUSY = 6,		 /* devices: number of requests that somebody waits for */
 	CTL_CONFIG_CHANGED = 10, /* dev-console: it has taken the size; once for each */
-	CTL_LOST = 11,        /* vmm only: number of a channel that has ended */
-	CTL_FOUND = 12,       /* vmm only: number of a channel that serves again */
+	CTL_LOST = 11,		 /* vmm only: number of a channel that has ended */
+	CTL_FOUND = 12,		 /* vmm only: number of a channel that serves again */
 
 	/* supervisor -> compartment */
 	CTL_POWER_BUTTON = 16, /* vmm: press the ACPI power button */
 	CTL_CONSOLE = 17,      /* dev-console: 1 descriptor, the stream to serve from now on */
-	CTL_CONSOLE_SIZE = 18, /* dev-console: size of the terminal; answered by CTL_CONFIG_CHANGED */
-	CTL_CHANNEL = 19,      /* vmm: number of a channel, 1 descriptor: to who serves it from now on */
-	CTL_CONFIG = 22,       /* vmm: number of the channel whose device's configuration has changed */
+	CTL_CONSOLE_SIZE =
+		18,	  /* dev-console: size of the terminal; answered by CTL_CONFIG_CHANGED */
+	CTL_CHANNEL = 19, /* vmm: number of a channel, 1 descriptor: to who serves it from now on */
+	CTL_CONFIG = 22,  /* vmm: number of the channel whose device's configuration has changed */
 
 	/* command or client -> supervisor */
-	CTL_QUERY = 32,       /* answered by CTL_INFO */
-	CTL_STOP = 33,        /* number: 0 presses the power button, 1 ends the VM at once */
-	CTL_ATTACH = 34,      /* answered by CTL_ATTACHED */
-	CTL_RELEASE = 35,     /* the console is given up; answered by CTL_DONE */
-	CTL_SIZE = 36,        /* size of the terminal that shows the console */
+	CTL_QUERY = 32,	  /* answered by CTL_INFO */
+	CTL_STOP = 33,	  /* number: 0 presses the power button, 1 ends the VM at once */
+	CTL_ATTACH = 34,  /* answered by CTL_ATTACHED */
+	CTL_RELEASE = 35, /* the console is given up; answered by CTL_DONE */
+	CTL_SIZE = 36,	  /* size of the terminal that shows the console */
 
 	/* supervisor -> command or client */
-	CTL_INFO = 48,        /* info */
-	CTL_ATTACHED = 49,    /* 1 descriptor: the console's stream */
-	CTL_REFUSED = 50,     /* text: why not */
-	CTL_DONE = 51,        /* the request was carried out */
-	CTL_STARTED = 52,     /* command only: the guest runs */
-	CTL_ENDED = 53,       /* event, text: why the VM ended; the supervisor exits next */
-	CTL_ENDING = 54,      /* the VM ends: what the console still says is its last */
+	CTL_INFO = 48,	   /* info */
+	CTL_ATTACHED = 49, /* 1 descriptor: the console's stream */
+	CTL_REFUSED = 50,  /* text: why not */
+	CTL_DONE = 51,	   /* the request was carried out */
+	CTL_STARTED = 52,  /* command only: the guest runs */
+	CTL_ENDED = 53,	   /* event, text: why the VM ended; the supervisor exits next */
+	CTL_ENDING = 54,   /* the VM ends: what the console still says is its last */
 };
 
 enum control_event {
-	CTL_EVENT_RUNNING = 1,  /* first vCPU entry is next */
+	CTL_EVENT_RUNNING = 1, /* first vCPU entry is next */
 	CTL_EVENT_POWEROFF = 2,
 	CTL_EVENT_REBOOT = 3,
-	CTL_EVENT_PANIC = 4,    /* the guest said that its kernel panicked (pvpanic) */
-	CTL_EVENT_CRASH = 5,    /* triple fault, or an exit that the vmm cannot continue from */
-	CTL_EVENT_KILLED = 6,   /* ended from outside */
-	CTL_EVENT_FAILED = 7,   /* a compartment failed */
+	CTL_EVENT_PANIC = 4,  /* the guest said that its kernel panicked (pvpanic) */
+	CTL_EVENT_CRASH = 5,  /* triple fault, or an exit that the vmm cannot continue from */
+	CTL_EVENT_KILLED = 6, /* ended from outside */
+	CTL_EVENT_FAILED = 7, /* a compartment failed */
 };
 
 #define CTL_TEXT_MAX 400 /* bytes, without NUL */
@@ -72,14 +73,14 @@ enum control_event {
 
 struct control_info {
 	char name[CTL_NAME_MAX + 1];
-	uint32_t pid;        /* of the supervisor, as the host counts */
+	uint32_t pid; /* of the supervisor, as the host counts */
 	uint32_t cpus;
-	uint64_t memory;     /* bytes */
-	uint64_t uptime_s;   /* seconds since the guest was first entered */
-	uint32_t state;      /* the last control_event, 0 while it starts */
-	uint32_t processes;  /* compartments alive */
-	uint32_t soft;       /* 1: the software CPU runs the guest, 0: KVM */
-	uint32_t restarts;   /* of compartments that had died */
+	uint64_t memory;    /* bytes */
+	uint64_t uptime_s;  /* seconds since the guest was first entered */
+	uint32_t state;	    /* the last control_event, 0 while it starts */
+	uint32_t processes; /* compartments alive */
+	uint32_t soft;	    /* 1: the software CPU runs the guest, 0: KVM */
+	uint32_t restarts;  /* of compartments that had died */
 };
 
 struct control_msg {

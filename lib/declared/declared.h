@@ -123,12 +123,13 @@ struct declared_process {
 	const struct fd_row *fds; /* beside 0, 1 and 2, which are /dev/null in a jail */
 	size_t n_fds;
 	int channels_from; /* one socket a device from this number up; 0: none */
-	int given_from; /* what others are started with, from this number up; 0: none */
+	int given_from;	   /* what others are started with, from this number up; 0: none */
 	const struct declared_held *held;
 	size_t n_held;
 	const struct declared_map *maps;
 	size_t n_maps;
-	unsigned int fds_each_channel; /* more descriptors than the policy's limit, for each channel */
+	unsigned int
+		fds_each_channel; /* more descriptors than the policy's limit, for each channel */
 	struct declared_space space; /* guest RAM and this is its limit of address space */
 	bool fsize_of_image; /* limit of file size: a writable image's size; false: the policy's */
 	const struct declared_gain *gains;

@@ -39,8 +39,8 @@ struct compartment {
 	/* The supervisor wants it to end, or is gone: to end the loop, with 0, once what it has begun
 	 * is done. NULL: it ends at once. */
 	void (*finish)(struct compartment *c);
-	void *owner;		/* for message and finish */
-	const char *why;	/* what ended the loop with an error, for the last line; or NULL */
+	void *owner;	 /* for message and finish */
+	const char *why; /* what ended the loop with an error, for the last line; or NULL */
 };
 
 /*

@@ -4,14 +4,13 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
+#include "lib/base/units.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-
-#define BIT(n) (1ULL << (n))
 
 static unsigned int state_of(const struct vu_device *d)
 {
@@ -202,9 +201,8 @@ static int on_channel(struct loop_source *src, uint32_t events)
 
 static int listen_again(struct vu_device *d)
 {
-	return d->channel.fd >= 0 ?
-		       0 :
-		       loop_add(d->loop, &d->channel, d->sock, EPOLLIN, on_channel, d);
+	return d->channel.fd >= 0 ? 0 :
+				    loop_add(d->loop, &d->channel, d->sock, EPOLLIN, on_channel, d);
 }
 
 int vu_device_drained(struct vu_device *d)

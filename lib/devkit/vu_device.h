@@ -162,7 +162,7 @@ struct vu_device {
 	struct loop *loop;
 	int sock;
 	struct loop_source channel; /* fd -1: nothing is read for now */
-	struct loop_source again; /* an eventfd of our own: queues with work left */
+	struct loop_source again;   /* an eventfd of our own: queues with work left */
 	int again_fd;
 	uint64_t features;
 	uint64_t protocol_features;

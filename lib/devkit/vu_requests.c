@@ -4,26 +4,24 @@
 
 #include "lib/base/checked.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/units.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define BIT(n) (1ULL << (n))
-
 /* VIRTIO 1.2, 2.1 */
 #define VIRTIO_CONFIG_S_NEEDS_RESET 0x40U
 
-#define PROTOCOL_FEATURES                                                              \
-	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |        \
-	 BIT(VHOST_USER_PROTOCOL_F_CONFIG) | BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
+#define PROTOCOL_FEATURES                                                                     \
+	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |               \
+	 BIT(VHOST_USER_PROTOCOL_F_CONFIG) | BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |        \
 	 BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | BIT(VHOST_USER_PROTOCOL_F_STATUS) | \
 	 BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) | BIT(VHOST_USER_PROTOCOL_F_LOG_SHMFD))
 
 static uint64_t offered(const struct vu_device *d)
 {
 	return d->spec->features | BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_INDIRECT_DESC) |
-	       BIT(VIRTIO_F_EVENT_IDX) | BIT(VHOST_F_LOG_ALL) |
-	       BIT(VHOST_USER_F_PROTOCOL_FEATURES);
+	       BIT(VIRTIO_F_EVENT_IDX) | BIT(VHOST_F_LOG_ALL) | BIT(VHOST_USER_F_PROTOCOL_FEATURES);
 }
 
 /* ---- handlers: what a legal request does; reply is sent when the request has one of its own ---- */

@@ -259,8 +259,8 @@ int guest_store16(const struct guestmem *mem, gpa_t gpa, uint16_t v)
 	return 0;
 }
 
-int guest_iov(const struct guestmem *mem, gpa_t gpa, uint64_t len, struct iovec *iov,
-	      size_t *n_iov, size_t max)
+int guest_iov(const struct guestmem *mem, gpa_t gpa, uint64_t len, struct iovec *iov, size_t *n_iov,
+	      size_t max)
 {
 	uint64_t at = gpa.v;
 	size_t used = *n_iov;

@@ -23,10 +23,10 @@ typedef struct {
 #define GUESTMEM_MAX_REGIONS 32
 
 struct guestmem_region {
-	uint64_t gpa;   /* bytes, as are all below */
+	uint64_t gpa; /* bytes, as are all below */
 	uint64_t size;
 	uint64_t uaddr; /* what the vhost-user front end calls the region's start */
-	uint8_t *host;  /* private to guestmem.c */
+	uint8_t *host;	/* private to guestmem.c */
 };
 
 struct guestmem {

@@ -16,55 +16,55 @@
 
 /* How many of it a VM has. */
 enum kind_number {
-	KIND_ALWAYS,  /* one; its options are said as `--WORD-OPTION VALUE` */
-	KIND_SWITCH,  /* one or none, as `--WORD on` says; options likewise */
-	KIND_MANY,    /* one for each `--WORD FILE,OPTION=VALUE,...` */
+	KIND_ALWAYS, /* one; its options are said as `--WORD-OPTION VALUE` */
+	KIND_SWITCH, /* one or none, as `--WORD on` says; options likewise */
+	KIND_MANY,   /* one for each `--WORD FILE,OPTION=VALUE,...` */
 };
 
 /* The file that a device serves, opened by the supervisor with the user's rights: a whole disk image,
  * to which sizes, locks and labels apply. */
 struct kind_file {
-	int fd;		     /* its number in the process; 0: there is none */
-	const char *noun;    /* "image" */
-	size_t readonly_at;  /* the bool of the options that says that it is not written */
+	int fd;		    /* its number in the process; 0: there is none */
+	const char *noun;   /* "image" */
+	size_t readonly_at; /* the bool of the options that says that it is not written */
 };
 
 /* Memory of a device's own that outlives its process, so that the next one goes on with it. */
 struct kind_state {
-	int fd; /* its number in the process; 0: there is none */
+	int fd;		  /* its number in the process; 0: there is none */
 	const char *name; /* as maps and audits show it */
 	uint64_t size;	  /* bytes */
 };
 
 /* What it is on the bus: VIRTIO 1.2, section 5, and its PCI class. */
 struct kind_virtio {
-	unsigned int id;	  /* 0: it is no virtio device */
-	const char *name;	  /* for messages of the vmm */
+	unsigned int id;  /* 0: it is no virtio device */
+	const char *name; /* for messages of the vmm */
 	unsigned int class_code;
-	unsigned int n_queues;	  /* of a back end that does not say */
+	unsigned int n_queues; /* of a back end that does not say */
 	unsigned int queues_min;
-	unsigned int config_len;  /* bytes of configuration space that the features define */
-	uint64_t features;	  /* the device's own bits that may be passed on */
-	int fd;			  /* its vhost-user channel */
+	unsigned int config_len; /* bytes of configuration space that the features define */
+	uint64_t features;	 /* the device's own bits that may be passed on */
+	int fd;			 /* its vhost-user channel */
 };
 
 struct device_kind {
-	const char *word; /* in options: "disk" */
+	const char *word;			 /* in options: "disk" */
 	const struct declared_process *declared; /* its executable's name, policy and gains */
 	enum kind_number number;
-	bool initially;	   /* SWITCH: on by default */
-	unsigned int most; /* MANY */
-	const char *help;  /* of `--WORD` */
+	bool initially;		      /* SWITCH: on by default */
+	unsigned int most;	      /* MANY */
+	const char *help;	      /* of `--WORD` */
 	const struct option *options; /* of the process's arguments and of what the user says */
 	size_t n_options;
 	const char *unsaid; /* why an option that is OPTION_REQUIRED is */
 	struct kind_file file;
 	struct kind_state state;
 	struct kind_virtio virtio;
-	int serial_fd;	   /* a vfio-user channel for the UART's registers; 0: none */
-	bool takes_stream; /* the console's */
-	bool restartable;  /* a new process can take its place while the guest runs */
-	uint64_t memory;   /* bytes that it takes beside guest RAM and its program */
+	int serial_fd;		      /* a vfio-user channel for the UART's registers; 0: none */
+	bool takes_stream;	      /* the console's */
+	bool restartable;	      /* a new process can take its place while the guest runs */
+	uint64_t memory;	      /* bytes that it takes beside guest RAM and its program */
 	unsigned int threads;	      /* of its own, beside the main one */
 	unsigned int tasks_each_node; /* tasks of the kernel in its name, for each NUMA node */
 };

@@ -219,7 +219,10 @@ static void add_bound(const struct option *o, uint64_t v, char *out, size_t cap)
 static void add_choices(const struct option *o, char *out, size_t cap)
 {
 	for (size_t i = 0; o->choices[i]; i++)
-		add(out, cap, "%s%s", i == 0 ? "" : o->choices[i + 1] ? ", " : " or ",
+		add(out, cap, "%s%s",
+		    i == 0	      ? "" :
+		    o->choices[i + 1] ? ", " :
+					" or ",
 		    o->choices[i]);
 }
 

@@ -14,14 +14,14 @@
 #include <stdint.h>
 
 enum option_type {
-	OPTION_ONOFF,   /* on or off, to a bool */
-	OPTION_NUMBER,  /* decimal digits, to an integer */
-	OPTION_SIZE,    /* the same with K, M or G, of bytes */
+	OPTION_ONOFF,	/* on or off, to a bool */
+	OPTION_NUMBER,	/* decimal digits, to an integer */
+	OPTION_SIZE,	/* the same with K, M or G, of bytes */
 	OPTION_PERCENT, /* the same with % */
-	OPTION_CHOICE,  /* one of `choices`, its index to an integer */
-	OPTION_TEXT,    /* printable ASCII of min to max bytes, to a const char * into the words */
-	OPTION_PATH,    /* a file's name, not empty, of at most max bytes; likewise */
-	OPTION_OWN,     /* what set and put say */
+	OPTION_CHOICE,	/* one of `choices`, its index to an integer */
+	OPTION_TEXT,	/* printable ASCII of min to max bytes, to a const char * into the words */
+	OPTION_PATH,	/* a file's name, not empty, of at most max bytes; likewise */
+	OPTION_OWN,	/* what set and put say */
 };
 
 enum {
@@ -49,13 +49,14 @@ struct option {
 	const char *unit;	    /* "seconds" */
 	const char *help;	    /* beside what the rest says already; or NULL */
 	const char *right;	    /* what would be right, where the rest does not say it */
-	const char *made; /* INNER: its value is this and the device's number among its kind; or NULL */
+	const char *
+		made; /* INNER: its value is this and the device's number among its kind; or NULL */
 	int (*set)(void *owner, const char *value, const char **ret_why);
 	/* OWN: the next piece of its value, from 0 up, or false: no more */
 	bool (*put)(const void *owner, unsigned int i, char *out, size_t cap);
 };
 
-#define OPTION_FIELD(type, field)                                                                \
+#define OPTION_FIELD(type, field) \
 	.offset = offsetof(type, field), .width = sizeof(((type *)0)->field)
 
 /* Takes a value. 0, or -EINVAL; *ret_why may then say more than option_right. */

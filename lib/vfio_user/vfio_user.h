@@ -34,10 +34,10 @@ enum vfu_command {
 #define VFU_FLAG_NO_REPLY (1U << 4)
 #define VFU_FLAG_ERROR (1U << 5)
 
-#define VFU_DATA_MAX 256     /* bytes of one region access that we send or accept */
-#define VFU_JSON_MAX 256     /* bytes of VERSION's capabilities that we send or accept, with NUL */
-#define VFU_PAYLOAD_MAX 512  /* bytes after the header; more is an error of the peer */
-#define VFU_MAX_SPARSE 4     /* areas of a sparse-mmap capability */
+#define VFU_DATA_MAX 256    /* bytes of one region access that we send or accept */
+#define VFU_JSON_MAX 256    /* bytes of VERSION's capabilities that we send or accept, with NUL */
+#define VFU_PAYLOAD_MAX 512 /* bytes after the header; more is an error of the peer */
+#define VFU_MAX_SPARSE 4    /* areas of a sparse-mmap capability */
 
 /* flags of DEVICE_GET_INFO, REGION_INFO, IRQ_INFO, SET_IRQS and DMA_MAP: as <linux/vfio.h> */
 
@@ -59,16 +59,18 @@ struct vfu_sparse {
 
 struct vfu_msg {
 	uint16_t id;
-	uint16_t command;   /* enum vfu_command */
+	uint16_t command; /* enum vfu_command */
 	bool reply;
 	bool no_reply;
-	bool error;         /* of a reply: error_no says which, there is no payload */
+	bool error; /* of a reply: error_no says which, there is no payload */
 	uint32_t error_no;
 	union {
+		/* clang-format off */
 		struct { uint16_t major, minor; char json[VFU_JSON_MAX]; } version;
 		/* offset: of DMA_MAP only. The reply of DMA_UNMAP repeats the request. */
 		struct { uint32_t flags; uint64_t offset, address, size; } dma;
 		struct { uint32_t flags, num_regions, num_irqs; } device_info;
+		/* clang-format on */
 		struct {
 			/* Of a request: bytes of reply payload that the client takes; 0 to encode says
 			 * VFU_PAYLOAD_MAX. Of a reply: bytes that it would take in full; 0 to encode
@@ -79,9 +81,11 @@ struct vfu_msg {
 			uint32_t n_sparse; /* of a reply; needs VFIO_REGION_INFO_FLAG_CAPS */
 			struct vfu_sparse sparse[VFU_MAX_SPARSE];
 		} region_info;
+		/* clang-format off */
 		struct { uint32_t flags, index, count; } io_fds; /* count: 0, we have none */
 		struct { uint32_t flags, index, count; } irq_info;
 		struct { uint32_t flags, index, start, count; } set_irqs; /* data: eventfds only */
+		/* clang-format on */
 		struct {
 			uint64_t offset;
 			uint32_t region;
@@ -94,7 +98,7 @@ struct vfu_msg {
 struct vfu_header {
 	uint16_t id;
 	uint16_t command;
-	uint32_t size;  /* bytes of the whole message with this header */
+	uint32_t size; /* bytes of the whole message with this header */
 	uint32_t flags;
 	uint32_t error_no;
 };

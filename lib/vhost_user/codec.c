@@ -15,13 +15,13 @@
 enum payload {
 	NONE,
 	U64,
-	RING,     /* u64: bits 0 to 7 a ring's index, bit 8 no descriptor */
-	STATE,    /* a vring state description */
-	ADDR,     /* a vring address description */
-	MEM,      /* memory regions description */
+	RING,	  /* u64: bits 0 to 7 a ring's index, bit 8 no descriptor */
+	STATE,	  /* a vring state description */
+	ADDR,	  /* a vring address description */
+	MEM,	  /* memory regions description */
 	MEM_REG,  /* single memory region description */
-	CONFIG,   /* virtio device config space */
-	LOG,      /* log description */
+	CONFIG,	  /* virtio device config space */
+	LOG,	  /* log description */
 	INFLIGHT, /* inflight description, padded as the specification's C structure is */
 };
 

@@ -59,17 +59,17 @@ enum vu_protocol_feature {
 	VHOST_USER_PROTOCOL_F_STATUS = 16,
 };
 
-#define VU_VERSION 1U           /* flags, bits 0 and 1 */
+#define VU_VERSION 1U /* flags, bits 0 and 1 */
 #define VU_FLAG_REPLY (1U << 2)
 #define VU_FLAG_NEED_REPLY (1U << 3)
 
 #define VU_HEADER_LEN 12
-#define VU_MAX_REGIONS 8        /* of SET_MEM_TABLE */
-#define VU_MAX_CONFIG 256       /* bytes of configuration space */
-#define VU_PAYLOAD_MAX 512      /* bytes; a larger size field is an error of the peer */
+#define VU_MAX_REGIONS 8   /* of SET_MEM_TABLE */
+#define VU_MAX_CONFIG 256  /* bytes of configuration space */
+#define VU_PAYLOAD_MAX 512 /* bytes; a larger size field is an error of the peer */
 #define VU_VRING_IDX_MASK 0xffU
 #define VU_VRING_NOFD (1U << 8) /* of SET_VRING_KICK, CALL and ERR */
-#define VU_VRING_LOG (1U << 0)  /* VHOST_VRING_F_LOG: the flags of SET_VRING_ADDR */
+#define VU_VRING_LOG (1U << 0)	/* VHOST_VRING_F_LOG: the flags of SET_VRING_ADDR */
 
 struct vu_region {
 	uint64_t gpa;
@@ -79,32 +79,38 @@ struct vu_region {
 };
 
 struct vu_msg {
-	uint32_t request;   /* enum vu_request; decode refuses what it does not know */
+	uint32_t request; /* enum vu_request; decode refuses what it does not know */
 	bool reply;
 	bool need_reply;
 	union {
-		uint64_t u64;                                   /* features, fds' index word, status… */
-		struct { uint32_t index; uint32_t num; } state; /* vring state */
+		uint64_t u64; /* features, fds' index word, status… */
+		struct {
+			uint32_t index;
+			uint32_t num;
+		} state; /* vring state */
 		struct {
 			uint32_t index;
 			uint32_t flags;
-			uint64_t desc;  /* front-end addresses */
+			uint64_t desc; /* front-end addresses */
 			uint64_t used;
 			uint64_t avail;
 			uint64_t log;
 		} addr;
 		struct {
-			uint32_t n;     /* 1 to VU_MAX_REGIONS */
+			uint32_t n; /* 1 to VU_MAX_REGIONS */
 			struct vu_region region[VU_MAX_REGIONS];
 		} mem;
 		struct vu_region mem_reg; /* ADD_MEM_REG, REM_MEM_REG */
 		struct {
 			uint32_t offset;
-			uint32_t size;  /* at most VU_MAX_CONFIG; of a reply, 0 says error */
+			uint32_t size;	/* at most VU_MAX_CONFIG; of a reply, 0 says error */
 			uint32_t flags; /* bits 0 and 1 */
 			uint8_t data[VU_MAX_CONFIG];
 		} config;
-		struct { uint64_t size; uint64_t offset; } log; /* bytes of the descriptor's file */
+		struct {
+			uint64_t size;
+			uint64_t offset;
+		} log; /* bytes of the descriptor's file */
 		struct {
 			uint64_t size; /* bytes; of a reply, 0 says that there is none */
 			uint64_t offset;

@@ -48,7 +48,7 @@ struct virtq {
 	uint16_t used_idx;    /* free-running index of the next used entry */
 	bool log_used;	      /* the dirty log has the used ring at log_at, beside where it is */
 	uint64_t log_at;
-	uint16_t signalled;   /* used_idx when virtq_should_signal last looked */
+	uint16_t signalled; /* used_idx when virtq_should_signal last looked */
 	bool signalled_valid;
 	uint32_t n_in_flight;			 /* chains taken and not yet returned */
 	uint64_t in_flight[VIRTQ_SIZE_MAX / 64]; /* by head index */

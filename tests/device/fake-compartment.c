@@ -25,8 +25,8 @@
 #define N_FRAGILE 16
 
 static const struct sandbox_rule rules[] = {
-	SB_SENDMSG,       SB_CALL(sendto),     SB_CALL(recvmsg), SB_CALL(write),
-	SB_CALL(ppoll),   SB_CALL(exit_group), SB_CALL(close),   SB_CALL(dup),
+	SB_SENDMSG,	SB_CALL(sendto),     SB_CALL(recvmsg), SB_CALL(write),
+	SB_CALL(ppoll), SB_CALL(exit_group), SB_CALL(close),   SB_CALL(dup),
 };
 
 static const struct sandbox_policy policy = {
@@ -263,7 +263,8 @@ static bool is_channel(int fd)
 {
 	struct msghdr m = { .msg_iov = NULL };
 
-	return recvmsg(fd, &m, MSG_PEEK | MSG_DONTWAIT) >= 0 || (errno != ENOTSOCK && errno != EBADF);
+	return recvmsg(fd, &m, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+	       (errno != ENOTSOCK && errno != EBADF);
 }
 
 /* Crashes by the first byte on any other channel than the control channel, also one that is there
@@ -341,7 +342,8 @@ static void do_write(const char *arg)
 	unsigned long left = strtoul(arg, NULL, 10);
 
 	for (off_t at = sizeof(buf); left >= 4; left -= 4, at += sizeof(buf))
-		if (pwrite(FD_IMAGE, buf, sizeof(buf), at) != sizeof(buf) || fdatasync(FD_IMAGE) < 0)
+		if (pwrite(FD_IMAGE, buf, sizeof(buf), at) != sizeof(buf) ||
+		    fdatasync(FD_IMAGE) < 0)
 			_exit(control_fail(FD_CONTROL, "the image cannot be written"));
 	do_log("written");
 }
@@ -350,16 +352,16 @@ static const struct {
 	const char *name;
 	void (*run)(const char *arg);
 } words[] = {
-	{ "enter", do_enter },   { "ready", do_ready },   { "type", do_type },
-	{ "event", do_event },   { "events", do_events }, { "log", do_log },
-	{ "logs", do_logs },     { "level", do_level },   { "failed", do_failed },
-	{ "denied", do_denied }, { "exit", do_exit },     { "crash", do_crash },
-	{ "call", do_call },     { "garbage", do_garbage }, { "fds", do_fds },
-	{ "power", do_power },   { "wait", do_wait },     { "ignore", do_ignore },
-	{ "sleep", do_sleep },   { "dir", do_dir },       { "wx", do_wx },
-	{ "sleep", do_sleep },   { "grow", do_grow },     { "forks", do_forks },
-	{ "burn", do_burn },     { "read", do_read },     { "write", do_write },
-	{ "fragile", do_fragile }, { "busy", do_busy }, { "lie", do_lie },
+	{ "enter", do_enter },	   { "ready", do_ready },     { "type", do_type },
+	{ "event", do_event },	   { "events", do_events },   { "log", do_log },
+	{ "logs", do_logs },	   { "level", do_level },     { "failed", do_failed },
+	{ "denied", do_denied },   { "exit", do_exit },	      { "crash", do_crash },
+	{ "call", do_call },	   { "garbage", do_garbage }, { "fds", do_fds },
+	{ "power", do_power },	   { "wait", do_wait },	      { "ignore", do_ignore },
+	{ "sleep", do_sleep },	   { "dir", do_dir },	      { "wx", do_wx },
+	{ "sleep", do_sleep },	   { "grow", do_grow },	      { "forks", do_forks },
+	{ "burn", do_burn },	   { "read", do_read },	      { "write", do_write },
+	{ "fragile", do_fragile }, { "busy", do_busy },	      { "lie", do_lie },
 	{ "end", do_end },
 };
 

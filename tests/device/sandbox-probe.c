@@ -207,17 +207,32 @@ static int report(char **envp)
 #define FD_DIRECTORY 9
 
 static const struct sandbox_rule reach_rules[] = {
-	SB_CALL(sendmsg), SB_CALL(exit_group), SB_CALL(exit),	  SB_CALL(openat),
-	SB_CALL(mkdirat), SB_CALL(unlinkat),   SB_CALL(symlinkat), SB_CALL(renameat),
-	SB_CALL(socket),  SB_CALL(connect),    SB_CALL(bind),	  SB_CALL(munmap),
-	SB_CALL(madvise), SB_CALL(futex),      { .nr = __NR_mmap, .args = { { SB_NO_BITS, 2, PROT_EXEC, 0 } } },	  SB_CALL(rt_sigprocmask),
+	SB_CALL(sendmsg),
+	SB_CALL(exit_group),
+	SB_CALL(exit),
+	SB_CALL(openat),
+	SB_CALL(mkdirat),
+	SB_CALL(unlinkat),
+	SB_CALL(symlinkat),
+	SB_CALL(renameat),
+	SB_CALL(socket),
+	SB_CALL(connect),
+	SB_CALL(bind),
+	SB_CALL(munmap),
+	SB_CALL(madvise),
+	SB_CALL(futex),
+	{ .nr = __NR_mmap, .args = { { SB_NO_BITS, 2, PROT_EXEC, 0 } } },
+	SB_CALL(rt_sigprocmask),
 };
 
 static const struct sandbox_policy reach_policy = {
 	.name = "reach",
 	.rules = reach_rules,
 	.n_rules = ARRAY_SIZE(reach_rules),
-	.limits = { .nofile = 64, .nproc = SB_UNSET, .as = SB_UNSET, .fsize = SB_UNSET,
+	.limits = { .nofile = 64,
+		    .nproc = SB_UNSET,
+		    .as = SB_UNSET,
+		    .fsize = SB_UNSET,
 		    .memlock = SB_UNSET },
 };
 

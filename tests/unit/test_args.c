@@ -18,10 +18,18 @@ struct options {
 
 static const struct option rows[] = {
 	{ .name = "flag", .type = OPTION_ONOFF, OPTION_FIELD(struct options, flag) },
-	{ .name = "number", .type = OPTION_NUMBER, OPTION_FIELD(struct options, number), .min = 2,
-	  .max = 16, .initial = "7" },
-	{ .name = "text", .type = OPTION_TEXT, OPTION_FIELD(struct options, text), .min = 1,
-	  .max = 4, .flags = OPTION_INNER },
+	{ .name = "number",
+	  .type = OPTION_NUMBER,
+	  OPTION_FIELD(struct options, number),
+	  .min = 2,
+	  .max = 16,
+	  .initial = "7" },
+	{ .name = "text",
+	  .type = OPTION_TEXT,
+	  OPTION_FIELD(struct options, text),
+	  .min = 1,
+	  .max = 4,
+	  .flags = OPTION_INNER },
 };
 
 static const struct device_kind kind = { .options = rows, .n_options = ARRAY_SIZE(rows) };

@@ -37,8 +37,10 @@ static void set_map(struct facts *f, const char *perms, const char *name)
 {
 	struct proc_map *m = &f->maps[f->n_maps++];
 
-	*m = (struct proc_map){ .read = perms[0] == 'r', .write = perms[1] == 'w',
-				.execute = perms[2] == 'x', .shared = perms[3] == 's' };
+	*m = (struct proc_map){ .read = perms[0] == 'r',
+				.write = perms[1] == 'w',
+				.execute = perms[2] == 'x',
+				.shared = perms[3] == 's' };
 	snprintf(m->name, sizeof(m->name), "%s", name);
 }
 
@@ -46,8 +48,11 @@ static void set_threads(struct facts *f, size_t n, uint32_t id, bool jailed)
 {
 	f->n_threads = n;
 	for (size_t i = 0; i < n; i++) {
-		struct proc_status st = { .uid = { id, id, id, id }, .gid = { id, id, id, id },
-					  .no_new_privs = 1, .seccomp = 2, .n_filters = 1,
+		struct proc_status st = { .uid = { id, id, id, id },
+					  .gid = { id, id, id, id },
+					  .no_new_privs = 1,
+					  .seccomp = 2,
+					  .n_filters = 1,
 					  .pid_depth = jailed ? 2 : 1 };
 
 		st.inner_pid = jailed ? 1 + (pid_t)i : f->pid;
@@ -58,10 +63,9 @@ static void set_threads(struct facts *f, size_t n, uint32_t id, bool jailed)
 static void set_limits(struct facts *f, const struct declared_process *d)
 {
 	const struct sandbox_limits *l = &d->policy->limits;
-	const struct declared_machine m = { .memory = RAM,
-					    .vcpus = CPUS,
-					    .channels = CHANNELS,
-					    .soft = true };
+	const struct declared_machine m = {
+		.memory = RAM, .vcpus = CPUS, .channels = CHANNELS, .soft = true
+	};
 	const uint64_t as = declared_address_space(d, &m);
 
 	for (int i = 0; i < RLIM_NLIMITS; i++)
@@ -130,7 +134,9 @@ static void set_process(size_t i, const struct declared_process *d)
 static int set_up(void **state)
 {
 	(void)state;
-	s = (struct subject){ .name = "test", .cpus = CPUS, .memory = RAM, .n_processes = N_PROCESSES };
+	s = (struct subject){
+		.name = "test", .cpus = CPUS, .memory = RAM, .n_processes = N_PROCESSES
+	};
 	for (size_t i = 0; i < N_NAMESPACES; i++)
 		s.own_ns[i] = 1 + i;
 	for (size_t i = 0; i < N_PROCESSES; i++)
@@ -214,7 +220,8 @@ static bool is_noted(const char *aspect)
 
 	judge(&s, &f);
 	for (size_t i = 0; i < f.n; i++)
-		noted = noted || (f.list[i].grade == GRADE_NOTE && strcmp(f.list[i].aspect, aspect) == 0);
+		noted = noted ||
+			(f.list[i].grade == GRADE_NOTE && strcmp(f.list[i].aspect, aspect) == 0);
 	findings_free(&f);
 	return noted;
 }
@@ -397,7 +404,8 @@ static void test_descriptors(void **state)
 	of(BLK)->fds[3].family = "tcp"; /* the control channel's number */
 	expect(BLK, "descriptor");
 	set_fd(of(CONSOLE), 9, S_IFSOCK, "socket:[4]");
-	of(CONSOLE)->fds[of(CONSOLE)->n_fds - 1].family = NULL; /* in no list: of some other family */
+	of(CONSOLE)->fds[of(CONSOLE)->n_fds - 1].family =
+		NULL; /* in no list: of some other family */
 	expect(CONSOLE, "descriptor");
 	set_fd(of(VMM), VMM_FD_CHANNELS + 3, S_IFSOCK, "socket:[2]");
 	set_fd(of(VMM), 9, 0, "anon_inode:kvm-vcpu:1");
@@ -526,8 +534,9 @@ static void test_labels_of_others(void **state)
 
 static void test_label_without_a_pair(void **state)
 {
-	static const char *const levels[] = { "s0", "s0:c5", "s0:c5.c9", "s0-s0:c0.c1023", "s0:c9,c5",
-					      "s0:c5,c9,c11" };
+	static const char *const levels[] = { "s0",	  "s0:c5",
+					      "s0:c5.c9", "s0-s0:c0.c1023",
+					      "s0:c9,c5", "s0:c5,c9,c11" };
 	struct findings f;
 
 	(void)state;

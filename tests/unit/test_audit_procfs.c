@@ -105,7 +105,8 @@ static void test_maps(void **state)
 	struct proc_map m;
 
 	(void)state;
-	assert_int_equal(procfs_map("00400000-00401000 r-xp 00000000 08:01 123      /bin/x", &m), 0);
+	assert_int_equal(procfs_map("00400000-00401000 r-xp 00000000 08:01 123      /bin/x", &m),
+			 0);
 	assert_true(m.read && !m.write && m.execute && !m.shared);
 	assert_string_equal(m.name, "/bin/x");
 	assert_int_equal(procfs_map("7f00-7f01 rw-p 00000000 00:00 0 ", &m), 0);
@@ -140,8 +141,10 @@ static void test_column(void **state)
 	uint64_t n = 0;
 
 	(void)state;
-	assert_int_equal(procfs_column("00000000de50be17: 00000003 00000000 00000000 0005 03 1411709",
-				       6, &n), 0);
+	assert_int_equal(
+		procfs_column("00000000de50be17: 00000003 00000000 00000000 0005 03 1411709", 6,
+			      &n),
+		0);
 	assert_int_equal(n, 1411709);
 	assert_int_equal(procfs_column("   0: 1 2  3 4 5 6 7 8 77 x", 9, &n), 0);
 	assert_int_equal(n, 77);

@@ -16,8 +16,8 @@ static int words(struct vm_config *c, int n, const char *const *argv)
 	return config_parse_words(c, n, (char *const *)(uintptr_t)argv, &err);
 }
 
-#define WORDS(c, ...)                                                                              \
-	words((c), (int)(sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *)),                \
+#define WORDS(c, ...)                                                               \
+	words((c), (int)(sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *)), \
 	      (const char *[]){ __VA_ARGS__ })
 
 /* A file's text, in a buffer of exactly the size that the contract asks for. */
@@ -176,6 +176,7 @@ static void test_memory_bounds(void **state)
 		const char *text;
 		uint64_t bytes; /* 0: refused */
 	} rows[] = {
+		/* clang-format off */
 		{ "64M", 64ULL << 20 },		  { "65536K", 64ULL << 20 },
 		{ "67108864", 64ULL << 20 },	  { "64G", 64ULL << 30 },
 		{ "65536M", 64ULL << 30 },	  { "67112960", (64ULL << 20) + 4096 },
@@ -189,6 +190,7 @@ static void test_memory_bounds(void **state)
 		{ "18446744073709551615", 0 },	  { "18446744073709551616", 0 },
 		{ "17179869185G", 0 }, /* wraps to 1G */
 		{ "99999999999999999999999G", 0 }, { "1T", 0 },
+		/* clang-format on */
 	};
 
 	(void)state;
@@ -254,7 +256,7 @@ static void test_a_disks_format_is_never_guessed(void **state)
 	assert_int_equal(count(&c, "disk"), 0);
 }
 
-#define NO_FILE_WORD                                                                             \
+#define NO_FILE_WORD                                                                                   \
 	"' will not do: the image comes first and without file=: say FILE,format=raw (./file=X if it " \
 	"is called so)"
 
@@ -274,10 +276,12 @@ static void test_a_habit_from_qemu_gets_a_hint(void **state)
 static void test_bad_disks(void **state)
 {
 	static const char *const bad[] = {
+		/* clang-format off */
 		"",			   ",format=raw",	     "a,format=raw,readonly=yes",
 		"a,format=raw,queues=0",   "a,format=raw,queues=17", "a,format=raw,x=y",
 		"a,format=raw,readonly",   "a,,format=raw",
 		"a,format=raw,queues=1,,",
+		/* clang-format on */
 	};
 	struct vm_config c;
 
@@ -302,8 +306,7 @@ static void test_too_many_disks(void **state)
 
 static void test_names(void **state)
 {
-	static const char *const bad[] = { "", ".a", "-a", "a/b", "a b", "a\n", "\xc3\xa4",
-					   "a@b" };
+	static const char *const bad[] = { "", ".a", "-a", "a/b", "a b", "a\n", "\xc3\xa4", "a@b" };
 	char longest[CONFIG_NAME_MAX + 2];
 	struct vm_config c;
 
@@ -378,13 +381,13 @@ static void test_file_errors(void **state)
 	assert_error(file(&c, "\n\nmemory = 3\n"),
 		     "vm.conf:3: memory: '3' will not do: say 64M to 64G, a multiple of 4K");
 	config_init(&c);
-	assert_error(file(&c, "memory\n"),
-		     "vm.conf:1: 'memory' is not a setting: NAME = VALUE");
+	assert_error(file(&c, "memory\n"), "vm.conf:1: 'memory' is not a setting: NAME = VALUE");
 	config_init(&c);
 	assert_error(file(&c, "kernal = x"),
 		     "vm.conf:1: there is no setting 'kernal': see bulkhead(1)");
 	config_init(&c);
-	assert_error(file(&c, "cpus = 2\ncpus = 2\n"), "vm.conf:2: cpus: said twice: once is right");
+	assert_error(file(&c, "cpus = 2\ncpus = 2\n"),
+		     "vm.conf:2: cpus: said twice: once is right");
 	config_init(&c);
 	assert_error(file(&c, "config = other\n"),
 		     "vm.conf:1: config: this can be said on the command line only");
@@ -393,7 +396,8 @@ static void test_file_errors(void **state)
 	config_init(&c);
 	assert_error(file(&c, "= x\n"), "vm.conf:1: there is no setting '': see bulkhead(1)");
 	config_init(&c);
-	assert_int_equal(config_parse_text(&c, (char[]){ 'a', 0, 'b', 0 }, 3, "vm.conf", &err), -22);
+	assert_int_equal(config_parse_text(&c, (char[]){ 'a', 0, 'b', 0 }, 3, "vm.conf", &err),
+			 -22);
 	assert_string_equal(err.text, "vm.conf:1: a NUL byte: a text file is right");
 }
 
@@ -408,8 +412,7 @@ static void test_words_win_over_the_file(void **state)
 	assert_int_equal(c.cpus, 4);
 	assert_int_equal(count(&c, "disk"), 2);
 	/* a line that a word overrides must be right all the same */
-	assert_error(file(&c, "memory = 3\n"),
-		     "vm.conf:1: memory: said twice: once is right");
+	assert_error(file(&c, "memory = 3\n"), "vm.conf:1: memory: said twice: once is right");
 	assert_int_equal(WORDS(&c, "--memory=1G"), 0);
 	assert_error(file(&c, "memory = 3\n"),
 		     "vm.conf:1: memory: '3' will not do: say 64M to 64G, a multiple of 4K");
@@ -457,6 +460,7 @@ static void test_limits(void **state)
 static void test_bad_limits(void **state)
 {
 	static const char *const bad[] = {
+		/* clang-format off */
 		"--limit-memory=15M", "--limit-memory=1025G", "--limit-memory=0",
 		"--limit-memory=NONE", "--limit-tasks=0",     "--limit-tasks=-1",
 		"--limit-tasks=100001", "--limit-cpu=0%",     "--limit-cpu=6401%",
@@ -464,6 +468,7 @@ static void test_bad_limits(void **state)
 		"--limit-io=",	      "--limit-io=1M",	      "--limit-io=rbps",
 		"--limit-io=rbps=0",  "--limit-io=bps=1",     "--limit-io=rbps=1,,wbps=1",
 		"--limit-io=rbps=1\nwbps=2", "--cgroup=relative", "--cgroup=", "--strict=maybe",
+		/* clang-format on */
 	};
 	struct vm_config c;
 
@@ -480,8 +485,8 @@ static void test_allow(void **state)
 
 	(void)state;
 	assert_int_equal(WORDS(&c, "--allow=soft-many-cpus,kvm", "--allow", "soft"), 0);
-	assert_int_equal(c.allowed, 1U << FEATURE_SOFT_MANY_CPUS | 1U << FEATURE_KVM |
-					    1U << FEATURE_SOFT);
+	assert_int_equal(c.allowed,
+			 1U << FEATURE_SOFT_MANY_CPUS | 1U << FEATURE_KVM | 1U << FEATURE_SOFT);
 	assert_error(WORDS(&c, "--allow=soft,,kvm"),
 		     "--allow: 'soft,,kvm' will not do: say names that bulkhead features lists");
 	assert_error(WORDS(&c, "--allow=all"),
@@ -505,9 +510,10 @@ static void test_what_is_experimental_needs_leave(void **state)
 	assert_int_equal(check_allowed("8", true, "kvm"), 0);
 	assert_int_equal(check_allowed("16", false, "kvm"), 0);
 	assert_int_equal(check_allowed("9", true, "soft-many-cpus"), 0);
-	assert_error(check_allowed("9", true, "soft"),
-		     "software CPU with 9 to 16 virtual CPUs: experimental (no whole system has "
-		     "been tested with so many): say --allow soft-many-cpus to use it all the same");
+	assert_error(
+		check_allowed("9", true, "soft"),
+		"software CPU with 9 to 16 virtual CPUs: experimental (no whole system has "
+		"been tested with so many): say --allow soft-many-cpus to use it all the same");
 }
 
 static void test_what_is_used(void **state)
@@ -546,15 +552,16 @@ static void test_render(void **state)
 	(void)state;
 	config_init(&c);
 	assert_same_again(&c);
-	assert_int_equal(WORDS(&c, "--kernel=k", "--initrd=i", "--name=n", "--cmdline=a b",
-			       "--memory=64G", "--huge-pages=off", "--cpus=16", "--disk=a,format=raw,queues=3",
-			       "--disk=b,format=raw,readonly=on", "--rng=off", "--rng-rate=7",
-			       "--console=safe", "--console-input=virtio", "--detach",
-			       "--on-reboot=stop", "--on-panic=continue", "--on-crash=stop", "--verbose",
-			       "--accel=soft", "--allow=soft-many-cpus,kvm",
-			       "--limit-memory=1G", "--limit-tasks=none", "--limit-cpu=150%",
-			       "--limit-io=rbps=1M,wiops=9", "--cgroup=/sys/fs/cgroup/x", "--strict"),
-			 0);
+	assert_int_equal(
+		WORDS(&c, "--kernel=k", "--initrd=i", "--name=n", "--cmdline=a b", "--memory=64G",
+		      "--huge-pages=off", "--cpus=16", "--disk=a,format=raw,queues=3",
+		      "--disk=b,format=raw,readonly=on", "--rng=off", "--rng-rate=7",
+		      "--console=safe", "--console-input=virtio", "--detach", "--on-reboot=stop",
+		      "--on-panic=continue", "--on-crash=stop", "--verbose", "--accel=soft",
+		      "--allow=soft-many-cpus,kvm", "--limit-memory=1G", "--limit-tasks=none",
+		      "--limit-cpu=150%", "--limit-io=rbps=1M,wiops=9", "--cgroup=/sys/fs/cgroup/x",
+		      "--strict"),
+		0);
 	assert_same_again(&c);
 	assert_int_equal(config_render(&c, argv, buf, 16), -7);
 	n = config_render(&c, argv, buf, sizeof(buf));

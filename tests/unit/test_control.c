@@ -27,8 +27,15 @@ static const struct control_msg samples[] = {
 	{ .type = CTL_SIZE, .number = 24 << 16 | 80 },
 	{ .type = CTL_ENDING },
 	{ .type = CTL_INFO,
-	  .info = { .name = "vm1", .pid = 1, .cpus = 2, .memory = 1ULL << 33, .uptime_s = 4,
-		    .state = 5, .processes = 6, .soft = 1, .restarts = 7 } },
+	  .info = { .name = "vm1",
+		    .pid = 1,
+		    .cpus = 2,
+		    .memory = 1ULL << 33,
+		    .uptime_s = 4,
+		    .state = 5,
+		    .processes = 6,
+		    .soft = 1,
+		    .restarts = 7 } },
 	{ .type = CTL_ATTACHED },
 	{ .type = CTL_REFUSED, .text_len = 2, .text = "no" },
 	{ .type = CTL_DONE },
@@ -86,7 +93,8 @@ static void truncation_at_every_byte(void **state)
 
 			assert_int_equal(control_decode(wire, (size_t)cut, &m), -EBADMSG);
 			assert_int_equal(m.number, 77);
-			if (cut < 8 || (has_text(&samples[i]) && cut >= len - (int)samples[i].text_len))
+			if (cut < 8 ||
+			    (has_text(&samples[i]) && cut >= len - (int)samples[i].text_len))
 				continue;
 			wire[4] = (uint8_t)(cut - 8);
 			assert_int_equal(control_decode(wire, (size_t)cut, &m), -EBADMSG);

@@ -26,7 +26,7 @@ static struct testdev dev;
 static struct virtq vq;
 static struct virtq_chain chain;
 static uint8_t reads[TR_RAM]; /* of each byte, since the last forget_reads */
-static uint8_t *ram = NULL; /* what is scrambled */
+static uint8_t *ram = NULL;   /* what is scrambled */
 static bool scramble;
 static bool keep_rings; /* a device reads the rings' indices more than once, as it must */
 static unsigned int seed = 1;
@@ -245,8 +245,7 @@ static void test_rng(void **state)
 		assert_int_equal(testring_load32(&dev.ring, TR_USED + 4), 3);
 		assert_int_equal(testdev_used_len(&dev, 0), len);
 		assert_memory_equal(dev.ring.ram + TR_DATA, before + TR_DATA, at - TR_DATA);
-		assert_memory_equal(dev.ring.ram + at + len, before + at + len,
-				    TR_RAM - at - len);
+		assert_memory_equal(dev.ring.ram + at + len, before + at + len, TR_RAM - at - len);
 		vu_device_close(&rng.dev);
 		loop_remove(&dev.loop, &rng.timer);
 		closep(&rng.timer_fd);
@@ -275,10 +274,8 @@ static void test_hook(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hook),
-		cmocka_unit_test(test_chains),
-		cmocka_unit_test(test_request),
-		cmocka_unit_test(test_console),
+		cmocka_unit_test(test_hook),	cmocka_unit_test(test_chains),
+		cmocka_unit_test(test_request), cmocka_unit_test(test_console),
 		cmocka_unit_test(test_rng),
 	};
 

@@ -168,11 +168,13 @@ static void remove_wants_an_exact_match(void **state)
 static const struct {
 	uint64_t gpa, len;
 } outside[] = {
+	/* clang-format off */
 	{ 0, 1 },           { P - 1, 1 },          { P - 1, 2 },       { P - 1, 4 * P },
 	{ 4 * P - 1, 2 },   { 4 * P, 1 },          { P, 3 * P + 1 },   { P, HIGH },
 	{ HIGH - 1, 1 },    { HIGH - 1, 2 },       { HIGH, P + 1 },    { HIGH + P, 1 },
 	{ HIGH + P - 1, 2 }, { UINT64_MAX, 1 },    { UINT64_MAX, 2 },  { P, UINT64_MAX },
 	{ P, -P },          { 2 * P, UINT64_MAX - P }, { HIGH, -HIGH }, { 1ULL << 63, 1ULL << 63 },
+	/* clang-format on */
 };
 
 static void nothing_outside_is_reached(void **state)

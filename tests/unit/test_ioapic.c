@@ -111,8 +111,8 @@ static void the_guest_cannot_write_status_bits(void **state)
 
 static void every_register_at_every_width(void **state)
 {
-	static const uint64_t values[] = { 0, 1, 0x7f, 0x10, 0x3f, 0x40, 0xff, UINT32_MAX,
-					   UINT64_MAX };
+	static const uint64_t values[] = { 0,	 1,    0x7f,	   0x10,      0x3f,
+					   0x40, 0xff, UINT32_MAX, UINT64_MAX };
 	struct accel a = { 0 };
 	struct ioapic io;
 

@@ -59,7 +59,9 @@ static int setup(void **state)
 	test_machine_open(&f->m, &f->accel);
 	assert_int_equal(pci_host_open(&f->m, &f->m.pci), 0);
 	for (int i = 0; i < 2; i++) {
-		f->fn[i] = (struct pci_function){ .m = &f->m, .ops = &fn_ops, .owner = f,
+		f->fn[i] = (struct pci_function){ .m = &f->m,
+						  .ops = &fn_ops,
+						  .owner = f,
 						  .bar = { .size = BAR_SIZE, .ops = &bar_ops } };
 		pci_config_init(&f->fn[i].config, 0x1234, (uint16_t)(0x10 + i), 0x010000, 1);
 		assert_int_equal(pci_host_add(f->m.pci, &f->fn[i]), 0);
@@ -191,8 +193,8 @@ static void decoding_follows_command(void **state)
 static void a_misplaced_bar_is_not_decoded(void **state)
 {
 	static const uint32_t bad[] = {
-		0, 0x8000, 0x00100000, 0xbfff8000, 0xe0000000, 0xe8000000, 0xe80f8000,
-		0xfec00000, 0xfee00000, 0xfffc0000, 0xffff8000,
+		0,	    0x8000,	0x00100000, 0xbfff8000, 0xe0000000, 0xe8000000,
+		0xe80f8000, 0xfec00000, 0xfee00000, 0xfffc0000, 0xffff8000,
 	};
 	struct fixture *f = *state;
 	uint32_t home = get(f, 1, PCI_BASE_ADDRESS_0, 4);

@@ -38,19 +38,24 @@ static const struct known knowns[] = {
 	{ D(GET_REGION_INFO), .len = 32, .argsz = 32, .m.reply = true,
 	  .m.region_info = { .flags = 3, .index = 7, .size = 8, .offset = ~0ULL } },
 	{ D(GET_REGION_INFO), .len = 64, .argsz = 64, .m.reply = true,
-	  .m.region_info = { .flags = 15, .index = 7, .size = 8192, .n_sparse = 1,
+	  .m.region_info = { .flags = 15,
+			     .index = 7,
+			     .size = 8192,
+			     .n_sparse = 1,
 			     .sparse = { { 4096, 4096 } } } },
 	{ D(GET_REGION_INFO), .len = 112, .argsz = 112, .m.reply = true,
 	  .m.region_info = { .flags = 15, .n_sparse = 4, .sparse = { { 1, 2 }, [3] = { 3, 4 } } } },
 	{ D(GET_REGION_IO_FDS), .len = 16, .argsz = 16, .m.io_fds = { .index = 3 } },
-	{ D(GET_REGION_IO_FDS), .len = 16, .argsz = 16, .m.reply = true, .m.io_fds = { .index = 3 } },
+	{ D(GET_REGION_IO_FDS), .len = 16, .argsz = 16, .m.reply = true,
+	  .m.io_fds = { .index = 3 } },
 	{ D(GET_IRQ_INFO), .len = 16, .argsz = 16, .m.irq_info = { .index = 2 } },
 	{ D(GET_IRQ_INFO), .len = 16, .argsz = 16, .m.reply = true, .m.irq_info = { 1, 2, 3 } },
 	{ D(SET_IRQS), .len = 20, .argsz = 20, .m.set_irqs = { 36, 1, 2, ~0U } },
 	{ D(SET_IRQS), .m.reply = true },
 	{ C(REGION_READ), .len = 16, .m.access = { 1ULL << 63, 3, VFU_DATA_MAX } },
 	{ C(REGION_READ), .len = 16 + 8, .m.reply = true, .m.access = { 1, 3, 8, { 1, [7] = 8 } } },
-	{ C(REGION_READ), .len = 16 + 256, .m.reply = true, .m.access = { 1, 3, 256, { [255] = 8 } } },
+	{ C(REGION_READ), .len = 16 + 256, .m.reply = true,
+	  .m.access = { 1, 3, 256, { [255] = 8 } } },
 	{ C(REGION_WRITE), .len = 16 + 1, .m.access = { 3, 4, 1, { 0xa5 } } },
 	{ C(REGION_WRITE), .len = 16 + 256, .m.access = { 3, 4, 256, { [255] = 8 } } },
 	{ C(REGION_WRITE), .len = 16, .m.reply = true, .m.access = { 3, 4, ~0U } },
@@ -121,17 +126,18 @@ static void every_message_there_and_back(void **state)
 static void the_wire_itself(void **state)
 {
 	static const uint8_t want[] = {
-		2, 1, 5, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, /* header: a reply */
-		64, 0, 0, 0, 15, 0, 0, 0,                        /* argsz, flags */
-		2, 0, 0, 0, 32, 0, 0, 0,                         /* index, cap_offset */
-		0, 0x20, 0, 0, 0, 0, 0, 0,                       /* size */
-		0, 0, 0, 0, 0, 0, 0, 0,                          /* offset */
-		1, 0, 1, 0, 0, 0, 0, 0,                          /* id, version, next */
-		1, 0, 0, 0, 0, 0, 0, 0,                          /* nr_areas, reserved */
-		0, 0x10, 0, 0, 0, 0, 0, 0,                       /* offset */
-		0, 0x10, 0, 0, 0, 0, 0, 0,                       /* size */
+		2,  1,	  5, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, /* header: a reply */
+		64, 0,	  0, 0, 15, 0, 0, 0,			     /* argsz, flags */
+		2,  0,	  0, 0, 32, 0, 0, 0,			     /* index, cap_offset */
+		0,  0x20, 0, 0, 0,  0, 0, 0,			     /* size */
+		0,  0,	  0, 0, 0,  0, 0, 0,			     /* offset */
+		1,  0,	  1, 0, 0,  0, 0, 0,			     /* id, version, next */
+		1,  0,	  0, 0, 0,  0, 0, 0,			     /* nr_areas, reserved */
+		0,  0x10, 0, 0, 0,  0, 0, 0,			     /* offset */
+		0,  0x10, 0, 0, 0,  0, 0, 0,			     /* size */
 	};
-	struct vfu_msg m = { .id = 0x102, .command = VFIO_USER_DEVICE_GET_REGION_INFO,
+	struct vfu_msg m = { .id = 0x102,
+			     .command = VFIO_USER_DEVICE_GET_REGION_INFO,
 			     .reply = true };
 	uint8_t wire[WIRE_MAX];
 
@@ -149,8 +155,11 @@ static void errors_have_no_payload(void **state)
 {
 	(void)state;
 	FOR_KNOWN(k) {
-		struct vfu_msg m = { .command = k->m.command, .reply = true, .error = true,
-				     .error_no = EINVAL }, got;
+		struct vfu_msg m = { .command = k->m.command,
+				     .reply = true,
+				     .error = true,
+				     .error_no = EINVAL },
+			       got;
 		uint8_t wire[WIRE_MAX + 1] = { 0 };
 
 		assert_int_equal(vfu_encode(&m, wire, WIRE_MAX), VFU_HEADER_LEN);
@@ -328,7 +337,8 @@ static void version_data_is_one_string(void **state)
 
 static void accesses_are_bounded(void **state)
 {
-	static const uint32_t counts[] = { VFU_DATA_MAX + 1, 496, 0x7fffffff, 0xfffffff0, UINT32_MAX };
+	static const uint32_t counts[] = { VFU_DATA_MAX + 1, 496, 0x7fffffff, 0xfffffff0,
+					   UINT32_MAX };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
@@ -361,11 +371,11 @@ static void capabilities_are_checked(void **state)
 		uint8_t value;
 		bool ok;
 	} changes[] = {
-		{ 4, 7, false },   /* flags without CAPS */
-		{ 12, 0, false },  { 12, 31, false }, { 12, 33, false }, { 15, 1, false },
-		{ 32, 2, false },  { 33, 1, false },  { 34, 2, false },  { 36, 32, false },
-		{ 36, 1, false },  { 40, 0, false },  { 40, 2, false },  { 40, 5, false },
-		{ 43, 0x80, false }, { 44, 1, true }, { 0, 63, false },  { 0, 65, true },
+		{ 4, 7, false }, /* flags without CAPS */
+		{ 12, 0, false },    { 12, 31, false }, { 12, 33, false }, { 15, 1, false },
+		{ 32, 2, false },    { 33, 1, false },	{ 34, 2, false },  { 36, 32, false },
+		{ 36, 1, false },    { 40, 0, false },	{ 40, 2, false },  { 40, 5, false },
+		{ 43, 0x80, false }, { 44, 1, true },	{ 0, 63, false },  { 0, 65, true },
 	};
 	const struct vfu_msg *m = NULL;
 
@@ -502,8 +512,9 @@ static void messages_in_pieces(void **state)
 
 static void unknown_commands_are_skipped(void **state)
 {
-	static const uint8_t unknown[VFU_HEADER_LEN + 9] = { 5, 0, 15, 0, VFU_HEADER_LEN + 9, 0, 0, 0,
-							     VFU_FLAG_NO_REPLY };
+	static const uint8_t unknown[VFU_HEADER_LEN + 9] = {
+		5, 0, 15, 0, VFU_HEADER_LEN + 9, 0, 0, 0, VFU_FLAG_NO_REPLY
+	};
 	_cleanup_(closep) int e = make_event();
 	struct vfu_msg m = { .command = VFIO_USER_DEVICE_RESET };
 	int fds[MSG_MAX_FDS], before, s[2];

@@ -337,6 +337,7 @@ static void a_refused_configuration_range_is_said(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* clang-format off */
 		T(a_good_back_end_gets_all_of_it),
 		T(any_subset_of_features_will_do),
 		T(a_back_end_may_take_its_time),
@@ -344,6 +345,7 @@ int main(void)
 		T(each_vice_at_each_answer),
 		T(bad_queue_numbers),
 		T(a_refused_configuration_range_is_said),
+		/* clang-format on */
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

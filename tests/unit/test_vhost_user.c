@@ -11,8 +11,10 @@
 
 #define WIRE_MAX (VU_HEADER_LEN + VU_PAYLOAD_MAX)
 
+/* clang-format off */
 enum { NONE = 0, U64 = 8, STATE = 8, ADDR = 40, MEM = 8, REGION = 32, MEM_REG = 40, CONFIG = 12,
        LOG = 16, INFLIGHT = 24 };
+/* clang-format on */
 
 /* By the specification: bytes of payload, of the reply's, and descriptors. */
 struct known {
@@ -145,12 +147,12 @@ static void every_reply_there_and_back(void **state)
 static void the_wire_itself(void **state)
 {
 	static const uint8_t want[] = {
-		9, 0, 0, 0, 9, 0, 0, 0, 40, 0, 0, 0, /* SET_VRING_ADDR, version 1, need_reply */
-		1, 0, 0, 0, 2, 0, 0, 0,              /* index, flags */
-		3, 0, 0, 0, 0, 0, 0, 0,              /* descriptor */
-		4, 0, 0, 0, 0, 0, 0, 0,              /* used */
-		5, 0, 0, 0, 0, 0, 0, 0,              /* available */
-		6, 0, 0, 0, 0, 0, 0, 0x80,           /* log */
+		9, 0, 0, 0, 9, 0, 0, 0,	   40, 0, 0, 0, /* SET_VRING_ADDR, version 1, need_reply */
+		1, 0, 0, 0, 2, 0, 0, 0,			/* index, flags */
+		3, 0, 0, 0, 0, 0, 0, 0,			/* descriptor */
+		4, 0, 0, 0, 0, 0, 0, 0,			/* used */
+		5, 0, 0, 0, 0, 0, 0, 0,			/* available */
+		6, 0, 0, 0, 0, 0, 0, 0x80,		/* log */
 	};
 	struct vu_msg m = { .request = VHOST_USER_SET_VRING_ADDR, .need_reply = true };
 	uint8_t wire[WIRE_MAX];
@@ -453,7 +455,8 @@ static void the_reply_with_a_descriptor(void **state)
 			if (n != size)
 				send_bytes(s[0], wire, (size_t)vu_encode(&m, wire, sizeof(wire)), e,
 					   n);
-			assert_int_equal(vu_recv(s[1], &got, fds, &n_got), n == size ? 1 : -EBADMSG);
+			assert_int_equal(vu_recv(s[1], &got, fds, &n_got),
+					 n == size ? 1 : -EBADMSG);
 			fds_close(fds, n_got);
 			assert_int_equal(open_fds(), before);
 			close_pair(s);

@@ -267,10 +267,12 @@ static void queues_freeze(void **state)
 	static const struct {
 		uint8_t offset, width;
 	} regs[] = {
+		/* clang-format off */
 		{ VIRTIO_PCI_COMMON_Q_SIZE, 2 },    { VIRTIO_PCI_COMMON_Q_DESCLO, 4 },
 		{ VIRTIO_PCI_COMMON_Q_DESCHI, 4 },  { VIRTIO_PCI_COMMON_Q_AVAILLO, 4 },
 		{ VIRTIO_PCI_COMMON_Q_AVAILHI, 4 }, { VIRTIO_PCI_COMMON_Q_USEDLO, 4 },
 		{ VIRTIO_PCI_COMMON_Q_USEDHI, 4 },  { VIRTIO_PCI_COMMON_Q_ENABLE, 2 },
+		/* clang-format on */
 	};
 	struct fixture *f = *state;
 

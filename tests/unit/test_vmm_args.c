@@ -23,6 +23,7 @@ static int parse_one(const char *word, struct vmm_args *ret)
 static void bad_words_are_named(void **state)
 {
 	static const char *const bad[] = {
+		/* clang-format off */
 		"--cpus=0", "--cpus=17", "--cpus=", "--cpus=-1", "--cpus=1x", "--cpus= 1",
 		"--memory=0", "--memory=67108863", "--memory=67108865", "--memory=99999999999999999999",
 		"--on-reboot=continue", "--on-panic=restart", "--serial=4", "--serial=1024",
@@ -36,6 +37,7 @@ static void bad_words_are_named(void **state)
 		"--virtio=disk:2:0:1:1:60:0x10000000000000000:7",
 		"--virtio=a-name-of-16-chs:2:0:1:1:60:0:7", "--what=1", "",
 		"cpus=1",
+		/* clang-format on */
 	};
 	struct vmm_args a;
 

@@ -40,7 +40,8 @@ static int setup(void **state)
 	assert_int_equal(pci_host_open(&f.m, &f.m.pci), 0);
 	back_end_init(&f.b);
 	f.b.n_queues = 3;
-	assert_int_equal(virtio_pci_add(&f.m, test_virtio_type(2), 0, back_end_start(&f.b), &why), 0);
+	assert_int_equal(virtio_pci_add(&f.m, test_virtio_type(2), 0, back_end_start(&f.b), &why),
+			 0);
 	f.v = f.m.pci->functions[PCI_SLOT_FUNCTIONS]->owner;
 	return 0;
 }

@@ -19,9 +19,9 @@
 #include <cmocka.h>
 
 #define UADDR 0x7f0000000000ULL
-#define ALL_PROTOCOL                                                                     \
-	(1U << VHOST_USER_PROTOCOL_F_MQ | 1U << VHOST_USER_PROTOCOL_F_REPLY_ACK |        \
-	 1U << VHOST_USER_PROTOCOL_F_CONFIG | 1U << VHOST_USER_PROTOCOL_F_RESET_DEVICE | \
+#define ALL_PROTOCOL                                                                            \
+	(1U << VHOST_USER_PROTOCOL_F_MQ | 1U << VHOST_USER_PROTOCOL_F_REPLY_ACK |               \
+	 1U << VHOST_USER_PROTOCOL_F_CONFIG | 1U << VHOST_USER_PROTOCOL_F_RESET_DEVICE |        \
 	 1U << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS | 1U << VHOST_USER_PROTOCOL_F_STATUS | \
 	 1U << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD | 1U << VHOST_USER_PROTOCOL_F_LOG_SHMFD)
 
@@ -378,15 +378,19 @@ static void test_malformed_messages_are_named(void **state)
 		size_t len;
 		const char *why;
 	} rows[] = {
-		{ { VHOST_USER_SET_VRING_NUM, 0, 0, 0, VU_VERSION, 0, 0, 0, 4 }, 16,
+		{ { VHOST_USER_SET_VRING_NUM, 0, 0, 0, VU_VERSION, 0, 0, 0, 4 },
+		  16,
 		  "vhost-user request 8 is malformed" },
-		{ { VHOST_USER_SET_VRING_BASE, 0, 0, 0, VU_VERSION, 0, 0, 0, 8 }, 14,
+		{ { VHOST_USER_SET_VRING_BASE, 0, 0, 0, VU_VERSION, 0, 0, 0, 8 },
+		  14,
 		  "vhost-user request 10 is malformed" },
 		{ { VHOST_USER_GET_FEATURES, 0, 0, 0, 2 }, 12, "vhost-user request 1 is malformed" },
-		{ { VHOST_USER_ADD_MEM_REG, 0, 0, 0, VU_VERSION, 0, 0, 0, 255, 255 }, 12,
+		{ { VHOST_USER_ADD_MEM_REG, 0, 0, 0, VU_VERSION, 0, 0, 0, 255, 255 },
+		  12,
 		  "vhost-user request 37 is malformed" },
 		{ { 200, 0, 0, 0, VU_VERSION }, 12, "vhost-user request 200 is unknown" },
-		{ { VHOST_USER_GET_FEATURES, 0, 0, 0, VU_VERSION }, 5,
+		{ { VHOST_USER_GET_FEATURES, 0, 0, 0, VU_VERSION },
+		  5,
 		  "no vhost-user message: a malformed header" },
 	};
 
@@ -403,10 +407,12 @@ static void test_malformed_messages_are_named(void **state)
 static void test_protocol_features_must_be_negotiated(void **state)
 {
 	static const uint32_t requests[] = {
-		VHOST_USER_GET_QUEUE_NUM, VHOST_USER_GET_CONFIG,	VHOST_USER_SET_CONFIG,
-		VHOST_USER_RESET_DEVICE,  VHOST_USER_GET_MAX_MEM_SLOTS, VHOST_USER_ADD_MEM_REG,
-		VHOST_USER_REM_MEM_REG,	  VHOST_USER_SET_STATUS,	VHOST_USER_GET_STATUS,
-		VHOST_USER_SET_LOG_BASE,  VHOST_USER_SET_LOG_FD,	VHOST_USER_GET_INFLIGHT_FD,
+		VHOST_USER_GET_QUEUE_NUM,     VHOST_USER_GET_CONFIG,
+		VHOST_USER_SET_CONFIG,	      VHOST_USER_RESET_DEVICE,
+		VHOST_USER_GET_MAX_MEM_SLOTS, VHOST_USER_ADD_MEM_REG,
+		VHOST_USER_REM_MEM_REG,	      VHOST_USER_SET_STATUS,
+		VHOST_USER_GET_STATUS,	      VHOST_USER_SET_LOG_BASE,
+		VHOST_USER_SET_LOG_FD,	      VHOST_USER_GET_INFLIGHT_FD,
 		VHOST_USER_SET_INFLIGHT_FD,
 	};
 

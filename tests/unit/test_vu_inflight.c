@@ -587,12 +587,12 @@ static void memory_for_what_it_has_not(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		tf_open(&f);
 		tf_negotiate(&f);
-		assert_int_equal(tf_tell(&f,
-					 (struct vu_msg){ .request = VHOST_USER_GET_INFLIGHT_FD,
-							  .inflight = { 0, 0, rows[i][0],
-									rows[i][1] } },
-					 -1),
-				 -EPROTO);
+		assert_int_equal(
+			tf_tell(&f,
+				(struct vu_msg){ .request = VHOST_USER_GET_INFLIGHT_FD,
+						 .inflight = { 0, 0, rows[i][0], rows[i][1] } },
+				-1),
+			-EPROTO);
 		tf_die(&f);
 	}
 }

@@ -32,10 +32,9 @@ static int teardown(void **state)
 
 static int set_log(uint64_t size, uint64_t offset, int fd)
 {
-	return tf_tell(&f,
-		       (struct vu_msg){ .request = VHOST_USER_SET_LOG_BASE,
-					.log = { size, offset } },
-		       fd);
+	return tf_tell(
+		&f, (struct vu_msg){ .request = VHOST_USER_SET_LOG_BASE, .log = { size, offset } },
+		fd);
 }
 
 static bool marked(uint64_t page)
@@ -114,8 +113,7 @@ static void nothing_else_changes_while_live(void **state)
 {
 	(void)state;
 	start(TF_FEATURES);
-	assert_int_equal(tf_u64(&f, VHOST_USER_SET_FEATURES,
-				LOGGING | 1ULL << VIRTIO_F_EVENT_IDX),
+	assert_int_equal(tf_u64(&f, VHOST_USER_SET_FEATURES, LOGGING | 1ULL << VIRTIO_F_EVENT_IDX),
 			 -EPROTO);
 	assert_non_null(strstr(f.dev.why, "ring in use"));
 	teardown(state);

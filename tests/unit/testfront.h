@@ -26,10 +26,9 @@
 #define TF_UADDR 0x7f0000000000ULL
 #define TF_SIZE 16U /* of the ring */
 #define TF_FEATURES (1ULL << VHOST_USER_F_PROTOCOL_FEATURES | 1ULL << VIRTIO_F_VERSION_1)
-#define TF_PROTOCOL                                                                        \
-	(1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ULL << VHOST_USER_PROTOCOL_F_STATUS |  \
-	 1ULL << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD |                                    \
-	 1ULL << VHOST_USER_PROTOCOL_F_LOG_SHMFD)
+#define TF_PROTOCOL                                                                       \
+	(1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ULL << VHOST_USER_PROTOCOL_F_STATUS | \
+	 1ULL << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD | 1ULL << VHOST_USER_PROTOCOL_F_LOG_SHMFD)
 
 /* Writes 8 bytes of 0x5a into a chain and gives it back; or keeps it, in the order it was taken. */
 struct front {

@@ -15,8 +15,9 @@ const struct virtio_type *test_virtio_type(unsigned int id)
 		const struct kind_virtio *v = &kinds_all[i]->virtio;
 
 		if (v->id == id)
-			types[id] = (struct virtio_type){ v->id, v->name, v->class_code, v->n_queues,
-							  v->queues_min, v->config_len, v->features };
+			types[id] = (struct virtio_type){ v->id,       v->name,	      v->class_code,
+							  v->n_queues, v->queues_min, v->config_len,
+							  v->features };
 	}
 	assert(types[id].type == id);
 	return &types[id];

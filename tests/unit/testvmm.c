@@ -4,6 +4,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
+#include "lib/base/units.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -134,8 +135,6 @@ void test_machine_close(struct machine *m)
 }
 
 /* ---- the back end ---- */
-
-#define BIT(n) (1ULL << (n))
 
 void back_end_init(struct back_end *b)
 {

@@ -224,9 +224,7 @@ static int say_why(const struct options *o, const char *name, int error)
 
 static int audit_machine(struct run *run, const char *name)
 {
-	struct subject s = { .name = name,
-			     .uid = run->options->uid,
-			     .deep = run->options->deep };
+	struct subject s = { .name = name, .uid = run->options->uid, .deep = run->options->deep };
 	pid_t supervisor = 0;
 	int r = ask(run->options, name, &s, &supervisor);
 

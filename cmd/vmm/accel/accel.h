@@ -27,8 +27,8 @@ struct msi {
 struct cpu_segment {
 	uint16_t selector;
 	uint64_t base;
-	uint32_t limit;  /* bytes - 1, granularity applied */
-	uint8_t type;    /* descriptor type bits with accessed */
+	uint32_t limit; /* bytes - 1, granularity applied */
+	uint8_t type;	/* descriptor type bits with accessed */
 	bool s, present, db, l, g;
 	uint8_t dpl;
 };
@@ -44,10 +44,10 @@ struct cpu_boot_state {
 };
 
 enum accel_exit_kind {
-	ACCEL_EXIT_NONE,     /* kicked, or nothing for the vmm to do */
+	ACCEL_EXIT_NONE, /* kicked, or nothing for the vmm to do */
 	ACCEL_EXIT_PIO,
 	ACCEL_EXIT_MMIO,
-	ACCEL_EXIT_EOI,      /* the guest ended a level-triggered interrupt: eoi_vector */
+	ACCEL_EXIT_EOI,	     /* the guest ended a level-triggered interrupt: eoi_vector */
 	ACCEL_EXIT_SHUTDOWN, /* triple fault */
 	ACCEL_EXIT_BROKEN,   /* the accelerator cannot go on: why */
 };
@@ -55,10 +55,10 @@ enum accel_exit_kind {
 struct accel_exit {
 	enum accel_exit_kind kind;
 	bool write;
-	uint8_t width;      /* bytes: 1, 2, 4, or 8 (MMIO only) */
-	uint32_t count;     /* PIO: string instructions repeat; data holds count * width bytes */
-	uint64_t address;   /* port or gpa */
-	uint8_t *data;      /* in place: read from here for writes, filled for reads */
+	uint8_t width;	  /* bytes: 1, 2, 4, or 8 (MMIO only) */
+	uint32_t count;	  /* PIO: string instructions repeat; data holds count * width bytes */
+	uint64_t address; /* port or gpa */
+	uint8_t *data;	  /* in place: read from here for writes, filled for reads */
 	uint8_t eoi_vector;
 	const char *why;
 };

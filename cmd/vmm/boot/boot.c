@@ -86,11 +86,13 @@ static int open_files(struct boot_loader *l)
 static int write_reset_vector(const struct guestmem *mem)
 {
 	static const uint8_t code[] = {
+		/* clang-format off */
 		0xb0, RESET_VALUE,                         /* mov al, RESET_VALUE */
 		0xba, PORT_RESET & 0xff, PORT_RESET >> 8,  /* mov dx, PORT_RESET */
 		0xee,                                      /* out dx, al */
 		0xf4,                                      /* hlt */
 		0xeb, 0xfd,                                /* jmp hlt */
+		/* clang-format on */
 	};
 
 	return guest_write(mem, GPA(RESET_VECTOR), code, sizeof(code));

@@ -11,11 +11,11 @@
 
 struct boot_source {
 	int kernel_fd;
-	int initrd_fd;       /* -1: none */
+	int initrd_fd;	     /* -1: none */
 	const char *cmdline; /* at most CMDLINE_MAX - 1 bytes */
 	uint64_t ram_size;   /* bytes, low and high together */
 	unsigned int n_vcpus;
-	bool serial;         /* a UART is at PORT_SERIAL */
+	bool serial; /* a UART is at PORT_SERIAL */
 };
 
 /*

@@ -53,10 +53,11 @@ static int check_version(const struct boot_loader *l, const uint8_t head[BZIMAGE
 
 	if ((version[1] << 8 | version[0]) >= VERSION_MIN)
 		return 0;
-	return boot_fail(l, -ENOEXEC,
-			 "kernel: its boot protocol is version %u.%02u, and this VM needs 2.12: say a "
-			 "bzImage of a 64-bit Linux (3.8 or later), or an ELF file with a PVH entry",
-			 version[1], version[0]);
+	return boot_fail(
+		l, -ENOEXEC,
+		"kernel: its boot protocol is version %u.%02u, and this VM needs 2.12: say a "
+		"bzImage of a 64-bit Linux (3.8 or later), or an ELF file with a PVH entry",
+		version[1], version[0]);
 }
 
 /* The header as far as this kernel's goes; what it does not have is zero. */

@@ -16,7 +16,7 @@ struct ioapic {
 	uint8_t select;
 	uint8_t id;
 	uint32_t lines; /* pins that are high */
-	uint32_t irr;   /* edge pins that rose while masked, level pins waiting */
+	uint32_t irr;	/* edge pins that rose while masked, level pins waiting */
 	uint64_t redirection[IOAPIC_PINS];
 };
 

@@ -13,8 +13,7 @@ void pci_bar_define(struct pci_function *fn, uint32_t address)
 	pci_config_define(&fn->config, PCI_COMMAND, 2, command,
 			  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
 	if (fn->bar.size)
-		pci_config_define(&fn->config, PCI_BASE_ADDRESS_0, 4, address,
-				  ~(fn->bar.size - 1));
+		pci_config_define(&fn->config, PCI_BASE_ADDRESS_0, 4, address, ~(fn->bar.size - 1));
 }
 
 /* Where the BAR should be decoded; 0: nowhere. The window holds nothing but BARs. */

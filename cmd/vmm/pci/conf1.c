@@ -36,8 +36,8 @@ static uint64_t conf1_read(void *owner, uint64_t offset, unsigned int width)
 
 	if (offset == 0 && width == 4)
 		return host->conf1_address;
-	return ecam_address(host, offset, width, &at) ? bus_read(&host->m->mmio, at, width)
-						      : UINT64_MAX;
+	return ecam_address(host, offset, width, &at) ? bus_read(&host->m->mmio, at, width) :
+							UINT64_MAX;
 }
 
 static void conf1_write(void *owner, uint64_t offset, unsigned int width, uint64_t value)

@@ -67,8 +67,7 @@ uint32_t pci_config_read(const struct pci_config *c, unsigned int offset, unsign
 	return value;
 }
 
-void pci_config_write(struct pci_config *c, unsigned int offset, unsigned int width,
-		      uint32_t value)
+void pci_config_write(struct pci_config *c, unsigned int offset, unsigned int width, uint32_t value)
 {
 	if (!range_within(offset, width, PCI_CONFIG_SIZE))
 		return;

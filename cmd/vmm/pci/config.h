@@ -16,7 +16,7 @@ struct pci_config {
 	uint8_t power_on[PCI_CONFIG_SIZE];
 	uint8_t mask[PCI_CONFIG_SIZE];
 	uint8_t last_cap; /* offset of the last capability, 0: none */
-	uint16_t next;    /* where the next one goes */
+	uint16_t next;	  /* where the next one goes */
 };
 
 /* The header of a type 0 function without BARs; class_code is base, sub, interface (24 bits). */
@@ -30,7 +30,8 @@ void pci_config_define(struct pci_config *c, unsigned int offset, unsigned int w
 /* Back to power-on. */
 void pci_config_reset(struct pci_config *c);
 /* Whether the bytes are those of this space, but for bits that the guest may write. */
-[[nodiscard]] bool pci_config_fits(const struct pci_config *c, const uint8_t bytes[PCI_CONFIG_SIZE]);
+[[nodiscard]] bool pci_config_fits(const struct pci_config *c,
+				   const uint8_t bytes[PCI_CONFIG_SIZE]);
 
 /* offset + width must lie within PCI_CONFIG_SIZE; the bus sees to it (host.c). Otherwise all ones,
  * and nothing written. */

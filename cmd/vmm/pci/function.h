@@ -25,9 +25,9 @@ struct pci_function_ops {
 };
 
 struct pci_bar {
-	uint32_t size;  /* bytes, a power of two from 4096 up; 0: no BAR */
+	uint32_t size;		   /* bytes, a power of two from 4096 up; 0: no BAR */
 	const struct bus_ops *ops; /* owner: the function's owner */
-	uint64_t claimed; /* the address that the bus has it at; 0: nowhere */
+	uint64_t claimed;	   /* the address that the bus has it at; 0: nowhere */
 };
 
 struct pci_function {
@@ -41,10 +41,11 @@ struct pci_function {
 struct pci_host {
 	struct machine *m;
 	struct pci_function bridge;
-	uint32_t conf1_address; /* the address port of mechanism #1 */
-	unsigned int n_functions;   /* there so far, the bridge included */
-	unsigned int each_slot;     /* functions of devices in a slot */
-	struct pci_function *functions[PCI_FUNCTIONS]; /* by slot and function; owned by their devices */
+	uint32_t conf1_address;	  /* the address port of mechanism #1 */
+	unsigned int n_functions; /* there so far, the bridge included */
+	unsigned int each_slot;	  /* functions of devices in a slot */
+	struct pci_function
+		*functions[PCI_FUNCTIONS]; /* by slot and function; owned by their devices */
 };
 
 /* Puts the function into the next place, with its BAR where firmware would have put it and

@@ -120,8 +120,7 @@ int pci_host_open(struct machine *m, struct pci_host **ret)
 		r = pci_host_add(host, &host->bridge);
 	if (r < 0)
 		return r;
-	r = bus_add(&m->mmio,
-		    &(struct bus_range){ ECAM_START, ECAM_SIZE, &ecam_bus_ops, host });
+	r = bus_add(&m->mmio, &(struct bus_range){ ECAM_START, ECAM_SIZE, &ecam_bus_ops, host });
 	if (r == 0)
 		r = pci_conf1_open(host);
 	if (r < 0)

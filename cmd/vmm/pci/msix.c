@@ -159,8 +159,8 @@ static void write_dword(struct msix *x, uint64_t index, uint32_t value)
 	static const uint32_t writable[DWORDS_PER_ENTRY] = { ~3U, ~0U, ~0U,
 							     PCI_MSIX_ENTRY_CTRL_MASKBIT };
 
-	*dword(&x->table[index / DWORDS_PER_ENTRY], index) =
-		value & writable[index % DWORDS_PER_ENTRY];
+	*dword(&x->table[index / DWORDS_PER_ENTRY], index) = value &
+							     writable[index % DWORDS_PER_ENTRY];
 }
 
 void msix_table_write(struct msix *x, uint64_t offset, unsigned int width, uint64_t value)

@@ -54,10 +54,9 @@ struct msix_image {
 };
 
 /* Rows of a schema whose image has a struct msix_image as a member. */
-#define MSIX_STATE(type, m)                                                       \
-	STATE_BITSES(type, m.address_lo, ~3ULL), STATE_ANYS(type, m.address_hi),  \
-		STATE_ANYS(type, m.data), STATE_BOOLS(type, m.masked),            \
-		STATE_ANYS(type, m.vector)
+#define MSIX_STATE(type, m)                                                      \
+	STATE_BITSES(type, m.address_lo, ~3ULL), STATE_ANYS(type, m.address_hi), \
+		STATE_ANYS(type, m.data), STATE_BOOLS(type, m.masked), STATE_ANYS(type, m.vector)
 
 void msix_save(const struct msix *x, struct msix_image *ret);
 /* Whether each vector is one that there is, or none, and nothing is beyond. */

@@ -4,12 +4,11 @@
 
 #include "cmd/vmm/platform/peer.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/units.h"
 
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <string.h>
-
-#define BIT(n) (UINT64_C(1) << (n))
 
 /* After this long without the answer that a ring stands still, whether the back end is alive is asked. */
 #define DRAIN_ASK_S 2

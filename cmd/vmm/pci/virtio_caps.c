@@ -135,8 +135,8 @@ void virtio_caps_read(struct pci_function *fn, unsigned int offset, unsigned int
 void virtio_caps_written(struct pci_function *fn, unsigned int offset, unsigned int width)
 {
 	struct virtio_pci *v = fn->owner;
-	uint32_t flags = pci_config_read(&fn->config, (unsigned int)v->msix_cap + PCI_MSIX_FLAGS,
-					 2);
+	uint32_t flags =
+		pci_config_read(&fn->config, (unsigned int)v->msix_cap + PCI_MSIX_FLAGS, 2);
 	uint32_t command = pci_config_read(&fn->config, PCI_COMMAND, 2);
 	unsigned int data = (unsigned int)v->window_cap + WINDOW_DATA, bar_width;
 	uint32_t bar_offset;

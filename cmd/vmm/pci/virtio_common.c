@@ -21,9 +21,9 @@
 struct row {
 	uint8_t offset;
 	uint8_t width;
-	uint8_t states;  /* in which a write counts */
-	bool of_queue;   /* the selected queue's */
-	bool frozen;     /* not written once that queue is enabled */
+	uint8_t states; /* in which a write counts */
+	bool of_queue;	/* the selected queue's */
+	bool frozen;	/* not written once that queue is enabled */
 	uint32_t (*read)(const struct virtio_pci *v, const struct virtio_queue *q);
 	void (*write)(struct virtio_pci *v, struct virtio_queue *q, uint32_t value);
 };
@@ -181,26 +181,26 @@ static uint32_t r_notify_off(const struct virtio_pci *v, const struct virtio_que
 	return (uint32_t)(q - v->queues);
 }
 
-#define QUEUE_ADDRESS(field) \
+#define QUEUE_ADDRESS(field)                                                                     \
 	static uint32_t r_##field##_lo(const struct virtio_pci *v, const struct virtio_queue *q) \
-	{ \
-		(void)v; \
-		return (uint32_t)q->field; \
-	} \
+	{                                                                                        \
+		(void)v;                                                                         \
+		return (uint32_t)q->field;                                                       \
+	}                                                                                        \
 	static uint32_t r_##field##_hi(const struct virtio_pci *v, const struct virtio_queue *q) \
-	{ \
-		(void)v; \
-		return (uint32_t)(q->field >> 32); \
-	} \
+	{                                                                                        \
+		(void)v;                                                                         \
+		return (uint32_t)(q->field >> 32);                                               \
+	}                                                                                        \
 	static void w_##field##_lo(struct virtio_pci *v, struct virtio_queue *q, uint32_t value) \
-	{ \
-		(void)v; \
-		set_low(&q->field, value); \
-	} \
+	{                                                                                        \
+		(void)v;                                                                         \
+		set_low(&q->field, value);                                                       \
+	}                                                                                        \
 	static void w_##field##_hi(struct virtio_pci *v, struct virtio_queue *q, uint32_t value) \
-	{ \
-		(void)v; \
-		set_high(&q->field, value); \
+	{                                                                                        \
+		(void)v;                                                                         \
+		set_high(&q->field, value);                                                      \
 	}
 
 QUEUE_ADDRESS(desc)

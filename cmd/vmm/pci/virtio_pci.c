@@ -6,6 +6,7 @@
 #include "cmd/vmm/space.h"
 #include "lib/base/checked.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/units.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,8 +22,6 @@
 #define GATE_LINES 5
 
 static_assert(sizeof(struct virtio_pci) + KIB(8) <= SPACE_CHANNEL);
-
-#define BIT(n) (1ULL << (n))
 
 /* Bits of the ring and the transport that this front end can carry */
 #define RING_FEATURES \

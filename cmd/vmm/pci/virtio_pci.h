@@ -86,8 +86,8 @@ struct virtio_pci {
 	bool config_written[VU_MAX_CONFIG]; /* by the driver, since the device's reset */
 	struct vhost_inflight inflight;
 	unsigned int number; /* of the channel, as the supervisor counts */
-	bool config_stale; /* it has changed while draining */
-	bool config_moved; /* it has changed since power-on: each driver is told when it is up */
+	bool config_stale;   /* it has changed while draining */
+	bool config_moved;   /* it has changed since power-on: each driver is told when it is up */
 	unsigned int n_queues;
 	struct virtio_queue queues[VIRTIO_PCI_MAX_QUEUES];
 };

@@ -33,8 +33,7 @@ static inline struct peer_deadline peer_patience(void)
  * and *ret_fd is -1; any other is -EBADMSG. 0; -ETIMEDOUT; -EPIPE: the peer is gone. *ret_fd is the
  * caller's to close even on failure.
  */
-[[nodiscard]] int peer_recv(int sock, void *data, size_t len, int *ret_fd,
-			    struct peer_deadline *d);
+[[nodiscard]] int peer_recv(int sock, void *data, size_t len, int *ret_fd, struct peer_deadline *d);
 /* A line for the user: what the error of an exchange means. */
 const char *peer_strerror(int error);
 

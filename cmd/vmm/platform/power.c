@@ -88,8 +88,8 @@ static int power_load(void *object, const void *image, const char **ret_why)
 	return 0;
 }
 
-static const struct state_ops power_state = { "power", &schema, power_reset, NULL, power_save,
-					      power_load };
+static const struct state_ops power_state = { "power", &schema,	   power_reset,
+					      NULL,    power_save, power_load };
 
 int power_open(struct machine *m)
 {
@@ -97,8 +97,8 @@ int power_open(struct machine *m)
 
 	if (r < 0)
 		return r;
-	r = bus_add(&m->pio, &(struct bus_range){ PORT_RESET, PORT_GED - PORT_RESET + 1,
-						      &power_ops, m });
+	r = bus_add(&m->pio,
+		    &(struct bus_range){ PORT_RESET, PORT_GED - PORT_RESET + 1, &power_ops, m });
 
 	if (r < 0)
 		return r;

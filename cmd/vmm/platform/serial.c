@@ -243,7 +243,7 @@ static int serial_load(void *object, const void *image, const char **ret_why)
 	return 0;
 }
 
-static const struct state_ops serial_state = { "serial",      &schema,	   serial_reset,
+static const struct state_ops serial_state = { "serial",       &schema,	    serial_reset,
 					       serial_quiesce, serial_save, serial_load };
 
 static int watch_channel(struct serial *s)

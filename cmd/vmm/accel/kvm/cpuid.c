@@ -31,8 +31,7 @@ static const struct {
 	{ 0x14, ALL_SUBLEAVES, ~0U, ~0U, ~0U, ~0U }, /* processor trace */
 	/* SVM, SKINIT, IBS, LWP, PERFCTR_CORE, PERFCTR_NB, PERFTSC, PERFCTR_LLC */
 	{ 0x80000001, 0, 0, 0,
-	  1U << 2 | 1U << 12 | 1U << 10 | 1U << 15 | 1U << 23 | 1U << 24 | 1U << 27 | 1U << 28,
-	  0 },
+	  1U << 2 | 1U << 12 | 1U << 10 | 1U << 15 | 1U << 23 | 1U << 24 | 1U << 27 | 1U << 28, 0 },
 	{ 0x8000000a, ALL_SUBLEAVES, ~0U, ~0U, ~0U, ~0U }, /* SVM */
 	{ 0x8000001b, ALL_SUBLEAVES, ~0U, ~0U, ~0U, ~0U }, /* IBS */
 	{ 0x8000001f, ALL_SUBLEAVES, ~0U, ~0U, ~0U, ~0U }, /* SEV */

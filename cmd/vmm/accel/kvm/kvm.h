@@ -35,8 +35,8 @@ struct accel_vcpu {
 	bool ran;
 	unsigned int index;
 	struct kvm_run *run;
-	timer_t kick_timer;           /* expires as SIGUSR1 in the vCPU's thread */
-	struct watch watch;           /* of its writes to eventfds that devices share: SIGUSR2 */
+	timer_t kick_timer; /* expires as SIGUSR1 in the vCPU's thread */
+	struct watch watch; /* of its writes to eventfds that devices share: SIGUSR2 */
 	struct kvm_pristine *pristine;
 };
 

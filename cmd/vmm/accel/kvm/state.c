@@ -32,7 +32,8 @@ static void read_msrs(struct accel *a, struct kvm_msrs *all)
 
 	for (unsigned int i = 0; i < a->msr_list->nmsrs && all->nmsrs < KVM_MSRS_MAX; i++) {
 		one.entry = (struct kvm_msr_entry){ .index = a->msr_list->indices[i] };
-		if (is_of_guest(one.entry.index) && ioctl(a->vcpus[0].fd, KVM_GET_MSRS, &one) == 1 &&
+		if (is_of_guest(one.entry.index) &&
+		    ioctl(a->vcpus[0].fd, KVM_GET_MSRS, &one) == 1 &&
 		    ioctl(a->vcpus[0].fd, KVM_SET_MSRS, &one) == 1)
 			all->entries[all->nmsrs++] = one.entry;
 	}
@@ -67,7 +68,8 @@ int kvm_state_capture(struct accel_vcpu *v)
 	if (!p)
 		return -ENOMEM;
 	v->pristine = p;
-	if (ioctl(v->fd, KVM_GET_REGS, &p->regs) < 0 || ioctl(v->fd, KVM_GET_SREGS, &p->sregs) < 0 ||
+	if (ioctl(v->fd, KVM_GET_REGS, &p->regs) < 0 ||
+	    ioctl(v->fd, KVM_GET_SREGS, &p->sregs) < 0 ||
 	    ioctl(v->fd, KVM_GET_XSAVE, &p->xsave) < 0 ||
 	    ioctl(v->fd, KVM_GET_DEBUGREGS, &p->debugregs) < 0 ||
 	    ioctl(v->fd, KVM_GET_LAPIC, &p->lapic) < 0 ||
@@ -149,8 +151,7 @@ int kvm_vcpu_reset(struct accel_vcpu *v, const struct cpu_boot_state *boot)
 		apply_boot(boot, &sregs, &regs);
 	if (!v->ran)
 		return first_entry(v, &sregs, &regs);
-	if (ioctl(v->fd, KVM_SET_SREGS, &sregs) < 0 ||
-	    ioctl(v->fd, KVM_SET_LAPIC, &p->lapic) < 0)
+	if (ioctl(v->fd, KVM_SET_SREGS, &sregs) < 0 || ioctl(v->fd, KVM_SET_LAPIC, &p->lapic) < 0)
 		return -errno;
 	r = restore_msrs(v);
 	if (r < 0)

@@ -161,8 +161,7 @@ static void decode_exit(struct kvm_run *run, struct accel_exit *ret)
 		exit_mmio(run, ret);
 		break;
 	case KVM_EXIT_IOAPIC_EOI:
-		*ret = (struct accel_exit){ .kind = ACCEL_EXIT_EOI,
-					    .eoi_vector = run->eoi.vector };
+		*ret = (struct accel_exit){ .kind = ACCEL_EXIT_EOI, .eoi_vector = run->eoi.vector };
 		break;
 	case KVM_EXIT_SHUTDOWN:
 		*ret = (struct accel_exit){ .kind = ACCEL_EXIT_SHUTDOWN };
