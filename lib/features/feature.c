@@ -13,7 +13,7 @@ const struct claim claims[N_CLAIMS] = {
 	},
 	[CLAIM_NEIGHBOURS] = {
 		"neighbours",
-		"no process of a machine reaches anything of another machine",
+		"no process of a VM reaches anything of another VM",
 	},
 	[CLAIM_TERMINAL] = {
 		"terminal",
@@ -115,7 +115,7 @@ const struct feature features[N_FEATURES] = {
 		"every process", "none: set up before any hostile byte",
 	},
 	[FEATURE_SELINUX] = {
-		"selinux", "SELinux: a domain a process, a pair of categories a machine",
+		"selinux", "SELinux: a domain per process, categories per VM",
 		FEATURE_SUPPORTED, "every process", "none: set up before any hostile byte",
 	},
 	[FEATURE_LIMITS] = {
@@ -126,20 +126,26 @@ const struct feature features[N_FEATURES] = {
 		"limits-more", "--limit-cpu, --limit-io", FEATURE_SUPPORTED, "keeper",
 		"none: the host kernel's, out of reach",
 	},
+	[FEATURE_RESTART] = {
+		"restart", "dead devices are started again (--on-crash)",
+		FEATURE_SUPPORTED, "launcher, supervisor",
+		"a part's number; what a dead device left",
+		.note = "a guest can cause five, then one per minute; each has new addresses",
+	},
 	[FEATURE_STRICT] = {
-		"strict", "--strict: no machine without a guarantee", FEATURE_SUPPORTED,
+		"strict", "--strict: no VM without a guarantee", FEATURE_SUPPORTED,
 		"supervisor", "none: judged before any hostile byte",
 	},
 	[FEATURE_ROOT] = {
 		"root", "started by root", FEATURE_SUPPORTED, "every process",
-		"none: a range of uids a machine, a uid a process",
+		"none: a range of uids per VM, a uid per process",
 	},
 	[FEATURE_ROOTLESS] = {
 		"rootless", "started by an ordinary user", FEATURE_SUPPORTED, "every process",
 		"none: subordinate uids, or one uid for all",
 	},
 	[FEATURE_AUDIT] = {
-		"audit", "bulkhead audit: running machines held against their policies",
+		"audit", "bulkhead audit: running VMs held against their policies",
 		FEATURE_SUPPORTED, "bulkhead",
 		"names and filters of the processes that it looks at",
 	},
