@@ -163,8 +163,10 @@ void restart_begin(struct part *p)
 {
 	struct part_again *a = &p->again;
 
-	/* killed from outside while it served: nothing that a guest could repeat */
-	if (!(a->outside && a->ready) && !bucket_take(&a->crashes, now_ns())) {
+	/* killed from outside while it served: nothing that a guest could repeat; the launcher's bounds hold */
+	bool innocent = a->outside && a->ready;
+
+	if (!innocent && !bucket_take(&a->crashes, now_ns())) {
 		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
 		       "%s; it was started again %u times, and is not once more", a->lost,
 		       a->n_asked);
@@ -172,7 +174,7 @@ void restart_begin(struct part *p)
 	}
 	a->n_asked++;
 	a->hung_ms = 0;
-	plan(p, next_delay(a));
+	plan(p, innocent ? 0 : next_delay(a));
 	a->ready = a->outside = a->by_itself = a->is_lost = false;
 }
 
