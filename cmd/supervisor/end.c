@@ -94,6 +94,7 @@ void vm_end_step(struct vm *vm)
 
 void vm_end_hard(struct vm *vm)
 {
+	restart_abandon(vm);
 	for (size_t i = 0; i < vm->n_parts; i++) {
 		struct part *p = &vm->parts[i];
 

@@ -289,6 +289,16 @@ static void lose_launcher(struct vm *vm, const char *how)
 	vm_end_step(vm);
 }
 
+void restart_abandon(struct vm *vm)
+{
+	bool asked = false;
+
+	for (size_t i = 0; i < vm->n_parts; i++)
+		asked |= vm->parts[i].state == PART_ASKED;
+	if (asked)
+		lose_launcher(vm, "does not answer");
+}
+
 static int on_answer(struct loop_source *src, uint32_t events)
 {
 	struct vm *vm = src->owner;

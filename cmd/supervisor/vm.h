@@ -199,6 +199,8 @@ void restart_begin(struct part *p);
 void restart_ready(struct part *p);
 /* The VM ends: who has not been asked for stays away. */
 void restart_stop(struct vm *vm);
+/* Nor is the launcher waited for any more. */
+void restart_abandon(struct vm *vm);
 /* How often parts have come back. */
 uint32_t restart_count(const struct vm *vm);
 
