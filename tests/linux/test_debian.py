@@ -59,7 +59,9 @@ def test_the_kernel_has_nothing_to_complain_of(guest, cpus):
     assert {"meltdown", "mmio_stale_data", "spectre_v2"} <= set(found)
     assert found == {name: VULNERABILITIES.get(name, "Not affected") for name in found}
     assert int(g.said(r"lines of log: (\d+)")[1]) > 100
-    assert re.findall(r"warning: .*|the log has lost.*", g.text()) == []
+    complaints = re.findall(r"warning: .*|the log has lost.*", g.text())
+    # a busy host's: it gave the vCPU no time in the middle of a handler
+    assert [line for line in complaints if "hrtimer: interrupt took" not in line] == []
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 8])
