@@ -157,7 +157,7 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 		return -EINVAL;
 	}
 	if (c->n_devices == CONFIG_DEVICES_MAX) {
-		snprintf(why, cap, "a VM has at most %u devices", CONFIG_DEVICES_MAX);
+		snprintf(why, cap, "a VM has at most %d devices", CONFIG_DEVICES_MAX);
 		return -EINVAL;
 	}
 	device_init(&d, kind);

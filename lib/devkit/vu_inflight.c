@@ -154,7 +154,7 @@ static void insert(struct dev_queue *q, uint64_t *counters, uint16_t head, uint6
 
 static void collect(struct dev_queue *q, struct vu_inflight_ring *f)
 {
-	uint64_t counters[VIRTQ_SIZE_MAX];
+	uint64_t counters[VIRTQ_SIZE_MAX] = { 0 };
 
 	for (uint16_t i = 0; i < q->num; i++)
 		if (LOAD(&f->desc[i].in_flight))

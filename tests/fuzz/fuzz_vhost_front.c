@@ -5,6 +5,7 @@
  * attached. It must end without waiting, and keep no descriptor.
  */
 #include "cmd/vmm/pci/vhost_front.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -22,6 +23,7 @@ static void whole_life(struct vhost_front *f, int sock)
 	static int event = -1, ram = -1;
 	struct vhost_memory mem = { .n = 1, .regions = { { .size = 0x10000 } } };
 	struct vhost_ring rings[N_RINGS];
+	struct vhost_inflight inflight = { .fd = -1, .n_queues = N_RINGS, .queue_size = 16 };
 	uint8_t config[60], status;
 	int r;
 
@@ -45,7 +47,9 @@ static void whole_life(struct vhost_front *f, int sock)
 	if (r == 0)
 		r = vhost_front_set_config(f, 32, config, 1);
 	if (r == 0)
-		r = vhost_front_start(f, &mem, rings, N_RINGS);
+		r = vhost_front_start(f, &mem, rings, N_RINGS, &inflight);
+	require(inflight.fd < 0 || inflight.size);
+	closep(&inflight.fd);
 	if (r == 0)
 		r = vhost_front_get_status(f, &status);
 	if (r == 0)
