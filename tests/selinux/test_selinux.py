@@ -198,7 +198,7 @@ def test_categories_alone_make_the_difference(build, place, machines):
     level = level_of(process_label(machines["b"]["vmm"]))
     tried = intrude(build, place, machines, f"{WHO}:bulkhead_blk_t:{level}")
     gained = {name for name, what in tried.items() if what == "ok"}
-    assert gained == {"other_disk", "other_disk_write", "other_ram", "other_ram_map"}
+    assert gained == {"other_disk", "other_disk_write", "other_ram", "other_ram_map", "write_memfd"}
 
 
 # ---- what cannot be labelled ----
