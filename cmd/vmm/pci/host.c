@@ -84,7 +84,7 @@ static unsigned int next_place(struct pci_host *host)
 	if (host->n_functions == 0)
 		return 0;
 	if (i % each == 1)
-		pci_config_define(&host->functions[slot * PCI_SLOT_FUNCTIONS]->config,
+		pci_config_define(&host->functions[(size_t)slot * PCI_SLOT_FUNCTIONS]->config,
 				  PCI_HEADER_TYPE, 1, HEADER_TYPE_MULTIFUNCTION, 0);
 	return slot * PCI_SLOT_FUNCTIONS + i % each;
 }

@@ -244,7 +244,7 @@ static void save(const void *object, void *image)
 	i->gdt_limit = c->gdtr.limit;
 	i->idt_base = c->idtr.base;
 	i->idt_limit = c->idtr.limit;
-	for (unsigned int n = 0; n < 8; n++)
+	for (size_t n = 0; n < 8; n++)
 		memcpy(&i->st[2 * n], c->fx.st[n].b, 10);
 	memcpy(i->xmm, c->fx.xmm, sizeof(i->xmm));
 	i->tsc = soft_tsc(c);
@@ -301,7 +301,7 @@ static int load(void *object, const void *image, const char **ret_why)
 	c->gdtr.limit = i->gdt_limit;
 	c->idtr.base = i->idt_base;
 	c->idtr.limit = i->idt_limit;
-	for (unsigned int n = 0; n < 8; n++)
+	for (size_t n = 0; n < 8; n++)
 		memcpy(c->fx.st[n].b, &i->st[2 * n], 16);
 	memcpy(c->fx.xmm, i->xmm, sizeof(i->xmm));
 	c->tsc_offset = i->tsc - soft_now();
