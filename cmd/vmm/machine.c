@@ -139,6 +139,11 @@ static bool goes_on(const struct machine *m, unsigned int generation)
 	       (m->request == MACHINE_RUN || m->request == MACHINE_PANIC);
 }
 
+void machine_sleep(struct machine *m)
+{
+	pthread_cond_wait(&m->resumed, &m->lock);
+}
+
 /* Who is about to give its access up for a reset does not stand still yet. */
 static void hold_once(struct machine *m)
 {
@@ -147,7 +152,7 @@ static void hold_once(struct machine *m)
 	m->n_parked += stands;
 	if (stands)
 		pthread_cond_signal(&m->parked);
-	pthread_cond_wait(&m->resumed, &m->lock);
+	machine_sleep(m);
 	m->n_parked -= stands;
 }
 
@@ -250,9 +255,10 @@ int machine_reconnect(struct machine *m, unsigned int channel, int sock)
 		return -EBADMSG;
 	}
 	r = c->reconnect(c->owner, sock, &why);
-	if (r < 0)
-		machine_fail(m, "%s: %s", c->name, why ? why : strerrordesc_np(-r));
-	return r;
+	if (r == 0)
+		return 0;
+	machine_fail(m, "%s: %s", c->name, why ? why : strerrordesc_np(-r));
+	return -EIO;
 }
 
 int machine_config_changed(struct machine *m, unsigned int channel)

@@ -114,7 +114,7 @@ void machine_crash(struct machine *m, const char *why);
 void machine_lost(struct machine *m, unsigned int channel);
 /* Its successor serves. */
 void machine_found(struct machine *m, unsigned int channel);
-/* The successor's channel; takes sock. 0, or a negative errno after machine_fail. */
+/* The successor's channel; takes sock. 0; -EBADMSG: there is no such channel; -EIO after machine_fail. */
 [[nodiscard]] int machine_reconnect(struct machine *m, unsigned int channel, int sock);
 /* The configuration space of the device behind it may have changed. -EBADMSG: there is none. */
 [[nodiscard]] int machine_config_changed(struct machine *m, unsigned int channel);
@@ -132,6 +132,8 @@ void machine_found(struct machine *m, unsigned int channel);
  * access is void. Lock held on return.
  */
 [[nodiscard]] bool machine_hold(struct machine *m);
+/* The same in the main thread: until the next machine_wake, or for no reason. */
+void machine_sleep(struct machine *m);
 void machine_wake(struct machine *m);
 
 /* Counts an event of an eventfd that a device shares, without the lock. A vCPU's thread. Lock held

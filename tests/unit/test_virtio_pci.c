@@ -778,6 +778,7 @@ static void it_may_die_at_any_request(void **state)
 		f->b.vice_at = of_a_start[i];
 		go_live(f);
 		assert_true(f->v->away);
+		assert_true(f->v->channel.fd >= 0); /* in the loop, which is the main thread's */
 		assert_int_equal(f->m.request, MACHINE_RUN);
 		assert_int_equal(get_status(f), ACK | DRV | FEAT_OK | DRV_OK);
 		for (size_t k = 0; k < ARRAY_SIZE(of_a_start); k++) {

@@ -13,21 +13,14 @@
 
 #include <errno.h>
 #include <linux/virtio_config.h>
-#include <sys/epoll.h>
 #include <unistd.h>
-
-static void leave(struct virtio_pci *v)
-{
-	v->away = true;
-	loop_remove(&v->m->loop, &v->channel);
-	vhost_front_close(&v->front);
-}
 
 void virtio_lose(struct virtio_pci *v)
 {
 	if (v->away)
 		return;
-	leave(v);
+	v->away = true;
+	v->front.dead = true;
 	machine_lost(v->m, v->number);
 }
 
@@ -119,7 +112,10 @@ int virtio_reconnect(struct virtio_pci *v, int sock, const char **ret_why)
 	const char *why = NULL;
 	int r;
 
-	leave(v);
+	while (v->draining) /* a vCPU, which is about to see the end of the channel */
+		machine_sleep(v->m);
+	loop_remove(&v->m->loop, &v->channel);
+	vhost_front_close(&v->front);
 	v->away = false;
 	r = virtio_outcome(v, meet(v, sock, &why));
 	if (r < 0)

@@ -116,6 +116,7 @@ static int on_hangup(struct loop_source *src, uint32_t events)
 	struct virtio_pci *v = src->owner;
 
 	(void)events;
+	loop_remove(&v->m->loop, src);
 	virtio_lose(v);
 	return 0;
 }

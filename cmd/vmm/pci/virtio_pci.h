@@ -149,7 +149,8 @@ void virtio_config_write(struct virtio_pci *v, uint64_t offset, unsigned int wid
 
 /* ---- virtio_away.c ---- */
 
-/* The back end is gone: the supervisor is told, and either sends its successor or ends the VM. */
+/* The back end is gone: the supervisor is told, and either sends its successor or ends the VM. In any
+ * thread: the channel is left to the main one, which a vCPU's filter keeps from the loop. */
 void virtio_lose(struct virtio_pci *v);
 /* The back end's successor; takes sock. 0, or a negative errno with *ret_why. */
 [[nodiscard]] int virtio_reconnect(struct virtio_pci *v, int sock, const char **ret_why);

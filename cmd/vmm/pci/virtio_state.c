@@ -189,6 +189,7 @@ int virtio_stop(struct virtio_pci *v)
 	v->draining = true;
 	r = virtio_outcome(v, vhost_front_stop(&v->front, rings, v->n_queues));
 	v->draining = false;
+	machine_wake(v->m);
 	if (r == 0 && v->config_stale)
 		virtio_config_changed(v);
 	return r;
