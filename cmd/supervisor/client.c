@@ -2,6 +2,7 @@
 /* The command that started the VM, and clients of the listening sockets; see vm.h. */
 #include "cmd/supervisor/vm.h"
 
+#include "cmd/supervisor/clock.h"
 #include "lib/base/cleanup.h"
 #include "lib/sandbox/peer.h"
 

@@ -5,6 +5,7 @@
  */
 #include "cmd/supervisor/launcher.h"
 
+#include "cmd/supervisor/clock.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 #include "lib/declared/declared.h"
@@ -17,7 +18,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define EXIT_FAILED 1
@@ -106,17 +106,9 @@ static int hold(int requests, int answers)
 	return r < 0 ? r : place_all(&p);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 static void learn(const struct jail_host *host, const struct launcher_part *parts, size_t n)
 {
-	uint64_t now = now_ns();
+	uint64_t now = monotonic_ns();
 
 	state.host = *host;
 	state.host.userns_fd = -1;
@@ -268,7 +260,7 @@ static void serve(uint8_t number)
 {
 	struct launcher_part *part = &state.parts[number];
 	bool alive = bounds_know(&state.bounds, number) && is_alive(part);
-	enum bounds_refusal refusal = bounds_ask(&state.bounds, number, alive, now_ns());
+	enum bounds_refusal refusal = bounds_ask(&state.bounds, number, alive, monotonic_ns());
 	const struct answer no = { .part = number, .result = ANSWER_REFUSED, .reason = refusal };
 
 	if (refusal == BOUNDS_FINE)

@@ -2,6 +2,7 @@
 /* What compartments say, and how they die. HOSTILE. See vm.h. */
 #include "cmd/supervisor/vm.h"
 
+#include "cmd/supervisor/clock.h"
 #include "lib/base/cleanup.h"
 #include "lib/sandbox/cgroup.h"
 #include "lib/sandbox/sandbox.h"

@@ -2,6 +2,7 @@
 /* Devices that have died are started again by the launcher; see vm.h. */
 #include "cmd/supervisor/vm.h"
 
+#include "cmd/supervisor/clock.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 
@@ -25,19 +26,6 @@
 /* One whose channel to the vmm has ended is about to end, too: how it did is of interest. */
 #define HUNG_MS 1000U
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t now_ms(void)
-{
-	return now_ns() / 1000000;
-}
-
 static bool has_launcher(const struct vm *vm)
 {
 	return vm->launcher.requests >= 0;
@@ -45,7 +33,8 @@ static bool has_launcher(const struct vm *vm)
 
 bool restart_can(const struct part *p)
 {
-	return p->kind != PART_VMM && p->vm->state == VM_RUNNING && has_launcher(p->vm);
+	return p->device && p->device->restartable && p->vm->state == VM_RUNNING &&
+	       has_launcher(p->vm);
 }
 
 /* ---- when ---- */
@@ -61,7 +50,7 @@ static uint64_t due(const struct part *p)
 /* For the part that is due first. */
 static void set_timer(struct vm *vm)
 {
-	const uint64_t now = now_ms();
+	const uint64_t now = monotonic_ms();
 	struct itimerspec t = { 0 };
 	uint64_t wait = UINT64_MAX;
 
@@ -93,7 +82,7 @@ static void ask(struct part *p)
 static void plan(struct part *p, uint64_t delay_ms)
 {
 	p->state = PART_AWAY;
-	p->again.due_ms = now_ms() + delay_ms;
+	p->again.due_ms = monotonic_ms() + delay_ms;
 	if (delay_ms == 0)
 		ask(p);
 	else
@@ -112,7 +101,7 @@ void restart_hung(struct part *p)
 {
 	if (p->state != PART_READY)
 		return;
-	p->again.hung_ms = now_ms() + HUNG_MS;
+	p->again.hung_ms = monotonic_ms() + HUNG_MS;
 	set_timer(p->vm);
 }
 
@@ -132,7 +121,7 @@ static void carry_on(struct part *p)
 static int on_timer(struct loop_source *src, uint32_t events)
 {
 	struct vm *vm = src->owner;
-	uint64_t times, now = now_ms();
+	uint64_t times, now = monotonic_ms();
 
 	(void)events;
 	(void)!read(src->fd, &times, sizeof(times));
@@ -147,7 +136,7 @@ static int on_timer(struct loop_source *src, uint32_t events)
 
 static uint64_t next_delay(struct part_again *a)
 {
-	bool healthy = a->ready && now_ms() - a->ready_ms >= HEALTHY_MS;
+	bool healthy = a->ready && monotonic_ms() - a->ready_ms >= HEALTHY_MS;
 	uint64_t least = a->by_itself ? DELAY_EXIT_MS : 0;
 
 	if (healthy)
@@ -166,7 +155,7 @@ void restart_begin(struct part *p)
 	/* killed from outside while it served: nothing that a guest could repeat; the launcher's bounds hold */
 	bool innocent = a->outside && a->ready;
 
-	if (!innocent && !bucket_take(&a->crashes, now_ns())) {
+	if (!innocent && !bucket_take(&a->crashes, monotonic_ns())) {
 		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
 		       "%s; it was started again %u times, and is not once more", a->lost,
 		       a->n_asked);
@@ -364,7 +353,7 @@ void restart_ready(struct part *p)
 	bool again = a->channels[0] >= 0;
 
 	a->ready = true;
-	a->ready_ms = now_ms();
+	a->ready_ms = monotonic_ms();
 	if (!again || p->vm->state != VM_RUNNING)
 		return;
 	if (give_stream(p) < 0 || give_channels(p) < 0) {
@@ -389,7 +378,7 @@ uint32_t restart_count(const struct vm *vm)
 
 void restart_init(struct part *p)
 {
-	p->again = (struct part_again){ .crashes = bucket_full(CRASHES, CRASH_NS, now_ns()),
+	p->again = (struct part_again){ .crashes = bucket_full(CRASHES, CRASH_NS, monotonic_ns()),
 					.channels = { -1, -1 } };
 }
 

@@ -86,11 +86,3 @@ int tell_peer(int sock, const struct control_msg *m, int fd)
 {
 	return takes_now(sock) ? control_send(sock, m, fd) : -EAGAIN;
 }
-
-time_t monotonic_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}

@@ -245,7 +245,6 @@ void clients_tell_ended(struct vm *vm);
 void tell(const struct vm *vm, const char *who, enum log_level level, const char *text);
 /* Sends if the peer takes it now, else -EAGAIN. As control_send. */
 [[nodiscard]] int tell_peer(int sock, const struct control_msg *m, int fd);
-time_t monotonic_s(void);
 
 /* ---- policy.c ---- */
 
