@@ -10,6 +10,15 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent / "seeds"
 
 
+def answer():
+    """How many descriptors, then part, result, reserved, reason, text."""
+    def said(n_fds, result, reason=0, text=b""):
+        return struct.pack("<BBBHi", n_fds, 5, result, 0, reason) + text
+    return {"started": said(3, 1), "started-console": said(4, 1), "failed": said(1, 2, -13, b"exec"),
+            "failed-early": said(0, 2, -24, b"its channels"), "refused": said(0, 3, 3),
+            "bad-count": said(5, 1), "long": said(0, 2, -1, b"x" * 57)}
+
+
 def control():
     def message(kind, payload=b""):
         return struct.pack("<HHI", kind, 0, len(payload)) + payload
@@ -526,6 +535,7 @@ def inflight():
 
 # Others append here: the name of the target and what makes its seeds.
 TARGETS = {
+    "answer": answer,
     "control": control,
     "vhost_user": vhost_user,
     "vfio_user": vfio_user,
