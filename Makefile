@@ -7,7 +7,7 @@
 PREFIX ?=
 BUILD = tools/build build $(if $(PREFIX),--prefix=$(PREFIX))
 
-.PHONY: all help demo test check drills userspace long bench fuzz format lint lab install clean
+.PHONY: all help demo test check drills userspace long release bench fuzz format lint lab install clean
 
 all: ## build everything (build/)
 	@tools/deps build
@@ -45,6 +45,11 @@ long: ## what make check takes a small part of: a million IPIs between 2, 4 and 
 	@tools/guest/build
 	@BULKHEAD_IPIS=1000000 BULKHEAD_INPUT=10485760 BULKHEAD_KILLS=1000 BULKHEAD_ACCEL=soft /usr/bin/python3 -m pytest -q \
 		-p no:cacheprovider tests/guest tests/linux -s -k "no_ipi_is_lost or much_serial_input or killed_devices"
+
+release: ## what a release must pass: make check with every stage at its longest, and make long (hours)
+	@tools/deps build guest userspace check lab lint
+	@USERSPACE=full FUZZ_SECONDS=600 LINT_NODES=225000 tools/check
+	@$(MAKE) long
 
 bench: ## compare with other monitors
 	@tools/deps build guest lab bench
