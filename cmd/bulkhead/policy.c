@@ -3,7 +3,7 @@
 #include "cmd/bulkhead/confine.h"
 
 #include "lib/base/cleanup.h"
-#include "lib/sandbox/forms.h"
+#include "lib/declared/blocks.h"
 
 #include <asm/termbits.h>
 #include <sys/ioctl.h>
@@ -11,8 +11,7 @@
 
 /* clang-format off */
 static const struct sandbox_rule rules[] = {
-	SB_CALL(epoll_wait),
-	SB_EPOLL_CTL,
+	BLOCK_LOOP_CALLS,
 	SB_CALL(read),
 	SB_CALL(write),
 	SB_RECV, /* the console's stream */
@@ -32,7 +31,7 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL(getpid),
 	SB_CALL(gettid),
 	SB_CALL_OWN_PID(tgkill, 0), /* raise(), to nobody but itself */
-	SB_CALL(exit_group),
+	BLOCK_END_CALLS,
 };
 /* clang-format on */
 
@@ -50,7 +49,7 @@ const struct sandbox_policy relay_policy = {
 };
 
 static const struct declared_held held[] = {
-	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	BLOCK_LOOP_HELD,
 	{ "anon_inode:[signalfd]", 2, "signals of its user, and of a new size of the terminal" },
 	{ "socket:", 2, "the control channel, the console's stream" },
 };

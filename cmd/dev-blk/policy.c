@@ -6,7 +6,7 @@
 #include "cmd/dev-blk/policy.h"
 
 #include "lib/base/cleanup.h"
-#include "lib/sandbox/forms.h"
+#include "lib/declared/blocks.h"
 
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -15,28 +15,15 @@
 
 /* clang-format off */
 static const struct sandbox_rule rules[] = {
-	/* the loop */
-	SB_CALL(epoll_wait),
-	SB_EPOLL_CTL,
-	/* the vhost-user and control channels; ppoll when one is full */
-	SB_RECVMSG,
-	SB_SENDMSG,
-	SB_PPOLL,
-	SB_CALL(close),
-	/* kicks and interrupts */
-	SB_CALL(read),
-	SB_CALL(write),
-	/* what a received descriptor is; kicks and interrupts never block */
-	SB_CALL(fstat),
-	SB_SET_NONBLOCK,
-	/* guest memory */
-	SB_GET_SEALS,
-	SB_MMAP_FILE,
-	SB_CALL(munmap),
+	BLOCK_LOOP_CALLS,
+	BLOCK_CHANNEL_CALLS,
+	BLOCK_EVENTFD_CALLS,
+	BLOCK_RECEIVED_FD_CALLS,
+	BLOCK_GUEST_RAM_CALLS,
 	/* the image */
 	SB_FORM(io_uring_enter, SB_IS(3, 0), SB_IS(4, 0)),
 	SB_FORM(io_uring_enter, SB_IS(3, IORING_ENTER_GETEVENTS), SB_IS(4, 0)),
-	SB_CALL(exit_group),
+	BLOCK_END_CALLS,
 };
 /* clang-format on */
 
@@ -69,38 +56,33 @@ static const struct declared_thread threads[] = {
 };
 
 static const struct fd_row fds[] = {
-	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
-	{ BLK_FD_VHOST_USER, FD_SOCKET, false, "vhost-user channel" },
+	BLOCK_CONTROL_FD,
+	BLOCK_VHOST_USER_FD(BLK_FD_VHOST_USER),
 	{ BLK_FD_IMAGE, FD_FILE, false, "image" },
 };
 
 static const struct declared_held held[] = {
-	{ "anon_inode:[eventpoll]", 1, "event loop" },
-	{ "/memfd:inflight", 1, "which requests are in flight, for the process after this one" },
+	BLOCK_LOOP_HELD,
+	BLOCK_VHOST_USER_HELD,
 	{ "anon_inode:[io_uring]", 1, "ring, restricted to the image" },
-	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queues, holes to punch and punched" },
+	BLOCK_EVENTFD_HELD("kicks and calls of the queues, holes to punch and punched"),
 };
 
 static const struct declared_map maps[] = {
-	{ "/guest-ram", true, "guest RAM in huge pages" },
-	{ "/memfd:guest-ram", true, "guest RAM" },
-	{ "/memfd:inflight", true, "which requests are in flight" },
+	BLOCK_GUEST_RAM_MAPS,
+	BLOCK_VHOST_USER_MAPS,
 	{ "anon_inode:[io_uring]", true, "the ring's queues" },
 };
 
 static const struct declared_gain gains[] = {
-	{ "guest RAM", "it is the guest's", NULL },
+	BLOCK_GUEST_RAM_GAIN,
 	{ "one image, as the machine may use it", "through its disk", NULL },
 	{ "an io_uring", NULL,
 	  "reads and writes without a call each; registered for the one image and restricted to "
 	  "read, write and flush on it" },
-	{ "the queues' eventfds", "by its notify registers and interrupts", NULL },
-	{ "the vhost-user channel", NULL,
-	  "hostile replies to its vmm, which reads them as a guest's" },
-	{ "the note of which requests are in flight", NULL,
-	  "the process after this one finishes them; it reads the note as hostile" },
-	{ "the control channel", NULL,
-	  "a few typed messages to the supervisor, by its request table" },
+	BLOCK_EVENTFD_GAIN("the queues' eventfds"),
+	BLOCK_VHOST_USER_GAIN("the vhost-user channel"),
+	BLOCK_CONTROL_GAIN,
 };
 
 const struct declared_process blk_declared = {

@@ -3,37 +3,23 @@
 #include "cmd/dev-console/policy.h"
 
 #include "lib/base/cleanup.h"
-#include "lib/sandbox/forms.h"
+#include "lib/declared/blocks.h"
 
 #include <fcntl.h>
 #include <sys/syscall.h>
 
 /* clang-format off */
 static const struct sandbox_rule rules[] = {
-	/* the loop */
-	SB_CALL(epoll_wait),
-	SB_EPOLL_CTL,
+	BLOCK_LOOP_CALLS,
 	SB_CALL(restart_syscall),
-	/* eventfds and timers */
-	SB_CALL(read),
-	SB_CALL(write),
+	BLOCK_EVENTFD_CALLS,
 	/* the terminal's stream: calls that leave in the state page how much they moved */
 	SB_RECVMMSG,
 	SB_SENDMMSG,
-	/* the channels, with descriptors */
-	SB_RECVMSG,
-	SB_SENDMSG,
-	SB_PPOLL,
-	SB_CALL(close),
-	/* descriptors that arrive: their kind, made non-blocking */
-	SB_CALL(fstat),
-	SB_SET_NONBLOCK,
-	SB_GET_SEALS,
-	/* guest RAM */
-	SB_MMAP_FILE,
-	SB_CALL(munmap),
-	/* the end */
-	SB_CALL(exit_group),
+	BLOCK_CHANNEL_CALLS,
+	BLOCK_RECEIVED_FD_CALLS,
+	BLOCK_GUEST_RAM_CALLS,
+	BLOCK_END_CALLS,
 };
 /* clang-format on */
 
@@ -51,42 +37,37 @@ const struct sandbox_policy console_policy = {
 };
 
 static const struct fd_row fds[] = {
-	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
+	BLOCK_CONTROL_FD,
 	{ CONSOLE_FD_VFIO_USER, FD_SOCKET, false, "vfio-user channel" },
-	{ CONSOLE_FD_VHOST_USER, FD_SOCKET, false, "vhost-user channel" },
+	BLOCK_VHOST_USER_FD(CONSOLE_FD_VHOST_USER),
 	{ CONSOLE_FD_STATE, FD_FILE, false, "the page that keeps its state" },
 };
 
 static const struct declared_held held[] = {
-	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	BLOCK_LOOP_HELD,
 	{ "anon_inode:[timerfd]", 2, "a peer that takes nothing, and the pace of input" },
-	{ "/memfd:inflight", 1, "which requests are in flight, for the process after this one" },
+	BLOCK_VHOST_USER_HELD,
 	{ "/memfd:uart", 1, "the page of registers that the vmm may read" },
 	{ "socket:", 1, "the terminal's stream, one at a time" },
-	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queues, the UART's interrupt" },
+	BLOCK_EVENTFD_HELD("kicks and calls of the queues, the UART's interrupt"),
 };
 
 static const struct declared_map maps[] = {
-	{ "/guest-ram", true, "guest RAM in huge pages" },
-	{ "/memfd:guest-ram", true, "guest RAM" },
-	{ "/memfd:inflight", true, "which requests are in flight" },
+	BLOCK_GUEST_RAM_MAPS,
+	BLOCK_VHOST_USER_MAPS,
 	{ "/memfd:uart", true, "the page of registers" },
 	{ "/memfd:" CONSOLE_STATE_NAME, true, "the page that keeps its state" },
 };
 
 static const struct declared_gain gains[] = {
-	{ "guest RAM", "it is the guest's", NULL },
+	BLOCK_GUEST_RAM_GAIN,
 	{ "the stream to the terminal's relay", "through its console; the relay filters", NULL },
 	{ "what its user types", "it is typed for the guest", NULL },
 	{ "the page that keeps its state", NULL,
 	  "bytes for its successor, which reads them as a guest's" },
-	{ "the queues' and the UART's eventfds", "by its notify registers and interrupts", NULL },
-	{ "the vfio-user and vhost-user channels", NULL,
-	  "hostile replies to its vmm, which reads them as a guest's" },
-	{ "the note of which requests are in flight", NULL,
-	  "the process after this one finishes them; it reads the note as hostile" },
-	{ "the control channel", NULL,
-	  "a few typed messages to the supervisor, by its request table" },
+	BLOCK_EVENTFD_GAIN("the queues' and the UART's eventfds"),
+	BLOCK_VHOST_USER_GAIN("the vfio-user and vhost-user channels"),
+	BLOCK_CONTROL_GAIN,
 };
 
 const struct declared_process console_declared = {

@@ -3,35 +3,22 @@
 #include "cmd/dev-rng/policy.h"
 
 #include "lib/base/cleanup.h"
-#include "lib/sandbox/forms.h"
+#include "lib/declared/blocks.h"
 
 #include <fcntl.h>
 #include <sys/syscall.h>
 
 /* clang-format off */
 static const struct sandbox_rule rules[] = {
-	/* the loop */
-	SB_CALL(epoll_wait),
-	SB_EPOLL_CTL,
-	/* the vhost-user and control channels; ppoll when one is full */
-	SB_RECVMSG,
-	SB_SENDMSG,
-	SB_PPOLL,
-	SB_CALL(close),
-	/* kicks, interrupts, the timer */
-	SB_CALL(read),
-	SB_CALL(write),
-	SB_TIMERFD_SETTIME,
-	/* what a received descriptor is; kicks and interrupts never block */
-	SB_CALL(fstat),
-	SB_SET_NONBLOCK,
-	/* guest memory */
-	SB_GET_SEALS,
-	SB_MMAP_FILE,
-	SB_CALL(munmap),
+	BLOCK_LOOP_CALLS,
+	BLOCK_CHANNEL_CALLS,
+	BLOCK_EVENTFD_CALLS,
+	SB_TIMERFD_SETTIME, /* refills of the rate's bucket */
+	BLOCK_RECEIVED_FD_CALLS,
+	BLOCK_GUEST_RAM_CALLS,
 	/* what it is for */
 	SB_FORM(getrandom, SB_IS(2, 0)),
-	SB_CALL(exit_group),
+	BLOCK_END_CALLS,
 };
 /* clang-format on */
 
@@ -43,36 +30,31 @@ const struct sandbox_policy rng_policy = {
 };
 
 static const struct fd_row fds[] = {
-	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
-	{ RNG_FD_VHOST_USER, FD_SOCKET, false, "vhost-user channel" },
+	BLOCK_CONTROL_FD,
+	BLOCK_VHOST_USER_FD(RNG_FD_VHOST_USER),
 };
 
 static const struct declared_held held[] = {
-	{ "anon_inode:[eventpoll]", 1, "event loop" },
-	{ "/memfd:inflight", 1, "which requests are in flight, for the process after this one" },
+	BLOCK_LOOP_HELD,
+	BLOCK_VHOST_USER_HELD,
 	{ "anon_inode:[timerfd]", 1, "refills of the rate's bucket" },
-	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queue" },
+	BLOCK_EVENTFD_HELD("kicks and calls of the queue"),
 };
 
 static const struct declared_map maps[] = {
-	{ "/guest-ram", true, "guest RAM in huge pages" },
-	{ "/memfd:guest-ram", true, "guest RAM" },
-	{ "/memfd:inflight", true, "which requests are in flight" },
+	BLOCK_GUEST_RAM_MAPS,
+	BLOCK_VHOST_USER_MAPS,
 };
 
 static const struct declared_gain gains[] = {
-	{ "guest RAM", "it is the guest's", NULL },
+	BLOCK_GUEST_RAM_GAIN,
 	{ "random bytes of the host", "through its device, by rate", NULL },
-	{ "the queue's eventfds", "by its notify registers and interrupts", NULL },
+	BLOCK_EVENTFD_GAIN("the queue's eventfds"),
 	{ "random bytes without the rate", NULL,
 	  "getrandom is what the device is for; it costs CPU time, of which the process has no "
 	  "more than its share" },
-	{ "the vhost-user channel", NULL,
-	  "hostile replies to its vmm, which reads them as a guest's" },
-	{ "the note of which requests are in flight", NULL,
-	  "the process after this one finishes them; it reads the note as hostile" },
-	{ "the control channel", NULL,
-	  "a few typed messages to the supervisor, by its request table" },
+	BLOCK_VHOST_USER_GAIN("the vhost-user channel"),
+	BLOCK_CONTROL_GAIN,
 };
 
 const struct declared_process rng_declared = {

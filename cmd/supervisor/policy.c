@@ -7,7 +7,7 @@
 #include "cmd/supervisor/vm.h"
 
 #include "lib/base/cleanup.h"
-#include "lib/sandbox/forms.h"
+#include "lib/declared/blocks.h"
 #include "lib/sandbox/sandbox.h"
 
 #include <fcntl.h>
@@ -18,8 +18,7 @@
 
 /* clang-format off */
 static const struct sandbox_rule rules[] = {
-	SB_CALL(epoll_wait),
-	SB_EPOLL_CTL,
+	BLOCK_LOOP_CALLS,
 	SB_RECVMSG,
 	SB_SENDMSG,
 	SB_CALL(poll),
@@ -66,7 +65,7 @@ static const struct fd_row fds[] = {
 };
 
 static const struct declared_held held[] = {
-	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	BLOCK_LOOP_HELD,
 	{ "anon_inode:[signalfd]", 1, "signals of its user" },
 	{ "anon_inode:[timerfd]", 2, "patience at the end, and before a device is started again" },
 	{ "pipe:", 1, "what it asks its launcher" },

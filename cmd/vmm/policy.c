@@ -9,7 +9,7 @@
 #include "cmd/vmm/layout.h"
 #include "cmd/vmm/space.h"
 #include "lib/base/cleanup.h"
-#include "lib/sandbox/forms.h"
+#include "lib/declared/blocks.h"
 
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -21,15 +21,25 @@
  * one message meanwhile. */
 #define FDS_EACH_CHANNEL (3 + 2 * 16 + 5)
 
+/* Of every thread but a software vCPU: interrupts and notifiers in KVM. */
+#define KVM_ROUTE_CALLS                                                         \
+	SB_IOCTL(KVM_SIGNAL_MSI), SB_IOCTL(KVM_IRQFD), SB_IOCTL(KVM_IOEVENTFD), \
+		SB_IOCTL(KVM_SET_GSI_ROUTING)
+
+/*
+ * Of a vCPU's thread, for an access to a device's register: eventfds; vhost-user and vfio-user messages, a
+ * limited wait for their replies, and descriptors closed that a reply should not have carried; and bytes
+ * for the UART, which go on together.
+ */
+#define DEVICE_ACCESS_CALLS \
+	SB_CALL(write), SB_SENDMSG, SB_RECVMSG, SB_PPOLL, SB_CALL(close), SB_TIMERFD_SETTIME
+
 /* A vCPU runs the guest, takes the machine's lock, and does what an access to a register calls
  * for: interrupts and notifiers in KVM, messages to a device's process. */
 /* clang-format off */
 static const struct sandbox_rule vcpu_rules[] = {
 	SB_IOCTL(KVM_RUN),
-	SB_IOCTL(KVM_SIGNAL_MSI),
-	SB_IOCTL(KVM_IRQFD),
-	SB_IOCTL(KVM_IOEVENTFD),
-	SB_IOCTL(KVM_SET_GSI_ROUTING),
+	KVM_ROUTE_CALLS,
 	/* guest reset puts the power-on state back */
 	SB_IOCTL(KVM_SET_REGS),
 	SB_IOCTL(KVM_SET_SREGS),
@@ -42,12 +52,7 @@ static const struct sandbox_rule vcpu_rules[] = {
 	SB_IOCTL(KVM_SET_VCPU_EVENTS),
 	SB_IOCTL(KVM_SET_MP_STATE),
 	SB_FUTEX,        /* the lock, and standing still */
-	SB_CALL(write),        /* eventfds */
-	SB_SENDMSG,      /* vhost-user and vfio-user */
-	SB_RECVMSG,
-	SB_PPOLL,        /* waits for their replies, with a limit */
-	SB_CALL(close),        /* descriptors that a reply should not have carried */
-	SB_TIMERFD_SETTIME, /* bytes for the UART go on together */
+	DEVICE_ACCESS_CALLS,
 	SB_TIMER_RELATIVE, /* ends a write to a full eventfd */
 	SB_CALL(rt_sigreturn), /* from the kick */
 };
@@ -67,12 +72,7 @@ static const struct sandbox_rule soft_vcpu_rules[] = {
 	SB_TIMER_RELATIVE, /* ends a write to a full eventfd */
 	SB_CLOCK_MONOTONIC, /* where the vDSO has no clock */
 	SB_CLOCK_REALTIME,
-	SB_CALL(write),
-	SB_SENDMSG,
-	SB_RECVMSG,
-	SB_PPOLL,
-	SB_CALL(close),
-	SB_TIMERFD_SETTIME,
+	DEVICE_ACCESS_CALLS,
 	SB_CALL(rt_sigreturn),
 };
 /* clang-format on */
@@ -86,8 +86,7 @@ const struct sandbox_policy vmm_soft_vcpu_policy = {
 /* The main thread loads the kernel, shakes hands with the devices, waits for events, and resets. */
 /* clang-format off */
 static const struct sandbox_rule main_rules[] = {
-	SB_CALL(epoll_wait),
-	SB_EPOLL_CTL,
+	BLOCK_LOOP_CALLS,
 	SB_PPOLL,
 	/* counts: of eventfds that a device shares, who could make a plain read wait, and of its own */
 	SB_FORM(preadv2, SB_IS(2, 1), SB_IS(5, RWF_NOWAIT)),
@@ -111,11 +110,8 @@ static const struct sandbox_rule main_rules[] = {
 	/* gives guest RAM back at reset; other advice would share pages with other machines (KSM) */
 	SB_CALL_EQ(madvise, 2, MADV_REMOVE),
 	SB_CALL(close),
-	SB_CALL(exit_group),
-	SB_IOCTL(KVM_SIGNAL_MSI),
-	SB_IOCTL(KVM_IRQFD),
-	SB_IOCTL(KVM_IOEVENTFD),
-	SB_IOCTL(KVM_SET_GSI_ROUTING),
+	BLOCK_END_CALLS,
+	KVM_ROUTE_CALLS,
 };
 /* clang-format on */
 
@@ -138,7 +134,7 @@ static const struct declared_thread threads[] = {
 };
 
 static const struct fd_row fds[] = {
-	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
+	BLOCK_CONTROL_FD,
 	{ VMM_FD_KVM, FD_CHAR, true, "/dev/kvm" },
 	{ VMM_FD_KERNEL, FD_FILE, false, "kernel" },
 	{ VMM_FD_INITRD, FD_FILE, true, "initrd" },
@@ -146,17 +142,16 @@ static const struct fd_row fds[] = {
 };
 
 static const struct declared_held held[] = {
-	{ "anon_inode:[eventpoll]", 1, "event loop" },
+	BLOCK_LOOP_HELD,
 	{ "anon_inode:kvm-vm", 1, "the machine in KVM" },
 	{ "anon_inode:kvm-vcpu", 0, "its virtual CPUs" },
 	{ "anon_inode:[timerfd]", 1, "bytes for the UART go on together" },
 	{ "/memfd:inflight", 0, "notes of requests in flight, kept for a device's next process" },
-	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queues, interrupts, its own threads" },
+	BLOCK_EVENTFD_HELD("kicks and calls of the queues, interrupts, its own threads"),
 };
 
 static const struct declared_map maps[] = {
-	{ "/guest-ram", true, "guest RAM in huge pages" },
-	{ "/memfd:guest-ram", true, "guest RAM" },
+	BLOCK_GUEST_RAM_MAPS,
 	{ "/memfd:uart", false, "the UART's page of registers" },
 	{ "anon_inode:kvm-vcpu", true, "a virtual CPU's exits" },
 };
@@ -170,9 +165,8 @@ static const struct declared_gain gains[] = {
 	{ "one channel a device", NULL,
 	  "vhost-user and vfio-user messages of its own choice; each device reads them as "
 	  "hostile" },
-	{ "the queues' eventfds", "by its notify registers and interrupts", NULL },
-	{ "the control channel", NULL,
-	  "a few typed messages to the supervisor, by its request table" },
+	BLOCK_EVENTFD_GAIN("the queues' eventfds"),
+	BLOCK_CONTROL_GAIN,
 };
 
 const struct declared_process vmm_declared = {

@@ -1,33 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What dev-dice may still ask of the kernel once it faces the guest. */
 #include "lib/base/cleanup.h"
-#include "lib/sandbox/forms.h"
+#include "lib/declared/blocks.h"
 #include "tests/toy-device/dice.h"
 
 #include <fcntl.h>
 #include <sys/syscall.h>
 
 static const struct sandbox_rule rules[] = {
-	/* the loop */
-	SB_CALL(epoll_wait),
-	SB_EPOLL_CTL,
-	/* the vhost-user and control channels; ppoll when one is full */
-	SB_RECVMSG,
-	SB_SENDMSG,
-	SB_PPOLL,
-	SB_CALL(close),
-	/* kicks and interrupts; what a received descriptor is */
-	SB_CALL(read),
-	SB_CALL(write),
-	SB_CALL(fstat),
-	SB_SET_NONBLOCK,
-	/* guest memory */
-	SB_GET_SEALS,
-	SB_MMAP_FILE,
-	SB_CALL(munmap),
+	BLOCK_LOOP_CALLS,
+	BLOCK_CHANNEL_CALLS,
+	BLOCK_EVENTFD_CALLS,
+	BLOCK_RECEIVED_FD_CALLS,
+	BLOCK_GUEST_RAM_CALLS,
 	/* what it is for */
 	SB_FORM(getrandom, SB_IS(2, 0)),
-	SB_CALL(exit_group),
+	BLOCK_END_CALLS,
 };
 
 const struct sandbox_policy dice_policy = {
@@ -38,29 +26,26 @@ const struct sandbox_policy dice_policy = {
 };
 
 static const struct fd_row fds[] = {
-	{ FD_CONTROL, FD_SOCKET, false, "control channel" },
-	{ DICE_FD_VHOST_USER, FD_SOCKET, false, "vhost-user channel" },
+	BLOCK_CONTROL_FD,
+	BLOCK_VHOST_USER_FD(DICE_FD_VHOST_USER),
 };
 
 static const struct declared_held held[] = {
-	{ "anon_inode:[eventpoll]", 1, "event loop" },
-	{ "/memfd:inflight", 1, "which requests are in flight, for the process after this one" },
-	{ "anon_inode:[eventfd]", 0, "kicks and calls of the queue" },
+	BLOCK_LOOP_HELD,
+	BLOCK_VHOST_USER_HELD,
+	BLOCK_EVENTFD_HELD("kicks and calls of the queue"),
 };
 
 static const struct declared_map maps[] = {
-	{ "/guest-ram", true, "guest RAM in huge pages" },
-	{ "/memfd:guest-ram", true, "guest RAM" },
-	{ "/memfd:inflight", true, "which requests are in flight" },
+	BLOCK_GUEST_RAM_MAPS,
+	BLOCK_VHOST_USER_MAPS,
 };
 
 static const struct declared_gain gains[] = {
-	{ "guest RAM", "it is the guest's", NULL },
-	{ "the queue's eventfds", "by its notify registers and interrupts", NULL },
-	{ "the vhost-user channel", NULL,
-	  "hostile replies to its vmm, which reads them as a guest's" },
-	{ "the control channel", NULL,
-	  "a few typed messages to the supervisor, by its request table" },
+	BLOCK_GUEST_RAM_GAIN,
+	BLOCK_EVENTFD_GAIN("the queue's eventfds"),
+	BLOCK_VHOST_USER_GAIN("the vhost-user channel"),
+	BLOCK_CONTROL_GAIN,
 };
 
 const struct declared_process dice_declared = {
