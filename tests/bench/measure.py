@@ -22,10 +22,10 @@ def guest(name):
     return os.path.join(GUEST, name)
 
 
-def bulkhead_command(kernel, cmdline, memory="256M", cpus=1, initrd=None, extra=()):
+def bulkhead_command(kernel, cmdline, memory="256M", cpus=1, initrd=None, accel="kvm", extra=()):
     return [BULKHEAD, "run", "--kernel", kernel, "--initrd", initrd or guest("initrd.cpio.gz"),
             "--cmdline", cmdline, "--memory", memory, "--cpus", str(cpus), "--console", "raw",
-            "--accel", "kvm", *extra]
+            "--accel", accel, *extra]
 
 
 def qemu_command(machine, kernel, cmdline, memory="256M", cpus=1, accel="kvm", model="host",
@@ -110,6 +110,12 @@ def children(pid):
 def name_of(pid):
     with open(f"/proc/{pid}/comm", encoding="ascii") as f:
         return f.read().strip()
+
+
+def state_of(pid):
+    """One letter; Z is a process that has ended."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+        return f.read().rsplit(") ", 1)[1][0]
 
 
 def cpu_seconds(pid):
