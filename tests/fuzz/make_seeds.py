@@ -490,6 +490,42 @@ def names():
     }.items()}
 
 
+def nbd():
+    """Which side hears it, then what the other one says; 2: single messages."""
+    client, server, single = b"\0", b"\1", b"\2"
+    hello = b"NBDMAGICIHAVEOPT" + struct.pack(">H", 3)
+
+    def reply(kind, data=b"", option=7):
+        return struct.pack(">QIII", 0x3e889045565a9, option, kind, len(data)) + data
+
+    def option(kind, data=b""):
+        return b"IHAVEOPT" + struct.pack(">II", kind, len(data)) + data
+
+    def go(name=b"", infos=(3,)):
+        return (struct.pack(">I", len(name)) + name + struct.pack(">H", len(infos)) +
+                b"".join(struct.pack(">H", i) for i in infos))
+
+    export = reply(3, struct.pack(">HQH", 0, 1 << 20, 0x6d))
+    sizes = reply(3, struct.pack(">HIII", 3, 1, 4096, 1 << 25))
+    flags = struct.pack(">I", 3)
+    request = struct.pack(">IHHQQI", 0x25609513, 1, 1, 7, 4096, 512)
+    return {
+        "client": client + hello + export + sizes + reply(1),
+        "client-no-export": client + hello + reply(1),
+        "client-refused": client + hello + reply(0x80000006, b"no such export"),
+        "client-unknown-info": client + hello + reply(3, struct.pack(">H", 9)) + export + reply(1),
+        "client-bad-sizes": client + hello + reply(3, struct.pack(">HIII", 3, 3, 1, 0)),
+        "client-long": client + hello + struct.pack(">QIII", 0x3e889045565a9, 7, 3, 1 << 31),
+        "server-go": server + flags + option(7, go()),
+        "server-list-info-go": server + flags + option(3) + option(6, go()) + option(7, go()),
+        "server-name": server + struct.pack(">I", 1) + option(1),
+        "server-other": server + flags + option(7, go(b"other")) + option(8) + option(2),
+        "server-long": server + flags + b"IHAVEOPT" + struct.pack(">II", 7, 1 << 31),
+        "request": single + request, "request-short": single + request[:-1],
+        "reply": single + struct.pack(">IIQ", 0x67446698, 5, 7),
+    }
+
+
 def console_page():
     def page(uart=bytes(27), virtio=bytes(20), tail=0, out_head=0, in_tail=0, moved=(0, 0)):
         body = uart + virtio + struct.pack("<IQQB", 0x1410007, tail, 0, 1)
@@ -553,6 +589,7 @@ TARGETS = {
     "soft": soft,
     "subid": subid,
     "names": names,
+    "nbd": nbd,
     "console_page": console_page,
 }
 
