@@ -223,6 +223,20 @@ static void explain_held(const struct explained *x, const struct declared_proces
 		paragraph("makes or is sent", "%s", l.text);
 }
 
+static void add_files(struct list *l, const struct config_device *d)
+{
+	for (unsigned int i = 0, nth; i < KIND_FILES_MAX; i++) {
+		const struct config_file f = config_device_file(d, i);
+		const char *mode = config_file_readonly(d, i) ? "read-only" : "writable";
+
+		if (i && f.path)
+			list_add(l, "%.*s (its %s, %s)", (int)f.path_len, f.path,
+				 kind_files_of(d->kind, i - 1, &nth)->noun, mode);
+		else if (f.path)
+			list_add(l, "%.*s (%s)", (int)f.path_len, f.path, mode);
+	}
+}
+
 static void explain_files(const struct vm_config *c, const struct device_kind *kind)
 {
 	struct list l = { .len = 0 };
@@ -230,8 +244,7 @@ static void explain_files(const struct vm_config *c, const struct device_kind *k
 
 	for (size_t i = 0; i < c->n_devices; i++)
 		if (c->devices[i].kind == kind)
-			list_add(&l, "%.*s (%s)", (int)c->devices[i].path_len, c->devices[i].path,
-				 config_readonly(&c->devices[i]) ? "read-only" : "writable");
+			add_files(&l, &c->devices[i]);
 	snprintf(its, sizeof(its), "its %s", kind->file.noun);
 	paragraph(config_count(c, kind) > 1 ? "one each for" : its, "%s", l.text);
 }

@@ -86,7 +86,7 @@ static void print_option(const struct config_key *key)
 static void print_device(const struct config_key *key)
 {
 	const struct device_kind *kind = key->kind;
-	char form[100], times[40];
+	char form[200], times[40];
 
 	if (kind->number == KIND_SWITCH) {
 		print_line(key->name, kind->initially ? "on" : "off",

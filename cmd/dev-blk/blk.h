@@ -59,8 +59,13 @@
 #define VIRTIO_BLK_CONFIG_LEN 60U
 #define VIRTIO_BLK_CONFIG_WRITEBACK 32U /* offset of the only field that the driver may write */
 
+#define BLK_BACKING_MAX 7 /* backing files of a disk, one behind the other */
+
+enum blk_format { BLK_RAW, BLK_QCOW2 };
+
 struct blk_options {
-	uint32_t format; /* raw */
+	uint32_t format;		  /* enum blk_format */
+	uint8_t backing[BLK_BACKING_MAX]; /* the same and 1 of each backing file; 0: no more */
 	bool readonly;
 	uint64_t queues;
 	const char *serial; /* at most BLK_ID_LEN bytes */

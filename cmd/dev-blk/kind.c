@@ -5,7 +5,9 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/units.h"
 
+#include <errno.h>
 #include <linux/virtio_ids.h>
+#include <stdio.h>
 
 #define DISKS_MAX 64	   /* of a VM */
 #define RING_THREADS 9	   /* lib/image/uring.c: 8 and 1 */
@@ -18,7 +20,12 @@ static const struct option options[] = {
 	  .type = OPTION_CHOICE,
 	  OPTION_FIELD(struct blk_options, format),
 	  .choices = formats,
-	  .flags = OPTION_REQUIRED | OPTION_NOT_PASSED },
+	  .flags = OPTION_REQUIRED },
+	{ .name = "backing-format",
+	  .type = OPTION_CHOICE,
+	  OPTION_FIELD(struct blk_options, backing[0]),
+	  .choices = formats,
+	  .list = BLK_BACKING_MAX },
 	{ .name = "readonly",
 	  .type = OPTION_ONOFF,
 	  OPTION_FIELD(struct blk_options, readonly),
@@ -40,6 +47,52 @@ static const struct option options[] = {
 	  .made = "bulkhead-" },
 };
 
+static const struct kind_files beside[] = {
+	{ .word = "backing",
+	  .noun = "backing file",
+	  .most = BLK_BACKING_MAX,
+	  .only_read = true,
+	  .each = "backing-format" },
+	{ .word = "data-file", .noun = "data file", .most = 1 },
+};
+_Static_assert(1 + BLK_BACKING_MAX + 1 <= KIND_FILES_MAX, "room for them");
+
+/* 0: that of the device, then the backing files'; a data file has none. */
+static bool is_raw(const struct blk_options *o, unsigned int i)
+{
+	return i == 0 ? o->format == BLK_RAW :
+			i > BLK_BACKING_MAX || o->backing[i - 1] == BLK_RAW + 1;
+}
+
+/* Only what is served byte by byte is cut into sectors. */
+static uint64_t unit(const void *o, unsigned int i)
+{
+	return is_raw(o, i) ? IMAGE_SECTOR : 1;
+}
+
+static int check(const struct kind_said *said, char *why, size_t cap)
+{
+	const struct blk_options *o = said->options;
+	const unsigned int n = said->n_files[0];
+
+	for (unsigned int i = 0; i < n; i++)
+		if (is_raw(o, i)) {
+			snprintf(
+				why, cap,
+				i ? "backing file %u is raw, and so has no backing file: leave out "
+				    "what is behind it" :
+				    "a raw image has no backing file: say format=qcow2, or leave "
+				    "out backing=",
+				i);
+			return -EINVAL;
+		}
+	if (!said->n_files[1] || !is_raw(o, 0))
+		return 0;
+	snprintf(why, cap,
+		 "a raw image has no data file: say format=qcow2, or leave out data-file=");
+	return -EINVAL;
+}
+
 const struct device_kind blk_kind = {
 	.word = "disk",
 	.declared = &blk_declared,
@@ -50,7 +103,11 @@ const struct device_kind blk_kind = {
 	.unsaid = "the format is never guessed",
 	.file = { .fd = BLK_FD_IMAGE,
 		  .noun = "image",
-		  .readonly_at = offsetof(struct blk_options, readonly) },
+		  .readonly_at = offsetof(struct blk_options, readonly),
+		  .more = beside,
+		  .n_more = ARRAY_SIZE(beside),
+		  .unit = unit,
+		  .check = check },
 	.virtio = { .id = VIRTIO_ID_BLOCK,
 		    .name = "disk",
 		    .class_code = 0x010000,

@@ -27,8 +27,8 @@ void group_tell(const struct vm *vm, const struct guarantee_report *report);
 [[nodiscard]] int limits_plan(const struct vm_config *c, struct cgroup_limits *ret,
 			      struct open_error *ret_error);
 /* What is said of the devices' files, which are open. As group_enter. */
-[[nodiscard]] int limits_set_io(const struct vm_config *c, const int *files, const struct cgroup *g,
-				struct open_error *ret_error);
+[[nodiscard]] int limits_set_io(const struct vm_config *c, const struct opened *o,
+				const struct cgroup *g, struct open_error *ret_error);
 
 /*
  * keeper.c: waits for the supervisor, its child, then ends and reaps whatever is left of the VM and

@@ -22,14 +22,30 @@ static const char *reason(int error)
 	return strerror(-error);
 }
 
-static int label_disk(const struct config_device *d, int fd, const struct selinux_vm *s,
-		      struct open_error *e)
+/* A file that is only read, as a backing file is, may be of several VMs. */
+static int label_file(const struct config_device *d, unsigned int i, int fd,
+		      const struct selinux_vm *s, struct open_error *e)
 {
-	int r = selinux_label_disk(s, fd, config_readonly(d));
+	const struct config_file file = config_device_file(d, i);
+	int r = selinux_label_disk(s, fd, config_file_readonly(d, i));
 
 	return r < 0 ? open_complain(e, r, "--%s: %.*s cannot be given the VM's SELinux label: %s",
-				     d->kind->word, (int)d->path_len, d->path, reason(r)) :
+				     d->kind->word, (int)file.path_len, file.path, reason(r)) :
 		       0;
+}
+
+static int label_device(const struct opened *o, const struct vm_config *c, size_t i,
+			const struct selinux_vm *s, struct open_error *e)
+{
+	int r = 0;
+
+	for (unsigned int k = 0; k < KIND_FILES_MAX && r == 0; k++) {
+		int fd = k ? o->more[i][k - 1] : o->files[i];
+
+		if (fd >= 0)
+			r = label_file(&c->devices[i], k, fd, s, e);
+	}
+	return r;
 }
 
 /* Mapped by the domain that may read it, for the one that may not. */
@@ -59,8 +75,7 @@ int open_labels(struct opened *o, const struct vm_config *c, struct selinux_vm *
 	if (!s->on)
 		return 0;
 	for (size_t i = 0; i < c->n_devices && r == 0; i++)
-		if (o->files[i] >= 0)
-			r = label_disk(&c->devices[i], o->files[i], s, e);
+		r = label_device(o, c, i, s, e);
 	if (r == 0)
 		r = map_file(o->kernel, &o->kernel_map, "--kernel", e);
 	return r < 0 ? r : map_file(o->initrd, &o->initrd_map, "--initrd", e);

@@ -81,7 +81,7 @@ int limits_plan(const struct vm_config *c, struct cgroup_limits *ret, struct ope
 /* ---- disks ---- */
 
 /* By the descriptor that its device is to have: a name can be another file's by then. */
-static int limit_disk(const struct config_device *disk, int fd, const struct config_limits *c,
+static int limit_file(const struct config_file *file, int fd, const struct config_limits *c,
 		      const struct cgroup *g, struct open_error *e)
 {
 	struct cgroup_device d = {
@@ -91,22 +91,27 @@ static int limit_disk(const struct config_device *disk, int fd, const struct con
 
 	if (r == -ENODEV)
 		return open_complain(e, r, "--limit-io: %.*s is not on a disk that can be limited",
-				     (int)disk->path_len, disk->path);
+				     (int)file->path_len, file->path);
 	if (r == 0)
 		r = cgroup_limit_device(g, &d);
 	if (r < 0)
 		return open_complain(e, r, "--limit-io: the disk that %.*s is on: %s",
-				     (int)disk->path_len, disk->path, strerror(-r));
+				     (int)file->path_len, file->path, strerror(-r));
 	return 0;
 }
 
-int limits_set_io(const struct vm_config *c, const int *files, const struct cgroup *g,
+int limits_set_io(const struct vm_config *c, const struct opened *o, const struct cgroup *g,
 		  struct open_error *e)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < c->n_devices && r == 0 && config_limits_io(&c->limits); i++)
-		if (files[i] >= 0)
-			r = limit_disk(&c->devices[i], files[i], &c->limits, g, e);
+	for (size_t i = 0; i < c->n_devices && config_limits_io(&c->limits); i++)
+		for (unsigned int k = 0; k < KIND_FILES_MAX && r == 0; k++) {
+			const struct config_file file = config_device_file(&c->devices[i], k);
+			int fd = k ? o->more[i][k - 1] : o->files[i];
+
+			if (fd >= 0)
+				r = limit_file(&file, fd, &c->limits, g, e);
+		}
 	return r;
 }

@@ -262,7 +262,7 @@ static int bring_up(struct vm *vm, struct open_error *e)
 		return r;
 	r = group_refuse_kvm(vm->config, o.kvm < 0 ? NULL : kvm_host_lacks(o.kvm), &report, e);
 	if (r == 0)
-		r = limits_set_io(vm->config, o.files, &group, e);
+		r = limits_set_io(vm->config, &o, &group, e);
 	if (r < 0)
 		return r;
 	group_tell(vm, &report);

@@ -21,8 +21,11 @@ void opened_init(struct opened *o)
 	*o = (struct opened){
 		.kernel = -1, .initrd = -1, .kvm = -1, .listeners = { -1, -1 }, .vmm = -1
 	};
-	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
+	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++) {
 		o->files[i] = -1;
+		for (size_t k = 0; k < KIND_FILES_MAX - 1; k++)
+			o->more[i][k] = -1;
+	}
 	for (size_t i = 0; i < KINDS_MAX; i++)
 		o->programs[i] = -1;
 }
@@ -35,6 +38,8 @@ void opened_close(struct opened *o)
 	closep(&o->vmm);
 	fds_close(o->programs, KINDS_MAX);
 	fds_close(o->files, CONFIG_DEVICES_MAX);
+	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
+		fds_close(o->more[i], KIND_FILES_MAX - 1);
 }
 
 static const char *type_of(mode_t mode)
@@ -124,54 +129,127 @@ static bool is_one_file(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* By whatever name; the lock would say that another VM has it. Several readers may. */
-static int check_once(const struct opened *o, const struct vm_config *c, size_t i,
-		      const struct stat *st, const char *path, struct open_error *e)
+/* A file of a device that is there already. */
+struct earlier {
+	const struct config_device *device;
+	size_t number; /* of the device among those of its kind, from 1 on */
+	unsigned int file;
+};
+
+static int complain_twice(const struct config_device *own, unsigned int file, const char *path,
+			  const struct earlier *other, struct open_error *e)
 {
-	const struct config_device *own = &c->devices[i];
-	size_t number = 0;
+	const struct config_device *d = other->device;
+	const struct config_file first = config_device_file(d, other->file);
+	const char *word = d->kind->word;
 
-	for (size_t k = 0; k < i; k++) {
-		const struct config_device *d = &c->devices[k];
-		struct stat other;
-
-		number += d->kind == own->kind;
-		if (o->files[k] < 0 || fstat(o->files[k], &other) < 0 || !is_one_file(st, &other) ||
-		    (config_readonly(d) && config_readonly(own)))
-			continue;
+	if (d == own)
+		return open_complain(e, -EEXIST, "--%s: %s is said twice in one %s, as %.*s too",
+				     word, path, word, (int)first.path_len, first.path);
+	if (file || other->file)
 		return open_complain(e, -EEXIST,
-				     "--%s: %s is this VM's %s %zu already, as %.*s: it can be "
-				     "one %s, or several with readonly=on each",
-				     own->kind->word, path, d->kind->word, number, (int)d->path_len,
-				     d->path, own->kind->word);
+				     "--%s: %s is of this VM's %s %zu already, as %.*s, and one of "
+				     "the two writes to it",
+				     own->kind->word, path, word, other->number,
+				     (int)first.path_len, first.path);
+	return open_complain(e, -EEXIST,
+			     "--%s: %s is this VM's %s %zu already, as %.*s: it can be "
+			     "one %s, or several with readonly=on each",
+			     own->kind->word, path, word, other->number, (int)first.path_len,
+			     first.path, own->kind->word);
+}
+
+/* By whatever name; the lock would say that another VM has it. Several readers may, but for those of one
+ * device. */
+static int check_against(const struct opened *o, size_t k, const struct config_device *own,
+			 unsigned int file, const struct stat *st, const char *path,
+			 struct earlier *other, struct open_error *e)
+{
+	const struct config_device *d = other->device;
+
+	for (unsigned int i = 0; i < KIND_FILES_MAX; i++) {
+		int fd = i ? o->more[k][i - 1] : o->files[k];
+		struct stat there;
+
+		if (fd < 0 || fstat(fd, &there) < 0 || !is_one_file(st, &there) ||
+		    (d != own && config_file_readonly(d, i) && config_file_readonly(own, file)))
+			continue;
+		other->file = i;
+		return complain_twice(own, file, path, other, e);
 	}
 	return 0;
 }
 
-/* The whole file is what the device serves. */
+static int check_once(const struct opened *o, const struct vm_config *c, size_t i,
+		      unsigned int file, const struct stat *st, const char *path,
+		      struct open_error *e)
+{
+	struct earlier other = { .number = 0 };
+	int r = 0;
+
+	for (size_t k = 0; k <= i && r == 0; k++) {
+		other.device = &c->devices[k];
+		other.number += other.device->kind == c->devices[i].kind;
+		r = check_against(o, k, &c->devices[i], file, st, path, &other, e);
+	}
+	return r;
+}
+
+static int check_size(const struct config_device *d, unsigned int file, const struct stat *st,
+		      const char *what, const char *path, struct open_error *e)
+{
+	uint64_t unit = d->kind->file.unit ? d->kind->file.unit(d->options, file) : SECTOR;
+
+	if (!S_ISREG(st->st_mode) || (st->st_size && (uint64_t)st->st_size % unit == 0))
+		return 0;
+	if (unit == 1)
+		return open_complain(e, -EINVAL, "%s: %s is empty", what, path);
+	return open_complain(e, -EINVAL, "%s: %s has %lld bytes: a multiple of %llu is right", what,
+			     path, (long long)st->st_size, (unsigned long long)unit);
+}
+
+/* The whole file is what the device serves, or a part of it. */
 static int open_served(const struct opened *o, const struct vm_config *c, size_t i,
-		       struct open_error *e)
+		       unsigned int file, struct open_error *e)
 {
 	const struct config_device *d = &c->devices[i];
-	bool readonly = config_readonly(d);
+	const struct config_file name = config_device_file(d, file);
+	bool readonly = config_file_readonly(d, file);
 	char path[CONFIG_PATH_MAX + 1], what[32];
 	_cleanup_(closep) int fd = -1;
 	struct stat st = { 0 };
 	int r;
 
-	snprintf(path, sizeof(path), "%.*s", (int)d->path_len, d->path);
+	snprintf(path, sizeof(path), "%.*s", (int)name.path_len, name.path);
 	snprintf(what, sizeof(what), "--%s", d->kind->word);
 	fd = open_file(what, path, readonly ? O_RDONLY : O_RDWR, true, &st, e);
 	if (fd < 0)
 		return fd;
-	if (S_ISREG(st.st_mode) && (st.st_size == 0 || st.st_size % SECTOR))
-		return open_complain(e, -EINVAL,
-				     "%s: %s has %lld bytes: a multiple of 512 is right", what,
-				     path, (long long)st.st_size);
-	r = check_once(o, c, i, &st, path, e);
+	r = check_size(d, file, &st, what, path, e);
+	if (r == 0)
+		r = check_once(o, c, i, file, &st, path, e);
 	if (r == 0)
 		r = lock_file(fd, readonly, what, path, e);
 	return r < 0 ? r : take_fd(&fd);
+}
+
+static int open_device(struct opened *o, const struct vm_config *c, size_t i, struct open_error *e)
+{
+	const struct config_device *d = &c->devices[i];
+
+	if (!d->kind->file.fd)
+		return 0;
+	o->files[i] = open_served(o, c, i, 0, e);
+	if (o->files[i] < 0)
+		return o->files[i];
+	for (unsigned int k = 0; k < KIND_FILES_MAX - 1; k++) {
+		if (!d->more[k].path)
+			continue;
+		o->more[i][k] = open_served(o, c, i, k + 1, e);
+		if (o->more[i][k] < 0)
+			return o->more[i][k];
+	}
+	return 0;
 }
 
 static int open_files(struct opened *o, const struct vm_config *c, struct open_error *e)
@@ -185,11 +263,10 @@ static int open_files(struct opened *o, const struct vm_config *c, struct open_e
 			return o->initrd;
 	}
 	for (size_t i = 0; i < c->n_devices; i++) {
-		if (!c->devices[i].kind->file.fd)
-			continue;
-		o->files[i] = open_served(o, c, i, e);
-		if (o->files[i] < 0)
-			return o->files[i];
+		int r = open_device(o, c, i, e);
+
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

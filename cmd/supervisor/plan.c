@@ -153,6 +153,9 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 			 number + 1);
 	if (kind->file.fd)
 		give(l, o->files[i], kind->file.fd, false);
+	for (int k = 0; k < KIND_FILES_MAX - 1; k++)
+		if (o->more[i][k] >= 0)
+			give(l, o->more[i][k], kind->file.fd + 1 + k, false);
 	if (kind->state.fd)
 		give(l, ram_create_sealed(kind->state.name, kind->state.size), kind->state.fd,
 		     true);

@@ -47,12 +47,19 @@ struct config_limits {
 	uint64_t rbps, wbps, riops, wiops;
 };
 
+/* The name of a file: not NUL-terminated; NULL: there is none. */
+struct config_file {
+	const char *path;
+	size_t path_len;
+};
+
 /* One device: what its process will be told. */
 struct config_device {
 	const struct device_kind *kind;
 	bool off;	  /* of a KIND_SWITCH: it is not there */
 	const char *path; /* of its file; not NUL-terminated: path_len bytes */
 	size_t path_len;
+	struct config_file more[KIND_FILES_MAX - 1];	       /* beside it; lib/kinds/kind.h */
 	_Alignas(8) unsigned char options[KIND_OPTIONS_BYTES]; /* as the kind's options say */
 };
 
@@ -113,6 +120,13 @@ static inline bool config_readonly(const struct config_device *d)
 {
 	return d->options[d->kind->file.readonly_at];
 }
+/* Its i-th file: 0 is the one that it serves, the others are beside it. */
+static inline struct config_file config_device_file(const struct config_device *d, unsigned int i)
+{
+	return i ? d->more[i - 1] : (struct config_file){ d->path, d->path_len };
+}
+/* Whether that is not written: what is said of the device, or what such a file is for. */
+bool config_file_readonly(const struct config_device *d, unsigned int i);
 /* Whether reading or writing is limited. */
 bool config_limits_io(const struct config_limits *l);
 /* What only the whole shows: a kernel is there. As config_parse_words. */

@@ -41,6 +41,14 @@ size_t config_count(const struct vm_config *c, const struct device_kind *kind)
 	return n;
 }
 
+bool config_file_readonly(const struct config_device *d, unsigned int i)
+{
+	unsigned int nth;
+	const struct kind_files *f = i ? kind_files_of(d->kind, i - 1, &nth) : NULL;
+
+	return config_readonly(d) || (f && f->only_read);
+}
+
 unsigned int config_processes(const struct vm_config *c)
 {
 	unsigned int n = 2;
@@ -83,10 +91,14 @@ static void say_options(const struct device_kind *kind, char *why, size_t cap)
 			last = i;
 	for (size_t i = 0; i <= last && at < cap; i++)
 		at += (size_t)snprintf(why + at, cap - at, "%s %s=",
-				       i == 0	 ? "" :
-				       i == last ? " and" :
-						   ",",
+				       i == 0			       ? "" :
+				       i == last && !kind->file.n_more ? " and" :
+									 ",",
 				       kind->options[i].name);
+	for (size_t i = 0; i < kind->file.n_more && at < cap; i++)
+		at += (size_t)snprintf(why + at, cap - at,
+				       "%s %s=", i + 1 == kind->file.n_more ? " and" : ",",
+				       kind->file.more[i].word);
 	if (at < cap)
 		snprintf(why + at, cap - at, " (and no comma in its name)");
 }
@@ -103,14 +115,103 @@ static int no_file_word(const struct device_kind *kind, char *why, size_t cap)
 	return -EINVAL;
 }
 
+/* ---- files beside the device's own ---- */
+
+static const struct kind_files *find_files(const struct device_kind *kind, struct span name,
+					   unsigned int *ret_first)
+{
+	unsigned int first = 0;
+
+	for (size_t i = 0; i < kind->file.n_more; i++) {
+		if (span_is(name, kind->file.more[i].word)) {
+			*ret_first = first;
+			return &kind->file.more[i];
+		}
+		first += kind->file.more[i].most;
+	}
+	return NULL;
+}
+
+static unsigned int count_files(const struct config_device *d, const struct kind_files *f,
+				unsigned int first)
+{
+	unsigned int n = 0;
+
+	while (n < f->most && d->more[first + n].path)
+		n++;
+	return n;
+}
+
+static int add_file(struct config_device *d, const struct kind_files *f, unsigned int first,
+		    struct span path, char *why, size_t cap)
+{
+	unsigned int n = count_files(d, f, first);
+
+	if (path.len == 0 || path.len > CONFIG_PATH_MAX) {
+		snprintf(why, cap, "%s= must be the name of a file", f->word);
+		return -EINVAL;
+	}
+	if (n == f->most) {
+		snprintf(why, cap, "a %s has at most %u %s%s", d->kind->word, f->most, f->noun,
+			 f->most > 1 ? "s" : "");
+		return -EINVAL;
+	}
+	d->more[first + n] = (struct config_file){ path.at, path.len };
+	return 0;
+}
+
+/* Each has its option, and the two are said side by side. */
+static int check_each(const struct config_device *d, bool to_the_end, char *why, size_t cap)
+{
+	unsigned int first = 0;
+
+	for (size_t i = 0; i < d->kind->file.n_more; i++) {
+		const struct kind_files *f = &d->kind->file.more[i];
+		const struct option *o = f->each ? kind_option(d->kind, f->each) : NULL;
+		unsigned int files = count_files(d, f, first);
+		unsigned int said = o ? option_count(o, d->options) : files;
+
+		first += f->most;
+		if (said == files || (!to_the_end && said + 1 == files))
+			continue;
+		snprintf(why, cap, "each %s= is followed by its %s=, which is never guessed",
+			 f->word, f->each);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_together(const struct config_device *d, char *why, size_t cap)
+{
+	struct kind_said said = { .options = d->options };
+	unsigned int first = 0;
+	int r = check_each(d, true, why, cap);
+
+	if (r < 0 || !d->kind->file.check)
+		return r;
+	for (size_t i = 0; i < d->kind->file.n_more; i++) {
+		said.n_files[i] = count_files(d, &d->kind->file.more[i], first);
+		first += d->kind->file.more[i].most;
+	}
+	return d->kind->file.check(&said, why, cap);
+}
+
+/* ---- its options ---- */
+
 static int set_word(struct config_device *d, struct span word, uint64_t *said, char *why,
 		    size_t cap)
 {
 	struct span value = word;
 	struct span name = span_cut(&value, '=');
 	const struct option *o = find_option(d->kind, name);
+	unsigned int first = 0;
+	const struct kind_files *files = find_files(d->kind, name, &first);
 	char range[100];
 
+	if (files)
+		return add_file(d, files, first, value, why, cap) < 0 ?
+			       -EINVAL :
+			       check_each(d, false, why, cap);
 	if (!o && span_is(name, "file"))
 		return no_file_word(d->kind, why, cap);
 	if (!o) {
@@ -123,7 +224,7 @@ static int set_word(struct config_device *d, struct span word, uint64_t *said, c
 		return -EINVAL;
 	}
 	*said |= 1ULL << (o - d->kind->options);
-	return 0;
+	return o->list ? check_each(d, false, why, cap) : 0;
 }
 
 static int check_required(const struct device_kind *kind, uint64_t said, char *why, size_t cap)
@@ -166,7 +267,7 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 	while (rest.len)
 		if (set_word(&d, span_cut(&rest, ','), &said, why, cap) < 0)
 			return -EINVAL;
-	if (check_required(kind, said, why, cap) < 0)
+	if (check_required(kind, said, why, cap) < 0 || check_together(&d, why, cap) < 0)
 		return -EINVAL;
 	insert(c, &d);
 	return 0;

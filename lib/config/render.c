@@ -46,19 +46,43 @@ static void put_option(struct words *w, const struct config_key *key, const void
 		put(w, "--%s=%s", key->name, value);
 }
 
+/* ",backing=PATH,backing-format=raw" */
+static size_t render_file(const struct config_device *d, unsigned int i, char *out, size_t cap)
+{
+	unsigned int nth = 0;
+	const struct kind_files *f = kind_files_of(d->kind, i, &nth);
+	const struct option *o = f && f->each ? kind_option(d->kind, f->each) : NULL;
+	const struct config_file *file = &d->more[i];
+	int at;
+
+	if (!f || !file->path)
+		return 0;
+	at = snprintf(out, cap, ",%s=%.*s", f->word, (int)file->path_len, file->path);
+	if (o && (size_t)at < cap)
+		at += snprintf(out + at, cap - (size_t)at, ",%s=%s", o->name,
+			       o->choices[((const uint8_t *)d->options)[o->offset + nth] - 1]);
+	return (size_t)at;
+}
+
 /* "PATH,format=raw,readonly=off,queues=1" */
 static void put_device(struct words *w, const struct config_device *d)
 {
-	char text[512] = "", value[64];
+	static char text[512 + (KIND_FILES_MAX - 1) * (CONFIG_PATH_MAX + 64)];
+	char value[64];
 	size_t at = 0;
+
+	*text = '\0';
 
 	for (size_t i = 0; i < d->kind->n_options && at < sizeof(text); i++) {
 		const struct option *o = &d->kind->options[i];
 
-		if (!(o->flags & OPTION_INNER) && option_get(o, d->options, value, sizeof(value)))
+		if (!(o->flags & OPTION_INNER) && !o->list &&
+		    option_get(o, d->options, value, sizeof(value)))
 			at += (size_t)snprintf(text + at, sizeof(text) - at, ",%s=%s", o->name,
 					       value);
 	}
+	for (unsigned int i = 0; i < KIND_FILES_MAX - 1 && at < sizeof(text); i++)
+		at += render_file(d, i, text + at, sizeof(text) - at);
 	put(w, "--%s=%.*s%s", d->kind->word, (int)d->path_len, d->path, text);
 }
 

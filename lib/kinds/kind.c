@@ -22,6 +22,29 @@ const struct device_kind *kind_whose(const struct declared_process *declared)
 	return NULL;
 }
 
+const struct kind_files *kind_files_of(const struct device_kind *kind, unsigned int i,
+				       unsigned int *ret_nth)
+{
+	for (size_t k = 0; k < kind->file.n_more; k++) {
+		const struct kind_files *f = &kind->file.more[k];
+
+		if (i < f->most) {
+			*ret_nth = i;
+			return f;
+		}
+		i -= f->most;
+	}
+	return NULL;
+}
+
+const struct option *kind_option(const struct device_kind *kind, const char *name)
+{
+	for (size_t i = 0; i < kind->n_options; i++)
+		if (strcmp(kind->options[i].name, name) == 0)
+			return &kind->options[i];
+	return NULL;
+}
+
 /* A value as an example: what differs from the default, where that is one word. */
 static const char *example(const struct option *o)
 {
@@ -32,6 +55,16 @@ static const char *example(const struct option *o)
 	return o->initial && strcmp(o->initial, "on") == 0 ? "off" : "on";
 }
 
+/* "[,backing=FILE,backing-format=raw]..." */
+static size_t files_form(const struct kind_files *f, char *out, size_t cap)
+{
+	const char *more = f->most > 1 ? "..." : "";
+
+	return (size_t)(f->each ? snprintf(out, cap, "[,%s=FILE,%s=FORMAT]%s", f->word, f->each,
+					   more) :
+				  snprintf(out, cap, "[,%s=FILE]%s", f->word, more));
+}
+
 void kind_form(const struct device_kind *kind, bool required_only, char *out, size_t cap)
 {
 	size_t at = (size_t)snprintf(out, cap, "FILE");
@@ -40,9 +73,11 @@ void kind_form(const struct device_kind *kind, bool required_only, char *out, si
 		const struct option *o = &kind->options[i];
 		bool required = o->flags & OPTION_REQUIRED;
 
-		if (o->flags & OPTION_INNER || (required_only && !required))
+		if (o->flags & OPTION_INNER || o->list || (required_only && !required))
 			continue;
 		at += (size_t)snprintf(out + at, cap - at, required ? ",%s=%s" : "[,%s=%s]",
 				       o->name, example(o));
 	}
+	for (size_t i = 0; i < kind->file.n_more && !required_only && at < cap; i++)
+		at += files_form(&kind->file.more[i], out + at, cap - at);
 }

@@ -13,6 +13,7 @@
 #define KINDS_MAX 32	      /* of a build */
 #define KIND_OPTIONS_BYTES 64 /* of the options' struct */
 #define KIND_CHANNELS_MAX 2   /* of a device, to the vmm */
+#define KIND_FILES_MAX 9      /* of a device */
 
 /* How many of it a VM has. */
 enum kind_number {
@@ -21,12 +22,33 @@ enum kind_number {
 	KIND_MANY,   /* one for each `--WORD FILE,OPTION=VALUE,...` */
 };
 
+/* Files of a device beside the one that it serves, said as options of it, in their order: `backing=FILE`. */
+struct kind_files {
+	const char *word; /* "backing" */
+	const char *noun; /* "backing file" */
+	unsigned int most;
+	bool only_read; /* and so may be of several VMs; else it is used as the device's file is */
+	const char *each; /* the list among the options that has one for each; or NULL */
+};
+
+/* What is said of one device: check's. */
+struct kind_said {
+	const void *options;
+	unsigned int n_files[2]; /* of each kind_files */
+};
+
 /* The file that a device serves, opened by the supervisor with the user's rights: a whole disk image,
  * to which sizes, locks and labels apply. */
 struct kind_file {
-	int fd;		    /* its number in the process; 0: there is none */
+	int fd; /* its number in the process, and the next ones are for files beside it; 0: there is none */
 	const char *noun;   /* "image" */
 	size_t readonly_at; /* the bool of the options that says that it is not written */
+	const struct kind_files *more;
+	size_t n_more;
+	/* What its size is a multiple of: bytes. i: 0, or which of the files beside it from 1 on. NULL: of 512. */
+	uint64_t (*unit)(const void *options, unsigned int i);
+	/* Whether what was said goes together: 0, or -EINVAL with what would be right. */
+	int (*check)(const struct kind_said *said, char *why, size_t cap);
 };
 
 /* Memory of a device's own that outlives its process, so that the next one goes on with it. */
@@ -80,6 +102,12 @@ static inline unsigned int kind_channels(const struct device_kind *kind)
 {
 	return (kind->virtio.id != 0) + (kind->serial_fd != 0);
 }
+/* Which kind_files the i-th file beside the first would be of, and which of those it is; NULL: there are no
+ * so many. */
+const struct kind_files *kind_files_of(const struct device_kind *kind, unsigned int i,
+				       unsigned int *ret_nth);
+/* The option of that name, or NULL. */
+const struct option *kind_option(const struct device_kind *kind, const char *name);
 /* "FILE,format=raw[,readonly=on]": what is said of one of many. */
 void kind_form(const struct device_kind *kind, bool required_only, char *out, size_t cap);
 

@@ -111,11 +111,38 @@ static int parse(const struct option *o, struct span s, uint64_t *ret)
 	return -EINVAL;
 }
 
+unsigned int option_count(const struct option *o, const void *owner)
+{
+	const uint8_t *list = (const uint8_t *)owner + o->offset;
+	unsigned int n = 0;
+
+	while (n < o->list && list[n])
+		n++;
+	return n;
+}
+
+static int append(const struct option *o, void *owner, struct span values)
+{
+	uint8_t *list = field(o, owner);
+	unsigned int n = option_count(o, owner);
+	uint64_t v;
+
+	do {
+		if (n == o->list || parse_choice(o, span_cut(&values, ','), &v) < 0)
+			return -EINVAL;
+		list[n++] = (uint8_t)(v + 1);
+	} while (values.len);
+	return 0;
+}
+
 int option_set_span(const struct option *o, void *owner, struct span value)
 {
 	uint64_t v = 0;
-	int r = parse(o, value, &v);
+	int r;
 
+	if (o->list)
+		return append(o, owner, value);
+	r = parse(o, value, &v);
 	if (r < 0 || (o->multiple && v % o->multiple))
 		return -EINVAL;
 	store(o, owner, v);
@@ -153,7 +180,9 @@ void option_init(const struct option *o, void *owner)
 {
 	const char *why;
 
-	if (o->initial)
+	if (o->list)
+		memset(field(o, owner), 0, o->list);
+	else if (o->initial)
 		(void)!option_set(o, owner, o->initial, &why);
 	else if (o->width)
 		store(o, owner, 0);
@@ -161,10 +190,24 @@ void option_init(const struct option *o, void *owner)
 
 /* ---- out ---- */
 
+static bool get_list(const struct option *o, const void *owner, char *out, size_t cap)
+{
+	const uint8_t *list = (const uint8_t *)owner + o->offset;
+	unsigned int n = option_count(o, owner);
+	size_t at = 0;
+
+	for (unsigned int i = 0; i < n && at < cap; i++)
+		at += (size_t)snprintf(out + at, cap - at, "%s%s", i ? "," : "",
+				       o->choices[list[i] - 1]);
+	return n > 0;
+}
+
 bool option_get(const struct option *o, const void *owner, char *out, size_t cap)
 {
 	uint64_t v;
 
+	if (o->list)
+		return get_list(o, owner, out, cap);
 	if (is_text(o)) {
 		const char *text = load_text(o, owner);
 

@@ -44,11 +44,14 @@ struct option {
 	uint64_t none;
 	unsigned int flags;
 	const char *const *choices; /* NULL at the end */
-	const char *initial;	    /* the default, as it is said; NULL: none */
-	const char *value;	    /* stands for it in help: "SIZE"; NULL: the default does */
-	const char *unit;	    /* "seconds" */
-	const char *help;	    /* beside what the rest says already; or NULL */
-	const char *right;	    /* what would be right, where the rest does not say it */
+	/* CHOICE: up to that many, each a byte of the field: its index and 1, or 0 behind the last; said
+	 * again, or with commas. 0: it is one */
+	unsigned int list;
+	const char *initial; /* the default, as it is said; NULL: none */
+	const char *value;   /* stands for it in help: "SIZE"; NULL: the default does */
+	const char *unit;    /* "seconds" */
+	const char *help;    /* beside what the rest says already; or NULL */
+	const char *right;   /* what would be right, where the rest does not say it */
 	const char *
 		made; /* INNER: its value is this and the device's number among its kind; or NULL */
 	int (*set)(void *owner, const char *value, const char **ret_why);
@@ -68,6 +71,8 @@ struct option {
 void option_init(const struct option *o, void *owner);
 /* Its value as it is said, cut at cap: false when there is none to be said. Not for OPTION_OWN. */
 [[nodiscard]] bool option_get(const struct option *o, const void *owner, char *out, size_t cap);
+/* How many there are of a list. */
+unsigned int option_count(const struct option *o, const void *owner);
 /* What its values are: "1 to 16", "on or off", "auto, kvm or soft"; "" if the type does not say. */
 void option_range(const struct option *o, char *out, size_t cap);
 /* What would be right: "say 1 to 16". */

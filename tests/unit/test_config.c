@@ -290,6 +290,38 @@ static void test_bad_disks(void **state)
 		assert_int_equal(WORDS(&c, "--disk", bad[i]), -22);
 }
 
+static void test_files_beside_a_raw_image(void **state)
+{
+	static const struct {
+		const char *disk, *why;
+	} rows[] = {
+		{ "a,format=raw,backing=b,backing-format=raw",
+		  "a raw image has no backing file: say format=qcow2, or leave out backing=" },
+		{ "a,backing=b,backing-format=raw,format=raw",
+		  "a raw image has no backing file: say format=qcow2, or leave out backing=" },
+		{ "a,format=raw,data-file=b",
+		  "a raw image has no data file: say format=qcow2, or leave out data-file=" },
+		{ "a,format=raw,data-file=b,data-file=c", "a disk has at most 1 data file" },
+		{ "a,format=raw,backing=,backing-format=raw",
+		  "backing= must be the name of a file" },
+		{ "a,format=raw,backing=b",
+		  "each backing= is followed by its backing-format=, which is never guessed" },
+		{ "a,format=raw,backing=b,backing=c,backing-format=raw",
+		  "each backing= is followed by its backing-format=, which is never guessed" },
+		{ "a,format=raw,backing-format=raw,backing=b",
+		  "each backing= is followed by its backing-format=, which is never guessed" },
+	};
+	struct vm_config c;
+	char line[300];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		snprintf(line, sizeof(line), "--disk: '%s' will not do: %s", rows[i].disk,
+			 rows[i].why);
+		assert_error(WORDS(&c, "--disk", rows[i].disk), line);
+	}
+}
+
 static void test_too_many_disks(void **state)
 {
 	const char *argv[64 + 1];
@@ -586,6 +618,7 @@ int main(void)
 		cmocka_unit_test(test_a_disks_format_is_never_guessed),
 		cmocka_unit_test(test_a_habit_from_qemu_gets_a_hint),
 		cmocka_unit_test(test_bad_disks),
+		cmocka_unit_test(test_files_beside_a_raw_image),
 		cmocka_unit_test(test_too_many_disks),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_cmdline_length),
