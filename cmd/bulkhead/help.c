@@ -86,7 +86,7 @@ static void print_option(const struct config_key *key)
 static void print_device(const struct config_key *key)
 {
 	const struct device_kind *kind = key->kind;
-	char form[200], times[40];
+	char form[120], times[40];
 
 	if (kind->number == KIND_SWITCH) {
 		print_line(key->name, kind->initially ? "on" : "off",
@@ -96,6 +96,12 @@ static void print_device(const struct config_key *key)
 	kind_form(kind, false, form, sizeof(form));
 	snprintf(times, sizeof(times), "up to %u times", kind->most);
 	print_line(key->name, form, times, "");
+	for (size_t i = 0; i < kind->file.n_more; i++) {
+		const struct kind_files *f = &kind->file.more[i];
+
+		kind_files_form(f, form, sizeof(form));
+		printf("    and [%s]%s\n", form, f->most > 1 ? "..." : "");
+	}
 }
 
 void help_run(void)

@@ -70,7 +70,7 @@ void config_key_range(const struct config_key *key, char *out, size_t cap)
 
 void config_key_right(const struct config_key *key, char *out, size_t cap)
 {
-	char range[220];
+	char range[200];
 
 	if (key->type != KEY_DEVICE) {
 		option_right(key->option, out, cap);

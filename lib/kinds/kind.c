@@ -55,14 +55,12 @@ static const char *example(const struct option *o)
 	return o->initial && strcmp(o->initial, "on") == 0 ? "off" : "on";
 }
 
-/* "[,backing=FILE,backing-format=raw]..." */
-static size_t files_form(const struct kind_files *f, char *out, size_t cap)
+void kind_files_form(const struct kind_files *f, char *out, size_t cap)
 {
-	const char *more = f->most > 1 ? "..." : "";
-
-	return (size_t)(f->each ? snprintf(out, cap, "[,%s=FILE,%s=FORMAT]%s", f->word, f->each,
-					   more) :
-				  snprintf(out, cap, "[,%s=FILE]%s", f->word, more));
+	if (f->each)
+		snprintf(out, cap, ",%s=FILE,%s=FORMAT", f->word, f->each);
+	else
+		snprintf(out, cap, ",%s=FILE", f->word);
 }
 
 void kind_form(const struct device_kind *kind, bool required_only, char *out, size_t cap)
@@ -78,6 +76,4 @@ void kind_form(const struct device_kind *kind, bool required_only, char *out, si
 		at += (size_t)snprintf(out + at, cap - at, required ? ",%s=%s" : "[,%s=%s]",
 				       o->name, example(o));
 	}
-	for (size_t i = 0; i < kind->file.n_more && !required_only && at < cap; i++)
-		at += files_form(&kind->file.more[i], out + at, cap - at);
 }

@@ -110,5 +110,7 @@ const struct kind_files *kind_files_of(const struct device_kind *kind, unsigned 
 const struct option *kind_option(const struct device_kind *kind, const char *name);
 /* "FILE,format=raw[,readonly=on]": what is said of one of many. */
 void kind_form(const struct device_kind *kind, bool required_only, char *out, size_t cap);
+/* ",backing=FILE,backing-format=FORMAT": what is said of each file beside it. */
+void kind_files_form(const struct kind_files *f, char *out, size_t cap);
 
 #endif
