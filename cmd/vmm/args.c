@@ -106,18 +106,18 @@ static int cut_number(const char **at, uint64_t max, uint64_t *ret)
 	return 0;
 }
 
-/* NAME:ID:CLASS:QUEUES:LEAST:CONFIG:FEATURES:FD, as the row of the device's kind has them. */
-static int parse_virtio(struct vmm_virtio *d, const char *v)
+/* Up to the features; *at is left behind them. */
+static int cut_type(struct vmm_virtio *d, const char **at)
 {
+	const char *v = *at;
 	size_t len = strcspn(v, ":");
-	uint64_t n[7];
+	uint64_t n[6];
 	static const uint64_t max[] = { 63,
 					0xffffff,
 					VMM_VIRTIO_QUEUES_MAX,
 					VMM_VIRTIO_QUEUES_MAX,
 					VMM_VIRTIO_CONFIG_MAX,
-					UINT64_MAX,
-					1023 };
+					UINT64_MAX };
 
 	if (len == 0 || len >= sizeof(d->name) || v[len] != ':')
 		return -EINVAL;
@@ -127,7 +127,7 @@ static int parse_virtio(struct vmm_virtio *d, const char *v)
 	for (size_t i = 0; i < ARRAY_SIZE(n); i++)
 		if (cut_number(&v, max[i], &n[i]) < 0)
 			return -EINVAL;
-	if (*v || v[-1] == ':' || n[0] == 0 || n[6] < 5)
+	if (n[0] == 0)
 		return -EINVAL;
 	d->type = (struct virtio_type){ .type = (unsigned int)n[0],
 					.name = d->name,
@@ -136,7 +136,29 @@ static int parse_virtio(struct vmm_virtio *d, const char *v)
 					.queues_min = (unsigned int)n[3],
 					.config_len = (uint32_t)n[4],
 					.features = n[5] };
-	d->fd = (int)n[6];
+	d->fd = -1;
+	*at = v;
+	return 0;
+}
+
+static bool at_end(const char *v)
+{
+	return *v == '\0' && v[-1] != ':';
+}
+
+int vmm_virtio_parse(struct vmm_virtio *d, const char *text)
+{
+	return cut_type(d, &text) == 0 && at_end(text) ? 0 : -EINVAL;
+}
+
+/* ...:FD */
+static int parse_virtio(struct vmm_virtio *d, const char *v)
+{
+	uint64_t fd;
+
+	if (cut_type(d, &v) < 0 || cut_number(&v, 1023, &fd) < 0 || !at_end(v) || fd < 5)
+		return -EINVAL;
+	d->fd = (int)fd;
 	return 0;
 }
 

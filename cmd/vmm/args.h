@@ -42,6 +42,9 @@ struct vmm_args {
 	size_t n_virtio;
 };
 
+/* "NAME:ID:CLASS:QUEUES:LEAST:CONFIG:FEATURES", as the row of the device's kind has them; fd is -1. -EINVAL. */
+[[nodiscard]] int vmm_virtio_parse(struct vmm_virtio *d, const char *text);
+
 /* 0, or -EINVAL with *ret_bad the word that is wrong. Names in *ret point into it. */
 [[nodiscard]] int vmm_args_parse(int argc, char **argv, struct vmm_args *ret, const char **ret_bad);
 

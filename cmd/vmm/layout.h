@@ -49,9 +49,20 @@
 #define RESET_VALUE 0x01
 #define PORT_SLEEP_CONTROL 0x601 /* FADT SLEEP_CONTROL_REG, ACPI 6.4, 4.8.3.7 */
 #define PORT_SLEEP_STATUS 0x602
-#define PORT_GED 0x604 /* GED event word: read and clear, 1 byte */
+#define PORT_GED 0x604	   /* GED event word: read and clear, 1 byte */
+#define PORT_HOTPLUG 0x610 /* pci/hotplug.h: HOTPLUG_LEN ports */
+#define HOTPLUG_LEN 12
+#define HOTPLUG_UP 0
+#define HOTPLUG_DOWN 4
+#define HOTPLUG_EJECT 8
 #define SLEEP_TYPE_S5 5
 #define GED_POWER_BUTTON 0x01
+#define GED_PCI_HOTPLUG 0x02
+
+/* PCI slots of the one bus: what is there at the start goes below, what comes later from here up */
+#define PCI_SLOTS 32
+#define HOTPLUG_FIRST_SLOT 24
+#define HOTPLUG_SLOTS 8
 
 /* Global system interrupts: pins of the one IOAPIC */
 #define IOAPIC_PINS 24

@@ -188,6 +188,16 @@ int machine_add_object(struct machine *m, const struct state_ops *ops, void *obj
 	return 0;
 }
 
+void machine_remove_object(struct machine *m, const void *object)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < m->n_objects; i++)
+		if (m->objects[i].object != object)
+			m->objects[kept++] = m->objects[i];
+	m->n_objects = kept;
+}
+
 int machine_reset(struct machine *m)
 {
 	return state_reset_all(m->objects, m->n_objects);
@@ -195,9 +205,18 @@ int machine_reset(struct machine *m)
 
 int machine_irq_slot(struct machine *m)
 {
-	if (m->next_irq_slot >= ACCEL_IRQ_SLOTS)
-		return -ENOSPC;
-	return (int)m->next_irq_slot++;
+	for (unsigned int i = 0; i < ACCEL_IRQ_SLOTS; i++) {
+		if (m->irq_slots[i])
+			continue;
+		m->irq_slots[i] = true;
+		return (int)i;
+	}
+	return -ENOSPC;
+}
+
+void machine_irq_slot_free(struct machine *m, unsigned int slot)
+{
+	m->irq_slots[slot] = false;
 }
 
 void machine_request(struct machine *m, enum machine_request what)

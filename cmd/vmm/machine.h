@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+struct hotplug;
 struct pci_host;
 struct serial;
 struct vcpu;
@@ -30,11 +31,11 @@ enum machine_request {
 };
 
 #define MACHINE_OBJECTS_MAX 192
-#define MACHINE_CHANNELS_MAX 130 /* to devices' processes */
+#define MACHINE_CHANNELS_MAX (130 + HOTPLUG_SLOTS) /* to devices' processes */
 
 /* A channel to a device's process, which may be replaced by one to its successor. */
 struct machine_channel {
-	/* Takes sock. 0, or a negative errno with *ret_why: the VM cannot go on. NULL: no channel */
+	/* Takes sock. 0, or a negative errno with *ret_why: the VM cannot go on. NULL: no channel yet */
 	int (*reconnect)(void *owner, int sock, const char **ret_why);
 	/* The device's configuration space may have changed. NULL: it has none */
 	void (*config_changed)(void *owner);
@@ -44,7 +45,7 @@ struct machine_channel {
 
 /* The PM registers of the DSDT: reset, sleep, GED (platform/power.c). */
 struct power {
-	uint8_t events; /* GED_POWER_BUTTON */
+	uint8_t events; /* GED_POWER_BUTTON, GED_PCI_HOTPLUG */
 };
 
 struct machine {
@@ -60,12 +61,13 @@ struct machine {
 	struct ioapic ioapic;
 	struct power power;
 	struct pci_host *pci;
+	struct hotplug *hotplug;
 	struct serial *serial;				  /* NULL: none */
 	struct state_object objects[MACHINE_OBJECTS_MAX]; /* all with state but RAM and vCPUs */
 	size_t n_objects;
 	struct loop loop; /* the main thread's; its callbacks run with the lock held */
-	unsigned int next_irq_slot;
-	int control_fd; /* the supervisor's channel, for its end; or -1 */
+	bool irq_slots[ACCEL_IRQ_SLOTS]; /* taken */
+	int control_fd;			 /* the supervisor's channel, for its end; or -1 */
 	struct machine_channel channels[MACHINE_CHANNELS_MAX]; /* as the supervisor counts them */
 	unsigned int serial_channel;
 
@@ -97,12 +99,15 @@ struct machine {
 
 /* From now on the object is reset with the machine. -ENOSPC. */
 [[nodiscard]] int machine_add_object(struct machine *m, const struct state_ops *ops, void *object);
+/* And from now on it is not. */
+void machine_remove_object(struct machine *m, const void *object);
 /* All objects to power-on, the last added first; vCPUs reset themselves, in their own threads
  * (vcpus_resume). The first error. */
 [[nodiscard]] int machine_reset(struct machine *m);
 
-/* A fresh irqfd slot for the life of the machine; -ENOSPC when there are no more. */
+/* An irqfd slot that nobody has; -ENOSPC when there are no more. */
 [[nodiscard]] int machine_irq_slot(struct machine *m);
+void machine_irq_slot_free(struct machine *m, unsigned int slot);
 
 /* What the guest asked for; the main thread acts on it. Any thread, lock held. The first request
  * stands until it was carried out, but for a failure, which nothing outweighs. */
@@ -142,8 +147,8 @@ void machine_count_event(struct machine *m, int eventfd);
 
 /* platform/power.c, platform/pvpanic.c: claim their ports. pvpanic has no state. */
 [[nodiscard]] int power_open(struct machine *m);
-/* Presses the ACPI power button. */
-void power_button(struct machine *m);
+/* Tells the guest by the GED: GED_POWER_BUTTON, or GED_PCI_HOTPLUG. */
+void power_event(struct machine *m, uint8_t event);
 [[nodiscard]] int pvpanic_open(struct machine *m);
 
 /* platform/reset_flag.c: whether the guest left word of a warm reboot. */

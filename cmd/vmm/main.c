@@ -8,6 +8,7 @@
  */
 #include "cmd/vmm/args.h"
 #include "cmd/vmm/machine.h"
+#include "cmd/vmm/pci/hotplug.h"
 #include "cmd/vmm/pci/pci.h"
 #include "cmd/vmm/policy.h"
 #include "cmd/vmm/serve.h"
@@ -88,6 +89,8 @@ static int claim_ranges(struct machine *m)
 		r = pvpanic_open(m);
 	if (r == 0)
 		r = pci_host_open(m, &m->pci);
+	if (r == 0)
+		r = hotplug_open(m, &m->hotplug);
 	if (r < 0)
 		return control_fail(FD_CONTROL, "the machine's layout: %s", strerrordesc_np(-r));
 	return 0;

@@ -182,6 +182,7 @@ const struct declared_process vmm_declared = {
 	.fds = fds,
 	.n_fds = ARRAY_SIZE(fds),
 	.channels_from = VMM_FD_CHANNELS,
+	.spare_channels = HOTPLUG_SLOTS,
 	.fds_each_channel = FDS_EACH_CHANNEL,
 	.held = held,
 	.n_held = ARRAY_SIZE(held),

@@ -4,6 +4,7 @@
 
 #include "cmd/vmm/boot/boot.h"
 #include "cmd/vmm/event.h"
+#include "cmd/vmm/pci/hotplug.h"
 #include "cmd/vmm/pci/pci.h"
 #include "cmd/vmm/platform/serial.h"
 #include "cmd/vmm/vcpu.h"
@@ -36,11 +37,80 @@ static void say_event(const struct server *s, enum control_event event)
 
 /* ---- the supervisor's messages ---- */
 
+static int on_power_button(struct server *s, const struct control_msg *msg, int *fd)
+{
+	(void)msg;
+	(void)fd;
+	power_event(s->m, GED_POWER_BUTTON);
+	return 0;
+}
+
+static void say_slot(const struct server *s, enum control_type type, unsigned int slot)
+{
+	const struct control_msg msg = { .type = type, .number = slot };
+
+	(void)!control_send(s->control_fd, &msg, -1);
+}
+
+static int on_config(struct server *s, const struct control_msg *msg, int *fd)
+{
+	(void)fd;
+	return machine_config_changed(s->m, msg->number);
+}
+
+static int on_channel(struct server *s, const struct control_msg *msg, int *fd)
+{
+	return machine_reconnect(s->m, msg->number, take_fd(fd)) == -EBADMSG ? -EBADMSG : 0;
+}
+
+static int on_plug(struct server *s, const struct control_msg *msg, int *fd)
+{
+	struct control_msg no = { .type = CTL_NOT_PLUGGED };
+	struct vmm_virtio device;
+	const char *why = "?";
+	int slot;
+
+	if (vmm_virtio_parse(&device, msg->text) < 0)
+		return -EBADMSG;
+	slot = hotplug_add(s->m->hotplug, &device, msg->number, take_fd(fd), &why);
+	if (slot >= 0) {
+		say_slot(s, CTL_PLUGGED, (unsigned int)slot);
+		return 0;
+	}
+	no.text_len = strnlen(why, CTL_TEXT_MAX);
+	memcpy(no.text, why, no.text_len);
+	(void)!control_send(s->control_fd, &no, -1);
+	return 0;
+}
+
+static int on_unplug(struct server *s, const struct control_msg *msg, int *fd)
+{
+	(void)fd;
+	hotplug_ask(s->m->hotplug, msg->number);
+	return 0;
+}
+
+static void on_gone(void *owner, unsigned int slot)
+{
+	say_slot(owner, CTL_UNPLUGGED, slot);
+}
+
+static const struct {
+	enum control_type type;
+	int (*handle)(struct server *s, const struct control_msg *msg, int *fd);
+} requests[] = {
+	{ CTL_POWER_BUTTON, on_power_button },
+	{ CTL_CONFIG, on_config },
+	{ CTL_CHANNEL, on_channel },
+	{ CTL_PLUG, on_plug },
+	{ CTL_UNPLUG, on_unplug },
+};
+
 static int on_control(struct loop_source *src, uint32_t events)
 {
 	struct server *s = src->owner;
 	struct control_msg msg;
-	int fd = -1;
+	_cleanup_(closep) int fd = -1;
 	int r = control_recv(s->control_fd, &msg, &fd);
 
 	(void)events;
@@ -48,18 +118,10 @@ static int on_control(struct loop_source *src, uint32_t events)
 		return 0;
 	if (r <= 0)
 		return r < 0 ? r : -EPIPE; /* nobody left to serve */
-	switch (msg.type) {
-	case CTL_POWER_BUTTON:
-		power_button(s->m);
-		return 0;
-	case CTL_CONFIG:
-		return machine_config_changed(s->m, msg.number);
-	case CTL_CHANNEL:
-		return machine_reconnect(s->m, msg.number, fd) == -EBADMSG ? -EBADMSG : 0;
-	default:
-		closep(&fd);
-		return -EBADMSG;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		if (requests[i].type == msg.type)
+			return requests[i].handle(s, &msg, &fd);
+	return -EBADMSG;
 }
 
 /* ---- start ---- */
@@ -97,7 +159,7 @@ static int add_devices(struct server *s)
 		const struct vmm_virtio *d = &s->args->virtio[i];
 
 		r = virtio_pci_add(s->m, &d->type, (unsigned int)(d->fd - VMM_FD_CHANNELS), d->fd,
-				   &why);
+				   PCI_SLOT_COLD, &why);
 		if (r < 0)
 			return control_fail(s->control_fd, "virtio %s: %s", d->name,
 					    why ? why : strerrordesc_np(-r));
@@ -123,6 +185,7 @@ static int reset_machine(struct server *s)
 	int r;
 
 	vcpus_pause(m);
+	hotplug_settle(m->hotplug);
 	r = machine_reset(m);
 	if (r < 0)
 		return control_fail(s->control_fd, "a device does not reset: %s",
@@ -251,6 +314,7 @@ int vmm_serve(struct machine *m, const struct vmm_args *args, int control_fd, in
 
 	pthread_mutex_lock(&m->lock);
 	m->control_fd = control_fd;
+	hotplug_tell(m->hotplug, on_gone, &s);
 	r = loop_add(&m->loop, &s.control, control_fd, EPOLLIN, on_control, &s);
 	if (r < 0)
 		return control_fail(control_fd, "event loop: %s", strerrordesc_np(-r));

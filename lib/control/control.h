@@ -22,12 +22,15 @@
 
 enum control_type {
 	/* compartment -> supervisor */
-	CTL_READY = 1,		 /* sandbox entered, waiting for its channels; once */
-	CTL_LOG = 2,		 /* level, text: a line for the user */
-	CTL_EVENT = 3,		 /* vmm only: event */
-	CTL_DENIED = 4,		 /* number: the filter refused this system call; death follows */
-	CTL_FAILED = 5,		 /* text: why the compartment gives up; it exits next */
-	CTL_BUSY = 6,		 /* devices: number of requests that somebody waits for */
+	CTL_READY = 1,	     /* sandbox entered, waiting for its channels; once */
+	CTL_LOG = 2,	     /* level, text: a line for the user */
+	CTL_EVENT = 3,	     /* vmm only: event */
+	CTL_DENIED = 4,	     /* number: the filter refused this system call; death follows */
+	CTL_FAILED = 5,	     /* text: why the compartment gives up; it exits next */
+	CTL_BUSY = 6,	     /* devices: number of requests that somebody waits for */
+	CTL_PLUGGED = 7,     /* vmm only: slot; the device is on the guest's bus */
+	CTL_NOT_PLUGGED = 8, /* vmm only: text; why the device is not, and will not be */
+	CTL_UNPLUGGED = 9,   /* vmm only: slot; the guest has let go of it, and so has the vmm */
 	CTL_CONFIG_CHANGED = 10, /* dev-console: it has taken the size; once for each */
 	CTL_LOST = 11,		 /* vmm only: number of a channel that has ended */
 	CTL_FOUND = 12,		 /* vmm only: number of a channel that serves again */
@@ -38,7 +41,10 @@ enum control_type {
 	CTL_CONSOLE_SIZE =
 		18,	  /* dev-console: size of the terminal; answered by CTL_CONFIG_CHANGED */
 	CTL_CHANNEL = 19, /* vmm: number of a channel, 1 descriptor: to who serves it from now on */
-	CTL_CONFIG = 22,  /* vmm: number of the channel whose device's configuration has changed */
+	CTL_PLUG =
+		20, /* vmm: number of a new channel, text, what is on the bus; 1 descriptor: to it */
+	CTL_UNPLUG = 21, /* vmm: slot; asks the guest to let go of it */
+	CTL_CONFIG = 22, /* vmm: number of the channel whose device's configuration has changed */
 
 	/* command or client -> supervisor */
 	CTL_QUERY = 32,	  /* answered by CTL_INFO */

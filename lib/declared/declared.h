@@ -129,6 +129,8 @@ struct declared_process {
 	const struct declared_map *maps;
 	size_t n_maps;
 	unsigned int
+		spare_channels; /* of devices that may come while it runs: its limits have room for them */
+	unsigned int
 		fds_each_channel; /* more descriptors than the policy's limit, for each channel */
 	struct declared_space space; /* guest RAM and this is its limit of address space */
 	bool fsize_of_image; /* limit of file size: a writable image's size; false: the policy's */
@@ -141,7 +143,7 @@ static inline uint64_t declared_address_space(const struct declared_process *d,
 					      const struct declared_machine *m)
 {
 	const struct declared_space *s = &d->space;
-	uint64_t sum = m->memory + s->base + m->channels * s->each_channel;
+	uint64_t sum = m->memory + s->base + (m->channels + d->spare_channels) * s->each_channel;
 
 	if (!s->base)
 		return d->policy->limits.as;
@@ -153,7 +155,8 @@ static inline uint64_t declared_address_space(const struct declared_process *d,
 /* The same of descriptors. */
 static inline uint64_t declared_descriptors(const struct declared_process *d, unsigned int channels)
 {
-	return d->policy->limits.nofile + (uint64_t)d->fds_each_channel * channels;
+	return d->policy->limits.nofile +
+	       (uint64_t)d->fds_each_channel * (channels + d->spare_channels);
 }
 
 extern const struct declared_process relay_declared;

@@ -197,7 +197,8 @@ int main(int argc, char **argv)
 		fail("usage: front-harness FD blk|rng");
 	test_machine_open(&d.m, &d.accel);
 	must(pci_host_open(&d.m, &d.m.pci) == 0, "no PCI host");
-	if (virtio_pci_add(&d.m, test_virtio_type(blk ? 2 : 4), 0, atoi(argv[1]), &why) < 0)
+	if (virtio_pci_add(&d.m, test_virtio_type(blk ? 2 : 4), 0, atoi(argv[1]), PCI_SLOT_COLD,
+			   &why) < 0)
 		fail(why);
 	d.v = d.m.pci->functions[PCI_SLOT_FUNCTIONS]->owner;
 	d.bar = pci_config_read(&d.v->fn.config, PCI_BASE_ADDRESS_0, 4);

@@ -32,7 +32,8 @@ static void make_once(void)
 	back_end_init(&back_end);
 	back_end.n_queues = N_QUEUES;
 	require(pci_host_open(&m, &m.pci) == 0);
-	require(virtio_pci_add(&m, test_virtio_type(2), 0, back_end_start(&back_end), &why) == 0);
+	require(virtio_pci_add(&m, test_virtio_type(2), 0, back_end_start(&back_end), PCI_SLOT_COLD,
+			       &why) == 0);
 	v = m.pci->functions[PCI_SLOT_FUNCTIONS]->owner;
 }
 

@@ -27,7 +27,10 @@ def control():
     return {
         "ready": message(1), "log": message(2, struct.pack("<I", 2) + b"text"),
         "event": message(3, struct.pack("<I", 2)), "denied": message(4, struct.pack("<I", 57)),
-        "failed": message(5, b"why"), "power-button": message(16), "console": message(17),
+        "failed": message(5, b"why"), "plugged": message(7, struct.pack("<I", 24)), "not-plugged": message(8, b"why"),
+        "unplugged": message(9, struct.pack("<I", 24)),
+        "plug": message(20, struct.pack("<I", 17) + b"disk:2:0x10000:1:1:60:0x7e77"),
+        "unplug": message(21, struct.pack("<I", 24)), "power-button": message(16), "console": message(17),
         "query": message(32), "stop": message(33, struct.pack("<I", 1)), "attach": message(34),
         "release": message(35), "ending": message(54),
         "channel": message(19, struct.pack("<I", 3)),
@@ -213,6 +216,26 @@ def vfio_client():
         "successor": two(at, 0, reply(7, *read)), "successor-posted": two(at, any_ | 6, reply(7, *read)),
         "successor-done": two(at, any_ | 0x720000 | 7), "successor-lies": two(at, any_ | 0x9000),
         "successor-another": two(at, 0, reply(7, *read), sparse=((4, 1),)),
+    }
+
+
+def hotplug():
+    def op(what, register=0, value=0):
+        return struct.pack("<BBI", what, register, value)
+
+    def ask(slot):
+        return op(1, 0, slot)
+
+    plug, main, reset, up, down = op(0), op(2), op(3), op(4, 2), op(4, 4 << 2 | 2)
+    eject = op(4, 8 << 2 | 2, 0xff000000)
+    return {
+        "life": plug + up + ask(24) + down + eject + main + plug,
+        "full": plug * 9 + eject + plug + main + plug * 9,
+        "reset": plug * 3 + ask(25) + reset + up + down + eject + reset,
+        "unasked": plug * 2 + eject + reset + plug + main,
+        "not-there": ask(0) + ask(1) + ask(23) + ask(32) + ask(0xffffffff) + eject + main,
+        "lost": plug * 2 + op(6, 0, 24) + eject + op(6, 0, 25) + main + op(6, 0, 24),
+        "widths": plug + ask(24) + b"".join(op(4, r, 0xffffffff) for r in range(64) if r != 34),
     }
 
 
@@ -585,6 +608,7 @@ TARGETS = {
     "elf_pvh": elf_pvh,
     "vhost_front": vhost_front,
     "vfio_client": vfio_client,
+    "hotplug": hotplug,
     "virtio_pci": virtio_pci,
     "soft": soft,
     "subid": subid,

@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static uint8_t table[KIB(64)];
@@ -153,6 +154,14 @@ static void the_dsdt_names_what_is_there(void **state)
 
 		assert_true(dsdt_has(len, "PCI0", 4) && dsdt_has(len, "PWRB", 4));
 		assert_true(dsdt_has(len, "QEMU0001", 9) && dsdt_has(len, "ACPI0013", 9));
+		for (unsigned int slot = 0; slot < PCI_SLOTS; slot++) {
+			char name[8];
+
+			snprintf(name, sizeof(name), "S%02X_", slot & 0xff);
+			assert_int_equal(dsdt_has(len, name, 4),
+					 slot >= HOTPLUG_FIRST_SLOT &&
+						 slot < HOTPLUG_FIRST_SLOT + HOTPLUG_SLOTS);
+		}
 		assert_true(dsdt_has(len, "C003", 4) && !dsdt_has(len, "C004", 4));
 		assert_int_equal(dsdt_has(len, "COM1", 4), serial);
 		assert_true(dsdt_has(len, "\x41\xd0\x0a\x08", 4)); /* PNP0A08 */

@@ -69,7 +69,8 @@ static int make(struct fixture *f, unsigned int type)
 
 	test_machine_open(&f->m, &f->accel);
 	assert_int_equal(pci_host_open(&f->m, &f->m.pci), 0);
-	r = virtio_pci_add(&f->m, test_virtio_type(type), 0, back_end_start(&f->b), &why);
+	r = virtio_pci_add(&f->m, test_virtio_type(type), 0, back_end_start(&f->b), PCI_SLOT_COLD,
+			   &why);
 	assert_true(r == 0 || why);
 	if (r < 0)
 		return r;

@@ -2,6 +2,8 @@
 /* The vmm's words: bounds, unknown words, too many devices. */
 #include "cmd/vmm/args.h"
 
+#include "lib/base/cleanup.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,6 +69,30 @@ static void good_words_are_taken(void **state)
 	assert_int_equal(a.virtio[0].fd, 9);
 }
 
+/* What is said of a device that comes while the guest runs: no descriptor's number. */
+static void a_type_is_whole(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"rng",
+		"rng:4:0xff00:2:1:60",
+		"rng:4:0xff00:2:1:60:",
+		"rng:4:0xff00:2:1:60:0x1f:",
+		"rng:4:0xff00:2:1:60:0x1f:9",
+		"rng:0:0xff00:2:1:60:0x1f",
+		":4:0xff00:2:1:60:0x1f",
+	};
+	struct vmm_virtio d;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(vmm_virtio_parse(&d, bad[i]), -EINVAL);
+	assert_int_equal(vmm_virtio_parse(&d, "rng:4:0xff00:2:1:60:0x1f"), 0);
+	assert_string_equal(d.name, "rng");
+	assert_int_equal(d.type.features, 0x1f);
+	assert_int_equal(d.fd, -1);
+}
+
 static void memory_must_be_said(void **state)
 {
 	char *argv[] = { (char *)"vmm", NULL };
@@ -98,9 +124,8 @@ static void one_device_too_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bad_words_are_named),
-		cmocka_unit_test(good_words_are_taken),
-		cmocka_unit_test(memory_must_be_said),
+		cmocka_unit_test(bad_words_are_named), cmocka_unit_test(good_words_are_taken),
+		cmocka_unit_test(a_type_is_whole),     cmocka_unit_test(memory_must_be_said),
 		cmocka_unit_test(one_device_too_many),
 	};
 

@@ -40,7 +40,8 @@ static int setup(void **state)
 	assert_int_equal(pci_host_open(&f.m, &f.m.pci), 0);
 	back_end_init(&f.b);
 	f.b.n_queues = 3;
-	assert_int_equal(virtio_pci_add(&f.m, test_virtio_type(2), 0, back_end_start(&f.b), &why),
+	assert_int_equal(virtio_pci_add(&f.m, test_virtio_type(2), 0, back_end_start(&f.b),
+					PCI_SLOT_COLD, &why),
 			 0);
 	f.v = f.m.pci->functions[PCI_SLOT_FUNCTIONS]->owner;
 	return 0;
@@ -98,7 +99,7 @@ static void walk(uint64_t seed, unsigned int steps)
 		case 3:
 			bus_write(&f.m.pio, 0xcf8, 4, value);
 			if (value & 1)
-				power_button(&f.m);
+				power_event(&f.m, GED_POWER_BUTTON);
 			break;
 		default:
 			if (next_random(&seed) % 64 == 0)

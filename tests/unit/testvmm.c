@@ -47,6 +47,11 @@ static int unbind_irq(struct accel *a, unsigned int slot, int fd)
 	return 0;
 }
 
+static void settle(struct accel *a)
+{
+	(void)a;
+}
+
 static int bind_notifier(struct accel *a, uint64_t gpa, int fd)
 {
 	for (unsigned int i = 0; i < TEST_NOTIFIERS; i++)
@@ -105,6 +110,7 @@ static const struct accel_ops fake_ops = {
 	.msi_send = send_msi,
 	.irqfd_bind = bind_irq,
 	.irqfd_unbind = unbind_irq,
+	.irqfd_settle = settle,
 	.ioeventfd_bind = bind_notifier,
 	.ioeventfd_unbind = unbind_notifier,
 	.set_ioapic_pin = set_pin,
@@ -131,6 +137,7 @@ void test_machine_close(struct machine *m)
 	closep(&m->ram_fd);
 	closep(&m->request_fd);
 	free(m->pci);
+	free(m->hotplug);
 	pthread_mutex_unlock(&m->lock);
 }
 

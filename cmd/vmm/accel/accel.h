@@ -97,6 +97,9 @@ struct accel_ops {
 	int (*irqfd_bind)(struct accel *a, unsigned int slot, int eventfd, const struct msi *msi);
 	/* Counts stay in the eventfd. */
 	int (*irqfd_unbind)(struct accel *a, unsigned int slot, int eventfd);
+	/* The main thread, before an eventfd is closed that was bound once: nothing looks at it any
+	 * more. */
+	void (*irqfd_settle)(struct accel *a);
 	/* A guest write of 1, 2 or 4 bytes to gpa signals eventfd without an exit. */
 	int (*ioeventfd_bind)(struct accel *a, uint64_t gpa, int eventfd);
 	int (*ioeventfd_unbind)(struct accel *a, uint64_t gpa, int eventfd);

@@ -2,6 +2,7 @@
 /* The devices that are not found by themselves, as AML; see acpi_dsdt.h. */
 #include "cmd/vmm/boot/acpi_dsdt.h"
 
+#include "cmd/vmm/boot/acpi_hotplug.h"
 #include "cmd/vmm/boot/aml.h"
 #include "cmd/vmm/layout.h"
 
@@ -52,10 +53,11 @@ static void put_pci_host(struct bytes_writer *w)
 	aml_res_bus_range(w, 0, 0);
 	aml_res_window32(w, PCI_MMIO32_START, PCI_MMIO32_SIZE);
 	aml_resources_end(w, crs);
+	acpi_hotplug_slots(w);
 	aml_end(w, device);
 }
 
-/* What nobody else may be given: ECAM and the power registers. */
+/* What nobody else may be given: ECAM, the registers of power and of hot-plug. */
 static void put_motherboard(struct bytes_writer *w)
 {
 	aml_mark device = aml_device(w, "MBRD");
@@ -67,6 +69,7 @@ static void put_motherboard(struct bytes_writer *w)
 	crs = aml_resources(w);
 	aml_res_memory32(w, ECAM_START, ECAM_SIZE);
 	aml_res_io(w, PORT_RESET, PORT_GED - PORT_RESET + 1);
+	aml_res_io(w, PORT_HOTPLUG, HOTPLUG_LEN);
 	aml_resources_end(w, crs);
 	aml_end(w, device);
 }
@@ -91,20 +94,19 @@ static void put_serial(struct bytes_writer *w)
 static void put_ged_method(struct bytes_writer *w)
 {
 	aml_mark method = aml_method(w, "_EVT", 1, true);
-	aml_mark button;
+	aml_mark when;
 
 	aml_op_store(w);
 	aml_ref(w, "EVNT");
 	aml_local0(w);
-	button = aml_if(w);
-	aml_op_and(w);
-	aml_local0(w);
-	aml_int(w, GED_POWER_BUTTON);
-	aml_no_target(w);
+	when = aml_if_local0(w, GED_POWER_BUTTON);
 	aml_op_notify(w);
 	aml_root_path2(w, "_SB_", "PWRB");
 	aml_int(w, NOTIFY_POWER_BUTTON);
-	aml_end(w, button);
+	aml_end(w, when);
+	when = aml_if_local0(w, GED_PCI_HOTPLUG);
+	acpi_hotplug_call(w);
+	aml_end(w, when);
 	aml_end(w, method);
 }
 

@@ -19,6 +19,7 @@
 #define EXT_FIELD 0x81
 #define EXT_DEVICE 0x82
 #define OP_DUAL_NAME 0x2e
+#define OP_MULTI_NAME 0x2f
 #define OP_ROOT '\\'
 #define OP_LOCAL0 0x60
 #define OP_ARG0 0x68
@@ -31,6 +32,7 @@
 #define METHOD_SERIALIZED 0x08
 #define SPACE_IO 1
 #define FIELD_BYTE_WRITE_ZEROES 0x41
+#define FIELD_DWORD_WRITE_ZEROES 0x43
 
 /* ---- lengths ---- */
 
@@ -78,6 +80,17 @@ void aml_root_path2(struct bytes_writer *w, const char *first, const char *secon
 	bytes_put8(w, OP_DUAL_NAME);
 	aml_ref(w, first);
 	aml_ref(w, second);
+}
+
+void aml_root_path3(struct bytes_writer *w, const char *first, const char *second,
+		    const char *third)
+{
+	bytes_put8(w, OP_ROOT);
+	bytes_put8(w, OP_MULTI_NAME);
+	bytes_put8(w, 3);
+	aml_ref(w, first);
+	aml_ref(w, second);
+	aml_ref(w, third);
 }
 
 void aml_name(struct bytes_writer *w, const char *name)
@@ -172,7 +185,7 @@ aml_mark aml_package(struct bytes_writer *w, uint8_t n_elements)
 	return mark;
 }
 
-aml_mark aml_byte_field(struct bytes_writer *w, const char *region)
+static aml_mark field(struct bytes_writer *w, const char *region, uint8_t flags)
 {
 	aml_mark mark;
 
@@ -180,8 +193,18 @@ aml_mark aml_byte_field(struct bytes_writer *w, const char *region)
 	bytes_put8(w, EXT_FIELD);
 	mark = w->at;
 	aml_ref(w, region);
-	bytes_put8(w, FIELD_BYTE_WRITE_ZEROES);
+	bytes_put8(w, flags);
 	return mark;
+}
+
+aml_mark aml_byte_field(struct bytes_writer *w, const char *region)
+{
+	return field(w, region, FIELD_BYTE_WRITE_ZEROES);
+}
+
+aml_mark aml_dword_field(struct bytes_writer *w, const char *region)
+{
+	return field(w, region, FIELD_DWORD_WRITE_ZEROES);
 }
 
 aml_mark aml_if(struct bytes_writer *w)
@@ -226,6 +249,17 @@ void aml_op_notify(struct bytes_writer *w)
 void aml_op_and(struct bytes_writer *w)
 {
 	bytes_put8(w, OP_AND);
+}
+
+aml_mark aml_if_local0(struct bytes_writer *w, uint32_t bits)
+{
+	aml_mark mark = aml_if(w);
+
+	aml_op_and(w);
+	aml_local0(w);
+	aml_int(w, bits);
+	aml_no_target(w);
+	return mark;
 }
 
 void aml_arg0(struct bytes_writer *w)

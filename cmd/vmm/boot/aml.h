@@ -17,8 +17,12 @@ aml_mark aml_method(struct bytes_writer *w, const char *name, unsigned int n_arg
 aml_mark aml_package(struct bytes_writer *w, uint8_t n_elements);
 /* A field of byte accesses without the global lock. */
 aml_mark aml_byte_field(struct bytes_writer *w, const char *region);
+/* The same of accesses of four bytes. */
+aml_mark aml_dword_field(struct bytes_writer *w, const char *region);
 /* If; the predicate follows first. */
 aml_mark aml_if(struct bytes_writer *w);
+/* If Local0 has one of these bits. */
+aml_mark aml_if_local0(struct bytes_writer *w, uint32_t bits);
 void aml_end(struct bytes_writer *w, aml_mark mark);
 
 /* Name (NAME, what follows) */
@@ -27,8 +31,10 @@ void aml_int(struct bytes_writer *w, uint64_t v);
 void aml_string(struct bytes_writer *w, const char *s);
 /* A PNP id such as "PNP0A08" in its compressed form. */
 void aml_eisaid(struct bytes_writer *w, const char *id);
-/* A path of one or two names: "_SB_PWRB" from the root. */
+/* Paths from the root: \_SB_.PWRB; to a method without arguments, which this calls. */
 void aml_root_path2(struct bytes_writer *w, const char *first, const char *second);
+void aml_root_path3(struct bytes_writer *w, const char *first, const char *second,
+		    const char *third);
 void aml_ref(struct bytes_writer *w, const char *name);
 void aml_io_region(struct bytes_writer *w, const char *name, uint16_t port, uint8_t len);
 /* One field of a field list. */

@@ -38,8 +38,10 @@ static void move(struct pci_function *fn, uint64_t base)
 		fn->ops->bar_moved(fn, base);
 }
 
-static void release(struct pci_function *fn)
+void pci_bar_release(struct pci_function *fn)
 {
+	if (!fn->bar.claimed)
+		return;
 	bus_remove(&fn->m->mmio, fn->bar.claimed);
 	move(fn, 0);
 }
@@ -58,7 +60,7 @@ void pci_bars_place(struct pci_host *host)
 		struct pci_function *fn = host->functions[i];
 
 		if (fn && fn->bar.claimed && fn->bar.claimed != wanted(fn))
-			release(fn);
+			pci_bar_release(fn);
 	}
 	for (unsigned int i = 0; i < PCI_FUNCTIONS; i++)
 		if (host->functions[i] && !host->functions[i]->bar.claimed)

@@ -22,6 +22,9 @@ struct pci_function_ops {
 	/* Object: the function. To power-on, and its image, configuration space included; where its BAR
 	 * is decoded then is the host's to place. */
 	const struct state_ops *state;
+	/* It has been taken off the bus: ends it and frees it. Main thread, vCPUs stand still. NULL for what
+	 * stays. */
+	void (*remove)(struct pci_function *fn);
 };
 
 struct pci_bar {
@@ -48,9 +51,16 @@ struct pci_host {
 		*functions[PCI_FUNCTIONS]; /* by slot and function; owned by their devices */
 };
 
-/* Puts the function into the next place, with its BAR where firmware would have put it and
+/* Puts the function into the next place of those that are there from the start, with its BAR where firmware
+ * would have put it and
  * decoding on. -ENOSPC. */
 [[nodiscard]] int pci_host_add(struct pci_host *host, struct pci_function *fn);
+
+/* Puts the function into this slot, which is free, while the guest runs: as hardware does, without an
+ * address and without decoding. */
+[[nodiscard]] int pci_host_plug(struct pci_host *host, struct pci_function *fn, unsigned int slot);
+/* Takes what is in the slot off the bus, and returns it: nothing is decoded any more. NULL: nothing there. */
+struct pci_function *pci_host_take(struct pci_host *host, unsigned int slot);
 
 /* conf1.c: claims the ports of configuration mechanism #1. */
 [[nodiscard]] int pci_conf1_open(struct pci_host *host);
@@ -64,6 +74,8 @@ extern const struct pci_function_ops pci_bridge_ops;
 
 /* Power-on contents of BAR 0 and COMMAND. */
 void pci_bar_define(struct pci_function *fn, uint32_t address);
+/* Nothing is decoded for the function any more. */
+void pci_bar_release(struct pci_function *fn);
 /*
  * Makes the bus decode what COMMAND and the BARs now say. A BAR that lies outside the window or
  * over another one is not decoded as long as that is so; the lower slot wins.

@@ -17,7 +17,7 @@
 
 /* BARs as firmware leaves them: a stride for each function, from the window's start */
 #define BAR_STRIDE MIB(1)
-_Static_assert((PCI_DEVICES_MAX + 1) * BAR_STRIDE <= PCI_MMIO32_SIZE, "room for each");
+_Static_assert((PCI_DEVICES_MAX + 1 + PCI_SLOTS) * BAR_STRIDE <= PCI_MMIO32_SIZE, "room for each");
 
 #define HEADER_TYPE_MULTIFUNCTION 0x80 /* and an ordinary header */
 
@@ -103,6 +103,34 @@ int pci_host_add(struct pci_host *host, struct pci_function *fn)
 	host->n_functions++;
 	pci_bars_place(host);
 	return machine_add_object(host->m, fn->ops->state, fn);
+}
+
+int pci_host_plug(struct pci_host *host, struct pci_function *fn, unsigned int slot)
+{
+	int r = machine_add_object(host->m, fn->ops->state, fn);
+
+	if (r < 0)
+		return r;
+	pci_bar_define(fn,
+		       (uint32_t)(PCI_MMIO32_START + (PCI_DEVICES_MAX + 1 + slot) * BAR_STRIDE));
+	host->functions[slot * PCI_SLOT_FUNCTIONS] = fn;
+	pci_config_write(&fn->config, PCI_COMMAND, 2, 0);
+	pci_config_write(&fn->config, PCI_BASE_ADDRESS_0, 4, 0);
+	return 0;
+}
+
+struct pci_function *pci_host_take(struct pci_host *host, unsigned int slot)
+{
+	struct pci_function **at = &host->functions[slot * PCI_SLOT_FUNCTIONS];
+	struct pci_function *fn = *at;
+
+	if (!fn)
+		return NULL;
+	*at = NULL;
+	machine_remove_object(host->m, fn);
+	pci_bar_release(fn);
+	pci_bars_place(host); /* another BAR may have wanted its place */
+	return fn;
 }
 
 int pci_host_open(struct machine *m, struct pci_host **ret)

@@ -97,6 +97,14 @@ void msix_reset(struct msix *x)
 	update_all(x);
 }
 
+void msix_close(struct msix *x)
+{
+	msix_reset(x);
+	for (unsigned int i = 0; i < x->n_sources; i++)
+		machine_irq_slot_free(x->m, x->sources[i].slot);
+	x->n_sources = 0;
+}
+
 void msix_set_deliver(struct msix *x, bool deliver)
 {
 	if (x->deliver == deliver)

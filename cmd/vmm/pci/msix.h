@@ -42,6 +42,8 @@ struct msix {
 void msix_init(struct msix *x, struct machine *m, unsigned int n_vectors);
 /* Adds a source for an eventfd that outlives x; its index, or -ENOSPC. */
 [[nodiscard]] int msix_add_source(struct msix *x, int eventfd);
+/* Nothing is delivered any more, and its slots are free. */
+void msix_close(struct msix *x);
 /* Power-on: all vectors masked, no source mapped, nothing delivered. */
 void msix_reset(struct msix *x);
 

@@ -22,15 +22,19 @@
 /* So many devices will be added: their order on the bus is that in which they are added. */
 void pci_host_expect(struct pci_host *host, unsigned int n_devices);
 
+/* Among those that are there from the start. */
+#define PCI_SLOT_COLD (-1)
+
 /*
  * At a reset virtio devices stop their rings and wait until the back end has let go of guest RAM.
  *
- * Adds a virtio device whose back end speaks vhost-user on sock (owned from now on).
- * type must last as long as the device. Does the handshake: features,
- * protocol features, queue count, configuration space. The back end is HOSTILE. -EPROTO and the
+ * Adds a virtio device, in a slot that hotplug.h gave or in the next one that is there from the start
+ * (PCI_SLOT_COLD), whose back end speaks vhost-user on sock (owned from now on).
+ * type must last as long as the device. Does the handshake: features, protocol features, queue count,
+ * configuration space; without the lock, as it can take its time. The back end is HOSTILE. -EPROTO and the
  * like with *ret_why for the user.
  */
 [[nodiscard]] int virtio_pci_add(struct machine *m, const struct virtio_type *type,
-				 unsigned int channel, int sock, const char **ret_why);
+				 unsigned int channel, int sock, int slot, const char **ret_why);
 
 #endif

@@ -102,11 +102,14 @@ static void bar_moved(struct pci_function *fn, uint64_t base)
 	virtio_bind_notifiers(v);
 }
 
+static void function_remove(struct pci_function *fn);
+
 static const struct pci_function_ops function_ops = {
 	.config_read = virtio_caps_read,
 	.config_written = virtio_caps_written,
 	.bar_moved = bar_moved,
 	.state = &virtio_pci_state,
+	.remove = function_remove,
 };
 
 /* ---- the back end's events ---- */
@@ -211,7 +214,7 @@ static int check_back_end(struct virtio_pci *v, const char **ret_why)
 	return r;
 }
 
-static int join(struct virtio_pci *v)
+static int join(struct virtio_pci *v, int slot)
 {
 	struct loop *loop = &v->m->loop;
 	int r = loop_add(loop, &v->err, v->err_fd, EPOLLIN | EPOLLET, on_err, v);
@@ -226,7 +229,10 @@ static int join(struct virtio_pci *v)
 	pci_config_define(&v->fn.config, 0x2e /* subsystem */, 2, DEVICE_BASE + v->type->type, 0);
 	v->fn.bar = (struct pci_bar){ .size = VPCI_BAR_SIZE, .ops = &bar_bus_ops };
 	r = virtio_caps_define(v);
-	return r < 0 ? r : pci_host_add(v->m->pci, &v->fn);
+	if (r < 0)
+		return r;
+	return slot == PCI_SLOT_COLD ? pci_host_add(v->m->pci, &v->fn) :
+				       pci_host_plug(v->m->pci, &v->fn, (unsigned int)slot);
 }
 
 static void virtio_free(struct virtio_pci *v)
@@ -242,6 +248,17 @@ static void virtio_free(struct virtio_pci *v)
 	closep(&v->inflight.fd);
 	vhost_front_close(&v->front);
 	free(v);
+}
+
+/* A back end that does not stop its rings has them until its process ends. */
+static void function_remove(struct pci_function *fn)
+{
+	struct virtio_pci *v = fn->owner;
+
+	(void)!virtio_stop(v);
+	msix_close(&v->msix);
+	v->m->ops->irqfd_settle(v->m->accel);
+	virtio_free(v);
 }
 
 static struct virtio_pci *virtio_new(struct machine *m, const struct virtio_type *type)
@@ -270,8 +287,22 @@ static void config_changed(void *owner)
 	virtio_config_changed(owner);
 }
 
+/* Nobody knows of the device yet. */
+static int shake_hands(struct virtio_pci *v, int sock, const char **ret_why)
+{
+	int r;
+
+	pthread_mutex_unlock(&v->m->lock);
+	r = vhost_front_open(&v->front, sock, v->type->n_queues);
+	vhost_front_wait_by(&v->front, virtio_wait, virtio_has_served, v);
+	if (r == 0)
+		r = check_back_end(v, ret_why);
+	pthread_mutex_lock(&v->m->lock);
+	return r;
+}
+
 int virtio_pci_add(struct machine *m, const struct virtio_type *type, unsigned int channel,
-		   int sock, const char **ret_why)
+		   int sock, int slot, const char **ret_why)
 {
 	struct virtio_pci *v = virtio_new(m, type);
 	const char *why = NULL;
@@ -283,14 +314,11 @@ int virtio_pci_add(struct machine *m, const struct virtio_type *type, unsigned i
 		return -ENOMEM;
 	}
 	v->number = channel;
-	r = vhost_front_open(&v->front, sock, type->n_queues);
-	vhost_front_wait_by(&v->front, virtio_wait, virtio_has_served, v);
-	if (r == 0)
-		r = check_back_end(v, &why);
+	r = shake_hands(v, sock, &why);
 	if (r == 0)
 		r = add_queues(v);
 	if (r == 0)
-		r = join(v);
+		r = join(v, slot);
 	if (r == 0 && channel < MACHINE_CHANNELS_MAX)
 		m->channels[channel] = (struct machine_channel){
 			.reconnect = reconnect,
@@ -300,6 +328,7 @@ int virtio_pci_add(struct machine *m, const struct virtio_type *type, unsigned i
 		};
 	if (r < 0) {
 		*ret_why = why ? why : peer_strerror(r);
+		msix_close(&v->msix);
 		virtio_free(v);
 	}
 	return r;

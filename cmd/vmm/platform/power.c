@@ -59,7 +59,7 @@ static const struct bus_ops keyboard_ops = { .read = keyboard_read, .write = key
 /* ---- state ---- */
 
 static const struct state_field fields[] = {
-	STATE_BITS(struct power, events, GED_POWER_BUTTON),
+	STATE_BITS(struct power, events, GED_POWER_BUTTON | GED_PCI_HOTPLUG),
 };
 
 static const struct state_schema schema = {
@@ -105,8 +105,8 @@ int power_open(struct machine *m)
 	return bus_add(&m->pio, &(struct bus_range){ PORT_KEYBOARD, 1, &keyboard_ops, m });
 }
 
-void power_button(struct machine *m)
+void power_event(struct machine *m, uint8_t event)
 {
-	m->power.events |= GED_POWER_BUTTON;
+	m->power.events |= event;
 	ioapic_pulse(&m->ioapic, GSI_GED);
 }

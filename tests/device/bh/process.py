@@ -29,7 +29,16 @@ CTL_EVENT = 3
 CTL_DENIED = 4
 CTL_FAILED = 5
 CTL_BUSY = 6
+CTL_PLUGGED = 7
+CTL_NOT_PLUGGED = 8
+CTL_UNPLUGGED = 9
+CTL_LOST = 11
+CTL_FOUND = 12
+CTL_POWER_BUTTON = 16
 CTL_CONSOLE = 17
+CTL_CHANNEL = 19
+CTL_PLUG = 20
+CTL_UNPLUG = 21
 
 WIRE_MAX = 512
 # What a look at a process that ends meanwhile may raise.
@@ -46,14 +55,16 @@ class Message:
         body = packet[8:]
         assert reserved == 0 and length == len(body), f"malformed control message {packet!r}"
         self.number = None
-        if self.type in (CTL_LOG, CTL_EVENT, CTL_DENIED, CTL_BUSY):
+        if self.type in (CTL_LOG, CTL_EVENT, CTL_DENIED, CTL_BUSY, CTL_PLUGGED, CTL_UNPLUGGED,
+                         CTL_LOST, CTL_FOUND):
             (self.number,) = struct.unpack_from("<I", body)
             body = body[4:]
         self.text = body.decode("ascii")
 
     def __repr__(self):
         name = {CTL_READY: "READY", CTL_LOG: "LOG", CTL_EVENT: "EVENT", CTL_DENIED: "DENIED",
-                CTL_FAILED: "FAILED", CTL_BUSY: "BUSY"}.get(self.type, self.type)
+                CTL_FAILED: "FAILED", CTL_BUSY: "BUSY", CTL_PLUGGED: "PLUGGED",
+                CTL_NOT_PLUGGED: "NOT_PLUGGED", CTL_UNPLUGGED: "UNPLUGGED"}.get(self.type, self.type)
         return f"{name} {'' if self.number is None else self.number} {self.text}".strip()
 
 

@@ -91,6 +91,8 @@ struct virtio {
 	unsigned int msix_cap;
 };
 
+/* The device in this slot. */
+void virtio_open(struct virtio *v, unsigned int slot);
 /* Finds the first device of a type; false: none. */
 bool virtio_find(unsigned int type, struct virtio *ret);
 /* Resets, accepts VERSION_1 alone, up to FEATURES_OK. */

@@ -32,7 +32,7 @@ static void take_cap(struct virtio *v, unsigned int cap)
 	}
 }
 
-static void open_device(struct virtio *v, unsigned int slot)
+void virtio_open(struct virtio *v, unsigned int slot)
 {
 	unsigned int cap = 0;
 
@@ -52,7 +52,7 @@ bool virtio_find(unsigned int type, struct virtio *ret)
 	for (unsigned int slot = 0; slot < SLOTS; slot++) {
 		if (read32(pci_at(slot, PCI_ID)) != (VENDOR_VIRTIO | (DEVICE_MODERN + type) << 16))
 			continue;
-		open_device(ret, slot);
+		virtio_open(ret, slot);
 		return true;
 	}
 	return false;

@@ -103,6 +103,12 @@ int kvm_irqfd_unbind(struct accel *a, unsigned int slot, int eventfd)
 	return set_route(a, gsi, NULL);
 }
 
+/* What is deassigned the kernel has let go of. */
+void kvm_irqfd_settle(struct accel *a)
+{
+	(void)a;
+}
+
 static int ioeventfd(struct accel *a, uint64_t gpa, int eventfd, uint32_t flags)
 {
 	/* length 0: writes of any width to exactly this address */

@@ -130,6 +130,7 @@ const struct accel_ops accel_kvm = {
 	.msi_send = kvm_msi_send,
 	.irqfd_bind = kvm_irqfd_bind,
 	.irqfd_unbind = kvm_irqfd_unbind,
+	.irqfd_settle = kvm_irqfd_settle,
 	.ioeventfd_bind = kvm_ioeventfd_bind,
 	.ioeventfd_unbind = kvm_ioeventfd_unbind,
 	.set_ioapic_pin = kvm_set_ioapic_pin,

@@ -75,6 +75,7 @@ struct accel {
 [[nodiscard]] int kvm_irqfd_bind(struct accel *a, unsigned int slot, int eventfd,
 				 const struct msi *msi);
 [[nodiscard]] int kvm_irqfd_unbind(struct accel *a, unsigned int slot, int eventfd);
+void kvm_irqfd_settle(struct accel *a);
 [[nodiscard]] int kvm_ioeventfd_bind(struct accel *a, uint64_t gpa, int eventfd);
 [[nodiscard]] int kvm_ioeventfd_unbind(struct accel *a, uint64_t gpa, int eventfd);
 [[nodiscard]] int kvm_set_ioapic_pin(struct accel *a, unsigned int pin, const struct msi *msi);

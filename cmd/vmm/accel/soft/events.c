@@ -60,16 +60,26 @@ static int follow(struct loop *loop, struct irq_slot *s)
 	return s->eventfd < 0 ? 0 : loop_add(loop, &s->source, s->eventfd, EPOLLIN, on_irq, s);
 }
 
-static int on_asked(struct loop_source *src, uint32_t events)
+static int follow_all(struct accel *vm)
 {
-	struct accel *vm = src->owner;
 	int r = 0;
 
-	(void)events;
-	event_clear(src->fd);
 	for (size_t i = 0; i < ACCEL_IRQ_SLOTS && r == 0; i++)
 		r = follow(vm->io.loop, &vm->events->slots[i]);
 	return r;
+}
+
+static int on_asked(struct loop_source *src, uint32_t events)
+{
+	(void)events;
+	event_clear(src->fd);
+	return follow_all(src->owner);
+}
+
+/* One that cannot be added is asked for again by on_asked, which says so. */
+void soft_irqfd_settle(struct accel *vm)
+{
+	(void)!follow_all(vm);
 }
 
 int soft_events_open(struct accel *vm)

@@ -15,6 +15,7 @@
 [[nodiscard]] int soft_irqfd_bind(struct accel *vm, unsigned int slot, int eventfd,
 				  const struct msi *msi);
 [[nodiscard]] int soft_irqfd_unbind(struct accel *vm, unsigned int slot, int eventfd);
+void soft_irqfd_settle(struct accel *vm);
 [[nodiscard]] int soft_ioeventfd_bind(struct accel *vm, uint64_t gpa, int eventfd);
 [[nodiscard]] int soft_ioeventfd_unbind(struct accel *vm, uint64_t gpa, int eventfd);
 /* true: gpa is bound and its eventfd was signalled. The CPU's own thread. */

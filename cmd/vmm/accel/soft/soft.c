@@ -199,6 +199,7 @@ const struct accel_ops accel_soft = {
 	.msi_send = soft_msi_send,
 	.irqfd_bind = soft_irqfd_bind,
 	.irqfd_unbind = soft_irqfd_unbind,
+	.irqfd_settle = soft_irqfd_settle,
 	.ioeventfd_bind = soft_ioeventfd_bind,
 	.ioeventfd_unbind = soft_ioeventfd_unbind,
 	.set_ioapic_pin = soft_set_ioapic_pin,

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Works virtio-rng devices that come and go, until the power button is pressed. Words: "unasked" ejects what
+ * has come at once, with its queue running; "reset" restarts once something has come; "all" ejects every slot
+ * there is, whatever is in it; "again" does not look at what comes second, but asks the first for bytes once more.
+ */
+#include "tests/guest/lib/pci.h"
+
+#define ALL_SLOTS 0xffffffffU
+#define BYTES 64
+
+static struct virtq q;
+static struct virtio first;
+static uint8_t bytes[BYTES];
+static uint32_t events; /* of the GED, handled */
+
+static bool there(unsigned int slot)
+{
+	return read32(pci_at(slot, PCI_ID)) != PCI_NOBODY;
+}
+
+static void eject(uint32_t slots)
+{
+	outl(PORT_HOTPLUG + HOTPLUG_EJECT, slots);
+}
+
+/* Where the guest puts it: what comes has no address. */
+static void place(unsigned int slot)
+{
+	check_eq(read32(pci_at(slot, PCI_BAR0)), 0, "no address");
+	check_eq(read16(pci_at(slot, PCI_COMMAND)), 0, "no decoding");
+	write32(pci_at(slot, PCI_BAR0), PCI_MMIO32_START + (slot << 20));
+	write16(pci_at(slot, PCI_COMMAND), COMMAND_MEMORY | COMMAND_MASTER);
+}
+
+static void run(struct virtio *v)
+{
+	memset(&q, 0, sizeof(q));
+	check(virtio_begin(v), "features");
+	virtio_run(v, &q, NO_VECTOR);
+	q.desc[0] = (struct virtq_desc){ (uint64_t)bytes, BYTES, DESC_WRITE, 0 };
+	virtq_submit(v, &q, 0);
+	check(virtq_poll(&q, 1) > 0, "random bytes");
+}
+
+static void run_again(struct virtio *v)
+{
+	virtq_submit(v, &q, 0);
+	while (virtq_poll(&q, 2) < 0)
+		;
+	print("ok bytes again\n");
+}
+
+static void come(const struct pvh_info *info, unsigned int slot)
+{
+	struct virtio v;
+
+	say_dec("came", slot);
+	if (guest_word(info, "reset"))
+		outb(PORT_RESET, RESET_VALUE);
+	if (guest_word(info, "again") && q.avail.idx) {
+		run_again(&first);
+		return;
+	}
+	place(slot);
+	virtio_open(&v, slot);
+	run(&v);
+	first = v;
+	if (guest_word(info, "unasked")) {
+		eject(guest_word(info, "all") ? ALL_SLOTS : 1U << slot);
+		check(!there(slot), "gone at once");
+		check_eq(read32(v.common), 0xffffffff, "nothing decoded");
+		check(there(0), "the bridge stays");
+		print("ejected\n");
+	}
+}
+
+static void go(unsigned int slot)
+{
+	say_dec("is to go", slot);
+	eject(1U << slot);
+	check(!there(slot), "gone");
+	eject(1U << slot);
+}
+
+static void each(const struct pvh_info *info, uint32_t came, uint32_t to_go)
+{
+	for (unsigned int slot = 0; slot < PCI_SLOTS; slot++)
+		if (came & 1U << slot)
+			come(info, slot);
+	for (unsigned int slot = 0; slot < PCI_SLOTS; slot++)
+		if (to_go & 1U << slot)
+			go(slot);
+}
+
+void guest_main(const struct pvh_info *info)
+{
+	uint8_t what = 0;
+	struct virtio v;
+
+	irq_init();
+	ioapic_write(0x11 + 2 * GSI_GED, 0);
+	ioapic_write(0x10 + 2 * GSI_GED, IRQ_VECTOR);
+	for (unsigned int slot = HOTPLUG_FIRST_SLOT; slot < PCI_SLOTS; slot++)
+		if (there(slot)) {
+			say_dec("was there", slot);
+			virtio_open(&v, slot);
+			run(&v);
+			eject(1U << slot);
+			print("ejected\n");
+		}
+	print("waiting\n");
+	while (!(what & GED_POWER_BUTTON)) {
+		irq_wait(0, ++events);
+		what = inb(PORT_GED);
+		if (what & GED_PCI_HOTPLUG)
+			each(info, inl(PORT_HOTPLUG + HOTPLUG_UP),
+			     inl(PORT_HOTPLUG + HOTPLUG_DOWN));
+	}
+}
