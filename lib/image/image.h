@@ -59,6 +59,7 @@ struct image {
 	bool can_discard; /* DISCARD gives something back */
 	int fd;		  /* readable when completions are there to reap */
 	int other_fd;	  /* the same, or -1 */
+	uint32_t events;  /* of fd to be waited for, as epoll has them; 0: that it is readable */
 	image_done done;
 	void *owner;
 };

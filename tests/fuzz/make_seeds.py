@@ -549,6 +549,23 @@ def nbd():
     }
 
 
+def nbd_client():
+    """Bit 0: the handshake is over; from bit 1 on: requests in flight. Then what the server says."""
+    def reply(index, error=0, generation=0, data=b""):
+        return struct.pack(">IIQ", 0x67446698, error, generation << 16 | index) + data
+
+    kilobyte = b"d" * 1024
+    seeds = {"hello-" + name: b"\0" + data[1:] for name, data in nbd().items() if name[0] == "c"}
+    seeds.update({
+        "read": b"\3" + reply(0, data=kilobyte), "write": b"\5" + reply(1),
+        "all": b"\x0f" + reply(2, data=kilobyte) + reply(3) + reply(1) + reply(0, data=kilobyte),
+        "error": b"\3" + reply(0, 5), "twice": b"\3" + reply(0, 5) + reply(0, 5),
+        "generation": b"\3" + reply(0, 0, 1, kilobyte), "nobody": b"\3" + reply(9),
+        "cut": b"\3" + reply(0, data=kilobyte[:500]), "not-asked": b"\1" + reply(0),
+    })
+    return seeds
+
+
 def console_page():
     def page(uart=bytes(27), virtio=bytes(20), tail=0, out_head=0, in_tail=0, moved=(0, 0)):
         body = uart + virtio + struct.pack("<IQQB", 0x1410007, tail, 0, 1)
@@ -614,6 +631,7 @@ TARGETS = {
     "subid": subid,
     "names": names,
     "nbd": nbd,
+    "nbd_client": nbd_client,
     "console_page": console_page,
 }
 

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An image behind a socket: the client's side of NBD (lib/nbd) to a storage process of the same VM. It
+ * never blocks on that process: who answers slowly, or not at all, makes slow I/O, no more. Calls: recvmsg
+ * and sendmsg; ppoll where the owner waits.
+ *
+ * When the connection ends, what is in flight is kept until there is a new one (nbd_client_connect), and
+ * is then done again: a read or write may be carried out twice, and completes once. Data go straight
+ * between the socket and the owner's memory.
+ *
+ * The peer is HOSTILE: a reply to nothing, one too many, or another export than before break it, which
+ * is the owner's end (image_reap fails with -EBADMSG).
+ */
+#ifndef BULKHEAD_IMAGE_NBD_CLIENT_H
+#define BULKHEAD_IMAGE_NBD_CLIENT_H
+
+#include "lib/image/image.h"
+#include "lib/nbd/hand.h"
+
+#define NBD_CLIENT_DEPTH 256U		 /* requests in flight */
+#define NBD_CLIENT_STAGE NBD_HAND_IN_MAX /* bytes read ahead of what they belong to */
+
+struct nbd_client_slot {
+	bool used;
+	bool queued;   /* its request is to be sent, or partly sent */
+	uint16_t next; /* of the free ones, or of those to be sent */
+	uint16_t generation;
+	uint64_t at;	/* bytes of io that are done */
+	uint32_t piece; /* bytes from there on that are asked for */
+	uint8_t header[NBD_REQUEST_LEN];
+	struct image_io io;
+};
+
+struct nbd_client {
+	struct image image;
+	int sock;   /* -1: none, for now */
+	bool up;    /* the handshake is over */
+	bool known; /* there was one before: the export is what it was */
+	struct nbd_hand hand;
+	struct nbd_export export;
+	unsigned int n_in_flight;
+	uint16_t first_free, send_first, send_last;
+	size_t sent; /* bytes of send_first's request, or of the handshake's output */
+	uint8_t stage[NBD_CLIENT_STAGE];
+	size_t staged, taken; /* bytes of it */
+	uint16_t reading;     /* the slot whose data are being received */
+	uint32_t got;	      /* bytes of them */
+	struct nbd_client_slot slot[NBD_CLIENT_DEPTH];
+};
+
+/*
+ * Takes sock, a stream, and begins the handshake. done and owner are the caller's to set; capacity, block
+ * and can_discard are there once the client is up.
+ */
+void nbd_client_open(struct nbd_client *c, int sock, bool readonly);
+/* Takes another socket in the place of one that has ended or not: what is in flight is done again. */
+void nbd_client_connect(struct nbd_client *c, int sock);
+/*
+ * Waits until the client is up. 0; -ECANCELED when other_fd becomes readable or ends before; -EPIPE: the server
+ * ended the connection; -EBADMSG: it broke the protocol; -EACCES: it does not let its export be written to;
+ * -ENODATA: not one sector; -EOPNOTSUPP: it lacks flush, FUA or write-zeroes, or has larger sectors.
+ */
+[[nodiscard]] int nbd_client_await(struct nbd_client *c, int other_fd);
+
+#endif
