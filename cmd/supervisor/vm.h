@@ -227,6 +227,11 @@ void size_begin(struct vm *vm);
 /* Sends what is due and can be sent now; what cannot is waited for. */
 void size_step(struct vm *vm);
 
+/* ---- watch.c: signals, the timer, the keeper ---- */
+
+/* Opens the loop and puts all into it that is not a process of the VM: also the command, and listeners. */
+[[nodiscard]] int vm_watch(struct vm *vm, const int listeners[NAMES_PLACES]);
+
 /* ---- client.c: the command and the clients ---- */
 
 /* Puts the command's channel, if there is one, and the listening sockets into the loop. */

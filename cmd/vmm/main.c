@@ -8,23 +8,29 @@
  */
 #include "cmd/vmm/args.h"
 #include "cmd/vmm/machine.h"
-#include "cmd/vmm/pci/hotplug.h"
-#include "cmd/vmm/pci/pci.h"
 #include "cmd/vmm/policy.h"
+#include "cmd/vmm/prepare.h"
 #include "cmd/vmm/serve.h"
-#include "cmd/vmm/vcpu.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 #include "lib/control/control.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
 #define N_ROWS (8 + 1 + VMM_MAX_VIRTIO)
 
+static int parse(int argc, char **argv, struct vmm_args *ret)
+{
+	const char *bad = NULL;
+
+	return vmm_args_parse(argc, argv, ret, &bad) < 0 ?
+		       control_fail(FD_CONTROL, "bad word: %s", bad) :
+		       0;
+}
+
 /* The declared table, and the devices' channels as the words say. */
-static int adopt(const struct vmm_args *args)
+static int adopt(struct vmm_args *args)
 {
 	struct fd_row rows[N_ROWS];
 	const struct fd_row *bad = NULL;
@@ -45,63 +51,18 @@ static int adopt(const struct vmm_args *args)
 	if (r < 0)
 		return control_fail(FD_CONTROL, "descriptor %d (%s) is missing or of another kind",
 				    bad ? bad->fd : -1, bad ? bad->name : "?");
+	args->initrd_fd = fcntl(VMM_FD_INITRD, F_GETFD) < 0 ? -1 : VMM_FD_INITRD;
 	return 0;
 }
 
-/* Everything that needs more of the kernel than the filters allow; no hostile byte yet. */
-static int prepare(struct machine *m, const struct vmm_args *args)
-{
-	const struct accel_io io = { .access = vcpu_access, .ctx = m, .loop = &m->loop };
-	const char *why = NULL;
-	int r = machine_open(m, args->soft ? &accel_soft : &accel_kvm, VMM_FD_RAM, args->memory,
-			     args->n_vcpus);
-
-	if (r < 0)
-		return control_fail(FD_CONTROL, "%llu MiB of guest RAM: %s",
-				    (unsigned long long)(args->memory >> 20), strerrordesc_np(-r));
-	r = m->ops->open(args->soft ? -1 : VMM_FD_KVM, m->n_vcpus, &io, &m->accel, &why);
-	if (r < 0)
-		return control_fail(FD_CONTROL, "%s: %s", why ? why : m->ops->name,
-				    strerrordesc_np(-r));
-	r = machine_add_ram(m);
-	if (r < 0)
-		return control_fail(FD_CONTROL, "the accelerator does not take the guest's RAM: %s",
-				    strerrordesc_np(-r));
-	r = vcpus_start(m, args->soft ? &vmm_soft_vcpu_policy : &vmm_vcpu_policy);
-	if (r < 0)
-		return control_fail(FD_CONTROL, "%u vCPUs: %s", m->n_vcpus,
-				    *m->why ? m->why : strerrordesc_np(-r));
-	return 0;
-}
-
-static int claim_ranges(struct machine *m)
-{
-	int r;
-
-	ioapic_init(&m->ioapic, m->ops, m->accel);
-	r = machine_add_object(m, &ioapic_state, &m->ioapic);
-	if (r == 0)
-		r = bus_add(&m->mmio, &(struct bus_range){ IOAPIC_START, IOAPIC_SIZE,
-							   &ioapic_bus_ops, &m->ioapic });
-	if (r == 0)
-		r = power_open(m);
-	if (r == 0)
-		r = pvpanic_open(m);
-	if (r == 0)
-		r = pci_host_open(m, &m->pci);
-	if (r == 0)
-		r = hotplug_open(m, &m->hotplug);
-	if (r < 0)
-		return control_fail(FD_CONTROL, "the machine's layout: %s", strerrordesc_np(-r));
-	return 0;
-}
-
+/* And says so. */
 static int confine(const struct vmm_args *args)
 {
 	const struct declared_machine machine = { .memory = args->memory,
 						  .vcpus = args->n_vcpus,
 						  .channels = 1 + (unsigned int)args->n_virtio,
 						  .soft = args->soft };
+	const struct control_msg ready = { .type = CTL_READY };
 	struct sandbox_policy policy = vmm_policy;
 	const char *what = NULL;
 	int r;
@@ -112,13 +73,6 @@ static int confine(const struct vmm_args *args)
 	if (r < 0)
 		return control_fail(FD_CONTROL, "cannot be confined: %s: %s", what ? what : "?",
 				    strerrordesc_np(-r));
-	return 0;
-}
-
-static int say_ready(void)
-{
-	const struct control_msg ready = { .type = CTL_READY };
-
 	return control_send(FD_CONTROL, &ready, -1) < 0 ? 1 : 0;
 }
 
@@ -126,20 +80,16 @@ int main(int argc, char **argv)
 {
 	static struct machine m;
 	static struct vmm_args args;
-	const char *bad = NULL;
 	int control = FD_CONTROL;
-	int initrd;
 
 	log_set_sink(control_log_sink, &control);
-	if (vmm_args_parse(argc, argv, &args, &bad) < 0) /* 1 words only */
-		return control_fail(FD_CONTROL, "bad word: %s", bad);
+	if (parse(argc, argv, &args)) /* 1 words only */
+		return 1;
 	if (adopt(&args)) /* 2 close others */
 		return 1;
-	initrd = fcntl(VMM_FD_INITRD, F_GETFD) < 0 ? -1 : VMM_FD_INITRD;
-	if (sandbox_trap_install(FD_CONTROL) < 0 || prepare(&m, &args) ||
-	    claim_ranges(&m)) /* 3 no hostile byte */
+	if (vmm_prepare(&m, &args)) /* 3 no hostile byte */
 		return 1;
-	if (confine(&args) || say_ready()) /* 4 no way back */
+	if (confine(&args)) /* 4 no way back */
 		return 1;
-	return vmm_serve(&m, &args, FD_CONTROL, VMM_FD_KERNEL, initrd); /* 5 hostile from here */
+	return vmm_serve(&m, &args, FD_CONTROL); /* 5 hostile from here */
 }

@@ -296,15 +296,14 @@ static int run_events(struct server *s)
 	return v == END ? 0 : 1;
 }
 
-int vmm_serve(struct machine *m, const struct vmm_args *args, int control_fd, int kernel_fd,
-	      int initrd_fd)
+int vmm_serve(struct machine *m, const struct vmm_args *args, int control_fd)
 {
 	struct server s = {
 		.m = m,
 		.args = args,
 		.control_fd = control_fd,
-		.boot = { .kernel_fd = kernel_fd,
-			  .initrd_fd = initrd_fd,
+		.boot = { .kernel_fd = VMM_FD_KERNEL,
+			  .initrd_fd = args->initrd_fd,
 			  .cmdline = args->cmdline,
 			  .ram_size = m->ram_size,
 			  .n_vcpus = m->n_vcpus,

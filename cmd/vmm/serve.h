@@ -10,7 +10,6 @@
  * Shakes hands with the devices, loads the kernel, starts the vCPUs and serves until the VM ends.
  * What happened went to the supervisor over control_fd. Returns main's status.
  */
-[[nodiscard]] int vmm_serve(struct machine *m, const struct vmm_args *args, int control_fd,
-			    int kernel_fd, int initrd_fd);
+[[nodiscard]] int vmm_serve(struct machine *m, const struct vmm_args *args, int control_fd);
 
 #endif

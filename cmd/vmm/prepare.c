@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the vmm makes before its filters; see prepare.h. */
+#include "cmd/vmm/prepare.h"
+
+#include "cmd/vmm/pci/hotplug.h"
+#include "cmd/vmm/pci/pci.h"
+#include "cmd/vmm/policy.h"
+#include "cmd/vmm/vcpu.h"
+#include "lib/control/control.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int make_guest(struct machine *m, const struct vmm_args *args)
+{
+	const struct accel_io io = { .access = vcpu_access, .ctx = m, .loop = &m->loop };
+	const char *why = NULL;
+	int r = machine_open(m, args->soft ? &accel_soft : &accel_kvm, VMM_FD_RAM, args->memory,
+			     args->n_vcpus);
+
+	if (r < 0)
+		return control_fail(FD_CONTROL, "%llu MiB of guest RAM: %s",
+				    (unsigned long long)(args->memory >> 20), strerrordesc_np(-r));
+	r = m->ops->open(args->soft ? -1 : VMM_FD_KVM, m->n_vcpus, &io, &m->accel, &why);
+	if (r < 0)
+		return control_fail(FD_CONTROL, "%s: %s", why ? why : m->ops->name,
+				    strerrordesc_np(-r));
+	r = machine_add_ram(m);
+	if (r < 0)
+		return control_fail(FD_CONTROL, "the accelerator does not take the guest's RAM: %s",
+				    strerrordesc_np(-r));
+	r = vcpus_start(m, args->soft ? &vmm_soft_vcpu_policy : &vmm_vcpu_policy);
+	if (r < 0)
+		return control_fail(FD_CONTROL, "%u vCPUs: %s", m->n_vcpus,
+				    *m->why ? m->why : strerrordesc_np(-r));
+	return 0;
+}
+
+static int claim_ranges(struct machine *m)
+{
+	int r;
+
+	ioapic_init(&m->ioapic, m->ops, m->accel);
+	r = machine_add_object(m, &ioapic_state, &m->ioapic);
+	if (r == 0)
+		r = bus_add(&m->mmio, &(struct bus_range){ IOAPIC_START, IOAPIC_SIZE,
+							   &ioapic_bus_ops, &m->ioapic });
+	if (r == 0)
+		r = power_open(m);
+	if (r == 0)
+		r = pvpanic_open(m);
+	if (r == 0)
+		r = pci_host_open(m, &m->pci);
+	if (r == 0)
+		r = hotplug_open(m, &m->hotplug);
+	if (r < 0)
+		return control_fail(FD_CONTROL, "the machine's layout: %s", strerrordesc_np(-r));
+	return 0;
+}
+
+int vmm_prepare(struct machine *m, const struct vmm_args *args)
+{
+	if (sandbox_trap_install(FD_CONTROL) < 0)
+		return 1;
+	return make_guest(m, args) || claim_ranges(m);
+}
