@@ -1,0 +1,157 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""dev-blk beside qemu-storage-daemon: one driver (blk_ring.c) on a ring of each, on the same file, in
+turns of a fraction of a second. Requests per second and CPU for each, as medians; ratios are the
+medians of the turns' ratios. CPU is that of the whole process, the kernel's workers for it
+included."""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import measure as m
+
+sys.path.insert(0, os.path.join(m.TOP, "tests/device"))
+from bh.process import Compartment  # pylint: disable=wrong-import-position
+
+MIB = 1 << 20
+JOBS = [("read", 4096, 1, "random"), ("read", 4096, 32, "random"), ("write", 4096, 1, "random"),
+        ("write", 4096, 32, "random"), ("read", 128 << 10, 8, "sequential"),
+        ("write", 128 << 10, 8, "sequential")]
+
+
+def connect(path, process):
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    for _ in range(600):
+        try:
+            sock.connect(path)
+            return sock
+        except OSError:
+            if process.poll() is not None:
+                raise SystemExit("qemu-storage-daemon ended") from None
+            time.sleep(0.1)
+    raise SystemExit("qemu-storage-daemon does not listen")
+
+
+class Theirs:
+    """how: io_uring or threads; with +iothread in a thread of its own, which polls."""
+
+    def __init__(self, image, how, directory, direct):
+        path = os.path.join(directory, f"qsd-{how}.sock")
+        cache = ",cache.direct=on" if direct else ""
+        self.name = f"qsd {how}"
+        aio, _, thread = how.partition("+")
+        self.process = subprocess.Popen(
+            ["qemu-storage-daemon", "--object", "iothread,id=iothread", "--blockdev",
+             f"driver=file,node-name=file,filename={image},aio={aio},locking=off,discard=unmap"
+             f"{cache}",
+             "--blockdev", f"driver=raw,node-name=disk,file=file,discard=unmap{cache}", "--export",
+             f"type=vhost-user-blk,id=e,node-name=disk,addr.type=unix,addr.path={path},writable=on"
+             f"{',iothread=iothread' if thread else ''}"])
+        self.sock = connect(path, self.process)
+        self.pid = self.process.pid
+
+    def end(self):
+        self.sock.close()
+        self.process.terminate()
+        self.process.wait()
+
+
+class Ours:
+    name = "dev-blk"
+
+    def __init__(self, image, build, args):
+        self.sock, theirs = socket.socketpair()
+        fd = os.open(image, os.O_RDWR | os.O_CLOEXEC)
+        self.process = Compartment(pathlib.Path(build), "dev-blk",
+                                   ["--readonly=off", "--queues=1", "--serial=bench", *args],
+                                   {4: theirs.fileno(), 5: fd}).wait_ready()
+        os.close(fd)
+        theirs.close()
+        self.pid = self.process.pid
+
+    def end(self):
+        self.sock.close()
+        self.process.wait_end()
+        self.process.close()
+
+
+def compile_driver(directory):
+    program = os.path.join(directory, "blk_ring")
+    subprocess.run(["gcc", "-O2", "-o", program, os.path.join(m.TOP, "tests/bench/blk_ring.c")],
+                   check=True)
+    return program
+
+
+def measure(driver, backs, options, jobs):
+    """For each job, for each round, (requests per second, µs of CPU) of each back end."""
+    command = [driver, str(options.slice), str(options.rounds)]
+    for b in backs:
+        command += [str(b.sock.fileno()), str(b.pid)]
+    text = "".join(" ".join(map(str, j)) + "\n" for j in jobs)
+    done = subprocess.run(command, input=text, text=True, check=True, stdout=subprocess.PIPE,
+                          pass_fds=[b.sock.fileno() for b in backs])
+    for table in done.stdout.strip().split("\n\n"):
+        rows = [[float(w) for w in line.split()] for line in table.split("\n")]
+        yield [[(r[i], r[i + 1]) for i in range(0, len(r), 2)] for r in rows]
+
+
+def show(job, rounds, backs):
+    """Ours is the first; each of the others has its ratios."""
+    op, size, depth, order = job
+    print(f"{order} {op} {size >> 10} KiB, depth {depth}")
+    for i, b in enumerate(backs):
+        ratios = [f"x{m.median([r[0][k] / r[i][k] for r in rounds]):.2f}" for k in (0, 1)]
+        m.row(f"  {b.name}", f"{m.median([r[i][0] for r in rounds]):.0f}/s",
+              f"{m.median([r[i][1] for r in rounds]):.2f} us", *(ratios if i else []))
+
+
+@contextlib.contextmanager
+def filled(directory, size):
+    with tempfile.NamedTemporaryFile(dir=directory, prefix="bulkhead-bench-") as f:
+        for _ in range(size // MIB):
+            f.write(os.urandom(MIB))
+        f.flush()
+        yield f.name
+
+
+def compare(driver, where, options, direct):
+    with contextlib.ExitStack() as stack:
+        image = stack.enter_context(filled(where, options.mib * MIB))
+        sockets = stack.enter_context(tempfile.TemporaryDirectory())
+        backs = [Ours(image, build, []) for build in options.build]
+        backs += [Theirs(image, aio, sockets, direct) for aio in options.aio]
+        for b in backs:
+            stack.callback(b.end)
+        print(f"disk on {where}{', cache=none' if direct else ''}: requests and CPU of each; "
+              "dev-blk's of theirs")
+        for job, rounds in zip(JOBS, measure(driver, backs, options, JOBS)):
+            show(job, rounds, backs)
+        for b in backs:
+            m.row(f"  {b.name}, memory beside guest RAM",
+                  f"{m.pss_beside_ram(b.pid, ['bench-ram']) / 1024:.2f} MiB")
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--rounds", type=int, default=15)
+    p.add_argument("--slice", type=int, default=100, help="milliseconds")
+    p.add_argument("--mib", type=int, default=256)
+    p.add_argument("--aio", nargs="*", default=["io_uring", "threads", "io_uring+iothread"])
+    p.add_argument("--build", nargs="*", default=[m.BUILD])
+    p.add_argument("--where", nargs="*", default=["/dev/shm", "/var/tmp"])
+    options = p.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        driver = compile_driver(directory)
+        for where in options.where:
+            compare(driver, where, options, False)
+
+
+if __name__ == "__main__":
+    main()
