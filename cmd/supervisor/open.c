@@ -4,17 +4,13 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
+#include "lib/files/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-
-#define SECTOR 512
-#define LOCK_WAIT_MS 500
-#define LOCK_PAUSE_MS 5
 
 void opened_init(struct opened *o)
 {
@@ -42,45 +38,12 @@ void opened_close(struct opened *o)
 		fds_close(o->more[i], KIND_FILES_MAX - 1);
 }
 
-static const char *type_of(mode_t mode)
-{
-	if (S_ISDIR(mode))
-		return "a directory";
-	if (S_ISFIFO(mode))
-		return "a pipe";
-	if (S_ISSOCK(mode))
-		return "a socket";
-	if (S_ISCHR(mode))
-		return "a character device";
-	return S_ISBLK(mode) ? "a block device" : "no regular file";
-}
-
-/* what: "--kernel". O_NONBLOCK: a pipe must not hold us up before it is refused. */
-static int open_file(const char *what, const char *path, int flags, bool block_too,
-		     struct stat *ret_st, struct open_error *e)
-{
-	_cleanup_(closep) int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	int r;
-
-	if (fd < 0)
-		return open_complain(e, -errno, "%s: %s: %s", what, path, strerror(errno));
-	if (fstat(fd, ret_st) < 0)
-		return open_complain(e, -errno, "%s: %s: %s", what, path, strerror(errno));
-	if (!S_ISREG(ret_st->st_mode) && !(block_too && S_ISBLK(ret_st->st_mode)))
-		return open_complain(e, -EINVAL, "%s: %s is %s: a file%s is right", what, path,
-				     type_of(ret_st->st_mode),
-				     block_too ? " or a block device" : "");
-	r = fd_set_nonblock(fd, false);
-	if (r < 0)
-		return open_complain(e, r, "%s: %s: %s", what, path, strerror(-r));
-	return take_fd(&fd);
-}
-
 /* A file that goes into guest RAM whole. */
 static int open_image(const char *what, const char *path, uint64_t memory, struct open_error *e)
 {
 	struct stat st = { 0 };
-	_cleanup_(closep) int fd = open_file(what, path, O_RDONLY, false, &st, e);
+	_cleanup_(closep) int fd =
+		file_open(what, path, O_RDONLY, false, &st, e->text, sizeof(e->text));
 
 	if (fd < 0)
 		return fd;
@@ -92,34 +55,6 @@ static int open_image(const char *what, const char *path, uint64_t memory, struc
 				     "say more --memory",
 				     what, path, (unsigned long long)(memory >> 20));
 	return take_fd(&fd);
-}
-
-/*
- * One VM may write, or several may read. The lock belongs to the open file, so that it lasts as
- * long as the device that the descriptor is handed to, and as its I/O: the kernel may need a moment
- * to wind that up after the device is gone, which is waited for.
- */
-static int lock_file(int fd, bool readonly, const char *what, const char *path,
-		     struct open_error *e)
-{
-	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
-	int waited_ms = 0;
-
-	for (;;) {
-		int r = image_lock(fd, readonly);
-
-		if (r == 0)
-			return 0;
-		if (r != -EAGAIN)
-			return open_complain(e, r, "%s: %s cannot be locked: %s", what, path,
-					     strerror(-r));
-		if (waited_ms >= LOCK_WAIT_MS)
-			break;
-		nanosleep(&pause, NULL);
-		waited_ms += LOCK_PAUSE_MS;
-	}
-	return open_complain(e, -EBUSY, "%s: %s is in use by another VM%s", what, path,
-			     readonly ? " that writes to it" : ": only readonly=on can be shared");
 }
 
 static bool is_one_file(const struct stat *a, const struct stat *b)
@@ -195,26 +130,12 @@ static int check_once(const struct opened *o, const struct vm_config *c, size_t 
 	return r;
 }
 
-static int check_size(const struct config_device *d, unsigned int file, const struct stat *st,
-		      const char *what, const char *path, struct open_error *e)
-{
-	uint64_t unit = d->kind->file.unit ? d->kind->file.unit(d->options, file) : SECTOR;
-
-	if (!S_ISREG(st->st_mode) || (st->st_size && (uint64_t)st->st_size % unit == 0))
-		return 0;
-	if (unit == 1)
-		return open_complain(e, -EINVAL, "%s: %s is empty", what, path);
-	return open_complain(e, -EINVAL, "%s: %s has %lld bytes: a multiple of %llu is right", what,
-			     path, (long long)st->st_size, (unsigned long long)unit);
-}
-
 /* The whole file is what the device serves, or a part of it. */
 static int open_served(const struct opened *o, const struct vm_config *c, size_t i,
 		       unsigned int file, struct open_error *e)
 {
 	const struct config_device *d = &c->devices[i];
 	const struct config_file name = config_device_file(d, file);
-	bool readonly = config_file_readonly(d, file);
 	char path[CONFIG_PATH_MAX + 1], what[32];
 	_cleanup_(closep) int fd = -1;
 	struct stat st = { 0 };
@@ -222,14 +143,13 @@ static int open_served(const struct opened *o, const struct vm_config *c, size_t
 
 	snprintf(path, sizeof(path), "%.*s", (int)name.path_len, name.path);
 	snprintf(what, sizeof(what), "--%s", d->kind->word);
-	fd = open_file(what, path, readonly ? O_RDONLY : O_RDWR, true, &st, e);
+	fd = file_open_served(d, file, what, path, &st, e->text, sizeof(e->text));
 	if (fd < 0)
 		return fd;
-	r = check_size(d, file, &st, what, path, e);
+	r = check_once(o, c, i, file, &st, path, e);
 	if (r == 0)
-		r = check_once(o, c, i, file, &st, path, e);
-	if (r == 0)
-		r = lock_file(fd, readonly, what, path, e);
+		r = file_lock(fd, config_file_readonly(d, file), what, path, e->text,
+			      sizeof(e->text));
 	return r < 0 ? r : take_fd(&fd);
 }
 

@@ -61,13 +61,6 @@ void opened_close(struct opened *o);
 			      struct open_error *ret_error);
 [[nodiscard]] int boot_copy(struct opened *o, struct open_error *ret_error);
 
-/*
- * imagelock.c: the image may be used by this VM, to write it or together with others that only read,
- * also as far as QEMU's programs are concerned, as long as the open file lasts. 0; -EAGAIN: somebody else
- * uses it in a way that does not go together; or the error of fcntl.
- */
-[[nodiscard]] int image_lock(int fd, bool readonly);
-
 /* names.c */
 /* runtime: its user's $XDG_RUNTIME_DIR, or NULL. As names_listen. */
 [[nodiscard]] int open_listeners(const char *name, const char *runtime, int ret[NAMES_PLACES],

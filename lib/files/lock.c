@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who else uses a disk's image; see open.h.
+ * Who else uses a disk's image; see files.h.
  *
  * Bulkhead's own lock, for one writer or several readers, is on the first 100 bytes, where a lock on
  * the whole file meets it too. QEMU's convention is beside it (its block/file-posix.c): a byte for each
  * kind of access that a process has (from 100 on) and for each that it does not share (from 200 on), each
  * locked by reading locks only; it may be used if nobody holds a byte that speaks against it.
  */
-#include "cmd/supervisor/open.h"
+#include "lib/files/files.h"
 
 #include "lib/base/cleanup.h"
 
