@@ -67,7 +67,7 @@ static int open_ring(struct raw_image *raw, int fd)
 				       IORING_OP_WRITE };
 
 	/* the first two change nothing */
-	return uring_open(&raw->ring, RAW_DEPTH, fd, ops, raw->image.readonly ? 2 : sizeof(ops));
+	return uring_open(&raw->ring, RAW_DEPTH, &fd, 1, ops, raw->image.readonly ? 2 : sizeof(ops));
 }
 
 /* Only where there is something to punch: no thread stands about in other devices. */

@@ -35,8 +35,8 @@ static int restrict_ops(struct io_uring *ring, const uint8_t *ops, size_t n_ops)
 	return io_uring_register_restrictions(ring, res, (unsigned int)n_ops + 1);
 }
 
-int uring_open(struct io_uring *ring, unsigned int entries, int fd, const uint8_t *ops,
-	       size_t n_ops)
+int uring_open(struct io_uring *ring, unsigned int entries, const int *fds, unsigned int n_fds,
+	       const uint8_t *ops, size_t n_ops)
 {
 	unsigned int workers[2] = { WORKERS_BOUNDED, WORKERS_UNBOUNDED };
 	int r = ring_init(ring, entries);
@@ -45,7 +45,7 @@ int uring_open(struct io_uring *ring, unsigned int entries, int fd, const uint8_
 		return r;
 	/* before the restrictions: they forbid every later registration */
 	(void)io_uring_register_iowq_max_workers(ring, workers); /* a bound, from Linux 5.15 on */
-	r = io_uring_register_files(ring, &fd, 1);
+	r = io_uring_register_files(ring, fds, n_fds);
 	if (r == 0)
 		r = restrict_ops(ring, ops, n_ops);
 	if (r == 0)

@@ -44,6 +44,7 @@ struct volume_ops {
 	int (*zero)(struct volume *v, uint64_t offset, uint64_t len, bool may_unmap);
 	int (*discard)(struct volume *v, uint64_t offset, uint64_t len);
 	int (*flush)(struct volume *v);
+	int (*settle)(struct volume *v); /* NULL: nothing is kept in memory */
 	int (*map)(struct volume *v, uint64_t offset, uint64_t len, struct extent *ret);
 	int (*map_cached)(struct volume *v, uint64_t offset, uint64_t len, struct extent *ret);
 	void (*close)(struct volume *v);
@@ -71,6 +72,16 @@ struct volume {
 [[nodiscard]] int volume_discard(struct volume *v, uint64_t offset, uint64_t len);
 /* Everything that was written, zeroed or discarded is on stable storage afterwards. */
 [[nodiscard]] int volume_flush(struct volume *v);
+
+/*
+ * What was written, zeroed or discarded has left this process: if it is killed now, and the host goes on,
+ * who opens the files next finds all of it. Not on stable storage: a flush says that. Called before a
+ * guest is told that something is done.
+ */
+[[nodiscard]] static inline int volume_settle(struct volume *v)
+{
+	return v->ops->settle ? v->ops->settle(v) : 0;
+}
 
 /*
  * What lies at offset, and for how many of the len bytes (not 0) that goes on: of one kind, and DATA
