@@ -131,6 +131,7 @@ struct blk {
 	struct blk_request request;
 	uint16_t first_free;
 	uint32_t starved; /* queues that wait for a slot */
+	uint64_t n_done;
 	unsigned int n_in_flight[BLK_MAX_QUEUES];
 	struct blk_slot slot[BLK_SLOTS];
 	/* of each slot; apart from them, so that only what is used takes memory */

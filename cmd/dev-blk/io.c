@@ -79,6 +79,7 @@ static void on_done(void *owner, uint64_t handle, int result)
 	respond(blk, &blk->dev.queue[s->queue], s->head, s->status_gpa, status_of(result),
 		result == 0 ? s->written_ok : s->written_bad);
 	blk->n_in_flight[s->queue]--;
+	blk->n_done++;
 	slot_free(blk, s);
 }
 
@@ -175,25 +176,79 @@ static int serve(struct blk *blk, struct dev_queue *q, struct blk_slot *s)
 	return 0;
 }
 
-static int queue_run(void *owner, struct dev_queue *q)
+/* Queues that waited for a slot, or for what has completed, have their turn in the loop's next. */
+static void wake_later(struct blk *blk)
 {
-	struct blk *blk = owner;
+	vu_device_drained_later(&blk->dev);
+	while (blk->starved && blk->first_free != NO_SLOT) {
+		dev_queue_run_later(&blk->dev.queue[__builtin_ctz(blk->starved)]);
+		blk->starved &= blk->starved - 1;
+	}
+}
+
+/* What the kernel could do at once needs no turn of the loop. */
+static void reap_at_once(struct blk *blk)
+{
+	uint64_t n_done = blk->n_done;
+	int r = image_reap(blk->image);
+
+	if (r < 0)
+		loop_stop(blk->dev.loop, r);
+	if (blk->n_done == n_done)
+		return;
+	vu_device_flush(&blk->dev);
+	wake_later(blk);
+}
+
+/* Serves what is there, by one system call for all of it. *ret_n: how many chains. */
+static int run_pass(struct blk *blk, struct dev_queue *q,
+		    int (*pop)(struct dev_queue *q, struct virtq_chain *ret), unsigned int *ret_n)
+{
+	struct blk_slot *s;
 	int r = 0;
 
-	while (r == 0) {
-		struct blk_slot *s = slot_take(blk);
-
+	for (*ret_n = 0; r == 0; ++*ret_n) {
+		s = slot_take(blk);
 		if (!s) {
 			blk->starved |= 1U << q->index;
 			break;
 		}
-		r = dev_queue_pop(q, &blk->chain);
+		r = pop(q, &blk->chain);
 		if (r != 1) {
 			slot_free(blk, s);
 			break;
 		}
 		r = serve(blk, q, s);
 	}
+	return r;
+}
+
+/* The driver need not kick for what it adds while the kernel carries out what it can do at once. */
+static int run_passes(struct blk *blk, struct dev_queue *q)
+{
+	unsigned int n;
+	int r;
+
+	do {
+		r = run_pass(blk, q, dev_queue_take, &n);
+		if (r == 0 && n == 0)
+			r = run_pass(blk, q, dev_queue_pop, &n);
+		if (image_submit(blk->image) < 0 && r == 0)
+			r = -EAGAIN;
+		reap_at_once(blk);
+	} while (r == 0 && n);
+	return r;
+}
+
+static int queue_run(void *owner, struct dev_queue *q)
+{
+	struct blk *blk = owner;
+	unsigned int n;
+	int r;
+
+	if (blk->image->prompt)
+		return run_passes(blk, q);
+	r = run_pass(blk, q, dev_queue_pop, &n);
 	/* one system call for the whole pass, also when its last chain was wrong */
 	if (image_submit(blk->image) < 0 && r == 0)
 		r = -EAGAIN;

@@ -202,12 +202,17 @@ void vu_device_finish(struct vu_device *d);
  * front end's error, for the callback to return.
  */
 [[nodiscard]] int vu_device_drained(struct vu_device *d);
+/* The same from the loop's next turn, for when queue_run is on the stack. */
+void vu_device_drained_later(struct vu_device *d);
 
 /*
  * Takes a chain: as virtq_pop, within the budget of this pass; 0 also when the queue is not being
  * served. When the ring is empty, kicks are asked for again.
  */
 [[nodiscard]] int dev_queue_pop(struct dev_queue *q, struct virtq_chain *ret);
+/* The same, but kicks stay off when the ring is empty: for a device that looks again before it is done,
+ * by dev_queue_pop. */
+[[nodiscard]] int dev_queue_take(struct dev_queue *q, struct virtq_chain *ret);
 /* Gives a chain back; as virtq_push, but a broken ring is not an error: the chain is dropped. The
  * interrupt follows when queue_run returns or with vu_device_flush. */
 void dev_queue_push(struct dev_queue *q, uint16_t head, uint32_t written);

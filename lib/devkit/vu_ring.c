@@ -86,6 +86,12 @@ static void signal_pushed(struct dev_queue *q)
 		dev_queue_fail(q, q->vq.broken);
 }
 
+void vu_device_drained_later(struct vu_device *d)
+{
+	if (d->parked.there || d->finishing)
+		event_signal(d->again_fd);
+}
+
 void vu_device_flush(struct vu_device *d)
 {
 	for (unsigned int i = 0; i < d->spec->n_queues; i++)
@@ -143,6 +149,11 @@ static int take(struct dev_queue *q, struct virtq_chain *ret)
 	return r;
 }
 
+int dev_queue_take(struct dev_queue *q, struct virtq_chain *ret)
+{
+	return dev_queue_served(q) ? take(q, ret) : 0;
+}
+
 int dev_queue_pop(struct dev_queue *q, struct virtq_chain *ret)
 {
 	int r;
@@ -169,15 +180,12 @@ void dev_queue_push(struct dev_queue *q, uint16_t head, uint32_t written)
 	q->pushed = true;
 }
 
+/* Each kick is an edge, so that no call is needed to take it; whoever serves the ring next and finds
+ * the count looks once more than it had to. */
 static int on_kick(struct loop_source *src, uint32_t events)
 {
-	struct dev_queue *q = src->owner;
-	uint64_t count;
-
 	(void)events;
-	if (read(q->kick_fd, &count, sizeof(count)) < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -EPROTO;
-	dev_queue_run(q);
+	dev_queue_run(src->owner);
 	return 0;
 }
 
@@ -207,7 +215,7 @@ static int update_kick(struct dev_queue *q)
 	if (q->kick.fd >= 0)
 		return 0;
 	dev_queue_run_later(q); /* what was there before the kick could be heard */
-	return loop_add(q->dev->loop, &q->kick, q->kick_fd, EPOLLIN, on_kick, q);
+	return loop_add(q->dev->loop, &q->kick, q->kick_fd, EPOLLIN | EPOLLET, on_kick, q);
 }
 
 int vu_rings_update(struct vu_device *d)

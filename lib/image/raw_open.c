@@ -117,6 +117,7 @@ int raw_open(struct raw_image *raw, int fd, bool readonly, const struct raw_conf
 		return r;
 	}
 	raw->image.fd = raw->ring.ring_fd;
+	raw->image.prompt = true;
 	if (!raw->can_punch)
 		closep(&fd);
 	return 0;

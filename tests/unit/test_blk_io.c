@@ -297,6 +297,54 @@ static void test_one_interrupt_for_a_batch(void **state)
 	assert_int_equal(testblk_interrupts(&t), 1);
 }
 
+static bool added;
+
+/* All that was started is done; meanwhile the driver adds one more, without a kick. */
+static void complete_all(struct testblk *blk)
+{
+	if (blk->n_pending) /* it is told not to kick */
+		assert_int_equal(testring_load16(&t.ring, TR_USED), 1);
+	while (blk->n_pending)
+		testblk_carry_out(blk, 0, 0);
+	if (!added)
+		add(2, VIRTIO_BLK_T_OUT, 2, 512);
+	added = true;
+}
+
+static void test_done_at_once(void **state)
+{
+	(void)state;
+	added = false;
+	t.image.prompt = true;
+	t.at_reap = complete_all;
+	add(0, VIRTIO_BLK_T_OUT, 0, 512);
+	add(1, VIRTIO_BLK_T_OUT, 1, 512);
+	kick();
+	assert_int_equal(testring_load16(&t.ring, TR_USED + 2), 3);
+	assert_int_equal(testring_load16(&t.ring, TR_USED), 0); /* kicks are asked for again */
+	assert_int_equal(t.blk.n_in_flight[0], 0);
+	assert_true(testblk_interrupts(&t) > 0);
+	t.at_reap = NULL;
+}
+
+/* Slots that come free while one queue is served are for another one that waits for them. */
+static void test_done_at_once_for_another(void **state)
+{
+	(void)state;
+	added = true;
+	t.image.prompt = true;
+	t.blk.starved = 1U << 3;
+	add(0, VIRTIO_BLK_T_OUT, 0, 512);
+	kick();
+	assert_false(t.blk.dev.queue[3].again); /* nothing has completed */
+	t.at_reap = complete_all;
+	add(1, VIRTIO_BLK_T_OUT, 1, 512);
+	kick();
+	assert_true(t.blk.dev.queue[3].again);
+	assert_int_equal(t.blk.starved, 0);
+	t.at_reap = NULL;
+}
+
 static void test_memory_that_goes_away(void **state)
 {
 	(void)state;
@@ -464,6 +512,8 @@ int main(void)
 		CASE(test_image_that_is_full),
 		CASE(test_too_many_segments),
 		CASE(test_pass_is_bounded),
+		CASE(test_done_at_once),
+		CASE(test_done_at_once_for_another),
 		CASE(test_one_interrupt_for_a_batch),
 		CASE(test_memory_that_goes_away),
 		CASE(test_drain_does_not_block),

@@ -42,7 +42,10 @@ static int fake_submit(struct image *image)
 
 static int fake_reap(struct image *image)
 {
-	(void)image;
+	struct testblk *t = of(image);
+
+	if (t->at_reap)
+		t->at_reap(t);
 	return 0;
 }
 
@@ -89,7 +92,7 @@ static void carry_out(struct testblk *t, const struct image_io *io)
 	need(at == t->disk + io->offset + io->len, "iov below len");
 }
 
-void testblk_complete(struct testblk *t, unsigned int index, int result)
+void testblk_carry_out(struct testblk *t, unsigned int index, int result)
 {
 	struct image_io io = t->pending[index];
 
@@ -99,6 +102,11 @@ void testblk_complete(struct testblk *t, unsigned int index, int result)
 	if (result == 0)
 		carry_out(t, &io);
 	t->image.done(t->image.owner, io.handle, result);
+}
+
+void testblk_complete(struct testblk *t, unsigned int index, int result)
+{
+	testblk_carry_out(t, index, result);
 	vu_device_flush(&t->blk.dev);
 	need(vu_device_drained(&t->blk.dev) == 0, "vu_device_drained");
 }

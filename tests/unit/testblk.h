@@ -25,6 +25,7 @@ struct testblk {
 	struct image_io pending[TB_DEPTH]; /* oldest first */
 	unsigned int n_pending;
 	unsigned int n_submits;
+	void (*at_reap)(struct testblk *t); /* what completes then; may be NULL */
 };
 
 void testblk_open(struct testblk *t, uint16_t size);
@@ -35,6 +36,8 @@ void testblk_reset(struct testblk *t);
 void testblk_arm(struct testblk *t, uint64_t features);
 /* Completes the pending request with that index; result 0 carries it out. */
 void testblk_complete(struct testblk *t, unsigned int index, int result);
+/* The same from within at_reap. */
+void testblk_carry_out(struct testblk *t, unsigned int index, int result);
 /* Completes requests until the rings are drained, and lets them be served again. */
 void testblk_drain(struct testblk *t);
 /* The same, and stops queue 0. */

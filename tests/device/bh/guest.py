@@ -4,7 +4,6 @@
 import fcntl
 import mmap
 import os
-import re
 import struct
 import threading
 
@@ -190,11 +189,6 @@ class Queue:
     def kick(self):
         os.eventfd_write(self.kick_fd, 1)
         self.kicked_idx = self.avail_idx
-
-    def kicks_pending(self):
-        """Kicks that the device has not taken; never reads them away."""
-        with open(f"/proc/self/fdinfo/{self.kick_fd}", encoding="ascii") as f:
-            return int(re.search(r"eventfd-count:\s*([0-9a-f]+)", f.read()).group(1), 16)
 
     # ---- as a good driver ----
 

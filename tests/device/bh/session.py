@@ -82,11 +82,10 @@ class Session:
         status = self.front.get_status()
         return status is not None and bool(status & vu.STATUS_NEEDS_RESET)
 
-    def settle(self, queue=None):
-        """Returns once the device has looked at what it was last kicked for: it took the kick, or
-        says that it needs a reset. A round trip behind it lets the handler finish."""
-        q = self.queue(queue)
-        wait.until(lambda: not q.kicks_pending() or self.needs_reset(), "the kick was taken")
+    def settle(self):
+        """Returns once the device has looked at what it was last kicked for: its loop hears of the
+        kick before, or together with, a message that was sent after it. The second round trip
+        lets the handler finish."""
         self.front.ask_u64(vu.GET_FEATURES)
         self.front.ask_u64(vu.GET_FEATURES)
 
