@@ -160,6 +160,14 @@ def test_auto_takes_the_real_kvm(session):
     assert b": KVM runs the guest: /dev/kvm runs ring 0 on the processor\n" in done.stderr
 
 
+def test_a_vcpus_state_and_the_real_kvm(session):
+    """What this machine skips: a computation that goes on after its state was loaded, and damaged states."""
+    done = session("--", str(TOP / "build/tests/unit/test_kvm_state"))
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert b"test_damaged_states_and_a_real_kvm" in said and b"SKIPPED" not in said
+
+
 def test_host_features(session):
     done = session("--", "cat", "/sys/fs/cgroup/cgroup.subtree_control")
     assert {b"cpu", b"memory", b"io", b"pids"} <= set(done.stdout.split())

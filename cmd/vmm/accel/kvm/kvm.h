@@ -7,7 +7,9 @@
 #define BULKHEAD_VMM_ACCEL_KVM_KVM_H
 
 #include "cmd/vmm/accel/accel.h"
+#include "cmd/vmm/accel/kvm/image.h"
 #include "cmd/vmm/accel/watch.h"
+#include "lib/state/state.h"
 
 #include <linux/kvm.h>
 #include <time.h>
@@ -29,6 +31,13 @@ struct kvm_pristine {
 	bool has_xcrs;
 };
 
+/* All of a vCPU, for its row of the state contract. */
+struct kvm_whole {
+	struct kvm_pristine state;
+	uint64_t msrs[KVM_SAVED_MSRS]; /* image_msrs.c says which */
+	uint64_t clock;		       /* ns, of the VM; the first vCPU's counts */
+};
+
 struct accel_vcpu {
 	struct accel *accel;
 	int fd;
@@ -38,6 +47,7 @@ struct accel_vcpu {
 	timer_t kick_timer; /* expires as SIGUSR1 in the vCPU's thread */
 	struct watch watch; /* of its writes to eventfds that devices share: SIGUSR2 */
 	struct kvm_pristine *pristine;
+	struct kvm_whole *whole; /* of its image, as quiesce found it */
 };
 
 /* One irqfd slot: GSI IOAPIC_PINS + slot. */
@@ -69,6 +79,16 @@ struct accel {
 /* Once, when the first vCPU has been made. */
 [[nodiscard]] int kvm_state_capture_msrs(struct accel *a);
 [[nodiscard]] int kvm_vcpu_reset(struct accel_vcpu *v, const struct cpu_boot_state *boot);
+
+/* What KVM has now, but for MSRs. */
+[[nodiscard]] int kvm_state_read(const struct accel_vcpu *v, struct kvm_pristine *ret);
+
+/*
+ * image.c: object is a struct accel_vcpu that does not run, in its own thread. The first vCPU brings the VM's
+ * clock, and so is loaded first. What no image holds and the guest has changed all the same makes quiesce
+ * fail with -ENOTSUP.
+ */
+extern const struct state_ops kvm_vcpu_state;
 
 /* irq.c */
 [[nodiscard]] int kvm_msi_send(struct accel *a, const struct msi *msi);

@@ -12,7 +12,8 @@
 #include <sys/mman.h>
 
 /* The kernel's shared pages are two or three. */
-static_assert(SPACE_THREAD + sizeof(struct kvm_pristine) + KIB(64) <= SPACE_KVM_VCPU);
+static_assert(SPACE_THREAD + sizeof(struct kvm_pristine) + sizeof(struct kvm_whole) + KIB(64) <=
+	      SPACE_KVM_VCPU);
 
 static_assert(sizeof(struct kvm_msrs) + KVM_MSRS_MAX * sizeof(struct kvm_msr_entry) <= SPACE_MSRS);
 
@@ -61,13 +62,8 @@ int kvm_state_capture_msrs(struct accel *a)
 	return 0;
 }
 
-int kvm_state_capture(struct accel_vcpu *v)
+int kvm_state_read(const struct accel_vcpu *v, struct kvm_pristine *p)
 {
-	struct kvm_pristine *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return -ENOMEM;
-	v->pristine = p;
 	if (ioctl(v->fd, KVM_GET_REGS, &p->regs) < 0 ||
 	    ioctl(v->fd, KVM_GET_SREGS, &p->sregs) < 0 ||
 	    ioctl(v->fd, KVM_GET_XSAVE, &p->xsave) < 0 ||
@@ -78,6 +74,15 @@ int kvm_state_capture(struct accel_vcpu *v)
 		return -errno;
 	p->has_xcrs = ioctl(v->fd, KVM_GET_XCRS, &p->xcrs) == 0;
 	return 0;
+}
+
+int kvm_state_capture(struct accel_vcpu *v)
+{
+	v->pristine = calloc(1, sizeof(*v->pristine));
+	v->whole = calloc(1, sizeof(*v->whole));
+	if (!v->pristine || !v->whole)
+		return -ENOMEM;
+	return kvm_state_read(v, v->pristine);
 }
 
 /* KVM stops at the first that it refuses; it took them all before. */
