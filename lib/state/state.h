@@ -103,6 +103,9 @@ struct state_ops {
 	/* The image is legal by the schema. Takes it as a whole, or returns -EINVAL with *ret_why:
 	 * it is of an object that was made otherwise. */
 	int (*load)(void *object, const void *image, const char **ret_why);
+	/* What quiesce has stopped, or would have before it was saved, goes on; once all objects and guest
+	 * RAM are there. NULL: nothing does. */
+	int (*resume)(void *object);
 };
 
 struct state_object {
@@ -113,6 +116,9 @@ struct state_object {
 /* The last object first, as what was made later is wired to what was there; all of them also after a
  * failure. The first error. */
 [[nodiscard]] int state_reset_all(const struct state_object *objects, size_t n);
+/* The first object first, as the guest's own order of things; ends at the first error. */
+[[nodiscard]] int state_quiesce_all(const struct state_object *objects, size_t n);
+[[nodiscard]] int state_resume_all(const struct state_object *objects, size_t n);
 /* One object's bytes: quiesce, save. The length or a negative errno. */
 [[nodiscard]] int state_object_save(const struct state_object *o, void *wire, size_t cap);
 /* As state_load, and then into the object; its own refusal is -EINVAL. The object is as it was after

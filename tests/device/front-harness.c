@@ -6,7 +6,8 @@
  *	front-harness FD blk|rng
  *
  * blk: reads sector 0, writes its bytes inverted to sector 1, flushes; twice, with a machine reset
- * in between. rng: asks for 64 bytes, twice in the same way. Prints "capacity N", "queues N",
+ * in between, and a saved and loaded state between read and write. rng: asks for 64 bytes, twice in the
+ * same way; the state is saved and loaded before. Prints "capacity N", "queues N",
  * "read HEX" (16 bytes), "used N" for each life, and ends with 0; or says what went wrong.
  */
 #include "cmd/vmm/pci/virtio_pci.h"
@@ -165,6 +166,22 @@ static void print_data(struct driver *d)
 	printf("\n");
 }
 
+/* The rings stop, the device forgets, and both go on where they were. */
+static void save_and_load(struct driver *d)
+{
+	static uint8_t wire[STATE_IMAGE_MAX];
+	const struct state_object o = { d->v->fn.ops->state, &d->v->fn };
+	char why[STATE_WHY_MAX] = "";
+	int len = state_object_save(&o, wire, sizeof(wire));
+
+	must(len > 0 && !d->v->running, "the state is not saved");
+	must(machine_reset(&d->m) == 0, d->m.why);
+	must(rd(d, VIRTIO_PCI_COMMON_STATUS, 1) == 0, "no reset");
+	must(state_object_load(&o, wire, (size_t)len, why) == 0, why);
+	must(rd(d, VIRTIO_PCI_COMMON_STATUS, 1) == 15, "the status is not back");
+	must(state_resume_all(&o, 1) == 0 && d->v->running, "the rings do not go on");
+}
+
 static void use_blk(struct driver *d)
 {
 	uint8_t sector[SECTOR];
@@ -172,6 +189,7 @@ static void use_blk(struct driver *d)
 	printf("capacity %llu\n", (unsigned long long)rd(d, VPCI_CONFIG, 8));
 	request(d, VIRTIO_BLK_T_IN, 0, true, true);
 	print_data(d);
+	save_and_load(d);
 	get(d, DATA, sector, sizeof(sector));
 	for (size_t i = 0; i < sizeof(sector); i++)
 		sector[i] = (uint8_t)~sector[i];
@@ -182,6 +200,7 @@ static void use_blk(struct driver *d)
 
 static void use_rng(struct driver *d)
 {
+	save_and_load(d);
 	describe(d, 0, DATA, 64, VRING_DESC_F_WRITE);
 	printf("used %u\n", run_chain(d));
 	print_data(d);

@@ -221,6 +221,90 @@ static void test_a_loaded_function_is_at_work(void **state)
 	assert_int_equal(bus_read(&f.m.mmio, 0xd0000000 + VPCI_MSIX_TABLE + 24, 4), 0x41);
 }
 
+/* ---- rings ---- */
+
+static void queue_at(uint64_t desc)
+{
+	const struct {
+		uint16_t reg;
+		uint64_t value;
+	} parts[] = { { VIRTIO_PCI_COMMON_Q_DESCLO, desc },
+		      { VIRTIO_PCI_COMMON_Q_AVAILLO, 0x21000 },
+		      { VIRTIO_PCI_COMMON_Q_USEDLO, 0x22000 } };
+
+	virtio_bar_write(f.v, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		virtio_bar_write(f.v, parts[i].reg, 4, (uint32_t)parts[i].value);
+		virtio_bar_write(f.v, parts[i].reg + 4U, 4, parts[i].value >> 32);
+	}
+	virtio_bar_write(f.v, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+	virtio_bar_write(f.v, VIRTIO_PCI_COMMON_STATUS, 1, 15);
+	assert_true(f.v->running);
+}
+
+static void use_requests(uint16_t n)
+{
+	assert_int_equal(guest_write(&f.m.mem, GPA(0x22002), &n, sizeof(n)), 0);
+}
+
+/* The back end, which was reset, gets all of it again: from the first request that is not done. */
+static void test_rings_go_on(void **state)
+{
+	static struct saved s;
+	const struct state_object *o = &f.m.objects[4];
+
+	(void)state;
+	features_ok();
+	virtio_bar_write(f.v, VPCI_CONFIG + 32, 1, 0); /* what the driver has written */
+	queue_at(0x20000);
+	use_requests(5);
+	save(o, &s);
+	assert_false(f.v->running);
+	assert_int_equal(state_resume_all(o, 1), 0); /* of the same machine */
+	assert_true(f.v->running && f.accel.n_notifiers == 1);
+	assert_int_equal(f.b.base[0], 5);
+	assert_int_equal(f.b.addr[0].addr.desc, 0x20000);
+	assert_true(f.b.running[0]);
+	assert_int_equal(machine_reset(&f.m), 0);
+	use_requests(7);
+	load(o, &s);
+	assert_false(f.v->running);
+	assert_int_equal(state_resume_all(o, 1), 0); /* of one that was reset */
+	assert_true(f.v->running);
+	assert_int_equal(f.b.base[0], 7);
+	assert_int_equal(f.b.got_features & ~(1ULL << 30), f.v->driver_features);
+	assert_int_equal(state_resume_all(o, 1), 0); /* runs already */
+	assert_int_equal(f.b.n_misuse, 0);
+	assert_int_equal(machine_reset(&f.m), 0);
+}
+
+/* A damaged state's rings are a guest's that are not in RAM. */
+static void test_rings_that_are_nowhere(void **state)
+{
+	static const uint64_t nowhere[] = { TEST_RAM, TEST_RAM - 16, UINT64_MAX - 15, 0x20008 };
+	static struct saved s;
+	const struct state_object *o = &f.m.objects[4];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(nowhere); i++) {
+		unsigned int before;
+
+		features_ok();
+		queue_at(0x20000);
+		assert_int_equal(virtio_stop(f.v), 0);
+		f.v->queues[0].desc = nowhere[i];
+		save(o, &s);
+		assert_int_equal(machine_reset(&f.m), 0);
+		load(o, &s);
+		before = back_end_count(&f.b, VHOST_USER_SET_VRING_ADDR);
+		assert_int_equal(state_resume_all(o, 1), 0);
+		assert_false(f.v->running);
+		assert_int_equal(f.v->status & 0x40, 0x40); /* NEEDS_RESET */
+		assert_int_equal(back_end_count(&f.b, VHOST_USER_SET_VRING_ADDR), before);
+		assert_int_equal(machine_reset(&f.m), 0);
+	}
+}
+
 /* ---- damage ---- */
 
 /* Taken as a whole, or refused in a line that names the object and left as it was. Returns whether it
@@ -392,6 +476,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_every_object_is_a_row, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_round_trips, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_loaded_function_is_at_work, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rings_go_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rings_that_are_nowhere, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_byte_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_field_at_its_bounds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_states_of_others, setup, teardown),

@@ -76,7 +76,7 @@ static int write_config(struct virtio_pci *v)
 	return r;
 }
 
-static int bring_up_to_date(struct virtio_pci *v)
+int virtio_bring_up_to_date(struct virtio_pci *v)
 {
 	const uint8_t negotiated = VIRTIO_CONFIG_S_FEATURES_OK;
 	int r = 0;
@@ -102,7 +102,7 @@ static int meet(struct virtio_pci *v, int sock, const char **ret_why)
 	vhost_front_wait_by(&v->front, virtio_wait, virtio_has_served, v);
 	r = check(v, v->front.features, ret_why);
 	if (r == 0)
-		r = bring_up_to_date(v);
+		r = virtio_bring_up_to_date(v);
 	return r < 0 ? r : virtio_watch(v);
 }
 

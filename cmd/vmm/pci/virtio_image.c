@@ -21,7 +21,7 @@ struct image {
 	uint32_t device_feature_select, driver_feature_select;
 	uint16_t queue_select;
 	uint8_t status, isr, generation;
-	uint8_t device_config[VU_MAX_CONFIG];
+	uint8_t device_config[VU_MAX_CONFIG], config_written[VU_MAX_CONFIG];
 	uint16_t n_queues;
 	uint16_t size[QUEUES];
 	uint8_t enabled[QUEUES];
@@ -42,6 +42,7 @@ static const struct state_field fields[] = {
 	STATE_BITS(IMAGE, isr, VPCI_ISR_CONFIG),
 	STATE_ANY(IMAGE, generation),
 	STATE_ANYS(IMAGE, device_config),
+	STATE_BOOLS(IMAGE, config_written),
 	STATE_RANGE(IMAGE, n_queues, 1, QUEUES),
 	STATE_RANGES(IMAGE, size, 0, QUEUE_SIZE_MAX),
 	STATE_BOOLS(IMAGE, enabled),
@@ -127,6 +128,8 @@ static void save(const void *object, void *image)
 	i->isr = v->isr;
 	i->generation = v->generation;
 	memcpy(i->device_config, v->config, sizeof(i->device_config));
+	for (unsigned int k = 0; k < VU_MAX_CONFIG; k++)
+		i->config_written[k] = v->config_written[k];
 	i->n_queues = (uint16_t)v->n_queues;
 	for (unsigned int q = 0; q < v->n_queues; q++) {
 		i->size[q] = v->queues[q].size;
@@ -151,7 +154,7 @@ static const char *misfit(const struct virtio_pci *v, const IMAGE *i)
 	return v->running ? "its rings run" : NULL;
 }
 
-/* The back end hears of features and rings when the rings start. */
+/* The back end hears of features, configuration and rings when the rings go on. */
 static int load(void *object, const void *image, const char **ret_why)
 {
 	struct pci_function *fn = object;
@@ -172,6 +175,8 @@ static int load(void *object, const void *image, const char **ret_why)
 	v->isr = i->isr;
 	v->generation = i->generation;
 	memcpy(v->config, i->device_config, sizeof(v->config));
+	for (unsigned int k = 0; k < VU_MAX_CONFIG; k++)
+		v->config_written[k] = i->config_written[k];
 	for (unsigned int q = 0; q < v->n_queues; q++) {
 		v->queues[q].size = i->size[q];
 		v->queues[q].enabled = i->enabled[q];
@@ -185,4 +190,14 @@ static int load(void *object, const void *image, const char **ret_why)
 	return 0;
 }
 
-const struct state_ops virtio_pci_state = { "virtio-pci", &schema, reset, quiesce, save, load };
+/* Rings that were in use, from the first request on that is not done. A saved state's rings may be anywhere. */
+static int resume(void *object)
+{
+	struct virtio_pci *v = ((struct pci_function *)object)->owner;
+	int r = virtio_outcome(v, virtio_go_on(v));
+
+	return r < 0 ? virtio_fail(v, r) : 0;
+}
+
+const struct state_ops virtio_pci_state = { "virtio-pci", &schema, reset, quiesce,
+					    save,	  load,	   resume };

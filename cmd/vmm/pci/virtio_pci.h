@@ -125,6 +125,9 @@ enum virtio_state virtio_state(const struct virtio_pci *v);
 void virtio_set_status(struct virtio_pci *v, uint8_t status);
 /* Stops the rings and waits for the back end, which has let go of guest RAM then. */
 [[nodiscard]] int virtio_stop(struct virtio_pci *v);
+/* What virtio_stop has stopped goes on, or what was loaded: the back end, which knows nothing of it, gets what
+ * the driver has negotiated and written, and the rings. */
+[[nodiscard]] int virtio_go_on(struct virtio_pci *v);
 /* The same; registers as at power-on. */
 [[nodiscard]] int virtio_reset(struct virtio_pci *v);
 /* The guest's error, or the device's: DEVICE_NEEDS_RESET. */
@@ -152,6 +155,8 @@ void virtio_config_write(struct virtio_pci *v, uint64_t offset, unsigned int wid
 /* The back end is gone: the supervisor is told, and either sends its successor or ends the VM. In any
  * thread: the channel is left to the main one, which a vCPU's filter keeps from the loop. */
 void virtio_lose(struct virtio_pci *v);
+/* A back end gets the driver's features and configuration, and the rings if they run. */
+[[nodiscard]] int virtio_bring_up_to_date(struct virtio_pci *v);
 /* The back end's successor; takes sock. 0, or a negative errno with *ret_why. */
 [[nodiscard]] int virtio_reconnect(struct virtio_pci *v, int sock, const char **ret_why);
 /* What an exchange came to: 0 where the back end was lost by it, which its successor makes good. */

@@ -123,17 +123,24 @@ int virtio_hand_over(struct virtio_pci *v, bool again)
 	return vhost_front_start(&v->front, &mem, rings, v->n_queues, &v->inflight);
 }
 
-/* False: the device does not become live. */
-static bool start(struct virtio_pci *v)
+static bool rings_in_ram(struct virtio_pci *v)
 {
-	int r;
-
 	for (unsigned int i = 0; i < v->n_queues; i++) {
 		if (!v->queues[i].enabled || ring_in_ram(v, &v->queues[i]))
 			continue;
 		virtio_needs_reset(v, "a ring is not in RAM");
 		return false;
 	}
+	return true;
+}
+
+/* False: the device does not become live. */
+static bool start(struct virtio_pci *v)
+{
+	int r;
+
+	if (!rings_in_ram(v))
+		return false;
 	r = v->away ? 0 : virtio_outcome(v, virtio_hand_over(v, false));
 	if (r < 0) {
 		virtio_fail(v, r);
@@ -143,6 +150,15 @@ static bool start(struct virtio_pci *v)
 	v->running = true;
 	virtio_bind_notifiers(v);
 	return true;
+}
+
+int virtio_go_on(struct virtio_pci *v)
+{
+	if (v->running)
+		return 0;
+	v->running = (v->status & DRIVER_OK) && rings_in_ram(v);
+	virtio_bind_notifiers(v);
+	return v->away ? 0 : virtio_bring_up_to_date(v);
 }
 
 /* The host may take its time over what is in flight: the machine's others go on meanwhile. */
