@@ -63,10 +63,21 @@
 
 enum blk_format { BLK_RAW, BLK_QCOW2 };
 
+enum blk_cache { BLK_WRITEBACK, BLK_NONE };
+enum blk_block { BLK_512, BLK_4096 };
+
+static inline uint32_t blk_bytes(uint32_t block)
+{
+	return block == BLK_512 ? 512 : 4096;
+}
+
 struct blk_options {
 	uint32_t format;		  /* enum blk_format */
 	uint8_t backing[BLK_BACKING_MAX]; /* the same and 1 of each backing file; 0: no more */
 	bool readonly;
+	uint32_t cache;	   /* enum blk_cache */
+	uint32_t logical;  /* enum blk_block */
+	uint32_t physical; /* the same and 1, or 0: the host's */
 	uint64_t queues;
 	const char *serial; /* at most BLK_ID_LEN bytes */
 };
@@ -74,7 +85,8 @@ struct blk_options {
 /* What requests are checked against. */
 struct blk_disk {
 	uint64_t capacity; /* bytes */
-	uint32_t block;	   /* bytes, the host's unit */
+	uint32_t block;	   /* bytes, the physical one */
+	uint32_t logical;  /* bytes; requests are of whole ones */
 	uint16_t n_queues;
 	uint64_t offered;  /* feature bits */
 	uint64_t features; /* that the driver chose */

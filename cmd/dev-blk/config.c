@@ -21,12 +21,24 @@ static uint64_t features_of(const struct image *image)
 	return image->can_discard ? f | BIT(VIRTIO_BLK_F_DISCARD) : f;
 }
 
+/* As the user says, or the host's; no smaller than the logical one. */
+static uint32_t physical_of(const struct blk_options *o, const struct image *image)
+{
+	uint32_t logical = blk_bytes(o->logical);
+
+	if (o->physical)
+		return blk_bytes(o->physical - 1);
+	return image->block > logical ? image->block : logical;
+}
+
 void blk_disk_init(struct blk_disk *disk, const struct blk_options *o, const struct image *image)
 {
+	const uint32_t logical = blk_bytes(o->logical);
 	size_t len = strlen(o->serial);
 
-	*disk = (struct blk_disk){ .capacity = image->capacity,
-				   .block = image->block,
+	*disk = (struct blk_disk){ .capacity = image->capacity - image->capacity % logical,
+				   .block = physical_of(o, image),
+				   .logical = logical,
 				   .n_queues = (uint16_t)o->queues,
 				   .offered = features_of(image) };
 	memcpy(disk->id, o->serial, len < BLK_ID_LEN ? len : BLK_ID_LEN);
@@ -50,13 +62,13 @@ bool blk_writes_back(const struct blk_disk *disk)
 void blk_config_read(const struct blk_disk *disk, uint8_t *config)
 {
 	struct bytes_writer w = bytes_writer(config, VIRTIO_BLK_CONFIG_LEN);
-	uint32_t per_block = disk->block / IMAGE_SECTOR;
+	uint32_t per_block = disk->block / disk->logical;
 
 	bytes_put64(&w, disk->capacity / IMAGE_SECTOR);
 	bytes_put32(&w, BLK_SIZE_MAX);
 	bytes_put32(&w, BLK_SEG_MAX);
 	bytes_put32(&w, 0); /* no geometry */
-	bytes_put32(&w, IMAGE_SECTOR);
+	bytes_put32(&w, disk->logical);
 	bytes_put8(&w, (uint8_t)__builtin_ctz(per_block)); /* physical_block_exp */
 	bytes_put8(&w, 0);				   /* alignment_offset */
 	bytes_put16(&w, (uint16_t)per_block);		   /* min_io_size */
@@ -64,12 +76,12 @@ void blk_config_read(const struct blk_disk *disk, uint8_t *config)
 	bytes_put8(&w, disk->writeback);
 	bytes_put8(&w, 0);
 	bytes_put16(&w, disk->n_queues);
-	bytes_put32(&w, BLK_RANGE_MAX); /* max_discard_sectors */
-	bytes_put32(&w, 1);		/* max_discard_seg */
-	bytes_put32(&w, per_block);	/* discard_sector_alignment */
-	bytes_put32(&w, BLK_RANGE_MAX); /* max_write_zeroes_sectors */
-	bytes_put32(&w, 1);		/* max_write_zeroes_seg */
-	bytes_put8(&w, 1);		/* write_zeroes_may_unmap */
+	bytes_put32(&w, BLK_RANGE_MAX);		     /* max_discard_sectors */
+	bytes_put32(&w, 1);			     /* max_discard_seg */
+	bytes_put32(&w, disk->block / IMAGE_SECTOR); /* discard_sector_alignment */
+	bytes_put32(&w, BLK_RANGE_MAX);		     /* max_write_zeroes_sectors */
+	bytes_put32(&w, 1);			     /* max_write_zeroes_seg */
+	bytes_put8(&w, 1);			     /* write_zeroes_may_unmap */
 }
 
 int blk_config_write(struct blk_disk *disk, uint32_t offset, const uint8_t *data, uint32_t len)

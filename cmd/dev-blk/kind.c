@@ -15,6 +15,10 @@
 
 static const char *const formats[] = { "raw", NULL };
 
+static const char *const caches[] = { "writeback", "none", NULL };
+static const char *const logical_sizes[] = { "512", "4096", NULL };
+static const char *const physical_sizes[] = { "auto", "512", "4096", NULL };
+
 static const struct option options[] = {
 	{ .name = "format",
 	  .type = OPTION_CHOICE,
@@ -31,6 +35,21 @@ static const struct option options[] = {
 	  OPTION_FIELD(struct blk_options, readonly),
 	  .max = 1,
 	  .initial = "off" },
+	{ .name = "cache",
+	  .type = OPTION_CHOICE,
+	  OPTION_FIELD(struct blk_options, cache),
+	  .choices = caches,
+	  .initial = "writeback" },
+	{ .name = "logical_block_size",
+	  .type = OPTION_CHOICE,
+	  OPTION_FIELD(struct blk_options, logical),
+	  .choices = logical_sizes,
+	  .initial = "512" },
+	{ .name = "physical_block_size",
+	  .type = OPTION_CHOICE,
+	  OPTION_FIELD(struct blk_options, physical),
+	  .choices = physical_sizes,
+	  .initial = "auto" },
 	{ .name = "queues",
 	  .type = OPTION_NUMBER,
 	  OPTION_FIELD(struct blk_options, queues),
@@ -67,13 +86,35 @@ static bool is_raw(const struct blk_options *o, unsigned int i)
 /* Only what is served byte by byte is cut into sectors. */
 static uint64_t unit(const void *o, unsigned int i)
 {
-	return is_raw(o, i) ? IMAGE_SECTOR : 1;
+	const struct blk_options *b = o;
+
+	if (i == 0)
+		return is_raw(b, 0) ? blk_bytes(b->logical) : 1;
+	return is_raw(b, i) ? IMAGE_SECTOR : 1;
+}
+
+static int check_blocks(const struct blk_options *o, char *why, size_t cap)
+{
+	if (o->physical == BLK_512 + 1 && o->logical == BLK_4096) {
+		snprintf(why, cap,
+			 "physical_block_size=512 is smaller than logical_block_size=4096: say "
+			 "4096, or leave it out");
+		return -EINVAL;
+	}
+	if (o->cache == BLK_NONE && o->format != BLK_RAW) {
+		snprintf(why, cap, "cache=none is for format=raw alone: say cache=writeback");
+		return -EINVAL;
+	}
+	return 0;
 }
 
 static int check(const struct kind_said *said, char *why, size_t cap)
 {
 	const struct blk_options *o = said->options;
 	const unsigned int n = said->n_files[0];
+
+	if (check_blocks(o, why, cap) < 0)
+		return -EINVAL;
 
 	for (unsigned int i = 0; i < n; i++)
 		if (is_raw(o, i)) {

@@ -23,6 +23,9 @@ static int prepare(const struct blk_options *o, struct compartment *c, const cha
 {
 	static struct sandbox_thread filter; /* for as long as the thread may still load it */
 	const struct raw_confiner confiner = { enter_puncher, &filter };
+	const struct raw_how how = { .readonly = o->readonly,
+				     .direct = o->cache == BLK_NONE,
+				     .logical = blk_bytes(o->logical) };
 	int r;
 
 	*ret_what = "filter of a thread";
@@ -32,7 +35,12 @@ static int prepare(const struct blk_options *o, struct compartment *c, const cha
 	if (r < 0)
 		return r;
 	*ret_what = "image";
-	r = raw_open(&raw, BLK_FD_IMAGE, o->readonly, &confiner);
+	r = raw_open(&raw, BLK_FD_IMAGE, &how, &confiner);
+	if (how.direct && r == -EOPNOTSUPP)
+		*ret_what = "image: its file system has no O_DIRECT, so say cache=writeback";
+	else if (how.direct && r == -EDOM)
+		*ret_what = "image: cache=none needs larger blocks there, so say "
+			    "logical_block_size=4096 or cache=writeback";
 	if (r < 0)
 		return r;
 	*ret_what = "device";

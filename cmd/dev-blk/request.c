@@ -36,7 +36,7 @@ static bool on_disk(const struct blk_disk *disk, uint64_t sector, uint64_t len,
 {
 	uint64_t offset;
 
-	if (!u64_mul(sector, IMAGE_SECTOR, &offset) || !len || len % IMAGE_SECTOR ||
+	if (!u64_mul(sector, IMAGE_SECTOR, &offset) || !len || (offset | len) % disk->logical ||
 	    !range_within(offset, len, disk->capacity))
 		return false;
 	*ret_offset = offset;

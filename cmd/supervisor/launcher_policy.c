@@ -130,6 +130,7 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL_EQ(fcntl, 1, F_GETFL),
 	FCNTL(F_SETFD, FD_CLOEXEC),
 	SB_SET_NONBLOCK,
+	FCNTL(F_SETFL, O_DIRECT),
 	SB_GET_SEALS,
 	SB_CALL_EQ(fcntl, 1, F_ADD_SEALS),
 	SB_CALL_EQ(close_range, 2, 0),

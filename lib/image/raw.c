@@ -14,8 +14,8 @@
 #define MAX_RETRIES 8U
 #define NO_SLOT UINT16_MAX
 
-/* Never written, so that it takes no memory. */
-static const uint8_t zeroes[CHUNK];
+/* Never written, so that it takes no memory; aligned as O_DIRECT wants it. */
+static const _Alignas(4096) uint8_t zeroes[CHUNK];
 
 static struct raw_image *raw_of(struct image *image)
 {
@@ -36,21 +36,44 @@ static void prepare_zero_chunk(struct io_uring_sqe *sqe, const struct raw_slot *
 			    s->io.offset + s->at);
 }
 
+/* The part of an unaligned request that its buffer has room for. */
+static void prepare_piece(struct raw_slot *s)
+{
+	uint64_t left = s->io.len - s->at;
+
+	s->piece = (struct iovec){ s->buffer, left < BOUNCE_LEN ? (size_t)left : BOUNCE_LEN };
+	if (s->step == RAW_WRITE)
+		bounce_gather(s->buffer, s->io.iov, s->piece.iov_len);
+}
+
+static void prepare_transfer(struct io_uring_sqe *sqe, struct raw_slot *s)
+{
+	const struct iovec *iov = s->io.iov;
+	unsigned int n = (unsigned int)s->io.n_iov;
+
+	if (s->buffer) {
+		prepare_piece(s);
+		iov = &s->piece;
+		n = 1;
+	}
+	if (s->step == RAW_READ)
+		io_uring_prep_readv(sqe, 0, iov, n, s->io.offset + s->at);
+	else
+		io_uring_prep_writev(sqe, 0, iov, n, s->io.offset + s->at);
+}
+
 /* Puts the slot's next operation on the ring; it starts with the next submission. A slot has one
  * operation at a time and the ring as many entries as there are slots. */
-static int start_on_ring(struct raw_image *raw, const struct raw_slot *s)
+static int start_on_ring(struct raw_image *raw, struct raw_slot *s)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&raw->ring);
-	const struct image_io *io = &s->io;
 
 	if (!sqe)
 		return -EBUSY;
 	switch (s->step) {
 	case RAW_READ:
-		io_uring_prep_readv(sqe, 0, io->iov, (unsigned int)io->n_iov, io->offset + s->at);
-		break;
 	case RAW_WRITE:
-		io_uring_prep_writev(sqe, 0, io->iov, (unsigned int)io->n_iov, io->offset + s->at);
+		prepare_transfer(sqe, s);
 		break;
 	case RAW_WRITE_ZEROES:
 		prepare_zero_chunk(sqe, s);
@@ -66,8 +89,26 @@ static int start_on_ring(struct raw_image *raw, const struct raw_slot *s)
 	return 0;
 }
 
-static int start(struct raw_image *raw, const struct raw_slot *s)
+static void wait_for_buffer(struct raw_image *raw, const struct raw_slot *s)
 {
+	uint16_t index = index_of(raw, s);
+
+	if (raw->first_waiting == NO_SLOT)
+		raw->first_waiting = index;
+	else
+		raw->slot[raw->last_waiting].next = index;
+	raw->last_waiting = index;
+}
+
+static int start(struct raw_image *raw, struct raw_slot *s)
+{
+	if (s->unaligned && !s->buffer) {
+		s->buffer = bounce_take(&raw->bounce);
+		if (!s->buffer) {
+			wait_for_buffer(raw, s);
+			return 0;
+		}
+	}
 	if (s->step != RAW_PUNCH)
 		return start_on_ring(raw, s);
 	raw->n_punching++;
@@ -84,13 +125,33 @@ static void put_back(struct raw_slot *s)
 	s->skipped = 0;
 }
 
+static void finish(struct raw_image *raw, struct raw_slot *s, int result);
+
+/* The slot's buffer is for whoever has waited longest. */
+static void release_buffer(struct raw_image *raw, struct raw_slot *s)
+{
+	struct raw_slot *next;
+
+	if (!s->buffer)
+		return;
+	bounce_give(&raw->bounce, s->buffer);
+	s->buffer = NULL;
+	if (raw->first_waiting == NO_SLOT)
+		return;
+	next = &raw->slot[raw->first_waiting];
+	raw->first_waiting = raw->first_waiting == raw->last_waiting ? NO_SLOT : next->next;
+	if (start(raw, next) < 0)
+		finish(raw, next, -EIO);
+}
+
 static void finish(struct raw_image *raw, struct raw_slot *s, int result)
 {
 	uint64_t handle = s->io.handle;
 
 	put_back(s);
+	release_buffer(raw, s);
 	s->used = false;
-	s->next_free = raw->first_free;
+	s->next = raw->first_free;
 	raw->first_free = index_of(raw, s);
 	raw->n_in_flight--;
 	raw->image.done(raw->image.owner, handle, result);
@@ -142,6 +203,8 @@ static void transferred(struct raw_image *raw, struct raw_slot *s, int res)
 		finish(raw, s, -EIO);
 		return;
 	}
+	if (s->buffer && s->step == RAW_READ)
+		bounce_scatter(s->io.iov, s->buffer, (size_t)res);
 	s->at += (uint64_t)res;
 	s->retries = 0;
 	if (s->at == s->io.len) {
@@ -234,12 +297,19 @@ static int raw_queue(struct image *image, const struct image_io *io)
 	*s = (struct raw_slot){ .used = true,
 				.sync_after = io->sync,
 				.step = first_step(raw, io),
+				.unaligned = raw->bounce.memory &&
+					     bounce_needed(io->iov, io->n_iov, raw->unit_mask),
 				.io = *io,
-				.next_free = s->next_free };
+				.next = s->next };
+	raw->first_free = s->next;
 	r = start(raw, s);
-	if (r < 0)
+	if (r < 0) {
+		if (s->buffer)
+			bounce_give(&raw->bounce, s->buffer);
+		s->used = false;
+		raw->first_free = index_of(raw, s);
 		return r;
-	raw->first_free = s->next_free;
+	}
 	raw->n_in_flight++;
 	return 0;
 }
@@ -325,6 +395,7 @@ static void raw_close(struct image *image)
 		if (raw_wait(image) < 0)
 			break;
 	puncher_close(&raw->puncher);
+	bounce_close(&raw->bounce);
 	io_uring_queue_exit(&raw->ring);
 	closep(&raw->file_fd);
 	image->fd = -1;
@@ -341,7 +412,8 @@ static const struct image_ops raw_ops = {
 void raw_init(struct raw_image *raw)
 {
 	for (unsigned int i = 0; i < RAW_DEPTH; i++)
-		raw->slot[i].next_free = i + 1 < RAW_DEPTH ? (uint16_t)(i + 1) : NO_SLOT;
+		raw->slot[i].next = i + 1 < RAW_DEPTH ? (uint16_t)(i + 1) : NO_SLOT;
 	raw->first_free = 0;
+	raw->first_waiting = NO_SLOT;
 	raw->image.ops = &raw_ops;
 }

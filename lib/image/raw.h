@@ -10,6 +10,7 @@
 #ifndef BULKHEAD_IMAGE_RAW_H
 #define BULKHEAD_IMAGE_RAW_H
 
+#include "lib/image/bounce.h"
 #include "lib/image/image.h"
 #include "lib/image/puncher.h"
 
@@ -32,9 +33,12 @@ struct raw_slot {
 	enum raw_step step;
 	uint64_t at; /* bytes of io done */
 	unsigned int retries;
-	size_t skipped; /* bytes of the first piece of io.iov, put back at the end of it */
+	size_t skipped;	    /* bytes of the first piece of io.iov, put back at the end of it */
+	bool unaligned;	    /* goes through a buffer */
+	uint8_t *buffer;    /* that it has at the moment, or NULL */
+	struct iovec piece; /* of it, that the ring has */
 	struct image_io io;
-	uint16_t next_free;
+	uint16_t next; /* free one, or one that waits for a buffer */
 };
 
 struct raw_image {
@@ -45,8 +49,16 @@ struct raw_image {
 	bool can_punch;
 	unsigned int n_in_flight; /* handed to the ring, submitted or not, and n_punching */
 	unsigned int n_punching;
-	uint16_t first_free;
+	struct bounce bounce;
+	size_t unit_mask; /* bits of addresses and lengths that O_DIRECT has to find clear */
+	uint16_t first_free, first_waiting, last_waiting;
 	struct raw_slot slot[RAW_DEPTH];
+};
+
+struct raw_how {
+	bool readonly;
+	bool direct;	  /* O_DIRECT: past the host's cache */
+	uint32_t logical; /* bytes of a block; requests will be of whole ones */
 };
 
 /* How the puncher's thread gives up what it does not need; enter returns 0 or an error. */
@@ -58,11 +70,12 @@ struct raw_confiner {
 /*
  * Takes fd (on success; it stays open only for punching holes). Fills raw->image; done and owner are the
  * caller's to set. 0; -EINVAL: not a regular file or block
- * device; -EACCES: fd cannot write and readonly is false; -ENODATA: not one sector; or the error of
+ * device; -EACCES: fd cannot write and readonly is false; -ENODATA: not one sector; -EOPNOTSUPP or
+ * -EDOM: direct is not to be had here at all, or not with such small blocks; or the error of
  * io_uring, which is -EPERM or -ENOSYS where the host forbids it, or of confiner, which may be NULL. Of
  * the file's data, nothing is changed.
  */
-[[nodiscard]] int raw_open(struct raw_image *raw, int fd, bool readonly,
+[[nodiscard]] int raw_open(struct raw_image *raw, int fd, const struct raw_how *how,
 			   const struct raw_confiner *confiner);
 
 #endif

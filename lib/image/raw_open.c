@@ -67,7 +67,8 @@ static int open_ring(struct raw_image *raw, int fd)
 				       IORING_OP_WRITE };
 
 	/* the first two change nothing */
-	return uring_open(&raw->ring, RAW_DEPTH, &fd, 1, ops, raw->image.readonly ? 2 : sizeof(ops));
+	return uring_open(&raw->ring, RAW_DEPTH, &fd, 1, ops,
+			  raw->image.readonly ? 2 : sizeof(ops));
 }
 
 /* Only where there is something to punch: no thread stands about in other devices. */
@@ -86,7 +87,48 @@ static int open_puncher(struct raw_image *raw, int fd, const struct raw_confiner
 	return 0;
 }
 
-int raw_open(struct raw_image *raw, int fd, bool readonly, const struct raw_confiner *confiner)
+/* Whether a read of len bytes gets past the cache, in memory that is aligned to as many. */
+static bool takes(int fd, size_t len)
+{
+	static _Alignas(4096) uint8_t page[2 * 4096];
+
+	return pread(fd, page + len, len, 0) >= 0;
+}
+
+/*
+ * The flag is of the open file, which is nobody's but ours. Not every kernel tells what a file takes; a
+ * read that nobody looks at does.
+ */
+static int set_direct(struct raw_image *raw, int fd, uint32_t logical)
+{
+	uint32_t unit = IMAGE_SECTOR;
+
+	if (fcntl(fd, F_SETFL, O_DIRECT) < 0)
+		return errno == EINVAL ? -EOPNOTSUPP : -errno;
+	if (!takes(fd, unit))
+		unit = 4096;
+	if (!takes(fd, unit))
+		return -EOPNOTSUPP;
+	if (logical % unit)
+		return -EDOM;
+	raw->unit_mask = unit - 1;
+	return bounce_open(&raw->bounce);
+}
+
+static int open_parts(struct raw_image *raw, int fd, const struct raw_confiner *confiner)
+{
+	int r = open_ring(raw, fd);
+
+	if (r < 0)
+		return r;
+	r = open_puncher(raw, fd, confiner);
+	if (r < 0)
+		io_uring_queue_exit(&raw->ring);
+	return r;
+}
+
+int raw_open(struct raw_image *raw, int fd, const struct raw_how *how,
+	     const struct raw_confiner *confiner)
 {
 	int flags = fcntl(fd, F_GETFL), r;
 	uint64_t size = 0;
@@ -94,7 +136,7 @@ int raw_open(struct raw_image *raw, int fd, bool readonly, const struct raw_conf
 
 	if (flags < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (!readonly && (flags & O_ACCMODE) == O_RDONLY)
+	if (!how->readonly && (flags & O_ACCMODE) == O_RDONLY)
 		return -EACCES;
 	if ((flags & O_ACCMODE) == O_WRONLY)
 		return -EACCES;
@@ -103,17 +145,17 @@ int raw_open(struct raw_image *raw, int fd, bool readonly, const struct raw_conf
 	if (r < 0)
 		return r;
 	raw->image.capacity = size - size % IMAGE_SECTOR;
-	raw->image.readonly = readonly;
+	raw->image.readonly = how->readonly;
 	if (!raw->image.capacity)
 		return -ENODATA;
 	raw_init(raw);
 	probe(raw, fd, &st);
-	r = open_ring(raw, fd);
-	if (r < 0)
-		return r;
-	r = open_puncher(raw, fd, confiner);
+	if (how->direct)
+		r = set_direct(raw, fd, how->logical);
+	if (r == 0)
+		r = open_parts(raw, fd, confiner);
 	if (r < 0) {
-		io_uring_queue_exit(&raw->ring);
+		bounce_close(&raw->bounce);
 		return r;
 	}
 	raw->image.fd = raw->ring.ring_fd;

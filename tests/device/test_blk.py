@@ -2,8 +2,10 @@
 """dev-blk: what a guest's driver may ask for, at every edge, and what it must not get."""
 
 import ctypes
+import mmap
 import os
 import random
+import re
 import struct
 
 import pytest
@@ -84,6 +86,54 @@ def test_random_operations_against_a_model(start, image, event_idx, indirect, qu
             disk.flush()
     assert image.read_bytes() == model
     disk.device.assert_bounded()
+
+
+def takes_direct(image, block):
+    """Whether its file system has O_DIRECT for blocks of this size."""
+    try:
+        fd = os.open(image, os.O_RDONLY | os.O_DIRECT)
+    except OSError:
+        return False
+    try:
+        os.preadv(fd, [mmap.mmap(-1, block)], 0)
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("block", [512, 4096])
+def test_past_the_hosts_cache(start, image, block):
+    """cache=none: the same, also for memory that is laid out as O_DIRECT does not take it."""
+    if not takes_direct(image, block):
+        pytest.skip("no O_DIRECT of this size here")
+    device = start(Blk, image=image, cache="none", logical_block_size=block,
+                   physical_block_size=4096)
+    disk = blk.Disk(device.open(num=128))
+    config = blk.Config(disk.session.front.get_config(0, blk.Config.SIZE))
+    assert config.blk_size == block
+    with open(f"/proc/{device.process.pid}/fdinfo/5", encoding="ascii") as f:
+        assert int(re.search(r"flags:\s*(\d+)", f.read())[1], 8) & os.O_DIRECT
+    model = bytearray(image.read_bytes())
+    rand = random.Random(block)
+    per_block = block // SECTOR
+    for step in range(200):
+        n = rand.randint(1, 5) * per_block
+        sector = rand.randint(0, (SECTORS - n) // per_block) * per_block
+        span = slice(sector * SECTOR, (sector + n) * SECTOR)
+        sizes = [rand.choice((1, 7, 512, 4096)) for _ in range(rand.randint(0, 12))]
+        disk.memory.alloc(rand.choice((1, 512)), 1)
+        if rand.random() < 0.5:
+            data = pattern(n * SECTOR, rand.random())
+            disk.write(sector, data, sizes=sizes)
+            model[span] = data
+        else:
+            assert disk.read(sector, n, sizes=sizes) == model[span], f"step {step}"
+    disk.flush()
+    assert disk.do(blk.T_IN, 1, in_len=512)[0] == (blk.S_OK if block == 512 else blk.S_IOERR)
+    assert image.read_bytes() == model
+    device.assert_bounded()
 
 
 def test_many_in_flight_on_four_queues(start, image):

@@ -266,20 +266,43 @@ static void test_configuration(void **state)
 	assert_memory_equal(disk.id, "serial-7\0\0\0\0\0\0\0\0\0\0\0", 20);
 }
 
+/* What is no whole number of the disk's blocks is none of its requests. */
+static void test_blocks_of_4096(void **state)
+{
+	const struct blk_options o = { .queues = 1, .logical = BLK_4096, .serial = "" };
+	uint8_t c[VIRTIO_BLK_CONFIG_LEN];
+
+	(void)state;
+	image.capacity += 512;
+	image.block = 512;
+	blk_disk_init(&disk, &o, &image);
+	image.capacity -= 512;
+	image.block = 4096;
+	disk.features = disk.offered;
+	assert_int_equal(disk.capacity, SECTORS * 512ULL);
+	expect_start(parse(VIRTIO_BLK_T_IN, 8, 0, 8192), IMAGE_READ, 8, 16);
+	expect_answer(parse(VIRTIO_BLK_T_IN, 1, 0, 4096), VIRTIO_BLK_S_IOERR);
+	expect_answer(parse(VIRTIO_BLK_T_IN, 0, 0, 512), VIRTIO_BLK_S_IOERR);
+	expect_answer(parse(VIRTIO_BLK_T_OUT, 0, 4096 + 512, 0), VIRTIO_BLK_S_IOERR);
+	put_range(8, 7, 0);
+	expect_answer(parse(VIRTIO_BLK_T_DISCARD, 0, 16, 0), VIRTIO_BLK_S_IOERR);
+	put_range(7, 8, 0);
+	expect_answer(parse(VIRTIO_BLK_T_WRITE_ZEROES, 0, 16, 0), VIRTIO_BLK_S_IOERR);
+	blk_config_read(&disk, c);
+	assert_int_equal(c[20] | c[21] << 8, 4096); /* blk_size */
+	assert_int_equal(c[24], 0);		    /* physical: one of them */
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		CASE(test_right_requests),
-		CASE(test_outside_of_the_disk),
-		CASE(test_lengths),
-		CASE(test_flags),
-		CASE(test_unknown_types),
-		CASE(test_not_negotiated),
-		CASE(test_chains_that_are_no_requests),
-		CASE(test_read_only),
-		CASE(test_write_cache),
+		CASE(test_right_requests), CASE(test_outside_of_the_disk),
+		CASE(test_blocks_of_4096), CASE(test_lengths),
+		CASE(test_flags),	   CASE(test_unknown_types),
+		CASE(test_not_negotiated), CASE(test_chains_that_are_no_requests),
+		CASE(test_read_only),	   CASE(test_write_cache),
 		CASE(test_configuration),
 	};
 

@@ -134,7 +134,7 @@ static void test_chains(void **state)
 static void test_request(void **state)
 {
 	static const uint8_t header[16] = { [0] = VIRTIO_BLK_T_OUT, [8] = 5 };
-	struct blk_disk disk = { .capacity = 1 << 20, .block = 512, .n_queues = 1 };
+	struct blk_disk disk = { .capacity = 1 << 20, .block = 512, .logical = 512, .n_queues = 1 };
 	struct blk_request r;
 
 	(void)state;

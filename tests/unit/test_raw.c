@@ -21,6 +21,7 @@
 
 static struct raw_image raw;
 static int file = -1; /* our own descriptor */
+static bool direct;
 static unsigned int n_done;
 static int last_result;
 static uint64_t last_handle;
@@ -51,12 +52,24 @@ static void fill(void)
 	assert_int_equal(pwrite(file, bytes, SIZE, 0), SIZE);
 }
 
+/* A file description of its own: O_DIRECT is for it alone. */
+static int open_again(int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
 static void open_image(bool readonly)
 {
-	int r = raw_open(&raw, dup(file), readonly, NULL);
+	const struct raw_how how = { .readonly = readonly, .direct = direct, .logical = 512 };
+	int r = raw_open(&raw, open_again(file), &how, NULL);
 
 	if (r == -EPERM || r == -ENOSYS)
 		skip(); /* a host that forbids io_uring */
+	if (direct && (r == -EOPNOTSUPP || r == -EDOM))
+		skip(); /* a file system that has no O_DIRECT, or not of 512 bytes */
 	assert_int_equal(r, 0);
 	raw.image.done = on_done;
 }
@@ -67,6 +80,12 @@ static int setup_file(void **state)
 	file = temporary_file();
 	fill();
 	return 0;
+}
+
+static int setup_direct(void **state)
+{
+	direct = true;
+	return setup_file(state);
 }
 
 static int setup_memory(void **state)
@@ -84,6 +103,7 @@ static int teardown(void **state)
 		image_close(&raw.image);
 	memset(&raw, 0, sizeof(raw));
 	closep(&file);
+	direct = false;
 	return 0;
 }
 
@@ -305,6 +325,77 @@ static void test_ring_is_closed_to_all_else(void **state)
 	expect_bytes(0, 512, 0x5a);
 }
 
+/* Each takes several turns through a buffer, and most of them wait for one. */
+static void test_unaligned_in_flight(void **state)
+{
+	static uint8_t data[8][300U << 10];
+	struct iovec iov[8][2];
+
+	(void)state;
+	open_image(false);
+	n_done = 0;
+	for (unsigned int i = 0; i < 8; i++) {
+		size_t len = sizeof(data[i]) - 512;
+		struct image_io io = { .op = i % 2 ? IMAGE_READ : IMAGE_WRITE,
+				       .offset = i % 2 ? 0 : 512U << 10,
+				       .len = len,
+				       .iov = iov[i],
+				       .n_iov = 2 };
+
+		memset(data[i], 0x33, sizeof(data[i]));
+		iov[i][0] = (struct iovec){ data[i] + 1, 1000 };
+		iov[i][1] = (struct iovec){ data[i] + 1001, len - 1000 };
+		assert_int_equal(image_queue(&raw.image, &io), 0);
+	}
+	while (raw.n_in_flight)
+		assert_int_equal(image_wait(&raw.image), 0);
+	assert_int_equal(n_done, 8);
+	expect_bytes(512U << 10, sizeof(data[0]) - 512, 0x33);
+	expect_bytes((512U << 10) + sizeof(data[0]) - 512, 512, 0x5a);
+	for (unsigned int i = 1; i < 8; i += 2) {
+		assert_int_equal(data[i][0], 0x33);
+		for (size_t j = 1; j <= sizeof(data[i]) - 512; j++)
+			assert_int_equal(data[i][j], 0x5a);
+		assert_int_equal(data[i][sizeof(data[i]) - 511], 0x33);
+	}
+	if (direct)
+		assert_int_equal(raw.bounce.free, (1U << BOUNCE_BUFFERS) - 1);
+}
+
+/* The smallest read that a file takes; 0: any. */
+static size_t smallest;
+
+ssize_t __real_pread64(int fd, void *buf, size_t len, off_t offset);
+ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t offset);
+
+ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t offset)
+{
+	if (len >= smallest)
+		return __real_pread64(fd, buf, len, offset);
+	errno = EINVAL;
+	return -1;
+}
+
+static void test_no_direct_here(void **state)
+{
+	struct raw_how how = { .direct = true, .logical = 512 };
+	_cleanup_(closep) int again = open_again(file);
+
+	(void)state;
+	smallest = 4096;
+	assert_int_equal(raw_open(&raw, again, &how, NULL), -EDOM);
+	smallest = 8192;
+	assert_int_equal(raw_open(&raw, again, &how, NULL), -EOPNOTSUPP);
+	smallest = 4096;
+	how.logical = 4096;
+	direct = raw_open(&raw, again, &how, NULL) == 0;
+	smallest = 0;
+	if (!direct)
+		skip(); /* no O_DIRECT, or no io_uring */
+	again = -1;
+	assert_int_equal(raw.unit_mask, 4095);
+}
+
 static void test_files_that_are_none(void **state)
 {
 	_cleanup_(closep) int dir = open("/", O_RDONLY | O_CLOEXEC);
@@ -313,18 +404,25 @@ static void test_files_that_are_none(void **state)
 	char path[64];
 
 	(void)state;
-	assert_int_equal(raw_open(&raw, dir, true, NULL), -EINVAL);
-	assert_int_equal(raw_open(&raw, null, true, NULL), -EINVAL);
-	assert_int_equal(raw_open(&raw, -1, true, NULL), -EBADF);
+	assert_int_equal(raw_open(&raw, dir, &(struct raw_how){ .readonly = true }, NULL), -EINVAL);
+	assert_int_equal(raw_open(&raw, null, &(struct raw_how){ .readonly = true }, NULL),
+			 -EINVAL);
+	assert_int_equal(raw_open(&raw, -1, &(struct raw_how){ .readonly = true }, NULL), -EBADF);
 	assert_int_equal(ftruncate(file, 511), 0);
-	assert_int_equal(raw_open(&raw, file, true, NULL), -ENODATA);
+	assert_int_equal(raw_open(&raw, file, &(struct raw_how){ .readonly = true }, NULL),
+			 -ENODATA);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
 	read_only = open(path, O_RDONLY | O_CLOEXEC);
-	assert_int_equal(raw_open(&raw, read_only, false, NULL), -EACCES);
+	assert_int_equal(raw_open(&raw, read_only, &(struct raw_how){ .readonly = false }, NULL),
+			 -EACCES);
 	memset(&raw, 0, sizeof(raw));
 }
 
 #define ON_FILE(f) cmocka_unit_test_setup_teardown(f, setup_file, teardown)
+#define ON_DIRECT(f)                                                 \
+	{                                                            \
+#f " with O_DIRECT", f, setup_direct, teardown, NULL \
+	}
 #define ON_MEMORY(f)                                                    \
 	{                                                               \
 #f " on a memory file", f, setup_memory, teardown, NULL \
@@ -347,6 +445,14 @@ int main(void)
 		ON_FILE(test_no_more_than_the_slots),
 		ON_FILE(test_ring_is_closed_to_all_else),
 		ON_FILE(test_files_that_are_none),
+		ON_DIRECT(test_transfers),
+		ON_DIRECT(test_zeroes),
+		ON_DIRECT(test_discard),
+		ON_DIRECT(test_read_only),
+		ON_DIRECT(test_file_that_shrinks),
+		ON_FILE(test_unaligned_in_flight),
+		ON_DIRECT(test_unaligned_in_flight),
+		ON_FILE(test_no_direct_here),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

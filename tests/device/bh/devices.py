@@ -128,7 +128,10 @@ class Blk(Device):
     def make_args(self):
         return [f"--readonly={'on' if self.options.get('readonly') else 'off'}",
                 f"--queues={self.options.get('queues', 1)}",
-                f"--serial={self.options.get('serial', 'bulkhead-test')}"]
+                f"--serial={self.options.get('serial', 'bulkhead-test')}",
+                *(f"--{o}={self.options[o]}"
+                  for o in ("cache", "logical_block_size", "physical_block_size")
+                  if o in self.options)]
 
     def close_fds(self):
         os.close(self.image_fd)
