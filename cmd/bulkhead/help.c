@@ -28,6 +28,7 @@ static const char overview[] =
 	"Everything else is in bulkhead(1).\n";
 
 #define VALUE_COLUMN 25
+#define SCREEN 80U /* columns */
 
 static const char run_end[] =
 	"Ends with 0 when the guest powers off; 1 it could not start, 2 wrong words,\n"
@@ -83,10 +84,27 @@ static void print_option(const struct config_key *key)
 	print_line(key->name, value ? value : "", values.text, o->help ? o->help : "");
 }
 
+/* Breaks between two of its options. */
+static void print_form(const char *name, const char *form, const char *text)
+{
+	size_t column = strlen(name) + 5, n;
+
+	printf("  --%s ", name);
+	for (; *form; form += n, column += n) {
+		n = 1 + strcspn(form + 1, "[");
+		if (column + n >= SCREEN) {
+			printf("\n    ");
+			column = 4;
+		}
+		printf("%.*s", (int)n, form);
+	}
+	printf("%s%s\n", column + 1 + strlen(text) < SCREEN ? " " : "\n    ", text);
+}
+
 static void print_device(const struct config_key *key)
 {
 	const struct device_kind *kind = key->kind;
-	char form[120], times[40];
+	char form[240], times[40];
 
 	if (kind->number == KIND_SWITCH) {
 		print_line(key->name, kind->initially ? "on" : "off",
@@ -95,7 +113,7 @@ static void print_device(const struct config_key *key)
 	}
 	kind_form(kind, false, form, sizeof(form));
 	snprintf(times, sizeof(times), "up to %u times", kind->most);
-	print_line(key->name, form, times, "");
+	print_form(key->name, form, times);
 	for (size_t i = 0; i < kind->file.n_more; i++) {
 		const struct kind_files *f = &kind->file.more[i];
 
