@@ -5,6 +5,7 @@
  *   config.c   feature bits and configuration space
  *   request.c  one chain to one checked request: pure
  *   io.c       queues, request slots, completions
+ *   state.c    the row of the state contract
  *
  * An image's errors become VIRTIO_BLK_S_IOERR. A request that cannot be (outside the disk, no whole
  * sectors, too many segments) becomes IOERR too, one of an unknown type UNSUPP. A chain that is not
@@ -154,5 +155,7 @@ struct blk {
 [[nodiscard]] int blk_prepare(struct blk *blk, const struct blk_options *o, struct image *image,
 			      struct loop *loop, int sock);
 void blk_close(struct blk *blk);
+
+extern const struct state_ops blk_state; /* object: struct blk */
 
 #endif

@@ -306,6 +306,7 @@ static const struct dev_ops blk_ops = {
 	.queue_run = queue_run,
 	.queue_drain = queue_drain,
 	.reset = reset,
+	.state = &blk_state,
 };
 
 int blk_prepare(struct blk *blk, const struct blk_options *o, struct image *image,

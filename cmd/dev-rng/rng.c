@@ -3,6 +3,7 @@
 #include "cmd/dev-rng/rng.h"
 
 #include "lib/base/checked.h"
+#include "lib/base/cleanup.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -102,7 +103,51 @@ int rng_run(void *owner, struct dev_queue *q)
 	return rng->tokens < rng->capacity && set_ticking(rng, true) < 0 ? -EAGAIN : 0;
 }
 
-static const struct dev_ops rng_ops = { .queue_run = rng_run };
+/* ---- state: what the bucket holds, so that a guest that moves does not get it full again ---- */
+
+struct image {
+	uint64_t tokens;
+};
+
+static const struct state_field fields[] = { STATE_ANY(struct image, tokens) };
+
+static const struct state_schema schema = {
+	.name = "dev-rng",
+	.version = 1,
+	.size = sizeof(struct image),
+	.fields = fields,
+	.n_fields = ARRAY_SIZE(fields),
+};
+
+static int reset_state(void *object)
+{
+	struct rng *rng = object;
+
+	rng->tokens = rng->capacity;
+	return 0;
+}
+
+static void save(const void *object, void *image)
+{
+	*(struct image *)image = (struct image){ ((const struct rng *)object)->tokens };
+}
+
+static int load(void *object, const void *image, const char **ret_why)
+{
+	const uint64_t tokens = ((const struct image *)image)->tokens;
+	struct rng *rng = object;
+
+	if (tokens > rng->capacity) {
+		*ret_why = "more bytes than its rate gives";
+		return -EINVAL;
+	}
+	rng->tokens = tokens;
+	return tokens < rng->capacity ? set_ticking(rng, true) : 0;
+}
+
+static const struct state_ops state = { "dev-rng", &schema, reset_state, NULL, save, load, NULL };
+
+static const struct dev_ops rng_ops = { .queue_run = rng_run, .state = &state };
 
 int rng_prepare(struct rng *rng, const struct rng_options *o, struct loop *loop, int sock)
 {

@@ -5,6 +5,7 @@
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -43,6 +44,7 @@ int compartment_open(struct compartment *c, const struct declared_process *decla
 	const struct fd_row *bad = NULL;
 	int r;
 
+	signal(SIGPIPE, SIG_IGN); /* a pipe that nobody reads any more is an error of write */
 	*c = (struct compartment){ .name = declared->name,
 				   .control_fd = FD_CONTROL,
 				   .loop = { .epfd = -1 },

@@ -264,7 +264,7 @@ int vu_device_open(struct vu_device *d, const struct dev_spec *spec, const struc
 	d->loop = loop;
 	d->sock = sock;
 	d->channel.fd = d->again.fd = -1;
-	d->log_fd = d->inflight.fd = -1;
+	d->log_fd = d->inflight.fd = d->transfer.fd = d->transfer.src.fd = -1;
 	d->gate = LOG_GATE(8);
 	guestmem_init(&d->mem);
 	for (unsigned int i = 0; i < DEV_MAX_QUEUES; i++)
@@ -293,6 +293,7 @@ void vu_device_close(struct vu_device *d)
 		closep(&d->queue[i].call_fd);
 		closep(&d->queue[i].err_fd);
 	}
+	vu_state_close(d);
 	vu_log_close(d);
 	vu_inflight_close(&d->inflight);
 	guestmem_clear(&d->mem);

@@ -32,6 +32,9 @@
  * front end's log. The kit and lib/guestmem do it, except for what a device has the kernel write
  * through an iovec: guestmem_mark_iov, before the chain is given back.
  *
+ * With DEVICE_STATE a front end that migrates has the device's own state read or written while no ring runs,
+ * through a pipe and without waiting for it: dev_ops' row of the state contract.
+ *
  * One thread; nothing here allocates after vu_device_open.
  */
 #ifndef BULKHEAD_DEVKIT_VU_DEVICE_H
@@ -40,6 +43,7 @@
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/guestmem/guestmem.h"
+#include "lib/state/state.h"
 #include "lib/vhost_user/vhost_user.h"
 #include "lib/virtio/virtqueue.h"
 
@@ -89,12 +93,32 @@ struct dev_ops {
 	unsigned int (*queue_drain)(void *owner, struct dev_queue *q);
 	/* All queues are drained and stopped: back to the state of power-on. */
 	void (*reset)(void *owner);
+	/* What the device keeps beside its rings and what its driver negotiated; object is owner. NULL: nothing,
+	 * or it is kept elsewhere: DEVICE_STATE is not offered. */
+	const struct state_ops *state;
 };
 
 /* Memory shared with the front end beside guest RAM. */
 struct vu_shm {
 	uint8_t *at; /* NULL: none */
 	size_t size;
+};
+
+enum vu_transfer_state {
+	VU_TRANSFER_NONE,
+	VU_TRANSFER_SAVES,
+	VU_TRANSFER_LOADS,
+	VU_TRANSFER_DONE,
+	VU_TRANSFER_FAILED,
+};
+
+/* The device's state on its way; vu_state.c. */
+struct vu_transfer {
+	enum vu_transfer_state state;
+	int fd; /* the front end's pipe; -1: nothing is under way */
+	struct loop_source src;
+	size_t at, len;
+	uint8_t bytes[STATE_IMAGE_MAX + 1];
 };
 
 struct vu_inflight_ring; /* vu_inflight.c */
@@ -182,6 +206,7 @@ struct vu_device {
 	struct vu_shm log; /* dirty pages */
 	int log_fd;
 	struct vu_inflight inflight;
+	struct vu_transfer transfer;
 	struct dev_queue queue[DEV_MAX_QUEUES];
 };
 

@@ -66,6 +66,12 @@ void vu_inflight_reset(struct vu_device *d);
 [[nodiscard]] int vu_log_update(struct vu_device *d);
 void vu_log_close(struct vu_device *d);
 
+/* SET_DEVICE_STATE_FD; takes the descriptor unless it fails: a transfer that cannot be, or not now. */
+[[nodiscard]] int vu_state_begin(struct vu_device *d, const struct vu_msg *m, int *fd);
+/* CHECK_DEVICE_STATE: whether the last transfer has come to its end, and well. */
+[[nodiscard]] bool vu_state_check(struct vu_device *d);
+void vu_state_close(struct vu_device *d);
+
 /* Says what the front end did wrong, for the last line. Always -EPROTO. */
 int vu_blame(struct vu_device *d, const char *why);
 

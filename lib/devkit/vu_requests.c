@@ -24,6 +24,11 @@ static uint64_t offered(const struct vu_device *d)
 	       BIT(VIRTIO_F_EVENT_IDX) | BIT(VHOST_F_LOG_ALL) | BIT(VHOST_USER_F_PROTOCOL_FEATURES);
 }
 
+static uint64_t protocol_offered(const struct vu_device *d)
+{
+	return PROTOCOL_FEATURES | (d->ops->state ? BIT(VHOST_USER_PROTOCOL_F_DEVICE_STATE) : 0);
+}
+
 /* ---- handlers: what a legal request does; reply is sent when the request has one of its own ---- */
 
 static int get_features(struct vu_device *d, const struct vu_msg *m, int *fds, struct vu_msg *reply)
@@ -58,8 +63,8 @@ static int ignore(struct vu_device *d, const struct vu_msg *m, int *fds, struct 
 static int get_protocol_features(struct vu_device *d, const struct vu_msg *m, int *fds,
 				 struct vu_msg *reply)
 {
-	(void)d, (void)m, (void)fds;
-	reply->u64 = PROTOCOL_FEATURES;
+	(void)m, (void)fds;
+	reply->u64 = protocol_offered(d);
 	return 0;
 }
 
@@ -67,7 +72,7 @@ static int set_protocol_features(struct vu_device *d, const struct vu_msg *m, in
 				 struct vu_msg *reply)
 {
 	(void)fds, (void)reply;
-	if (m->u64 & ~PROTOCOL_FEATURES)
+	if (m->u64 & ~protocol_offered(d))
 		return -EPROTO;
 	d->protocol_features = m->u64;
 	return 0;
@@ -165,6 +170,8 @@ static int reset(struct vu_device *d)
 		q->has_num = q->has_addr = q->enabled = false;
 	}
 	vu_inflight_reset(d);
+	vu_state_close(d);
+	d->transfer.state = VU_TRANSFER_NONE;
 	d->status = 0;
 	d->needs_reset = false;
 	if (d->ops->reset)
@@ -193,6 +200,22 @@ static int get_status(struct vu_device *d, const struct vu_msg *m, int *fds, str
 {
 	(void)m, (void)fds;
 	reply->u64 = d->status | (d->needs_reset ? VIRTIO_CONFIG_S_NEEDS_RESET : 0);
+	return 0;
+}
+
+/* What cannot be is answered, not punished: it is the other side's user who is told. */
+static int set_device_state_fd(struct vu_device *d, const struct vu_msg *m, int *fds,
+			       struct vu_msg *reply)
+{
+	reply->u64 = VU_TRANSFER_NOFD | (vu_state_begin(d, m, &fds[0]) < 0);
+	return 0;
+}
+
+static int check_device_state(struct vu_device *d, const struct vu_msg *m, int *fds,
+			      struct vu_msg *reply)
+{
+	(void)m, (void)fds;
+	reply->u64 = !vu_state_check(d);
 	return 0;
 }
 
@@ -346,6 +369,10 @@ const struct vu_session_rule vu_session_rules[] = {
 	{ VHOST_USER_RESET_DEVICE, ANY, VHOST_USER_PROTOCOL_F_RESET_DEVICE, reset_device },
 	{ VHOST_USER_SET_STATUS, ANY, VHOST_USER_PROTOCOL_F_STATUS, set_status },
 	{ VHOST_USER_GET_STATUS, ANY, VHOST_USER_PROTOCOL_F_STATUS, get_status },
+	{ VHOST_USER_SET_DEVICE_STATE_FD, START | SET, VHOST_USER_PROTOCOL_F_DEVICE_STATE,
+	  set_device_state_fd },
+	{ VHOST_USER_CHECK_DEVICE_STATE, ANY, VHOST_USER_PROTOCOL_F_DEVICE_STATE,
+	  check_device_state },
 };
 
 const size_t vu_n_session_rules = ARRAY_SIZE(vu_session_rules);

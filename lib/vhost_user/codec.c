@@ -15,7 +15,7 @@
 enum payload {
 	NONE,
 	U64,
-	RING,	  /* u64: bits 0 to 7 a ring's index, bit 8 no descriptor */
+	RING,	  /* u64: bits 0 to 7 a ring's index, or an error, bit 8 no descriptor */
 	STATE,	  /* a vring state description */
 	ADDR,	  /* a vring address description */
 	MEM,	  /* memory regions description */
@@ -23,9 +23,10 @@ enum payload {
 	CONFIG,	  /* virtio device config space */
 	LOG,	  /* log description */
 	INFLIGHT, /* inflight description, padded as the specification's C structure is */
+	TRANSFER, /* device state transfer parameters */
 };
 
-enum fds { NO_FDS, ONE_FD, FD_PER_REGION, FD_UNLESS_NOFD, FD_IN_REPLY };
+enum fds { NO_FDS, ONE_FD, FD_PER_REGION, FD_UNLESS_NOFD, FD_IN_REPLY, FD_AND_BACK };
 
 /* What a request carries, and what its reply does. An acknowledgement (NEED_REPLY) is a U64. */
 struct row {
@@ -65,6 +66,8 @@ static const struct row rows[] = {
 	{ VHOST_USER_REM_MEM_REG, MEM_REG, U64, false, NO_FDS },
 	{ VHOST_USER_SET_STATUS, U64, U64, false, NO_FDS },
 	{ VHOST_USER_GET_STATUS, NONE, U64, true, NO_FDS },
+	{ VHOST_USER_SET_DEVICE_STATE_FD, TRANSFER, RING, true, FD_AND_BACK },
+	{ VHOST_USER_CHECK_DEVICE_STATE, NONE, U64, true, NO_FDS },
 };
 
 static const struct row *row_of(uint32_t request)
@@ -82,6 +85,13 @@ bool vu_has_reply(uint32_t request)
 	return row && row->has_reply;
 }
 
+static size_t fds_of_reply(const struct row *row, const struct vu_msg *m)
+{
+	if (row->fds == FD_IN_REPLY)
+		return m->inflight.size ? 1 : 0;
+	return row->fds == FD_AND_BACK && !(m->u64 & VU_TRANSFER_NOFD) ? 1 : 0;
+}
+
 size_t vu_n_fds(const struct vu_msg *m)
 {
 	const struct row *row = row_of(m->request);
@@ -89,12 +99,13 @@ size_t vu_n_fds(const struct vu_msg *m)
 	if (!row)
 		return 0;
 	if (m->reply)
-		return row->fds == FD_IN_REPLY && m->inflight.size ? 1 : 0;
+		return fds_of_reply(row, m);
 	switch (row->fds) {
 	case NO_FDS:
 	case FD_IN_REPLY:
 		return 0;
 	case ONE_FD:
+	case FD_AND_BACK:
 		return 1;
 	case FD_PER_REGION:
 		return m->mem.n;
@@ -272,6 +283,10 @@ static void get_payload(struct bytes_reader *r, enum payload kind, struct vu_msg
 	case INFLIGHT:
 		get_inflight(r, m);
 		break;
+	case TRANSFER:
+		m->transfer.direction = bytes_get32(r);
+		m->transfer.phase = bytes_get32(r);
+		break;
 	}
 }
 
@@ -307,6 +322,10 @@ static void put_payload(struct bytes_writer *w, enum payload kind, const struct 
 		break;
 	case INFLIGHT:
 		put_inflight(w, m);
+		break;
+	case TRANSFER:
+		bytes_put32(w, m->transfer.direction);
+		bytes_put32(w, m->transfer.phase);
 		break;
 	}
 }

@@ -42,6 +42,8 @@ enum vu_request {
 	VHOST_USER_REM_MEM_REG = 38,
 	VHOST_USER_SET_STATUS = 39,
 	VHOST_USER_GET_STATUS = 40,
+	VHOST_USER_SET_DEVICE_STATE_FD = 42,
+	VHOST_USER_CHECK_DEVICE_STATE = 43,
 };
 
 /* Bits of GET/SET_FEATURES */
@@ -57,6 +59,7 @@ enum vu_protocol_feature {
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 	VHOST_USER_PROTOCOL_F_STATUS = 16,
+	VHOST_USER_PROTOCOL_F_DEVICE_STATE = 19,
 };
 
 #define VU_VERSION 1U /* flags, bits 0 and 1 */
@@ -69,7 +72,12 @@ enum vu_protocol_feature {
 #define VU_PAYLOAD_MAX 512 /* bytes; a larger size field is an error of the peer */
 #define VU_VRING_IDX_MASK 0xffU
 #define VU_VRING_NOFD (1U << 8) /* of SET_VRING_KICK, CALL and ERR */
-#define VU_VRING_LOG (1U << 0)	/* VHOST_VRING_F_LOG: the flags of SET_VRING_ADDR */
+/* SET_DEVICE_STATE_FD: direction and phase; of its reply, whether there is no descriptor */
+#define VU_TRANSFER_SAVE 0U
+#define VU_TRANSFER_LOAD 1U
+#define VU_TRANSFER_STOPPED 0U
+#define VU_TRANSFER_NOFD (1U << 8)
+#define VU_VRING_LOG (1U << 0) /* VHOST_VRING_F_LOG: the flags of SET_VRING_ADDR */
 
 struct vu_region {
 	uint64_t gpa;
@@ -117,6 +125,10 @@ struct vu_msg {
 			uint16_t n_queues;
 			uint16_t queue_size;
 		} inflight;
+		struct {
+			uint32_t direction;
+			uint32_t phase;
+		} transfer;
 	};
 };
 
@@ -141,11 +153,11 @@ struct vu_header {
 			    struct vu_msg *ret);
 /* Bytes written (header and payload), or -EMSGSIZE, -EINVAL. */
 [[nodiscard]] int vu_encode(const struct vu_msg *m, uint8_t *out, size_t cap);
-/* Whether the request has a reply of its own whatever its flags say: GET_*, and SET_LOG_BASE of a
+/* Whether the request has a reply of its own whatever its flags say: GET_*, the two of the device's state, and SET_LOG_BASE of a
  * session that has LOG_SHMFD, without which nobody may send it. */
 [[nodiscard]] bool vu_has_reply(uint32_t request);
 /* The number of descriptors that a decoded message must come with (KICK with NOFD: 0; the reply to
- * GET_INFLIGHT_FD: 1). */
+ * GET_INFLIGHT_FD: 1; that to SET_DEVICE_STATE_FD: 1 unless it says that there is none). */
 [[nodiscard]] size_t vu_n_fds(const struct vu_msg *m);
 
 /* ---- I/O ---- */

@@ -75,6 +75,29 @@ def vhost_user():
         "regions-too-many": message(5, struct.pack("<II", 9, 0) + region * 9),
         "config-longest": message(25, struct.pack("<III", 0, 256, 1) + bytes(256)),
         "config-too-long": message(25, struct.pack("<III", 0, 257, 1) + bytes(257)),
+        "state-fd": message(42, struct.pack("<II", 1, 0)), "state-fd-reply": message(42, u64(0x100), 5),
+        "state-fd-reply-bits": message(42, u64(0x300), 5), "check-state": message(43),
+        "check-state-reply": message(43, u64(1), 5),
+    }
+
+
+def vu_state():
+    """The first byte: how many come at a time (0: all)."""
+    def schema_hash(name, fields):
+        h = 2166136261
+        parts = name.encode() + b"\0"
+        for field, width, count in fields:
+            parts += field.encode() + b"\0" + struct.pack("<II", width, count)
+        for byte in parts:
+            h = (h ^ byte) * 16777619 & 0xffffffff
+        return h
+
+    header = struct.pack("<IIHHI", 0x54534842, schema_hash("dev-rng", [("tokens", 8, 1)]), 1, 0, 8)
+    good = header + struct.pack("<Q", 1234)
+    return {
+        "good": b"\0" + good, "in-pieces": b"\3" + good, "full": b"\0" + header + struct.pack("<Q", 5000),
+        "too-many": b"\0" + header + struct.pack("<Q", 5001), "cut": b"\1" + good[:-1],
+        "longer": b"\7" + good + b"\0", "empty": b"\0", "version": b"\0" + good[:8] + b"\2" + good[9:],
     }
 
 
@@ -618,6 +641,7 @@ TARGETS = {
     "guestmem": guestmem,
     "virtqueue": virtqueue,
     "inflight": inflight,
+    "vu_state": vu_state,
     "blk": blk,
     "bpf": bpf,
     "bzimage": bzimage,

@@ -71,6 +71,9 @@ static const struct known knowns[] = {
 	{ R(REM_MEM_REG), .len = MEM_REG, .reply_len = U64, .m.mem_reg = { 1, 2, 3, 4 } },
 	{ R(SET_STATUS), .len = U64, .reply_len = U64, .m.u64 = 15 },
 	{ R(GET_STATUS), .len = NONE, .reply_len = U64, .has_reply = true },
+	{ R(SET_DEVICE_STATE_FD), .len = STATE, .reply_len = U64, .n_fds = 1, .reply_fds = 1,
+	  .has_reply = true, .m.transfer = { 1, ~0U } },
+	{ R(CHECK_DEVICE_STATE), .len = NONE, .reply_len = U64, .has_reply = true },
 };
 
 #define FOR_KNOWN(k) for (const struct known *k = knowns; k < knowns + ARRAY_SIZE(knowns); k++)
@@ -100,6 +103,8 @@ static struct vu_msg reply_to(const struct known *k)
 
 	if (k->len == k->reply_len && k->len != NONE && k->len != U64)
 		m = k->m;
+	if (k->request == VHOST_USER_SET_DEVICE_STATE_FD)
+		m.u64 = 1; /* bits 0 to 8 only */
 	m.request = k->request;
 	m.reply = true;
 	return m;
