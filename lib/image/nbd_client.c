@@ -186,8 +186,7 @@ static int client_queue(struct image *image, const struct image_io *io)
 /* The connection has ended, by the peer or by an error of the host: a new one is waited for. */
 static void hang_up(struct nbd_client *c)
 {
-	closep(&c->sock);
-	c->image.fd = -1;
+	c->gone = true;
 	c->up = false;
 }
 
@@ -196,7 +195,7 @@ static int client_submit(struct image *image)
 	struct nbd_client *c = client_of(image);
 
 	/* what goes wrong here shows by the next reap */
-	if (c->sock >= 0 && c->up)
+	if (c->up)
 		(void)!client_send(c);
 	return 0;
 }
@@ -206,7 +205,7 @@ static int client_reap(struct image *image)
 	struct nbd_client *c = client_of(image);
 	int r = 0;
 
-	if (c->sock < 0)
+	if (c->gone)
 		return 0;
 	r = client_receive(c);
 	if (r == 0)
@@ -238,7 +237,7 @@ static int client_wait(struct image *image)
 
 	if (!c->n_in_flight)
 		return 0;
-	if (c->sock < 0)
+	if (c->gone)
 		return -ENOTCONN;
 	r = client_submit(image);
 	if (r == 0)
@@ -249,6 +248,8 @@ static int client_wait(struct image *image)
 static void client_close(struct image *image)
 {
 	hang_up(client_of(image));
+	closep(&client_of(image)->sock);
+	image->fd = -1;
 }
 
 static const struct image_ops client_ops = {
@@ -277,8 +278,9 @@ void nbd_client_open(struct nbd_client *c, int sock, bool readonly)
 
 void nbd_client_connect(struct nbd_client *c, int sock)
 {
-	hang_up(c);
+	closep(&c->sock);
 	c->sock = c->image.fd = sock;
+	c->gone = c->up = false;
 	c->sent = c->staged = c->taken = 0;
 	c->reading = c->send_first = c->send_last = NBD_NO_SLOT;
 	nbd_hand_client(&c->hand);
@@ -345,7 +347,7 @@ int nbd_client_await(struct nbd_client *c, int other_fd)
 			r = client_reap(&c->image);
 		if (r < 0)
 			return r;
-		if (c->sock < 0)
+		if (c->gone)
 			return -EPIPE;
 	}
 	return 0;

@@ -33,8 +33,9 @@ struct nbd_client_slot {
 
 struct nbd_client {
 	struct image image;
-	int sock;   /* -1: none, for now */
-	bool up;    /* the handshake is over */
+	int sock; /* -1 once closed */
+	bool gone; /* the peer is: another socket is waited for, and this one stays open until then */
+	bool up;   /* the handshake is over */
 	bool known; /* there was one before: the export is what it was */
 	struct nbd_hand hand;
 	struct nbd_export export;
@@ -56,7 +57,7 @@ void nbd_client_open(struct nbd_client *c, int sock, bool readonly);
 /* Takes another socket in the place of one that has ended or not: what is in flight is done again. */
 void nbd_client_connect(struct nbd_client *c, int sock);
 /*
- * Waits until the client is up. 0; -ECANCELED when other_fd becomes readable or ends before; -EPIPE: the server
+ * Waits until the client is up. 0; -ECANCELED when other_fd is readable or has ended; -EPIPE: the server
  * ended the connection; -EBADMSG: it broke the protocol; -EACCES: it does not let its export be written to;
  * -ENODATA: not one sector; -EOPNOTSUPP: it lacks flush, FUA or write-zeroes, or has larger sectors.
  */

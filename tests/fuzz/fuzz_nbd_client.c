@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	say(socks[1], data + 1, size - 1);
 	shutdown(socks[1], SHUT_WR);
-	for (int i = 0; i < 100 && c.sock >= 0; i++)
+	for (int i = 0; i < 100 && !c.gone; i++)
 		if (image_reap(&c.image) < 0)
 			break;
 	for (unsigned int i = 0; i < 8; i++)

@@ -589,6 +589,23 @@ def nbd_client():
     return seeds
 
 
+def storage():
+    """Bit 0: the handshake is over; 1: the image holds back; 2: read-only. Then what the client says."""
+    def request(command, flags=0, offset=0, length=512, data=b""):
+        return struct.pack(">IHHQQI", 0x25609513, flags, command, 7, offset, length) + data
+
+    seeds = {"hello-" + name: b"\0" + data[1:] for name, data in nbd().items() if name[0] == "s"}
+    write = request(1, 1, 4096, 512, b"w" * 512)
+    seeds.update({
+        "read": b"\1" + request(0), "write": b"\1" + write, "held": b"\3" + write + request(3, 0, 0, 0),
+        "readonly": b"\5" + write + request(4) + request(6), "trim": b"\1" + request(4),
+        "zeroes": b"\1" + request(6, 2, 0, 1 << 20), "disc": b"\1" + request(2) + request(0),
+        "outside": b"\1" + request(0, 0, 1 << 40), "long": b"\1" + request(1, 0, 0, 1 << 30),
+        "unknown": b"\1" + request(99), "many": b"\3" + request(0) * 40, "cut": b"\1" + write[:100],
+    })
+    return seeds
+
+
 def console_page():
     def page(uart=bytes(27), virtio=bytes(20), tail=0, out_head=0, in_tail=0, moved=(0, 0)):
         body = uart + virtio + struct.pack("<IQQB", 0x1410007, tail, 0, 1)
@@ -655,6 +672,7 @@ TARGETS = {
     "subid": subid,
     "names": names,
     "nbd": nbd,
+    "storage": storage,
     "nbd_client": nbd_client,
     "console_page": console_page,
 }

@@ -463,7 +463,7 @@ static void what_is_in_flight_is_done_again(void **state)
 	assert_int_equal(image_reap(&w.c.image), 0);
 	closep(&w.peer);
 	assert_int_equal(image_reap(&w.c.image), 0);
-	assert_int_equal(w.c.image.fd, -1);
+	assert_true(w.c.gone);
 	assert_int_equal(ask(IMAGE_FLUSH, 0, 0, NULL, 0), 0); /* waits, too */
 	assert_int_equal(image_reap(&w.c.image), 0);
 	assert_int_equal(w.n_done, 0);
@@ -518,7 +518,7 @@ static void it_ends_in_the_middle_of_anything(void **state)
 		assert_int_equal(send(pair[1], "NBDMAGIC", 8, 0), 8);
 		closep(&pair[1]);
 		assert_int_equal(image_reap(&w.c.image), 0);
-		assert_int_equal(w.c.image.fd, -1);
+		assert_true(w.c.gone);
 	}
 	reconnect();
 }
