@@ -80,7 +80,9 @@ static void explain_disks(const struct vm_config *c)
 		paragraph(label,
 			  "%.*s: what the guest, or who takes its %s over, writes "
 			  "there outlives the VM and awaits whoever reads the %s next",
-			  (int)d->path_len, d->path, d->kind->declared->name, d->kind->file.noun);
+			  (int)d->path_len, d->path,
+			  (config_behind(d) ? config_behind(d) : d->kind)->declared->name,
+			  d->kind->file.noun);
 	}
 }
 

@@ -237,14 +237,24 @@ static void add_files(struct list *l, const struct config_device *d)
 	}
 }
 
+/* The kind of process that has the device's files. */
+static const struct device_kind *holder_of(const struct config_device *d)
+{
+	const struct device_kind *behind = config_behind(d);
+
+	return behind ? behind : d->kind;
+}
+
 static void explain_files(const struct vm_config *c, const struct device_kind *kind)
 {
 	struct list l = { .len = 0 };
 	char its[32];
 
 	for (size_t i = 0; i < c->n_devices; i++)
-		if (c->devices[i].kind == kind)
+		if (holder_of(&c->devices[i]) == kind)
 			add_files(&l, &c->devices[i]);
+	if (!l.len)
+		return; /* others have them all */
 	snprintf(its, sizeof(its), "its %s", kind->file.noun);
 	paragraph(config_count(c, kind) > 1 ? "one each for" : its, "%s", l.text);
 }

@@ -104,7 +104,7 @@ static void print_form(const char *name, const char *form, const char *text)
 static void print_device(const struct config_key *key)
 {
 	const struct device_kind *kind = key->kind;
-	char form[240], times[40];
+	char form[400], times[40];
 
 	if (kind->number == KIND_SWITCH) {
 		print_line(key->name, kind->initially ? "on" : "off",

@@ -17,6 +17,7 @@
 #include "lib/base/loop.h"
 #include "lib/devkit/vu_device.h"
 #include "lib/image/image.h"
+#include "lib/storagekit/throttle.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -63,6 +64,8 @@
 #define BLK_BACKING_MAX 7 /* backing files of a disk, one behind the other */
 
 enum blk_format { BLK_RAW, BLK_QCOW2 };
+/* Where the image's format is read: in dev-blk, or in a storage process. */
+enum blk_parser { BLK_TOGETHER, BLK_APART };
 
 enum blk_cache { BLK_WRITEBACK, BLK_NONE };
 enum blk_block { BLK_512, BLK_4096 };
@@ -81,6 +84,8 @@ struct blk_options {
 	uint32_t physical; /* the same and 1, or 0: the host's */
 	uint64_t queues;
 	const char *serial; /* at most BLK_ID_LEN bytes */
+	uint32_t parser;    /* enum blk_parser */
+	struct throttle_rates rates;
 };
 
 /* What requests are checked against. */
@@ -154,6 +159,11 @@ struct blk {
 /* Before the sandbox: the image is ready and outlives blk, which is all zeroes. sock is taken. */
 [[nodiscard]] int blk_prepare(struct blk *blk, const struct blk_options *o, struct image *image,
 			      struct loop *loop, int sock);
+/* What the image's size and abilities are is known only now: an image behind a socket. Before anything is served. */
+void blk_learn(struct blk *blk, const struct blk_options *o);
+/* Around a change of the image's descriptor: forget the old one while it is open, and watch the new one. */
+void blk_forget_image(struct blk *blk);
+[[nodiscard]] int blk_watch_image(struct blk *blk);
 void blk_close(struct blk *blk);
 
 extern const struct state_ops blk_state; /* object: struct blk */

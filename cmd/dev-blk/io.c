@@ -309,6 +309,30 @@ static const struct dev_ops blk_ops = {
 	.state = &blk_state,
 };
 
+void blk_forget_image(struct blk *blk)
+{
+	loop_remove(blk->dev.loop, &blk->completions);
+	loop_remove(blk->dev.loop, &blk->others);
+}
+
+int blk_watch_image(struct blk *blk)
+{
+	const struct image *image = blk->image;
+	int r = loop_add(blk->dev.loop, &blk->completions, image->fd,
+			 image->events ? image->events : EPOLLIN, on_completions, blk);
+
+	if (r == 0 && image->other_fd >= 0)
+		r = loop_add(blk->dev.loop, &blk->others, image->other_fd, EPOLLIN, on_completions,
+			     blk);
+	return r;
+}
+
+void blk_learn(struct blk *blk, const struct blk_options *o)
+{
+	blk_disk_init(&blk->disk, o, blk->image);
+	blk->spec.features = blk->disk.offered;
+}
+
 int blk_prepare(struct blk *blk, const struct blk_options *o, struct image *image,
 		struct loop *loop, int sock)
 {
@@ -326,9 +350,8 @@ int blk_prepare(struct blk *blk, const struct blk_options *o, struct image *imag
 	blk->completions.fd = blk->others.fd = -1;
 	image->done = on_done;
 	image->owner = blk;
-	r = loop_add(loop, &blk->completions, image->fd, EPOLLIN, on_completions, blk);
-	if (r == 0 && image->other_fd >= 0)
-		r = loop_add(loop, &blk->others, image->other_fd, EPOLLIN, on_completions, blk);
+	blk->dev.loop = loop;
+	r = blk_watch_image(blk);
 	if (r < 0)
 		return r;
 	return vu_device_open(&blk->dev, &blk->spec, &blk_ops, blk, loop, sock);
@@ -347,6 +370,5 @@ void blk_close(struct blk *blk)
 	while (any_in_flight(blk) && image_wait(blk->image) == 0)
 		;
 	vu_device_close(&blk->dev);
-	loop_remove(blk->dev.loop, &blk->completions);
-	loop_remove(blk->dev.loop, &blk->others);
+	blk_forget_image(blk);
 }

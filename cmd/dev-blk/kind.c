@@ -4,6 +4,7 @@
 #include "cmd/dev-blk/policy.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/units.h"
+#include "lib/storagekit/rates.h"
 
 #include <errno.h>
 #include <linux/virtio_ids.h>
@@ -18,6 +19,7 @@ static const char *const formats[] = { "raw", NULL };
 static const char *const caches[] = { "writeback", "none", NULL };
 static const char *const logical_sizes[] = { "512", "4096", NULL };
 static const char *const physical_sizes[] = { "auto", "512", "4096", NULL };
+static const char *const parsers[] = { "together", "apart", NULL };
 
 static const struct option options[] = {
 	{ .name = "format",
@@ -57,6 +59,14 @@ static const struct option options[] = {
 	  .max = BLK_MAX_QUEUES,
 	  .initial = "1",
 	  .value = "N" },
+	{ .name = "parser",
+	  .type = OPTION_CHOICE,
+	  OPTION_FIELD(struct blk_options, parser),
+	  .choices = parsers,
+	  .initial = "together",
+	  .value = "apart",
+	  .flags = OPTION_NOT_PASSED },
+	STORAGE_RATE_OPTIONS(struct blk_options, rates, OPTION_NOT_PASSED),
 	{ .name = "serial",
 	  .type = OPTION_TEXT,
 	  OPTION_FIELD(struct blk_options, serial),
@@ -134,6 +144,14 @@ static int check(const struct kind_said *said, char *why, size_t cap)
 	return -EINVAL;
 }
 
+/* Who has the image in dev-blk's place: a parser that stands apart, and what holds dev-blk to its rates. */
+static const char *behind(const void *of)
+{
+	const struct blk_options *o = of;
+
+	return o->parser == BLK_APART || throttle_rates_bound(&o->rates) ? "storage-file" : NULL;
+}
+
 const struct device_kind blk_kind = {
 	.word = "disk",
 	.declared = &blk_declared,
@@ -162,6 +180,7 @@ const struct device_kind blk_kind = {
 				BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_DISCARD) |
 				BIT(VIRTIO_BLK_F_WRITE_ZEROES),
 		    .fd = BLK_FD_VHOST_USER },
+	.behind = behind,
 	.restartable = true,
 	.memory = PAGES,
 	.threads = 1, /* punches holes */

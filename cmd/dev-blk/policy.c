@@ -58,7 +58,7 @@ static const struct declared_thread threads[] = {
 static const struct fd_row fds[] = {
 	BLOCK_CONTROL_FD,
 	BLOCK_VHOST_USER_FD(BLK_FD_VHOST_USER),
-	{ BLK_FD_IMAGE, FD_FILE, false, "image" },
+	{ BLK_FD_IMAGE, FD_STORE, false, "image, or a channel to the storage process that has it" },
 };
 
 static const struct declared_held held[] = {
@@ -82,6 +82,8 @@ static const struct declared_gain gains[] = {
 	  "read, write and flush on it" },
 	BLOCK_EVENTFD_GAIN("the queues' eventfds"),
 	BLOCK_VHOST_USER_GAIN("the vhost-user channel"),
+	{ "the channel to a storage process, in place of the image", NULL,
+	  "the requests that its guest could make, by the disk's rates, and hostile ones, which are read as such" },
 	BLOCK_CONTROL_GAIN,
 };
 

@@ -86,7 +86,8 @@ void vm_end_step(struct vm *vm)
 		if (vm->parts[i].state == PART_GONE)
 			continue;
 		left = true;
-		part_finish(&vm->parts[i]);
+		if (!pair_is_needed(&vm->parts[i]))
+			part_finish(&vm->parts[i]);
 	}
 	if (!left)
 		loop_stop(&vm->loop, 0);

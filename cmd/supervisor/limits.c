@@ -10,6 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
+static uint64_t memory_of(const struct config_device *d)
+{
+	const struct device_kind *behind = config_behind(d);
+
+	return d->off ? 0 : d->kind->memory + (behind ? behind->memory : 0);
+}
+
 /*
  * What running a guest takes beside its RAM: the kernel's tables for it (in each process that maps
  * it, and KVM's own), the processes, and pages of the images that the kernel can take back.
@@ -19,7 +26,7 @@ static uint64_t overhead(const struct vm_config *c)
 	uint64_t sum = c->memory / 16 + MIB(128) + c->cpus * MIB(8);
 
 	for (size_t i = 0; i < c->n_devices; i++)
-		sum += c->devices[i].off ? 0 : c->devices[i].kind->memory;
+		sum += memory_of(&c->devices[i]);
 	return sum;
 }
 
@@ -38,6 +45,12 @@ static uint64_t count_nodes(void)
 	return strtoul(last, NULL, 10) + 1;
 }
 
+/* kind: NULL: none */
+static uint64_t tasks_of(const struct device_kind *kind, uint64_t nodes)
+{
+	return kind ? 1 + kind->threads + kind->tasks_each_node * nodes : 0;
+}
+
 /* One per process and one per vCPU; KVM's own thread in the vmm's name; the devices' own threads, and
  * the kernel's in their names. */
 static uint64_t count_tasks(const struct vm_config *c)
@@ -45,10 +58,10 @@ static uint64_t count_tasks(const struct vm_config *c)
 	uint64_t sum = 1 + c->cpus + (c->accel != ACCEL_SOFT), nodes = count_nodes();
 
 	for (size_t i = 0; i < c->n_devices; i++) {
-		const struct device_kind *kind = c->devices[i].kind;
+		const struct config_device *d = &c->devices[i];
 
-		if (!c->devices[i].off)
-			sum += 1 + kind->threads + kind->tasks_each_node * nodes;
+		if (!d->off)
+			sum += tasks_of(d->kind, nodes) + tasks_of(config_behind(d), nodes);
 	}
 	return sum;
 }

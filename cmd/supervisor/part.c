@@ -227,7 +227,7 @@ static struct part *behind(struct vm *vm, uint32_t number)
 {
 	for (size_t i = 0; i < vm->n_parts; i++)
 		for (size_t k = 0; k < vm->parts[i].again.n_channels; k++)
-			if (vm->parts[i].again.numbers[k] == number)
+			if (!vm->parts[i].again.peer[k] && vm->parts[i].again.numbers[k] == number)
 				return &vm->parts[i];
 	return NULL;
 }

@@ -56,6 +56,27 @@ static int connect_vmm(struct launches *ls, struct launch *dev, int to)
 	return ls->next_channel++;
 }
 
+/* A channel between a device and the storage process behind it. */
+static void connect_pair(struct launch *dev, int at, struct launch *storage, int to)
+{
+	struct launch *const ends[] = { dev, storage };
+	const int numbers[] = { at, to };
+	int pair[2];
+
+	if (dev->part->again.n_channels == LAUNCHER_MAX_CHANNELS ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		dev->failed = true;
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		struct part_again *a = &ends[i]->part->again;
+
+		ends[i]->channels[a->n_channels] = numbers[i];
+		a->peer[a->n_channels++] = ends[1 - i]->part;
+		give(ends[i], pair[i], numbers[i], true);
+	}
+}
+
 static struct launch *add(struct vm *vm, struct launches *ls, enum part_kind kind,
 			  const char *program, int exe)
 {
@@ -139,6 +160,46 @@ static void say_options(struct launch *l, const struct config_device *d, unsigne
 	}
 }
 
+/* Of the options of a device, those that the process behind it has, too. */
+static void say_same_options(struct launch *l, const struct config_device *d,
+			     const struct device_kind *behind)
+{
+	char value[CONFIG_PATH_MAX + 1];
+
+	for (size_t i = 0; i < behind->n_options; i++) {
+		const char *name = behind->options[i].name;
+		const struct option *o = kind_option(d->kind, name);
+
+		if (o && option_get(o, d->options, value, sizeof(value)))
+			say(l, "--%s=%s", name, value);
+	}
+}
+
+static void give_files(struct launch *l, const struct opened *o, size_t i, int first)
+{
+	give(l, o->files[i], first, false);
+	for (int k = 0; k < KIND_FILES_MAX - 1; k++)
+		if (o->more[i][k] >= 0)
+			give(l, o->more[i][k], first + 1 + k, false);
+}
+
+/* It has the number of its device. */
+static void plan_behind(struct vm *vm, struct launches *ls, const struct opened *o, size_t i,
+			struct launch *dev, unsigned int number)
+{
+	const struct config_device *d = &vm->config->devices[i];
+	const struct device_kind *behind = config_behind(d);
+	const char *program = behind->declared->name;
+	struct launch *l = add(vm, ls, PART_DEVICE, program, o->programs[kind_index(behind)]);
+
+	l->part->device = behind;
+	if (config_count(vm->config, d->kind) > 1)
+		snprintf(l->part->name, sizeof(l->part->name), "%s %u", program, number + 1);
+	give_files(l, o, i, behind->file.fd);
+	say_same_options(l, d, behind);
+	connect_pair(dev, d->kind->file.fd, l, behind->storage_fd);
+}
+
 static void plan_device(struct vm *vm, struct launches *ls, const struct opened *o, size_t i,
 			unsigned int number)
 {
@@ -151,16 +212,15 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 	if (config_count(vm->config, kind) > 1)
 		snprintf(l->part->name, sizeof(l->part->name), "%s %u", kind->declared->name,
 			 number + 1);
-	if (kind->file.fd)
-		give(l, o->files[i], kind->file.fd, false);
-	for (int k = 0; k < KIND_FILES_MAX - 1; k++)
-		if (o->more[i][k] >= 0)
-			give(l, o->more[i][k], kind->file.fd + 1 + k, false);
+	if (kind->file.fd && !config_behind(d))
+		give_files(l, o, i, kind->file.fd);
 	if (kind->state.fd)
 		give(l, ram_create_sealed(kind->state.name, kind->state.size), kind->state.fd,
 		     true);
 	say_options(l, d, number);
 	plan_bus(ls, l, kind);
+	if (config_behind(d))
+		plan_behind(vm, ls, o, i, l, number);
 }
 
 /* The order of the devices is the order of their names in the guest. */

@@ -197,6 +197,7 @@ static int adopt(struct part *p, const int *fds, size_t n)
 	p->busy = 0;
 	if (part_watch(p) < 0)
 		vm_end(p->vm, WEIGHT_EXIT, CTL_EVENT_FAILED, "%s cannot be watched", p->name);
+	pair_began(p);
 	if (p->vm->state == VM_ENDING)
 		part_kill(p);
 	return 0;
@@ -323,16 +324,21 @@ static int on_launcher_exit(struct loop_source *src, uint32_t events)
 
 /* ---- one that is back ---- */
 
-static int give_channels(struct part *p)
+static int give_channel(struct part *p, size_t i)
 {
 	const struct part *vmm = vm_part(p->vm, PART_VMM);
+	const struct control_msg m = { .type = CTL_CHANNEL, .number = p->again.numbers[i] };
+
+	return p->again.peer[i] ? 0 : tell_peer(vmm->control, &m, p->again.channels[i]);
+}
+
+static int give_channels(struct part *p)
+{
 	int r = 0;
 
-	for (size_t i = 0; i < p->again.n_channels && r == 0; i++) {
-		const struct control_msg m = { .type = CTL_CHANNEL, .number = p->again.numbers[i] };
-
-		r = tell_peer(vmm->control, &m, p->again.channels[i]);
-	}
+	pair_ready(p);
+	for (size_t i = 0; i < p->again.n_channels && r == 0; i++)
+		r = give_channel(p, i);
 	close_channels(&p->again);
 	return r;
 }

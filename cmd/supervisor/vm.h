@@ -62,11 +62,17 @@ struct part_again {
 	uint64_t hung_ms;  /* until when it may end after its channel to the vmm has; 0: any time */
 	unsigned int n_asked, n; /* starts that were asked for, and that it came back from */
 	uint32_t numbers[LAUNCHER_MAX_CHANNELS]; /* of its channels, as its vmm counts them */
+	struct part *peer[LAUNCHER_MAX_CHANNELS]; /* of a channel to another part; NULL: to the vmm */
 	size_t n_channels;
-	int channels[LAUNCHER_MAX_CHANNELS]; /* to be given to the vmm once it is ready; or -1 */
+	int channels[LAUNCHER_MAX_CHANNELS]; /* to be given to who is at their other ends; or -1 */
 };
 
 struct vm;
+
+/*
+ * A device and the storage process behind it have a channel to one another. Whichever is started again comes with a
+ * new one, whose other end goes to the one that lives: pair.c.
+ */
 
 struct part {
 	struct vm *vm;
@@ -182,6 +188,15 @@ void part_kill(struct part *p);
 void part_tell_busy(struct part *p);
 /* The same, of one that was killed and is still there. */
 void part_tell_killed(struct part *p);
+
+/* ---- pair.c: a device and the storage process behind it ---- */
+
+/* It is a storage process whose device has not ended: that ends first. */
+bool pair_is_needed(const struct part *p);
+/* A part was started again: its new channel goes to its peer, now or once that is there. */
+void pair_began(struct part *p);
+/* A part is ready: the same. */
+void pair_ready(struct part *p);
 
 /* ---- restart.c: devices that have died are started again ---- */
 

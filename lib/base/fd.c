@@ -32,6 +32,8 @@ static bool fd_is(int fd, enum fd_kind kind)
 		return S_ISSOCK(st.st_mode);
 	case FD_FILE:
 		return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
+	case FD_STORE:
+		return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) || S_ISSOCK(st.st_mode);
 	case FD_CHAR:
 		return S_ISCHR(st.st_mode);
 	case FD_EVENT:

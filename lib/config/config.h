@@ -114,6 +114,8 @@ void config_init(struct vm_config *c);
 				    struct config_error *ret_error);
 /* How many devices of a kind there are; NULL: of all kinds that serve a file. */
 size_t config_count(const struct vm_config *c, const struct device_kind *kind);
+/* The kind of the storage process that has the device's files in its place, or NULL. */
+const struct device_kind *config_behind(const struct config_device *d);
 /* Its processes that have ids of their own: the supervisor, the vmm and the devices. */
 unsigned int config_processes(const struct vm_config *c);
 static inline bool config_readonly(const struct config_device *d)

@@ -17,7 +17,7 @@ static void device_init(struct config_device *d, const struct device_kind *kind)
 void devices_init(struct vm_config *c)
 {
 	for (size_t i = 0; i < n_kinds_all && i < KINDS_MAX; i++)
-		if (kinds_all[i]->number != KIND_MANY)
+		if (kinds_all[i]->number != KIND_MANY && kinds_all[i]->number != KIND_BEHIND)
 			device_init(&c->devices[c->n_devices++], kinds_all[i]);
 }
 
@@ -29,15 +29,26 @@ struct config_device *devices_single(struct vm_config *c, const struct device_ki
 	return NULL;
 }
 
+const struct device_kind *config_behind(const struct config_device *d)
+{
+	return kind_behind(d->kind, d->options);
+}
+
+static bool counts(const struct config_device *d, const struct device_kind *kind)
+{
+	if (d->off)
+		return false;
+	if (!kind)
+		return d->kind->file.fd != 0;
+	return d->kind == kind || config_behind(d) == kind;
+}
+
 size_t config_count(const struct vm_config *c, const struct device_kind *kind)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < c->n_devices; i++) {
-		const struct config_device *d = &c->devices[i];
-
-		n += !d->off && (kind ? d->kind == kind : d->kind->file.fd != 0);
-	}
+	for (size_t i = 0; i < c->n_devices; i++)
+		n += counts(&c->devices[i], kind);
 	return n;
 }
 
@@ -54,7 +65,8 @@ unsigned int config_processes(const struct vm_config *c)
 	unsigned int n = 2;
 
 	for (size_t i = 0; i < c->n_devices; i++)
-		n += !c->devices[i].off;
+		if (!c->devices[i].off)
+			n += 1 + (config_behind(&c->devices[i]) != NULL);
 	return n;
 }
 
@@ -269,6 +281,11 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 			return -EINVAL;
 	if (check_required(kind, said, why, cap) < 0 || check_together(&d, why, cap) < 0)
 		return -EINVAL;
+	if (config_processes(c) - 2 + (config_behind(&d) != NULL) >= CONFIG_DEVICES_MAX) {
+		snprintf(why, cap, "a VM has at most %d processes for its devices",
+			 CONFIG_DEVICES_MAX);
+		return -EINVAL;
+	}
 	insert(c, &d);
 	return 0;
 }

@@ -7,6 +7,8 @@
 /* Of one kind: its word, unless it is always there, and its options, unless they are said with it. */
 static bool key_of_kind(const struct device_kind *kind, size_t *left, struct config_key *ret)
 {
+	if (kind->number == KIND_BEHIND)
+		return false; /* it is said with the device */
 	if (kind->number != KIND_ALWAYS && (*left)-- == 0) {
 		ret->type = KEY_DEVICE;
 		snprintf(ret->name, sizeof(ret->name), "%s", kind->word);
@@ -70,7 +72,7 @@ void config_key_range(const struct config_key *key, char *out, size_t cap)
 
 void config_key_right(const struct config_key *key, char *out, size_t cap)
 {
-	char range[200];
+	char range[400];
 
 	if (key->type != KEY_DEVICE) {
 		option_right(key->option, out, cap);

@@ -62,16 +62,26 @@ int compartment_open(struct compartment *c, const struct declared_process *decla
 	return loop_add(&c->loop, &c->control, c->control_fd, EPOLLIN, on_control, c);
 }
 
+int compartment_confine(struct compartment *c, const struct sandbox_policy *policy,
+			const char **ret_what)
+{
+	return sandbox_enter(policy, c->control_fd, ret_what);
+}
+
+int compartment_ready(const struct compartment *c, const char **ret_what)
+{
+	const struct control_msg ready = { .type = CTL_READY };
+
+	*ret_what = "control channel";
+	return control_send(c->control_fd, &ready, -1);
+}
+
 int compartment_enter(struct compartment *c, const struct sandbox_policy *policy,
 		      const char **ret_what)
 {
-	struct control_msg ready = { .type = CTL_READY };
-	int r = sandbox_enter(policy, c->control_fd, ret_what);
+	int r = compartment_confine(c, policy, ret_what);
 
-	if (r < 0)
-		return r;
-	*ret_what = "control channel";
-	return control_send(c->control_fd, &ready, -1);
+	return r < 0 ? r : compartment_ready(c, ret_what);
 }
 
 void compartment_busy(void *compartment, unsigned int n)

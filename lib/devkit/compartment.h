@@ -54,6 +54,10 @@ struct compartment {
 /* Enters the sandbox, then says CTL_READY. As sandbox_enter. */
 [[nodiscard]] int compartment_enter(struct compartment *c, const struct sandbox_policy *policy,
 				    const char **ret_what);
+/* The same in two steps, for what is to be done between them: in the sandbox, and before it is ready. */
+[[nodiscard]] int compartment_confine(struct compartment *c, const struct sandbox_policy *policy,
+				      const char **ret_what);
+[[nodiscard]] int compartment_ready(const struct compartment *c, const char **ret_what);
 /* Tells the supervisor that somebody waits for n requests of this device, as a vu_device's busy. */
 void compartment_busy(void *compartment, unsigned int n);
 /* Runs the loop to its end and returns the exit status: 0, or 1 after one line with the reason. */

@@ -89,6 +89,14 @@ const struct feature features[N_FEATURES] = {
 		"virtio-blk", "virtio-blk, raw images", FEATURE_SUPPORTED, "dev-blk",
 		"virtqueues; the image's bytes pass unread",
 	},
+	[FEATURE_STORAGE_FILE] = {
+		"storage-file", "an image a process away from the rings (parser=apart)",
+		FEATURE_SUPPORTED, "storage-file", "NBD requests of the disk's dev-blk",
+	},
+	[FEATURE_RATES] = {
+		"rates", "a disk's rates (iops=, bps= and more)", FEATURE_SUPPORTED, "storage-file",
+		"as storage-file's; the guest never speaks with it",
+	},
 	[FEATURE_RNG] = {
 		"virtio-rng", "virtio-rng", FEATURE_SUPPORTED, "dev-rng", "one virtqueue",
 	},

@@ -14,6 +14,7 @@
 #include "lib/image/image.h"
 #include "lib/image/puncher.h"
 
+#include <errno.h>
 #include <liburing.h>
 
 #define RAW_DEPTH 256U /* requests in flight */
@@ -77,5 +78,15 @@ struct raw_confiner {
  */
 [[nodiscard]] int raw_open(struct raw_image *raw, int fd, const struct raw_how *how,
 			   const struct raw_confiner *confiner);
+/* What its error is about, for a line for the user. */
+static inline const char *raw_what(const struct raw_how *how, int error)
+{
+	if (how->direct && error == -EOPNOTSUPP)
+		return "image: its file system has no O_DIRECT, so say cache=writeback";
+	if (how->direct && error == -EDOM)
+		return "image: cache=none needs larger blocks there, so say logical_block_size=4096 "
+		       "or cache=writeback";
+	return "image";
+}
 
 #endif

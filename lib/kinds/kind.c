@@ -22,6 +22,17 @@ const struct device_kind *kind_whose(const struct declared_process *declared)
 	return NULL;
 }
 
+const struct device_kind *kind_behind(const struct device_kind *kind, const void *options)
+{
+	const char *name = kind->behind ? kind->behind(options) : NULL;
+
+	for (size_t i = 0; name && i < n_kinds_all; i++)
+		if (kinds_all[i]->number == KIND_BEHIND &&
+		    strcmp(kinds_all[i]->declared->name, name) == 0)
+			return kinds_all[i];
+	return NULL;
+}
+
 const struct kind_files *kind_files_of(const struct device_kind *kind, unsigned int i,
 				       unsigned int *ret_nth)
 {

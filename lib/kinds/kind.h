@@ -10,16 +10,17 @@
 #include "lib/declared/declared.h"
 #include "lib/options/option.h"
 
-#define KINDS_MAX 32	      /* of a build */
-#define KIND_OPTIONS_BYTES 64 /* of the options' struct */
-#define KIND_CHANNELS_MAX 2   /* of a device, to the vmm */
-#define KIND_FILES_MAX 9      /* of a device */
+#define KINDS_MAX 32	       /* of a build */
+#define KIND_OPTIONS_BYTES 128 /* of the options' struct */
+#define KIND_CHANNELS_MAX 2    /* of a device, to the vmm */
+#define KIND_FILES_MAX 9       /* of a device */
 
 /* How many of it a VM has. */
 enum kind_number {
 	KIND_ALWAYS, /* one; its options are said as `--WORD-OPTION VALUE` */
 	KIND_SWITCH, /* one or none, as `--WORD on` says; options likewise */
 	KIND_MANY,   /* one for each `--WORD FILE,OPTION=VALUE,...` */
+	KIND_BEHIND, /* one for each device that says so: a storage process between it and its files */
 };
 
 /* Files of a device beside the one that it serves, said as options of it, in their order: `backing=FILE`. */
@@ -83,6 +84,11 @@ struct device_kind {
 	struct kind_file file;
 	struct kind_state state;
 	struct kind_virtio virtio;
+	/* The name of the process behind a device with these options, which has its files in its place and
+	 * gets those of its options that it has, too; the device has a channel to it where the file
+	 * would be. NULL, or it returns NULL: there is none. */
+	const char *(*behind)(const void *options);
+	int storage_fd;		      /* BEHIND: the number of that channel */
 	int serial_fd;		      /* a vfio-user channel for the UART's registers; 0: none */
 	bool takes_stream;	      /* the console's */
 	bool restartable;	      /* a new process can take its place while the guest runs */
@@ -98,6 +104,9 @@ extern const size_t n_kinds_all;
 size_t kind_index(const struct device_kind *kind);
 /* The kind whose process it is, or NULL. */
 const struct device_kind *kind_whose(const struct declared_process *declared);
+/* The process behind a device of that kind with these options, or NULL. */
+const struct device_kind *kind_behind(const struct device_kind *kind, const void *options);
+/* Channels to the vmm. */
 static inline unsigned int kind_channels(const struct device_kind *kind)
 {
 	return (kind->virtio.id != 0) + (kind->serial_fd != 0);

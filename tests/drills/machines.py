@@ -72,18 +72,18 @@ def await_rest(threads):
 class Machine:
     """bulkhead run with a console, a disk and random numbers; its guest serves and then sleeps."""
 
-    def __init__(self, ground, words=(), says="waiting\n", launcher=False):
-        """words: more for bulkhead run; says: the line by which its guest is up; launcher: whether it has one.
+    def __init__(self, ground, words=(), says="waiting\n", launcher=False, options="", more=()):
+        """words: more for bulkhead run; options: of its disk; more: processes that come of them; says: the line by which its guest is up; launcher: whether it has one.
         Without, a device that dies is seen to end its VM."""
         self.ground = ground
         words = [*words, "--on-crash", "restart" if launcher else "stop"]
-        self.parts = (*PARTS, "launcher") if launcher else PARTS
+        self.parts = (*PARTS, *more, "launcher") if launcher else (*PARTS, *more)
         self.secret = "secret-" + secrets.token_hex(12)
         content = ground.image + self.secret.encode()
         self.disk = ground.place.file(f"{self.secret}.raw", content.ljust(1 << 16, b"-"))
         self.run = ground.place.start(
             "run", "--accel", ground.accel, "--kernel", ground.guest, "--memory", "64M", "--cmdline",
-            self.secret, "--disk", f"{self.disk},format=raw", "--console", "raw", *words,
+            self.secret, "--disk", f"{self.disk},format=raw{options}", "--console", "raw", *words,
             errors="replace")
         for line in self.run.stdout:
             if line == says:

@@ -67,23 +67,46 @@ def test_a_killed_supervisor_is_named(disk):
 DEVICES = ["dev-blk", "dev-rng", "dev-console"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="compartments are signalled")
-def test_killed_devices_cost_the_guest_nothing(disk):
-    """Each of them, in turn, again and again; then the guest uses its disk and random numbers anew."""
-    process = subprocess.Popen(guests.words("serving", flags=guests.disk_flags(disk)),
+def start_serving(disk, options=""):
+    process = subprocess.Popen(guests.words("serving", flags=["--disk", f"{disk},format=raw{options}"]),
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     while process.stdout.readline() != "waiting\n":
         assert process.poll() is None
-    for n in range(18):
-        name = DEVICES[n % len(DEVICES)]
-        (pid,) = [pid for pid, program in descendants(process.pid) if program == name]
-        os.kill(pid, signal.SIGKILL)
+    return process
+
+
+def kill_and_await(process, names):
+    """Kills the processes of these names at once; each is said to be started again."""
+    for pid, program in list(descendants(process.pid)):
+        if program in names:
+            os.kill(pid, signal.SIGKILL)
+    left = set(names)
+    while left:
         line = process.stderr.readline()
-        while "; started again" not in line:
-            assert line, "it was not started again"
-            line = process.stderr.readline()
-        assert f": {name} was killed by signal KILL (9)" in line
+        assert line, "it was not started again"
+        if "; started again" in line:
+            (name,) = [n for n in left if f": {n} was killed by signal KILL (9)" in line]
+            left.remove(name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="compartments are signalled")
+def test_a_disk_and_the_process_behind_it_cost_the_guest_nothing(disk):
+    """Either of the two is killed, or both at once; then the guest uses its disk anew."""
+    process = start_serving(disk, ",parser=apart")
+    for n in range(9):
+        kill_and_await(process, [["dev-blk"], ["storage-file"], ["dev-blk", "storage-file"]][n % 3])
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=guests.HANGS)
+    assert process.returncode == 0 and "ok power button" in out and "ok a sector" in out, (out, err)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="compartments are signalled")
+def test_killed_devices_cost_the_guest_nothing(disk):
+    """Each of them, in turn, again and again; then the guest uses its disk and random numbers anew."""
+    process = start_serving(disk)
+    for n in range(18):
+        kill_and_await(process, [DEVICES[n % len(DEVICES)]])
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=guests.HANGS)
     assert process.returncode == 0 and "ok power button" in out and "ok a sector" in out

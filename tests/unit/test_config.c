@@ -598,12 +598,14 @@ static void test_render(void **state)
 	assert_int_equal(config_render(&c, argv, buf, 16), -7);
 	n = config_render(&c, argv, buf, sizeof(buf));
 	assert_true(n > 5);
-	assert_string_equal(argv[n - 5],
-			    "--disk=a,format=raw,readonly=off,cache=writeback,"
-			    "logical_block_size=512,physical_block_size=auto,queues=3");
-	assert_string_equal(argv[n - 4],
-			    "--disk=b,format=raw,readonly=on,cache=writeback,"
-			    "logical_block_size=512,physical_block_size=auto,queues=1");
+	assert_string_equal(
+		argv[n - 5],
+		"--disk=a,format=raw,readonly=off,cache=writeback,"
+		"logical_block_size=512,physical_block_size=auto,queues=3,parser=together,burst=1");
+	assert_string_equal(
+		argv[n - 4],
+		"--disk=b,format=raw,readonly=on,cache=writeback,"
+		"logical_block_size=512,physical_block_size=auto,queues=1,parser=together,burst=1");
 	assert_string_equal(argv[n - 3], "--rng=off");
 	assert_string_equal(argv[n - 2], "--rng-rate=7");
 	assert_string_equal(argv[n - 1], "--console-input=virtio");

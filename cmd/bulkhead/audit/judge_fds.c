@@ -27,6 +27,8 @@ static bool is_kind(const struct facts_fd *fd, enum fd_kind kind)
 		return is_unix(fd);
 	case FD_FILE:
 		return fd->type == S_IFREG || fd->type == S_IFBLK;
+	case FD_STORE:
+		return is_unix(fd) || is_kind(fd, FD_FILE);
 	case FD_CHAR:
 		return fd->type == S_IFCHR;
 	case FD_EVENT:

@@ -28,7 +28,7 @@ class Device:
 
     def __init__(self, build, **options):
         self.sock, theirs = socket.socketpair()
-        self.options = options
+        self.options, self.build = options, build
         fds = {self.channel: theirs.fileno(), **self.make_fds()}
         try:
             self.process = Compartment(build, self.name, self.make_args(), fds)
@@ -116,6 +116,9 @@ class Blk(Device):
 
     def make_fds(self):
         """options: image, a path, else a new one; readonly; queues; serial."""
+        return {5: self.open_image()}
+
+    def open_image(self):
         image = self.options.get("image")
         if image is None:
             self.image_fd = os.memfd_create("image", os.MFD_CLOEXEC)
@@ -123,7 +126,7 @@ class Blk(Device):
         else:
             mode = os.O_RDONLY if self.options.get("readonly") else os.O_RDWR
             self.image_fd = os.open(image, mode | os.O_CLOEXEC)
-        return {5: self.image_fd}
+        return self.image_fd
 
     def make_args(self):
         return [f"--readonly={'on' if self.options.get('readonly') else 'off'}",
@@ -146,6 +149,25 @@ class Blk(Device):
     def chain(self, memory):
         request = blk.Request(memory, blk.T_IN, 0, in_len=512)
         return request.bufs
+
+
+class BlkApart(Blk):
+    """A dev-blk that has its image through a storage process; options: rates, words for that."""
+
+    def make_fds(self):
+        self.channel_fd, theirs = socket.socketpair()
+        self.storage = Compartment(
+            self.build, "storage-file",
+            [f"--readonly={'on' if self.options.get('readonly') else 'off'}", "--format=raw",
+             *self.options.get("rates", ())], {4: theirs.fileno(), 5: self.open_image()})
+        theirs.close()
+        self.storage.wait_ready()
+        return {5: self.channel_fd.fileno()}
+
+    def close_fds(self):
+        self.channel_fd.close()
+        self.storage.kill()
+        super().close_fds()
 
 
 class Console(Device):

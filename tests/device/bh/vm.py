@@ -17,6 +17,7 @@ import tempfile
 from . import wait
 
 COMPARTMENTS = ("vmm", "dev-blk", "dev-rng", "dev-console")
+BEHIND = ("storage-file",)  # of disks that say so
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 # An ordinary user with subordinate ids, in two groups more, that only an /etc of the tests knows.
@@ -64,7 +65,7 @@ class Place:
         self.dir.chmod(0o755)
         for name in ("bulkhead", "supervisor"):
             self.install(build / "cmd" / name / name, name)
-        for name in COMPARTMENTS:
+        for name in (*COMPARTMENTS, *BEHIND):
             self.install(build / "cmd" / name / name if real else
                          build / "tests/device/fake-compartment", name)
         self.kernel = self.file("kernel", b"a kernel")
