@@ -18,6 +18,20 @@ static void print_names(void)
 	printf("'\n");
 }
 
+static void print_kinds(void)
+{
+	const char *before = "";
+
+	printf("\n_bulkhead_kinds='");
+	for (size_t i = 0; i < n_kinds_all; i++) {
+		if (!kinds_all[i]->attachable)
+			continue;
+		printf("%s%s", before, kinds_all[i]->word);
+		before = " ";
+	}
+	printf("'\n");
+}
+
 static void print_experimental(void)
 {
 	const char *before = "";
@@ -88,6 +102,7 @@ int main(int argc, char **argv)
 	if (argc != 2 || copy(argv[1]))
 		return 1;
 	print_names();
+	print_kinds();
 	printf("\n_bulkhead_value() {\n\tcase $1 in\n");
 	for (size_t i = 0; config_key_at(i, &key); i++)
 		print_value(&key);

@@ -16,6 +16,8 @@ static const char overview[] =
 	"  bulkhead ps                              list your VMs\n"
 	"  bulkhead stop NAME [--timeout N] [--now] press its power button, or end it\n"
 	"  bulkhead console NAME [--console raw]    its console, when nobody else has it\n"
+	"  bulkhead attach NAME disk FILE,format=raw   or rng: one more device\n"
+	"  bulkhead detach NAME DEVICE              and the guest lets go of it\n"
 	"  bulkhead explain [OPTION]...             its walls, before it is started\n"
 	"  bulkhead features [--json]               what there is, and what it promises\n"
 	"  bulkhead audit [NAME] [--deep] [--json]  hold its processes to their policies\n"

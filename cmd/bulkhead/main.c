@@ -21,10 +21,20 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } verbs[] = {
-	{ "audit", verb_audit },       { "run", verb_run },	    { "ps", verb_ps },
-	{ "stop", verb_stop },	       { "console", verb_console }, { "explain", verb_explain },
-	{ "features", verb_features }, { "version", verb_version }, { "--version", verb_version },
-	{ "help", verb_help },	       { "--help", verb_help },	    { "-h", verb_help },
+	{ "attach", verb_attach },
+	{ "detach", verb_detach },
+	{ "audit", verb_audit },
+	{ "run", verb_run },
+	{ "ps", verb_ps },
+	{ "stop", verb_stop },
+	{ "console", verb_console },
+	{ "explain", verb_explain },
+	{ "features", verb_features },
+	{ "version", verb_version },
+	{ "--version", verb_version },
+	{ "help", verb_help },
+	{ "--help", verb_help },
+	{ "-h", verb_help },
 };
 
 /* All of it, unless nobody takes it. Standard error of `run` and `console` may be a pipe that is full for

@@ -24,10 +24,10 @@ static const char *state_name(uint32_t event)
 static void print_uptime(uint64_t s)
 {
 	if (s >= 86400)
-		printf("%llud%02lluh\n", (unsigned long long)s / 86400,
+		printf("%5llud%02lluh", (unsigned long long)s / 86400,
 		       (unsigned long long)s / 3600 % 24);
 	else
-		printf("%02llu:%02llu:%02llu\n", (unsigned long long)s / 3600,
+		printf("%02llu:%02llu:%02llu", (unsigned long long)s / 3600,
 		       (unsigned long long)s / 60 % 60, (unsigned long long)s % 60);
 }
 
@@ -43,6 +43,7 @@ static void print_vm(const struct vmlink_state *s)
 	       info->cpus, (unsigned long long)(info->memory >> 20), info->soft ? "soft" : "kvm",
 	       info->restarts);
 	print_uptime(info->uptime_s);
+	printf(" %s\n", *info->attached ? info->attached : "-");
 }
 
 int verb_ps(int argc, char **argv)
@@ -51,8 +52,8 @@ int verb_ps(int argc, char **argv)
 
 	if (argc > 0)
 		return complain(EXIT_WORDS, "ps: '%.60s' is too much: ps takes no words", argv[0]);
-	printf("%-20s %8s %-9s %4s %8s %-5s %8s %s\n", "NAME", "PID", "STATE", "CPUS", "MEMORY",
-	       "ACCEL", "RESTARTS", "UPTIME");
+	printf("%-20s %8s %-9s %4s %8s %-5s %8s %-8s %s\n", "NAME", "PID", "STATE", "CPUS",
+	       "MEMORY", "ACCEL", "RESTARTS", "UPTIME", "ATTACHED");
 	r = vmlink_ask_all(print_vm);
 	if (r == -EOVERFLOW)
 		return vmlink_complain("ps", r);

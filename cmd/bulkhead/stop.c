@@ -136,6 +136,20 @@ static bool parse_timeout(const char *word, int *ret)
 	return true;
 }
 
+int timeout_word(int argc, char **argv, int *i, int *ret_s)
+{
+	const char *word = argv[*i];
+	bool next = strcmp(word, "--timeout") == 0 && *i + 1 < argc;
+
+	if (!next && strncmp(word, "--timeout=", 10) != 0)
+		return 0;
+	word = next ? argv[++*i] : word + 10;
+	if (parse_timeout(word, ret_s))
+		return 1;
+	complain(0, "--timeout: '%.60s' will not do: say seconds, 0 to 86400, or none", word);
+	return -1;
+}
+
 int verb_stop(int argc, char **argv)
 {
 	const char *name = NULL;
@@ -144,16 +158,13 @@ int verb_stop(int argc, char **argv)
 
 	for (int i = 0; i < argc; i++) {
 		const char *word = argv[i];
-		bool next = strcmp(word, "--timeout") == 0 && i + 1 < argc;
+		int r = timeout_word(argc, argv, &i, &timeout_s);
 
-		if (next || strncmp(word, "--timeout=", 10) == 0) {
-			word = next ? argv[++i] : word + 10;
-			if (!parse_timeout(word, &timeout_s))
-				return complain(EXIT_WORDS,
-						"--timeout: '%.60s' will not do: say "
-						"seconds, 0 to 86400, or none",
-						word);
-		} else if (strcmp(word, "--now") == 0) {
+		if (r < 0)
+			return EXIT_WORDS;
+		if (r > 0)
+			continue;
+		if (strcmp(word, "--now") == 0) {
 			now = true;
 		} else if (word[0] == '-' || name) {
 			return complain(EXIT_WORDS, "stop: '%.60s' will not do: " USAGE, word);

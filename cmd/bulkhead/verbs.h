@@ -12,6 +12,8 @@
 #define EXIT_OUTPUT 7 /* all went well, but for output that was lost */
 
 int verb_run(int argc, char **argv);
+int verb_attach(int argc, char **argv);
+int verb_detach(int argc, char **argv);
 int verb_ps(int argc, char **argv);
 int verb_stop(int argc, char **argv);
 int verb_audit(int argc, char **argv);
@@ -21,6 +23,9 @@ int verb_explain(int argc, char **argv);
 int verb_features(int argc, char **argv);
 int verb_help(int argc, char **argv);
 
+/* stop.c: "--timeout SECONDS|none" at *i of the words: 1 with *ret_s (-1: none) and *i at its last; 0: another
+ * word; -1: it will not do, which was said. */
+int timeout_word(int argc, char **argv, int *i, int *ret_s);
 /* "bulkhead: " and one line on standard error, with no help of stdio. Returns status. */
 int complain(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The line for a feature without security claims that the VM of this name uses. */

@@ -86,6 +86,48 @@ int vmlink_ask(int sock, const struct control_msg *q, enum control_type wanted,
 	return -EPROTO;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Nothing of note was said, and there may be more: -EAGAIN. */
+static int take_answer(int sock, enum control_type wanted, struct control_msg *ret)
+{
+	_cleanup_(closep) int fd = -1;
+	int r = control_recv(sock, ret, &fd);
+
+	if (r <= 0)
+		return r < 0 ? r : -EPIPE;
+	if (ret->type == CTL_ENDING)
+		return -EAGAIN;
+	return ret->type == wanted || ret->type == CTL_REFUSED || ret->type == CTL_ENDED ? 1 :
+											   -EPROTO;
+}
+
+int vmlink_await(int sock, enum control_type wanted, int64_t ms, struct control_msg *ret)
+{
+	const int64_t end = now_ms() + ms;
+	int r = -EAGAIN;
+
+	while (r == -EAGAIN) {
+		int64_t left = ms < 0 ? -1 : end - now_ms();
+		struct pollfd p = { .fd = sock, .events = POLLIN };
+		int ready = poll(&p, 1, ms < 0 ? -1 : left > 0 ? (int)left : 0);
+
+		if (ready == 0)
+			return -ETIMEDOUT;
+		if (ready > 0)
+			r = take_answer(sock, wanted, ret);
+		else if (errno != EINTR)
+			return -errno;
+	}
+	return r;
+}
+
 /* ---- all of them ---- */
 
 struct names_user {
@@ -188,14 +230,6 @@ static void hear(struct question *q, size_t i)
 	}
 	closep(&q->socks[i].fd);
 	q->left--;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static void hear_all(struct question *q)

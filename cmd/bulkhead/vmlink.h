@@ -26,6 +26,10 @@ int vmlink_complain(const char *name, int error);
  */
 [[nodiscard]] int vmlink_ask(int sock, const struct control_msg *q, enum control_type wanted,
 			     struct control_msg *ret, int *ret_fd);
+/* Waits for the answer to what was sent, at most so long (-1: as long as it takes): as vmlink_ask, or CTL_ENDED.
+ * -ETIMEDOUT. */
+[[nodiscard]] int vmlink_await(int sock, enum control_type wanted, int64_t ms,
+			       struct control_msg *ret);
 /* Calls fn with every name that this user's VMs listen on. 0 or a negative errno. */
 [[nodiscard]] int vmlink_each(void (*fn)(const char *name, void *owner), void *owner);
 

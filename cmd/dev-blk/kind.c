@@ -182,6 +182,7 @@ const struct device_kind blk_kind = {
 		    .fd = BLK_FD_VHOST_USER },
 	.behind = behind,
 	.restartable = true,
+	.attachable = true,
 	.memory = PAGES,
 	.threads = 1, /* punches holes */
 	.tasks_each_node = RING_THREADS,

@@ -30,5 +30,6 @@ const struct device_kind rng_kind = {
 		    .queues_min = 1,
 		    .fd = RNG_FD_VHOST_USER },
 	.restartable = true,
+	.attachable = true,
 };
 _Static_assert(sizeof(struct rng_options) <= KIND_OPTIONS_BYTES, "room for them");

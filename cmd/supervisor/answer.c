@@ -28,8 +28,10 @@ static bool is_right(const struct answer *a, size_t n_fds)
 	case ANSWER_FAILED:
 		return a->reason < 0 && a->reason > -4096 && n_fds <= 1;
 	case ANSWER_REFUSED:
-		return a->reason >= BOUNDS_UNKNOWN && a->reason <= BOUNDS_TOO_OFTEN && n_fds == 0 &&
+		return a->reason >= BOUNDS_UNKNOWN && a->reason < BOUNDS_N && n_fds == 0 &&
 		       !*a->text;
+	case ANSWER_FORGOTTEN:
+		return a->reason == 0 && n_fds == 0 && !*a->text;
 	}
 	return false;
 }

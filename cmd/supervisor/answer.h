@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the launcher answers, one message for each byte that it was sent. Little-endian: u8 part, u8
+ * What the launcher answers, one message for each that it was sent (ask.h). Little-endian: u8 part, u8
  * result, u16 reserved (0), i32 reason, then text. The descriptors beside it are by the result:
  *
  *	ANSWER_STARTED  a pidfd, the control channel, and one end of each of its channels to the vmm
  *	ANSWER_FAILED   a pidfd of what has ended, if a process was made; reason a negative errno, text
  *			the step
  *	ANSWER_REFUSED  none; reason an enum bounds_refusal
+ *	ANSWER_FORGOTTEN  none; the part is a spare one again
  */
 #ifndef BULKHEAD_SUPERVISOR_ANSWER_H
 #define BULKHEAD_SUPERVISOR_ANSWER_H
@@ -14,7 +15,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum answer_result { ANSWER_STARTED = 1, ANSWER_FAILED = 2, ANSWER_REFUSED = 3 };
+enum answer_result {
+	ANSWER_STARTED = 1,
+	ANSWER_FAILED = 2,
+	ANSWER_REFUSED = 3,
+	ANSWER_FORGOTTEN = 4,
+};
 
 #define ANSWER_TEXT_MAX 56
 #define ANSWER_WIRE_MAX (8 + ANSWER_TEXT_MAX)

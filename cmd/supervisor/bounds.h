@@ -17,9 +17,11 @@
 
 enum bounds_refusal {
 	BOUNDS_FINE = 0,
-	BOUNDS_UNKNOWN,	  /* no such part, or none that is started again */
+	BOUNDS_UNKNOWN,	  /* no such part, or none of which this can be asked now */
 	BOUNDS_ALIVE,	  /* the one before has not ended */
 	BOUNDS_TOO_OFTEN, /* later it may be */
+	BOUNDS_NO_FILE,	  /* what came is none that the part could serve */
+	BOUNDS_N,
 };
 
 struct bounds {

@@ -3,6 +3,7 @@
 #include "cmd/supervisor/vm.h"
 
 #include "cmd/supervisor/clock.h"
+#include "cmd/supervisor/plug.h"
 #include "lib/base/cleanup.h"
 #include "lib/sandbox/peer.h"
 
@@ -17,6 +18,7 @@ struct asker {
 	struct vm *vm;
 	struct client *client;
 	int sock;
+	int *fd; /* what came with the request, or -1 */
 };
 
 static int refuse(const struct asker *a, const char *why)
@@ -54,6 +56,7 @@ static int on_query(const struct asker *a, const struct control_msg *q)
 	if (vm->event)
 		m.info.uptime_s = (uint64_t)(monotonic_s() - vm->running_since);
 	snprintf(m.info.name, sizeof(m.info.name), "%s", vm->config->name);
+	plug_list(vm, m.info.attached, sizeof(m.info.attached));
 	return tell_peer(a->sock, &m, -1);
 }
 
@@ -126,6 +129,28 @@ static int on_size(const struct asker *a, const struct control_msg *m)
 	return tell_peer(a->sock, &done, -1);
 }
 
+/* Answered later, unless it is refused at once. */
+static int on_add(const struct asker *a, const struct control_msg *m)
+{
+	const char *why = plug_attach(a->vm, a->client, m->text, a->fd);
+
+	return why ? refuse(a, why) : 0;
+}
+
+static int on_remove(const struct asker *a, const struct control_msg *m)
+{
+	const char *why = plug_detach(a->vm, a->client, m->text);
+
+	return why ? refuse(a, why) : 0;
+}
+
+/* What needs a guest that runs. */
+static int refuse_now(const struct asker *a)
+{
+	return refuse(a, a->vm->state == VM_STARTING ? "the VM is starting: try again" :
+						       "the VM is ending");
+}
+
 enum asker_kind { BY_COMMAND = 1, BY_CLIENT = 2 };
 
 static const struct {
@@ -138,6 +163,9 @@ static const struct {
 	{ CTL_STOP, BY_COMMAND | BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_stop },
 	{ CTL_ATTACH, BY_CLIENT, VM_STARTING | VM_RUNNING, on_attach },
 	{ CTL_SIZE, BY_COMMAND | BY_CLIENT, VM_STARTING | VM_RUNNING, on_size },
+	{ CTL_ADD, BY_CLIENT, VM_RUNNING, on_add },
+	{ CTL_ADD_FILE, BY_CLIENT, VM_RUNNING, on_add },
+	{ CTL_REMOVE, BY_CLIENT, VM_RUNNING, on_remove },
 	{ CTL_RELEASE, BY_COMMAND | BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_release },
 };
 
@@ -149,7 +177,7 @@ static int dispatch(const struct asker *a, const struct control_msg *m)
 		if (requests[i].type != m->type || !(requests[i].by & by))
 			continue;
 		if (!(requests[i].states & a->vm->state))
-			return refuse(a, "the VM is ending");
+			return refuse_now(a);
 		return requests[i].handle(a, m);
 	}
 	return -EBADMSG;
@@ -160,11 +188,13 @@ static int serve(const struct asker *a)
 {
 	struct control_msg m;
 	_cleanup_(closep) int fd = -1;
+	struct asker with = *a;
 	int r = control_recv(a->sock, &m, &fd);
 
+	with.fd = &fd;
 	if (r == -EAGAIN)
 		return 0;
-	return r > 0 ? dispatch(a, &m) : r < 0 ? r : -EPIPE;
+	return r > 0 ? dispatch(&with, &m) : r < 0 ? r : -EPIPE;
 }
 
 /* ---- the command ---- */
@@ -201,6 +231,7 @@ static void drop_client(struct client *c)
 	loop_remove(&vm->loop, &c->src);
 	closep(&fd);
 	leave_console(vm, c);
+	plug_leave(vm, c);
 }
 
 static int on_client(struct loop_source *src, uint32_t events)

@@ -27,40 +27,30 @@ static pid_t fork_with_pidfd(int *ret_pidfd)
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
-/* ours, theirs: of the pipe and of the socket. */
-static int make_channels(struct launcher *ours, int *ret_requests, int *ret_answers)
+static int make_channel(int *ret_ours, int *ret_theirs)
 {
-	int ends[2], pair[2];
+	int pair[2];
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	*ret_requests = ends[0];
-	ours->requests = ends[1];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
-	*ret_answers = pair[0];
-	ours->answers = pair[1];
-	return fd_set_nonblock(ours->requests, true) < 0 ||
-			       fd_set_nonblock(ours->answers, true) < 0 ?
-		       -EIO :
-		       0;
+	*ret_theirs = pair[0];
+	*ret_ours = pair[1];
+	return fd_set_nonblock(*ret_ours, true);
 }
 
 int launcher_start(const struct jail_host *host, const struct selinux_vm *labels,
-		   const struct launcher_part *parts, size_t n, struct launcher *ret,
-		   struct open_error *e)
+		   const struct launcher_kit *kit, struct launcher *ret, struct open_error *e)
 {
-	_cleanup_(closep) int requests = -1;
-	_cleanup_(closep) int answers = -1;
+	_cleanup_(closep) int sock = -1;
 	const pid_t supervisor = getpid();
 	int r;
 
 	*ret = LAUNCHER_NONE;
-	r = make_channels(ret, &requests, &answers);
+	r = make_channel(&ret->sock, &sock);
 	if (r == 0) {
 		ret->process.pid = fork_with_pidfd(&ret->process.pidfd);
 		if (ret->process.pid == 0)
-			launcher_run(host, labels, parts, n, requests, answers, supervisor);
+			launcher_run(host, labels, kit, sock, supervisor);
 		r = ret->process.pid < 0 ? -errno : 0;
 	}
 	if (r == 0)
@@ -72,14 +62,14 @@ int launcher_start(const struct jail_host *host, const struct selinux_vm *labels
 
 int launcher_await(const struct launcher *l, struct open_error *e)
 {
-	struct pollfd p = { .fd = l->answers, .events = POLLIN };
+	struct pollfd p = { .fd = l->sock, .events = POLLIN };
 	char byte;
 
-	if (l->answers < 0)
+	if (l->sock < 0)
 		return 0;
 	while (poll(&p, 1, -1) < 0 && errno == EINTR)
 		;
-	return recv(l->answers, &byte, 1, 0) == 1 ?
+	return recv(l->sock, &byte, 1, 0) == 1 ?
 		       0 :
 		       open_complain(e, -EPERM, "the launcher cannot be confined");
 }
@@ -87,13 +77,21 @@ int launcher_await(const struct launcher *l, struct open_error *e)
 void launcher_end(struct launcher *l)
 {
 	jail_kill(&l->process);
-	closep(&l->requests);
-	closep(&l->answers);
+	closep(&l->sock);
 }
 
-int launcher_ask(const struct launcher *l, uint8_t part)
+int launcher_ask(const struct launcher *l, const struct ask *a, int fd)
 {
-	return write(l->requests, &part, 1) == 1 ? 0 : -errno;
+	struct pollfd p = { .fd = l->sock, .events = POLLOUT };
+	uint8_t wire[ASK_WIRE_MAX];
+	int len = ask_encode(a, wire, sizeof(wire));
+	struct iovec iov = { wire, len < 0 ? 0 : (size_t)len };
+
+	if (len < 0)
+		return len;
+	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+		return -EAGAIN;
+	return msg_send(l->sock, &iov, 1, &fd, fd < 0 ? 0 : 1);
 }
 
 int launcher_hear(const struct launcher *l, struct answer *ret, int fds[ANSWER_MAX_FDS],
@@ -102,7 +100,7 @@ int launcher_hear(const struct launcher *l, struct answer *ret, int fds[ANSWER_M
 	uint8_t wire[ANSWER_WIRE_MAX];
 	int got[MSG_MAX_FDS];
 	size_t n = 0;
-	ssize_t len = msg_recv(l->answers, wire, sizeof(wire), got, &n, 0);
+	ssize_t len = msg_recv(l->sock, wire, sizeof(wire), got, &n, 0);
 
 	if (len <= 0) {
 		if (len == 0)

@@ -2,29 +2,34 @@
 /*
  * The launcher: a child of the supervisor, made when all parts run and before the guest does. It starts a
  * device's process again that has died, with what it was started with at first: executable, words,
- * descriptors, id, label and group. The supervisor, which hears hostile peers, can start nothing itself.
+ * descriptors, id, label and group. And it starts one that is attached, in a spare part: of a kind whose
+ * executable was opened before the guest ran, with an id, label and group that are the VM's, words that it
+ * makes itself of the options, and the one file that it was sent. The supervisor, which hears hostile peers,
+ * can start nothing itself.
  *
- * It hears one byte at a time, from a pipe: the number of a part. What comes of it is one answer each
- * (answer.h) on a socket that it never reads. Whether it starts anything is its own to say (bounds.h). What
- * it starts is the supervisor's child, as all parts are.
+ * It hears one bounded message at a time (ask.h), and answers each (answer.h). Whether it starts anything is
+ * its own to say (bounds.h). What it starts is the supervisor's child, as all parts are.
  */
 #ifndef BULKHEAD_SUPERVISOR_LAUNCHER_H
 #define BULKHEAD_SUPERVISOR_LAUNCHER_H
 
 #include "cmd/supervisor/answer.h"
+#include "cmd/supervisor/ask.h"
 #include "cmd/supervisor/bounds.h"
 #include "cmd/supervisor/open.h"
+#include "lib/kinds/kind.h"
 #include "lib/sandbox/jail.h"
 #include "lib/sandbox/selinux.h"
 
 #define LAUNCHER_MAX_CHANNELS 2
 
-/* One part, as it is started again. */
+/* One part, as it is started again; or a spare one, which has a number and an id. */
 struct launcher_part {
 	uint8_t number;
-	int pidfd; /* of the process that runs now */
+	bool spare; /* it is, or was before a device was attached */
+	int pidfd;  /* of the process that runs now */
 	int exe_fd;
-	char *const *argv;		    /* NULL-terminated */
+	char *const *argv; /* NULL-terminated; NULL: a spare one, with nothing in it */
 	struct jail_fd given[JAIL_MAX_FDS]; /* but for control channel and channels to the vmm */
 	size_t n_given;
 	int channels[LAUNCHER_MAX_CHANNELS]; /* to the vmm: their numbers in the part */
@@ -35,23 +40,28 @@ struct launcher_part {
 
 struct launcher {
 	struct jail_process process;
-	int requests; /* a pipe of bytes, non-blocking */
-	int answers;  /* non-blocking */
+	int sock; /* non-blocking */
 };
 
-#define LAUNCHER_NONE \
-	((struct launcher){ .process = JAIL_PROCESS_NONE, .requests = -1, .answers = -1 })
+#define LAUNCHER_NONE ((struct launcher){ .process = JAIL_PROCESS_NONE, .sock = -1 })
+
+/* What it is made with: the parts, and the executables of the kinds that may be attached (-1: not). */
+struct launcher_kit {
+	struct launcher_part parts[BOUNDS_MAX_PARTS];
+	size_t n;
+	int programs[KINDS_MAX];
+};
 
 /* 0, or a negative errno with *ret_error. */
 [[nodiscard]] int launcher_start(const struct jail_host *host, const struct selinux_vm *labels,
-				 const struct launcher_part *parts, size_t n, struct launcher *ret,
+				 const struct launcher_kit *kit, struct launcher *ret,
 				 struct open_error *ret_error);
 /* Waits until it is confined. As launcher_start; harmless on LAUNCHER_NONE. */
 [[nodiscard]] int launcher_await(const struct launcher *l, struct open_error *ret_error);
 /* Ends it and waits until it has ended. Harmless on LAUNCHER_NONE. */
 void launcher_end(struct launcher *l);
-/* Asks for a part. 0, or -EPIPE when it is gone, or -EAGAIN. */
-[[nodiscard]] int launcher_ask(const struct launcher *l, uint8_t part);
+/* Asks; fd goes with it unless it is -1, and stays the caller's. 0, or -EPIPE when it is gone, or -EAGAIN. */
+[[nodiscard]] int launcher_ask(const struct launcher *l, const struct ask *a, int fd);
 /*
  * One answer. 1 with its descriptors in fds, in the answer's order, the caller's to close; 0 when the launcher is gone;
  * -EAGAIN; or -EBADMSG with none.
@@ -61,7 +71,7 @@ void launcher_end(struct launcher *l);
 
 /* launcher_process.c: the launcher itself, in the child. Does not return. */
 void launcher_run(const struct jail_host *host, const struct selinux_vm *labels,
-		  const struct launcher_part *parts, size_t n, int requests, int answers,
-		  pid_t supervisor) __attribute__((noreturn));
+		  const struct launcher_kit *kit, int sock, pid_t supervisor)
+	__attribute__((noreturn));
 
 #endif

@@ -47,7 +47,7 @@
 static const struct sandbox_rule rules[] = {
 	/* of everybody, and hot in a device */
 	SB_CALL(epoll_wait),
-	SB_CALL(read), /* of the launcher: one byte, which part */
+	SB_CALL(read),
 	SB_CALL(write),
 	SB_FORM(io_uring_enter, SB_IS(3, 0), SB_IS(4, 0)),
 	SB_FORM(io_uring_enter, SB_IS(3, IORING_ENTER_GETEVENTS), SB_IS(4, 0)),
@@ -182,8 +182,7 @@ static const struct sandbox_policy policy = {
 };
 
 static const struct fd_row fds[] = {
-	{ LAUNCHER_FD_REQUESTS, FD_ANY, false, "a pipe of bytes: which part" },
-	{ LAUNCHER_FD_ANSWERS, FD_SOCKET, false, "the way back" },
+	{ LAUNCHER_FD_SUPERVISOR, FD_SOCKET, false, "its requests, and the answers" },
 	{ LAUNCHER_FD_PROC, FD_ANY, false, "/proc, for a new process's ids and label" },
 	{ LAUNCHER_FD_GROUP, FD_ANY, true, "the VM's control group" },
 };
@@ -195,7 +194,7 @@ static const struct declared_held held[] = {
 
 static const struct declared_gain gains[] = {
 	{ "the executables and images of one VM's devices", NULL,
-	  "what they are started again with; who gets here has read one byte's worth of words from it" },
+	  "what they are started with, again or when one is attached; it has read bounded messages alone" },
 	{ "new processes", NULL,
 	  "in the ids of that VM only, with a filter that none of them can leave; the VM's "
 	  "limits hold them" },
@@ -206,8 +205,8 @@ static const struct declared_gain gains[] = {
 const struct declared_process launcher_declared = {
 	.name = "launcher",
 	.program = "supervisor",
-	.job = "starts a device's process again that has died",
-	.hostile = "bytes of the supervisor, one at a time",
+	.job = "starts a device's process: one that has died, or that is attached",
+	.hostile = "requests of the supervisor, one bounded message each",
 	.place = DECLARED_LAUNCHER,
 	.domain = SELINUX_LAUNCHER,
 	.policy = &policy,

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The launcher; see launcher.h. Trust: the supervisor HOSTILE, who says one byte at a time; what it was
- * made with trusted. Holds: the descriptors of lib/declared, executables, and what parts are given.
+ * The launcher; see launcher.h. Trust: the supervisor HOSTILE, who sends one bounded message at a time; what
+ * it was made with trusted. Holds: the descriptors of lib/declared, executables, and what parts are given.
  */
 #include "cmd/supervisor/launcher.h"
 
 #include "cmd/supervisor/clock.h"
+#include "cmd/supervisor/words.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 #include "lib/declared/declared.h"
@@ -23,10 +24,20 @@
 #define EXIT_FAILED 1
 #define MAX_HELD 900 /* descriptors, below the policy's limit */
 
-/* Parts by their number; a name that is none has no executable. */
+/* The words of what is attached. */
+struct spare {
+	char text[1024];
+	char *argv[WORDS_MAX + 1];
+};
+
+/* Parts by their number; one that is none has no bounds. */
 struct state {
 	struct jail_host host;
+	struct selinux_vm labels;
 	struct launcher_part parts[BOUNDS_MAX_PARTS];
+	struct spare spares[CONFIG_SPARES];
+	struct spare *of[BOUNDS_MAX_PARTS]; /* of spare parts */
+	int programs[KINDS_MAX];
 	struct bounds bounds;
 };
 
@@ -84,17 +95,19 @@ static int place_all(struct places *p)
 	return close_range((unsigned int)p->n + 3, ~0U, 0) < 0 ? -errno : 0;
 }
 
-static int hold(int requests, int answers)
+static int hold(int sock)
 {
 	static struct places p;
 	int r;
 
-	keep(&p, &requests);
-	keep(&p, &answers);
+	keep(&p, &sock);
 	keep(&p, &state.host.proc_fd);
 	keep(&p, &state.host.cgroup_fd);
+	for (size_t i = 0; i < KINDS_MAX; i++)
+		if (state.programs[i] >= 0)
+			keep(&p, &state.programs[i]);
 	for (size_t i = 0; i < BOUNDS_MAX_PARTS; i++)
-		if (bounds_know(&state.bounds, (uint8_t)i))
+		if (state.parts[i].argv)
 			keep_part(&p, &state.parts[i]);
 	if (p.n > MAX_HELD)
 		return -EMFILE;
@@ -106,21 +119,31 @@ static int hold(int requests, int answers)
 	return r < 0 ? r : place_all(&p);
 }
 
-static void learn(const struct jail_host *host, const struct launcher_part *parts, size_t n)
+static void learn(const struct jail_host *host, const struct selinux_vm *labels,
+		  const struct launcher_kit *kit)
 {
 	uint64_t now = monotonic_ns();
+	size_t n_spares = 0;
 
 	state.host = *host;
+	state.labels = *labels;
+	memcpy(state.programs, kit->programs, sizeof(state.programs));
 	state.host.userns_fd = -1;
 	state.host.for_parent = true;
 	bounds_init(&state.bounds, now);
-	for (size_t i = 0; i < n; i++) {
-		state.parts[parts[i].number] = parts[i];
-		bounds_allow(&state.bounds, parts[i].number, now);
+	for (size_t i = 0; i < kit->n; i++) {
+		const struct launcher_part *part = &kit->parts[i];
+
+		if (part->spare && n_spares == CONFIG_SPARES)
+			continue;
+		state.parts[part->number] = *part;
+		if (part->spare)
+			state.of[part->number] = &state.spares[n_spares++];
+		bounds_allow(&state.bounds, part->number, now);
 	}
 }
 
-static int prepare(int requests, int answers, pid_t supervisor)
+static int prepare(int sock, pid_t supervisor)
 {
 	sigset_t all;
 
@@ -131,15 +154,13 @@ static int prepare(int requests, int answers, pid_t supervisor)
 	if (getppid() != supervisor)
 		return -ESRCH;
 	prctl(PR_SET_NAME, "launcher");
-	return hold(requests, answers);
+	return hold(sock);
 }
 
 static int confine(const struct selinux_vm *labels)
 {
 	int r = selinux_become(labels, state.host.proc_fd, SELINUX_LAUNCHER);
 
-	if (r == 0 && shutdown(LAUNCHER_FD_ANSWERS, SHUT_RD) < 0)
-		r = -errno;
 	return r < 0 ? r : sandbox_confine_self(launcher_declared.policy, NULL);
 }
 
@@ -219,7 +240,7 @@ static void say(const struct answer *a, const int *fds, size_t n_fds)
 	int len = answer_encode(a, wire, sizeof(wire));
 	struct iovec iov = { wire, len < 0 ? 0 : (size_t)len };
 
-	if (len < 0 || msg_send(LAUNCHER_FD_ANSWERS, &iov, 1, fds, n_fds) < 0)
+	if (len < 0 || msg_send(LAUNCHER_FD_SUPERVISOR, &iov, 1, fds, n_fds) < 0)
 		_exit(EXIT_FAILED);
 }
 
@@ -253,33 +274,166 @@ static bool is_alive(const struct launcher_part *part)
 {
 	struct pollfd p = { .fd = part->pidfd, .events = POLLIN };
 
-	return ppoll(&p, 1, &(struct timespec){ 0 }, NULL) == 0;
+	return part->pidfd >= 0 && ppoll(&p, 1, &(struct timespec){ 0 }, NULL) == 0;
 }
 
-static void serve(uint8_t number)
-{
-	struct launcher_part *part = &state.parts[number];
-	bool alive = bounds_know(&state.bounds, number) && is_alive(part);
-	enum bounds_refusal refusal = bounds_ask(&state.bounds, number, alive, monotonic_ns());
-	const struct answer no = { .part = number, .result = ANSWER_REFUSED, .reason = refusal };
+/* ---- what is attached ---- */
 
-	if (refusal == BOUNDS_FINE)
+/* Its file and its last process, both no more. */
+static void empty(struct launcher_part *part)
+{
+	for (size_t i = 0; i < part->n_given; i++)
+		closep(&part->given[i].from);
+	closep(&part->pidfd);
+	part->n_given = 0;
+	part->argv = NULL;
+}
+
+/* The whole of a file or block device, open for just what is to be done with it. */
+static bool can_be_served(int fd, bool readonly)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+
+	return flags >= 0 && fd_stat(fd, &st) == 0 &&
+	       (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) &&
+	       (flags & (O_ACCMODE | O_PATH)) == (readonly ? O_RDONLY : O_RDWR);
+}
+
+static bool make_words(struct spare *s, const struct config_device *d, unsigned int number)
+{
+	struct words w = { .text = s->text, .cap = sizeof(s->text), .argv = s->argv };
+
+	words_say(&w, "%s", d->kind->declared->name);
+	words_say_options(&w, d, number);
+	return !w.failed;
+}
+
+/* Takes fd. */
+static enum bounds_refusal fill(struct launcher_part *part, const struct ask *a, int fd)
+{
+	_cleanup_(closep) int file = fd;
+	const struct device_kind *kind = a->kind < n_kinds_all ? kinds_all[a->kind] : NULL;
+	struct spare *s = state.of[part->number];
+	struct config_device d;
+	char why[200] = "";
+
+	if (!kind || state.programs[a->kind] < 0 ||
+	    config_device_options(kind, a->text, &d, why, sizeof(why)) < 0 ||
+	    !make_words(s, &d, a->number))
+		return BOUNDS_UNKNOWN;
+	if ((kind->file.fd != 0) != (file >= 0) ||
+	    (file >= 0 && !can_be_served(file, config_readonly(&d))))
+		return BOUNDS_NO_FILE;
+	if (file >= 0)
+		part->given[part->n_given++] = (struct jail_fd){ take_fd(&file), kind->file.fd };
+	part->exe_fd = state.programs[a->kind];
+	part->argv = s->argv;
+	part->n_channels = 1;
+	part->channels[0] = kind->virtio.fd;
+	if (state.labels.on)
+		selinux_label(&state.labels, kind->declared->domain, part->label);
+	return BOUNDS_FINE;
+}
+
+/* ---- requests ---- */
+
+static enum bounds_refusal may_start(const struct launcher_part *part)
+{
+	return bounds_ask(&state.bounds, part->number, is_alive(part), monotonic_ns());
+}
+
+/* Each says why not; what may be is done and answered. */
+
+static enum bounds_refusal on_again(struct launcher_part *part, const struct ask *a, int *fd)
+{
+	enum bounds_refusal r = part->argv ? may_start(part) : BOUNDS_UNKNOWN;
+
+	(void)a;
+	(void)fd;
+	if (r == BOUNDS_FINE)
+		start(part);
+	return r;
+}
+
+static enum bounds_refusal on_new(struct launcher_part *part, const struct ask *a, int *fd)
+{
+	enum bounds_refusal r = part->spare && !part->argv ? fill(part, a, take_fd(fd)) :
+							     BOUNDS_UNKNOWN;
+
+	if (r != BOUNDS_FINE)
+		return r;
+	r = may_start(part);
+	if (r == BOUNDS_FINE)
 		start(part);
 	else
-		say(&no, NULL, 0);
+		empty(part);
+	return r;
+}
+
+static enum bounds_refusal on_forget(struct launcher_part *part, const struct ask *a, int *fd)
+{
+	const struct answer done = { .part = a->part, .result = ANSWER_FORGOTTEN };
+
+	(void)fd;
+	if (!part->spare || !part->argv)
+		return BOUNDS_UNKNOWN;
+	if (is_alive(part))
+		return BOUNDS_ALIVE;
+	empty(part);
+	say(&done, NULL, 0);
+	return BOUNDS_FINE;
+}
+
+static const struct {
+	enum ask_what what;
+	enum bounds_refusal (*handle)(struct launcher_part *part, const struct ask *a, int *fd);
+} requests[] = {
+	{ ASK_AGAIN, on_again },
+	{ ASK_NEW, on_new },
+	{ ASK_FORGET, on_forget },
+};
+
+static void serve(const struct ask *a, int *fd)
+{
+	struct launcher_part *part = &state.parts[a->part];
+	enum bounds_refusal r = BOUNDS_UNKNOWN;
+
+	for (size_t i = 0; i < ARRAY_SIZE(requests) && bounds_know(&state.bounds, a->part); i++)
+		if (requests[i].what == a->what)
+			r = requests[i].handle(part, a, fd);
+	if (r != BOUNDS_FINE)
+		say(&(struct answer){ .part = a->part, .result = ANSWER_REFUSED, .reason = r },
+		    NULL, 0);
+}
+
+/* One request. False: there is nobody any more, or who is there breaks the protocol. */
+static bool hear(struct ask *ret, int *ret_fd)
+{
+	uint8_t wire[ASK_WIRE_MAX];
+	int fds[MSG_MAX_FDS];
+	size_t n = 0;
+	ssize_t len = msg_recv(LAUNCHER_FD_SUPERVISOR, wire, sizeof(wire), fds, &n, 0);
+
+	if (len <= 0 || ask_decode(wire, (size_t)len, n, ret) < 0)
+		return false;
+	*ret_fd = n ? fds[0] : -1;
+	return true;
 }
 
 void launcher_run(const struct jail_host *host, const struct selinux_vm *labels,
-		  const struct launcher_part *parts, size_t n, int requests, int answers,
-		  pid_t supervisor)
+		  const struct launcher_kit *kit, int sock, pid_t supervisor)
 {
-	uint8_t number;
+	struct ask a;
+	int fd;
 
-	learn(host, parts, n);
-	if (prepare(requests, answers, supervisor) < 0 || confine(labels) < 0 ||
-	    send(LAUNCHER_FD_ANSWERS, "c", 1, MSG_NOSIGNAL) != 1)
+	learn(host, labels, kit);
+	if (prepare(sock, supervisor) < 0 || confine(labels) < 0 ||
+	    send(LAUNCHER_FD_SUPERVISOR, "c", 1, MSG_NOSIGNAL) != 1)
 		_exit(EXIT_FAILED); /* the supervisor sees it */
-	while (read(LAUNCHER_FD_REQUESTS, &number, 1) == 1)
-		serve(number);
+	while (hear(&a, &fd)) {
+		serve(&a, &fd);
+		closep(&fd);
+	}
 	_exit(0);
 }

@@ -17,6 +17,25 @@ static uint64_t memory_of(const struct config_device *d)
 	return d->off ? 0 : d->kind->memory + (behind ? behind->memory : 0);
 }
 
+/* What the greediest of the devices that may be attached later takes, for each of them. */
+static uint64_t spares(const struct vm_config *c,
+		       uint64_t (*of)(const struct device_kind *kind, uint64_t nodes),
+		       uint64_t nodes)
+{
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < n_kinds_all; i++)
+		if (kinds_all[i]->attachable && of(kinds_all[i], nodes) > most)
+			most = of(kinds_all[i], nodes);
+	return most * config_spares(c);
+}
+
+static uint64_t kind_memory(const struct device_kind *kind, uint64_t nodes)
+{
+	(void)nodes;
+	return kind->memory;
+}
+
 /*
  * What running a guest takes beside its RAM: the kernel's tables for it (in each process that maps
  * it, and KVM's own), the processes, and pages of the images that the kernel can take back.
@@ -27,7 +46,7 @@ static uint64_t overhead(const struct vm_config *c)
 
 	for (size_t i = 0; i < c->n_devices; i++)
 		sum += memory_of(&c->devices[i]);
-	return sum;
+	return sum + spares(c, kind_memory, 0);
 }
 
 /* The kernel counts a ring's threads by NUMA node. "0" or "0-3". */
@@ -53,9 +72,9 @@ static uint64_t tasks_of(const struct device_kind *kind, uint64_t nodes)
 
 /* One per process and one per vCPU; KVM's own thread in the vmm's name; the devices' own threads, and
  * the kernel's in their names. */
-static uint64_t count_tasks(const struct vm_config *c)
+static uint64_t count_tasks(const struct vm_config *c, uint64_t nodes)
 {
-	uint64_t sum = 1 + c->cpus + (c->accel != ACCEL_SOFT), nodes = count_nodes();
+	uint64_t sum = 1 + c->cpus + (c->accel != ACCEL_SOFT);
 
 	for (size_t i = 0; i < c->n_devices; i++) {
 		const struct config_device *d = &c->devices[i];
@@ -79,12 +98,12 @@ int limits_plan(const struct vm_config *c, struct cgroup_limits *ret, struct ope
 	struct cgroup_limits l = { .memory = c->limits.memory,
 				   .tasks = c->limits.tasks,
 				   .cpu_percent = c->limits.cpu_percent };
-	uint64_t needed = count_tasks(c);
+	const uint64_t nodes = count_nodes(), needed = count_tasks(c, nodes);
 
 	if (l.memory == CONFIG_LIMIT_DEFAULT)
 		l.memory = c->memory + overhead(c);
 	if (l.tasks == CONFIG_LIMIT_DEFAULT)
-		l.tasks = needed;
+		l.tasks = needed + spares(c, tasks_of, nodes);
 	if (l.tasks < needed)
 		return refuse_tasks(l.tasks, needed, e);
 	*ret = l;

@@ -79,7 +79,7 @@ static int adopt(struct vm *vm, struct open_error *e)
 	if (r < 0)
 		return open_complain(e, r,
 				     "the command's channel is missing: start it by bulkhead run");
-	/* its place is kept for the pipe to the launcher; start.c */
+	/* its place is kept for the channel to the launcher; start.c */
 	(void)dup2(SUPERVISOR_FD_FRONT, SUPERVISOR_FD_LAUNCHER);
 	vm->stream = fcntl(SUPERVISOR_FD_STREAM, F_GETFD) < 0 ? -1 : SUPERVISOR_FD_STREAM;
 	return 0;

@@ -198,10 +198,12 @@ static int open_programs(struct opened *o, const struct vm_config *c, bool other
 	if (o->vmm < 0)
 		return o->vmm;
 	for (size_t i = 0; i < n_kinds_all; i++) {
-		if (!config_count(c, kinds_all[i]))
+		bool needed = config_count(c, kinds_all[i]);
+
+		if (!needed && !(kinds_all[i]->attachable && config_spares(c)))
 			continue;
 		o->programs[i] = open_program(kinds_all[i]->declared->name, other_ids, e);
-		if (o->programs[i] < 0)
+		if (o->programs[i] < 0 && needed)
 			return o->programs[i];
 	}
 	return 0;

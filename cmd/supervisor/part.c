@@ -3,6 +3,7 @@
 #include "cmd/supervisor/vm.h"
 
 #include "cmd/supervisor/clock.h"
+#include "cmd/supervisor/plug.h"
 #include "lib/base/cleanup.h"
 #include "lib/sandbox/cgroup.h"
 #include "lib/sandbox/sandbox.h"
@@ -21,8 +22,6 @@
 #define LINES_BURST 100
 /* More than any device has: what it says is to be shown, and bounds how often it gets more patience */
 #define BUSY_MAX 65536U
-#define BUSY_LINE_S 5 /* between two lines about it */
-#define KILLED_LINE_S 30
 /* More than a socket holds; somebody else may have got hold of its end of the channel. */
 #define LAST_WORDS_MAX 10000
 
@@ -62,10 +61,14 @@ void part_lose(struct part *p, enum weight weight, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (!restart_can(p))
+	if (restart_can(p)) {
+		if (!p->again.is_lost)
+			memcpy(p->again.lost, text, sizeof(text));
+	} else if (p->spare && p->vm->state == VM_RUNNING) {
+		plug_lose(p, text);
+	} else {
 		vm_end(p->vm, weight, CTL_EVENT_FAILED, "%s", text);
-	else if (!p->again.is_lost)
-		memcpy(p->again.lost, text, sizeof(text));
+	}
 	p->again.is_lost = true;
 }
 
@@ -74,7 +77,7 @@ void part_lose(struct part *p, enum weight weight, const char *fmt, ...)
 static bool all_ready(const struct vm *vm)
 {
 	for (size_t i = 0; i < vm->n_parts; i++)
-		if (vm->parts[i].state != PART_READY)
+		if (vm->parts[i].state != PART_READY && !vm->parts[i].spare)
 			return false;
 	return true;
 }
@@ -85,7 +88,8 @@ static void tell_start_time(const struct vm *vm)
 	char line[96];
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	snprintf(line, sizeof(line), "%zu compartments are ready after %.1f ms", vm->n_parts,
+	snprintf(line, sizeof(line), "%zu compartments are ready after %.1f ms",
+		 vm->n_parts - config_spares(vm->config),
 		 ((double)t.tv_sec * 1e9 + (double)t.tv_nsec - (double)vm->since_ns) / 1e6);
 	tell(vm, NULL, LOG_LEVEL_INFO, line);
 }
@@ -175,31 +179,6 @@ static int on_failed(struct part *p, const struct control_msg *m)
 	p->again.by_itself = true;
 	part_lose(p, WEIGHT_WORDS, "%s: %s", p->name, named ? m->text + len + 2 : m->text);
 	return 0;
-}
-
-void part_tell_busy(struct part *p)
-{
-	time_t now = monotonic_s();
-	char line[96];
-
-	if (!p->busy || (p->busy_told && now - p->busy_told < BUSY_LINE_S))
-		return;
-	p->busy_told = now;
-	snprintf(line, sizeof(line), "still finishes %u request%s; waiting", p->busy,
-		 p->busy == 1 ? "" : "s");
-	tell(p->vm, p->name, LOG_LEVEL_INFO, line);
-}
-
-/* SIGKILL acts at once, but for what the host does for the process in the middle of a call. */
-void part_tell_killed(struct part *p)
-{
-	time_t now = monotonic_s();
-
-	if (p->busy_told && now - p->busy_told < KILLED_LINE_S)
-		return;
-	p->busy_told = now;
-	tell(p->vm, p->name, LOG_LEVEL_INFO,
-	     "was killed, and the host still works for it; waiting");
 }
 
 /*
@@ -337,6 +316,9 @@ static const struct {
 	{ CTL_BUSY, PART_ANY & ~PART_VMM, PART_READY, on_busy },
 	{ CTL_LOST, PART_VMM, PART_READY, on_lost },
 	{ CTL_FOUND, PART_VMM, PART_READY, on_found },
+	{ CTL_PLUGGED, PART_VMM, PART_READY, plug_on_plugged },
+	{ CTL_NOT_PLUGGED, PART_VMM, PART_READY, plug_on_not_plugged },
+	{ CTL_UNPLUGGED, PART_VMM, PART_READY, plug_on_unplugged },
 	{ CTL_CONFIG_CHANGED, PART_CONSOLE, PART_READY, on_config_changed },
 };
 
@@ -444,7 +426,7 @@ static void hear(struct part *p)
 static void await_status(struct part *p)
 {
 	p->over = true;
-	if (p->vm->state != VM_ENDING && !restart_can(p))
+	if (p->vm->state != VM_ENDING && !p->spare && !restart_can(p))
 		vm_end(p->vm, WEIGHT_EXIT, CTL_EVENT_FAILED, "%s has ended while it was traced",
 		       p->name);
 }
@@ -471,6 +453,8 @@ static int on_exit_of(struct loop_source *src, uint32_t events_mask)
 	judge(p, r < 0 ? 0 : status);
 	if (p->again.is_lost && restart_can(p))
 		restart_begin(p);
+	else if (p->spare)
+		plug_ended(p);
 	vm_end_step(p->vm);
 	return 0;
 }

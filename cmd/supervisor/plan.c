@@ -2,10 +2,10 @@
 /* What each compartment gets; see plan.h. */
 #include "cmd/supervisor/plan.h"
 
+#include "cmd/supervisor/plug.h"
 #include "cmd/supervisor/ram.h"
 #include "lib/base/fd.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -17,25 +17,6 @@ static void give(struct launch *l, int from, int to, bool ours)
 	}
 	l->fds[l->n_fds] = (struct jail_fd){ from, to };
 	l->ours[l->n_fds++] = ours;
-}
-
-static void say(struct launch *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void say(struct launch *l, const char *fmt, ...)
-{
-	size_t room = sizeof(l->text) - l->at;
-	va_list ap;
-	int len;
-
-	va_start(ap, fmt);
-	len = vsnprintf(l->text + l->at, room, fmt, ap);
-	va_end(ap);
-	if (len < 0 || (size_t)len >= room || l->n_words == LAUNCH_WORDS_MAX) {
-		l->failed = true;
-		return;
-	}
-	l->argv[l->n_words++] = l->text + l->at;
-	l->at += (size_t)len + 1;
 }
 
 /* A channel between a device and the vmm. Returns its number in the vmm, or -1. */
@@ -96,6 +77,7 @@ static struct launch *add(struct vm *vm, struct launches *ls, enum part_kind kin
 	snprintf(p->name, sizeof(p->name), "%s", program);
 	restart_init(p);
 	l->part = p;
+	l->words = (struct words){ .text = l->text, .cap = sizeof(l->text), .argv = l->argv };
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
 		l->failed = true;
 		return l;
@@ -104,7 +86,7 @@ static struct launch *add(struct vm *vm, struct launches *ls, enum part_kind kin
 	if (fd_set_nonblock(p->control, true) < 0)
 		l->failed = true;
 	give(l, pair[1], FD_CONTROL, true);
-	say(l, "%s", program);
+	words_say(&l->words, "%s", program);
 	return l;
 }
 
@@ -119,13 +101,13 @@ static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o,
 	if (o->initrd >= 0)
 		give(l, o->initrd, VMM_FD_INITRD, false);
 	give(l, ram, VMM_FD_RAM, true);
-	say(l, "--name=%s", c->name);
-	say(l, "--accel=%s", o->kvm < 0 ? "soft" : "kvm");
-	say(l, "--cpus=%u", c->cpus);
-	say(l, "--memory=%llu", (unsigned long long)c->memory);
-	say(l, "--cmdline=%s", c->cmdline);
-	say(l, "--on-reboot=%s", c->on_reboot == REBOOT_STOP ? "stop" : "restart");
-	say(l, "--on-panic=%s", c->on_panic == PANIC_CONTINUE ? "continue" : "stop");
+	words_say(&l->words, "--name=%s", c->name);
+	words_say(&l->words, "--accel=%s", o->kvm < 0 ? "soft" : "kvm");
+	words_say(&l->words, "--cpus=%u", c->cpus);
+	words_say(&l->words, "--memory=%llu", (unsigned long long)c->memory);
+	words_say(&l->words, "--cmdline=%s", c->cmdline);
+	words_say(&l->words, "--on-reboot=%s", c->on_reboot == REBOOT_STOP ? "stop" : "restart");
+	words_say(&l->words, "--on-panic=%s", c->on_panic == PANIC_CONTINUE ? "continue" : "stop");
 }
 
 /* What the device is on the bus, and the vmm's end of its channels. */
@@ -134,30 +116,13 @@ static void plan_bus(struct launches *ls, struct launch *l, const struct device_
 	const struct kind_virtio *v = &kind->virtio;
 
 	if (kind->serial_fd)
-		say(&ls->l[0], "--serial=%d", connect_vmm(ls, l, kind->serial_fd));
+		words_say(&ls->l[0].words, "--serial=%d", connect_vmm(ls, l, kind->serial_fd));
 	if (!v->id)
 		return;
 	l->part->channel = (uint32_t)(ls->next_channel - VMM_FD_CHANNELS);
-	say(&ls->l[0], "--virtio=%s:%u:%#x:%u:%u:%u:%#llx:%d", v->name, v->id, v->class_code,
-	    v->n_queues, v->queues_min, v->config_len, (unsigned long long)v->features,
-	    connect_vmm(ls, l, v->fd));
-}
-
-/* number: among the devices of its kind. */
-static void say_options(struct launch *l, const struct config_device *d, unsigned int number)
-{
-	char value[CONFIG_PATH_MAX + 1];
-
-	for (size_t i = 0; i < d->kind->n_options; i++) {
-		const struct option *o = &d->kind->options[i];
-
-		if (o->made)
-			snprintf(value, sizeof(value), "%s%u", o->made, number);
-		else if (o->flags & OPTION_NOT_PASSED ||
-			 !option_get(o, d->options, value, sizeof(value)))
-			continue;
-		say(l, "--%s=%s", o->name, value);
-	}
+	words_say(&ls->l[0].words, "--virtio=%s:%u:%#x:%u:%u:%u:%#llx:%d", v->name, v->id,
+		  v->class_code, v->n_queues, v->queues_min, v->config_len,
+		  (unsigned long long)v->features, connect_vmm(ls, l, v->fd));
 }
 
 /* Of the options of a device, those that the process behind it has, too. */
@@ -171,7 +136,7 @@ static void say_same_options(struct launch *l, const struct config_device *d,
 		const struct option *o = kind_option(d->kind, name);
 
 		if (o && option_get(o, d->options, value, sizeof(value)))
-			say(l, "--%s=%s", name, value);
+			words_say(&l->words, "--%s=%s", name, value);
 	}
 }
 
@@ -217,10 +182,18 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 	if (kind->state.fd)
 		give(l, ram_create_sealed(kind->state.name, kind->state.size), kind->state.fd,
 		     true);
-	say_options(l, d, number);
+	words_say_options(&l->words, d, number);
 	plan_bus(ls, l, kind);
 	if (config_behind(d))
 		plan_behind(vm, ls, o, i, l, number);
+}
+
+/* What is attached later has numbers of channels behind those of the start. */
+static void plan_spares(struct vm *vm, const struct launches *ls)
+{
+	for (unsigned int i = 0; i < config_spares(vm->config); i++)
+		plug_init(vm, &vm->parts[vm->n_parts++],
+			  (uint32_t)(ls->next_channel - VMM_FD_CHANNELS) + i);
 }
 
 /* The order of the devices is the order of their names in the guest. */
@@ -236,4 +209,5 @@ void plan(struct vm *vm, struct launches *ls, const struct opened *o, int ram)
 		if (!c->devices[i].off)
 			plan_device(vm, ls, o, i, number);
 	}
+	plan_spares(vm, ls);
 }

@@ -5,8 +5,7 @@
 
 #include "cmd/supervisor/open.h"
 #include "cmd/supervisor/vm.h"
-
-#define LAUNCH_WORDS_MAX (24 + CONFIG_DEVICES_MAX) /* the vmm has a word for each */
+#include "cmd/supervisor/words.h"
 
 /* One compartment to be started: descriptors that were made for it are closed afterwards. */
 struct launch {
@@ -14,12 +13,11 @@ struct launch {
 	struct jail_fd fds[JAIL_MAX_FDS];
 	bool ours[JAIL_MAX_FDS];
 	size_t n_fds;
-	char *argv[LAUNCH_WORDS_MAX + 1];
-	size_t n_words;
-	char text[4096 + LAUNCH_WORDS_MAX * 64];
-	size_t at;
+	char *argv[WORDS_MAX + 1];
+	char text[4096 + WORDS_MAX * 64];
+	struct words words;		     /* of both */
 	int channels[LAUNCHER_MAX_CHANNELS]; /* to the vmm: their numbers in the part */
-	bool failed; /* more words or descriptors than fit, or none could be made */
+	bool failed;			     /* more descriptors than fit, or none could be made */
 };
 
 struct launches {

@@ -25,7 +25,6 @@ static const struct sandbox_rule rules[] = {
 	SB_PPOLL,
 	SB_CALL(read),                       /* signalfd, timerfd */
 	SB_CALL_EQ(write, 0, 2),             /* lines for the user */
-	SB_CALL_EQ(write, 0, SUPERVISOR_FD_LAUNCHER), /* which part is to be started again */
 	SB_CALL(close),
 	SB_FORM(waitid, SB_IS(0, P_PIDFD), SB_IS(3, WEXITED), SB_IS(4, 0)),
 	SB_FORM(waitid, SB_IS(0, P_PIDFD), SB_IS(3, WEXITED | WNOHANG), SB_IS(4, 0)),
@@ -68,18 +67,22 @@ static const struct declared_held held[] = {
 	BLOCK_LOOP_HELD,
 	{ "anon_inode:[signalfd]", 1, "signals of its user" },
 	{ "anon_inode:[timerfd]", 2, "patience at the end, and before a device is started again" },
-	{ "pipe:", 1, "what it asks its launcher" },
 	{ "anon_inode:[pidfd]", 0, "its machine's processes" },
 	{ "pidfd:", 0, "its machine's processes" },
-	{ "socket:", 0, "control channels, the listening sockets, clients, the claims on its ids" },
+	{ "socket:", 0,
+	  "control channels, the launcher, the listening sockets, clients, the claims on its ids" },
 	{ "cgroup:memory.events", 1, "memory.events of its control group, read-only" },
 };
 
 static const struct declared_gain gains[] = {
 	{ "the control channels and process descriptors of one machine", NULL,
 	  "it can end that machine, and press its power button; no guest RAM, no image's byte" },
-	{ "the pipe to its launcher", NULL,
-	  "one byte, which device that has died is to be started again; the launcher says how often" },
+	{ "the channel to its launcher", NULL,
+	  "which device that has died is to be started again, or which kind with which options is to be new, "
+	  "with one descriptor of its own; the launcher says how often, and takes no other file than one "
+	  "that is open for reading, or for both" },
+	{ "the image of a device that is being attached", NULL,
+	  "its user's command sent it to be served to the guest; it goes on to the launcher at once" },
 	{ "the listening sockets and clients", NULL,
 	  "answers to the user's own commands, which read them as hostile" },
 	{ "standard error", NULL, "lines for its user, until the machine is detached" },

@@ -3,10 +3,12 @@
 #include "cmd/supervisor/vm.h"
 
 #include "cmd/supervisor/clock.h"
+#include "cmd/supervisor/plug.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -25,16 +27,39 @@
 #define DELAY_REFUSED_MS 1000U
 /* One whose channel to the vmm has ended is about to end, too: how it did is of interest. */
 #define HUNG_MS 1000U
+/* For a device that was attached to end when its guest has let go of it. */
+#define LEAVE_MS 10000U
 
 static bool has_launcher(const struct vm *vm)
 {
-	return vm->launcher.requests >= 0;
+	return vm->launcher.sock >= 0;
 }
 
 bool restart_can(const struct part *p)
 {
 	return p->device && p->device->restartable && p->vm->state == VM_RUNNING &&
-	       has_launcher(p->vm);
+	       has_launcher(p->vm) && (!p->spare || plug_is_there(p));
+}
+
+/* The VM ends of it, unless it is one that was attached. */
+static void lose_for_good(struct part *p, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void lose_for_good(struct part *p, const char *fmt, ...)
+{
+	char text[CTL_TEXT_MAX + 1];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	p->state = PART_GONE;
+	if (!p->spare || p->vm->state != VM_RUNNING) {
+		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "%s", text);
+		return;
+	}
+	plug_lose(p, text);
+	plug_ended(p);
 }
 
 /* ---- when ---- */
@@ -44,7 +69,7 @@ static uint64_t due(const struct part *p)
 {
 	if (p->state == PART_AWAY)
 		return p->again.due_ms;
-	return p->state == PART_READY ? p->again.hung_ms : 0;
+	return p->state & (PART_READY | PART_SPENT) ? p->again.hung_ms : 0;
 }
 
 /* For the part that is due first. */
@@ -70,13 +95,13 @@ static void set_timer(struct vm *vm)
 
 static void ask(struct part *p)
 {
-	if (launcher_ask(&p->vm->launcher, (uint8_t)(p - p->vm->parts)) == 0) {
+	const struct ask a = { .what = ASK_AGAIN, .part = (uint8_t)(p - p->vm->parts) };
+
+	if (launcher_ask(&p->vm->launcher, &a, -1) == 0)
 		p->state = PART_ASKED;
-		return;
-	}
-	p->state = PART_GONE;
-	vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
-	       "%s; it is not started again: the launcher does not listen", p->again.lost);
+	else
+		lose_for_good(p, "%s; it is not started again: the launcher does not listen",
+			      p->again.lost);
 }
 
 static void plan(struct part *p, uint64_t delay_ms)
@@ -102,6 +127,12 @@ void restart_hung(struct part *p)
 	if (p->state != PART_READY)
 		return;
 	p->again.hung_ms = monotonic_ms() + HUNG_MS;
+	set_timer(p->vm);
+}
+
+void restart_await_end(struct part *p)
+{
+	p->again.hung_ms = monotonic_ms() + LEAVE_MS;
 	set_timer(p->vm);
 }
 
@@ -156,9 +187,8 @@ void restart_begin(struct part *p)
 	bool innocent = a->outside && a->ready;
 
 	if (!innocent && !bucket_take(&a->crashes, monotonic_ns())) {
-		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
-		       "%s; it was started again %u times, and is not once more", a->lost,
-		       a->n_asked);
+		lose_for_good(p, "%s; it was started again %u times, and is not once more", a->lost,
+			      a->n_asked);
 		return;
 	}
 	a->n_asked++;
@@ -198,7 +228,7 @@ static int adopt(struct part *p, const int *fds, size_t n)
 	if (part_watch(p) < 0)
 		vm_end(p->vm, WEIGHT_EXIT, CTL_EVENT_FAILED, "%s cannot be watched", p->name);
 	pair_began(p);
-	if (p->vm->state == VM_ENDING)
+	if (p->vm->state == VM_ENDING || p->plug.state == PLUG_ENDING)
 		part_kill(p);
 	return 0;
 }
@@ -209,7 +239,8 @@ static int bury(struct part *p, const struct answer *a, const int *fds, size_t n
 	const char *reason = strerrordesc_np(-a->reason);
 	char text[CTL_TEXT_MAX + 1];
 
-	snprintf(text, sizeof(text), "%s cannot be started again: %s: %s", p->name, a->text,
+	snprintf(text, sizeof(text), "%s cannot be started%s: %s: %s", p->name,
+		 p->plug.state == PLUG_STARTING ? "" : " again", a->text,
 		 reason ? reason : "failed");
 	memcpy(p->again.lost, text, sizeof(text));
 	p->again.is_lost = true;
@@ -217,6 +248,8 @@ static int bury(struct part *p, const struct answer *a, const int *fds, size_t n
 		p->state = PART_GONE;
 		if (restart_can(p))
 			restart_begin(p);
+		else if (p->spare)
+			plug_ended(p);
 		return 0;
 	}
 	p->process = (struct jail_process){ .pidfd = fds[0], .status_fd = -1 };
@@ -226,12 +259,34 @@ static int bury(struct part *p, const struct answer *a, const int *fds, size_t n
 	return part_watch_end(p);
 }
 
+/* The supervisor has checked its options; what came with them is out of its sight. */
+static int refuse_new(struct part *p, const struct answer *a)
+{
+	if (a->reason == BOUNDS_NO_FILE)
+		plug_refused(p, "its image is no file that is open for all that is done with it");
+	else if (a->reason == BOUNDS_TOO_OFTEN)
+		plug_refused(p, "devices were started too often lately: try again in a second");
+	else
+		return -EBADMSG;
+	return 0;
+}
+
+/* There is no process, and there will be none. */
+static void end_away(struct part *p)
+{
+	p->state = PART_GONE;
+	if (p->spare)
+		plug_ended(p);
+}
+
 static int refuse(struct part *p, const struct answer *a)
 {
+	if (p->plug.state == PLUG_STARTING)
+		return refuse_new(p, a);
 	if (a->reason != BOUNDS_TOO_OFTEN)
 		return -EBADMSG;
-	if (p->vm->state == VM_ENDING)
-		p->state = PART_GONE;
+	if (p->vm->state == VM_ENDING || p->plug.state == PLUG_ENDING)
+		end_away(p);
 	else
 		plan(p, DELAY_REFUSED_MS);
 	return 0;
@@ -241,9 +296,12 @@ static int take_answer(struct vm *vm, const struct answer *a, const int *fds, si
 {
 	struct part *p = a->part < vm->n_parts ? &vm->parts[a->part] : NULL;
 
+	if (p && a->result == ANSWER_FORGOTTEN)
+		return plug_forgotten(p);
 	if (!p || p->state != PART_ASKED)
 		return -EBADMSG;
 	switch (a->result) {
+	case ANSWER_FORGOTTEN:
 	case ANSWER_STARTED:
 		return adopt(p, fds, n);
 	case ANSWER_FAILED:
@@ -270,11 +328,14 @@ static void lose_launcher(struct vm *vm, const char *how)
 	for (size_t i = 0; i < vm->n_parts; i++) {
 		struct part *p = &vm->parts[i];
 
+		plug_alone(p);
 		if (p->state != PART_ASKED && p->state != PART_AWAY)
 			continue;
-		p->state = PART_GONE;
-		vm_end(vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
-		       "%s; it is not started again: the launcher %s", p->again.lost, how);
+		if (p->plug.state == PLUG_STARTING)
+			lose_for_good(p, "%s is not started: the launcher %s", p->name, how);
+		else
+			lose_for_good(p, "%s; it is not started again: the launcher %s",
+				      p->again.lost, how);
 	}
 	vm_end_step(vm);
 }
@@ -360,6 +421,8 @@ void restart_ready(struct part *p)
 
 	a->ready = true;
 	a->ready_ms = monotonic_ms();
+	if (p->spare && plug_ready(p))
+		return;
 	if (!again || p->vm->state != VM_RUNNING)
 		return;
 	if (give_stream(p) < 0 || give_channels(p) < 0) {
@@ -395,7 +458,7 @@ int restart_watch(struct vm *vm)
 	int r = fd < 0 ? -errno : loop_add(l, &vm->restarts, fd, EPOLLIN, on_timer, vm);
 
 	if (r == 0)
-		r = loop_add(l, &vm->answers, vm->launcher.answers, EPOLLIN, on_answer, vm);
+		r = loop_add(l, &vm->answers, vm->launcher.sock, EPOLLIN, on_answer, vm);
 	return r < 0 ? r :
 		       loop_add(l, &vm->launcher_exit, vm->launcher.process.pidfd, EPOLLIN,
 				on_launcher_exit, vm);

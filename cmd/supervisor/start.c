@@ -8,6 +8,7 @@
 #include "lib/base/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -42,7 +43,7 @@ static int begin(struct launch *l, const struct jail_host *host, unsigned int i,
 	const char *what = "?";
 	int r;
 
-	if (l->failed)
+	if (l->failed || l->words.failed)
 		return open_complain(e, -EMFILE, "%s: too many words or descriptors",
 				     l->part->name);
 	r = jail_begin(host, &spec, &l->part->process, &what);
@@ -137,30 +138,50 @@ static void describe(const struct launch *l, const struct jail_host *host, uint8
 			ret->given[ret->n_given++] = l->fds[k];
 }
 
-/* The pipe goes to where the filter lets it be written to. */
-static int place_requests(struct launcher *l)
+/* The channel goes to where it has a number of its own. */
+static int place_channel(struct launcher *l)
 {
-	int r = dup2(l->requests, SUPERVISOR_FD_LAUNCHER);
+	int r = dup3(l->sock, SUPERVISOR_FD_LAUNCHER, O_CLOEXEC);
 
-	closep(&l->requests);
-	l->requests = r;
+	closep(&l->sock);
+	l->sock = r;
 	return r < 0 ? -errno : 0;
 }
 
-static int start_launcher(struct vm *vm, const struct launches *ls, const struct jail_host *host,
-			  struct open_error *e)
+/* Parts that have nothing in them yet, and what may come into them. */
+static void describe_spares(struct vm *vm, const struct opened *o, const struct jail_host *host,
+			    struct launcher_kit *kit)
 {
-	static struct launcher_part parts[VM_MAX_PARTS];
-	size_t n = 0;
+	for (size_t i = 0; i < KINDS_MAX; i++) {
+		bool may = i < n_kinds_all && kinds_all[i]->attachable;
+
+		kit->programs[i] = may ? o->programs[i] : -1;
+		vm->attachable[i] = kit->programs[i] >= 0;
+	}
+	for (size_t i = 0; i < vm->n_parts; i++)
+		if (vm->parts[i].spare)
+			kit->parts[kit->n++] =
+				(struct launcher_part){ .number = (uint8_t)i,
+							.spare = true,
+							.pidfd = -1,
+							.exe_fd = -1,
+							.id = jail_id(host, i + 1U) };
+}
+
+static int start_launcher(struct vm *vm, const struct launches *ls, const struct opened *o,
+			  const struct jail_host *host, struct open_error *e)
+{
+	static struct launcher_kit kit;
 	int r;
 
 	for (size_t i = 0; i < ls->n; i++)
 		if (ls->l[i].part->kind != PART_VMM)
-			describe(&ls->l[i], host, (uint8_t)i, &parts[n++]);
-	r = launcher_start(host, &vm->labels, parts, n, &vm->launcher, e);
+			describe(&ls->l[i], host, (uint8_t)i, &kit.parts[kit.n++]);
+	describe_spares(vm, o, host, &kit);
+	r = launcher_start(host, &vm->labels, &kit, &vm->launcher, e);
 	if (r < 0)
 		return r;
-	r = place_requests(&vm->launcher);
+	r = place_channel(&vm->launcher);
 	if (r == 0)
 		r = restart_watch(vm);
 	return r < 0 ? open_complain(e, r, "the launcher: %s", strerror(-r)) : 0;
@@ -189,7 +210,7 @@ int parts_start(struct vm *vm, const struct opened *o, const struct jail_host *h
 	if (vm->config->on_crash != CRASH_RESTART)
 		close(SUPERVISOR_FD_LAUNCHER);
 	else if (r == 0)
-		r = start_launcher(vm, &ls, host, e);
+		r = start_launcher(vm, &ls, o, host, e);
 	close_made(&ls);
 	return r;
 }

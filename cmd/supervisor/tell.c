@@ -2,12 +2,16 @@
 /* Lines and messages that never wait: nobody outside may hold the supervisor up; see vm.h. */
 #include "cmd/supervisor/vm.h"
 
+#include "cmd/supervisor/clock.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#define BUSY_LINE_S 5 /* between two lines about a part */
+#define KILLED_LINE_S 30
 #define LINE_MAX_LEN (CTL_TEXT_MAX + CTL_NAME_MAX + 64)
 
 static bool takes_now(int fd)
@@ -80,6 +84,31 @@ void tell(const struct vm *vm, const char *who, enum log_level level, const char
 		}
 	}
 	say(vm->config->name, who, level, text);
+}
+
+void part_tell_busy(struct part *p)
+{
+	time_t now = monotonic_s();
+	char line[96];
+
+	if (!p->busy || (p->busy_told && now - p->busy_told < BUSY_LINE_S))
+		return;
+	p->busy_told = now;
+	snprintf(line, sizeof(line), "still finishes %u request%s; waiting", p->busy,
+		 p->busy == 1 ? "" : "s");
+	tell(p->vm, p->name, LOG_LEVEL_INFO, line);
+}
+
+/* SIGKILL acts at once, but for what the host does for the process in the middle of a call. */
+void part_tell_killed(struct part *p)
+{
+	time_t now = monotonic_s();
+
+	if (p->busy_told && now - p->busy_told < KILLED_LINE_S)
+		return;
+	p->busy_told = now;
+	tell(p->vm, p->name, LOG_LEVEL_INFO,
+	     "was killed, and the host still works for it; waiting");
 }
 
 int tell_peer(int sock, const struct control_msg *m, int fd)

@@ -22,7 +22,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#define VM_MAX_PARTS (1 + CONFIG_DEVICES_MAX) /* the vmm and the devices */
+#define VM_MAX_PARTS (1 + CONFIG_DEVICES_MAX + CONFIG_SPARES) /* the vmm and the devices */
 #define VM_MAX_CLIENTS 8
 _Static_assert(1 + VM_MAX_PARTS <= JAIL_IDS_MAX, "an id for each, and the supervisor's");
 
@@ -67,6 +67,29 @@ struct part_again {
 	int channels[LAUNCHER_MAX_CHANNELS]; /* to be given to who is at their other ends; or -1 */
 };
 
+/* What becomes of a spare part; plug.h. */
+enum plug_state {
+	PLUG_FREE = 1,	      /* nothing is in it */
+	PLUG_STARTING = 2,    /* its process is asked for, or not ready yet */
+	PLUG_OFFERED = 4,     /* the vmm has been given it, and has not answered */
+	PLUG_THERE = 8,	      /* the guest has it */
+	PLUG_ASKED = 16,      /* the guest was asked to let go of it */
+	PLUG_ENDING = 32,     /* nobody has it any more; its process is to end */
+	PLUG_FORGETTING = 64, /* and the launcher to let go of its file */
+};
+
+struct client;
+
+struct plug {
+	enum plug_state state;
+	unsigned int number;  /* among the VM's devices of its kind, from 1 on */
+	uint32_t channel;     /* of this part, whatever is in it */
+	uint32_t slot;	      /* that the guest has it in */
+	struct client *asker; /* who waits for it to come or to go; or NULL */
+	bool failed;	      /* it does not come: why says it */
+	char why[CTL_TEXT_MAX + 1];
+};
+
 struct vm;
 
 /*
@@ -95,6 +118,8 @@ struct part {
 	time_t busy_told;  /* when that was last said to the user, monotonic; 0: never */
 	struct part_lines lines;
 	struct part_again again;
+	bool spare; /* for a device that is attached */
+	struct plug plug;
 };
 
 struct client {
@@ -137,6 +162,7 @@ struct vm {
 	struct launcher launcher;
 	struct loop_source answers, launcher_exit; /* of it; fd -1: there is none */
 	struct loop_source restarts;		   /* the timer of parts that are away */
+	bool attachable[KINDS_MAX];		   /* the launcher has the program of that kind */
 	int keeper;		     /* that pidfd until it is watched, or -1: there is none */
 	int memory_events;	     /* of its control group, or -1 */
 	int claims[JAIL_BLOCKS_MAX]; /* keep its ids from other VMs, never read; or -1 */
@@ -184,10 +210,6 @@ struct part *vm_part(struct vm *vm, enum part_kind kind);
 /* Lets a part see the end of its channel; what it says until it ends is still heard. */
 void part_finish(struct part *p);
 void part_kill(struct part *p);
-/* Tells the user, not too often, that the part still finishes requests. */
-void part_tell_busy(struct part *p);
-/* The same, of one that was killed and is still there. */
-void part_tell_killed(struct part *p);
 
 /* ---- pair.c: a device and the storage process behind it ---- */
 
@@ -208,10 +230,12 @@ bool restart_can(const struct part *p);
 /* Its channel to the vmm has ended, and so will it; or it serves the vmm. */
 void restart_hung(struct part *p);
 void restart_served(struct part *p);
-/* Of a part that has ended, with again.lost: it is started again, or the VM ends. */
+/* Of a part that has ended, with again.lost: it is started again, or lost for good. */
 void restart_begin(struct part *p);
 /* A part is ready: if it was started again, it gets what it had, and its vmm its channels. */
 void restart_ready(struct part *p);
+/* Of an attached device that is to end, and has been told: it is killed if it does not. */
+void restart_await_end(struct part *p);
 /* The VM ends: who has not been asked for stays away. */
 void restart_stop(struct vm *vm);
 /* Nor is the launcher waited for any more. */
@@ -263,6 +287,10 @@ void clients_tell_ended(struct vm *vm);
 /* One line on standard error, if it takes it now. who may be NULL. What was left out is counted, and
  * said with the next line that is taken. */
 void tell(const struct vm *vm, const char *who, enum log_level level, const char *text);
+/* Tells the user, not too often, that the part still finishes requests. */
+void part_tell_busy(struct part *p);
+/* The same, of one that was killed and is still there. */
+void part_tell_killed(struct part *p);
 /* Sends if the peer takes it now, else -EAGAIN. As control_send. */
 [[nodiscard]] int tell_peer(int sock, const struct control_msg *m, int fd);
 

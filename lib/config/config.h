@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #define CONFIG_DEVICES_MAX 128	/* of a VM, of all kinds */
+#define CONFIG_SPARES 8		/* devices that may be attached to a VM beside them */
 #define CONFIG_NAME_MAX 64	/* bytes, without NUL */
 #define CONFIG_CMDLINE_MAX 2047 /* bytes, without NUL */
 /* A kernel that panics restarts at once, and is known to have panicked (lib/base/cmdline.h). */
@@ -116,8 +117,20 @@ void config_init(struct vm_config *c);
 size_t config_count(const struct vm_config *c, const struct device_kind *kind);
 /* The kind of the storage process that has the device's files in its place, or NULL. */
 const struct device_kind *config_behind(const struct config_device *d);
-/* Its processes that have ids of their own: the supervisor, the vmm and the devices. */
+/* Its processes that have ids of their own: the supervisor, the vmm and the devices, also those that may be
+ * attached later. */
 unsigned int config_processes(const struct vm_config *c);
+/* How many devices may be attached while it runs: without a launcher none. */
+unsigned int config_spares(const struct vm_config *c);
+/*
+ * One device by itself, for a VM that runs: "FILE,OPTION=VALUE,...", without FILE for a kind that serves
+ * none; or its options alone. It has one file at most. 0, or -EINVAL with why, which has room for what is
+ * said. ret->path points into value.
+ */
+[[nodiscard]] int config_device_parse(const struct device_kind *kind, const char *value,
+				      struct config_device *ret, char *why, size_t cap);
+[[nodiscard]] int config_device_options(const struct device_kind *kind, const char *text,
+					struct config_device *ret, char *why, size_t cap);
 static inline bool config_readonly(const struct config_device *d)
 {
 	return d->options[d->kind->file.readonly_at];

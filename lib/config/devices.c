@@ -60,14 +60,24 @@ bool config_file_readonly(const struct config_device *d, unsigned int i)
 	return config_readonly(d) || (f && f->only_read);
 }
 
-unsigned int config_processes(const struct vm_config *c)
+static unsigned int of_devices(const struct vm_config *c)
 {
-	unsigned int n = 2;
+	unsigned int n = 0;
 
 	for (size_t i = 0; i < c->n_devices; i++)
 		if (!c->devices[i].off)
 			n += 1 + (config_behind(&c->devices[i]) != NULL);
 	return n;
+}
+
+unsigned int config_processes(const struct vm_config *c)
+{
+	return 2 + of_devices(c) + config_spares(c);
+}
+
+unsigned int config_spares(const struct vm_config *c)
+{
+	return c->on_crash == CRASH_RESTART ? CONFIG_SPARES : 0;
 }
 
 /* Behind those of its kind, before those of later kinds. */
@@ -111,7 +121,7 @@ static void say_options(const struct device_kind *kind, char *why, size_t cap)
 		at += (size_t)snprintf(why + at, cap - at,
 				       "%s %s=", i + 1 == kind->file.n_more ? " and" : ",",
 				       kind->file.more[i].word);
-	if (at < cap)
+	if (at < cap && kind->file.fd)
 		snprintf(why + at, cap - at, " (and no comma in its name)");
 }
 
@@ -253,17 +263,38 @@ static int check_required(const struct device_kind *kind, uint64_t said, char *w
 	return 0;
 }
 
+/* The file's name; *rest is left behind it. */
+static int cut_path(struct config_device *d, struct span *rest, char *why, size_t cap)
+{
+	struct span path = span_cut(rest, ',');
+
+	if (path.len >= 5 && memcmp(path.at, "file=", 5) == 0)
+		return no_file_word(d->kind, why, cap);
+	if (path.len == 0 || path.len > CONFIG_PATH_MAX)
+		return -EINVAL;
+	d->path = path.at;
+	d->path_len = path.len;
+	return 0;
+}
+
+static int set_words(struct config_device *d, struct span rest, char *why, size_t cap)
+{
+	uint64_t said = 0;
+
+	while (rest.len)
+		if (set_word(d, span_cut(&rest, ','), &said, why, cap) < 0)
+			return -EINVAL;
+	return check_required(d->kind, said, why, cap) < 0 ? -EINVAL : check_together(d, why, cap);
+}
+
 static int add(struct vm_config *c, const struct device_kind *kind, const char *value, char *why,
 	       size_t cap)
 {
 	struct span rest = span_of(value);
-	struct span path = span_cut(&rest, ',');
 	struct config_device d;
-	uint64_t said = 0;
 
-	if (path.len >= 5 && memcmp(path.at, "file=", 5) == 0)
-		return no_file_word(kind, why, cap);
-	if (path.len == 0 || path.len > CONFIG_PATH_MAX)
+	device_init(&d, kind);
+	if (cut_path(&d, &rest, why, cap) < 0)
 		return -EINVAL;
 	if (config_count(c, kind) == kind->most) {
 		snprintf(why, cap, "at most %u %ss", kind->most, kind->word);
@@ -273,21 +304,57 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 		snprintf(why, cap, "a VM has at most %d devices", CONFIG_DEVICES_MAX);
 		return -EINVAL;
 	}
-	device_init(&d, kind);
-	d.path = path.at;
-	d.path_len = path.len;
-	while (rest.len)
-		if (set_word(&d, span_cut(&rest, ','), &said, why, cap) < 0)
-			return -EINVAL;
-	if (check_required(kind, said, why, cap) < 0 || check_together(&d, why, cap) < 0)
+	if (set_words(&d, rest, why, cap) < 0)
 		return -EINVAL;
-	if (config_processes(c) - 2 + (config_behind(&d) != NULL) >= CONFIG_DEVICES_MAX) {
+	if (of_devices(c) + (config_behind(&d) != NULL) >= CONFIG_DEVICES_MAX) {
 		snprintf(why, cap, "a VM has at most %d processes for its devices",
 			 CONFIG_DEVICES_MAX);
 		return -EINVAL;
 	}
 	insert(c, &d);
 	return 0;
+}
+
+/* ---- one that is attached ---- */
+
+static int set_alone(struct config_device *d, struct span rest, char *why, size_t cap)
+{
+	int r = set_words(d, rest, why, cap);
+
+	for (size_t i = 0; i < KIND_FILES_MAX - 1 && r == 0; i++)
+		if (d->more[i].path) {
+			snprintf(why, cap, "a %s that is attached has one file", d->kind->word);
+			return -EINVAL;
+		}
+	if (r == 0 && config_behind(d)) {
+		snprintf(
+			why, cap,
+			"with these options it has a process %s of its own, and cannot be attached",
+			config_behind(d)->declared->name);
+		return -EINVAL;
+	}
+	return r;
+}
+
+int config_device_options(const struct device_kind *kind, const char *text,
+			  struct config_device *ret, char *why, size_t cap)
+{
+	device_init(ret, kind);
+	return set_alone(ret, span_of(text), why, cap);
+}
+
+int config_device_parse(const struct device_kind *kind, const char *value,
+			struct config_device *ret, char *why, size_t cap)
+{
+	struct span rest = span_of(value);
+
+	device_init(ret, kind);
+	if (kind->file.fd && cut_path(ret, &rest, why, cap) < 0) {
+		if (!*why)
+			snprintf(why, cap, "the name of its %s comes first", kind->file.noun);
+		return -EINVAL;
+	}
+	return set_alone(ret, rest, why, cap);
 }
 
 int devices_set(struct vm_config *c, const struct device_kind *kind, const char *value, char *why,

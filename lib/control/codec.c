@@ -45,6 +45,9 @@ static const struct shape shapes[] = {
 	{ .type = CTL_ATTACH },
 	{ .type = CTL_RELEASE },
 	{ .type = CTL_SIZE, .number = true, .size = true },
+	{ .type = CTL_ADD, .text = true },
+	{ .type = CTL_ADD_FILE, .text = true, .n_fds = 1 },
+	{ .type = CTL_REMOVE, .text = true },
 	{ .type = CTL_INFO, .info = true },
 	{ .type = CTL_ATTACHED, .n_fds = 1 },
 	{ .type = CTL_REFUSED, .text = true },
@@ -52,6 +55,7 @@ static const struct shape shapes[] = {
 	{ .type = CTL_STARTED },
 	{ .type = CTL_ENDED, .number = true, .text = true },
 	{ .type = CTL_ENDING },
+	{ .type = CTL_ADDED, .number = true, .text = true },
 };
 
 static const struct shape *shape_of(unsigned int type)
@@ -85,6 +89,7 @@ static void put_info(struct bytes_writer *w, const struct control_info *info)
 	bytes_put32(w, info->processes);
 	bytes_put32(w, info->soft);
 	bytes_put32(w, info->restarts);
+	bytes_put(w, info->attached, CTL_ATTACHED_MAX);
 }
 
 static void make_printable(char *text, size_t len)
@@ -106,6 +111,8 @@ static void get_info(struct bytes_reader *r, struct control_info *info)
 	info->processes = bytes_get32(r);
 	info->soft = bytes_get32(r);
 	info->restarts = bytes_get32(r);
+	bytes_get(r, info->attached, CTL_ATTACHED_MAX);
+	make_printable(info->attached, strnlen(info->attached, CTL_ATTACHED_MAX));
 }
 
 int control_encode(const struct control_msg *m, void *out, size_t cap)

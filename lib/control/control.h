@@ -52,6 +52,10 @@ enum control_type {
 	CTL_ATTACH = 34,  /* answered by CTL_ATTACHED */
 	CTL_RELEASE = 35, /* the console is given up; answered by CTL_DONE */
 	CTL_SIZE = 36,	  /* size of the terminal that shows the console */
+	/* text: kind and options of a device to attach; answered by CTL_ADDED once the guest has it */
+	CTL_ADD = 37,
+	CTL_ADD_FILE = 38, /* the same with 1 descriptor: the file that it serves, locked */
+	CTL_REMOVE = 39,   /* text: name of an attached device; CTL_DONE once it has gone */
 
 	/* supervisor -> command or client */
 	CTL_INFO = 48,	   /* info */
@@ -61,6 +65,7 @@ enum control_type {
 	CTL_STARTED = 52,  /* command only: the guest runs */
 	CTL_ENDED = 53,	   /* event, text: why the VM ended; the supervisor exits next */
 	CTL_ENDING = 54,   /* the VM ends: what the console still says is its last */
+	CTL_ADDED = 55,	   /* PCI slot in which the guest has it, text: name of the device */
 };
 
 enum control_event {
@@ -75,18 +80,20 @@ enum control_event {
 
 #define CTL_TEXT_MAX 400 /* bytes, without NUL */
 #define CTL_NAME_MAX 64
+#define CTL_ATTACHED_MAX 128
 #define CTL_WIRE_MAX 512 /* bytes of a whole packet */
 
 struct control_info {
 	char name[CTL_NAME_MAX + 1];
 	uint32_t pid; /* of the supervisor, as the host counts */
 	uint32_t cpus;
-	uint64_t memory;    /* bytes */
-	uint64_t uptime_s;  /* seconds since the guest was first entered */
-	uint32_t state;	    /* the last control_event, 0 while it starts */
-	uint32_t processes; /* compartments alive */
-	uint32_t soft;	    /* 1: the software CPU runs the guest, 0: KVM */
-	uint32_t restarts;  /* of compartments that had died */
+	uint64_t memory;		     /* bytes */
+	uint64_t uptime_s;		     /* seconds since the guest was first entered */
+	uint32_t state;			     /* the last control_event, 0 while it starts */
+	uint32_t processes;		     /* compartments alive */
+	uint32_t soft;			     /* 1: the software CPU runs the guest, 0: KVM */
+	uint32_t restarts;		     /* of compartments that had died */
+	char attached[CTL_ATTACHED_MAX + 1]; /* names of attached devices: "disk-2,rng-2" */
 };
 
 struct control_msg {

@@ -25,8 +25,7 @@ enum {
 	KEEPER_FD_VM,
 	KEEPER_FD_KILL, /* its cgroup.kill */
 
-	LAUNCHER_FD_REQUESTS = 3, /* a pipe from the supervisor */
-	LAUNCHER_FD_ANSWERS,
+	LAUNCHER_FD_SUPERVISOR = 3, /* its requests, and the answers */
 	LAUNCHER_FD_PROC,
 	LAUNCHER_FD_GROUP, /* that new processes are born in, where there is one */
 	LAUNCHER_FD_GIVEN, /* and up: what its parts are started with again, and their pidfds */
@@ -34,7 +33,7 @@ enum {
 	SUPERVISOR_FD_FRONT = 3, /* the command's control channel */
 	SUPERVISOR_FD_STREAM =
 		4, /* the console's stream, unless there is no console in the command */
-	SUPERVISOR_FD_LAUNCHER, /* the pipe to its launcher */
+	SUPERVISOR_FD_LAUNCHER, /* its channel to its launcher */
 
 	VMM_FD_KVM = 4,
 	VMM_FD_KERNEL = 5,

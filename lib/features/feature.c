@@ -140,6 +140,12 @@ const struct feature features[N_FEATURES] = {
 		"a part's number; what a dead device left",
 		.note = "a guest can cause five, then one per minute; each has new addresses",
 	},
+	[FEATURE_HOTPLUG] = {
+		"hotplug", "devices come and go while the guest runs (attach, detach)",
+		FEATURE_SUPPORTED, "launcher, supervisor, vmm",
+		"three I/O registers; an open file",
+		.note = "eight at a time; no disk of several files",
+	},
 	[FEATURE_STRICT] = {
 		"strict", "--strict: no VM without a guarantee", FEATURE_SUPPORTED,
 		"supervisor", "none: judged before any hostile byte",

@@ -88,12 +88,13 @@ struct device_kind {
 	 * gets those of its options that it has, too; the device has a channel to it where the file
 	 * would be. NULL, or it returns NULL: there is none. */
 	const char *(*behind)(const void *options);
-	int storage_fd;		      /* BEHIND: the number of that channel */
-	int serial_fd;		      /* a vfio-user channel for the UART's registers; 0: none */
-	bool takes_stream;	      /* the console's */
-	bool restartable;	      /* a new process can take its place while the guest runs */
-	uint64_t memory;	      /* bytes that it takes beside guest RAM and its program */
-	unsigned int threads;	      /* of its own, beside the main one */
+	int storage_fd;	      /* BEHIND: the number of that channel */
+	int serial_fd;	      /* a vfio-user channel for the UART's registers; 0: none */
+	bool takes_stream;    /* the console's */
+	bool restartable;     /* a new process can take its place while the guest runs */
+	bool attachable;      /* a virtio device that may come and go while the guest runs */
+	uint64_t memory;      /* bytes that it takes beside guest RAM and its program */
+	unsigned int threads; /* of its own, beside the main one */
 	unsigned int tasks_each_node; /* tasks of the kernel in its name, for each NUMA node */
 };
 

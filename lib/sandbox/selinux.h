@@ -44,6 +44,8 @@ const char *selinux_lacks(void);
  */
 [[nodiscard]] int selinux_vm_open(struct selinux_vm *ret);
 void selinux_vm_close(struct selinux_vm *s);
+/* The labels of a VM that runs, by its supervisor: for what is attached to it. Reserves nothing. */
+[[nodiscard]] int selinux_vm_of(int proc_fd, pid_t supervisor, struct selinux_vm *ret);
 
 /* Writes the label of a process in a domain of the VM. */
 void selinux_label(const struct selinux_vm *s, const char *domain, char out[SELINUX_LABEL_MAX]);

@@ -33,6 +33,26 @@ int selinux_read(int proc_fd, pid_t pid, char out[SELINUX_LABEL_MAX])
 	return *out ? 0 : -ENODATA;
 }
 
+/* "USER:ROLE:bulkhead_supervisor_t:LEVEL"; another label is that of a VM without. */
+int selinux_vm_of(int proc_fd, pid_t supervisor, struct selinux_vm *ret)
+{
+	static const char domain[] = ":" SELINUX_SUPERVISOR ":";
+	char label[SELINUX_LABEL_MAX] = "";
+	int r = selinux_read(proc_fd, supervisor, label);
+	const char *at = strstr(label, domain);
+
+	*ret = SELINUX_VM_NONE;
+	if (r < 0 || !at)
+		return r == -ENODATA ? 0 : r;
+	if ((size_t)(at - label) >= sizeof(ret->who) ||
+	    strlen(at) - (sizeof(domain) - 1) >= sizeof(ret->level))
+		return -ENAMETOOLONG;
+	memcpy(ret->who, label, (size_t)(at - label));
+	memcpy(ret->level, at + sizeof(domain) - 1, strlen(at) - (sizeof(domain) - 1));
+	ret->on = true;
+	return 0;
+}
+
 static int write_own(int proc_fd, const char *path, const char *label)
 {
 	_cleanup_(closep) int fd = openat(proc_fd, path, O_WRONLY | O_CLOEXEC);

@@ -87,9 +87,13 @@ static void do_wx(const char *arg)
 }
 
 /* A message of any type, with a number and a text if the type has them. */
+/* TYPE or TYPE.NUMBER */
 static void do_type(const char *arg)
 {
-	say((enum control_type)strtoul(arg, NULL, 10), 1, "");
+	char *end;
+	unsigned long type = strtoul(arg, &end, 10);
+
+	say((enum control_type)type, *end == '.' ? (uint32_t)strtoul(end + 1, NULL, 10) : 1, "");
 }
 
 static void do_event(const char *arg)
@@ -218,11 +222,12 @@ static bool await(unsigned int type)
 
 	while (control_recv(FD_CONTROL, &m, &fd) > 0) {
 		if (m.type == CTL_CONSOLE)
-			serve_stream(fd);
+			serve_stream(take_fd(&fd));
 		if (m.type == CTL_CONSOLE_SIZE)
 			serve_size(m.number);
 		if (m.type == CTL_CONFIG)
 			serve_config(m.number);
+		closep(&fd);
 		if (m.type == type)
 			return true;
 	}
@@ -233,6 +238,12 @@ static void do_power(const char *arg)
 {
 	(void)arg;
 	if (!await(CTL_POWER_BUTTON))
+		_exit(0);
+}
+
+static void do_hear(const char *arg)
+{
+	if (!await((unsigned int)strtoul(arg, NULL, 10)))
 		_exit(0);
 }
 
@@ -352,17 +363,17 @@ static const struct {
 	const char *name;
 	void (*run)(const char *arg);
 } words[] = {
-	{ "enter", do_enter },	   { "ready", do_ready },     { "type", do_type },
-	{ "event", do_event },	   { "events", do_events },   { "log", do_log },
-	{ "logs", do_logs },	   { "level", do_level },     { "failed", do_failed },
-	{ "denied", do_denied },   { "exit", do_exit },	      { "crash", do_crash },
-	{ "call", do_call },	   { "garbage", do_garbage }, { "fds", do_fds },
-	{ "power", do_power },	   { "wait", do_wait },	      { "ignore", do_ignore },
-	{ "sleep", do_sleep },	   { "dir", do_dir },	      { "wx", do_wx },
-	{ "sleep", do_sleep },	   { "grow", do_grow },	      { "forks", do_forks },
-	{ "burn", do_burn },	   { "read", do_read },	      { "write", do_write },
-	{ "fragile", do_fragile }, { "busy", do_busy },	      { "lie", do_lie },
-	{ "end", do_end },
+	{ "enter", do_enter },	 { "ready", do_ready },	    { "type", do_type },
+	{ "event", do_event },	 { "events", do_events },   { "log", do_log },
+	{ "logs", do_logs },	 { "level", do_level },	    { "failed", do_failed },
+	{ "denied", do_denied }, { "exit", do_exit },	    { "crash", do_crash },
+	{ "call", do_call },	 { "garbage", do_garbage }, { "fds", do_fds },
+	{ "power", do_power },	 { "wait", do_wait },	    { "ignore", do_ignore },
+	{ "hear", do_hear },	 { "sleep", do_sleep },	    { "dir", do_dir },
+	{ "wx", do_wx },	 { "sleep", do_sleep },	    { "grow", do_grow },
+	{ "forks", do_forks },	 { "burn", do_burn },	    { "read", do_read },
+	{ "write", do_write },	 { "fragile", do_fragile }, { "busy", do_busy },
+	{ "lie", do_lie },	 { "end", do_end },
 };
 
 static void run_word(char *word)

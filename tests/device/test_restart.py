@@ -80,7 +80,7 @@ def successor(place_, name, former):
 def restarts(place_):
     _, out, _ = place_.call("ps")
     (row,) = [line.split() for line in out.splitlines() if line.startswith(f"{NAME} ")]
-    return int(row[-2])
+    return int(row[6])
 
 
 def finish(process, place_):
@@ -301,14 +301,16 @@ def test_with_whom_the_launcher_ends(place, name):
 
 
 def test_the_launcher_is_nobodys_to_command(quick):
-    """It has one way in, a pipe whose other end its supervisor alone has."""
+    """It has one way in, a channel whose other end its supervisor alone has."""
     process = start(quick, f"{UP},power,{END}")
     launcher, supervisor = pid_of(quick, "launcher"), pid_of(quick, "supervisor")
     way_in = os.readlink(f"/proc/{launcher}/fd/3")
-    assert way_in.startswith("pipe:")
-    holders = [pid for pid, _ in quick.processes()
-               for fd in os.listdir(f"/proc/{pid}/fd") if os.readlink(f"/proc/{pid}/fd/{fd}") == way_in]
-    assert sorted(holders) == sorted([launcher, supervisor])
+    way_out = os.readlink(f"/proc/{supervisor}/fd/5")
+    assert way_in.startswith("socket:") and way_out.startswith("socket:")
+    holders = [(pid, os.readlink(f"/proc/{pid}/fd/{fd}")) for pid, _ in quick.processes()
+               for fd in os.listdir(f"/proc/{pid}/fd")]
+    assert [pid for pid, link in holders if link == way_in] == [launcher]
+    assert [pid for pid, link in holders if link == way_out] == [supervisor]
     with open(f"/proc/{launcher}/status", encoding="ascii") as f:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in f)
     assert int(status["CapPrm"], 16) == 0xc0 and status["NoNewPrivs"] == "1"

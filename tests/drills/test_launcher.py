@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A supervisor that an intruder has taken over, and its launcher: it can have started what the VM was
-configured to have, one of each, and only so often."""
+configured to have, one of each, and a few devices more that could be attached to it, and only so often."""
 
 import os
 import socket
@@ -12,10 +12,13 @@ import pytest
 import machines
 from taken import Died
 
-WRITE, SENDMSG, PPOLL = 1, 46, 271
-PIPE = 5  # the supervisor's end
+SENDMSG = 46
+CHANNEL = 5  # the supervisor's end
+AGAIN, NEW, FORGET = 1, 2, 3
+SPARES = 8  # parts for devices that are attached
 BURST = 10  # starts of one part at once
-UNKNOWN = [0, 1 + len(machines.PARTS), 14, 200, 255]
+FIRST_SPARE = len(machines.PARTS)
+UNKNOWN = [0, FIRST_SPARE + SPARES, 14, 200, 255]
 
 
 @pytest.fixture
@@ -36,39 +39,108 @@ def rest(machine):
     machines.await_rest(lambda: [(launcher, launcher)])
 
 
+def send(supervisor, request, fd=None):
+    supervisor.forget()
+    at = supervisor.put(request)
+    iov = supervisor.put(struct.pack("<QQ", at, len(request)))
+    control, length = 0, 0
+    if fd is not None:
+        control = supervisor.put(struct.pack("<QiiiI", 20, socket.SOL_SOCKET, socket.SCM_RIGHTS, fd, 0))
+        length = 24
+    message = supervisor.put(struct.pack("<QIIQQQQI4x", 0, 0, 0, iov, 1, control, length, 0))
+    return supervisor.call(SENDMSG, CHANNEL, message, 0x4000)
+
+
+def ask(supervisor, what, part, kind=0, number=0, text=b"", fd=None):
+    return send(supervisor, bytes([what, part, kind, number]) + text, fd)
+
+
+def news(machine, before):
+    """The processes that are new, by their names."""
+    return [machines.name_of(pid) for pid in pids_of(machine) - before]
+
+
 def test_of_what_lives_and_what_is_not_there(machine, count):
-    """Each part while its process lives, and numbers that are no part's."""
+    """Each part while its process lives, numbers that are no part's, and spare parts with nothing in them."""
     before = pids_of(machine)
     supervisor = machine.take("supervisor")
-    numbers = [*range(1, 1 + len(machines.PARTS)), *UNKNOWN]
+    numbers = [*range(1, 1 + len(machines.PARTS)), *UNKNOWN, *range(FIRST_SPARE, FIRST_SPARE + SPARES)]
     for number in numbers:
-        supervisor.forget()
-        assert supervisor.call(WRITE, PIPE, supervisor.put(bytes([number])), 1).value == 1
+        assert ask(supervisor, AGAIN, number).value == 4
+        assert ask(supervisor, FORGET, number).value == 4
+    for number in [*range(1, len(machines.PARTS)), *UNKNOWN]:
+        for kind in range(4):
+            assert ask(supervisor, NEW, number, kind).value == 4
     rest(machine)
-    gains = [("launcher", "a process", str(pids_of(machine) - before))] * (pids_of(machine) != before)
-    count("supervisor", len(numbers), gains)
+    gains = [("launcher", "a process", name) for name in news(machine, before)]
+    count("supervisor", 2 * len(numbers), gains)
 
 
-def test_bytes_too_many(machine, count):
-    """A thousand requests in one write, again and again: each is its own, and none is one for a process."""
+@pytest.mark.parametrize("request_", [b"", b"\1", b"\1\2\0", b"\0\2\0\0", b"\4\2\0\0", b"\1\2\1\0",
+                                      b"\1\2\0\1", b"\1\2\0\0x", b"\3\4\0\0x", b"\2\4\1\0" + b"x" * 201,
+                                      b"\2\4\1\0\0", b"\2\4\1\0rate=1\n", bytes(range(256)) * 4])
+def test_what_is_no_request(machine, count, request_):
+    """Nothing comes of it; the launcher may end of it."""
     before = pids_of(machine)
     supervisor = machine.take("supervisor")
-    for _ in range(3):
-        supervisor.forget()
-        supervisor.call(WRITE, PIPE, supervisor.put(bytes(range(256)) * 4), 1024)
-        rest(machine)
-    gains = [("launcher", "a process", "")] * (pids_of(machine) != before)
-    count("supervisor", 3 * 1024, gains)
+    send(supervisor, request_)
+    rest(machine)
+    count("supervisor", 1, [("launcher", "a process", name) for name in news(machine, before)])
 
 
-def test_descriptors_have_no_way_in(machine, count):
+def test_devices_that_nobody_attached(machine, count):
+    """Each kind in each spare part, with options good and bad: no more than could be attached, of kinds that
+    need no file. (Nobody reads the answers.)"""
+    before = pids_of(machine)
     supervisor = machine.take("supervisor")
-    byte = supervisor.put(b"\2")
-    iov = supervisor.put(struct.pack("<QQ", byte, 1))
-    control = supervisor.put(struct.pack("<QiiiI", 20, socket.SOL_SOCKET, socket.SCM_RIGHTS, 2, 0))
-    message = supervisor.put(struct.pack("<QIIQQQQI4x", 0, 0, 0, iov, 1, control, 24, 0))
-    result = supervisor.call(SENDMSG, PIPE, message, 0x4000)
-    count("supervisor", 1, [("launcher", "a descriptor", str(result))] * result.succeeded)
+    options = (b"", b"rate=1", b"rate=0", b"format=raw", b"--exec=/bin/sh", b"serial=x", b"/etc/passwd,format=raw")
+    for part in range(FIRST_SPARE, FIRST_SPARE + SPARES):
+        for kind in (*range(4), 31, 32, 255):
+            for text in options:
+                ask(supervisor, NEW, part, kind, 255, text)
+            rest(machine)
+    found = news(machine, before)
+    gains = [("launcher", "a process", name) for name in found if name != "dev-rng"]
+    gains += [("launcher", "a process", "one too many")] * (len(found) > SPARES)
+    assert found, "none could be attached"
+    count("supervisor", SPARES * 7 * len(options), gains)
+
+
+def test_descriptors_of_its_own(machine, count):
+    """All that it holds, as the image of a disk, to read and to write: none is one."""
+    before = pids_of(machine)
+    supervisor = machine.take("supervisor")
+    held = [int(fd) for fd in os.listdir(f"/proc/{machine.pids['supervisor']}/fd")]
+    for fd in held:
+        for kind in range(3):
+            for readonly in (b"on", b"off"):
+                ask(supervisor, NEW, FIRST_SPARE, kind, 0, b"format=raw,readonly=" + readonly, fd)
+        rest(machine)
+    gains = [("launcher", "a process", name) for name in news(machine, before)]
+    count("supervisor", len(held) * 6, gains)
+
+
+def test_what_was_new_is_new_only_so_often(machine, count):
+    """A device is attached, killed and forgotten as fast as can be."""
+    before = pids_of(machine)
+    supervisor = machine.take("supervisor")
+    n, begun = 0, time.monotonic()
+    for _ in range(40):
+        for kind in range(3):
+            ask(supervisor, NEW, FIRST_SPARE, kind)
+        rest(machine)
+        alive = [pid for pid in pids_of(machine) - before if machines.state_of(pid, pid)[0] != "Z"]
+        assert len(alive) <= 1
+        if not alive:
+            break
+        n += 1
+        os.kill(alive[0], 9)
+        machines.await_rest(lambda pid=alive[0]: [(pid, pid)])
+        ask(supervisor, FORGET, FIRST_SPARE)
+        rest(machine)
+    assert n > 1, "nothing was started"
+    most = BURST + 2 * (time.monotonic() - begun) + 1
+    count("supervisor", 40 * 4, [("launcher", "starts", n)] * (n > most))
 
 
 def test_what_has_ended_comes_back_only_so_often(machine, count):
@@ -82,8 +154,8 @@ def test_what_has_ended_comes_back_only_so_often(machine, count):
     for _ in range(60):
         os.kill(former, 9)
         machines.await_rest(lambda pid=former: [(pid, pid)])
-        supervisor.forget()
-        supervisor.call(WRITE, PIPE, supervisor.put(bytes([part]) * 2), 2)
+        ask(supervisor, AGAIN, part)
+        ask(supervisor, AGAIN, part)
         rest(machine)
         alive = [pid for pid in pids_of(machine)
                  if machines.state_of(pid, pid)[0] != "Z" and machines.name_of(pid) == name]

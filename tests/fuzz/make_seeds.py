@@ -19,11 +19,19 @@ def answer():
             "bad-count": said(5, 1), "long": said(0, 2, -1, b"x" * 57)}
 
 
+def ask():
+    return {
+        "again": bytes([0, 1, 3, 0, 0]), "forget": bytes([0, 3, 5, 0, 0]), "rng": bytes([0, 2, 5, 1, 1]),
+        "disk": bytes([1, 2, 6, 0, 1]) + b"format=raw,readonly=on", "two": bytes([2, 2, 6, 0, 1]) + b"format=raw",
+        "again-with-text": bytes([0, 1, 3, 0, 0]) + b"x", "long": bytes([1, 2, 6, 0, 1]) + b"x" * 201,
+    }
+
+
 def control():
     def message(kind, payload=b""):
         return struct.pack("<HHI", kind, 0, len(payload)) + payload
 
-    info = struct.pack("<64sIIQQIIII", b"vm1", 1234, 2, 1 << 30, 60, 1, 4, 1, 2)
+    info = struct.pack("<64sIIQQIIII128s", b"vm1", 1234, 2, 1 << 30, 60, 1, 4, 1, 2, b"disk-2,rng-2")
     return {
         "ready": message(1), "log": message(2, struct.pack("<I", 2) + b"text"),
         "event": message(3, struct.pack("<I", 2)), "denied": message(4, struct.pack("<I", 57)),
@@ -32,7 +40,8 @@ def control():
         "plug": message(20, struct.pack("<I", 17) + b"disk:2:0x10000:1:1:60:0x7e77"),
         "unplug": message(21, struct.pack("<I", 24)), "power-button": message(16), "console": message(17),
         "query": message(32), "stop": message(33, struct.pack("<I", 1)), "attach": message(34),
-        "release": message(35), "ending": message(54),
+        "release": message(35), "add": message(37, b"rng,rate=2M"), "add-file": message(38, b"disk,format=raw"),
+        "remove": message(39, b"disk-2"), "added": message(55, struct.pack("<I", 24) + b"disk-2"), "ending": message(54),
         "channel": message(19, struct.pack("<I", 3)),
         "config-changed": message(10), "config": message(22, struct.pack("<I", 3)),
         "console-size": message(18, struct.pack("<HH", 80, 24)),
@@ -651,6 +660,7 @@ def inflight():
 
 # Others append here: the name of the target and what makes its seeds.
 TARGETS = {
+    "ask": ask,
     "answer": answer,
     "control": control,
     "vhost_user": vhost_user,

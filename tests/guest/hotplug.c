@@ -2,12 +2,14 @@
 /*
  * Works virtio-rng devices that come and go, until the power button is pressed. Words: "unasked" ejects what
  * has come at once, with its queue running; "reset" restarts once something has come; "all" ejects every slot
- * there is, whatever is in it; "again" does not look at what comes second, but asks the first for bytes once more.
+ * there is, whatever is in it; "stubborn" keeps what it is to
+ * let go of; "again" does not look at what comes second, but asks the first for bytes once more.
  */
 #include "tests/guest/lib/pci.h"
 
 #define ALL_SLOTS 0xffffffffU
 #define BYTES 64
+#define VIRTIO_RNG_ID 0x1044 /* VIRTIO 1.2, 4.1.2 and 5 */
 
 static struct virtq q;
 static struct virtio first;
@@ -63,6 +65,8 @@ static void come(const struct pvh_info *info, unsigned int slot)
 		return;
 	}
 	place(slot);
+	if (read32(pci_at(slot, PCI_ID)) >> 16 != VIRTIO_RNG_ID)
+		return;
 	virtio_open(&v, slot);
 	run(&v);
 	first = v;
@@ -75,9 +79,11 @@ static void come(const struct pvh_info *info, unsigned int slot)
 	}
 }
 
-static void go(unsigned int slot)
+static void go(const struct pvh_info *info, unsigned int slot)
 {
 	say_dec("is to go", slot);
+	if (guest_word(info, "stubborn"))
+		return;
 	eject(1U << slot);
 	check(!there(slot), "gone");
 	eject(1U << slot);
@@ -90,7 +96,7 @@ static void each(const struct pvh_info *info, uint32_t came, uint32_t to_go)
 			come(info, slot);
 	for (unsigned int slot = 0; slot < PCI_SLOTS; slot++)
 		if (to_go & 1U << slot)
-			go(slot);
+			go(info, slot);
 }
 
 void guest_main(const struct pvh_info *info)

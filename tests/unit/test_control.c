@@ -16,6 +16,10 @@ static const struct control_msg samples[] = {
 	{ .type = CTL_FAILED, .text_len = 3, .text = "why" },
 	{ .type = CTL_BUSY, .number = 12 },
 	{ .type = CTL_CONFIG_CHANGED },
+	{ .type = CTL_ADD, .text_len = 3, .text = "rng" },
+	{ .type = CTL_ADD_FILE, .text_len = 4, .text = "disk" },
+	{ .type = CTL_REMOVE, .text_len = 5, .text = "rng-2" },
+	{ .type = CTL_ADDED, .number = 24, .text_len = 5, .text = "rng-2" },
 	{ .type = CTL_PLUGGED, .number = 24 },
 	{ .type = CTL_NOT_PLUGGED, .text_len = 3, .text = "why" },
 	{ .type = CTL_UNPLUGGED, .number = 24 },
@@ -33,6 +37,7 @@ static const struct control_msg samples[] = {
 	{ .type = CTL_ENDING },
 	{ .type = CTL_INFO,
 	  .info = { .name = "vm1",
+		    .attached = "disk-2,rng-2",
 		    .pid = 1,
 		    .cpus = 2,
 		    .memory = 1ULL << 33,
@@ -51,7 +56,9 @@ static const struct control_msg samples[] = {
 static bool has_text(const struct control_msg *m)
 {
 	return m->type == CTL_LOG || m->type == CTL_FAILED || m->type == CTL_REFUSED ||
-	       m->type == CTL_ENDED || m->type == CTL_NOT_PLUGGED || m->type == CTL_PLUG;
+	       m->type == CTL_ENDED || m->type == CTL_NOT_PLUGGED || m->type == CTL_PLUG ||
+	       m->type == CTL_ADD || m->type == CTL_ADD_FILE || m->type == CTL_REMOVE ||
+	       m->type == CTL_ADDED;
 }
 
 static void assert_same(const struct control_msg *a, const struct control_msg *b)
@@ -69,6 +76,7 @@ static void assert_same(const struct control_msg *a, const struct control_msg *b
 	assert_int_equal(a->info.processes, b->info.processes);
 	assert_int_equal(a->info.soft, b->info.soft);
 	assert_int_equal(a->info.restarts, b->info.restarts);
+	assert_string_equal(a->info.attached, b->info.attached);
 }
 
 static void every_type_there_and_back(void **state)
@@ -149,7 +157,7 @@ static void reserved_and_unknown(void **state)
 		known += control_decode(wire, sizeof(wire), &m) == 0;
 	}
 	/* those without a payload or with a text alone, which may be empty */
-	assert_int_equal(known, 14);
+	assert_int_equal(known, 17);
 }
 
 static void texts_are_bounded_and_printable(void **state)

@@ -3,6 +3,7 @@
 #include "tests/unit/unit.h"
 
 #include "cmd/supervisor/answer.h"
+#include "cmd/supervisor/ask.h"
 #include "cmd/supervisor/bounds.h"
 
 #include <errno.h>
@@ -135,7 +136,9 @@ static void test_wrong_answers(void **state)
 		{ .result = ANSWER_FAILED, .reason = 5 },
 		{ .result = ANSWER_FAILED, .reason = -5000 },
 		{ .result = ANSWER_REFUSED, .reason = BOUNDS_FINE },
-		{ .result = ANSWER_REFUSED, .reason = BOUNDS_TOO_OFTEN + 1 },
+		{ .result = ANSWER_REFUSED, .reason = BOUNDS_N },
+		{ .result = ANSWER_FORGOTTEN, .reason = 1 },
+		{ .result = ANSWER_FORGOTTEN, .text = "x" },
 		{ .result = ANSWER_REFUSED, .reason = BOUNDS_ALIVE, .text = "x" },
 	};
 	struct answer a;
@@ -170,6 +173,74 @@ static void test_text_is_shown_safely(void **state)
 	assert_string_equal(got.text, "a?[2J?b");
 }
 
+/* ---- what it is asked ---- */
+
+static int turn_ask(const struct ask *a, size_t n_fds, struct ask *ret)
+{
+	uint8_t wire[ASK_WIRE_MAX];
+	int len = ask_encode(a, wire, sizeof(wire));
+
+	assert_true(len > 0);
+	return ask_decode(wire, (size_t)len, n_fds, ret);
+}
+
+static void test_requests_come_back(void **state)
+{
+	const struct ask disk = {
+		.what = ASK_NEW, .part = 6, .kind = 2, .number = 1, .text = "format=raw,queues=2"
+	};
+	const struct ask again = { .what = ASK_AGAIN, .part = 255 };
+	const struct ask forget = { .what = ASK_FORGET, .part = 6 };
+	struct ask a;
+
+	(void)state;
+	for (size_t n = 0; n < 8; n++) {
+		assert_int_equal(turn_ask(&disk, n, &a), n <= 1 ? 0 : -EBADMSG);
+		assert_int_equal(turn_ask(&again, n, &a), n == 0 ? 0 : -EBADMSG);
+		assert_int_equal(turn_ask(&forget, n, &a), n == 0 ? 0 : -EBADMSG);
+	}
+	assert_int_equal(turn_ask(&disk, 1, &a), 0);
+	assert_string_equal(a.text, disk.text);
+	assert_int_equal(a.what, ASK_NEW);
+	assert_int_equal(a.part, 6);
+	assert_int_equal(a.kind, 2);
+	assert_int_equal(a.number, 1);
+}
+
+/* Each byte of a request that says no more than a part. */
+static void test_requests_have_one_form(void **state)
+{
+	struct ask a = { .part = 77 };
+	uint8_t wire[ASK_WIRE_MAX + 1] = { 0 };
+	unsigned int good = 0;
+
+	(void)state;
+	for (unsigned int what = 0; what < 256; what++) {
+		wire[0] = (uint8_t)what;
+		good += ask_decode(wire, 4, 0, &a) == 0;
+	}
+	assert_int_equal(good, 3);
+	for (size_t len = 0; len < 4; len++)
+		assert_int_equal(ask_decode(wire, len, 0, &a), -EBADMSG);
+	for (unsigned int what = ASK_AGAIN; what <= ASK_FORGET; what += ASK_FORGET - ASK_AGAIN)
+		for (size_t at = 2; at <= 4; at++) {
+			memset(wire, 0, sizeof(wire));
+			wire[0] = (uint8_t)what;
+			wire[at] = 'x';
+			assert_int_equal(ask_decode(wire, at < 4 ? 4 : 5, 0, &a), -EBADMSG);
+		}
+	memset(wire, 'x', sizeof(wire));
+	wire[0] = ASK_NEW;
+	assert_int_equal(ask_decode(wire, ASK_WIRE_MAX, 0, &a), 0);
+	assert_int_equal(strlen(a.text), ASK_TEXT_MAX);
+	assert_int_equal(ask_decode(wire, ASK_WIRE_MAX + 1, 0, &a), -EBADMSG);
+	for (unsigned int byte = 0; byte < 256; byte++) {
+		wire[9] = (uint8_t)byte;
+		assert_int_equal(ask_decode(wire, 20, 0, &a),
+				 byte >= ' ' && byte <= '~' ? 0 : -EBADMSG);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +250,8 @@ int main(void)
 		cmocka_unit_test(test_rate_of_all),
 		cmocka_unit_test(test_others_are_served),
 		cmocka_unit_test(test_answers_come_back),
+		cmocka_unit_test(test_requests_come_back),
+		cmocka_unit_test(test_requests_have_one_form),
 		cmocka_unit_test(test_wrong_answers),
 		cmocka_unit_test(test_bytes_of_any_length),
 		cmocka_unit_test(test_text_is_shown_safely),

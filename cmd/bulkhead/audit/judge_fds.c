@@ -86,12 +86,14 @@ static int count_channels(const struct subject *s)
 	return n;
 }
 
+/* used: how many there were so far. One to a device that was started again, or attached, has any number. */
 static bool is_channel(const struct subject *s, const struct subject_process *p,
-		       const struct facts_fd *fd)
+		       const struct facts_fd *fd, int *used)
 {
-	int from = p->declared->channels_from;
-
-	return from && is_unix(fd) && fd->fd >= from && fd->fd < from + count_channels(s);
+	if (!p->declared->channels_from || !is_unix(fd) || *used == count_channels(s))
+		return false;
+	++*used;
+	return true;
 }
 
 /* Executables, images, memory: what the machine's other processes are checked to hold. */
@@ -124,11 +126,12 @@ static bool is_held(const struct declared_process *d, const struct facts_fd *fd,
 void judge_fds(const struct subject *s, struct subject_process *p, struct findings *f)
 {
 	unsigned int used[16] = { 0 };
+	int channels = 0;
 
 	for (size_t i = 0; i < p->facts.n_fds; i++) {
 		const struct facts_fd *fd = &p->facts.fds[i];
 
-		if (is_standard(p, fd) || is_in_table(p, fd) || is_channel(s, p, fd) ||
+		if (is_standard(p, fd) || is_in_table(p, fd) || is_channel(s, p, fd, &channels) ||
 		    is_given(p, fd) || is_held(p->declared, fd, used))
 			continue;
 		findings_add(f, GRADE_WEAK, p, 0, "descriptor", "none such", "%d: %s%s%s", fd->fd,

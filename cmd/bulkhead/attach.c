@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bulkhead attach: gives a running VM one more device. Its file is opened here, with the rights of who asks,
+ * locked and labelled; the VM's supervisor gets its descriptor.
+ */
+#include "cmd/bulkhead/verbs.h"
+#include "cmd/bulkhead/vmlink.h"
+#include "lib/base/cleanup.h"
+#include "lib/files/files.h"
+#include "lib/sandbox/selinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#define USAGE "say NAME KIND [FILE][,OPTION=VALUE]..., for example vm1 disk data.raw,format=raw"
+#define PATIENCE_MS 60000 /* for the device's process, and the guest's bus */
+
+struct attachment {
+	const char *name; /* of the VM */
+	struct config_device device;
+	const char *options; /* as they were said */
+};
+
+/* ---- words ---- */
+
+static const struct device_kind *find_kind(const char *word)
+{
+	for (size_t i = 0; i < n_kinds_all; i++)
+		if (kinds_all[i]->attachable && strcmp(kinds_all[i]->word, word) == 0)
+			return kinds_all[i];
+	return NULL;
+}
+
+static int complain_kind(const char *word)
+{
+	char list[200] = "";
+	size_t at = 0;
+
+	for (size_t i = 0; i < n_kinds_all && at < sizeof(list); i++)
+		if (kinds_all[i]->attachable)
+			at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s", at ? ", " : "",
+					       kinds_all[i]->word);
+	return complain(EXIT_WORDS,
+			"attach: '%.60s' is no device that can be attached: there are %s", word,
+			list);
+}
+
+/* 0, or the exit status. */
+static int parse(struct attachment *a, int argc, char **argv)
+{
+	const char *value = argc > 2 ? argv[2] : "";
+	const struct device_kind *kind;
+	char why[300] = "";
+
+	for (int i = 0; i < argc; i++)
+		if (i > 2 || argv[i][0] == '-')
+			return complain(EXIT_WORDS, "attach: '%.60s' will not do: " USAGE, argv[i]);
+	if (argc < 2)
+		return complain(EXIT_WORDS, "attach: %s is missing: " USAGE,
+				argc ? "the kind of device" : "which VM");
+	kind = find_kind(argv[1]);
+	if (!kind)
+		return complain_kind(argv[1]);
+	if (kind->file.fd && argc < 3)
+		return complain(EXIT_WORDS, "attach: the %s's %s is missing: " USAGE, kind->word,
+				kind->file.noun);
+	if (config_device_parse(kind, value, &a->device, why, sizeof(why)) < 0)
+		return complain(EXIT_WORDS, "attach: %s: '%.100s' will not do: %s", kind->word,
+				value, why);
+	a->name = argv[0];
+	a->options = kind->file.fd ? value + a->device.path_len : value;
+	return 0;
+}
+
+/* ---- the file ---- */
+
+/* The file keeps the label, as those of a VM's start do. */
+static int label(const struct attachment *a, const char *path, int fd, pid_t supervisor)
+{
+	_cleanup_(closep) int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct selinux_vm s;
+	int r = proc < 0 ? -errno : selinux_vm_of(proc, supervisor, &s);
+
+	if (r == 0)
+		r = selinux_label_disk(&s, fd, config_readonly(&a->device));
+	return r < 0 ? complain(EXIT_START, "%s: %s cannot be given the VM's SELinux label: %s",
+				a->device.kind->word, path, strerror(-r)) :
+		       0;
+}
+
+/* 0, or the exit status; *ret_fd stays -1 for a device without a file. */
+static int open_its_file(const struct attachment *a, pid_t supervisor, int *ret_fd)
+{
+	const struct config_device *d = &a->device;
+	char path[CONFIG_PATH_MAX + 1], why[400];
+	_cleanup_(closep) int fd = -1;
+	struct stat st = { 0 };
+	int r;
+
+	if (!d->kind->file.fd)
+		return 0;
+	snprintf(path, sizeof(path), "%.*s", (int)d->path_len, d->path);
+	fd = file_open_served(d, 0, d->kind->word, path, &st, why, sizeof(why));
+	if (fd < 0)
+		return complain(EXIT_START, "%s", why);
+	r = file_lock(fd, config_readonly(d), d->kind->word, path, why, sizeof(why));
+	if (r == -EBUSY)
+		return complain(EXIT_START,
+				"%s: %s is in use, by this VM or another: several may have it with "
+				"readonly=on each",
+				d->kind->word, path);
+	if (r < 0)
+		return complain(EXIT_START, "%s", why);
+	r = label(a, path, fd, supervisor);
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
+}
+
+/* ---- the VM ---- */
+
+static int ask_pid(int sock, const char *name, pid_t *ret)
+{
+	const struct control_msg query = { .type = CTL_QUERY };
+	_cleanup_(closep) int fd = -1;
+	struct control_msg m;
+	int r = vmlink_ask(sock, &query, CTL_INFO, &m, &fd);
+
+	if (r < 0)
+		return complain(EXIT_FAILED, "%.64s does not answer: %s", name, strerror(-r));
+	*ret = (pid_t)m.info.pid;
+	return 0;
+}
+
+static int ask(int sock, const struct attachment *a, int file)
+{
+	const char *word = a->device.kind->word;
+	struct control_msg m = { .type = file < 0 ? CTL_ADD : CTL_ADD_FILE };
+	int len = snprintf(m.text, sizeof(m.text), "%s%s%s", word,
+			   *a->options && *a->options != ',' ? "," : "", a->options);
+	int r;
+
+	if (len < 0 || (size_t)len > CTL_TEXT_MAX)
+		return complain(EXIT_WORDS, "attach: %s: its options are too long", word);
+	m.text_len = (size_t)len;
+	r = control_send(sock, &m, file);
+	if (r == 0)
+		r = vmlink_await(sock, CTL_ADDED, PATIENCE_MS, &m);
+	if (r < 0)
+		return complain(EXIT_FAILED, "%.64s does not answer: %s", a->name, strerror(-r));
+	if (m.type != CTL_ADDED)
+		return complain(EXIT_START, "%.64s: %s: %s", a->name, word, m.text);
+	printf("%s at 0000:00:%02x.0\n", m.text, m.number & 0x1f);
+	return 0;
+}
+
+int verb_attach(int argc, char **argv)
+{
+	_cleanup_(closep) int sock = -1;
+	_cleanup_(closep) int file = -1;
+	pid_t supervisor = 0;
+	struct attachment a;
+	int status = parse(&a, argc, argv);
+
+	if (status)
+		return status;
+	sock = vmlink_open(a.name);
+	if (sock < 0)
+		return vmlink_complain(a.name, sock);
+	status = ask_pid(sock, a.name, &supervisor);
+	if (status == 0)
+		status = open_its_file(&a, supervisor, &file);
+	return status ? status : ask(sock, &a, file);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the supervisor asks of its launcher, one message each. u8 what, u8 part, u8 kind, u8 number, then text:
+ *
+ *	ASK_AGAIN   the part has ended, and is to be started as before; kind, number 0, no text
+ *	ASK_NEW     a spare part is to be started, as a process of that kind (of kinds_all), the
+ *		    number-th of a VM's, from 0 on, with these options (lib/config); for a kind that
+ *		    serves a file its descriptor comes with it
+ *	ASK_FORGET  such a part has ended, and is to be a spare one again; as ASK_AGAIN
+ */
+#ifndef BULKHEAD_SUPERVISOR_ASK_H
+#define BULKHEAD_SUPERVISOR_ASK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum ask_what { ASK_AGAIN = 1, ASK_NEW = 2, ASK_FORGET = 3 };
+
+#define ASK_TEXT_MAX 200
+#define ASK_WIRE_MAX (4 + ASK_TEXT_MAX)
+
+struct ask {
+	enum ask_what what;
+	uint8_t part, kind, number;
+	char text[ASK_TEXT_MAX + 1];
+};
+
+/* Bytes written to out, or -EMSGSIZE. */
+[[nodiscard]] int ask_encode(const struct ask *a, void *out, size_t cap);
+/* n_fds: descriptors that came with it. 0, or -EBADMSG. */
+[[nodiscard]] int ask_decode(const void *data, size_t len, size_t n_fds, struct ask *ret);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Words for a process; see words.h. */
+#include "cmd/supervisor/words.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void words_say(struct words *w, const char *fmt, ...)
+{
+	size_t room = w->cap - w->at;
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = vsnprintf(w->text + w->at, room, fmt, ap);
+	va_end(ap);
+	if (len < 0 || (size_t)len >= room || w->n == WORDS_MAX) {
+		w->failed = true;
+		return;
+	}
+	w->argv[w->n++] = w->text + w->at;
+	w->argv[w->n] = NULL;
+	w->at += (size_t)len + 1;
+}
+
+void words_say_options(struct words *w, const struct config_device *d, unsigned int number)
+{
+	char value[CONFIG_PATH_MAX + 1];
+
+	for (size_t i = 0; i < d->kind->n_options; i++) {
+		const struct option *o = &d->kind->options[i];
+
+		if (o->made)
+			snprintf(value, sizeof(value), "%s%u", o->made, number);
+		else if (o->flags & OPTION_NOT_PASSED ||
+			 !option_get(o, d->options, value, sizeof(value)))
+			continue;
+		words_say(w, "--%s=%s", o->name, value);
+	}
+}
