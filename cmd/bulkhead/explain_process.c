@@ -80,6 +80,7 @@ static void add_thread(struct list *l, const struct declared_thread *t)
 {
 	list_add(l, "%zu for %s %s%s", sandbox_count_calls(t->policy),
 		 t->each_vcpu ? "each" : "the", t->name,
+		 t->no_ring ? " where there is no io_uring" :
 		 !t->accel  ? "" :
 		 is_soft(t) ? " in software" :
 			      " on KVM");

@@ -16,21 +16,31 @@
 #include "lib/image/raw.h"
 
 #include <errno.h>
+#include <string.h>
+
+_Static_assert(BLK_POOL_THREADS == WORKERS_THREADS, "as declared");
 
 static struct raw_image raw;
 static struct nbd_client apart;
 static bool is_apart; /* the image is a storage process's, not raw */
 static struct blk blk;
 
-static int enter_puncher(void *filter)
+/* for as long as a thread may still load it */
+static struct sandbox_thread filter;
+
+static int prepare_filter(void *arg, bool everything)
 {
-	return sandbox_enter_thread(filter);
+	return sandbox_prepare_thread(everything ? &blk_pool_policy : &blk_puncher_policy, arg);
+}
+
+static int enter_filter(void *arg)
+{
+	return sandbox_enter_thread(arg);
 }
 
 static int open_raw(const struct blk_options *o, const char **ret_what)
 {
-	static struct sandbox_thread filter; /* for as long as the thread may still load it */
-	const struct raw_confiner confiner = { enter_puncher, &filter };
+	const struct raw_confiner confiner = { prepare_filter, enter_filter, &filter };
 	const struct raw_how how = { .readonly = o->readonly,
 				     .direct = o->cache == BLK_NONE,
 				     .logical = blk_bytes(o->logical) };
@@ -38,11 +48,13 @@ static int open_raw(const struct blk_options *o, const char **ret_what)
 
 	*ret_what = "filter of a thread";
 	r = sandbox_trap_install(FD_CONTROL);
-	if (r == 0)
-		r = sandbox_prepare_thread(&blk_puncher_policy, &filter);
 	if (r < 0)
 		return r;
 	r = raw_open(&raw, BLK_FD_IMAGE, &how, &confiner);
+	if (r == 0 && raw.no_ring)
+		log_warning(
+			"no io_uring on this host (%s): a disk is served by %u threads, more slowly",
+			strerrorname_np(-raw.no_ring), WORKERS_THREADS);
 	*ret_what = raw_what(&how, r);
 	return r;
 }

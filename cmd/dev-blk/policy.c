@@ -51,8 +51,27 @@ const struct sandbox_policy blk_puncher_policy = {
 	.n_rules = ARRAY_SIZE(puncher_rules),
 };
 
+/* clang-format off */
+static const struct sandbox_rule pool_rules[] = {
+	SB_CALL(read),  /* is there something to do? */
+	SB_CALL(write), /* it is done */
+	SB_FORM(preadv, SB_IS(0, BLK_FD_IMAGE)),
+	SB_FORM(pwritev, SB_IS(0, BLK_FD_IMAGE)),
+	SB_FORM(fdatasync, SB_IS(0, BLK_FD_IMAGE)),
+	SB_FORM(fallocate, SB_IS(0, BLK_FD_IMAGE),
+		SB_IS(1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)),
+};
+/* clang-format on */
+
+const struct sandbox_policy blk_pool_policy = {
+	.name = "dev-blk:pool",
+	.rules = pool_rules,
+	.n_rules = ARRAY_SIZE(pool_rules),
+};
+
 static const struct declared_thread threads[] = {
-	{ "puncher", &blk_puncher_policy, NULL, false },
+	{ .name = "pool", .policy = &blk_pool_policy, .n = BLK_POOL_THREADS, .no_ring = true },
+	{ .name = "puncher", .policy = &blk_puncher_policy },
 };
 
 static const struct fd_row fds[] = {

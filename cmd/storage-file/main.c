@@ -16,6 +16,12 @@
 static struct raw_image raw;
 static struct storage storage;
 
+/* There is no pool here that would do everything on a host without io_uring. */
+static int prepare_filter(void *filter, bool everything)
+{
+	return everything ? -ENOSYS : sandbox_prepare_thread(&storage_file_puncher_policy, filter);
+}
+
 static int enter_puncher(void *filter)
 {
 	return sandbox_enter_thread(filter);
@@ -25,7 +31,7 @@ static int prepare(const struct storage_file_options *o, struct compartment *c,
 		   const char **ret_what)
 {
 	static struct sandbox_thread filter; /* for as long as the thread may still load it */
-	const struct raw_confiner confiner = { enter_puncher, &filter };
+	const struct raw_confiner confiner = { prepare_filter, enter_puncher, &filter };
 	const struct raw_how how = { .readonly = o->readonly,
 				     .direct = o->cache,
 				     .logical = o->logical ? 4096 : 512 };
@@ -33,8 +39,6 @@ static int prepare(const struct storage_file_options *o, struct compartment *c,
 
 	*ret_what = "filter of a thread";
 	r = sandbox_trap_install(FD_CONTROL);
-	if (r == 0)
-		r = sandbox_prepare_thread(&storage_file_puncher_policy, &filter);
 	if (r < 0)
 		return r;
 	r = raw_open(&raw, STORAGE_FILE_FD_IMAGE, &how, &confiner);

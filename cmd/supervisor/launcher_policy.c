@@ -143,6 +143,9 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL_EQ(memfd_create, 1, MFD_CLOEXEC | MFD_ALLOW_SEALING),
 	SB_CALL_EQ(memfd_create, 1, MFD_CLOEXEC), /* the filter of a thread */
 	SB_CALL(pread64),
+	SB_CALL(preadv), /* a disk's pool, where there is no io_uring */
+	SB_CALL(pwritev),
+	SB_CALL(fdatasync),
 	SB_CALL(ftruncate),
 	MMAP(MAP_SHARED),
 	MMAP(MAP_SHARED | MAP_POPULATE),

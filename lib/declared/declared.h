@@ -55,7 +55,9 @@ struct declared_thread {
 	const char *name;
 	const struct sandbox_policy *policy; /* its filter */
 	const char *accel;		     /* only with this accelerator; NULL: always */
-	bool each_vcpu;			     /* one a virtual CPU, else one */
+	bool each_vcpu;			     /* one a virtual CPU, else one or `n` */
+	unsigned int n;
+	bool no_ring; /* only in a process that has no io_uring, since its host has none */
 };
 
 /* Descriptors that have no number of their own: it opened them, or they came in messages. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Raw images: requests and their completions; see raw.h. What a file can do: raw_open.c. */
+/* Raw images: requests and their completions; see raw.h. Their operations: raw_start.c;
+ * what a file can do: raw_open.c. */
 #include "lib/image/raw.h"
 
 #include "lib/base/cleanup.h"
@@ -10,111 +11,13 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#define CHUNK (256U << 10) /* bytes of one write of zeroes */
 #define MAX_RETRIES 8U
-#define NO_SLOT UINT16_MAX
-
-/* Never written, so that it takes no memory; aligned as O_DIRECT wants it. */
-static const _Alignas(4096) uint8_t zeroes[CHUNK];
 
 static struct raw_image *raw_of(struct image *image)
 {
 	return (struct raw_image *)image; /* its first member */
 }
 _Static_assert(offsetof(struct raw_image, image) == 0, "raw_of");
-
-static uint16_t index_of(const struct raw_image *raw, const struct raw_slot *s)
-{
-	return (uint16_t)(s - raw->slot);
-}
-
-static void prepare_zero_chunk(struct io_uring_sqe *sqe, const struct raw_slot *s)
-{
-	uint64_t left = s->io.len - s->at;
-
-	io_uring_prep_write(sqe, 0, zeroes, (unsigned int)(left < CHUNK ? left : CHUNK),
-			    s->io.offset + s->at);
-}
-
-/* The part of an unaligned request that its buffer has room for. */
-static void prepare_piece(struct raw_slot *s)
-{
-	uint64_t left = s->io.len - s->at;
-
-	s->piece = (struct iovec){ s->buffer, left < BOUNCE_LEN ? (size_t)left : BOUNCE_LEN };
-	if (s->step == RAW_WRITE)
-		bounce_gather(s->buffer, s->io.iov, s->piece.iov_len);
-}
-
-static void prepare_transfer(struct io_uring_sqe *sqe, struct raw_slot *s)
-{
-	const struct iovec *iov = s->io.iov;
-	unsigned int n = (unsigned int)s->io.n_iov;
-
-	if (s->buffer) {
-		prepare_piece(s);
-		iov = &s->piece;
-		n = 1;
-	}
-	if (s->step == RAW_READ)
-		io_uring_prep_readv(sqe, 0, iov, n, s->io.offset + s->at);
-	else
-		io_uring_prep_writev(sqe, 0, iov, n, s->io.offset + s->at);
-}
-
-/* Puts the slot's next operation on the ring; it starts with the next submission. A slot has one
- * operation at a time and the ring as many entries as there are slots. */
-static int start_on_ring(struct raw_image *raw, struct raw_slot *s)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&raw->ring);
-
-	if (!sqe)
-		return -EBUSY;
-	switch (s->step) {
-	case RAW_READ:
-	case RAW_WRITE:
-		prepare_transfer(sqe, s);
-		break;
-	case RAW_WRITE_ZEROES:
-		prepare_zero_chunk(sqe, s);
-		break;
-	case RAW_SYNC:
-		io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
-		break;
-	case RAW_PUNCH:
-		abort(); /* not on the ring */
-	}
-	sqe->flags |= IOSQE_FIXED_FILE;
-	sqe->user_data = index_of(raw, s);
-	return 0;
-}
-
-static void wait_for_buffer(struct raw_image *raw, const struct raw_slot *s)
-{
-	uint16_t index = index_of(raw, s);
-
-	if (raw->first_waiting == NO_SLOT)
-		raw->first_waiting = index;
-	else
-		raw->slot[raw->last_waiting].next = index;
-	raw->last_waiting = index;
-}
-
-static int start(struct raw_image *raw, struct raw_slot *s)
-{
-	if (s->unaligned && !s->buffer) {
-		s->buffer = bounce_take(&raw->bounce);
-		if (!s->buffer) {
-			wait_for_buffer(raw, s);
-			return 0;
-		}
-	}
-	if (s->step != RAW_PUNCH)
-		return start_on_ring(raw, s);
-	raw->n_punching++;
-	puncher_ask(&raw->puncher, s->io.offset, s->io.len, index_of(raw, s));
-	return 0;
-}
 
 static void put_back(struct raw_slot *s)
 {
@@ -136,11 +39,11 @@ static void release_buffer(struct raw_image *raw, struct raw_slot *s)
 		return;
 	bounce_give(&raw->bounce, s->buffer);
 	s->buffer = NULL;
-	if (raw->first_waiting == NO_SLOT)
+	if (raw->first_waiting == RAW_NO_SLOT)
 		return;
 	next = &raw->slot[raw->first_waiting];
-	raw->first_waiting = raw->first_waiting == raw->last_waiting ? NO_SLOT : next->next;
-	if (start(raw, next) < 0)
+	raw->first_waiting = raw->first_waiting == raw->last_waiting ? RAW_NO_SLOT : next->next;
+	if (raw_start(raw, next) < 0)
 		finish(raw, next, -EIO);
 }
 
@@ -152,7 +55,7 @@ static void finish(struct raw_image *raw, struct raw_slot *s, int result)
 	release_buffer(raw, s);
 	s->used = false;
 	s->next = raw->first_free;
-	raw->first_free = index_of(raw, s);
+	raw->first_free = raw_index(raw, s);
 	raw->n_in_flight--;
 	raw->image.done(raw->image.owner, handle, result);
 }
@@ -160,7 +63,7 @@ static void finish(struct raw_image *raw, struct raw_slot *s, int result)
 static void restart(struct raw_image *raw, struct raw_slot *s, enum raw_step step)
 {
 	s->step = step;
-	if (start(raw, s) < 0)
+	if (raw_start(raw, s) < 0)
 		finish(raw, s, -EIO);
 }
 
@@ -291,7 +194,7 @@ static int raw_queue(struct image *image, const struct image_io *io)
 
 	if (r < 0)
 		return r;
-	if (raw->first_free == NO_SLOT)
+	if (raw->first_free == RAW_NO_SLOT)
 		return -EBUSY;
 	s = &raw->slot[raw->first_free];
 	*s = (struct raw_slot){ .used = true,
@@ -302,12 +205,12 @@ static int raw_queue(struct image *image, const struct image_io *io)
 				.io = *io,
 				.next = s->next };
 	raw->first_free = s->next;
-	r = start(raw, s);
+	r = raw_start(raw, s);
 	if (r < 0) {
 		if (s->buffer)
 			bounce_give(&raw->bounce, s->buffer);
 		s->used = false;
-		raw->first_free = index_of(raw, s);
+		raw->first_free = raw_index(raw, s);
 		return r;
 	}
 	raw->n_in_flight++;
@@ -318,7 +221,8 @@ static int raw_submit(struct image *image)
 {
 	struct raw_image *raw = raw_of(image);
 
-	while (io_uring_sq_ready(&raw->ring)) {
+	workers_wake(&raw->workers);
+	while (!raw->no_ring && io_uring_sq_ready(&raw->ring)) {
 		int r = io_uring_submit(&raw->ring);
 
 		if (r == -EINTR)
@@ -330,13 +234,15 @@ static int raw_submit(struct image *image)
 	return 0;
 }
 
-static void reap_holes(struct raw_image *raw)
+static void reap_workers(struct raw_image *raw)
 {
 	uint16_t index;
 	int result;
 
-	while (raw->n_punching && puncher_take(&raw->puncher, &index, &result)) {
-		raw->n_punching--;
+	if (raw->n_at_workers)
+		workers_hear(&raw->workers);
+	while (raw->n_at_workers && workers_take(&raw->workers, &index, &result)) {
+		raw->n_at_workers--;
 		complete(raw, &raw->slot[index], result);
 	}
 }
@@ -346,9 +252,8 @@ static int raw_reap(struct image *image)
 	struct raw_image *raw = raw_of(image);
 	struct io_uring_cqe *cqe;
 
-	reap_holes(raw);
-
-	while (io_uring_peek_cqe(&raw->ring, &cqe) == 0) {
+	reap_workers(raw);
+	while (!raw->no_ring && io_uring_peek_cqe(&raw->ring, &cqe) == 0) {
 		uint64_t index = cqe->user_data;
 		int res = cqe->res;
 
@@ -360,7 +265,7 @@ static int raw_reap(struct image *image)
 	return 0;
 }
 
-/* For the ring or the puncher; what cannot be submitted now is tried again by the next call. */
+/* For the ring or the workers; what cannot be submitted now is tried again by the next call. */
 static int wait_for_either(struct raw_image *raw)
 {
 	struct pollfd p[] = { { .fd = raw->image.fd, .events = POLLIN },
@@ -379,7 +284,7 @@ static int raw_wait(struct image *image)
 
 	if (!raw->n_in_flight)
 		return 0;
-	if (raw->n_punching)
+	if (raw->n_at_workers || raw->no_ring)
 		return wait_for_either(raw);
 	r = io_uring_submit_and_wait(&raw->ring, 1);
 	if (r < 0 && r != -EINTR && r != -EAGAIN && r != -EBUSY)
@@ -394,9 +299,10 @@ static void raw_close(struct image *image)
 	while (raw->n_in_flight)
 		if (raw_wait(image) < 0)
 			break;
-	puncher_close(&raw->puncher);
+	workers_close(&raw->workers);
 	bounce_close(&raw->bounce);
-	io_uring_queue_exit(&raw->ring);
+	if (!raw->no_ring)
+		io_uring_queue_exit(&raw->ring);
 	closep(&raw->file_fd);
 	image->fd = -1;
 }
@@ -412,8 +318,8 @@ static const struct image_ops raw_ops = {
 void raw_init(struct raw_image *raw)
 {
 	for (unsigned int i = 0; i < RAW_DEPTH; i++)
-		raw->slot[i].next = i + 1 < RAW_DEPTH ? (uint16_t)(i + 1) : NO_SLOT;
+		raw->slot[i].next = i + 1 < RAW_DEPTH ? (uint16_t)(i + 1) : RAW_NO_SLOT;
 	raw->first_free = 0;
-	raw->first_waiting = NO_SLOT;
+	raw->first_waiting = RAW_NO_SLOT;
 	raw->image.ops = &raw_ops;
 }

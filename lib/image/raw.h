@@ -5,14 +5,14 @@
  * The ring is made before the sandbox: one registered file, and restrictions that allow only reads,
  * writes and syncs of it. Holes are punched by a thread, whose filter can tell them from all else
  * that fallocate does, which a ring's restrictions cannot: space reserved behind the end of a file
- * is bounded by nothing.
+ * is bounded by nothing. Where the host forbids io_uring, a few threads do all of it.
  */
 #ifndef BULKHEAD_IMAGE_RAW_H
 #define BULKHEAD_IMAGE_RAW_H
 
 #include "lib/image/bounce.h"
 #include "lib/image/image.h"
-#include "lib/image/puncher.h"
+#include "lib/image/workers.h"
 
 #include <errno.h>
 #include <liburing.h>
@@ -24,7 +24,7 @@ enum raw_step {
 	RAW_READ,
 	RAW_WRITE,
 	RAW_SYNC,
-	RAW_PUNCH,	 /* fallocate PUNCH_HOLE, by the puncher */
+	RAW_PUNCH,	 /* fallocate PUNCH_HOLE, by a worker */
 	RAW_WRITE_ZEROES /* chunk by chunk */
 };
 
@@ -37,7 +37,7 @@ struct raw_slot {
 	size_t skipped;	    /* bytes of the first piece of io.iov, put back at the end of it */
 	bool unaligned;	    /* goes through a buffer */
 	uint8_t *buffer;    /* that it has at the moment, or NULL */
-	struct iovec piece; /* of it, that the ring has */
+	struct iovec piece; /* of it, or of zeroes */
 	struct image_io io;
 	uint16_t next; /* free one, or one that waits for a buffer */
 };
@@ -46,10 +46,11 @@ struct raw_image {
 	struct image image;
 	struct io_uring ring;
 	int file_fd; /* for holes, or -1 */
-	struct puncher puncher;
+	int no_ring; /* why workers do everything: the host's error; 0: there is a ring */
+	struct workers workers;
 	bool can_punch;
-	unsigned int n_in_flight; /* handed to the ring, submitted or not, and n_punching */
-	unsigned int n_punching;
+	unsigned int n_in_flight; /* handed to the ring, submitted or not, and n_at_workers */
+	unsigned int n_at_workers;
 	struct bounce bounce;
 	size_t unit_mask; /* bits of addresses and lengths that O_DIRECT has to find clear */
 	uint16_t first_free, first_waiting, last_waiting;
@@ -62,18 +63,20 @@ struct raw_how {
 	uint32_t logical; /* bytes of a block; requests will be of whole ones */
 };
 
-/* How the puncher's thread gives up what it does not need; enter returns 0 or an error. */
+/* How threads give up what they do not need: 0 or an error. prepare comes before they are started and
+ * says whether they do everything, or only punch holes; enter is called by each. */
 struct raw_confiner {
+	int (*prepare)(void *arg, bool everything);
 	int (*enter)(void *arg);
 	void *arg;
 };
 
 /*
- * Takes fd (on success; it stays open only for punching holes). Fills raw->image; done and owner are the
+ * Takes fd (on success; it stays open only for the threads). Fills raw->image; done and owner are the
  * caller's to set. 0; -EINVAL: not a regular file or block
  * device; -EACCES: fd cannot write and readonly is false; -ENODATA: not one sector; -EOPNOTSUPP or
  * -EDOM: direct is not to be had here at all, or not with such small blocks; or the error of
- * io_uring, which is -EPERM or -ENOSYS where the host forbids it, or of confiner, which may be NULL. Of
+ * io_uring, unless that says that the host forbids it, of threads or of confiner, which may be NULL. Of
  * the file's data, nothing is changed.
  */
 [[nodiscard]] int raw_open(struct raw_image *raw, int fd, const struct raw_how *how,

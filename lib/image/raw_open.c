@@ -63,26 +63,27 @@ static void probe(struct raw_image *raw, int fd, const struct stat *st)
 
 static int open_ring(struct raw_image *raw, int fd)
 {
-	static const uint8_t ops[] = { IORING_OP_READV, IORING_OP_FSYNC, IORING_OP_WRITEV,
-				       IORING_OP_WRITE };
+	static const uint8_t ops[] = { IORING_OP_READV, IORING_OP_FSYNC, IORING_OP_WRITEV };
 
 	/* the first two change nothing */
 	return uring_open(&raw->ring, RAW_DEPTH, &fd, 1, ops,
 			  raw->image.readonly ? 2 : sizeof(ops));
 }
 
-/* Only where there is something to punch: no thread stands about in other devices. */
-static int open_puncher(struct raw_image *raw, int fd, const struct raw_confiner *c)
+/* Only where there is something for them: no thread stands about in other devices. */
+static int open_workers(struct raw_image *raw, int fd, const struct raw_confiner *c)
 {
-	int r;
+	int r = 0;
 
-	raw->puncher.ask_fd = raw->image.other_fd = raw->file_fd = -1;
-	if (!raw->can_punch)
+	if (!raw->can_punch && !raw->no_ring)
 		return 0;
-	r = puncher_open(&raw->puncher, fd, c ? c->enter : NULL, c ? c->arg : NULL);
+	if (c)
+		r = c->prepare(c->arg, raw->no_ring != 0);
+	if (r == 0)
+		r = workers_open(&raw->workers, raw->no_ring ? WORKERS_THREADS : 1, fd,
+				 c ? c->enter : NULL, c ? c->arg : NULL);
 	if (r < 0)
 		return r;
-	raw->image.other_fd = raw->puncher.done_fd;
 	raw->file_fd = fd;
 	return 0;
 }
@@ -115,14 +116,21 @@ static int set_direct(struct raw_image *raw, int fd, uint32_t logical)
 	return bounce_open(&raw->bounce);
 }
 
+static bool forbidden(int r)
+{
+	return r == -ENOSYS || r == -EPERM || r == -EACCES;
+}
+
 static int open_parts(struct raw_image *raw, int fd, const struct raw_confiner *confiner)
 {
 	int r = open_ring(raw, fd);
 
-	if (r < 0)
+	if (forbidden(r))
+		raw->no_ring = r;
+	else if (r < 0)
 		return r;
-	r = open_puncher(raw, fd, confiner);
-	if (r < 0)
+	r = open_workers(raw, fd, confiner);
+	if (r < 0 && !raw->no_ring)
 		io_uring_queue_exit(&raw->ring);
 	return r;
 }
@@ -148,6 +156,7 @@ int raw_open(struct raw_image *raw, int fd, const struct raw_how *how,
 	raw->image.readonly = how->readonly;
 	if (!raw->image.capacity)
 		return -ENODATA;
+	raw->file_fd = raw->workers.ask_fd = raw->workers.done_fd = -1;
 	raw_init(raw);
 	probe(raw, fd, &st);
 	if (how->direct)
@@ -158,9 +167,10 @@ int raw_open(struct raw_image *raw, int fd, const struct raw_how *how,
 		bounce_close(&raw->bounce);
 		return r;
 	}
-	raw->image.fd = raw->ring.ring_fd;
-	raw->image.prompt = true;
-	if (!raw->can_punch)
+	raw->image.fd = raw->no_ring ? raw->workers.done_fd : raw->ring.ring_fd;
+	raw->image.other_fd = raw->no_ring ? -1 : raw->workers.done_fd;
+	raw->image.prompt = !raw->no_ring;
+	if (raw->file_fd < 0)
 		closep(&fd);
 	return 0;
 }

@@ -88,6 +88,13 @@ def test_random_operations_against_a_model(start, image, event_idx, indirect, qu
     disk.device.assert_bounded()
 
 
+def test_idle_after_holes(disk):
+    """What told of a hole that is punched is taken, too: nothing keeps the loop awake."""
+    for i in range(3):
+        assert disk.do(blk.T_DISCARD, 0, blk.range_(i * 8, 8))[0] == blk.S_OK
+        disk.device.process.assert_idle()
+
+
 def takes_direct(image, block):
     """Whether its file system has O_DIRECT for blocks of this size."""
     try:

@@ -73,7 +73,8 @@ def test_the_counts_are_the_filters(place, build):
     counts = {name: int(n) for name, n in re.findall(r"^\| ([^|]+) \| (\d+) \|", said.stdout, re.M)}
     found = explained(place, "--disk", "/no/a,format=raw")
     assert found["dev-blk"]["system calls"].startswith(
-        f"{counts['dev-blk']} for its main thread, {counts['dev-blk, puncher']} for the puncher;")
+        f"{counts['dev-blk']} for its main thread, {counts['dev-blk, pool']} for the pool where there "
+        f"is no io_uring, {counts['dev-blk, puncher']} for the puncher;")
     for name in ("bulkhead", "supervisor", "dev-rng", "dev-console"):
         assert found[name]["system calls"].split(";")[0] == str(counts[name])
     assert found["vmm"]["system calls"].startswith(

@@ -2,45 +2,27 @@
 """On a host that refuses user namespaces no VM starts, and the one line names why and what to do."""
 
 import os
-import struct
-import sys
 
 import pytest
 
-from bh import vm
+from bh import profile, vm
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 REFUSED = "this host does not let the VM be confined: a user namespace: "
 
 # As a container's seccomp profile does it: no namespace by clone and unshare, clone3 is not known.
-PROFILE = """
-import ctypes, os, sys
-program = bytes.fromhex(sys.argv[1])
-code = ctypes.create_string_buffer(program)
-class Prog(ctypes.Structure):
-    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
-prog = Prog(len(program) // 8, ctypes.addressof(code))
-libc = ctypes.CDLL(None, use_errno=True)
-assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(prog)) == 0
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-
-
-def profile():
-    load, jump, mask, ret = 0x20, 0x15, 0x45, 0x06
+def refusing_namespaces():
     clone, unshare, clone3, newuser = 56, 272, 435, 0x10000000
-    allow, eperm, enosys = 0x7fff0000, 0x50000 | 1, 0x50000 | 38
-    code = [(load, 0, 0, 0),
-            (jump, 5, 0, clone3),
-            (jump, 1, 0, clone),
-            (jump, 0, 2, unshare),
-            (load, 0, 0, 16),                 # the first argument
-            (mask, 2, 0, newuser),
-            (ret, 0, 0, allow),
-            (ret, 0, 0, enosys),
-            (ret, 0, 0, eperm)]
-    return b"".join(struct.pack("<HBBI", *line) for line in code)
+    return profile.within([(profile.LOAD, 0, 0, 0),
+                           (profile.JUMP, 5, 0, clone3),
+                           (profile.JUMP, 1, 0, clone),
+                           (profile.JUMP, 0, 2, unshare),
+                           (profile.LOAD, 0, 0, 16),  # the first argument
+                           (profile.MASK, 2, 0, newuser),
+                           (profile.RETURN, 0, 0, profile.ALLOW),
+                           (profile.RETURN, 0, 0, profile.ERRNO | 38),
+                           (profile.RETURN, 0, 0, profile.ERRNO | 1)])
 
 
 @pytest.fixture(params=["root", "user"])
@@ -78,6 +60,6 @@ def test_where_none_is_allowed(place):
 
 
 def test_under_a_containers_profile(place):
-    place.become = [*place.become, sys.executable, "-c", PROFILE, profile().hex()]
+    place.become = [*place.become, *refusing_namespaces()]
     line = said(place)
     assert "a seccomp profile is in force" in line and "--security-opt seccomp=unconfined" in line

@@ -24,6 +24,7 @@
 #define VCPU_MOST 12
 #define DEVICE_MOST 16
 #define HELPER_MOST 5 /* of a device's thread beside its main one */
+#define POOL_MOST 8U  /* of a thread that does what a ring would */
 
 /* A filter made of a policy. */
 struct made {
@@ -87,6 +88,8 @@ static void check_policy(const struct sandbox_policy *p, bool guest_facing, size
 
 static size_t most_of(const struct declared_thread *t)
 {
+	if (t->no_ring)
+		return POOL_MOST;
 	if (!t->each_vcpu)
 		return HELPER_MOST;
 	return strcmp(t->accel, "kvm") == 0 ? VCPU_MOST : 0;
@@ -194,7 +197,7 @@ static const int flagless[] = {
 	/* clang-format off */
 	__NR_read, __NR_write, __NR_close, __NR_fstat, __NR_munmap, __NR_brk, __NR_exit_group,
 	__NR_restart_syscall, __NR_epoll_wait, __NR_poll, __NR_rt_sigreturn, __NR_pread64,
-	__NR_preadv, __NR_dup2, __NR_getpid, __NR_gettid, __NR_tgkill,
+	__NR_preadv, __NR_pwritev, __NR_fdatasync, __NR_dup2, __NR_getpid, __NR_gettid, __NR_tgkill,
 	__NR_rt_sigaction, __NR_rt_sigprocmask,
 	__NR_ioctl, /* a list of numbers, which the process's tables and drills have */
 	/* clang-format on */

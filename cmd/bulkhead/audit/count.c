@@ -47,12 +47,12 @@ void count_surface(const struct facts_surface *s, struct surface_counts *ret)
 
 const char *thread_role(const struct subject_process *p, const struct facts_thread *t)
 {
-	const struct declared_process *d = p->declared;
+	const struct declared_thread *own = declared_thread(p, t);
 
 	if (t->worker)
 		return "kernel's worker";
-	if (d && d->n_threads && t->tid != p->facts.pid)
-		return d->threads[0].name;
+	if (own)
+		return own->name;
 	return t->tid == p->facts.pid ? "main" : t->status.name;
 }
 

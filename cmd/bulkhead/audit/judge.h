@@ -18,6 +18,9 @@ void judge_threads(const struct subject *s, struct subject_process *p, struct fi
 
 /* The text of a set of capabilities, as "cap_kill,cap_setuid" or "none", cut at cap. */
 void caps_text(uint64_t set, char *ret, size_t cap);
+/* The row that a thread beside the main one is of, or NULL. */
+const struct declared_thread *declared_thread(const struct subject_process *p,
+					      const struct facts_thread *t);
 /* The filter that a thread is declared to have, or NULL. */
 const struct sandbox_policy *declared_policy(const struct subject_process *p,
 					     const struct facts_thread *t);

@@ -93,22 +93,39 @@ static void judge_caps(struct subject_process *p, const struct facts_thread *t, 
 	}
 }
 
+static bool holds(const struct subject_process *p, const char *link)
+{
+	for (size_t i = 0; i < p->facts.n_fds; i++)
+		if (strncmp(p->facts.fds[i].link, link, strlen(link)) == 0)
+			return true;
+	return false;
+}
+
+/* Rows of other accelerators and other hosts stand for the same threads. */
+static const struct declared_thread *row_of(const struct subject_process *p)
+{
+	const struct declared_process *d = p->declared;
+	const char *accel = holds(p, "anon_inode:kvm-vm") ? "kvm" : "soft";
+
+	for (size_t i = 0; i < d->n_threads; i++)
+		if ((!d->threads[i].accel || strcmp(d->threads[i].accel, accel) == 0) &&
+		    !(d->threads[i].no_ring && holds(p, "anon_inode:[io_uring]")))
+			return &d->threads[i];
+	return NULL;
+}
+
+const struct declared_thread *declared_thread(const struct subject_process *p,
+					      const struct facts_thread *t)
+{
+	return !p->declared || t->tid == p->facts.pid ? NULL : row_of(p);
+}
+
 const struct sandbox_policy *declared_policy(const struct subject_process *p,
 					     const struct facts_thread *t)
 {
-	const struct declared_process *d = p->declared;
-	bool kvm = false;
+	const struct declared_thread *own = declared_thread(p, t);
 
-	if (!d)
-		return NULL;
-	if (t->tid == p->facts.pid || d->n_threads == 0)
-		return d->policy;
-	for (size_t i = 0; i < p->facts.n_fds; i++)
-		kvm |= strncmp(p->facts.fds[i].link, "anon_inode:kvm-vm", 17) == 0;
-	for (size_t i = 0; i < d->n_threads; i++)
-		if (!d->threads[i].accel || strcmp(d->threads[i].accel, kvm ? "kvm" : "soft") == 0)
-			return d->threads[i].policy;
-	return d->policy;
+	return own ? own->policy : p->declared ? p->declared->policy : NULL;
 }
 
 /* ---- deep ---- */
@@ -167,15 +184,14 @@ static void judge_filter(struct subject_process *p, const struct facts_thread *t
 
 static void judge_count(const struct subject *s, struct subject_process *p, struct findings *f)
 {
-	const struct declared_process *d = p->declared;
+	const struct declared_thread *row = row_of(p);
 	size_t most = 1, is = 0;
 	char declared[24];
 
-	if (d->n_threads && !s->cpus)
+	if (row && !s->cpus)
 		return;
-	/* rows of other accelerators stand for the same threads */
-	if (d->n_threads)
-		most += d->threads[0].each_vcpu ? s->cpus : 1;
+	if (row)
+		most += row->each_vcpu ? s->cpus : row->n ? row->n : 1;
 	for (size_t i = 0; i < p->facts.n_threads; i++)
 		is += !p->facts.threads[i].worker;
 	snprintf(declared, sizeof(declared), "%zu", most);

@@ -102,6 +102,26 @@ static int fill_table(struct qcow2 *q, uint64_t old, uint64_t offset, bool fresh
 	return fresh ? 0 : store_zero(q->file, offset, q->cluster_size);
 }
 
+/* A page of a new table, to be written before the table is in use. */
+static int add_page(struct qcow2 *q, uint64_t guest, uint64_t cluster)
+{
+	uint8_t *page;
+	int r;
+
+	cache_change(&q->cache);
+	(void)!cluster_set_add(&q->tables, cluster);
+	cache_changed(&q->cache);
+	r = cache_get(q, CACHE_L2, page_offset(q, cluster << q->cluster_bits, guest), &page);
+	if (r == 0) {
+		cache_set_dirty(&q->cache, page);
+		return 0;
+	}
+	cache_change(&q->cache);
+	cluster_set_remove(&q->tables, cluster);
+	cache_changed(&q->cache);
+	return r;
+}
+
 int l2_own(struct qcow2 *q, uint64_t guest)
 {
 	uint64_t i = l1_index(q, guest), old = q->l1.at[i] & OFFSET_MASK, cluster, n;
@@ -115,12 +135,13 @@ int l2_own(struct qcow2 *q, uint64_t guest)
 	r = alloc_run(q, 1, &cluster, &n, &fresh);
 	if (r == 0)
 		r = fill_table(q, old, cluster << q->cluster_bits, fresh);
+	if (r == 0)
+		r = add_page(q, guest, cluster);
 	if (r < 0)
 		return r;
 	q->unsynced = q->unflushed = true;
 	cache_change(&q->cache);
 	cluster_set_remove(&q->tables, cluster_of(q, old)); /* a snapshot's now */
-	(void)!cluster_set_add(&q->tables, cluster);
 	__atomic_store_n(&q->l1.at[i], cluster << q->cluster_bits | ENTRY_COPIED, __ATOMIC_RELAXED);
 	cache_changed(&q->cache);
 	cache_drop(&q->cache, old, q->cluster_size);

@@ -92,6 +92,7 @@ int refcount_set(struct qcow2 *q, uint64_t cluster, uint64_t value)
 static int add_block(struct qcow2 *q, uint64_t block)
 {
 	uint64_t cluster = block * refcounts_per_block(q), offset = cluster << q->cluster_bits;
+	uint8_t *page;
 	int r;
 
 	if (cluster >= q->limit)
@@ -107,12 +108,18 @@ static int add_block(struct qcow2 *q, uint64_t block)
 	cache_change(&q->cache);
 	(void)!cluster_set_add(&q->tables, cluster);
 	cache_changed(&q->cache);
-	q->reftable.at[block] = offset;
+	r = cache_get(q, CACHE_REFCOUNTS, offset, &page);
+	if (r < 0) {
+		cache_change(&q->cache);
+		cluster_set_remove(&q->tables, cluster);
+		cache_changed(&q->cache);
+		return r;
+	}
+	refcount_put(page, 0, q->refcount_bits, 1);
+	cache_set_dirty(&q->cache, page);
+	q->reftable.at[block] = offset; /* not before there is a page to write first */
 	table_dirty(&q->reftable, block, 1);
-	r = refcount_set(q, cluster, 1);
-	if (r < 0)
-		q->failed = r; /* a block that does not count itself */
-	return r;
+	return 0;
 }
 
 int refcount_cover(struct qcow2 *q, uint64_t cluster)

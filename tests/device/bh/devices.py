@@ -31,7 +31,8 @@ class Device:
         self.options, self.build = options, build
         fds = {self.channel: theirs.fileno(), **self.make_fds()}
         try:
-            self.process = Compartment(build, self.name, self.make_args(), fds)
+            self.process = Compartment(build, self.name, self.make_args(), fds,
+                                       options.get("within", ()))
             self.process.wait_ready()
         finally:
             theirs.close()

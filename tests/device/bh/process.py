@@ -86,8 +86,9 @@ def state_page(content=b""):
 
 
 class Compartment:
-    def __init__(self, build, name, args=(), fds=None):
-        """fds: number in the compartment -> our descriptor, which stays ours."""
+    def __init__(self, build, name, args=(), fds=None, within=()):
+        """fds: number in the compartment -> our descriptor, which stays ours.
+        within: words before the launcher's, which end by executing it."""
         self.name = name
         self.messages = []
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -96,7 +97,7 @@ class Compartment:
         if page >= 0:
             table[CONSOLE_STATE_FD] = page
         self.jailrun = subprocess.Popen(
-            [build / "tests/device/jailrun", ",".join(f"{ours}:{to}" for to, ours in table.items()),
+            [*within, build / "tests/device/jailrun", ",".join(f"{ours}:{to}" for to, ours in table.items()),
              "--", build / "cmd" / name / name, *args],
             pass_fds=list(table.values()), stdin=subprocess.DEVNULL)
         theirs.close()

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A recorded run of requests on a qcow2 image, and the image as a crash at any moment leaves it: with
+ * the first so many writes, the last one torn; or with any choice of those since the last flush.
+ */
+#ifndef BULKHEAD_TESTS_UNIT_QCOW2_CUTS_H
+#define BULKHEAD_TESTS_UNIT_QCOW2_CUTS_H
+
+#include "lib/image/qcow2/qcow2.h"
+#include "teststore.h"
+
+/* A moment at which everything was flushed. */
+struct moment {
+	size_t at; /* deeds of the log so far */
+	uint8_t *disk;
+	uint64_t size; /* of the disk, bytes */
+};
+
+/* A request, from its first deed on. */
+struct request {
+	size_t at;
+	uint64_t from, to; /* sectors of the disk that it may have changed */
+	bool whole;	   /* the disk is as at the last moment or as at the next */
+};
+
+struct cuts {
+	struct memory file;
+	struct moment *moment;
+	size_t n_moments;
+	struct request *request;
+	size_t n_requests;
+	uint8_t *log_base; /* the file before the log */
+	uint64_t log_base_size;
+	uint64_t state; /* of the generator */
+	struct volume *v;
+	uint8_t *disk; /* what the disk must read as */
+	unsigned int n_snapshots;
+};
+
+struct cuts_options {
+	struct qcow2_create_options create;
+	unsigned int n_requests;
+	size_t cache_bytes;
+	uint64_t seed;
+	bool tools; /* with snapshots and resizes in between */
+};
+
+/* Records. NULL, or what went wrong. */
+const char *cuts_record(struct cuts *c, const struct cuts_options *o);
+void cuts_free(struct cuts *c);
+/*
+ * Calls f with the image as each cut leaves it, `lost` or not: writes since the last flush may be
+ * missing. f returns NULL or what is wrong, which ends it. *ret_n: calls of f.
+ */
+const char *cuts_for_each(struct cuts *c, bool lost,
+			  const char *(*f)(struct cuts *c, struct memory *image, size_t at,
+					   void *arg),
+			  void *arg, size_t *ret_n);
+/* Checks the image that a cut at this deed left: NULL, or what is wrong. */
+const char *cuts_check(struct cuts *c, struct memory *image, size_t at, bool compare);
+
+#endif
