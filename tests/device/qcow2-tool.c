@@ -11,11 +11,14 @@
  *   list      ids, names and sizes of snapshots
  *   resize    size= shrink
  *   info      what the header says
+ *   cuts      every= seed=: FILE is a folder, for images as a crash leaves them in the middle of a run;
+ *             each is checked here first
  *
  * Wherever the disk is opened: base= (raw: base_raw=) and data= say what lies below.
  */
 #include "lib/base/cleanup.h"
 #include "lib/image/qcow2/qcow2.h"
+#include "tests/unit/qcow2_cuts.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -335,6 +338,48 @@ static void info(const char *file)
 	       i.bitmaps, i.backing_file, i.backing_format, i.data_file_name);
 }
 
+struct samples {
+	const char *folder;
+	size_t n, every;
+};
+
+static const char *keep_sample(struct cuts *c, struct memory *image, size_t at, void *arg)
+{
+	struct samples *s = arg;
+	char path[4096];
+	FILE *out;
+
+	if (s->n++ % s->every)
+		return NULL;
+	(void)snprintf(path, sizeof(path), "%s/%zu.qcow2", s->folder, s->n);
+	out = fopen(path, "we");
+	if (!out || fwrite(image->bytes, 1, image->store.size, out) != image->store.size ||
+	    fclose(out))
+		return "cannot write a sample";
+	return cuts_check(c, image, at, true);
+}
+
+static void cuts(const char *folder)
+{
+	const struct cuts_options o = { .create = { .size = 1 << 20, .cluster_size = 512 },
+					.n_requests = 400,
+					.cache_bytes = 16 << 10,
+					.seed = number("seed", 1),
+					.tools = true };
+	struct samples s = { .folder = folder, .every = number("every", 100) };
+	struct cuts c;
+	const char *bad = cuts_record(&c, &o);
+	size_t n = 0;
+
+	for (int lost = 0; !bad && lost < 2; lost++)
+		bad = cuts_for_each(&c, lost, keep_sample, &s, &n);
+	if (bad) {
+		fprintf(stderr, "qcow2-tool: cut %zu: %s\n", n, bad);
+		exit(1);
+	}
+	cuts_free(&c);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -342,7 +387,7 @@ int main(int argc, char **argv)
 		void (*run)(const char *file);
 	} commands[] = { { "create", create }, { "ops", ops },		 { "dump", dump },
 			 { "check", check },   { "snapshot", snapshot }, { "list", list },
-			 { "resize", resize }, { "info", info } };
+			 { "resize", resize }, { "info", info },	 { "cuts", cuts } };
 
 	if (argc < 3)
 		return 64;

@@ -5,6 +5,7 @@ They are kept in the repository, as the tests read them from there; run this aft
 format."""
 
 import struct
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent / "seeds"
@@ -658,6 +659,80 @@ def inflight():
     }
 
 
+def qcow2():
+    """Flags, requests, then the image; see fuzz_qcow2.c. With SPREAD, 512 bytes per cluster."""
+    readonly, tool, spread, small, base, data = 1, 2, 4, 8, 16, 32
+    copied = 1 << 63
+
+    def header(bits, size, l1_size, incompatible=0, version=3, order=4, compression=0, **more):
+        c = 1 << bits
+        fixed = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", version, more.get("name_at", 0),
+                            more.get("name_len", 0), bits, size, 0, l1_size, 3 * c, c, 1,
+                            more.get("snapshots", 0), 6 * c if "snapshots" in more else 0)
+        if version == 3:
+            fixed += struct.pack(">QQQIIB7x", incompatible, more.get("compatible", 0),
+                                 more.get("autoclear", 0), order, 112, compression)
+        return fixed + more.get("extensions", b"")
+
+    def image(bits, head, l2, used, order=4, rest=()):
+        """Clusters: header, refcount table, block, L1, L2, one of data, what follows."""
+        c = 1 << bits
+        counts = struct.pack(">%dH" % used, *[1] * used) if order == 4 else b"\xff" * (used // 8 + 1)
+        parts = [head, struct.pack(">Q", 2 * c), counts, struct.pack(">Q", 4 * c | copied), l2,
+                 b"d" * 512, *rest]
+        return b"".join(part.ljust(512, b"\0") for part in parts)
+
+    def case(flags, requests, what):
+        ops = b"".join(struct.pack(">BHBB", *r) for r in requests)
+        return bytes([flags, len(requests)]) + ops + what
+
+    def entries(*values):
+        return struct.pack(">%dQ" % len(values), *values)
+
+    mixed = [(0, 0, 3, 7), (0, 9, 60, 1), (5, 0, 0, 0), (4, 0, 2, 0), (3, 1, 9, 1), (6, 0, 127, 0), (2, 0, 127, 0),
+             (0x41, 3, 20, 9), (5, 0, 0, 0), (0, 0, 127, 2)]
+    tools = [(0, 0, 9, 5), (7, 0, 0, 64), (0, 2, 30, 6), (7, 0, 0, 72), (0, 1, 9, 7), (7, 0, 0, 65), (7, 0, 0, 67),
+             (7, 0, 0, 68), (7, 0, 0, 66), (6, 0, 127, 0), (7, 0, 0, 21)]
+    plain = image(9, header(9, 32768, 1), entries(5 * 512 | copied), 6)
+    snap_row = struct.pack(">QIHHIIQII", 7 * 512, 1, 1, 1, 0, 0, 0, 0, 0) + b"1a"
+    deflated = zlib.compressobj(9, zlib.DEFLATED, -12)
+    deflated = deflated.compress(b"z" * 512) + deflated.flush()
+    zstd = bytes.fromhex("28b52ffd600001") + bytes.fromhex("031000") + b"a"
+    at = entries(1 << 62 | 5 * 512)
+    packed = image(9, header(9, 32768, 1), at, 6)
+    packed = packed[:5 * 512] + deflated.ljust(512, b"\0")
+    frame = image(9, header(9, 32768, 1, incompatible=8, compression=1), at, 6)[:5 * 512] + zstd.ljust(512, b"\0")
+    backed = image(9, header(9, 32768, 1, name_at=200, name_len=4, extensions=bytes(88) + b"base"),
+                   entries(5 * 512 | copied, 1), 6)
+    shared = image(9, header(9, 32768, 1, snapshots=1), entries(5 * 512), 6, rest=(snap_row, entries(4 * 512)))
+    with_snapshot = shared[:1024] + struct.pack(">8H", 1, 1, 1, 1, 2, 2, 1, 1).ljust(512, b"\0") + \
+        entries(4 * 512).ljust(512, b"\0") + shared[2048:]
+    return {
+        "plain": case(0, mixed, plain), "tools": case(0, tools, plain), "small-cache": case(small, mixed, plain),
+        "readonly": case(readonly, mixed, plain), "as-tool": case(tool, tools, plain),
+        "version-2": case(0, mixed, image(9, header(9, 32768, 1, version=2), entries(5 * 512 | copied), 6)),
+        "64k": case(spread, mixed, image(16, header(16, 1 << 20, 1), entries(5 << 16 | copied), 6)),
+        "2m": case(spread, mixed, image(21, header(21, 1 << 22, 1), entries(5 << 21 | copied), 6)),
+        "4k-tools": case(spread, tools, image(12, header(12, 1 << 20, 1), entries(5 << 12 | copied), 6)),
+        "extended": case(spread, mixed, image(14, header(14, 1 << 20, 1, incompatible=16),
+                                              entries(5 << 14 | copied, 3 << 32 | 0xf0), 6)),
+        "extended-tools": case(spread, tools, image(14, header(14, 1 << 20, 1, incompatible=16),
+                                                    entries(5 << 14 | copied, 0xff), 6)),
+        "narrow": case(0, tools, image(9, header(9, 32768, 1, order=0), entries(5 * 512 | copied), 6, order=0)),
+        "deflate": case(0, [(2, 0, 3, 0), *mixed], packed), "zstd": case(0, [(2, 0, 3, 0), *mixed], frame),
+        "backed": case(base, mixed, backed), "snapshot": case(0, tools, with_snapshot),
+        "data-file": case(data, mixed, image(9, header(9, 32768, 1, incompatible=4), entries(copied), 5)),
+        "raw-data-file": case(data, mixed, image(9, header(9, 32768, 1, incompatible=4, autoclear=2),
+                                                 entries(copied), 5)),
+        "dirty": case(0, mixed, image(9, header(9, 32768, 1, incompatible=1), entries(5 * 512 | copied), 4)),
+        "corrupt": case(tool, [(7, 0, 0, 64 + 4), *mixed],
+                        image(9, header(9, 32768, 1, incompatible=2), entries(5 * 512), 5)),
+        "on-itself": case(0, mixed, image(9, header(9, 32768, 1), entries(4 * 512 | copied), 6)),
+        "leak": case(tool, [(7, 0, 0, 4)], image(9, header(9, 32768, 1), entries(5 * 512 | copied), 20)),
+        "unknown-feature": case(0, [], image(9, header(9, 32768, 1, incompatible=1 << 40), b"", 6)),
+    }
+
+
 # Others append here: the name of the target and what makes its seeds.
 TARGETS = {
     "ask": ask,
@@ -685,6 +760,7 @@ TARGETS = {
     "storage": storage,
     "nbd_client": nbd_client,
     "console_page": console_page,
+    "qcow2": qcow2,
 }
 
 

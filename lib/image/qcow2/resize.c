@@ -15,8 +15,8 @@ static int write_header(struct qcow2 *q, uint64_t size, uint64_t l1_size, uint64
 	int r;
 
 	put_be64(b, size);
-	put_be32(b + H_L1_SIZE - H_SIZE, (uint32_t)l1_size);
-	put_be64(b + H_L1_OFFSET - H_SIZE, l1_offset);
+	put_be32(b + (H_L1_SIZE - H_SIZE), (uint32_t)l1_size);
+	put_be64(b + (H_L1_OFFSET - H_SIZE), l1_offset);
 	r = header_write(q, H_SIZE, b, sizeof(b));
 	if (r < 0)
 		return r;

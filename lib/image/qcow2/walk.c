@@ -58,21 +58,22 @@ void walk_close(struct walk *w)
 	w->seen = w->chunk = NULL;
 }
 
-void walk_ref(struct walk *w, uint64_t offset, uint64_t len, const char *what)
+bool walk_ref(struct walk *w, uint64_t offset, uint64_t len, const char *what)
 {
 	uint64_t first = cluster_of(w->q, offset), last;
 
 	if (!len)
-		return;
+		return true;
 	if (!range_within(offset, len, BIT(62)) || cluster_of(w->q, offset + len - 1) >= w->n) {
 		walk_error(w, "%s at 0x%llx lies behind the end of the file", what,
 			   (unsigned long long)offset);
-		return;
+		return false;
 	}
 	last = cluster_of(w->q, offset + len - 1);
 	for (uint64_t c = first; c <= last; c++)
 		if (w->count[c] < UINT32_MAX)
 			w->count[c]++;
+	return true;
 }
 
 static void note_place(struct walk *w, uint64_t host)
@@ -211,6 +212,18 @@ int walk_read_l1(struct qcow2 *q, uint64_t offset, uint64_t n, uint64_t **ret)
 	return 0;
 }
 
+/* Tables that lie on each other could be read many times over: they are not. */
+static bool stands_alone(const struct walk *w, const struct snaprow *row)
+{
+	uint64_t first = cluster_of(w->q, row->l1_offset);
+	uint64_t n = clusters_for(w->q, (uint64_t)row->l1_size * 8);
+
+	for (uint64_t c = first; c < first + n; c++)
+		if (w->count[c] != 1)
+			return false;
+	return true;
+}
+
 static int walk_snapshot(struct walk *w, const struct snaprow *row, uint32_t number)
 {
 	_cleanup_(freep) uint64_t *at = NULL;
@@ -218,7 +231,15 @@ static int walk_snapshot(struct walk *w, const struct snaprow *row, uint32_t num
 	int r;
 
 	(void)snprintf(what, sizeof(what), "snapshot's (%u)", number);
-	walk_ref(w, row->l1_offset, (uint64_t)row->l1_size * 8, "a snapshot's L1 table");
+	if (!walk_ref(w, row->l1_offset, (uint64_t)row->l1_size * 8, "a snapshot's L1 table")) {
+		w->incomplete = true;
+		return 0;
+	}
+	if (!stands_alone(w, row)) {
+		w->incomplete = true;
+		walk_error(w, "L1 table of the %s disk lies on something else", what);
+		return 0;
+	}
 	r = walk_read_l1(w->q, row->l1_offset, row->l1_size, &at);
 	if (r < 0)
 		return r;

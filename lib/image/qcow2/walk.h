@@ -34,8 +34,8 @@ struct walk_l1 {
 /* extra: clusters behind the end of the file that count has room for. */
 [[nodiscard]] int walk_open(struct walk *w, struct qcow2 *q, uint64_t extra);
 void walk_close(struct walk *w);
-/* One more reference to what [offset, offset + len) touches. */
-void walk_ref(struct walk *w, uint64_t offset, uint64_t len, const char *what);
+/* One more reference to what [offset, offset + len) touches. False: that is not in the file. */
+bool walk_ref(struct walk *w, uint64_t offset, uint64_t len, const char *what);
 [[nodiscard]] int walk_table(struct walk *w, const struct walk_l1 *l1);
 /* Snapshots: their L1 tables and all that these refer to, but not the table of them. */
 [[nodiscard]] int walk_snapshots(struct walk *w, const struct snaptable *t);
