@@ -123,7 +123,10 @@ static void print_threads(const struct declared_process *d)
 		const struct declared_thread *t = &d->threads[i];
 
 		snprintf(name, sizeof(name), t->accel ? "%s (%s)" : "%s", t->name, t->accel);
-		print_calls(d, name, d->threads[i].policy);
+		print_calls(d, name, t->policy);
+		snprintf(name, sizeof(name), "%s, before it is ready", t->name);
+		if (t->at_first)
+			print_calls(d, name, t->at_first);
 	}
 }
 

@@ -194,6 +194,8 @@ static void reap_at_once(struct blk *blk)
 
 	if (r < 0)
 		loop_stop(blk->dev.loop, r);
+	else if (image_submit(blk->image) < 0) /* a request may go on with a second operation */
+		dev_queue_run_later(&blk->dev.queue[0]);
 	if (blk->n_done == n_done)
 		return;
 	vu_device_flush(&blk->dev);
@@ -338,7 +340,8 @@ int blk_prepare(struct blk *blk, const struct blk_options *o, struct image *imag
 {
 	int r;
 
-	blk_disk_init(&blk->disk, o, image);
+	blk->image = image;
+	blk_learn(blk, o);
 	blk->spec = (struct dev_spec){ .name = "dev-blk",
 				       .features = blk->disk.offered,
 				       .n_queues = blk->disk.n_queues,
@@ -346,7 +349,6 @@ int blk_prepare(struct blk *blk, const struct blk_options *o, struct image *imag
 				       .config_len = VIRTIO_BLK_CONFIG_LEN };
 	for (unsigned int i = 0; i < BLK_SLOTS; i++)
 		blk->slot[i].next_free = i + 1 < BLK_SLOTS ? (uint16_t)(i + 1) : NO_SLOT;
-	blk->image = image;
 	blk->completions.fd = blk->others.fd = -1;
 	image->done = on_done;
 	image->owner = blk;

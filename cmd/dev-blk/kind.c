@@ -14,7 +14,7 @@
 #define RING_THREADS 9	   /* lib/image/uring.c: 8 and 1 */
 #define PAGES (8ULL << 20) /* of an image, which the kernel can take back */
 
-static const char *const formats[] = { "raw", NULL };
+static const char *const formats[] = { "raw", "qcow2", NULL };
 
 static const char *const caches[] = { "writeback", "none", NULL };
 static const char *const logical_sizes[] = { "512", "4096", NULL };
@@ -118,6 +118,19 @@ static int check_blocks(const struct blk_options *o, char *why, size_t cap)
 	return 0;
 }
 
+static bool grows(const void *o)
+{
+	return !is_raw(o, 0);
+}
+
+/* Who has the image in dev-blk's place: a parser that stands apart, and what holds dev-blk to its rates. */
+static const char *behind(const void *of)
+{
+	const struct blk_options *o = of;
+
+	return o->parser == BLK_APART || throttle_rates_bound(&o->rates) ? "storage-file" : NULL;
+}
+
 static int check(const struct kind_said *said, char *why, size_t cap)
 {
 	const struct blk_options *o = said->options;
@@ -125,7 +138,10 @@ static int check(const struct kind_said *said, char *why, size_t cap)
 
 	if (check_blocks(o, why, cap) < 0)
 		return -EINVAL;
-
+	if (!is_raw(o, 0) && behind(o)) {
+		snprintf(why, cap, "parser=apart and rates are for format=raw alone, as yet");
+		return -EINVAL;
+	}
 	for (unsigned int i = 0; i < n; i++)
 		if (is_raw(o, i)) {
 			snprintf(
@@ -144,14 +160,6 @@ static int check(const struct kind_said *said, char *why, size_t cap)
 	return -EINVAL;
 }
 
-/* Who has the image in dev-blk's place: a parser that stands apart, and what holds dev-blk to its rates. */
-static const char *behind(const void *of)
-{
-	const struct blk_options *o = of;
-
-	return o->parser == BLK_APART || throttle_rates_bound(&o->rates) ? "storage-file" : NULL;
-}
-
 const struct device_kind blk_kind = {
 	.word = "disk",
 	.declared = &blk_declared,
@@ -167,6 +175,12 @@ const struct device_kind blk_kind = {
 		  .n_more = ARRAY_SIZE(beside),
 		  .unit = unit,
 		  .check = check },
+	.feature = { "qcow2", grows },
+	.state = { .fd = BLK_FD_BOUND,
+		   .name = "image-bound",
+		   .size = sizeof(uint64_t),
+		   .once = true,
+		   .wanted = grows },
 	.virtio = { .id = VIRTIO_ID_BLOCK,
 		    .name = "disk",
 		    .class_code = 0x010000,
@@ -184,7 +198,7 @@ const struct device_kind blk_kind = {
 	.restartable = true,
 	.attachable = true,
 	.memory = PAGES,
-	.threads = 1, /* punches holes */
+	.threads = 1, /* punches holes, or has the metadata */
 	.tasks_each_node = RING_THREADS,
 };
 _Static_assert(sizeof(struct blk_options) <= KIND_OPTIONS_BYTES, "room for them");

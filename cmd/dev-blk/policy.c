@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/io_uring.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 /* clang-format off */
@@ -69,15 +70,71 @@ const struct sandbox_policy blk_pool_policy = {
 	.n_rules = ARRAY_SIZE(pool_rules),
 };
 
+/* clang-format off */
+#define VOLUME_CALLS                                                                         \
+	SB_CALL(read), SB_CALL(write), /* is there something to do? it is done */           \
+	SB_CALL(close), SB_CALL(preadv),                                                                     \
+	SB_FORM(pwritev, SB_IS(0, BLK_FD_IMAGE)), SB_FORM(pwritev, SB_IS(0, BLK_FD_DATA)),   \
+	SB_FORM(fdatasync, SB_IS(0, BLK_FD_IMAGE)),                                          \
+	SB_FORM(fdatasync, SB_IS(0, BLK_FD_DATA)),                                           \
+	SB_FORM(fallocate, SB_IS(0, BLK_FD_IMAGE),                                           \
+		SB_IS(1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)),                       \
+	SB_FORM(fallocate, SB_IS(0, BLK_FD_DATA),                                            \
+		SB_IS(1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+
+static const struct sandbox_rule volume_rules[] = { VOLUME_CALLS };
+
+static const struct sandbox_rule opening_rules[] = {
+	VOLUME_CALLS,
+	/* caches and tables */
+	SB_CALL(brk),
+	SB_MMAP_HEAP,
+	/* how far the files may grow: lower, once, and noted for the processes after this one */
+	SB_FORM(prlimit64, SB_IS(0, 0), SB_IS(1, RLIMIT_FSIZE), SB_IS(3, 0)),
+	SB_GET_SEALS,
+	SB_FORM(pwritev, SB_IS(0, BLK_FD_BOUND)),
+	SB_FORM(fcntl, SB_IS(0, BLK_FD_BOUND), SB_IS(1, F_ADD_SEALS), SB_IS(2, BLK_BOUND_SEALS)),
+	SB_NARROW,
+};
+/* clang-format on */
+
+const struct sandbox_policy blk_volume_policy = {
+	.name = "dev-blk:volume",
+	.rules = volume_rules,
+	.n_rules = ARRAY_SIZE(volume_rules),
+};
+
+const struct sandbox_policy blk_opening_policy = {
+	.name = "dev-blk:volume, opening",
+	.rules = opening_rules,
+	.n_rules = ARRAY_SIZE(opening_rules),
+};
+
 static const struct declared_thread threads[] = {
 	{ .name = "pool", .policy = &blk_pool_policy, .n = BLK_POOL_THREADS, .no_ring = true },
 	{ .name = "puncher", .policy = &blk_puncher_policy },
+	{ .name = "volume", .policy = &blk_volume_policy, .at_first = &blk_opening_policy },
 };
+
+#define BACKING_FD(i)                                               \
+	{                                                           \
+		BLK_FD_BACKING + (i), FD_FILE, true, "backing file" \
+	}
+_Static_assert(BLK_BACKING_MAX == 7, "a row for each");
 
 static const struct fd_row fds[] = {
 	BLOCK_CONTROL_FD,
 	BLOCK_VHOST_USER_FD(BLK_FD_VHOST_USER),
 	{ BLK_FD_IMAGE, FD_STORE, false, "image, or a channel to the storage process that has it" },
+	BACKING_FD(0),
+	BACKING_FD(1),
+	BACKING_FD(2),
+	BACKING_FD(3),
+	BACKING_FD(4),
+	BACKING_FD(5),
+	BACKING_FD(6),
+	{ BLK_FD_DATA, FD_FILE, true, "data file" },
+	{ BLK_FD_BOUND, FD_FILE, true, "how far the image may grow" },
 };
 
 static const struct declared_held held[] = {
@@ -96,6 +153,12 @@ static const struct declared_map maps[] = {
 static const struct declared_gain gains[] = {
 	BLOCK_GUEST_RAM_GAIN,
 	{ "one image, as the machine may use it", "through its disk", NULL },
+	{ "the image's metadata, where its format has any", NULL,
+	  "what it says is read in the filters alone; the file grows no further than its disk and "
+	  "metadata came to when the VM started" },
+	{ "its backing files, to be read", "through its disk", NULL },
+	{ "their metadata, and what they keep out of the disk's sight", NULL,
+	  "one that is shared by VMs has nothing of any of them: none may write it" },
 	{ "an io_uring", NULL,
 	  "reads and writes without a call each; registered for the one image and restricted to "
 	  "read, write and flush on it" },

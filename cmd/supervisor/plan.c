@@ -19,6 +19,13 @@ static void give(struct launch *l, int from, int to, bool ours)
 	l->ours[l->n_fds++] = ours;
 }
 
+static void give_state(struct launch *l, const struct kind_state *s)
+{
+	give(l,
+	     s->once ? ram_create_unsealed(s->name, s->size) : ram_create_sealed(s->name, s->size),
+	     s->fd, true);
+}
+
 /* A channel between a device and the vmm. Returns its number in the vmm, or -1. */
 static int connect_vmm(struct launches *ls, struct launch *dev, int to)
 {
@@ -179,9 +186,8 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 			 number + 1);
 	if (kind->file.fd && !config_behind(d))
 		give_files(l, o, i, kind->file.fd);
-	if (kind->state.fd)
-		give(l, ram_create_sealed(kind->state.name, kind->state.size), kind->state.fd,
-		     true);
+	if (kind->state.fd && (!kind->state.wanted || kind->state.wanted(d->options)))
+		give_state(l, &kind->state);
 	words_say_options(&l->words, d, number);
 	plan_bus(ls, l, kind);
 	if (config_behind(d))

@@ -12,14 +12,22 @@
 
 #define RAM_NAME "guest-ram" /* as maps and audits show it */
 
-int ram_create_sealed(const char *name, uint64_t size_bytes)
+int ram_create_unsealed(const char *name, uint64_t size_bytes)
 {
 	_cleanup_(closep) int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (fd < 0)
+	if (fd < 0 || ftruncate(fd, (off_t)size_bytes) < 0)
 		return -errno;
-	if (ftruncate(fd, (off_t)size_bytes) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+	return take_fd(&fd);
+}
+
+int ram_create_sealed(const char *name, uint64_t size_bytes)
+{
+	_cleanup_(closep) int fd = ram_create_unsealed(name, size_bytes);
+
+	if (fd < 0)
+		return fd;
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
 	return take_fd(&fd);
 }

@@ -20,5 +20,7 @@
 [[nodiscard]] int ram_create(uint64_t size_bytes, bool huge);
 /* A memfd of that name and so many zero bytes, sealed against changes of its size. */
 [[nodiscard]] int ram_create_sealed(const char *name, uint64_t size_bytes);
+/* The same without a seal yet: whoever has it may seal it, against writes, too. */
+[[nodiscard]] int ram_create_unsealed(const char *name, uint64_t size_bytes);
 
 #endif

@@ -326,6 +326,11 @@ static int set_alone(struct config_device *d, struct span rest, char *why, size_
 			snprintf(why, cap, "a %s that is attached has one file", d->kind->word);
 			return -EINVAL;
 		}
+	if (r == 0 && d->kind->state.wanted && d->kind->state.wanted(d->options)) {
+		snprintf(why, cap, "a %s that is attached has no metadata: say format=raw",
+			 d->kind->word);
+		return -EINVAL;
+	}
 	if (r == 0 && config_behind(d)) {
 		snprintf(
 			why, cap,

@@ -4,8 +4,21 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #define SOFT_CPUS_TESTED 8
+
+static bool device_uses(const struct vm_config *c, enum feature_id id)
+{
+	for (size_t i = 0; i < c->n_devices; i++) {
+		const struct kind_feature *f = &c->devices[i].kind->feature;
+
+		if (!c->devices[i].off && f->name && strcmp(f->name, features[id].name) == 0 &&
+		    f->used(c->devices[i].options))
+			return true;
+	}
+	return false;
+}
 
 bool config_uses(const struct vm_config *c, const struct config_facts *f, enum feature_id id)
 {
@@ -15,7 +28,7 @@ bool config_uses(const struct vm_config *c, const struct config_facts *f, enum f
 	case FEATURE_RAW_TERMINAL:
 		return f->on_terminal && c->console == CONSOLE_RAW;
 	default:
-		return false;
+		return device_uses(c, id);
 	}
 }
 

@@ -58,6 +58,8 @@ struct declared_thread {
 	bool each_vcpu;			     /* one a virtual CPU, else one or `n` */
 	unsigned int n;
 	bool no_ring; /* only in a process that has no io_uring, since its host has none */
+	/* what it is in until its process is ready, and then gives up; NULL: it is in its filter at once */
+	const struct sandbox_policy *at_first;
 };
 
 /* Descriptors that have no number of their own: it opened them, or they came in messages. */

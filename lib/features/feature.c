@@ -89,6 +89,12 @@ const struct feature features[N_FEATURES] = {
 		"virtio-blk", "virtio-blk, raw images", FEATURE_SUPPORTED, "dev-blk",
 		"virtqueues; the image's bytes pass unread",
 	},
+	[FEATURE_QCOW2] = {
+		"qcow2", "disks of qcow2 images, with backing files (format=qcow2)",
+		FEATURE_EXPERIMENTAL, "dev-blk",
+		"image metadata, which dev-blk's taker can write",
+		.note = "its parser has not been fuzzed for long",
+	},
 	[FEATURE_STORAGE_FILE] = {
 		"storage-file", "an image a process away from the rings (parser=apart)",
 		FEATURE_SUPPORTED, "storage-file", "NBD requests of the disk's dev-blk",

@@ -42,6 +42,7 @@ int front_open(struct front *f, const struct front_setup *setup)
 	f->image.fd = f->ring.ring_fd;
 	f->image.other_fd = f->worker.done_fd;
 	f->image.readonly = setup->readonly;
+	f->image.prompt = true;
 	return 0;
 }
 

@@ -57,6 +57,14 @@ struct kind_state {
 	int fd;		  /* its number in the process; 0: there is none */
 	const char *name; /* as maps and audits show it */
 	uint64_t size;	  /* bytes */
+	bool once;	  /* what the first process writes it seals, for all after it */
+	bool (*wanted)(const void *options); /* NULL: always */
+};
+
+/* A feature (lib/features) of which there is something to say, and whether a device uses it. */
+struct kind_feature {
+	const char *name;
+	bool (*used)(const void *options);
 };
 
 /* What it is on the bus: VIRTIO 1.2, section 5, and its PCI class. */
@@ -82,6 +90,7 @@ struct device_kind {
 	size_t n_options;
 	const char *unsaid; /* why an option that is OPTION_REQUIRED is */
 	struct kind_file file;
+	struct kind_feature feature; /* name NULL: there is none */
 	struct kind_state state;
 	struct kind_virtio virtio;
 	/* The name of the process behind a device with these options, which has its files in its place and

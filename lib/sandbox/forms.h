@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -78,6 +79,11 @@
 #define SB_SET_NONBLOCK SB_FORM(fcntl, SB_IS(1, F_SETFL), SB_IS(2, O_NONBLOCK))
 #define SB_GET_SEALS SB_FORM(fcntl, SB_IS(1, F_GET_SEALS), SB_IS(2, 0))
 #define SB_EVENTFD SB_FORM(eventfd2, SB_IS(0, 0), SB_IS(1, EFD_CLOEXEC | EFD_NONBLOCK))
+
+/* ---- less than before ---- */
+
+/* a further filter, for the calling thread */
+#define SB_NARROW SB_FORM(seccomp, SB_IS(0, SECCOMP_SET_MODE_FILTER), SB_IS(1, 0))
 
 /* ---- memory: no code, no huge pages of the host's pool, nothing locked; the kernel chooses where ---- */
 

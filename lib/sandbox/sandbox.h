@@ -115,6 +115,8 @@ struct sandbox_thread {
 					 struct sandbox_thread *ret);
 /* Landlock and the filter, for the calling thread alone. Allocates nothing. */
 [[nodiscard]] int sandbox_enter_thread(const struct sandbox_thread *t);
+/* A second one on top of it, which allows less; the first must allow to load it (SB_NARROW of forms.h). */
+[[nodiscard]] int sandbox_narrow_thread(const struct sandbox_thread *t);
 /* Installs the trap handler early, and sees to it that threads share one heap: before there are any.
  * sandbox_enter does both itself otherwise. */
 [[nodiscard]] int sandbox_trap_install(int control_fd);

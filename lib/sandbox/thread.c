@@ -45,12 +45,16 @@ int sandbox_prepare_thread(const struct sandbox_policy *p, struct sandbox_thread
 	return r < 0 ? r : read_filter(fd, ret);
 }
 
-int sandbox_enter_thread(const struct sandbox_thread *t)
+int sandbox_narrow_thread(const struct sandbox_thread *t)
 {
 	const struct sock_fprog prog = { t->len, (struct sock_filter *)t->code };
+
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0 ? -errno : 0;
+}
+
+int sandbox_enter_thread(const struct sandbox_thread *t)
+{
 	int r = landlock_enter(LANDLOCK_ALL);
 
-	if (r < 0)
-		return r;
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0 ? -errno : 0;
+	return r < 0 ? r : sandbox_narrow_thread(t);
 }

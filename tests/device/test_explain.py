@@ -64,6 +64,10 @@ def test_every_process_and_no_other(place):
     found = explained(place, *disks)
     assert titles(found) == ["bulkhead", "supervisor", "vmm", "dev-blk", "dev-rng", "dev-console", "launcher"]
     assert found["dev-blk"]["one each for"] == "/no/a (writable), /no/b (read-only)"
+    chain = explained(place, "--allow", "qcow2", "--disk", "/no/a,format=qcow2,data-file=/no/c,"
+                      "backing=/no/b,backing-format=raw")
+    assert chain["dev-blk"]["its image"] == \
+        "/no/a (writable), /no/b (its backing file, read-only), /no/c (its data file, writable)"
 
 
 def test_the_counts_are_the_filters(place, build):
@@ -74,7 +78,8 @@ def test_the_counts_are_the_filters(place, build):
     found = explained(place, "--disk", "/no/a,format=raw")
     assert found["dev-blk"]["system calls"].startswith(
         f"{counts['dev-blk']} for its main thread, {counts['dev-blk, pool']} for the pool where there "
-        f"is no io_uring, {counts['dev-blk, puncher']} for the puncher;")
+        f"is no io_uring, {counts['dev-blk, puncher']} for the puncher, "
+        f"{counts['dev-blk, volume']} for the volume;")
     for name in ("bulkhead", "supervisor", "dev-rng", "dev-console"):
         assert found[name]["system calls"].split(";")[0] == str(counts[name])
     assert found["vmm"]["system calls"].startswith(

@@ -21,7 +21,7 @@ enum { RELAY, SUPERVISOR, VMM, BLK, RNG, CONSOLE, N_PROCESSES };
 
 static struct subject s;
 static struct facts_thread threads[N_PROCESSES][4];
-static struct facts_fd fds[N_PROCESSES][16];
+static struct facts_fd fds[N_PROCESSES][32];
 static struct proc_map maps[N_PROCESSES][8];
 
 static void set_fd(struct facts *f, int fd, mode_t type, const char *link)
@@ -378,7 +378,7 @@ static void test_descriptors(void **state)
 		mode_t type;
 		const char *link;
 	} rows[] = {
-		{ BLK, 9, S_IFREG, "/etc/passwd" },
+		{ BLK, 40, S_IFREG, "/etc/passwd" },
 		{ BLK, 9, S_IFDIR, "/" },
 		{ BLK, 5, S_IFDIR, "/" }, /* the image's number, another kind */
 		{ RNG, 9, S_IFSOCK, "socket:[1]" },

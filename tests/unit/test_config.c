@@ -247,10 +247,10 @@ static void test_a_disks_format_is_never_guessed(void **state)
 	assert_error(WORDS(&c, "--disk", "a.raw"),
 		     "--disk: 'a.raw' will not do: the format is never guessed: say "
 		     "FILE,format=raw");
-	assert_error(WORDS(&c, "--disk", "a,format=qcow2"),
-		     "--disk: 'a,format=qcow2' will not do: format must be raw");
+	assert_error(WORDS(&c, "--disk", "a,format=vmdk"),
+		     "--disk: 'a,format=vmdk' will not do: format must be raw or qcow2");
 	assert_error(WORDS(&c, "--disk", "a,format=auto"),
-		     "--disk: 'a,format=auto' will not do: format must be raw");
+		     "--disk: 'a,format=auto' will not do: format must be raw or qcow2");
 	assert_int_equal(WORDS(&c, "--disk", "a,format="), -22);
 	assert_int_equal(WORDS(&c, "--disk", "a,format"), -22);
 	assert_int_equal(count(&c, "disk"), 0);
@@ -290,6 +290,15 @@ static void test_bad_disks(void **state)
 		assert_int_equal(WORDS(&c, "--disk", bad[i]), -22);
 }
 
+/* What was said is shown before it, cut. */
+static void assert_reason(const char *why)
+{
+	const char *at = strstr(err.text, "will not do: ");
+
+	assert_non_null(at);
+	assert_string_equal(at + strlen("will not do: "), why);
+}
+
 static void test_files_beside_a_raw_image(void **state)
 {
 	static const struct {
@@ -308,18 +317,50 @@ static void test_files_beside_a_raw_image(void **state)
 		  "each backing= is followed by its backing-format=, which is never guessed" },
 		{ "a,format=raw,backing=b,backing=c,backing-format=raw",
 		  "each backing= is followed by its backing-format=, which is never guessed" },
+		{ "a,format=qcow2,backing=b,backing-format=raw,backing=c,backing-format=qcow2",
+		  "backing file 1 is raw, and so has no backing file: leave out what is behind it" },
+		{ "a,format=qcow2,backing=b,backing-format=auto",
+		  "backing-format must be raw or qcow2" },
 		{ "a,format=raw,backing-format=raw,backing=b",
 		  "each backing= is followed by its backing-format=, which is never guessed" },
 	};
 	struct vm_config c;
-	char line[300];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		snprintf(line, sizeof(line), "--disk: '%s' will not do: %s", rows[i].disk,
-			 rows[i].why);
-		assert_error(WORDS(&c, "--disk", rows[i].disk), line);
+		assert_int_equal(WORDS(&c, "--disk", rows[i].disk), -22);
+		assert_reason(rows[i].why);
 	}
+}
+
+#define LAYER ",backing=b,backing-format=qcow2"
+
+static void test_files_beside_a_qcow2_image(void **state)
+{
+	const struct config_device *d;
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--disk",
+			       "a,backing=b/1,backing-format=qcow2,format=qcow2,data-file=e,"
+			       "backing=c,backing-format=raw,readonly=on",
+			       "--disk=f,format=qcow2"),
+			 0);
+	d = device(&c, "disk", 0);
+	assert_option(d, "format", "qcow2");
+	assert_option(d, "backing-format", "qcow2,raw");
+	assert_int_equal(d->more[0].path_len, 3);
+	assert_memory_equal(d->more[0].path, "b/1", 3);
+	assert_memory_equal(d->more[1].path, "c,", 2);
+	assert_null(d->more[2].path);
+	assert_memory_equal(d->more[KIND_FILES_MAX - 2].path, "e,", 2);
+	assert_null(device(&c, "disk", 1)->more[0].path);
+	assert_same_again(&c);
+	assert_true(config_uses(&c, &(struct config_facts){ 0 }, FEATURE_QCOW2));
+	assert_int_equal(
+		WORDS(&c, "--disk=a,format=qcow2" LAYER LAYER LAYER LAYER LAYER LAYER LAYER LAYER),
+		-22);
+	assert_reason("a disk has at most 7 backing files");
 }
 
 static void test_too_many_disks(void **state)
@@ -625,6 +666,7 @@ int main(void)
 		cmocka_unit_test(test_a_habit_from_qemu_gets_a_hint),
 		cmocka_unit_test(test_bad_disks),
 		cmocka_unit_test(test_files_beside_a_raw_image),
+		cmocka_unit_test(test_files_beside_a_qcow2_image),
 		cmocka_unit_test(test_too_many_disks),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_cmdline_length),

@@ -10,11 +10,13 @@
 #include <linux/falloc.h>
 #include <linux/futex.h>
 #include <linux/io_uring.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -23,8 +25,11 @@
 
 #define VCPU_MOST 12
 #define DEVICE_MOST 16
-#define HELPER_MOST 5 /* of a device's thread beside its main one */
+#define HELPER_MOST 9 /* of a device's thread beside its main one */
 #define POOL_MOST 8U  /* of a thread that does what a ring would */
+#define OPENING_MOST 14
+#define LAUNCHER_MOST 87
+#define ALL_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 /* A filter made of a policy. */
 struct made {
@@ -95,6 +100,14 @@ static size_t most_of(const struct declared_thread *t)
 	return strcmp(t->accel, "kvm") == 0 ? VCPU_MOST : 0;
 }
 
+/* Of what a thread has until its process is ready, none is of a path or another process either. */
+static void check_thread(const struct declared_process *d, const struct declared_thread *t)
+{
+	check_policy(t->policy, d->guest_facing, most_of(t));
+	if (t->at_first)
+		check_policy(t->at_first, d->guest_facing, OPENING_MOST);
+}
+
 static void test_policies(void **state)
 {
 	(void)state;
@@ -106,8 +119,7 @@ static void test_policies(void **state)
 		check_policy(d->policy, d->guest_facing,
 			     strcmp(d->name, "vmm") == 0 ? 0 : DEVICE_MOST);
 		for (size_t k = 0; k < d->n_threads; k++)
-			check_policy(d->threads[k].policy, d->guest_facing,
-				     most_of(&d->threads[k]));
+			check_thread(d, &d->threads[k]);
 	}
 }
 
@@ -170,8 +182,8 @@ static const struct flags {
 	{ __NR_mmap, 2, { PROT_READ, PROT_READ | PROT_WRITE } },
 	{ __NR_mmap, 3, { MAP_SHARED, MAP_PRIVATE | MAP_ANONYMOUS } },
 	{ __NR_madvise, 2, { MADV_REMOVE } },
-	{ __NR_fcntl, 1, { F_SETFL, F_GET_SEALS } },
-	{ __NR_fcntl, 2, { 0, O_NONBLOCK } },
+	{ __NR_fcntl, 1, { F_SETFL, F_GET_SEALS, F_ADD_SEALS } },
+	{ __NR_fcntl, 2, { 0, O_NONBLOCK, ALL_SEALS } },
 	{ __NR_preadv2, 5, { 0, RWF_NOWAIT } },
 	{ __NR_eventfd2, 1, { EFD_CLOEXEC | EFD_NONBLOCK } },
 	{ __NR_timerfd_create, 0, { CLOCK_MONOTONIC } },
@@ -191,6 +203,12 @@ static const struct flags {
 	{ __NR_pidfd_send_signal, 1, { SIGKILL } },
 	{ __NR_pidfd_send_signal, 3, { 0 } },
 	{ __NR_unlinkat, 2, { AT_REMOVEDIR } },
+	/* less than before: a file's size, or calls */
+	{ __NR_prlimit64, 0, { 0 } },
+	{ __NR_prlimit64, 1, { RLIMIT_FSIZE } },
+	{ __NR_prlimit64, 3, { 0 } },
+	{ __NR_seccomp, 0, { SECCOMP_SET_MODE_FILTER } },
+	{ __NR_seccomp, 1, { 0 } },
 };
 
 static const int flagless[] = {
@@ -285,6 +303,13 @@ static void check_flags(const struct sandbox_policy *p, int control_fd)
 	}
 }
 
+static void check_thread_flags(const struct declared_thread *t)
+{
+	check_flags(t->policy, 3);
+	if (t->at_first)
+		check_flags(t->at_first, 3);
+}
+
 static void test_flags(void **state)
 {
 	(void)state;
@@ -295,13 +320,11 @@ static void test_flags(void **state)
 			continue;
 		check_flags(d->policy, d->place == DECLARED_JAIL ? 3 : -1);
 		for (size_t k = 0; k < d->n_threads; k++)
-			check_flags(d->threads[k].policy, 3);
+			check_thread_flags(&d->threads[k]);
 	}
 }
 
 /* ---- the launcher, whose filter those that it starts inherit ---- */
-
-#define LAUNCHER_MOST 84
 
 static void check_within(const struct sandbox_policy *p, const struct surface_filters *filters)
 {
@@ -313,6 +336,14 @@ static void check_within(const struct sandbox_policy *p, const struct surface_fi
 		if (!surface_passes(surface_action(filters, &d)))
 			fail_msg("%s: row %zu, call %d, is not the launcher's", p->name, k, d.nr);
 	}
+}
+
+static void check_thread_within(const struct declared_thread *t,
+				const struct surface_filters *filters)
+{
+	check_within(t->policy, filters);
+	if (t->at_first)
+		check_within(t->at_first, filters);
 }
 
 /* So that one that is started again is as good as the first. */
@@ -329,7 +360,7 @@ static void test_launcher_lets_devices_serve(void **state)
 			continue;
 		check_within(d->policy, &m.f);
 		for (size_t k = 0; k < d->n_threads; k++)
-			check_within(d->threads[k].policy, &m.f);
+			check_thread_within(&d->threads[k], &m.f);
 	}
 }
 

@@ -101,15 +101,23 @@ static bool holds(const struct subject_process *p, const char *link)
 	return false;
 }
 
-/* Rows of other accelerators and other hosts stand for the same threads. */
-static const struct declared_thread *row_of(const struct subject_process *p)
+/* What a thread was in at first, and gave up, is a filter more than its process's main thread has. */
+static bool had_another(const struct subject_process *p, const struct facts_thread *t)
+{
+	return t->status.n_filters > p->facts.threads[0].status.n_filters;
+}
+
+/* Rows of other accelerators, other hosts and other images stand for the same threads. t NULL: of any. */
+static const struct declared_thread *row_of(const struct subject_process *p,
+					    const struct facts_thread *t)
 {
 	const struct declared_process *d = p->declared;
 	const char *accel = holds(p, "anon_inode:kvm-vm") ? "kvm" : "soft";
 
 	for (size_t i = 0; i < d->n_threads; i++)
 		if ((!d->threads[i].accel || strcmp(d->threads[i].accel, accel) == 0) &&
-		    !(d->threads[i].no_ring && holds(p, "anon_inode:[io_uring]")))
+		    !(d->threads[i].no_ring && holds(p, "anon_inode:[io_uring]")) &&
+		    (!t || (d->threads[i].at_first != NULL) == had_another(p, t)))
 			return &d->threads[i];
 	return NULL;
 }
@@ -117,7 +125,7 @@ static const struct declared_thread *row_of(const struct subject_process *p)
 const struct declared_thread *declared_thread(const struct subject_process *p,
 					      const struct facts_thread *t)
 {
-	return !p->declared || t->tid == p->facts.pid ? NULL : row_of(p);
+	return !p->declared || t->tid == p->facts.pid ? NULL : row_of(p, t);
 }
 
 const struct sandbox_policy *declared_policy(const struct subject_process *p,
@@ -184,7 +192,7 @@ static void judge_filter(struct subject_process *p, const struct facts_thread *t
 
 static void judge_count(const struct subject *s, struct subject_process *p, struct findings *f)
 {
-	const struct declared_thread *row = row_of(p);
+	const struct declared_thread *row = row_of(p, NULL);
 	size_t most = 1, is = 0;
 	char declared[24];
 

@@ -116,12 +116,18 @@ static int q_flush(struct volume *v)
 	return flush_all(q);
 }
 
+static int q_settle(struct volume *v)
+{
+	return commit(qcow2_of(v));
+}
+
 static const struct volume_ops qcow2_ops = {
 	.readv = qcow2_readv,
 	.writev = qcow2_writev,
 	.zero = qcow2_zero,
 	.discard = qcow2_discard,
 	.flush = q_flush,
+	.settle = q_settle,
 	.map = qcow2_map,
 	.map_cached = qcow2_map_cached,
 	.close = q_close,

@@ -114,10 +114,24 @@ class Blk(Device):
     name = "dev-blk"
     features = blk.FEATURES
     sectors = 2048
+    more = ()  # descriptors beside the image's
 
     def make_fds(self):
-        """options: image, a path, else a new one; readonly; queues; serial."""
-        return {5: self.open_image()}
+        """options: image, a path, else a new one; readonly; queues; serial; format; backing, (path,
+        format) each; data_file, a path; bound, a descriptor."""
+        self.more = []
+        fds = {5: self.open_image()}
+        for i, (path, _) in enumerate(self.options.get("backing", ())):
+            fds[6 + i] = self.open_more(path, os.O_RDONLY)
+        if "data_file" in self.options:
+            fds[13] = self.open_more(self.options["data_file"], os.O_RDWR)
+        if "bound" in self.options:
+            fds[14] = self.options["bound"]
+        return fds
+
+    def open_more(self, path, mode):
+        self.more.append(os.open(path, mode | os.O_CLOEXEC))
+        return self.more[-1]
 
     def open_image(self):
         image = self.options.get("image")
@@ -130,7 +144,10 @@ class Blk(Device):
         return self.image_fd
 
     def make_args(self):
-        return [f"--readonly={'on' if self.options.get('readonly') else 'off'}",
+        backing = ",".join(how for _, how in self.options.get("backing", ()))
+        return [f"--format={self.options.get('format', 'raw')}",
+                *([f"--backing-format={backing}"] if backing else []),
+                f"--readonly={'on' if self.options.get('readonly') else 'off'}",
                 f"--queues={self.options.get('queues', 1)}",
                 f"--serial={self.options.get('serial', 'bulkhead-test')}",
                 *(f"--{o}={self.options[o]}"
@@ -138,7 +155,8 @@ class Blk(Device):
                   if o in self.options)]
 
     def close_fds(self):
-        os.close(self.image_fd)
+        for fd in [self.image_fd, *self.more]:
+            os.close(fd)
 
     def probe(self, session):
         disk = blk.Disk(session)

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A raw disk: the bytes of its file; see disk.h. */
+#include "cmd/dev-blk/disk.h"
+#include "cmd/dev-blk/policy.h"
+#include "lib/image/raw.h"
+
+#include <string.h>
+
+_Static_assert(BLK_POOL_THREADS == WORKERS_THREADS, "as declared");
+
+static struct raw_image raw;
+
+/* for as long as a thread may still load it */
+static struct sandbox_thread filter;
+
+static int prepare_filter(void *arg, bool everything)
+{
+	return sandbox_prepare_thread(everything ? &blk_pool_policy : &blk_puncher_policy, arg);
+}
+
+static int enter_filter(void *arg)
+{
+	return sandbox_enter_thread(arg);
+}
+
+/* The image never grows by us. */
+int disk_raw(struct disk *ret, const struct blk_options *o, const char **ret_what)
+{
+	const struct raw_confiner confiner = { prepare_filter, enter_filter, &filter };
+	const struct raw_how how = { .readonly = o->readonly,
+				     .direct = o->cache == BLK_NONE,
+				     .logical = blk_bytes(o->logical) };
+	int r = raw_open(&raw, BLK_FD_IMAGE, &how, &confiner);
+
+	if (r == 0 && raw.no_ring)
+		log_warning(
+			"no io_uring on this host (%s): a disk is served by %u threads, more slowly",
+			strerrorname_np(-raw.no_ring), WORKERS_THREADS);
+	*ret_what = raw_what(&how, r);
+	if (r < 0)
+		return r;
+	*ret = (struct disk){ .image = &raw.image, .fsize = o->readonly ? 0 : raw.image.capacity };
+	return 0;
+}
