@@ -114,6 +114,7 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL(set_robust_list),
 	SB_CALL(rseq),
 	SB_CALL(readlink), /* of /proc/self/exe, which is not there */
+	SB_CALL(access),   /* of /etc/suid-debug, likewise: after an exec that gave a label */
 	SB_FORM(getrandom, SB_IS(2, 0)),
 	SB_FORM(getrandom, SB_IS(2, GRND_NONBLOCK)),
 	SB_CALL_EQ(mprotect, 2, PROT_READ),

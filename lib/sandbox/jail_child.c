@@ -24,6 +24,7 @@ struct child {
 	const struct jail_spec *spec;
 	int status;
 	int exe;
+	int proc; /* /proc, for a label */
 };
 
 /* For whoever gives it its ids through /proc; taking them ends it again. */
@@ -117,7 +118,8 @@ static int place_fds(struct child *c)
 		return -EINVAL;
 	c->exe = raise_fd(s->exe_fd);
 	c->status = raise_fd(c->status);
-	if (c->exe < 0 || c->status < 0)
+	c->proc = s->label ? raise_fd(c->host->proc_fd) : -1;
+	if (c->exe < 0 || c->status < 0 || (s->label && c->proc < 0))
 		return -EBADF;
 	for (size_t i = 0; i < s->n_fds && r == 0; i++) {
 		if (s->fds[i].to < 3 || s->fds[i].to >= JAIL_MAX_FDS)
@@ -158,7 +160,7 @@ static int bind_life(struct child *c)
 
 static int ask_label(struct child *c)
 {
-	return c->spec->label ? selinux_at_exec(c->host->proc_fd, c->spec->label) : 0;
+	return c->spec->label ? selinux_at_exec(c->proc, c->spec->label) : 0;
 }
 
 static int execute(struct child *c)

@@ -88,7 +88,7 @@ def make_place(build, user=False):
     place = vm.Place(build, user=user, real=True)
     for name in vm.COMPARTMENTS:
         label_file(place.dir / "cmd" / name / name, "system_u:object_r:bulkhead_exec_t:s0")
-    for name in ("powerbutton", "virtio-blk"):
+    for name in ("powerbutton", "virtio-blk", "hotplug"):
         place.file(name, (build / f"tests/guest/{name}.elf").read_bytes())
     for name in ("a.raw", "b.raw", "shared.raw"):
         place.file(name, b"\x5a" * (1 << 20))

@@ -127,6 +127,39 @@ def test_no_denial_from_start_to_stop(place, words):
     assert denials(do) == ((0, 0), [])
 
 
+def test_no_denial_of_what_comes_and_goes(place):
+    """Both kinds of disks, a device without one, and one that is started again: their processes are in the VM's
+    domains, and the disk is its. (Python asks whether the labels that it reads are a terminal.)"""
+    place.file("work.raw", bytes(1 << 20))
+    place.file("hot.raw", bytes(1 << 20))
+    place.file("hot-shared.raw", bytes(1 << 20))
+    others = place.processes()
+
+    def of_it():
+        return [one for one in place.processes() if one not in others]
+
+    devices = {("disk", f"{place.dir}/hot.raw,format=raw"): "disk-2",
+               ("disk", f"{place.dir}/hot-shared.raw,format=raw,readonly=on"): "disk-3", ("rng",): "rng-2"}
+
+    def do():
+        said = [place.call(*run_words(place, "hotplug", "work.raw"), "--name", "h", "--detach")]
+        said += [place.call("attach", "h", *words) for words in devices]
+        os.kill(next(pid for pid, exe in of_it() if exe.endswith("/dev-rng")), signal.SIGKILL)
+        wait.until(lambda: re.search(r"^h .* 1 \d\d:", place.call("ps")[1], re.MULTILINE), "a restart")
+        labels = sorted(process_label(pid) for pid, exe in of_it() if "/dev-" in exe)
+        said += [place.call("detach", "h", name) for name in devices.values()]
+        said += [place.call("stop", "h")]
+        return [one for one in said if one[0]], labels
+
+    (failed, labels), denied = denials(do)
+    assert failed == [] and [line for line in denied if 'comm="python3"' not in line] == []
+    level = level_of(labels[0])
+    assert labels == sorted([f"{WHO}:bulkhead_blk_t:{level}"] * 3 + [f"{WHO}:bulkhead_rng_t:{level}"] * 2 +
+                            [f"{WHO}:bulkhead_console_t:{level}"])
+    assert level_of(file_label(place.dir / "hot.raw")) == level
+    assert file_label(place.dir / "hot-shared.raw").endswith(":bulkhead_shared_t:s0")
+
+
 def await_end(level):
     """Of all that has the level."""
     wait.until(lambda: level not in map(level_of, policy.all_labels()), f"nothing has {level}")
