@@ -7,6 +7,7 @@
 #include "cmd/bulkhead/vmlink.h"
 #include "lib/base/cleanup.h"
 #include "lib/files/files.h"
+#include "lib/sandbox/cgroup.h"
 #include "lib/sandbox/selinux.h"
 
 #include <errno.h>
@@ -90,6 +91,23 @@ static int label(const struct attachment *a, const char *path, int fd, pid_t sup
 		       0;
 }
 
+/* As those of the VM's start are, where it has a group and something is limited. */
+static int limit(const struct attachment *a, const char *path, int fd, pid_t supervisor)
+{
+	int r = cgroup_limit_file_of(supervisor, fd);
+
+	if (r == -ENODEV)
+		return complain(EXIT_START,
+				"%s: %s is not on a disk that can be limited, as the VM's are "
+				"(--limit-io)",
+				a->device.kind->word, path);
+	return r < 0 && r != -ENOENT ? complain(EXIT_START,
+						"%s: the disk that %s is on cannot be limited, as "
+						"the VM's are (--limit-io): %s",
+						a->device.kind->word, path, strerror(-r)) :
+				       0;
+}
+
 /* 0, or the exit status; *ret_fd stays -1 for a device without a file. */
 static int open_its_file(const struct attachment *a, pid_t supervisor, int *ret_fd)
 {
@@ -114,6 +132,8 @@ static int open_its_file(const struct attachment *a, pid_t supervisor, int *ret_
 	if (r < 0)
 		return complain(EXIT_START, "%s", why);
 	r = label(a, path, fd, supervisor);
+	if (r == 0)
+		r = limit(a, path, fd, supervisor);
 	if (r == 0)
 		*ret_fd = take_fd(&fd);
 	return r;

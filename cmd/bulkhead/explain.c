@@ -39,6 +39,20 @@ static void explain_machine(const struct explained *x)
 	paragraph("started by", "%s", x->root ? "root" : "an ordinary user");
 }
 
+static void explain_attach(const struct explained *x)
+{
+	struct list kinds = { .len = 0 };
+
+	for (size_t i = 0; i < n_kinds_all; i++)
+		if (kinds_all[i]->attachable)
+			list_add(&kinds, "%s", kinds_all[i]->word);
+	if (config_spares(x->config))
+		paragraph("may get", "%u devices more while it runs: %s", config_spares(x->config),
+			  kinds.text);
+	else
+		paragraph("may get", "no device more while it runs: --on-crash stop");
+}
+
 static void explain_group(const struct explained *x)
 {
 	const struct config_limits *l = &x->config->limits;
@@ -101,6 +115,7 @@ int verb_explain(int argc, char **argv)
 		return r;
 	look_at_host(&x);
 	explain_machine(&x);
+	explain_attach(&x);
 	explain_group(&x);
 	for (size_t i = 0; i < n_declared_all; i++)
 		if (is_there(&x, declared_all[i]))

@@ -246,8 +246,6 @@ const char *plug_attach(struct vm *vm, struct client *asker, const char *text, i
 			 kind->declared->name);
 		return why;
 	}
-	if (kind->file.fd && config_limits_io(&vm->config->limits))
-		return "the VM was started with --limit-io, which would not hold for it";
 	if (find(vm, BUSY))
 		return "another device is being attached: try again";
 	p = find(vm, PLUG_FREE);

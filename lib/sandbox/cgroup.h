@@ -110,6 +110,12 @@ enum cgroup_want cgroup_ran_out(int events);
 
 /* The whole disk that a file's bytes are on. -ENODEV when they are on none that can be limited. */
 [[nodiscard]] int cgroup_device_of(int fd, unsigned int *ret_major, unsigned int *ret_minor);
+/*
+ * What is limited of the disks of a VM that runs is limited of this file's disk, too: reads the limits of the
+ * group that its supervisor's is beside, and sets them there. supervisor is as this process counts. 0, also when
+ * nothing is limited; -ENODEV as above; -ENOENT: there is no such group; or a negative errno.
+ */
+[[nodiscard]] int cgroup_limit_file_of(pid_t supervisor, int fd);
 /* Limits the group's traffic with one. It has the controller. */
 [[nodiscard]] int cgroup_limit_device(const struct cgroup *g, const struct cgroup_device *d);
 

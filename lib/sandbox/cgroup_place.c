@@ -97,12 +97,14 @@ static bool is_delegated(const char *path)
 	       value[0] == '1' && is_ours(path);
 }
 
-/* The group of this process, as a path below the mount. */
-static int find_own(char *path, size_t cap)
+int cgroup_path_of(const char *who, char *path, size_t cap)
 {
-	char text[4096];
+	char file[48], text[4096];
 	char *line, *at = text;
-	int len, r = cgroup_text(AT_FDCWD, "/proc/self/cgroup", text, sizeof(text));
+	int len, r;
+
+	snprintf(file, sizeof(file), "/proc/%s/cgroup", who);
+	r = cgroup_text(AT_FDCWD, file, text, sizeof(text));
 
 	if (r < 0)
 		return r;
@@ -118,7 +120,7 @@ static int find_own(char *path, size_t cap)
 /* Climbs from the own group to the nearest that was delegated. */
 static bool find_delegated(char *path, size_t cap)
 {
-	if (find_own(path, cap) < 0)
+	if (cgroup_path_of("self", path, cap) < 0)
 		return false;
 	while (strlen(path) > strlen(MOUNT)) {
 		if (is_delegated(path))

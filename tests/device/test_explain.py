@@ -160,6 +160,13 @@ def test_strict(place):
             assert ("run refuses it" in weak["ids"]) == refused
 
 
+def test_what_may_be_attached(place):
+    _, out, _ = place.call("explain", "--kernel", "/no/k")
+    assert re.search(r"^ +may get +8 devices more while it runs: disk, rng$", out, re.MULTILINE)
+    _, out, _ = place.call("explain", "--kernel", "/no/k", "--on-crash", "stop")
+    assert re.search(r"^ +may get +no device more while it runs: --on-crash stop$", out, re.MULTILINE)
+
+
 def test_configuration_file(place):
     conf = place.file("vm.conf", b"kernel = /no/k\ninitrd = /no/i\nmemory = 1G\nname = filed\n")
     code, out, _ = place.call("explain", "--config", conf)

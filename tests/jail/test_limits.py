@@ -27,6 +27,7 @@ SPARES = 8  # devices that may be attached
 UP = f"enter,ready,event:{RUNNING}"
 END = f"event:{POWEROFF}"
 DISK = os.environ.get("JAIL_TEST_DISK")
+OTHER_DISK = os.environ.get("JAIL_TEST_OTHER_DISK")
 QUOTA_US = 25000
 
 pytestmark = pytest.mark.skipif(
@@ -129,7 +130,7 @@ def test_defaults(place):
     assert (guest / "memory.oom.group").read_text() == "1\n"
     swap = guest / "memory.swap.max"
     assert not swap.exists() or swap.read_text() == "0\n"
-    assert (guest / "pids.max").read_text() == f"{1 + 2 + 11 + 1 + 1}\n"
+    assert (guest / "pids.max").read_text() == f"{1 + 2 + 11 + 1 + 1 + SPARES * 11}\n"
     assert (guest / "cpu.max").read_text() == "max 100000\n"
     held = {int(p) for p in (guest / "cgroup.procs").read_text().split()}
     assert held == {pid for name in vm.COMPARTMENTS for pid in named(place, name)}
@@ -221,10 +222,11 @@ def test_memory_within_the_limit(place):
 @pytest.mark.parametrize("words,expected", [((), 2 + 9 + SPARES * 11), (("--limit-tasks", "20"), 20 - 4)])
 def test_tasks(place, words, expected):
     """4 compartments run, but no vCPU here and no thread of the disk; 8 disks more could be attached."""
-    code, _, err = place.run(f"{UP},sleep:1000,{END}", *words,
-                             *script_disk(place, "forks:1000,enter,ready,wait"))
-    assert f"dev-blk: warning: made {expected}\n" in err, err
-    assert code == 0
+    process = start(place, f"{UP},power,{END}", *words, *script_disk(place, "forks:1000,enter,ready,wait"))
+    while "made" not in (line := process.stderr.readline()):
+        assert line, "ended"
+    assert line.endswith(f"dev-blk: warning: made {expected}\n"), line
+    finish(process, place)
 
 
 def test_cpu(place):
@@ -288,6 +290,23 @@ def test_a_reset_waits_for_a_slow_disk(build):
             f.write(script)
     assert code == 0 and "FAILED" not in out, f"{out}{err}"
     assert out.count("resets\n") == 1 and out.count("ok read\n") == 2, f"{out}{err}"
+
+
+@pytest.mark.skipif(not OTHER_DISK, reason="JAIL_TEST_OTHER_DISK names no block device")
+def test_io_of_a_disk_that_is_attached(place):
+    """The limits of the VM's first disk are those of one that is attached."""
+    for disk in (DISK, OTHER_DISK):
+        with open(disk, "r+b", buffering=0) as f:
+            f.write(b"enter,ready,wait".ljust(512, b"\n"))
+    process = start(place, f"{UP},hear:20,type:7.24,power,{END}", "--limit-io", "wiops=32,rbps=1M",
+                    "--name", "limits", "--disk", f"{DISK},format=raw")
+    code, _, err = place.call("attach", "limits", "disk", f"{OTHER_DISK},format=raw")
+    assert code == 0, err
+    lines = dict(line.split(" ", 1) for line in (only_group() / "guest/io.max").read_text().splitlines())
+    devices = [os.stat(name).st_rdev for name in (DISK, OTHER_DISK)]
+    assert sorted(lines) == sorted(f"{os.major(d)}:{os.minor(d)}" for d in devices)
+    assert set(lines.values()) == {"rbps=1048576 wbps=max riops=max wiops=32"}
+    finish(process, place)
 
 
 # ---- words that cannot be done ----
@@ -411,7 +430,7 @@ def test_user_in_a_named_group(delegated):
     process = start(delegated, f"{UP},power,{END}", "--cgroup", delegated.top, "--limit-cpu", "50%")
     guest = only_group(delegated.top) / "guest"
     assert len((guest / "cgroup.procs").read_text().split()) == 3
-    assert (guest / "pids.max").read_text() == "4\n"
+    assert (guest / "pids.max").read_text() == f"{4 + SPARES * 11}\n"
     assert (guest / "cpu.max").read_text() == "50000 100000\n"
     finish(process, delegated)
 
