@@ -96,7 +96,7 @@ static bool is_there(const struct explained *x, const struct declared_process *d
 	if (d == &keeper_declared)
 		return x->grouped;
 	if (d == &launcher_declared)
-		return c->on_crash == CRASH_RESTART;
+		return c->on_crash != CRASH_STOP;
 	return !kind_whose(d) || config_count(c, kind_whose(d)) > 0;
 }
 

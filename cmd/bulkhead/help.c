@@ -15,6 +15,7 @@ static const char overview[] =
 	"  bulkhead run --kernel FILE [OPTION]...   start a VM, its console here\n"
 	"  bulkhead ps                              list your VMs\n"
 	"  bulkhead stop NAME [--timeout N] [--now] press its power button, or end it\n"
+	"  bulkhead resume NAME                     let a paused VM go on\n"
 	"  bulkhead console NAME [--console raw]    its console, when nobody else has it\n"
 	"  bulkhead attach NAME disk FILE,format=raw   or rng: one more device\n"
 	"  bulkhead detach NAME DEVICE              and the guest lets go of it\n"

@@ -35,6 +35,7 @@ static const struct {
 	{ "help", verb_help },
 	{ "--help", verb_help },
 	{ "-h", verb_help },
+	{ "resume", verb_resume },
 };
 
 /* All of it, unless nobody takes it. Standard error of `run` and `console` may be a pipe that is full for

@@ -17,6 +17,8 @@ static const char *state_name(uint32_t event)
 		return "running";
 	case CTL_EVENT_PANIC:
 		return "panicked";
+	case CTL_EVENT_PAUSED:
+		return "paused";
 	}
 	return "ending";
 }

@@ -16,6 +16,7 @@ int verb_attach(int argc, char **argv);
 int verb_detach(int argc, char **argv);
 int verb_ps(int argc, char **argv);
 int verb_stop(int argc, char **argv);
+int verb_resume(int argc, char **argv);
 int verb_audit(int argc, char **argv);
 int verb_console(int argc, char **argv);
 int verb_version(int argc, char **argv);

@@ -46,7 +46,7 @@ static int on_query(const struct asker *a, const struct control_msg *q)
 		.info = { .pid = (uint32_t)vm->pid,
 			  .cpus = vm->config->cpus,
 			  .memory = vm->config->memory,
-			  .state = vm->event,
+			  .state = vm->paused ? CTL_EVENT_PAUSED : vm->event,
 			  .processes = count_alive(vm),
 			  .soft = vm->soft,
 			  .restarts = restart_count(vm) },
@@ -151,6 +151,14 @@ static int refuse_now(const struct asker *a)
 						       "the VM is ending");
 }
 
+static int on_resume(const struct asker *a, const struct control_msg *q)
+{
+	const char *why = pause_resume(a->vm, a->client);
+
+	(void)q;
+	return why ? refuse(a, why) : 0;
+}
+
 enum asker_kind { BY_COMMAND = 1, BY_CLIENT = 2 };
 
 static const struct {
@@ -166,6 +174,7 @@ static const struct {
 	{ CTL_ADD, BY_CLIENT, VM_RUNNING, on_add },
 	{ CTL_ADD_FILE, BY_CLIENT, VM_RUNNING, on_add },
 	{ CTL_REMOVE, BY_CLIENT, VM_RUNNING, on_remove },
+	{ CTL_RESUME, BY_CLIENT, VM_STARTING | VM_RUNNING, on_resume },
 	{ CTL_RELEASE, BY_COMMAND | BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_release },
 };
 
@@ -232,6 +241,7 @@ static void drop_client(struct client *c)
 	closep(&fd);
 	leave_console(vm, c);
 	plug_leave(vm, c);
+	pause_forget(vm, c);
 }
 
 static int on_client(struct loop_source *src, uint32_t events)

@@ -143,6 +143,7 @@ int vm_exit_status(const struct vm *vm)
 		return 6;
 	case CTL_EVENT_RUNNING:
 	case CTL_EVENT_FAILED:
+	case CTL_EVENT_PAUSED:
 		break;
 	}
 	/* a compartment that refuses what it was given before the guest ran: it could not start */

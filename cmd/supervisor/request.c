@@ -34,6 +34,11 @@ void vm_press_power(struct vm *vm, bool bounded)
 		vm_kill(vm, "a request before its guest ran");
 	if (vm->state != VM_RUNNING)
 		return;
+	if (vm->paused) {
+		vm_end(vm, WEIGHT_FINAL, CTL_EVENT_KILLED,
+		       "the VM was ended while it was paused, as no guest could power it off");
+		return;
+	}
 	if (bounded)
 		bound_wait(vm);
 	if (vmm && tell_peer(vmm->control, &m, -1) < 0)

@@ -179,6 +179,26 @@ static uint64_t next_delay(struct part_again *a)
 	return a->delay_ms > least ? a->delay_ms : least;
 }
 
+/* Until somebody wants it again. */
+static void set_aside(struct part *p)
+{
+	p->state = PART_AWAY;
+	p->again.due_ms = 0;
+	p->again.ready = p->again.outside = p->again.by_itself = p->again.is_lost = false;
+}
+
+void restart_retry(struct part *p)
+{
+	struct part_again *a = &p->again;
+
+	if (p->state != PART_AWAY || a->due_ms)
+		return;
+	a->crashes = bucket_full(CRASHES, CRASH_NS, monotonic_ns());
+	a->delay_ms = 0;
+	a->n_asked++;
+	plan(p, 0);
+}
+
 void restart_begin(struct part *p)
 {
 	struct part_again *a = &p->again;
@@ -187,6 +207,10 @@ void restart_begin(struct part *p)
 	bool innocent = a->outside && a->ready;
 
 	if (!innocent && !bucket_take(&a->crashes, monotonic_ns())) {
+		if (!p->spare && pause_begin(p->vm, a->lost)) {
+			set_aside(p);
+			return;
+		}
 		lose_for_good(p, "%s; it was started again %u times, and is not once more", a->lost,
 			      a->n_asked);
 		return;
@@ -434,6 +458,7 @@ void restart_ready(struct part *p)
 	snprintf(line, sizeof(line), "%.*s; started again", (int)sizeof(line) - 20, a->lost);
 	a->lost[0] = '\0';
 	tell(p->vm, NULL, LOG_LEVEL_WARNING, line);
+	pause_step(p->vm);
 }
 
 uint32_t restart_count(const struct vm *vm)

@@ -207,7 +207,7 @@ int parts_start(struct vm *vm, const struct opened *o, const struct jail_host *h
 	}
 	for (size_t i = 0; i < ls.n && r == 0; i++)
 		r = finish(&vm->parts[i], host, e);
-	if (vm->config->on_crash != CRASH_RESTART)
+	if (vm->config->on_crash == CRASH_STOP)
 		close(SUPERVISOR_FD_LAUNCHER);
 	else if (r == 0)
 		r = start_launcher(vm, &ls, o, host, e);

@@ -169,6 +169,9 @@ struct vm {
 	struct client clients[VM_MAX_CLIENTS];
 	struct client *attached; /* who has the console, beside the command */
 	bool front_attached;	 /* the command has it */
+	bool paused;		 /* a device has died too often */
+	bool resuming;		 /* and is tried again */
+	struct client *resumer;	 /* who has asked for that, if he is still there */
 	struct size size;
 	uid_t owner;	     /* whose clients are served */
 	const char *runtime; /* its user's $XDG_RUNTIME_DIR, or NULL */
@@ -240,8 +243,21 @@ void restart_await_end(struct part *p);
 void restart_stop(struct vm *vm);
 /* Nor is the launcher waited for any more. */
 void restart_abandon(struct vm *vm);
+/* One that was given up while the VM is paused is tried anew; nothing about others. */
+void restart_retry(struct part *p);
 /* How often parts have come back. */
 uint32_t restart_count(const struct vm *vm);
+
+/* ---- pause.c: a VM that waits for its user ---- */
+
+/* A device that was there from the start has died too often: all stands still, if the user wants that. False: he does not, or it cannot. */
+[[nodiscard]] bool pause_begin(struct vm *vm, const char *why);
+/* Tries what has died again, and answers the client once the VM goes on, or does not. NULL, or why not. */
+[[nodiscard]] const char *pause_resume(struct vm *vm, struct client *c);
+/* A part is ready: it may have been what the VM waits for. */
+void pause_step(struct vm *vm);
+/* The client is gone. */
+void pause_forget(struct vm *vm, const struct client *c);
 
 /* ---- request.c: what may be asked of the VM, by whomever ---- */
 

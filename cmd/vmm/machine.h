@@ -78,6 +78,7 @@ struct machine {
 
 	/* vcpu.c: all vCPUs stand still while `paused`, and reset themselves when `generation`
 	 * has changed since. */
+	bool held; /* by the supervisor; pause.h */
 	bool paused;
 	unsigned int n_parked;
 	unsigned int generation;

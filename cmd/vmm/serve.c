@@ -4,6 +4,7 @@
 
 #include "cmd/vmm/boot/boot.h"
 #include "cmd/vmm/event.h"
+#include "cmd/vmm/pause.h"
 #include "cmd/vmm/pci/hotplug.h"
 #include "cmd/vmm/pci/pci.h"
 #include "cmd/vmm/platform/serial.h"
@@ -90,6 +91,30 @@ static int on_unplug(struct server *s, const struct control_msg *msg, int *fd)
 	return 0;
 }
 
+static int fail_still(struct server *s, int r, const char *what)
+{
+	if (r < 0 && r != -EBADMSG)
+		machine_fail(s->m, "%s: %s", what, strerrordesc_np(-r));
+	return r == -EBADMSG ? r : 0;
+}
+
+static int on_pause(struct server *s, const struct control_msg *msg, int *fd)
+{
+	(void)msg, (void)fd;
+	return fail_still(s, machine_pause(s->m), "a device does not stop");
+}
+
+/* What the guest asked for before it stood still is due now. */
+static int on_continue(struct server *s, const struct control_msg *msg, int *fd)
+{
+	int r = machine_continue(s->m);
+
+	(void)msg, (void)fd;
+	if (r == 0 && s->m->request != MACHINE_RUN)
+		loop_stop(&s->m->loop, 0);
+	return fail_still(s, r, "a device does not go on");
+}
+
 static void on_gone(void *owner, unsigned int slot)
 {
 	say_slot(owner, CTL_UNPLUGGED, slot);
@@ -104,6 +129,8 @@ static const struct {
 	{ CTL_CHANNEL, on_channel },
 	{ CTL_PLUG, on_plug },
 	{ CTL_UNPLUG, on_unplug },
+	{ CTL_PAUSE, on_pause },
+	{ CTL_CONTINUE, on_continue },
 };
 
 static int on_control(struct loop_source *src, uint32_t events)
@@ -251,6 +278,8 @@ static enum verdict carry_out(struct server *s)
 {
 	event_clear(s->m->request_fd);
 	s->m->loop.stopped = false;
+	if (s->m->held && s->m->request != MACHINE_FAIL)
+		return GO_ON; /* it waits */
 	if (s->m->serial && s->m->request != MACHINE_FAIL)
 		serial_flush(s->m->serial);
 	switch (s->m->request) {

@@ -33,7 +33,7 @@
 enum config_console { CONSOLE_AUTO, CONSOLE_SAFE, CONSOLE_RAW, CONSOLE_NONE };
 enum config_on_reboot { REBOOT_RESTART, REBOOT_STOP };
 enum config_on_panic { PANIC_STOP, PANIC_CONTINUE };
-enum config_on_crash { CRASH_RESTART, CRASH_STOP };
+enum config_on_crash { CRASH_RESTART, CRASH_STOP, CRASH_PAUSE };
 enum config_accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
 
 /* A limit of the VM's control group. */

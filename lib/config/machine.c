@@ -71,7 +71,7 @@ static const char *const accels[] = { "auto", "kvm", "soft", NULL };
 static const char *const on_reboots[] = { "restart", "stop", NULL };
 static const char *const io_words[] = { "rbps=", "wbps=", "riops=", "wiops=", NULL };
 static const char *const on_panics[] = { "stop", "continue", NULL };
-static const char *const on_crashes[] = { "restart", "stop", NULL };
+static const char *const on_crashes[] = { "restart", "stop", "pause", NULL };
 
 /* In the order of the enums that they are stored as. */
 const struct option config_machine[] = {

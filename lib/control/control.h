@@ -44,6 +44,8 @@ enum control_type {
 	CTL_PLUG =
 		20, /* vmm: number of a new channel, text, what is on the bus; 1 descriptor: to it */
 	CTL_UNPLUG = 21, /* vmm: slot; asks the guest to let go of it */
+	CTL_PAUSE = 23,	 /* vmm: all stands still until CTL_CONTINUE */
+	CTL_CONTINUE = 24,
 	CTL_CONFIG = 22, /* vmm: number of the channel whose device's configuration has changed */
 
 	/* command or client -> supervisor */
@@ -56,6 +58,7 @@ enum control_type {
 	CTL_ADD = 37,
 	CTL_ADD_FILE = 38, /* the same with 1 descriptor: the file that it serves, locked */
 	CTL_REMOVE = 39,   /* text: name of an attached device; CTL_DONE once it has gone */
+	CTL_RESUME = 40,   /* a paused VM is to go on; CTL_DONE once it does */
 
 	/* supervisor -> command or client */
 	CTL_INFO = 48,	   /* info */
@@ -76,6 +79,7 @@ enum control_event {
 	CTL_EVENT_CRASH = 5,  /* triple fault, or an exit that the vmm cannot continue from */
 	CTL_EVENT_KILLED = 6, /* ended from outside */
 	CTL_EVENT_FAILED = 7, /* a compartment failed */
+	CTL_EVENT_PAUSED = 8, /* as a state of CTL_INFO only */
 };
 
 #define CTL_TEXT_MAX 400 /* bytes, without NUL */

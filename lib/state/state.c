@@ -238,16 +238,6 @@ int state_reset_all(const struct state_object *objects, size_t n)
 	return first;
 }
 
-int state_quiesce_all(const struct state_object *objects, size_t n)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < n && r == 0; i++)
-		if (objects[i].ops->quiesce)
-			r = objects[i].ops->quiesce(objects[i].object);
-	return r;
-}
-
 int state_resume_all(const struct state_object *objects, size_t n)
 {
 	int r = 0;

@@ -97,7 +97,8 @@ struct state_ops {
 	const struct state_schema *schema; /* NULL: nothing of it outlives a reset */
 	/* To power-on. 0 or a negative errno. */
 	int (*reset)(void *object);
-	/* What goes on without the guest stops, so that save sees all of it. NULL: nothing does. */
+	/* What goes on without the guest stops, so that save sees all of it. -EAGAIN: not now, as a process is
+	 * away that has part of it. NULL: nothing does. */
 	int (*quiesce)(void *object);
 	void (*save)(const void *object, void *image);
 	/* The image is legal by the schema. Takes it as a whole, or returns -EINVAL with *ret_why:
@@ -116,8 +117,7 @@ struct state_object {
 /* The last object first, as what was made later is wired to what was there; all of them also after a
  * failure. The first error. */
 [[nodiscard]] int state_reset_all(const struct state_object *objects, size_t n);
-/* The first object first, as the guest's own order of things; ends at the first error. */
-[[nodiscard]] int state_quiesce_all(const struct state_object *objects, size_t n);
+/* The first object first; ends at the first error. */
 [[nodiscard]] int state_resume_all(const struct state_object *objects, size_t n);
 /* One object's bytes: quiesce, save. The length or a negative errno. */
 [[nodiscard]] int state_object_save(const struct state_object *o, void *wire, size_t cap);

@@ -228,6 +228,8 @@ static bool await(unsigned int type)
 		if (m.type == CTL_CONFIG)
 			serve_config(m.number);
 		closep(&fd);
+		if (m.type == CTL_PAUSE || m.type == CTL_CONTINUE)
+			do_log(m.type == CTL_PAUSE ? "stands still" : "goes on");
 		if (m.type == type)
 			return true;
 	}

@@ -53,7 +53,7 @@ def assert_refused(place_, words, status, text):
     (["run", "--kernel", "KERNEL", "--accel", "tcg"], "say auto, kvm or soft"),
     (["run", "--kernel", "KERNEL", "--console", "loud"], "say auto, safe, raw or none"),
     (["run", "--kernel", "KERNEL", "--on-panic", "stopp"], "say stop or continue"),
-    (["run", "--kernel", "KERNEL", "--on-crash", "pray"], "say restart or stop"),
+    (["run", "--kernel", "KERNEL", "--on-crash", "pray"], "say restart, stop or pause"),
     (["run", "--kernel", "KERNEL", "--name", "a/b"], "say 1 to 64 letters"),
     (["run", "--kernel", "KERNEL", "--colour", "on"], "there is no option '--colour'"),
     (["run", "--kernel", "KERNEL", "--detach", "--console", "raw"], "a detached VM has no"),

@@ -253,6 +253,91 @@ def test_a_program_that_cannot_be_executed_any_more(quick):
                           f"started again {AGAIN + 1} times, and is not once more"]
 
 
+# ---- it waits for its user ----
+
+PAUSED = "the VM is paused: bulkhead resume restart-test tries again, bulkhead stop restart-test ends it"
+
+
+def state_of(place_):
+    _, out, _ = place_.call("ps")
+    (row,) = [line.split() for line in out.splitlines() if line.startswith(f"{NAME} ")]
+    return row[2]
+
+
+def paused(place_, script="exit:3", vmm=f"{UP},power,{END}"):
+    """A VM whose disk dies at every start from now on, until it is paused."""
+    process = start(place_, vmm, "--on-crash", "pause", disk="enter,ready,sleep:200,crash")
+    image(place_, script)
+    wait.until(lambda: state_of(place_) == "paused", "the pause")
+    return process
+
+
+def test_a_dead_device_pauses_the_vm(place):
+    """Resumed in vain, then with a device that lives; then a stop as ever."""
+    process = paused(place)
+    code, _, err = place.call("resume", NAME)
+    assert code == 1 and lines(err) == ["dev-blk ended by itself with status 3"]
+    assert state_of(place) == "paused"
+    image(place, "enter,ready,wait")
+    assert place.call("resume", NAME) == (0, "", "")
+    wait.until(lambda: state_of(place) == "running", "it runs")
+    code, _, err = place.call("resume", NAME)
+    assert code == 1 and lines(err) == ["the VM is not paused"]
+    said = finish(process, place)
+    assert said.count(f"dev-blk ended by itself with status 3; {PAUSED}") == 2
+    vmm = [line for line in said if line.startswith("vmm: ")]
+    assert vmm == ["vmm: warning: stands still", "vmm: warning: goes on"]
+    assert said[-1] == "the guest powered off"
+
+
+@pytest.mark.parametrize("words", [[], ["--now"]])
+def test_a_paused_vm_is_stopped(quick, words):
+    process = paused(quick)
+    assert quick.call("stop", NAME, *words)[0] == 0
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 6
+    assert lines(err)[-1].startswith("the VM was ended"), err
+
+
+def test_a_paused_vm_without_its_launcher(quick):
+    """Nobody could start the device again: it ends."""
+    process = paused(quick)
+    os.kill(pid_of(quick, "launcher"), signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 5
+    assert lines(err)[-1].endswith("it is not started again: the launcher has ended")
+
+
+def test_a_paused_vm_whose_vmm_dies(quick):
+    process = paused(quick)
+    os.kill(pid_of(quick, "vmm"), signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 5
+
+
+def test_nothing_to_resume(quick):
+    code, _, err = quick.call("resume", "nobody")
+    assert code == 1 and "nobody" in err
+    code, _, err = quick.call("resume")
+    assert code == 2 and lines(err) == ["say NAME, of a VM that is paused"]
+    process = start(quick, f"{UP},power,{END}")
+    assert quick.call("resume", NAME)[0] == 1
+    finish(process, quick)
+
+
+def test_who_goes_away_while_it_resumes(quick):
+    """The VM goes on all the same."""
+    process = paused(quick)
+    image(quick, "sleep:700,enter,ready,wait")
+    command = quick.start("resume", NAME)
+    command.kill()
+    command.communicate(timeout=60)
+    if state_of(quick) == "paused":
+        quick.call("resume", NAME)
+    wait.until(lambda: state_of(quick) == "running", "it runs")
+    finish(process, quick)
+
+
 # ---- the launcher ----
 
 def test_a_killed_launcher(place):

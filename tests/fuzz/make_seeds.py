@@ -43,6 +43,8 @@ def control():
         "query": message(32), "stop": message(33, struct.pack("<I", 1)), "attach": message(34),
         "release": message(35), "add": message(37, b"rng,rate=2M"), "add-file": message(38, b"disk,format=raw"),
         "remove": message(39, b"disk-2"), "added": message(55, struct.pack("<I", 24) + b"disk-2"), "ending": message(54),
+        "pause": message(23), "continue": message(24),
+        "resume": message(40), "resume-with-a-number": message(40, struct.pack("<I", 0)),
         "channel": message(19, struct.pack("<I", 3)),
         "config-changed": message(10), "config": message(22, struct.pack("<I", 3)),
         "console-size": message(18, struct.pack("<HH", 80, 24)),

@@ -32,6 +32,9 @@ static const struct control_msg samples[] = {
 	{ .type = CTL_QUERY },
 	{ .type = CTL_STOP, .number = 1 },
 	{ .type = CTL_ATTACH },
+	{ .type = CTL_PAUSE },
+	{ .type = CTL_CONTINUE },
+	{ .type = CTL_RESUME },
 	{ .type = CTL_RELEASE },
 	{ .type = CTL_SIZE, .number = 24 << 16 | 80 },
 	{ .type = CTL_ENDING },
@@ -157,7 +160,7 @@ static void reserved_and_unknown(void **state)
 		known += control_decode(wire, sizeof(wire), &m) == 0;
 	}
 	/* those without a payload or with a text alone, which may be empty */
-	assert_int_equal(known, 17);
+	assert_int_equal(known, 20);
 }
 
 static void texts_are_bounded_and_printable(void **state)

@@ -106,9 +106,12 @@ static int reset(void *object)
 	return r;
 }
 
+/* Requests in flight of a process that is away are its successor's. */
 static int quiesce(void *object)
 {
-	return virtio_stop(((struct pci_function *)object)->owner);
+	struct virtio_pci *v = ((struct pci_function *)object)->owner;
+
+	return v->running && v->away ? -EAGAIN : virtio_stop(v);
 }
 
 static void save(const void *object, void *image)

@@ -31,16 +31,13 @@
  */
 #define POST_DELAY_NS 1000000
 
-/* How long the guest waits for the successor of a process that has ended. */
-#define SUCCESSOR_PATIENCE_S 60
-
 struct serial {
 	struct machine *m;
 	struct vfio_client client;
 	unsigned int posted;
 	bool loopback; /* what is transmitted shows in the shared registers: nothing is posted */
 	int irq_fd;
-	int flush_fd; /* timer: bytes, or away the guest, have waited long enough */
+	int flush_fd; /* timer: bytes have waited long enough */
 	bool away;    /* its process has ended, and its successor is to come */
 	struct loop_source flush;
 	struct loop_source irq;
@@ -67,10 +64,9 @@ static int outcome(struct serial *s, int error)
 		return 0;
 	if (error != -EPIPE || !vfio_client_can_succeed(&s->client))
 		return failed(s, error);
-	if (!s->away) {
-		set_timer(s, SUCCESSOR_PATIENCE_S, 0);
-		machine_lost(s->m, s->m->serial_channel);
-	}
+	if (!s->away)
+		machine_lost(s->m,
+			     s->m->serial_channel); /* who sees to a successor, or ends the VM */
 	s->away = true;
 	return 0;
 }
@@ -155,10 +151,7 @@ static int on_flush(struct loop_source *src, uint32_t events)
 	(void)events;
 	if (!event_clear(s->flush_fd)) /* it was set anew */
 		return 0;
-	if (s->away)
-		machine_fail(s->m, "serial console: its process has ended, and no other takes its "
-				   "place");
-	else
+	if (!s->away)
 		serial_flush(s);
 	return 0;
 }
