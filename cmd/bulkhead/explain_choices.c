@@ -68,13 +68,27 @@ static void explain_experimental(const struct explained *x)
 	}
 }
 
+static void explain_foreign(const struct config_device *d)
+{
+	char label[40];
+
+	snprintf(label, sizeof(label), "foreign %s", d->kind->word);
+	paragraph(
+		label,
+		"%.*s: what listens there is not of this VM: nothing here confines it, it has all "
+		"of the guest's RAM, and its answers reach the vmm; when it ends, so does the VM",
+		(int)d->path_len, d->path);
+}
+
 static void explain_disks(const struct vm_config *c)
 {
 	for (size_t i = 0; i < c->n_devices; i++) {
 		const struct config_device *d = &c->devices[i];
 		char label[40];
 
-		if (!d->kind->file.fd || config_readonly(d))
+		if (d->foreign)
+			explain_foreign(d);
+		if (!d->kind->file.fd || d->foreign || config_readonly(d))
 			continue;
 		snprintf(label, sizeof(label), "writable %s", d->kind->file.noun);
 		paragraph(label,

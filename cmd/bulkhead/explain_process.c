@@ -252,7 +252,7 @@ static void explain_files(const struct vm_config *c, const struct device_kind *k
 	char its[32];
 
 	for (size_t i = 0; i < c->n_devices; i++)
-		if (holder_of(&c->devices[i]) == kind)
+		if (holder_of(&c->devices[i]) == kind && !c->devices[i].foreign)
 			add_files(&l, &c->devices[i]);
 	if (!l.len)
 		return; /* others have them all */

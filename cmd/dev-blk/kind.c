@@ -195,6 +195,7 @@ const struct device_kind blk_kind = {
 				BIT(VIRTIO_BLK_F_WRITE_ZEROES),
 		    .fd = BLK_FD_VHOST_USER },
 	.behind = behind,
+	.foreign = true,
 	.restartable = true,
 	.attachable = true,
 	.memory = PAGES,

@@ -14,7 +14,7 @@ static uint64_t memory_of(const struct config_device *d)
 {
 	const struct device_kind *behind = config_behind(d);
 
-	return d->off ? 0 : d->kind->memory + (behind ? behind->memory : 0);
+	return d->off || d->foreign ? 0 : d->kind->memory + (behind ? behind->memory : 0);
 }
 
 /* What the greediest of the devices that may be attached later takes, for each of them. */
@@ -79,7 +79,7 @@ static uint64_t count_tasks(const struct vm_config *c, uint64_t nodes)
 	for (size_t i = 0; i < c->n_devices; i++) {
 		const struct config_device *d = &c->devices[i];
 
-		if (!d->off)
+		if (!d->off && !d->foreign)
 			sum += tasks_of(d->kind, nodes) + tasks_of(config_behind(d), nodes);
 	}
 	return sum;

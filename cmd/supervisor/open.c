@@ -10,7 +10,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 void opened_init(struct opened *o)
 {
@@ -18,7 +20,7 @@ void opened_init(struct opened *o)
 		.kernel = -1, .initrd = -1, .kvm = -1, .listeners = { -1, -1 }, .vmm = -1
 	};
 	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++) {
-		o->files[i] = -1;
+		o->files[i] = o->foreign[i] = -1;
 		for (size_t k = 0; k < KIND_FILES_MAX - 1; k++)
 			o->more[i][k] = -1;
 	}
@@ -34,6 +36,7 @@ void opened_close(struct opened *o)
 	closep(&o->vmm);
 	fds_close(o->programs, KINDS_MAX);
 	fds_close(o->files, CONFIG_DEVICES_MAX);
+	fds_close(o->foreign, CONFIG_DEVICES_MAX);
 	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
 		fds_close(o->more[i], KIND_FILES_MAX - 1);
 }
@@ -153,12 +156,36 @@ static int open_served(const struct opened *o, const struct vm_config *c, size_t
 	return r < 0 ? r : take_fd(&fd);
 }
 
+/* With the rights of the user; what it is told and what it says is between it and the vmm. */
+static int connect_foreign(const struct config_device *d, struct open_error *e)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	_cleanup_(closep) int fd = -1;
+
+	if (d->path_len >= sizeof(a.sun_path))
+		return open_complain(e, -ENAMETOOLONG,
+				     "--%s: the name of a socket has up to %zu bytes",
+				     d->kind->word, sizeof(a.sun_path) - 1);
+	memcpy(a.sun_path, d->path, d->path_len);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return open_complain(e, -errno,
+				     "--%s: %s: %s: a vhost-user back end that listens there is "
+				     "right",
+				     d->kind->word, a.sun_path, strerror(errno));
+	return take_fd(&fd);
+}
+
 static int open_device(struct opened *o, const struct vm_config *c, size_t i, struct open_error *e)
 {
 	const struct config_device *d = &c->devices[i];
 
 	if (!d->kind->file.fd)
 		return 0;
+	if (d->foreign) {
+		o->foreign[i] = connect_foreign(d, e);
+		return o->foreign[i] < 0 ? o->foreign[i] : 0;
+	}
 	o->files[i] = open_served(o, c, i, 0, e);
 	if (o->files[i] < 0)
 		return o->files[i];

@@ -211,6 +211,22 @@ static struct part *behind(struct vm *vm, uint32_t number)
 	return NULL;
 }
 
+/* Nobody can start it again. */
+static bool lost_foreign(struct vm *vm, uint32_t number)
+{
+	for (size_t i = 0; i < vm->config->n_devices; i++) {
+		const struct config_device *d = &vm->config->devices[i];
+
+		if (vm->foreign[i] != number + 1)
+			continue;
+		vm_end(vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED,
+		       "--%s " CONFIG_FOREIGN "%.*s: what served it is gone", d->kind->word,
+		       (int)d->path_len, d->path);
+		return true;
+	}
+	return false;
+}
+
 /* The vmm may notice before the process has ended. */
 static int on_lost(struct part *vmm, const struct control_msg *m)
 {
@@ -218,7 +234,7 @@ static int on_lost(struct part *vmm, const struct control_msg *m)
 
 	if (p)
 		restart_hung(p);
-	return p ? 0 : -EBADMSG;
+	return p || lost_foreign(vmm->vm, m->number) ? 0 : -EBADMSG;
 }
 
 static int on_found(struct part *vmm, const struct control_msg *m)

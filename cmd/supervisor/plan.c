@@ -117,6 +117,21 @@ static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o,
 	words_say(&l->words, "--on-panic=%s", c->on_panic == PANIC_CONTINUE ? "continue" : "stop");
 }
 
+static void say_virtio(struct launches *ls, const struct kind_virtio *v, int channel)
+{
+	words_say(&ls->l[0].words, "--virtio=%s:%u:%#x:%u:%u:%u:%#llx:%d", v->name, v->id,
+		  v->class_code, v->n_queues, v->queues_min, v->config_len,
+		  (unsigned long long)v->features, channel);
+}
+
+/* No process of ours: the vmm speaks with another's. */
+static void plan_foreign(struct vm *vm, struct launches *ls, const struct opened *o, size_t i)
+{
+	vm->foreign[i] = (uint32_t)(ls->next_channel - VMM_FD_CHANNELS) + 1;
+	give(&ls->l[0], o->foreign[i], ls->next_channel, false);
+	say_virtio(ls, &vm->config->devices[i].kind->virtio, ls->next_channel++);
+}
+
 /* What the device is on the bus, and the vmm's end of its channels. */
 static void plan_bus(struct launches *ls, struct launch *l, const struct device_kind *kind)
 {
@@ -127,9 +142,7 @@ static void plan_bus(struct launches *ls, struct launch *l, const struct device_
 	if (!v->id)
 		return;
 	l->part->channel = (uint32_t)(ls->next_channel - VMM_FD_CHANNELS);
-	words_say(&ls->l[0].words, "--virtio=%s:%u:%#x:%u:%u:%u:%#llx:%d", v->name, v->id,
-		  v->class_code, v->n_queues, v->queues_min, v->config_len,
-		  (unsigned long long)v->features, connect_vmm(ls, l, v->fd));
+	say_virtio(ls, v, connect_vmm(ls, l, v->fd));
 }
 
 /* Of the options of a device, those that the process behind it has, too. */
@@ -212,7 +225,9 @@ void plan(struct vm *vm, struct launches *ls, const struct opened *o, int ram)
 	plan_vmm(vm, ls, o, ram);
 	for (size_t i = 0; i < c->n_devices; i++) {
 		number = i > 0 && c->devices[i].kind == c->devices[i - 1].kind ? number + 1 : 0;
-		if (!c->devices[i].off)
+		if (c->devices[i].foreign)
+			plan_foreign(vm, ls, o, i);
+		else if (!c->devices[i].off)
 			plan_device(vm, ls, o, i, number);
 	}
 	plan_spares(vm, ls);

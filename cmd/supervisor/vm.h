@@ -153,6 +153,8 @@ struct vm {
 	struct verdict verdict;
 	struct part parts[VM_MAX_PARTS];
 	size_t n_parts;
+	/* the vmm's channel, and 1, of each device that another's program serves; 0: it is ours */
+	uint32_t foreign[CONFIG_DEVICES_MAX];
 	int stream;		  /* the console's, which dev-console has too; or -1 */
 	struct loop_source front; /* fd -1: no command is there */
 	struct loop_source signals;

@@ -17,10 +17,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_DEVICES_MAX 128	/* of a VM, of all kinds */
-#define CONFIG_SPARES 8		/* devices that may be attached to a VM beside them */
-#define CONFIG_NAME_MAX 64	/* bytes, without NUL */
-#define CONFIG_CMDLINE_MAX 2047 /* bytes, without NUL */
+#define CONFIG_DEVICES_MAX 128	     /* of a VM, of all kinds */
+#define CONFIG_SPARES 8		     /* devices that may be attached to a VM beside them */
+#define CONFIG_FOREIGN "vhost-user=" /* before the name of a socket, in the place of a file's */
+#define CONFIG_NAME_MAX 64	     /* bytes, without NUL */
+#define CONFIG_CMDLINE_MAX 2047	     /* bytes, without NUL */
 /* A kernel that panics restarts at once, and is known to have panicked (lib/base/cmdline.h). */
 #define CONFIG_CMDLINE_DEFAULT "console=ttyS0 panic=-1 reboot=panic_warm"
 #define CONFIG_PATH_MAX 4095
@@ -57,7 +58,8 @@ struct config_file {
 /* One device: what its process will be told. */
 struct config_device {
 	const struct device_kind *kind;
-	bool off;	  /* of a KIND_SWITCH: it is not there */
+	bool off; /* of a KIND_SWITCH: it is not there */
+	bool foreign; /* vhost-user=SOCKET: another's back end serves it, and the path is its socket's */
 	const char *path; /* of its file; not NUL-terminated: path_len bytes */
 	size_t path_len;
 	struct config_file more[KIND_FILES_MAX - 1];	       /* beside it; lib/kinds/kind.h */
@@ -113,8 +115,10 @@ void config_init(struct vm_config *c);
  */
 [[nodiscard]] int config_parse_text(struct vm_config *c, char *text, size_t len, const char *name,
 				    struct config_error *ret_error);
-/* How many devices of a kind there are; NULL: of all kinds that serve a file. */
+/* How many devices of a kind have a process of ours; NULL: of all kinds that serve a file. */
 size_t config_count(const struct vm_config *c, const struct device_kind *kind);
+/* The same of a kind, whoever serves them. */
+size_t config_count_all(const struct vm_config *c, const struct device_kind *kind);
 /* The kind of the storage process that has the device's files in its place, or NULL. */
 const struct device_kind *config_behind(const struct config_device *d);
 /* Its processes that have ids of their own: the supervisor, the vmm and the devices, also those that may be

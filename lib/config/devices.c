@@ -36,7 +36,7 @@ const struct device_kind *config_behind(const struct config_device *d)
 
 static bool counts(const struct config_device *d, const struct device_kind *kind)
 {
-	if (d->off)
+	if (d->off || d->foreign)
 		return false;
 	if (!kind)
 		return d->kind->file.fd != 0;
@@ -49,6 +49,15 @@ size_t config_count(const struct vm_config *c, const struct device_kind *kind)
 
 	for (size_t i = 0; i < c->n_devices; i++)
 		n += counts(&c->devices[i], kind);
+	return n;
+}
+
+size_t config_count_all(const struct vm_config *c, const struct device_kind *kind)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_devices; i++)
+		n += c->devices[i].kind == kind && !c->devices[i].off;
 	return n;
 }
 
@@ -65,7 +74,7 @@ static unsigned int of_devices(const struct vm_config *c)
 	unsigned int n = 0;
 
 	for (size_t i = 0; i < c->n_devices; i++)
-		if (!c->devices[i].off)
+		if (!c->devices[i].off && !c->devices[i].foreign)
 			n += 1 + (config_behind(&c->devices[i]) != NULL);
 	return n;
 }
@@ -277,6 +286,29 @@ static int cut_path(struct config_device *d, struct span *rest, char *why, size_
 	return 0;
 }
 
+/* Its options are its own back end's. */
+static int cut_socket(struct config_device *d, struct span rest, char *why, size_t cap)
+{
+	const size_t len = strlen(CONFIG_FOREIGN);
+
+	if (d->path_len == len || rest.len) {
+		snprintf(why, cap, "say %sSOCKET alone: what serves it has the options",
+			 CONFIG_FOREIGN);
+		return -EINVAL;
+	}
+	d->path += len;
+	d->path_len -= len;
+	d->foreign = true;
+	return 0;
+}
+
+static bool is_foreign(const struct config_device *d)
+{
+	const size_t len = strlen(CONFIG_FOREIGN);
+
+	return d->kind->foreign && d->path_len >= len && memcmp(d->path, CONFIG_FOREIGN, len) == 0;
+}
+
 static int set_words(struct config_device *d, struct span rest, char *why, size_t cap)
 {
 	uint64_t said = 0;
@@ -296,7 +328,7 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 	device_init(&d, kind);
 	if (cut_path(&d, &rest, why, cap) < 0)
 		return -EINVAL;
-	if (config_count(c, kind) == kind->most) {
+	if (config_count_all(c, kind) == kind->most) {
 		snprintf(why, cap, "at most %u %ss", kind->most, kind->word);
 		return -EINVAL;
 	}
@@ -304,7 +336,7 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 		snprintf(why, cap, "a VM has at most %d devices", CONFIG_DEVICES_MAX);
 		return -EINVAL;
 	}
-	if (set_words(&d, rest, why, cap) < 0)
+	if (is_foreign(&d) ? cut_socket(&d, rest, why, cap) < 0 : set_words(&d, rest, why, cap) < 0)
 		return -EINVAL;
 	if (of_devices(c) + (config_behind(&d) != NULL) >= CONFIG_DEVICES_MAX) {
 		snprintf(why, cap, "a VM has at most %d processes for its devices",
@@ -354,7 +386,12 @@ int config_device_parse(const struct device_kind *kind, const char *value,
 	struct span rest = span_of(value);
 
 	device_init(ret, kind);
-	if (kind->file.fd && cut_path(ret, &rest, why, cap) < 0) {
+	if (kind->file.fd && cut_path(ret, &rest, why, cap) == 0 && is_foreign(ret)) {
+		snprintf(why, cap, "a %s that is attached has a process of ours: say its %s",
+			 kind->word, kind->file.noun);
+		return -EINVAL;
+	}
+	if (kind->file.fd && !ret->path) {
 		if (!*why)
 			snprintf(why, cap, "the name of its %s comes first", kind->file.noun);
 		return -EINVAL;

@@ -71,6 +71,10 @@ static void put_device(struct words *w, const struct config_device *d)
 	char value[64];
 	size_t at = 0;
 
+	if (d->foreign) {
+		put(w, "--%s=" CONFIG_FOREIGN "%.*s", d->kind->word, (int)d->path_len, d->path);
+		return;
+	}
 	*text = '\0';
 
 	for (size_t i = 0; i < d->kind->n_options && at < sizeof(text); i++) {

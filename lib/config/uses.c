@@ -13,10 +13,18 @@ static bool device_uses(const struct vm_config *c, enum feature_id id)
 	for (size_t i = 0; i < c->n_devices; i++) {
 		const struct kind_feature *f = &c->devices[i].kind->feature;
 
-		if (!c->devices[i].off && f->name && strcmp(f->name, features[id].name) == 0 &&
-		    f->used(c->devices[i].options))
+		if (!c->devices[i].off && !c->devices[i].foreign && f->name &&
+		    strcmp(f->name, features[id].name) == 0 && f->used(c->devices[i].options))
 			return true;
 	}
+	return false;
+}
+
+static bool any_foreign(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (c->devices[i].foreign)
+			return true;
 	return false;
 }
 
@@ -27,6 +35,8 @@ bool config_uses(const struct vm_config *c, const struct config_facts *f, enum f
 		return f->soft && c->cpus > SOFT_CPUS_TESTED;
 	case FEATURE_RAW_TERMINAL:
 		return f->on_terminal && c->console == CONSOLE_RAW;
+	case FEATURE_FOREIGN_DISK:
+		return any_foreign(c);
 	default:
 		return device_uses(c, id);
 	}

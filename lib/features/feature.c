@@ -95,6 +95,12 @@ const struct feature features[N_FEATURES] = {
 		"image metadata, which dev-blk's taker can write",
 		.note = "its parser has not been fuzzed for long",
 	},
+	[FEATURE_FOREIGN_DISK] = {
+		"foreign-disk", "a disk that another's program serves (vhost-user=)",
+		FEATURE_NO_CLAIM, "vmm", "the program's replies; of the program, all that it has",
+		GIVES_UP(CLAIM_CONTAINMENT),
+		"nothing here confines that program, and it has all of the guest's RAM",
+	},
 	[FEATURE_STORAGE_FILE] = {
 		"storage-file", "an image a process away from the rings (parser=apart)",
 		FEATURE_SUPPORTED, "storage-file", "NBD requests of the disk's dev-blk",

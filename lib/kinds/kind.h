@@ -100,6 +100,7 @@ struct device_kind {
 	int storage_fd;	      /* BEHIND: the number of that channel */
 	int serial_fd;	      /* a vfio-user channel for the UART's registers; 0: none */
 	bool takes_stream;    /* the console's */
+	bool foreign;	      /* vhost-user=SOCKET: another's program may serve it */
 	bool restartable;     /* a new process can take its place while the guest runs */
 	bool attachable;      /* a virtio device that may come and go while the guest runs */
 	uint64_t memory;      /* bytes that it takes beside guest RAM and its program */

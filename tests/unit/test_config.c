@@ -239,6 +239,41 @@ static void test_disks(void **state)
 	assert_option(device(&c, "disk", 2), "queues", "16");
 }
 
+/* What another's program serves has no options here, and no process. */
+static void test_foreign_disks(void **state)
+{
+	struct vm_config c;
+	const struct config_facts facts = { 0 };
+	static char buf[CONFIG_WORDS_BYTES];
+	char *argv[CONFIG_WORDS_MAX];
+	unsigned int before;
+	bool found = false;
+	int n;
+
+	(void)state;
+	config_init(&c);
+	before = config_processes(&c);
+	assert_false(config_uses(&c, &facts, FEATURE_FOREIGN_DISK));
+	assert_int_equal(WORDS(&c, "--disk", "vhost-user=/run/a.sock"), 0);
+	assert_true(device(&c, "disk", 0)->foreign);
+	assert_path(device(&c, "disk", 0), "/run/a.sock");
+	assert_int_equal(config_processes(&c), before);
+	assert_int_equal(config_count(&c, device(&c, "disk", 0)->kind), 0);
+	assert_int_equal(config_count_all(&c, device(&c, "disk", 0)->kind), 1);
+	assert_true(config_uses(&c, &facts, FEATURE_FOREIGN_DISK));
+	n = config_render(&c, argv, buf, sizeof(buf));
+	for (int i = 0; i < n; i++)
+		found |= strcmp(argv[i], "--disk=vhost-user=/run/a.sock") == 0;
+	assert_true(found);
+	config_init(&c);
+	assert_error(WORDS(&c, "--disk", "vhost-user="),
+		     "--disk: 'vhost-user=' will not do: say vhost-user=SOCKET alone: what serves "
+		     "it has the options");
+	assert_int_equal(WORDS(&c, "--disk", "vhost-user=a,readonly=on"), -22);
+	assert_int_equal(WORDS(&c, "--disk", "./vhost-user=a,format=raw"), 0);
+	assert_false(device(&c, "disk", 0)->foreign);
+}
+
 static void test_a_disks_format_is_never_guessed(void **state)
 {
 	struct vm_config c;
@@ -662,6 +697,7 @@ int main(void)
 		cmocka_unit_test(test_memory_bounds),
 		cmocka_unit_test(test_cpus_bounds),
 		cmocka_unit_test(test_disks),
+		cmocka_unit_test(test_foreign_disks),
 		cmocka_unit_test(test_a_disks_format_is_never_guessed),
 		cmocka_unit_test(test_a_habit_from_qemu_gets_a_hint),
 		cmocka_unit_test(test_bad_disks),

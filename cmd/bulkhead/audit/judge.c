@@ -163,8 +163,7 @@ static void judge_limit(struct subject_process *p, struct findings *f, int numbe
 		findings_add(f, GRADE_WEAK, p, 0, name, declared, "%" PRIu64, l->hard);
 }
 
-/* The vmm holds one or two for each device. */
-static unsigned int count_channels(const struct subject *s)
+unsigned int judge_channels(const struct subject *s)
 {
 	unsigned int n = 0;
 
@@ -174,6 +173,11 @@ static unsigned int count_channels(const struct subject *s)
 		n += d && kind_whose(d) ? kind_channels(kind_whose(d)) : 0;
 	}
 	return n;
+}
+
+static unsigned int count_channels(const struct subject *s)
+{
+	return judge_channels(s) + judge_foreign(s);
 }
 
 static bool has_kvm(const struct facts *f)

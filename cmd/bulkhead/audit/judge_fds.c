@@ -70,27 +70,11 @@ static bool is_in_table(const struct subject_process *p, const struct facts_fd *
 	return false;
 }
 
-/* Channels between the vmm and the devices: each device's sockets but its control channel. */
-static int count_channels(const struct subject *s)
-{
-	int n = 0;
-
-	for (size_t i = 0; i < s->n_processes; i++) {
-		const struct declared_process *d = s->process[i].declared;
-
-		if (!d || d->place != DECLARED_JAIL || d->channels_from)
-			continue;
-		for (size_t k = 0; k < d->n_fds; k++)
-			n += d->fds[k].kind == FD_SOCKET && d->fds[k].fd != FD_CONTROL;
-	}
-	return n;
-}
-
 /* used: how many there were so far. One to a device that was started again, or attached, has any number. */
 static bool is_channel(const struct subject *s, const struct subject_process *p,
 		       const struct facts_fd *fd, int *used)
 {
-	if (!p->declared->channels_from || !is_unix(fd) || *used == count_channels(s))
+	if (!p->declared->channels_from || !is_unix(fd) || *used == (int)judge_channels(s))
 		return false;
 	++*used;
 	return true;
@@ -123,6 +107,35 @@ static bool is_held(const struct declared_process *d, const struct facts_fd *fd,
 	return false;
 }
 
+static bool is_known(const struct subject *s, const struct subject_process *p,
+		     const struct facts_fd *fd, int *channels, unsigned int *used)
+{
+	return is_standard(p, fd) || is_in_table(p, fd) || is_channel(s, p, fd, channels) ||
+	       is_given(p, fd) || is_held(p->declared, fd, used);
+}
+
+/* Of one that is not known. */
+static bool is_foreign(const struct subject_process *p, const struct facts_fd *fd)
+{
+	return p->declared->channels_from && is_unix(fd);
+}
+
+unsigned int judge_foreign(const struct subject *s)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < s->n_processes; i++) {
+		const struct subject_process *p = &s->process[i];
+		unsigned int used[16] = { 0 };
+		int channels = 0;
+
+		for (size_t k = 0; p->declared && k < p->facts.n_fds; k++)
+			n += !is_known(s, p, &p->facts.fds[k], &channels, used) &&
+			     is_foreign(p, &p->facts.fds[k]);
+	}
+	return n;
+}
+
 void judge_fds(const struct subject *s, struct subject_process *p, struct findings *f)
 {
 	unsigned int used[16] = { 0 };
@@ -131,9 +144,16 @@ void judge_fds(const struct subject *s, struct subject_process *p, struct findin
 	for (size_t i = 0; i < p->facts.n_fds; i++) {
 		const struct facts_fd *fd = &p->facts.fds[i];
 
-		if (is_standard(p, fd) || is_in_table(p, fd) || is_channel(s, p, fd, &channels) ||
-		    is_given(p, fd) || is_held(p->declared, fd, used))
+		if (is_known(s, p, fd, &channels, used))
 			continue;
+		if (is_foreign(p, fd)) {
+			findings_add(
+				f, GRADE_WEAK, p, 0, "channel", "to a process of this VM",
+				"%d: to a program that nothing here confines, and that may have "
+				"guest RAM",
+				fd->fd);
+			continue;
+		}
 		findings_add(f, GRADE_WEAK, p, 0, "descriptor", "none such", "%d: %s%s%s", fd->fd,
 			     *fd->link ? fd->link : "?", fd->family ? " " : "",
 			     fd->family ? fd->family : "");
