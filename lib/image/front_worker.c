@@ -184,7 +184,7 @@ int front_worker_start(struct front *f)
 	struct front_worker *w = &f->worker;
 	int r = 0;
 
-	w->ask_fd = eventfd(0, EFD_CLOEXEC);
+	w->ask_fd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE); /* as the launcher lets it */
 	w->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->ask_fd < 0 || w->done_fd < 0)
 		r = -errno;

@@ -8,6 +8,7 @@ keep less back. What each kind of weakness looks like to the judge is tests/unit
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -64,6 +65,32 @@ def users(build):
     place_ = start_real(build, user=True)
     yield place_
     place_.end()
+
+
+@pytest.mark.skipif(not shutil.which("qemu-img"), reason="needs qemu-img")
+def test_a_disk_with_metadata(build):
+    """Beside its image dev-blk holds what is behind it; its other thread is in two filters, the second the narrower."""
+    place_ = vm.Place(build, real=True)
+    base = place_.file("base.raw", bytes(1 << 20))
+    top = place_.file("top.qcow2", b"")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", top], check=True)
+    guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
+    name = f"{A}-qcow2"
+    code, _, err = place_.call("run", "--accel", "soft", "--kernel", guest, "--memory", "64M", "--name", name,
+                               "--allow", "qcow2", "--detach", "--disk",
+                               f"{top},format=qcow2,backing={base},backing-format=raw")
+    assert code == 0, err
+    try:
+        a = Audited(place_, name, "--deep")
+        assert (a.status, a.weak()) == (0, [])
+        blk = a.processes["dev-blk"]
+        assert {d["fd"] for d in blk["descriptors"]} >= {5, 6}
+        main, volume = [t for t in blk["threads"] if t["role"] != "kernel's worker"]
+        assert (main["seccomp_filters"], volume["role"], volume["seccomp_filters"]) == (1, "volume", 2)
+        assert {c["name"] for c in volume["surface"]["list"]} == {
+            "read", "write", "close", "preadv", "pwritev", "fdatasync", "fallocate", "sendmsg", "restart_syscall"}
+    finally:
+        place_.end()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from bh.devices import Blk, Rng
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 QEMU = shutil.which("qemu-system-x86_64")
+LONG = pytest.mark.skipif("BULKHEAD_LONG" not in os.environ, reason="of make long")
 BOOT_S = 300  # a hang is a failure; nothing else is timed
 
 BOTH = """
@@ -61,11 +62,20 @@ def qemu(guest_dir, initrd, devices):
     return done.stdout.decode("ascii", "replace")
 
 
+def qcow2(raw):
+    """An image on that raw one."""
+    top = raw.with_suffix(".qcow2")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", raw, "-F", "raw", top], check=True)
+    return {"image": top, "format": "qcow2", "backing": [(raw, "raw")]}
+
+
 @pytest.mark.skipif(QEMU is None, reason="no qemu-system-x86_64")
-def test_guest_of_qemu(start, guest_dir, initrd, tmp_path):
+@pytest.mark.parametrize("form", ["raw", pytest.param("qcow2", marks=LONG)])
+def test_guest_of_qemu(start, guest_dir, initrd, tmp_path, form):
     image = tmp_path / "disk.raw"
     image.write_bytes(os.urandom(16 << 20))
-    blk = start(Blk, image=image, queues=2, serial="interop")
+    how = {"image": image} if form == "raw" else qcow2(image)
+    blk = start(Blk, **how, queues=2, serial="interop")
     rng = start(Rng)
     said = qemu(guest_dir, initrd, [(blk.sock, "vhost-user-blk-pci,num-queues=2"),
                                     (rng.sock, "vhost-user-rng-pci")])
@@ -75,7 +85,11 @@ def test_guest_of_qemu(start, guest_dir, initrd, tmp_path):
     assert "queues 2" in line
     assert "rng current virtio_rng" in said
     guests = re.search(r"disk sha256 ([0-9a-f]{64})", said).group(1)
-    assert guests == hashlib.sha256(image.read_bytes()).hexdigest()
     for device in (blk, rng):
         device.sock.close()
         device.process.assert_clean_end(0)
+    if form == "qcow2":
+        subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", how["image"]], check=True)
+        image = tmp_path / "content"
+        subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", how["image"], image], check=True)
+    assert guests == hashlib.sha256(image.read_bytes()).hexdigest()

@@ -72,8 +72,8 @@ def await_rest(threads):
 class Machine:
     """bulkhead run with a console, a disk and random numbers; its guest serves and then sleeps."""
 
-    def __init__(self, ground, words=(), says="waiting\n", launcher=False, options="", more=()):
-        """words: more for bulkhead run; options: of its disk; more: processes that come of them; says: the line by which its guest is up; launcher: whether it has one.
+    def __init__(self, ground, words=(), says="waiting\n", launcher=False, options="", more=(), qcow2=False):
+        """words: more for bulkhead run; options: of its disk; qcow2: an image on that disk; more: processes that come of them; says: the line by which its guest is up; launcher: whether it has one.
         Without, a device that dies is seen to end its VM."""
         self.ground = ground
         words = [*words, "--on-crash", "restart" if launcher else "stop"]
@@ -81,9 +81,14 @@ class Machine:
         self.secret = "secret-" + secrets.token_hex(12)
         content = ground.image + self.secret.encode()
         self.disk = ground.place.file(f"{self.secret}.raw", content.ljust(1 << 16, b"-"))
+        disk = f"{self.disk},format=raw{options}"
+        if qcow2:  # on that as its backing file
+            self.top = self.disk.with_suffix(".qcow2")
+            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", self.disk, "-F", "raw", self.top], check=True)
+            disk, words = f"{self.top},format=qcow2,backing={self.disk},backing-format=raw", [*words, "--allow", "qcow2"]
         self.run = ground.place.start(
             "run", "--accel", ground.accel, "--kernel", ground.guest, "--memory", "64M", "--cmdline",
-            self.secret, "--disk", f"{self.disk},format=raw{options}", "--console", "raw", *words,
+            self.secret, "--disk", disk, "--console", "raw", *words,
             errors="replace")
         for line in self.run.stdout:
             if line == says:

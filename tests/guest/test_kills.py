@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 
@@ -67,8 +68,9 @@ def test_a_killed_supervisor_is_named(disk):
 DEVICES = ["dev-blk", "dev-rng", "dev-console"]
 
 
-def start_serving(disk, options=""):
-    process = subprocess.Popen(guests.words("serving", flags=["--disk", f"{disk},format=raw{options}"]),
+def start_serving(disk, options="", form="raw"):
+    process = subprocess.Popen(guests.words("serving", flags=["--allow", "qcow2", "--disk",
+                                                              f"{disk},format={form}{options}"]),
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     while process.stdout.readline() != "waiting\n":
@@ -99,6 +101,21 @@ def test_a_disk_and_the_process_behind_it_cost_the_guest_nothing(disk):
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=guests.HANGS)
     assert process.returncode == 0 and "ok power button" in out and "ok a sector" in out, (out, err)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("qemu-img"), reason="compartments are signalled; qemu-img")
+def test_killed_dev_blk_opens_its_image_again(disk, tmp_path):
+    """With what the launcher has: the image, its backing file, and how far it may grow."""
+    top = tmp_path / "top.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", disk, "-F", "raw", top], check=True)
+    process = start_serving(top, f",backing={disk},backing-format=raw", "qcow2")
+    for _ in range(4):
+        kill_and_await(process, ["dev-blk"])
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=guests.HANGS)
+    assert process.returncode == 0 and "ok power button" in out and "ok a sector" in out, (out, err)
+    assert disk.read_bytes() == bytes(1 << 20)
+    subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", top], check=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="compartments are signalled")

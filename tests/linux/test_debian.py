@@ -124,13 +124,13 @@ def restarts_of(pid):
     return next(int(row[heads.index("RESTARTS")]) for row in rows if row[0] == f"vm{pid}")
 
 
-def kill_one(g, chance):
+def kill_one(g, chance, name=""):
     """Kills a device's process; seconds until a round that began afterwards is done."""
     while len(devices := devices_of(g.process.pid)) < 3:
         time.sleep(0.01)
     before = len(rounds_of(g.text()))
     began = time.monotonic()
-    os.kill(chance.choice(sorted(devices)), signal.SIGKILL)
+    os.kill(chance.choice(sorted(p for p in devices if name in devices[p])), signal.SIGKILL)
     g.wait_for(f"round {before + 1} 0123456789abcdefghijklmnopqrstuvwxyz".encode())
     return time.monotonic() - began
 
