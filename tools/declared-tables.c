@@ -136,8 +136,12 @@ int main(void)
 	       "|---|---|---|---|\n");
 	for (size_t i = 0; i < n_declared_all; i++)
 		print_gains(declared_all[i]);
+	for (size_t i = 0; i < n_declared_tools; i++)
+		print_gains(declared_tools[i]);
 	printf("\n| thread | calls | which |\n|---|---|---|\n");
 	for (size_t i = 0; i < n_declared_all; i++)
 		print_threads(declared_all[i]);
+	for (size_t i = 0; i < n_declared_tools; i++)
+		print_threads(declared_tools[i]);
 	return 0;
 }

@@ -20,6 +20,7 @@ static const char overview[] =
 	"  bulkhead attach NAME disk FILE,format=raw   or rng: one more device\n"
 	"  bulkhead detach NAME DEVICE              and the guest lets go of it\n"
 	"  bulkhead explain [OPTION]...             its walls, before it is started\n"
+	"  bulkhead image VERB [OPTION]... FILE...  make, read and change disk images\n"
 	"  bulkhead features [--json]               what there is, and what it promises\n"
 	"  bulkhead audit [NAME] [--deep] [--json]  hold its processes to their policies\n"
 	"  bulkhead version                         say the version\n"

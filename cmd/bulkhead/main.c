@@ -29,6 +29,7 @@ static const struct {
 	{ "stop", verb_stop },
 	{ "console", verb_console },
 	{ "explain", verb_explain },
+	{ "image", verb_image },
 	{ "features", verb_features },
 	{ "version", verb_version },
 	{ "--version", verb_version },

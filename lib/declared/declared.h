@@ -173,6 +173,14 @@ extern const struct declared_process vmm_declared;
 extern const struct declared_process *const declared_all[];
 extern const size_t n_declared_all;
 
+/* The processes of `bulkhead image`, which belong to no VM: what they do is done soon. */
+extern const struct declared_process image_relay_declared;
+extern const struct declared_process image_starter_declared;
+extern const struct declared_process image_tool_declared;
+extern const struct declared_process image_import_declared;
+extern const struct declared_process *const declared_tools[];
+extern const size_t n_declared_tools;
+
 /* The process whose executable has the name, or NULL. */
 const struct declared_process *declared_find(const char *name);
 

@@ -33,6 +33,7 @@ struct extent {
 	bool writable; /* DATA: may be overwritten in its place, without any of the volume's ops */
 	struct store *store; /* DATA and COMPRESSED, otherwise NULL */
 	uint64_t offset; /* DATA: bytes in the store; COMPRESSED: where the first piece begins */
+	uint32_t stored; /* COMPRESSED: bytes of the store that its unit takes, at most */
 	uint64_t len;	 /* bytes of the volume, from what was asked for on */
 };
 

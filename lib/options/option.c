@@ -247,7 +247,7 @@ static void add(char *out, size_t cap, const char *fmt, ...)
 /* A bound as it would be said: 65536 is 64K. */
 static void add_bound(const struct option *o, uint64_t v, char *out, size_t cap)
 {
-	static const char units[] = { 'K', 'M', 'G' };
+	static const char units[] = { 'K', 'M', 'G', 'T' };
 	char unit[2] = "";
 
 	if (o->type == OPTION_SIZE)

@@ -16,7 +16,7 @@
 enum option_type {
 	OPTION_ONOFF,	/* on or off, to a bool */
 	OPTION_NUMBER,	/* decimal digits, to an integer */
-	OPTION_SIZE,	/* the same with K, M or G, of bytes */
+	OPTION_SIZE,	/* the same with K, M, G or T, of bytes */
 	OPTION_PERCENT, /* the same with % */
 	OPTION_CHOICE,	/* one of `choices`, its index to an integer */
 	OPTION_TEXT,	/* printable ASCII of min to max bytes, to a const char * into the words */

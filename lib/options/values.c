@@ -69,6 +69,9 @@ static uint64_t unit_of(char c)
 	case 'G':
 	case 'g':
 		return 1ULL << 30;
+	case 'T':
+	case 't':
+		return 1ULL << 40;
 	}
 	return 1;
 }

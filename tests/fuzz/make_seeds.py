@@ -733,6 +733,30 @@ def qcow2():
         "leak": case(tool, [(7, 0, 0, 4)], image(9, header(9, 32768, 1), entries(5 * 512 | copied), 20)),
         "unknown-feature": case(0, [], image(9, header(9, 32768, 1, incompatible=1 << 40), b"", 6)),
     }
+def places(kind, *spots):
+    """Of an image that is imported: which, then places and what is put there."""
+    return bytes([kind]) + b"".join(
+        struct.pack("<I", at)[:3] + bytes([len(data)]) + data for at, data in spots)
+def vhd():
+    return {"fixed": places(0), "dynamic": places(1),
+            "size": places(0, (196608 + 48, struct.pack(">Q", 1 << 40))),
+            "differencing": places(1, (262144 + 60, struct.pack(">I", 4))),
+            "block": places(1, (512 + 32, struct.pack(">I", 4096))),
+            "table": places(1, (1536, struct.pack(">III", 8, 0, 0xfffffffe)))}
+def vhdx():
+    u32, u64 = struct.Struct("<I").pack, struct.Struct("<Q").pack
+    return {"whole": places(0), "log": places(0, (131072 + 48, b"\1")),
+            "regions": places(0, (196608 + 8, u32(2047))),
+            "items": places(0, ((1 << 20) + 131072 + 10, b"\xff\7")),
+            "size": places(0, ((1 << 20) + 196608 + 16, u64(64 << 40))),
+            "states": places(0, (1 << 20, u64(1) + u64(3 << 20 | 6) + u64(7)))}
+def vmdk():
+    u32, u64 = struct.Struct("<I").pack, struct.Struct("<Q").pack
+    return {"sparse": places(0), "stream": places(1),
+            "grains": places(0, (20, u64(8)), (12, u64(1 << 37))),
+            "one-entry": places(0, (44, u32(1))), "at-end": places(1, (56, b"\xff" * 8)),
+            "zeroed": places(0, (22 * 512, u32(1) + u32(2))),
+            "marker": places(1, (256 * 512, u64(0) + u32(1 << 22)))}
 
 
 # Others append here: the name of the target and what makes its seeds.
@@ -763,6 +787,9 @@ TARGETS = {
     "nbd_client": nbd_client,
     "console_page": console_page,
     "qcow2": qcow2,
+    "vhd": vhd,
+    "vhdx": vhdx,
+    "vmdk": vmdk,
 }
 
 

@@ -221,6 +221,17 @@ static const int flagless[] = {
 	/* clang-format on */
 };
 
+/* Of the processes of `bulkhead image`, instead: files are made there, and grow. */
+static const struct flags tool_flagged[] = {
+	{ __NR_fallocate, 1, { 0, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE } },
+	{ __NR_lseek, 2, { SEEK_DATA, SEEK_HOLE } },
+	{ __NR_fcntl, 1, { F_GETFL } },
+	{ __NR_unlinkat, 2, { 0 } },
+};
+
+static const int tool_flagless[] = { __NR_pwrite64,  __NR_pwritev, __NR_ftruncate,
+				     __NR_fdatasync, __NR_fsync,   __NR_renameat };
+
 static bool may_be(const struct flags *f, uint64_t value)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(f->may) && (i == 0 || f->may[i]); i++)
@@ -270,26 +281,41 @@ static void check_bits(const char *who, const struct surface_filters *filters,
 	}
 }
 
-static void check_call(const struct sandbox_policy *p, const struct surface_filters *filters,
-		       const struct surface_call *c, int nr)
+/* Whether the list has the call. */
+static bool check_list(const struct flags *list, size_t n, const struct sandbox_policy *p,
+		       const struct surface_filters *filters, const struct surface_call *c, int nr)
+{
+	bool known = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].nr != nr)
+			continue;
+		known = true;
+		check_values(p->name, &list[i], c);
+		for (size_t k = 0; k < p->n_rules; k++)
+			if (p->rules[k].nr == nr)
+				check_bits(p->name, filters, &p->rules[k], &list[i]);
+	}
+	return known;
+}
+
+static void check_call(const struct sandbox_policy *p, bool tool,
+		       const struct surface_filters *filters, const struct surface_call *c, int nr)
 {
 	bool known = is_flagless(nr);
 
-	for (size_t i = 0; i < ARRAY_SIZE(flagged); i++) {
-		if (flagged[i].nr != nr)
-			continue;
-		known = true;
-		check_values(p->name, &flagged[i], c);
-		for (size_t k = 0; k < p->n_rules; k++)
-			if (p->rules[k].nr == nr)
-				check_bits(p->name, filters, &p->rules[k], &flagged[i]);
-	}
+	for (size_t i = 0; tool && i < ARRAY_SIZE(tool_flagless); i++)
+		known |= tool_flagless[i] == nr;
+	if (tool)
+		known |= check_list(tool_flagged, ARRAY_SIZE(tool_flagged), p, filters, c, nr);
+	if (!known)
+		known = check_list(flagged, ARRAY_SIZE(flagged), p, filters, c, nr);
 	if (!known)
 		fail_msg("%s: call %d: say here which flags it takes, or that it takes none",
 			 p->name, nr);
 }
 
-static void check_flags(const struct sandbox_policy *p, int control_fd)
+static void check_flags_of(const struct sandbox_policy *p, bool tool, int control_fd)
 {
 	static struct made m;
 
@@ -299,8 +325,13 @@ static void check_flags(const struct sandbox_policy *p, int control_fd)
 
 		surface_call(&m.f, SURFACE_X86_64, nr, &c);
 		if (c.verdict != SURFACE_NEVER && nr != __NR_create_module)
-			check_call(p, &m.f, &c, (int)nr);
+			check_call(p, tool, &m.f, &c, (int)nr);
 	}
+}
+
+static void check_flags(const struct sandbox_policy *p, int control_fd)
+{
+	check_flags_of(p, false, control_fd);
 }
 
 static void check_thread_flags(const struct declared_thread *t)
@@ -322,6 +353,33 @@ static void test_flags(void **state)
 		for (size_t k = 0; k < d->n_threads; k++)
 			check_thread_flags(&d->threads[k]);
 	}
+}
+
+/* Of `bulkhead image`: none of those that read an image takes a path, and image-import writes to no file. */
+static void test_image_processes(void **state)
+{
+	static struct made m;
+
+	(void)state;
+	for (size_t i = 0; i < n_declared_tools; i++) {
+		const struct declared_process *d = declared_tools[i];
+		bool jailed = d->place == DECLARED_JAIL;
+
+		check_flags_of(d->policy, true, jailed ? 3 : -1);
+		if (jailed)
+			check_policy(d->policy, true, 0);
+		for (size_t k = 0; k < d->n_threads; k++) {
+			check_policy(d->threads[k].policy, true, 0);
+			check_flags_of(d->threads[k].policy, true, 3);
+		}
+	}
+	make(image_import_declared.policy, &m);
+	for (size_t k = 0; k < ARRAY_SIZE(tool_flagless); k++) {
+		const struct seccomp_data s = { .nr = tool_flagless[k], .arch = AUDIT_ARCH_X86_64 };
+
+		assert_false(surface_passes(surface_action(&m.f, &s)));
+	}
+	assert_int_equal(image_import_declared.policy->limits.fsize, 0);
 }
 
 /* ---- the launcher, whose filter those that it starts inherit ---- */
@@ -691,6 +749,7 @@ int main(void)
 		cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_no_advice_but_remove),
 		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_image_processes),
 		cmocka_unit_test(test_launcher_lets_devices_serve),
 		cmocka_unit_test(test_launcher_refuses),
 		cmocka_unit_test(test_what_flags_reached),

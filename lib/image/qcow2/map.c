@@ -27,6 +27,7 @@ static struct extent unit(const struct qcow2 *q, const struct entry *en, bool in
 	if (x.kind == EXTENT_COMPRESSED) {
 		x.store = q->file;
 		x.offset = en->host;
+		x.stored = (uint32_t)en->host_len;
 		x.len = q->cluster_size - inside;
 	} else if (x.kind == EXTENT_DATA) {
 		x.store = q->data;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A volume that is as slow as the test wants: one file, served over FUSE by a thread of the test.
 
-While `hold` is set, writes, syncs and holes of the file wait; release() lets them go. Needs root and /dev/fuse.
+While `hold` is set, writes, syncs and holes of the file wait, and while `hold_reads` is, reads; release() lets
+them go. Needs root and /dev/fuse.
 """
 
 import ctypes
@@ -33,6 +34,7 @@ class SlowFile:
         self.content = bytearray(size)
         self.lock = threading.Condition()
         self.hold = False
+        self.hold_reads = False
         self.held = []  # requests that wait
         self.place = str(place)
         open(self.place, "xb").close()
@@ -54,7 +56,7 @@ class SlowFile:
 
     def release(self):
         with self.lock:
-            self.hold = False
+            self.hold = self.hold_reads = False
             held, self.held = self.held, []
         for request in held:
             self._carry_out(*request)
@@ -84,7 +86,7 @@ class SlowFile:
             if op in WITHOUT_REPLY:
                 continue
             with self.lock:
-                if self.hold and op in (WRITE, FSYNC, FALLOCATE):
+                if (self.hold and op in (WRITE, FSYNC, FALLOCATE)) or (self.hold_reads and op == READ):
                     self.held.append((op, unique, body))
                     continue
             self._carry_out(op, unique, body)

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the words after `bulkhead image` ask for. */
+#ifndef BULKHEAD_CMD_BULKHEAD_IMAGE_WORDS_H
+#define BULKHEAD_CMD_BULKHEAD_IMAGE_WORDS_H
+
+#include "lib/imagefile/job.h"
+
+#define IMAGE_BACKING_MAX 30
+
+struct image_backing {
+	const char *path;
+	const char *data_file; /* or NULL */
+	enum image_format format;
+	bool format_said;
+};
+
+/* A chain of files as the user named it: the image, then what backs it, in order. */
+struct image_chain {
+	struct image_backing file[IMAGE_BACKING_MAX + 1];
+	size_t n;
+};
+
+struct image_words {
+	struct image_job job; /* but for its nodes */
+	const char *verb;
+	struct image_chain source, other;
+	const char *target; /* of convert and create; in the others the source */
+	enum image_format target_format;
+	bool target_format_said;
+	bool size_said;
+	bool force_share;
+	bool quiet;
+	bool help;
+};
+
+/* 0, or an exit status after one line on standard error. The texts stay in the words. */
+[[nodiscard]] int image_words_parse(int argc, char **argv, struct image_words *ret);
+/* Whether the job changes its source. */
+bool image_words_write(const struct image_words *w);
+void image_words_help(void);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bulkhead image resize. */
+#include "cmd/image-tool/source.h"
+#include "cmd/image-tool/tool.h"
+#include "lib/base/checked.h"
+#include "lib/image/qcow2/qcow2.h"
+#include "lib/imagekit/process.h"
+
+#define SECTOR 512U
+
+uint64_t tool_new_size(const struct image_job *job, uint64_t size)
+{
+	uint64_t new = job->size;
+
+	if (job->size_how == SIZE_ADD && !u64_add(size, job->size, &new))
+		return 0;
+	if (job->size_how == SIZE_SUB)
+		new = job->size < size ? size - job->size : 0;
+	return new > INT64_MAX - SECTOR ? 0 : (new + SECTOR - 1) & ~(uint64_t)(SECTOR - 1);
+}
+
+static int find_size(const struct image_job *job, const struct source *s, uint64_t *ret)
+{
+	*ret = tool_new_size(job, s->size);
+	if (!*ret)
+		return image_fail(s->name,
+				  "it has %llu bytes: with the new size it would have none, "
+				  "or too many",
+				  (unsigned long long)s->size);
+	if (*ret < s->size && !job->shrink)
+		return image_fail(
+			s->name,
+			"it has %llu bytes, more than the new size: what lies behind that "
+			"would be lost; --shrink says that it may be",
+			(unsigned long long)s->size);
+	return 0;
+}
+
+static int resize(const struct image_job *job, struct source *s, uint64_t size)
+{
+	struct source_link *l = &s->link[0];
+	struct volume_error e = { "" };
+	int r;
+
+	if (l->file.store.fixed)
+		return image_fail(s->name, "it is a block device: its size is its host's");
+	r = s->qcow2 ? qcow2_resize(l->volume, size, job->shrink, &e) :
+		       store_truncate(&l->file.store, size);
+	if (r == 0)
+		r = volume_flush(l->volume);
+	if (r < 0)
+		return *e.text ? image_fail(s->name, "%s", e.text) :
+				 image_fail_errno(s->name, "resizing", r);
+	return 0;
+}
+
+int run_resize(const struct image_job *job, struct pool *pool)
+{
+	static struct source s;
+	uint64_t size = 0;
+	int r = source_open(&s, job, ROLE_SOURCE, SOURCE_WRITE);
+
+	(void)pool;
+	if (r == 0)
+		r = find_size(job, &s, &size);
+	if (r == 0)
+		r = resize(job, &s, size);
+	source_close(&s);
+	if (r == 0)
+		image_print("Image resized.\n");
+	return r;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How far a job is; see progress.h. */
+#include "lib/imagefile/progress.h"
+
+#include "lib/base/bytes.h"
+#include "lib/base/units.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+void progress_encode(const struct progress *p, uint8_t wire[PROGRESS_WIRE_LEN])
+{
+	struct bytes_writer w = bytes_writer(wire, PROGRESS_WIRE_LEN);
+
+	bytes_put64(&w, p->done);
+	bytes_put64(&w, p->total);
+}
+
+int progress_decode(const void *wire, size_t len, struct progress *ret)
+{
+	struct bytes_reader r = bytes_reader(wire, len);
+	struct progress p;
+
+	p.done = bytes_get64(&r);
+	p.total = bytes_get64(&r);
+	if (bytes_finish(&r) < 0 || p.done > p.total)
+		return -EBADMSG;
+	*ret = p;
+	return 0;
+}
+
+static size_t add_time(char *out, size_t cap, uint64_t s)
+{
+	int n;
+
+	if (s >= 360000)
+		n = snprintf(out, cap, "  days left");
+	else if (s >= 3600)
+		n = snprintf(out, cap, "  %llu:%02llu:%02llu left", (unsigned long long)s / 3600,
+			     (unsigned long long)s / 60 % 60, (unsigned long long)s % 60);
+	else
+		n = snprintf(out, cap, "  %llu:%02llu left", (unsigned long long)s / 60,
+			     (unsigned long long)s % 60);
+	return n > 0 && (size_t)n < cap ? (size_t)n : 0;
+}
+
+size_t progress_line(const struct progress *p, uint64_t since_ns, char *out, size_t cap)
+{
+	double part = p->total ? (double)p->done / (double)p->total : 1;
+	double seconds = (double)since_ns / 1e9;
+	double rate = seconds > 0 ? (double)p->done / seconds : 0;
+	int n = snprintf(out, cap, "%5.1f%%  %.1f MiB/s", part * 100, rate / (double)MIB(1));
+	size_t len = n > 0 && (size_t)n < cap ? (size_t)n : 0;
+
+	if (len && rate > 0 && p->done < p->total)
+		len += add_time(out + len, cap - len,
+				(uint64_t)((double)(p->total - p->done) / rate + 0.5));
+	return len;
+}
