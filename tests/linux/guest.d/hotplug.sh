@@ -32,7 +32,7 @@ fi
 say "hotplug disk bytes $(($(cat /sys/block/$disk/size) * 512)) serial $(cat /sys/block/$disk/serial)"
 mkdir -p /mnt
 mount -t ext4 /dev/$disk /mnt || exit 1
-dd if=/dev/urandom of=/mnt/data bs=64k count=64 2>/dev/null
+dd if=/dev/urandom of=/mnt/data bs=64k count=8 2>/dev/null
 sum=$(sha256sum </mnt/data)
 umount /mnt || exit 1
 await "disk to go" disk_gone
