@@ -150,6 +150,7 @@ const char *cuts_record(struct cuts *c, const struct cuts_options *o)
 	if (r < 0)
 		return wrong("create", r);
 	c->file.logs = true;
+	c->file.no_holes = o->no_holes;
 	/* the log begins with what is there */
 	c->log_base = malloc(c->file.store.size);
 	c->log_base_size = c->file.store.size;

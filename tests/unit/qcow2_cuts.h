@@ -42,7 +42,8 @@ struct cuts_options {
 	unsigned int n_requests;
 	size_t cache_bytes;
 	uint64_t seed;
-	bool tools; /* with snapshots and resizes in between */
+	bool no_holes; /* the storage has none: what was given up keeps its bytes */
+	bool tools;    /* with snapshots and resizes in between */
 };
 
 /* Records. NULL, or what went wrong. */

@@ -70,6 +70,7 @@ static void test_default_like(void **state)
 	both((struct cuts_options){ .create = { .size = 3 << 20, .cluster_size = 4096 },
 				    .n_requests = 1000,
 				    .seed = 3,
+				    .no_holes = true,
 				    .tools = true });
 }
 
@@ -79,6 +80,7 @@ static void test_tiny_cache(void **state)
 	both((struct cuts_options){ .create = { .size = 1 << 20, .cluster_size = 512 },
 				    .n_requests = 300,
 				    .cache_bytes = 1,
+				    .no_holes = true,
 				    .seed = 4 });
 }
 

@@ -106,6 +106,8 @@ static int flush_memory(struct store *s)
 
 static int punch_memory(struct store *s, uint64_t offset, uint64_t len)
 {
+	if (memory_of(s)->no_holes)
+		return -EOPNOTSUPP;
 	return do_and_note(memory_of(s),
 			   (struct deed){ .kind = DEED_PUNCH, .offset = offset, .len = len });
 }

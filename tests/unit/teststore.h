@@ -26,6 +26,7 @@ struct memory {
 	uint8_t *bytes; /* of store.size, at most max */
 	uint64_t max;
 	bool logs;
+	bool no_holes; /* as some file systems */
 	struct deed *log;
 	size_t n_log, cap_log;
 	int fail;	     /* a negative errno that writes and flushes give, 0: none */
