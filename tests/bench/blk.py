@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""dev-blk beside qemu-storage-daemon: one driver (blk_ring.c) on a ring of each, on the same file, in
-turns of a fraction of a second. Requests per second and CPU for each, as medians; ratios are the
-medians of the turns' ratios. CPU is that of the whole process, the kernel's workers for it
-included."""
+"""dev-blk beside qemu-storage-daemon: one driver (blk_ring.c) on a ring of each, on the same file, or
+for qcow2 on copies, in turns of a fraction of a second. Requests per second and CPU for each, as
+medians; ratios are the medians of the turns' ratios. CPU is that of the whole process, the kernel's
+workers for it included."""
 
 import argparse
 import contextlib
+import itertools
 import os
 import pathlib
 import socket
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 
 import measure as m
 
@@ -24,6 +26,8 @@ MIB = 1 << 20
 JOBS = [("read", 4096, 1, "random"), ("read", 4096, 32, "random"), ("write", 4096, 1, "random"),
         ("write", 4096, 32, "random"), ("read", 128 << 10, 8, "sequential"),
         ("write", 128 << 10, 8, "sequential")]
+FIRST_WRITES = [("write", 4096, 32, "random")]
+EMPTY_MIB = 16 << 10
 
 
 def connect(path, process):
@@ -42,16 +46,17 @@ def connect(path, process):
 class Theirs:
     """how: io_uring or threads; with +iothread in a thread of its own, which polls."""
 
-    def __init__(self, image, how, directory, direct):
+    def __init__(self, image, how, directory, kind):
         path = os.path.join(directory, f"qsd-{how}.sock")
-        cache = ",cache.direct=on" if direct else ""
+        cache = ",cache.direct=on" if kind.direct else ""
         self.name = f"qsd {how}"
         aio, _, thread = how.partition("+")
         self.process = subprocess.Popen(
             ["qemu-storage-daemon", "--object", "iothread,id=iothread", "--blockdev",
              f"driver=file,node-name=file,filename={image},aio={aio},locking=off,discard=unmap"
              f"{cache}",
-             "--blockdev", f"driver=raw,node-name=disk,file=file,discard=unmap{cache}", "--export",
+             "--blockdev", f"driver={kind.format},node-name=disk,file=file,discard=unmap{cache}",
+             "--export",
              f"type=vhost-user-blk,id=e,node-name=disk,addr.type=unix,addr.path={path},writable=on"
              f"{',iothread=iothread' if thread else ''}"])
         self.sock = connect(path, self.process)
@@ -64,14 +69,15 @@ class Theirs:
 
 
 class Ours:
-    name = "dev-blk"
-
-    def __init__(self, image, build, args):
+    def __init__(self, image, build, kind, name="dev-blk"):
+        self.name = name
         self.sock, theirs = socket.socketpair()
         fd = os.open(image, os.O_RDWR | os.O_CLOEXEC)
-        self.process = Compartment(pathlib.Path(build), "dev-blk",
-                                   ["--readonly=off", "--queues=1", "--serial=bench", *args],
-                                   {4: theirs.fileno(), 5: fd}).wait_ready()
+        self.process = Compartment(
+            pathlib.Path(build), "dev-blk",
+            [f"--format={kind.format}", "--readonly=off", "--queues=1", "--serial=bench",
+             f"--cache={'none' if kind.direct else 'writeback'}"],
+            {4: theirs.fileno(), 5: fd}).wait_ready()
         os.close(fd)
         theirs.close()
         self.pid = self.process.pid
@@ -112,26 +118,71 @@ def show(job, rounds, backs):
               f"{m.median([r[i][1] for r in rounds]):.2f} us", *(ratios if i else []))
 
 
-@contextlib.contextmanager
-def filled(directory, size):
-    with tempfile.NamedTemporaryFile(dir=directory, prefix="bulkhead-bench-") as f:
-        for _ in range(size // MIB):
+class Kind(typing.NamedTuple):
+    """What is compared. empty: the disk has no cluster yet, and is for first writes alone."""
+
+    format: str = "raw"
+    direct: bool = False
+    empty: bool = False
+
+    def __str__(self):
+        return (self.format + (", empty" if self.empty else "") +
+                (", cache=none" if self.direct else ""))
+
+
+RAW = Kind()
+KINDS = [RAW, Kind(direct=True), Kind("qcow2"), Kind("qcow2", empty=True)]
+
+
+def fill(path, mib):
+    with open(path, "wb") as f:
+        for _ in range(mib):
             f.write(os.urandom(MIB))
-        f.flush()
-        yield f.name
 
 
-def compare(driver, where, options, direct):
+def has_direct(directory):
+    try:
+        with tempfile.NamedTemporaryFile(dir=directory) as f:
+            os.close(os.open(f.name, os.O_RDONLY | os.O_DIRECT))
+            return True
+    except OSError:
+        return False
+
+
+def images(directory, kind, mib):
+    """One after the other: a raw file is for all; of another format each has its own."""
+    filled = os.path.join(directory, "disk.raw")
+    if not kind.empty:
+        fill(filled, mib)
+    if kind.format == "raw":
+        yield from itertools.repeat(filled)
+    for i in itertools.count():
+        path = os.path.join(directory, f"disk-{i}.{kind.format}")
+        make = (["create", "-q", "-f", kind.format, path, f"{EMPTY_MIB}M"] if kind.empty else
+                ["convert", "-f", "raw", "-O", kind.format, filled, path])
+        subprocess.run(["qemu-img", *make], check=True)
+        yield path
+
+
+def open_backs(stack, where, kind, options):
+    directory = stack.enter_context(tempfile.TemporaryDirectory(dir=where, prefix="bulkhead-bench-"))
+    sockets = stack.enter_context(tempfile.TemporaryDirectory())
+    image = images(directory, kind, options.mib)
+    backs = [Ours(next(image), build, kind) for build in options.build]
+    if kind.format != "raw" and not kind.empty:
+        backs.append(Ours(os.path.join(directory, "disk.raw"), options.build[0], RAW, "dev-blk raw"))
+    backs += [Theirs(next(image), how, sockets, kind) for how in options.aio]
+    for b in backs:
+        stack.callback(b.end)
+    return backs
+
+
+def compare(driver, where, kind, options):
+    jobs = FIRST_WRITES if kind.empty else JOBS
     with contextlib.ExitStack() as stack:
-        image = stack.enter_context(filled(where, options.mib * MIB))
-        sockets = stack.enter_context(tempfile.TemporaryDirectory())
-        backs = [Ours(image, build, []) for build in options.build]
-        backs += [Theirs(image, aio, sockets, direct) for aio in options.aio]
-        for b in backs:
-            stack.callback(b.end)
-        print(f"disk on {where}{', cache=none' if direct else ''}: requests and CPU of each; "
-              "dev-blk's of theirs")
-        for job, rounds in zip(JOBS, measure(driver, backs, options, JOBS)):
+        backs = open_backs(stack, where, kind, options)
+        print(f"{kind} on {where}: requests and CPU of each; dev-blk's of theirs")
+        for job, rounds in zip(jobs, measure(driver, backs, options, jobs)):
             show(job, rounds, backs)
         for b in backs:
             m.row(f"  {b.name}, memory beside guest RAM",
@@ -146,11 +197,18 @@ def main():
     p.add_argument("--aio", nargs="*", default=["io_uring", "threads", "io_uring+iothread"])
     p.add_argument("--build", nargs="*", default=[m.BUILD])
     p.add_argument("--where", nargs="*", default=["/dev/shm", "/var/tmp"])
+    p.add_argument("--only", help="kinds that have this in their name")
     options = p.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         driver = compile_driver(directory)
         for where in options.where:
-            compare(driver, where, options, False)
+            for kind in KINDS:
+                if options.only and options.only not in str(kind):
+                    continue
+                if kind.direct and not has_direct(where):
+                    print(f"{kind} on {where}: it has no O_DIRECT")
+                else:
+                    compare(driver, where, kind, options)
 
 
 if __name__ == "__main__":
