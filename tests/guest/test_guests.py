@@ -9,6 +9,7 @@ import pathlib
 import re
 import select
 import signal
+import shutil
 import subprocess
 import time
 
@@ -98,6 +99,24 @@ def test_most_disks_are_there_in_their_order(tmp_path):
     for i in range(1, 65):
         (tmp_path / f"{i}.raw").write_bytes(bytes(512 * i))
         flags += disk_flags(tmp_path / f"{i}.raw")
+    assert run_checks("many-disks", 64, flags=flags)[-1] == "disks: 64"
+
+
+@pytest.mark.skipif(not shutil.which("qemu-img"), reason="needs qemu-img")
+def test_most_disks_of_mixed_formats(tmp_path):
+    """Raw, qcow2, and qcow2 on a raw one that they all share; on many CPUs."""
+    base = tmp_path / "base.raw"
+    base.write_bytes(bytes(1 << 20))
+    flags = ["--cpus", "8", "--allow", "qcow2"]
+    for i in range(1, 65):
+        path = tmp_path / f"{i}"
+        behind = f",backing={base},backing-format=raw" if i % 3 == 2 else ""
+        if i % 3 == 0:
+            path.write_bytes(bytes(512 * i))
+        else:
+            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *(["-b", base, "-F", "raw"] if behind else []),
+                            path, str(512 * i)], check=True)
+        flags += ["--disk", f"{path},format={'qcow2' if i % 3 else 'raw'}{behind}"]
     assert run_checks("many-disks", 64, flags=flags)[-1] == "disks: 64"
 
 
