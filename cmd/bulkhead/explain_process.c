@@ -153,7 +153,7 @@ static void explain_limits(const struct explained *x, const struct declared_proc
 	add_tasks(&l, most->nproc);
 	add_bytes(&l, address_space(x, d), "address space");
 	if (d->fsize_of_image)
-		list_add(&l, "no file larger than its image");
+		list_add(&l, "no file larger than its image is, or can become");
 	else
 		add_bytes(&l, most->fsize, "new bytes in a file");
 	add_bytes(&l, most->memlock, "locked memory");

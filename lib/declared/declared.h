@@ -136,7 +136,7 @@ struct declared_process {
 	unsigned int
 		fds_each_channel; /* more descriptors than the policy's limit, for each channel */
 	struct declared_space space; /* guest RAM and this is its limit of address space */
-	bool fsize_of_image; /* limit of file size: a writable image's size; false: the policy's */
+	bool fsize_of_image; /* limit of file size: what a writable image is or can become; false: the policy's */
 	const struct declared_gain *gains;
 	size_t n_gains;
 };
