@@ -61,7 +61,7 @@ static const struct declared_gain gains[] = {
 	{ "what its user types while it runs", NULL,
 	  "nearly all of it is for the guest; the rest are the relay's own keys" },
 	{ "the control channel", NULL,
-	  "it can end this one machine, press its power button, and say a size of the terminal" },
+	  "it can end this one VM, press its power button, and say a size of the terminal" },
 };
 
 const struct declared_process relay_declared = {

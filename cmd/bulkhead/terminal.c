@@ -3,25 +3,20 @@
 #include "cmd/bulkhead/terminal.h"
 
 #include "cmd/bulkhead/termmode.h"
+#include "cmd/bulkhead/termout.h"
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define CLOSE_IDLE_MS 1000
 /* What a blocking standard output surely takes once it is writable. */
 #define BLOCKING_CHUNK 256
 #define MOVES_PER_EVENT 8
-#define DEV_NULL makedev(1, 3)
 /* After raw output: no attributes, and the cursor shown. */
 #define RAW_RESET "\033[0m\033[?25h"
 
@@ -312,47 +307,6 @@ static int on_stream(struct loop_source *src, uint32_t events)
 
 /* ---- start and end ---- */
 
-static bool locale_is_utf8(void)
-{
-	static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		const char *v = getenv(names[i]);
-
-		if (v && *v)
-			return strcasestr(v, "utf-8") || strcasestr(v, "utf8");
-	}
-	return false;
-}
-
-/*
- * O_NONBLOCK belongs to the description, which the user's shell and other processes share; so a
- * terminal or pipe is opened once more for us alone.
- */
-static void open_out(struct terminal *t)
-{
-	struct stat st;
-	int fd = -1;
-
-	t->out_fd = STDOUT_FILENO;
-	if (fstat(STDOUT_FILENO, &st) < 0)
-		return;
-	t->out_is_socket = S_ISSOCK(st.st_mode);
-	if (S_ISFIFO(st.st_mode) || t->out_is_tty)
-		fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	t->out_fd = fd;
-	t->out_is_ours = true;
-}
-
-static void close_out(struct terminal *t)
-{
-	if (t->out_is_ours)
-		close(t->out_fd);
-	t->out_is_ours = false;
-}
-
 /* Whether epoll can wait for fd: *ret says false for a file that is always ready. */
 static int probe(struct terminal *t, int fd, uint32_t events, loop_fn fn, bool *ret_always)
 {
@@ -364,17 +318,6 @@ static int probe(struct terminal *t, int fd, uint32_t events, loop_fn fn, bool *
 	*ret_always = r == -EPERM;
 	loop_remove(t->loop, &src);
 	return 0;
-}
-
-enum terminal_filter terminal_default_filter(void)
-{
-	struct stat st;
-
-	if (fstat(STDOUT_FILENO, &st) < 0)
-		return TERMINAL_SAFE;
-	if (S_ISREG(st.st_mode) || (S_ISCHR(st.st_mode) && st.st_rdev == DEV_NULL))
-		return TERMINAL_RAW;
-	return TERMINAL_SAFE;
 }
 
 static void prepare(struct terminal *t, struct loop *l, const struct terminal_config *config)
@@ -396,7 +339,7 @@ static void prepare(struct terminal *t, struct loop *l, const struct terminal_co
 	t->quits = 0;
 	t->in_src.fd = t->out_src.fd = t->stream_src.fd = -1;
 	escape_init(&t->escape);
-	termfilter_init(&t->termfilter, locale_is_utf8());
+	termfilter_init(&t->termfilter, termout_is_utf8());
 	fifo_init(&t->in, t->in_buf, sizeof(t->in_buf));
 	fifo_init(&t->out, t->out_buf, sizeof(t->out_buf));
 }
@@ -424,14 +367,14 @@ int terminal_init(struct terminal *t, struct loop *l, const struct terminal_conf
 	int r;
 
 	prepare(t, l, config);
-	open_out(t);
+	termout_open(t);
 	r = start(t, config->stream);
 	if (r < 0) {
 		loop_remove(l, &t->in_src);
 		loop_remove(l, &t->out_src);
 		loop_remove(l, &t->stream_src);
 		termmode_restore();
-		close_out(t);
+		termout_close(t);
 		t->stream = -1;
 		t->loop = NULL;
 	}
@@ -526,6 +469,6 @@ void terminal_close(struct terminal *t)
 	reset_attributes(t);
 	(void)!pump(t, r == 0 ? CLOSE_IDLE_MS : 0, -1);
 	termmode_restore();
-	close_out(t);
+	termout_close(t);
 	t->loop = NULL;
 }

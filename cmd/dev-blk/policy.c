@@ -152,7 +152,7 @@ static const struct declared_map maps[] = {
 
 static const struct declared_gain gains[] = {
 	BLOCK_GUEST_RAM_GAIN,
-	{ "one image, as the machine may use it", "through its disk", NULL },
+	{ "one image, as the VM may use it", "through its disk", NULL },
 	{ "the image's metadata, where its format has any", NULL,
 	  "what it says is read in the filters alone; the file grows no further than its disk and "
 	  "metadata came to when the VM started" },

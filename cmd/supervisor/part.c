@@ -88,7 +88,7 @@ static void tell_start_time(const struct vm *vm)
 	char line[96];
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	snprintf(line, sizeof(line), "%zu compartments are ready after %.1f ms",
+	snprintf(line, sizeof(line), "%zu processes are ready after %.1f ms",
 		 vm->n_parts - config_spares(vm->config),
 		 ((double)t.tv_sec * 1e9 + (double)t.tv_nsec - (double)vm->since_ns) / 1e6);
 	tell(vm, NULL, LOG_LEVEL_INFO, line);

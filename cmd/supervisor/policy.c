@@ -67,16 +67,16 @@ static const struct declared_held held[] = {
 	BLOCK_LOOP_HELD,
 	{ "anon_inode:[signalfd]", 1, "signals of its user" },
 	{ "anon_inode:[timerfd]", 2, "patience at the end, and before a device is started again" },
-	{ "anon_inode:[pidfd]", 0, "its machine's processes" },
-	{ "pidfd:", 0, "its machine's processes" },
+	{ "anon_inode:[pidfd]", 0, "its VM's processes" },
+	{ "pidfd:", 0, "its VM's processes" },
 	{ "socket:", 0,
 	  "control channels, the launcher, the listening sockets, clients, the claims on its ids" },
 	{ "cgroup:memory.events", 1, "memory.events of its control group, read-only" },
 };
 
 static const struct declared_gain gains[] = {
-	{ "the control channels and process descriptors of one machine", NULL,
-	  "it can end that machine, and press its power button; no guest RAM, no image's byte" },
+	{ "the control channels and process descriptors of one VM", NULL,
+	  "it can end that VM, and press its power button; no guest RAM, no image's byte" },
 	{ "the channel to its launcher", NULL,
 	  "which device that has died is to be started again, or which kind with which options is to be new, "
 	  "with one descriptor of its own; the launcher says how often, and takes no other file than one "
@@ -85,13 +85,13 @@ static const struct declared_gain gains[] = {
 	  "its user's command sent it to be served to the guest; it goes on to the launcher at once" },
 	{ "the listening sockets and clients", NULL,
 	  "answers to the user's own commands, which read them as hostile" },
-	{ "standard error", NULL, "lines for its user, until the machine is detached" },
+	{ "standard error", NULL, "lines for its user, until the VM is detached" },
 };
 
 const struct declared_process supervisor_declared = {
 	.name = "supervisor",
 	.domain = SELINUX_SUPERVISOR,
-	.job = "starts, watches and ends one machine",
+	.job = "starts, watches and ends one VM",
 	.hostile = "messages of every other process, of clients",
 	.place = DECLARED_SUPERVISOR,
 	.policy = &supervisor_policy,
@@ -140,17 +140,16 @@ static const struct sandbox_policy keeper_policy = {
 };
 
 static const struct fd_row keeper_fds[] = {
-	{ KEEPER_FD_PLACE, FD_ANY, false, "where the machine's control group is" },
-	{ KEEPER_FD_ALL, FD_ANY, false, "the group of all machines" },
-	{ KEEPER_FD_VM, FD_ANY, false, "the machine's group" },
+	{ KEEPER_FD_PLACE, FD_ANY, false, "where the VM's control group is" },
+	{ KEEPER_FD_ALL, FD_ANY, false, "the group of all VMs" },
+	{ KEEPER_FD_VM, FD_ANY, false, "the VM's group" },
 	{ KEEPER_FD_KILL, FD_ANY, false, "cgroup.kill of its processes" },
 };
 
 static const struct declared_gain keeper_gains[] = {
-	{ "the directories of one machine's control group", NULL,
-	  "it can end that machine and remove empty groups; nobody speaks to it" },
-	{ "the file system user id of those directories' owner, where root started the machine",
-	  NULL,
+	{ "the directories of one VM's control group", NULL,
+	  "it can end that VM and remove empty groups; nobody speaks to it" },
+	{ "the file system user id of those directories' owner, where root started the VM", NULL,
 	  "needed to remove them, and taken only where Landlock leaves it nothing else below one "
 	  "directory; its filter has no call that opens a file" },
 };
@@ -158,7 +157,7 @@ static const struct declared_gain keeper_gains[] = {
 const struct declared_process keeper_declared = {
 	.name = "keeper",
 	.program = "supervisor",
-	.job = "removes one machine's control group when the supervisor has ended",
+	.job = "removes one VM's control group when the supervisor has ended",
 	.hostile = "nothing",
 	.place = DECLARED_USER,
 	.policy = &keeper_policy,

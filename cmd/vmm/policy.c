@@ -143,7 +143,7 @@ static const struct fd_row fds[] = {
 
 static const struct declared_held held[] = {
 	BLOCK_LOOP_HELD,
-	{ "anon_inode:kvm-vm", 1, "the machine in KVM" },
+	{ "anon_inode:kvm-vm", 1, "the VM in KVM" },
 	{ "anon_inode:kvm-vcpu", 0, "its virtual CPUs" },
 	{ "anon_inode:[timerfd]", 1, "bytes for the UART go on together" },
 	{ "/memfd:inflight", 0, "notes of requests in flight, kept for a device's next process" },
@@ -159,9 +159,9 @@ static const struct declared_map maps[] = {
 static const struct declared_gain gains[] = {
 	{ "guest RAM, the virtual CPUs' registers", "they are the guest's", NULL },
 	{ "kernel and initrd, read-only", "the loaded copy; the files' bytes are no secret", NULL },
-	{ "KVM's machine and virtual CPUs", NULL,
+	{ "KVM's VM and virtual CPUs", NULL,
 	  "numbered requests only: run, routing, irqfd, ioeventfd, registers, MSRs to their values "
-	  "at power-on; no new machine, memory slot or device" },
+	  "at power-on; no new VM, memory slot or device" },
 	{ "one channel a device", NULL,
 	  "vhost-user and vfio-user messages of its own choice; each device reads them as "
 	  "hostile" },

@@ -369,7 +369,7 @@ def test_every_option_is_documented(build):
 
 
 @pytest.mark.parametrize("words,expected", [
-    (["bulkhead", "r"], ["run"]),
+    (["bulkhead", "r"], ["run", "resume"]),
     (["bulkhead", "features", ""], ["--json"]),
     (["bulkhead", "run", "--allow", "soft-m"], ["soft-many-cpus"]),
     (["bulkhead", "run", "--allow", ""], ["soft-many-cpus", "qcow2"]),

@@ -229,7 +229,7 @@ static void judge_cgroup(const struct subject *s, struct subject_process *p, str
 		if (strcmp(first->facts.cgroup.v2, p->facts.cgroup.v2) != 0 ||
 		    strcmp(first->facts.cgroup.v1, p->facts.cgroup.v1) != 0)
 			findings_add(f, GRADE_WEAK, p, 0, "control group",
-				     "that of all compartments", "%s %s", p->facts.cgroup.v2,
+				     "that of all processes of the VM", "%s %s", p->facts.cgroup.v2,
 				     p->facts.cgroup.v1);
 		return;
 	}
@@ -287,13 +287,13 @@ static void note_host(const struct subject *s, struct findings *f)
 
 	if (!one->has_core_sched)
 		findings_add(f, GRADE_NOTE, NULL, 0, "core scheduling", "",
-			     "not in this kernel: machines may share a core's siblings");
+			     "not in this kernel: VMs may share a core's siblings");
 	else if (!one->core_cookie)
 		findings_add(f, GRADE_NOTE, NULL, 0, "core scheduling", "", "no cookie");
 	note_cgroup(c, f);
 	if (s->name && s->uid != 0 && !any_has_own_id(s))
 		findings_add(f, GRADE_NOTE, NULL, 0, "user id", "",
-			     "all are their user's: no subordinate ids are given to the machine");
+			     "all are their user's: no subordinate ids are given to the VM");
 	note_labels(s, f);
 	findings_add(f, GRADE_NOTE, NULL, 0, "Landlock", "",
 		     "no kernel tells of another process whether it is in force");
