@@ -16,6 +16,7 @@
 
 #include "lib/base/loop.h"
 #include "lib/devkit/vu_device.h"
+#include "lib/diskkit/options.h"
 #include "lib/image/image.h"
 #include "lib/storagekit/throttle.h"
 
@@ -61,27 +62,12 @@
 #define VIRTIO_BLK_CONFIG_LEN 60U
 #define VIRTIO_BLK_CONFIG_WRITEBACK 32U /* offset of the only field that the driver may write */
 
-#define BLK_BACKING_MAX 7 /* backing files of a disk, one behind the other */
-
-enum blk_format { BLK_RAW, BLK_QCOW2 };
 /* Where the image's format is read: in dev-blk, or in a storage process. */
 enum blk_parser { BLK_TOGETHER, BLK_APART };
 
-enum blk_cache { BLK_WRITEBACK, BLK_NONE };
-enum blk_block { BLK_512, BLK_4096 };
-
-static inline uint32_t blk_bytes(uint32_t block)
-{
-	return block == BLK_512 ? 512 : 4096;
-}
-
 struct blk_options {
-	uint32_t format;		  /* enum blk_format */
-	uint8_t backing[BLK_BACKING_MAX]; /* the same and 1 of each backing file; 0: no more */
-	bool readonly;
-	uint32_t cache;	   /* enum blk_cache */
-	uint32_t logical;  /* enum blk_block */
-	uint32_t physical; /* the same and 1, or 0: the host's */
+	struct disk_options image;
+	uint32_t physical; /* enum disk_block and 1, or 0: the host's */
 	uint64_t queues;
 	const char *serial; /* at most BLK_ID_LEN bytes */
 	uint32_t parser;    /* enum blk_parser */

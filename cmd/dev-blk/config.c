@@ -24,16 +24,16 @@ static uint64_t features_of(const struct image *image)
 /* As the user says, or the host's; no smaller than the logical one. */
 static uint32_t physical_of(const struct blk_options *o, const struct image *image)
 {
-	uint32_t logical = blk_bytes(o->logical);
+	uint32_t logical = disk_bytes(o->image.logical);
 
 	if (o->physical)
-		return blk_bytes(o->physical - 1);
+		return disk_bytes(o->physical - 1);
 	return image->block > logical ? image->block : logical;
 }
 
 void blk_disk_init(struct blk_disk *disk, const struct blk_options *o, const struct image *image)
 {
-	const uint32_t logical = blk_bytes(o->logical);
+	const uint32_t logical = disk_bytes(o->image.logical);
 	size_t len = strlen(o->serial);
 
 	*disk = (struct blk_disk){ .capacity = image->capacity - image->capacity % logical,

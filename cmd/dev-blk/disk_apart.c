@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A disk whose image another process has; see disk.h. */
-#include "cmd/dev-blk/disk.h"
-#include "cmd/dev-blk/policy.h"
+/* A disk whose image another process has; see disk_apart.h. */
+#include "cmd/dev-blk/disk_apart.h"
 #include "lib/base/cleanup.h"
 #include "lib/image/nbd_client.h"
 
@@ -35,7 +34,7 @@ static int take_channel(struct compartment *c)
 	return r < 0 ? r : on_message(c, &m, fd);
 }
 
-static int begin(struct compartment *c, struct blk *blk, struct volume_error *e)
+static int begin(struct compartment *c, void *blk, struct volume_error *e)
 {
 	const char *why;
 	int r = 0;
@@ -51,9 +50,9 @@ static int begin(struct compartment *c, struct blk *blk, struct volume_error *e)
 	return r < 0 ? volume_fail(e, r, "its storage process: %s", why ? why : "failed") : 0;
 }
 
-int disk_apart(struct disk *ret, const struct blk_options *o)
+int disk_apart(struct disk *ret, const struct disk_options *o)
 {
-	nbd_client_open(&apart, BLK_FD_IMAGE, o->readonly);
+	nbd_client_open(&apart, DISK_FD_IMAGE, o->readonly);
 	*ret = (struct disk){ .image = &apart.image, .fsize = 0, .begin = begin };
 	return 0;
 }

@@ -14,39 +14,11 @@
 #define RING_THREADS 9	   /* lib/image/uring.c: 8 and 1 */
 #define PAGES (8ULL << 20) /* of an image, which the kernel can take back */
 
-static const char *const formats[] = { "raw", "qcow2", NULL };
-
-static const char *const caches[] = { "writeback", "none", NULL };
-static const char *const logical_sizes[] = { "512", "4096", NULL };
 static const char *const physical_sizes[] = { "auto", "512", "4096", NULL };
 static const char *const parsers[] = { "together", "apart", NULL };
 
 static const struct option options[] = {
-	{ .name = "format",
-	  .type = OPTION_CHOICE,
-	  OPTION_FIELD(struct blk_options, format),
-	  .choices = formats,
-	  .flags = OPTION_REQUIRED },
-	{ .name = "backing-format",
-	  .type = OPTION_CHOICE,
-	  OPTION_FIELD(struct blk_options, backing[0]),
-	  .choices = formats,
-	  .list = BLK_BACKING_MAX },
-	{ .name = "readonly",
-	  .type = OPTION_ONOFF,
-	  OPTION_FIELD(struct blk_options, readonly),
-	  .max = 1,
-	  .initial = "off" },
-	{ .name = "cache",
-	  .type = OPTION_CHOICE,
-	  OPTION_FIELD(struct blk_options, cache),
-	  .choices = caches,
-	  .initial = "writeback" },
-	{ .name = "logical_block_size",
-	  .type = OPTION_CHOICE,
-	  OPTION_FIELD(struct blk_options, logical),
-	  .choices = logical_sizes,
-	  .initial = "512" },
+	DISK_OPTIONS(struct blk_options, image),
 	{ .name = "physical_block_size",
 	  .type = OPTION_CHOICE,
 	  OPTION_FIELD(struct blk_options, physical),
@@ -79,18 +51,18 @@ static const struct option options[] = {
 static const struct kind_files beside[] = {
 	{ .word = "backing",
 	  .noun = "backing file",
-	  .most = BLK_BACKING_MAX,
+	  .most = DISK_BACKING_MAX,
 	  .only_read = true,
 	  .each = "backing-format" },
 	{ .word = "data-file", .noun = "data file", .most = 1 },
 };
-_Static_assert(1 + BLK_BACKING_MAX + 1 <= KIND_FILES_MAX, "room for them");
+_Static_assert(1 + DISK_BACKING_MAX + 1 <= KIND_FILES_MAX, "room for them");
 
 /* 0: that of the device, then the backing files'; a data file has none. */
 static bool is_raw(const struct blk_options *o, unsigned int i)
 {
-	return i == 0 ? o->format == BLK_RAW :
-			i > BLK_BACKING_MAX || o->backing[i - 1] == BLK_RAW + 1;
+	return i == 0 ? o->image.format == DISK_RAW :
+			i > DISK_BACKING_MAX || o->image.backing[i - 1] == DISK_RAW + 1;
 }
 
 /* Only what is served byte by byte is cut into sectors. */
@@ -99,19 +71,19 @@ static uint64_t unit(const void *o, unsigned int i)
 	const struct blk_options *b = o;
 
 	if (i == 0)
-		return is_raw(b, 0) ? blk_bytes(b->logical) : 1;
+		return is_raw(b, 0) ? disk_bytes(b->image.logical) : 1;
 	return is_raw(b, i) ? IMAGE_SECTOR : 1;
 }
 
 static int check_blocks(const struct blk_options *o, char *why, size_t cap)
 {
-	if (o->physical == BLK_512 + 1 && o->logical == BLK_4096) {
+	if (o->physical == DISK_512 + 1 && o->image.logical == DISK_4096) {
 		snprintf(why, cap,
 			 "physical_block_size=512 is smaller than logical_block_size=4096: say "
 			 "4096, or leave it out");
 		return -EINVAL;
 	}
-	if (o->cache == BLK_NONE && o->format != BLK_RAW) {
+	if (o->image.cache == DISK_NONE && o->image.format != DISK_RAW) {
 		snprintf(why, cap, "cache=none is for format=raw alone: say cache=writeback");
 		return -EINVAL;
 	}
@@ -138,10 +110,6 @@ static int check(const struct kind_said *said, char *why, size_t cap)
 
 	if (check_blocks(o, why, cap) < 0)
 		return -EINVAL;
-	if (!is_raw(o, 0) && behind(o)) {
-		snprintf(why, cap, "parser=apart and rates are for format=raw alone, as yet");
-		return -EINVAL;
-	}
 	for (unsigned int i = 0; i < n; i++)
 		if (is_raw(o, i)) {
 			snprintf(
@@ -168,15 +136,15 @@ const struct device_kind blk_kind = {
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
 	.unsaid = "the format is never guessed",
-	.file = { .fd = BLK_FD_IMAGE,
+	.file = { .fd = DISK_FD_IMAGE,
 		  .noun = "image",
-		  .readonly_at = offsetof(struct blk_options, readonly),
+		  .readonly_at = offsetof(struct blk_options, image.readonly),
 		  .more = beside,
 		  .n_more = ARRAY_SIZE(beside),
 		  .unit = unit,
 		  .check = check },
 	.feature = { "qcow2", grows },
-	.state = { .fd = BLK_FD_BOUND,
+	.state = { .fd = DISK_FD_BOUND,
 		   .name = "image-bound",
 		   .size = sizeof(uint64_t),
 		   .once = true,

@@ -6,7 +6,7 @@
  * in its place a channel to a storage process, HOSTILE, which has it. What a disk with metadata, or of a storage
  * process, is shows only in the sandbox, and the device is ready once it has shown.
  */
-#include "cmd/dev-blk/disk.h"
+#include "cmd/dev-blk/disk_apart.h"
 #include "cmd/dev-blk/policy.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
@@ -18,19 +18,19 @@
 static struct disk disk;
 static struct blk blk;
 
-static int choose(const struct blk_options *o, const char **ret_what)
+static int choose(const struct disk_options *o, const char **ret_what)
 {
 	struct stat st = { 0 };
 	int r;
 
 	*ret_what = "image";
-	r = fd_stat(BLK_FD_IMAGE, &st);
+	r = fd_stat(DISK_FD_IMAGE, &st);
 	if (r < 0)
 		return r;
 	if (S_ISSOCK(st.st_mode))
 		return disk_apart(&disk, o);
-	return o->format == BLK_RAW ? disk_raw(&disk, o, ret_what) :
-				      disk_volume(&disk, o, ret_what);
+	return o->format == DISK_RAW ? disk_raw(&disk, o, ret_what) :
+				       disk_volume(&disk, o, ret_what);
 }
 
 static int prepare(const struct blk_options *o, struct compartment *c, const char **ret_what)
@@ -43,7 +43,7 @@ static int prepare(const struct blk_options *o, struct compartment *c, const cha
 		return -errno;
 	r = sandbox_trap_install(FD_CONTROL);
 	if (r == 0)
-		r = choose(o, ret_what);
+		r = choose(&o->image, ret_what);
 	if (r < 0)
 		return r;
 	*ret_what = "device";

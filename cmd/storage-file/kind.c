@@ -7,32 +7,8 @@
 
 #define RING_THREADS 9 /* lib/image/uring.c: 8 and 1 */
 
-static const char *const formats[] = { "raw", NULL };
-
-static const char *const caches[] = { "writeback", "none", NULL };
-static const char *const logical_sizes[] = { "512", "4096", NULL };
-
 static const struct option options[] = {
-	{ .name = "format",
-	  .type = OPTION_CHOICE,
-	  OPTION_FIELD(struct storage_file_options, format),
-	  .choices = formats,
-	  .flags = OPTION_REQUIRED },
-	{ .name = "readonly",
-	  .type = OPTION_ONOFF,
-	  OPTION_FIELD(struct storage_file_options, readonly),
-	  .max = 1,
-	  .initial = "off" },
-	{ .name = "cache",
-	  .type = OPTION_CHOICE,
-	  OPTION_FIELD(struct storage_file_options, cache),
-	  .choices = caches,
-	  .initial = "writeback" },
-	{ .name = "logical_block_size",
-	  .type = OPTION_CHOICE,
-	  OPTION_FIELD(struct storage_file_options, logical),
-	  .choices = logical_sizes,
-	  .initial = "512" },
+	DISK_OPTIONS(struct storage_file_options, image),
 	STORAGE_RATE_OPTIONS(struct storage_file_options, rates, 0),
 };
 
@@ -42,9 +18,9 @@ const struct device_kind storage_file_kind = {
 	.number = KIND_BEHIND,
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.file = { .fd = STORAGE_FILE_FD_IMAGE,
+	.file = { .fd = DISK_FD_IMAGE,
 		  .noun = "image",
-		  .readonly_at = offsetof(struct storage_file_options, readonly) },
+		  .readonly_at = offsetof(struct storage_file_options, image.readonly) },
 	.storage_fd = STORAGE_FILE_FD_CHANNEL,
 	.restartable = true,
 	.memory =

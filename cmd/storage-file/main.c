@@ -2,63 +2,58 @@
 /*
  * storage-file: serves the image of one disk to its dev-blk, as an NBD server, and by the disk's rates.
  * Trust: the channel HOSTILE, image HOSTILE, argv trusted.
- * Holds: 3 control, 4 channel to the dev-blk, 5 image (until the ring has it).
+ * Holds: 3 control, 4 channel to the dev-blk, 5 image (a raw one until the ring has it) and from 6 up the files beside it.
  */
 #include "cmd/storage-file/policy.h"
 #include "lib/base/cleanup.h"
 #include "lib/devkit/args.h"
-#include "lib/devkit/compartment.h"
-#include "lib/image/raw.h"
+#include "lib/diskkit/disk.h"
 #include "lib/storagekit/server.h"
 
 #include <errno.h>
+#include <signal.h>
 
-static struct raw_image raw;
+static struct disk disk;
 static struct storage storage;
-
-/* There is no pool here that would do everything on a host without io_uring. */
-static int prepare_filter(void *filter, bool everything)
-{
-	return everything ? -ENOSYS : sandbox_prepare_thread(&storage_file_puncher_policy, filter);
-}
-
-static int enter_puncher(void *filter)
-{
-	return sandbox_enter_thread(filter);
-}
 
 static int prepare(const struct storage_file_options *o, struct compartment *c,
 		   const char **ret_what)
 {
-	static struct sandbox_thread filter; /* for as long as the thread may still load it */
-	const struct raw_confiner confiner = { prepare_filter, enter_puncher, &filter };
-	const struct raw_how how = { .readonly = o->readonly,
-				     .direct = o->cache,
-				     .logical = o->logical ? 4096 : 512 };
 	int r;
 
-	*ret_what = "filter of a thread";
+	*ret_what = "signals";
+	/* a file that would grow too far is an error, not the end */
+	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
+		return -errno;
 	r = sandbox_trap_install(FD_CONTROL);
-	if (r < 0)
-		return r;
-	r = raw_open(&raw, STORAGE_FILE_FD_IMAGE, &how, &confiner);
-	*ret_what = raw_what(&how, r);
+	if (r == 0)
+		r = o->image.format == DISK_RAW ? disk_raw(&disk, &o->image, ret_what) :
+						  disk_volume(&disk, &o->image, ret_what);
 	if (r < 0)
 		return r;
 	*ret_what = "server";
-	return storage_open(&storage, &raw.image, &c->loop, &o->rates);
+	return storage_open(&storage, disk.image, &c->loop, &o->rates);
 }
 
-/* The image never grows by us. */
 static int enter(struct compartment *c, const char **ret_what)
 {
 	struct sandbox_policy policy = storage_file_policy;
-	int r;
 
-	policy.limits.fsize = raw.image.readonly ? 0 : raw.image.capacity;
-	r = compartment_enter(c, &policy, ret_what);
-	*ret_what = "channel";
-	return r < 0 ? r : storage_connect(&storage, STORAGE_FILE_FD_CHANNEL);
+	policy.limits.fsize = disk.fsize;
+	return compartment_confine(c, &policy, ret_what);
+}
+
+static int begin(struct compartment *c, struct volume_error *e)
+{
+	const char *what = "?";
+	int r = disk.begin ? disk.begin(c, &storage, e) : 0;
+
+	if (r < 0)
+		return r;
+	r = compartment_ready(c, &what);
+	if (r == 0)
+		r = storage_connect(&storage, STORAGE_FILE_FD_CHANNEL);
+	return r < 0 ? volume_fail(e, r, "%s", what) : 0;
 }
 
 /* The dev-blk was started again. */
@@ -77,13 +72,28 @@ static void finish(struct compartment *c)
 	storage_finish(&storage);
 }
 
+static int serve(struct compartment *c)
+{
+	int status;
+
+	c->finish = finish;
+	c->message = on_message;
+	status = compartment_serve(c);
+	if (disk.finish && disk.finish() < 0 && status == 0)
+		return control_fail(FD_CONTROL,
+				    "storage-file: image: what is in memory cannot be written");
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct storage_file_options options;
 	static struct compartment c;
+	struct volume_error e = { "" };
 	const char *what = "word";
 	int r;
 
+	disk_look();
 	r = args_parse(&storage_file_kind, argc, argv, &options, &what); /* 1 words only */
 	if (r == 0)
 		r = compartment_open(&c, &storage_file_declared, &what); /* 2 close others */
@@ -93,7 +103,8 @@ int main(int argc, char **argv)
 		r = enter(&c, &what); /* 4 no way back */
 	if (r < 0)
 		return compartment_fail("storage-file", what, r);
-	c.finish = finish;
-	c.message = on_message;
-	return compartment_serve(&c); /* 5 hostile from here */
+	r = begin(&c, &e); /* 5 the image: hostile from here */
+	if (r < 0)
+		return control_fail(FD_CONTROL, "storage-file: image: %s", e.text);
+	return serve(&c); /* 6 the dev-blk */
 }

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What storage-file is; see policy.h. As dev-blk has it the image needs io_uring_enter, whose ring is closed to
- * all but reads, writes and syncs of it, and fallocate in a thread of its own, which can do nothing but punch
- * holes. It has no guest RAM and no eventfd of a guest. The clock of its rates is a timer that was set before.
+ * What storage-file is; see policy.h. The image needs what it needs in dev-blk (lib/diskkit). It has no guest RAM and no eventfd of a guest. The clock of its rates is a timer that was set before.
  */
 #include "cmd/storage-file/policy.h"
 
 #include "lib/base/cleanup.h"
-#include "lib/declared/blocks.h"
 
-#include <linux/falloc.h>
 #include <linux/io_uring.h>
 #include <sys/syscall.h>
 
@@ -17,11 +13,9 @@
 static const struct sandbox_rule rules[] = {
 	BLOCK_LOOP_CALLS,
 	BLOCK_CHANNEL_CALLS,
-	SB_CALL(read),  /* the timer; holes that are punched */
-	SB_CALL(write), /* holes to punch */
-	/* the image */
-	SB_FORM(io_uring_enter, SB_IS(3, 0), SB_IS(4, 0)),
-	SB_FORM(io_uring_enter, SB_IS(3, IORING_ENTER_GETEVENTS), SB_IS(4, 0)),
+	SB_CALL(read),  /* the timer; what another thread has done */
+	SB_CALL(write), /* what it is to do */
+	DISK_RING_CALLS,
 	BLOCK_END_CALLS,
 };
 /* clang-format on */
@@ -30,45 +24,32 @@ const struct sandbox_policy storage_file_policy = {
 	.name = "storage-file",
 	.rules = rules,
 	.n_rules = ARRAY_SIZE(rules),
-	/* tasks: the kernel's own workers of the ring count. fsize is the image's, set by main. */
-	.limits = { .nofile = 32, .nproc = 32, .as = 64U << 20, .fsize = 0, .memlock = SB_UNSET },
-};
-
-/* clang-format off */
-static const struct sandbox_rule puncher_rules[] = {
-	SB_CALL(read),  /* is there a hole to punch? */
-	SB_CALL(write), /* it is done */
-	SB_FORM(fallocate, SB_IS(0, STORAGE_FILE_FD_IMAGE),
-		SB_IS(1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)),
-};
-/* clang-format on */
-
-const struct sandbox_policy storage_file_puncher_policy = {
-	.name = "storage-file:puncher",
-	.rules = puncher_rules,
-	.n_rules = ARRAY_SIZE(puncher_rules),
+	/* tasks: the kernel's own workers of the ring count. fsize is the image's, set by main. Its buffers
+	 * take 32 MiB, a format's caches a few; the smallest guest's devices have 80 to inherit. */
+	.limits = { .nofile = 32, .nproc = 32, .as = 80U << 20, .fsize = 0, .memlock = SB_UNSET },
 };
 
 static const struct declared_thread threads[] = {
-	{ "puncher", &storage_file_puncher_policy, NULL, false },
+	DISK_THREADS,
 };
 
 static const struct fd_row fds[] = {
 	BLOCK_CONTROL_FD,
 	{ STORAGE_FILE_FD_CHANNEL, FD_SOCKET, false, "channel to the disk's dev-blk" },
-	{ STORAGE_FILE_FD_IMAGE, FD_FILE, false, "image" },
+	{ DISK_FD_IMAGE, FD_FILE, false, "image" },
+	DISK_MORE_FDS,
 };
 
 static const struct declared_held held[] = {
 	BLOCK_LOOP_HELD,
-	{ "anon_inode:[io_uring]", 1, "ring, restricted to the image" },
+	DISK_RING_HELD,
 	{ "anon_inode:[timerfd]", 1, "the clock of its rates" },
 	BLOCK_EVENTFD_HELD("holes to punch and punched"),
 	{ "socket:", 1, "channel to a dev-blk that was started again" },
 };
 
 static const struct declared_map maps[] = {
-	{ "anon_inode:[io_uring]", true, "the ring's queues" },
+	DISK_RING_MAP,
 };
 
 static const struct declared_gain gains[] = {

@@ -3,22 +3,18 @@
 #ifndef BULKHEAD_STORAGE_FILE_POLICY_H
 #define BULKHEAD_STORAGE_FILE_POLICY_H
 
+#include "lib/diskkit/policy.h"
 #include "lib/kinds/kind.h"
 #include "lib/storagekit/throttle.h"
 
-enum { STORAGE_FILE_FD_CHANNEL = 4, STORAGE_FILE_FD_IMAGE };
+enum { STORAGE_FILE_FD_CHANNEL = 4 };
 
 struct storage_file_options {
-	uint32_t format; /* raw */
-	bool readonly;
-	uint32_t cache;	  /* 0: the host's; 1: none */
-	uint32_t logical; /* 0: blocks of 512 bytes; 1: of 4096 */
+	struct disk_options image;
 	struct throttle_rates rates;
 };
 
 extern const struct sandbox_policy storage_file_policy;
-/* of the thread that punches holes */
-extern const struct sandbox_policy storage_file_puncher_policy;
 extern const struct declared_process storage_file_declared;
 extern const struct device_kind storage_file_kind; /* kind.c */
 

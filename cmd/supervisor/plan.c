@@ -19,8 +19,12 @@ static void give(struct launch *l, int from, int to, bool ours)
 	l->ours[l->n_fds++] = ours;
 }
 
-static void give_state(struct launch *l, const struct kind_state *s)
+static void give_state(struct launch *l, const struct config_device *d)
 {
+	const struct kind_state *s = &d->kind->state;
+
+	if (!s->fd || (s->wanted && !s->wanted(d->options)))
+		return;
 	give(l,
 	     s->once ? ram_create_unsealed(s->name, s->size) : ram_create_sealed(s->name, s->size),
 	     s->fd, true);
@@ -181,6 +185,7 @@ static void plan_behind(struct vm *vm, struct launches *ls, const struct opened 
 	if (config_count(vm->config, d->kind) > 1)
 		snprintf(l->part->name, sizeof(l->part->name), "%s %u", program, number + 1);
 	give_files(l, o, i, behind->file.fd);
+	give_state(l, d);
 	say_same_options(l, d, behind);
 	connect_pair(dev, d->kind->file.fd, l, behind->storage_fd);
 }
@@ -199,8 +204,8 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 			 number + 1);
 	if (kind->file.fd && !config_behind(d))
 		give_files(l, o, i, kind->file.fd);
-	if (kind->state.fd && (!kind->state.wanted || kind->state.wanted(d->options)))
-		give_state(l, &kind->state);
+	if (!config_behind(d))
+		give_state(l, d);
 	words_say_options(&l->words, d, number);
 	plan_bus(ls, l, kind);
 	if (config_behind(d))

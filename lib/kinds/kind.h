@@ -93,7 +93,7 @@ struct device_kind {
 	struct kind_feature feature; /* name NULL: there is none */
 	struct kind_state state;
 	struct kind_virtio virtio;
-	/* The name of the process behind a device with these options, which has its files in its place and
+	/* The name of the process behind a device with these options, which has its files and state in its place and
 	 * gets those of its options that it has, too; the device has a channel to it where the file
 	 * would be. NULL, or it returns NULL: there is none. */
 	const char *(*behind)(const void *options);

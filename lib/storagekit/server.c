@@ -35,12 +35,30 @@ static void forget_requests(struct storage *s)
 		(struct storage_queue){ STORAGE_NO_SLOT, STORAGE_NO_SLOT };
 }
 
+static void describe(const struct image *image, struct nbd_export *ret)
+{
+	uint16_t flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_FUA;
+
+	if (image->readonly)
+		flags |= NBD_FLAG_READ_ONLY;
+	else
+		flags |= NBD_FLAG_SEND_WRITE_ZEROES;
+	if (image->can_discard)
+		flags |= NBD_FLAG_SEND_TRIM;
+	*ret = (struct nbd_export){ .size = image->capacity,
+				    .flags = flags,
+				    .block_min = IMAGE_SECTOR,
+				    .block_preferred = image->block,
+				    .block_max = STORAGE_DATA_MAX };
+}
+
 static int begin(struct storage *s, int sock)
 {
 	int r = loop_add(s->loop, &s->channel, sock, EPOLLIN, on_channel, s);
 
 	if (r < 0)
 		return r;
+	describe(s->image, &s->export);
 	nbd_hand_server(&s->hand, &s->export);
 	s->up = false;
 	s->staged = s->sent = 0;
@@ -171,23 +189,6 @@ static int on_completions(struct loop_source *src, uint32_t events)
 
 /* ---- opening ---- */
 
-static void describe(const struct image *image, struct nbd_export *ret)
-{
-	uint16_t flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_FUA;
-
-	if (image->readonly)
-		flags |= NBD_FLAG_READ_ONLY;
-	else
-		flags |= NBD_FLAG_SEND_WRITE_ZEROES;
-	if (image->can_discard)
-		flags |= NBD_FLAG_SEND_TRIM;
-	*ret = (struct nbd_export){ .size = image->capacity,
-				    .flags = flags,
-				    .block_min = IMAGE_SECTOR,
-				    .block_preferred = image->block,
-				    .block_max = STORAGE_DATA_MAX };
-}
-
 /* The timer goes on by itself; how often it did is what reading it says. */
 static int open_clock(struct storage *s, const struct throttle_rates *rates)
 {
@@ -211,7 +212,6 @@ int storage_open(struct storage *s, struct image *image, struct loop *loop,
 	for (unsigned int i = 0; i < STORAGE_SLOTS; i++)
 		s->slot[i].iov.iov_base = buffers[i];
 	forget_requests(s);
-	describe(image, &s->export);
 	image->done = on_done;
 	image->owner = s;
 	r = open_clock(s, rates);

@@ -3,7 +3,7 @@
 side against QEMU's programs, a side that is hostile, and each of the two started again."""
 
 import os
-import pathlib
+import random
 import shutil
 import socket
 import struct
@@ -16,6 +16,7 @@ from bh import blk, process
 from bh.devices import Blk, BlkApart
 from bh.process import Compartment
 import test_blk
+import test_blk_qcow2 as qcow2
 from test_blk import (disk, image, pattern,  # noqa: F401
                       test_any_layout_of_a_request, test_configuration, test_discard,
                       test_host_that_is_full, test_image_that_shrinks, test_largest_request_that_is_offered,
@@ -114,6 +115,45 @@ def answer(sock, data=0):
 
 def test_random_operations(start, image):
     test_blk.test_random_operations_against_a_model(start, image, True, True, 4)
+
+
+@pytest.mark.skipif(qcow2.IMG is None, reason="needs qemu-img")
+@pytest.mark.parametrize("kind", ["default", "small-clusters"])
+def test_qcow2(start, tmp_path, kind):
+    """Its parser is in storage-file; what was in memory there is written at the end."""
+    path = qcow2.create(tmp_path / "a.qcow2", *qcow2.OPTIONS[kind])
+    d = qcow2.open_disk(start, path, bound=qcow2.bound())
+    model = bytearray(qcow2.SIZE)
+    qcow2.play(d, model, 150, random.Random(kind))
+    d.device.close()
+    qcow2.img("check", "-q", path)
+    assert qcow2.content(path) == model
+
+
+@pytest.mark.skipif(qcow2.IMG is None, reason="needs qemu-img")
+def test_a_chain(start, tmp_path):
+    data = pattern(qcow2.SIZE, 7)
+    base = qcow2.convert(tmp_path / "base.qcow2", data)
+    top = tmp_path / "top.qcow2"
+    qcow2.img("create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", top)
+    d = qcow2.open_disk(start, top, backing=[(base, "qcow2")], bound=qcow2.bound())
+    assert d.read(0, 64) == data[:64 * SECTOR]
+    d.write(3, b"n" * SECTOR)
+    d.device.close()
+    assert qcow2.content(top) == data[:3 * SECTOR] + b"n" * SECTOR + data[4 * SECTOR:]
+    assert qcow2.content(base) == data
+
+
+def test_what_is_no_such_image_is_one_line(build, image):
+    ours, theirs = socket.socketpair()
+    with open(image, "r+b") as f:
+        p = Compartment(build, "storage-file", ["--format=qcow2"], {4: theirs.fileno(), 5: f.fileno()})
+    p.assert_clean_end(1)
+    assert p.said(process.CTL_FAILED)[0].text.startswith("storage-file: image: ")
+    assert not p.said(process.CTL_READY)
+    ours.close()
+    theirs.close()
+    p.close()
 
 
 # ---- against others ----
@@ -274,7 +314,6 @@ def test_a_server_that_ends_is_waited_for(build, image, storage):
     ours.close()
     time.sleep(0.05)
     assert p.alive and not p.said(process.CTL_READY)
-    p.assert_idle()
     _, ours = storage()
     send_channel(p, ours)
     p.wait_ready()
@@ -287,7 +326,6 @@ def test_a_server_that_says_nothing_ends_with_the_machine(build):
     p, ours, vhost = start_over(build, lambda s: s.sendall(b"NBDMAGIC"))
     time.sleep(0.05)
     assert p.alive and not p.said(process.CTL_READY)
-    p.assert_idle()
     p.kill()
     p.assert_clean_end(0)
     ours.close()

@@ -269,7 +269,7 @@ static void test_configuration(void **state)
 /* What is no whole number of the disk's blocks is none of its requests. */
 static void test_blocks_of_4096(void **state)
 {
-	const struct blk_options o = { .queues = 1, .logical = BLK_4096, .serial = "" };
+	const struct blk_options o = { .queues = 1, .image.logical = DISK_4096, .serial = "" };
 	uint8_t c[VIRTIO_BLK_CONFIG_LEN];
 
 	(void)state;

@@ -175,10 +175,9 @@ class BlkApart(Blk):
 
     def make_fds(self):
         self.channel_fd, theirs = socket.socketpair()
-        self.storage = Compartment(
-            self.build, "storage-file",
-            [f"--readonly={'on' if self.options.get('readonly') else 'off'}", "--format=raw",
-             *self.options.get("rates", ())], {4: theirs.fileno(), 5: self.open_image()})
+        words = [w for w in self.make_args() if not w.startswith(("--queues=", "--serial=", "--physical"))]
+        self.storage = Compartment(self.build, "storage-file", [*words, *self.options.get("rates", ())],
+                                   {4: theirs.fileno(), **super().make_fds()})
         theirs.close()
         self.storage.wait_ready()
         return {5: self.channel_fd.fileno()}

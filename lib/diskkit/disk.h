@@ -3,11 +3,11 @@
  * What a disk is served from. It comes about in steps around the sandbox: before it, what takes calls that
  * are not allowed there, and no byte of the files is read; in it, all that reads them or hears who has them.
  */
-#ifndef BULKHEAD_DEV_BLK_DISK_H
-#define BULKHEAD_DEV_BLK_DISK_H
+#ifndef BULKHEAD_DISKKIT_DISK_H
+#define BULKHEAD_DISKKIT_DISK_H
 
-#include "cmd/dev-blk/blk.h"
 #include "lib/devkit/compartment.h"
+#include "lib/diskkit/policy.h"
 #include "lib/image/volume.h"
 
 struct disk {
@@ -17,7 +17,7 @@ struct disk {
 	 * In the sandbox, before a guest is faced: what the image is shows. 0; -ECANCELED: the VM has ended
 	 * meanwhile; or an error with the reason in *e. NULL: it has shown.
 	 */
-	int (*begin)(struct compartment *c, struct blk *blk, struct volume_error *e);
+	int (*begin)(struct compartment *c, void *owner, struct volume_error *e);
 	/* At the end: nothing that a guest was told is lost. 0 or an error. NULL: nothing is kept. */
 	int (*finish)(void);
 };
@@ -25,9 +25,7 @@ struct disk {
 /* Which files were handed over: before any number can be another descriptor's. */
 void disk_look(void);
 /* Before the sandbox, with the trap handler there. 0, or an error with *ret_what what failed. */
-[[nodiscard]] int disk_raw(struct disk *ret, const struct blk_options *o, const char **ret_what);
-[[nodiscard]] int disk_volume(struct disk *ret, const struct blk_options *o, const char **ret_what);
-/* Of a storage process, HOSTILE, behind the channel that stands in the image's place. */
-[[nodiscard]] int disk_apart(struct disk *ret, const struct blk_options *o);
-
+[[nodiscard]] int disk_raw(struct disk *ret, const struct disk_options *o, const char **ret_what);
+[[nodiscard]] int disk_volume(struct disk *ret, const struct disk_options *o,
+			      const char **ret_what);
 #endif

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A raw disk: the bytes of its file; see disk.h. */
-#include "cmd/dev-blk/disk.h"
-#include "cmd/dev-blk/policy.h"
+#include "lib/diskkit/disk.h"
 #include "lib/image/raw.h"
 
 #include <string.h>
 
-_Static_assert(BLK_POOL_THREADS == WORKERS_THREADS, "as declared");
+_Static_assert(DISK_POOL_THREADS == WORKERS_THREADS, "as declared");
 
 static struct raw_image raw;
 
@@ -15,7 +14,7 @@ static struct sandbox_thread filter;
 
 static int prepare_filter(void *arg, bool everything)
 {
-	return sandbox_prepare_thread(everything ? &blk_pool_policy : &blk_puncher_policy, arg);
+	return sandbox_prepare_thread(everything ? &disk_pool_policy : &disk_puncher_policy, arg);
 }
 
 static int enter_filter(void *arg)
@@ -24,13 +23,13 @@ static int enter_filter(void *arg)
 }
 
 /* The image never grows by us. */
-int disk_raw(struct disk *ret, const struct blk_options *o, const char **ret_what)
+int disk_raw(struct disk *ret, const struct disk_options *o, const char **ret_what)
 {
 	const struct raw_confiner confiner = { prepare_filter, enter_filter, &filter };
 	const struct raw_how how = { .readonly = o->readonly,
-				     .direct = o->cache == BLK_NONE,
-				     .logical = blk_bytes(o->logical) };
-	int r = raw_open(&raw, BLK_FD_IMAGE, &how, &confiner);
+				     .direct = o->cache == DISK_NONE,
+				     .logical = disk_bytes(o->logical) };
+	int r = raw_open(&raw, DISK_FD_IMAGE, &how, &confiner);
 
 	if (r == 0 && raw.no_ring)
 		log_warning(

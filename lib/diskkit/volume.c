@@ -5,8 +5,7 @@
  * can do no more than what is served here. While it opens it may also take memory, and limit how far files
  * can grow; then it gives that up.
  */
-#include "cmd/dev-blk/disk.h"
-#include "cmd/dev-blk/policy.h"
+#include "lib/diskkit/disk.h"
 #include "lib/base/cleanup.h"
 #include "lib/image/front.h"
 #include "lib/image/qcow2/qcow2.h"
@@ -21,9 +20,9 @@
 #include <unistd.h>
 
 static struct {
-	const struct blk_options *options;
-	struct store_fd image, backing[BLK_BACKING_MAX], data;
-	struct volume_raw raw[BLK_BACKING_MAX]; /* of those that are */
+	const struct disk_options *options;
+	struct store_fd image, backing[DISK_BACKING_MAX], data;
+	struct volume_raw raw[DISK_BACKING_MAX]; /* of those that are */
 	unsigned int n_backing;
 	bool has_data, has_bound; /* were handed over */
 	struct front front;
@@ -50,19 +49,19 @@ static int note_bound(uint64_t *bound)
 
 	if (!disk.has_bound)
 		return 0; /* who started this keeps none */
-	seals = fcntl(BLK_FD_BOUND, F_GET_SEALS, 0);
+	seals = fcntl(DISK_FD_BOUND, F_GET_SEALS, 0);
 	if (seals < 0)
 		return -errno;
 	if (seals & F_SEAL_WRITE) {
-		if (preadv(BLK_FD_BOUND, &iov, 1, 0) != sizeof(first))
+		if (preadv(DISK_FD_BOUND, &iov, 1, 0) != sizeof(first))
 			return -EIO;
 		*bound = first < *bound ? first : *bound;
 		return 0;
 	}
 	first = *bound;
-	if (pwritev(BLK_FD_BOUND, &iov, 1, 0) != sizeof(first))
+	if (pwritev(DISK_FD_BOUND, &iov, 1, 0) != sizeof(first))
 		return -EIO;
-	return fcntl(BLK_FD_BOUND, F_ADD_SEALS, BLK_BOUND_SEALS) < 0 ? -errno : 0;
+	return fcntl(DISK_FD_BOUND, F_ADD_SEALS, DISK_BOUND_SEALS) < 0 ? -errno : 0;
 }
 
 static int limit_growth(const struct volume *v, struct volume_error *e)
@@ -99,7 +98,7 @@ static int open_backing(unsigned int i, struct volume *below, struct volume **re
 	struct store *store = &disk.backing[i].store;
 	int r;
 
-	if (disk.options->backing[i] == BLK_QCOW2 + 1)
+	if (disk.options->backing[i] == DISK_QCOW2 + 1)
 		return qcow2_open(store, &options, ret, e);
 	r = volume_raw_open(&disk.raw[i], store);
 	if (r < 0)
@@ -141,8 +140,8 @@ static int open_disk(void *arg, struct volume **ret, struct volume_error *e)
 
 void disk_look(void)
 {
-	disk.has_data = fcntl(BLK_FD_DATA, F_GETFD) >= 0;
-	disk.has_bound = fcntl(BLK_FD_BOUND, F_GETFD) >= 0;
+	disk.has_data = fcntl(DISK_FD_DATA, F_GETFD) >= 0;
+	disk.has_bound = fcntl(DISK_FD_BOUND, F_GETFD) >= 0;
 }
 
 static int add_file(struct front_setup *setup, struct store_fd *s, int fd, bool readonly)
@@ -154,29 +153,27 @@ static int add_file(struct front_setup *setup, struct store_fd *s, int fd, bool 
 	return r;
 }
 
-static int open_files(const struct blk_options *o, struct front_setup *setup)
+static int open_files(const struct disk_options *o, struct front_setup *setup)
 {
-	int r = add_file(setup, &disk.image, BLK_FD_IMAGE, o->readonly);
+	int r = add_file(setup, &disk.image, DISK_FD_IMAGE, o->readonly);
 
-	while (r == 0 && disk.n_backing < BLK_BACKING_MAX && o->backing[disk.n_backing]) {
+	while (r == 0 && disk.n_backing < DISK_BACKING_MAX && o->backing[disk.n_backing]) {
 		r = add_file(setup, &disk.backing[disk.n_backing],
-			     BLK_FD_BACKING + (int)disk.n_backing, true);
+			     DISK_FD_BACKING + (int)disk.n_backing, true);
 		disk.n_backing++;
 	}
 	if (r == 0 && disk.has_data)
-		r = add_file(setup, &disk.data, BLK_FD_DATA, o->readonly);
+		r = add_file(setup, &disk.data, DISK_FD_DATA, o->readonly);
 	return r;
 }
 
-static int begin(struct compartment *c, struct blk *blk, struct volume_error *e)
+static int begin(struct compartment *c, void *owner, struct volume_error *e)
 {
 	int r = front_begin(&disk.front, e);
 
-	(void)c;
-	(void)blk;
-
+	(void)c, (void)owner;
 	if (disk.has_bound)
-		close(BLK_FD_BOUND);
+		close(DISK_FD_BOUND);
 	return r;
 }
 
@@ -192,7 +189,7 @@ static void settle_heap(void)
 	mallopt(M_TRIM_THRESHOLD, -1);
 }
 
-int disk_volume(struct disk *ret, const struct blk_options *o, const char **ret_what)
+int disk_volume(struct disk *ret, const struct disk_options *o, const char **ret_what)
 {
 	struct front_setup setup = { .readonly = o->readonly,
 				     .confine = confine,
@@ -202,9 +199,9 @@ int disk_volume(struct disk *ret, const struct blk_options *o, const char **ret_
 	disk.options = o;
 	settle_heap();
 	*ret_what = "filter of a thread";
-	r = sandbox_prepare_thread(&blk_opening_policy, &disk.opening);
+	r = sandbox_prepare_thread(&disk_opening_policy, &disk.opening);
 	if (r == 0)
-		r = sandbox_prepare_thread(&blk_volume_policy, &disk.serving);
+		r = sandbox_prepare_thread(&disk_volume_policy, &disk.serving);
 	if (r < 0)
 		return r;
 	*ret_what = "image";

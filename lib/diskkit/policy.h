@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a process that has a disk's files is declared to be, as far as they go: rows and policies for its
+ * policy.c. Its files have the same numbers in each.
+ */
+#ifndef BULKHEAD_DISKKIT_POLICY_H
+#define BULKHEAD_DISKKIT_POLICY_H
+
+#include "lib/declared/blocks.h"
+#include "lib/diskkit/options.h"
+
+enum {
+	DISK_FD_IMAGE = 5,
+	DISK_FD_BACKING,
+	DISK_FD_DATA = DISK_FD_BACKING + DISK_BACKING_MAX,
+	DISK_FD_BOUND, /* how far the image may grow */
+};
+
+#define DISK_BOUND_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+
+#define DISK_POOL_THREADS 4U
+
+/* of the threads that do everything, where there is no io_uring */
+extern const struct sandbox_policy disk_pool_policy;
+/* of the thread that punches holes */
+extern const struct sandbox_policy disk_puncher_policy;
+/* of the thread that has a format's metadata, while it opens the image and afterwards */
+extern const struct sandbox_policy disk_opening_policy, disk_volume_policy;
+
+/* clang-format off */
+/* of the main thread: a ring that is closed to all but reads, writes and syncs of the files */
+#define DISK_RING_CALLS                                                        \
+	SB_FORM(io_uring_enter, SB_IS(3, 0), SB_IS(4, 0)),                      \
+	SB_FORM(io_uring_enter, SB_IS(3, IORING_ENTER_GETEVENTS), SB_IS(4, 0))
+
+#define DISK_THREADS                                                                  \
+	{ .name = "pool", .policy = &disk_pool_policy, .n = DISK_POOL_THREADS, .no_ring = true }, \
+	{ .name = "puncher", .policy = &disk_puncher_policy },                        \
+	{ .name = "volume", .policy = &disk_volume_policy, .at_first = &disk_opening_policy }
+
+#define DISK_BACKING_FD(i) { DISK_FD_BACKING + (i), FD_FILE, true, "backing file" }
+/* beside the image */
+#define DISK_MORE_FDS                                                                 \
+	DISK_BACKING_FD(0), DISK_BACKING_FD(1), DISK_BACKING_FD(2), DISK_BACKING_FD(3), \
+	DISK_BACKING_FD(4), DISK_BACKING_FD(5), DISK_BACKING_FD(6),                    \
+	{ DISK_FD_DATA, FD_FILE, true, "data file" },                                 \
+	{ DISK_FD_BOUND, FD_FILE, true, "how far the image may grow" }
+
+#define DISK_RING_HELD { "anon_inode:[io_uring]", 1, "ring, restricted to the image" }
+#define DISK_RING_MAP { "anon_inode:[io_uring]", true, "the ring's queues" }
+/* clang-format on */
+_Static_assert(DISK_BACKING_MAX == 7, "a row for each");
+
+#endif
