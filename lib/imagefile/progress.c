@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#define DAYS_S 360000U /* from here on it is not counted */
+
 void progress_encode(const struct progress *p, uint8_t wire[PROGRESS_WIRE_LEN])
 {
 	struct bytes_writer w = bytes_writer(wire, PROGRESS_WIRE_LEN);
@@ -29,11 +31,12 @@ int progress_decode(const void *wire, size_t len, struct progress *ret)
 	return 0;
 }
 
-static size_t add_time(char *out, size_t cap, uint64_t s)
+static size_t add_time(char *out, size_t cap, double seconds)
 {
+	uint64_t s = seconds < DAYS_S ? (uint64_t)(seconds + 0.5) : DAYS_S;
 	int n;
 
-	if (s >= 360000)
+	if (s >= DAYS_S)
 		n = snprintf(out, cap, "  days left");
 	else if (s >= 3600)
 		n = snprintf(out, cap, "  %llu:%02llu:%02llu left", (unsigned long long)s / 3600,
@@ -53,7 +56,6 @@ size_t progress_line(const struct progress *p, uint64_t since_ns, char *out, siz
 	size_t len = n > 0 && (size_t)n < cap ? (size_t)n : 0;
 
 	if (len && rate > 0 && p->done < p->total)
-		len += add_time(out + len, cap - len,
-				(uint64_t)((double)(p->total - p->done) / rate + 0.5));
+		len += add_time(out + len, cap - len, (double)(p->total - p->done) / rate);
 	return len;
 }
