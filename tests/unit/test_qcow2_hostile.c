@@ -48,7 +48,7 @@ static int open_image(bool readonly, struct volume **ret)
 static void make(const struct qcow2_create_options *o)
 {
 	memory_free(&file);
-	memory_open(&file, 64U << 20);
+	memory_open(&file, 1U << 20);
 	assert_int_equal(qcow2_create(&file.store, o, &why), 0);
 }
 
