@@ -64,7 +64,7 @@ class Theirs:
 
     def end(self):
         self.sock.close()
-        self.process.terminate()
+        self.process.kill()  # at times it does not end by SIGTERM, and nothing is lost
         self.process.wait()
 
 
