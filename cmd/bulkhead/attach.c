@@ -181,10 +181,10 @@ int verb_attach(int argc, char **argv)
 	_cleanup_(closep) int sock = -1;
 	_cleanup_(closep) int file = -1;
 	pid_t supervisor = 0;
-	struct attachment a;
+	struct attachment a = { .name = NULL };
 	int status = parse(&a, argc, argv);
 
-	if (status)
+	if (status || !a.name)
 		return status;
 	sock = vmlink_open(a.name);
 	if (sock < 0)

@@ -69,7 +69,7 @@ int verb_detach(int argc, char **argv)
 	_cleanup_(closep) int sock = -1;
 	int status = parse(&d, argc, argv);
 
-	if (status)
+	if (status || !d.name || !d.device)
 		return status;
 	sock = vmlink_open(d.name);
 	return sock < 0 ? vmlink_complain(d.name, sock) : ask(sock, &d);

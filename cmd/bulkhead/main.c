@@ -21,21 +21,11 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } verbs[] = {
-	{ "attach", verb_attach },
-	{ "detach", verb_detach },
-	{ "audit", verb_audit },
-	{ "run", verb_run },
-	{ "ps", verb_ps },
-	{ "stop", verb_stop },
-	{ "console", verb_console },
-	{ "explain", verb_explain },
-	{ "image", verb_image },
-	{ "features", verb_features },
-	{ "version", verb_version },
-	{ "--version", verb_version },
-	{ "help", verb_help },
-	{ "--help", verb_help },
-	{ "-h", verb_help },
+	{ "attach", verb_attach },     { "detach", verb_detach },   { "audit", verb_audit },
+	{ "run", verb_run },	       { "ps", verb_ps },	    { "stop", verb_stop },
+	{ "console", verb_console },   { "explain", verb_explain }, { "image", verb_image },
+	{ "features", verb_features }, { "version", verb_version }, { "--version", verb_version },
+	{ "help", verb_help },	       { "--help", verb_help },	    { "-h", verb_help },
 	{ "resume", verb_resume },
 };
 

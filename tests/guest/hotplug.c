@@ -68,6 +68,8 @@ static void come(const struct pvh_info *info, unsigned int slot)
 	if (read32(pci_at(slot, PCI_ID)) >> 16 != VIRTIO_RNG_ID)
 		return;
 	virtio_open(&v, slot);
+	if (first.common) /* whose ring is in the same place; where it has gone nobody hears it */
+		write8(first.common + COMMON_STATUS, 0);
 	run(&v);
 	first = v;
 	if (guest_word(info, "unasked")) {

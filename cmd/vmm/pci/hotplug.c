@@ -214,7 +214,7 @@ void hotplug_tell(struct hotplug *h, void (*gone)(void *owner, unsigned int slot
 
 int hotplug_open(struct machine *m, struct hotplug **ret)
 {
-	_cleanup_(freep) struct hotplug *h = calloc(1, sizeof(*h));
+	struct hotplug *h = calloc(1, sizeof(*h));
 	int fd = h ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
 	int r = fd < 0 ? -ENOMEM : loop_add(&m->loop, &h->ejects, fd, EPOLLIN, on_ejects, h);
 
@@ -225,12 +225,12 @@ int hotplug_open(struct machine *m, struct hotplug **ret)
 			    &(struct bus_range){ PORT_HOTPLUG, HOTPLUG_LEN, &hotplug_bus_ops, h });
 	if (r < 0) {
 		closep(&fd);
+		free(h);
 		return r;
 	}
 	h->m = m;
 	for (unsigned int i = 0; i < HOTPLUG_SLOTS; i++)
 		h->slots[i].state = HOTPLUG_EMPTY;
 	*ret = h;
-	h = NULL;
 	return 0;
 }
