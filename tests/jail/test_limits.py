@@ -186,6 +186,16 @@ def test_memory(place):
     assert err.endswith(": the VM went over its memory limit: the kernel has ended it\n")
 
 
+@pytest.mark.parametrize("what", ["restart", "pause"])
+def test_memory_while_the_guest_runs(place, what):
+    """A device that would be started again, or waited for, is not: the limit is the VM's, which has ended."""
+    code, _, err = place.run(f"{UP},wait", "--limit-memory", "64M", "--on-crash", what,
+                             *script_disk(place, "ready,sleep:500,grow:128,wait"))
+    assert code == 5
+    assert err.endswith(": the VM went over its memory limit: the kernel has ended it\n"), err
+    assert "started again" not in err and "paused" not in err
+
+
 def test_memory_of_a_group_around(place):
     """Or of the host: the VM has not reached its own limit."""
     around = CGROUP / "around"
