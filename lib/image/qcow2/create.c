@@ -234,18 +234,13 @@ static int write_blocks(struct store *file, const struct layout *l, uint8_t *b)
 	return r;
 }
 
-/* The header comes last: before, it is not an image. */
-static int write_all(struct store *file, const struct qcow2_create_options *o,
-		     const struct layout *l, struct volume_error *e)
+/* The header comes last: before, it is not an image. header and b: a cluster each. */
+static int write_with(struct store *file, const struct qcow2_create_options *o,
+		      const struct layout *l, uint8_t *header, uint8_t *b, struct volume_error *e)
 {
 	uint64_t cluster = BIT(l->cluster_bits), l1 = 1 + l->n_reftable + l->n_blocks;
-	_cleanup_(freep) uint8_t *header = calloc(1, cluster);
-	_cleanup_(freep) uint8_t *b = calloc(1, cluster);
-	int r;
+	int r = put_header(header, o, l, e);
 
-	if (!header || !b)
-		return -ENOMEM;
-	r = put_header(header, o, l, e);
 	if (r == 0)
 		r = write_reftable(file, l, b);
 	if (r == 0)
@@ -257,6 +252,19 @@ static int write_all(struct store *file, const struct qcow2_create_options *o,
 	if (r == 0)
 		r = store_write(file, header, cluster, 0);
 	return r < 0 ? r : store_flush(file);
+}
+
+static int write_all(struct store *file, const struct qcow2_create_options *o,
+		     const struct layout *l, struct volume_error *e)
+{
+	uint8_t *both = calloc(2, BIT(l->cluster_bits));
+	int r;
+
+	if (!both)
+		return -ENOMEM;
+	r = write_with(file, o, l, both, both + BIT(l->cluster_bits), e);
+	free(both);
+	return r;
 }
 
 int qcow2_create(struct store *file, const struct qcow2_create_options *options,

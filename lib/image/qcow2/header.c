@@ -198,6 +198,7 @@ int header_read(struct store *file, struct qcow2_header *ret, struct qcow2_exten
 {
 	_cleanup_(freep) uint8_t *bytes = calloc(1, BIT(16));
 	size_t len = BIT(16);
+	struct qcow2_header h = { 0 };
 	ssize_t got;
 	int r;
 
@@ -206,11 +207,12 @@ int header_read(struct store *file, struct qcow2_header *ret, struct qcow2_exten
 	got = store_read(file, bytes, len, 0);
 	if (got < 0)
 		return volume_fail(e, (int)got, "cannot read the header: %s", strerror((int)-got));
-	r = header_decode(bytes, (size_t)got, ret, e);
+	r = header_decode(bytes, (size_t)got, &h, e);
 	if (r < 0)
 		return r;
-	if (len > BIT(ret->cluster_bits))
-		len = BIT(ret->cluster_bits);
+	if (len > BIT(h.cluster_bits))
+		len = BIT(h.cluster_bits);
+	*ret = h;
 	r = extensions_decode(bytes, len, ret, ret_ext, e);
 	if (r == 0)
 		r = check_compression(ret, e);
@@ -219,14 +221,12 @@ int header_read(struct store *file, struct qcow2_header *ret, struct qcow2_exten
 
 int qcow2_read_info(struct store *file, struct qcow2_info *ret, struct volume_error *e)
 {
-	struct qcow2_header h;
-	_cleanup_(freep) struct qcow2_extensions *x = calloc(1, sizeof(*x));
+	struct qcow2_header h = { 0 };
+	struct qcow2_extensions x = { 0 };
 	char backing[QCOW2_NAME_MAX];
 	int r;
 
-	if (!x)
-		return -ENOMEM;
-	r = header_read(file, &h, x, backing, e);
+	r = header_read(file, &h, &x, backing, e);
 	if (r < 0)
 		return r;
 	*ret = (struct qcow2_info){
@@ -242,10 +242,10 @@ int qcow2_read_info(struct store *file, struct qcow2_info *ret, struct volume_er
 		.corrupt = h.incompatible & INCOMPATIBLE_CORRUPT,
 		.data_file = h.incompatible & INCOMPATIBLE_DATA_FILE,
 		.data_file_raw = h.autoclear & AUTOCLEAR_DATA_RAW,
-		.bitmaps = (h.autoclear & AUTOCLEAR_BITMAPS) && x->n_bitmaps,
+		.bitmaps = (h.autoclear & AUTOCLEAR_BITMAPS) && x.n_bitmaps,
 	};
 	memcpy(ret->backing_file, backing, sizeof(backing));
-	memcpy(ret->backing_format, x->backing_format, sizeof(x->backing_format));
-	memcpy(ret->data_file_name, x->data_file, sizeof(x->data_file));
+	memcpy(ret->backing_format, x.backing_format, sizeof(x.backing_format));
+	memcpy(ret->data_file_name, x.data_file, sizeof(x.data_file));
 	return 0;
 }

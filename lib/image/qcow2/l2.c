@@ -64,7 +64,7 @@ int l2_peek(struct qcow2 *q, uint64_t guest, struct entries *ret)
 
 int l2_entry(struct qcow2 *q, uint64_t guest, struct entry *ret)
 {
-	struct entries e;
+	struct entries e = { 0 };
 	int r = l2_read(q, guest, &e);
 
 	if (r < 0)
@@ -151,7 +151,7 @@ int l2_own(struct qcow2 *q, uint64_t guest)
 
 int l2_set(struct qcow2 *q, uint64_t guest, const struct entry *en)
 {
-	struct entries e;
+	struct entries e = { 0 };
 	int r = l2_read(q, guest, &e);
 
 	if (r < 0)

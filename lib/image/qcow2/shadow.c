@@ -55,7 +55,7 @@ static uint64_t l2_entries(const struct qcow2 *q)
 static bool fix_entry(const struct shadow *s, uint8_t *at, uint64_t guest)
 {
 	const struct qcow2 *q = s->q;
-	uint64_t v = get_be64(at), cluster = cluster_of(q, v & OFFSET_MASK), fixed = v;
+	uint64_t v = get_be64(at), cluster = cluster_of(q, v & OFFSET_MASK), fixed;
 
 	if (guest >= s->to->size) {
 		static const uint8_t empty[16];

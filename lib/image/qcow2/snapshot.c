@@ -30,7 +30,7 @@ int qcow2_snapshot_list(struct volume *v, struct qcow2_snapshot **ret, size_t *r
 {
 	struct qcow2 *q = qcow2_of(v);
 	struct qcow2_snapshot *list;
-	struct snaptable t;
+	struct snaptable t = { 0 };
 	int r = snaptable_read(q, &t, e);
 
 	if (r < 0)
@@ -122,7 +122,7 @@ int qcow2_snapshot_create(struct volume *v, const char *name, uint32_t date_s, u
 			  struct volume_error *e)
 {
 	struct qcow2 *q = qcow2_of(v);
-	struct snaptable t;
+	struct snaptable t = { 0 };
 	char id[24];
 	int r = begin(v, &t, e);
 
@@ -148,13 +148,13 @@ static int not_found(const char *which, struct volume_error *e)
 
 int qcow2_snapshot_delete(struct volume *v, const char *which, struct volume_error *e)
 {
-	struct snaptable t;
+	struct snaptable t = { 0 };
 	uint32_t i;
 	int r = begin(v, &t, e);
 
 	if (r < 0)
 		return r;
-	if (find(&t, which, &i)) {
+	if (t.row && find(&t, which, &i)) {
 		free(t.row[i].bytes);
 		memmove(&t.row[i], &t.row[i + 1], (t.n - i - 1) * sizeof(t.row[0]));
 		t.n--;
@@ -196,7 +196,7 @@ static int apply(struct qcow2 *q, const struct snaptable *t, const struct snapro
 
 int qcow2_snapshot_apply(struct volume *v, const char *which, struct volume_error *e)
 {
-	struct snaptable t;
+	struct snaptable t = { 0 };
 	uint32_t i;
 	int r = begin(v, &t, e);
 

@@ -14,7 +14,8 @@ struct row_sizes {
 
 static struct row_sizes sizes_of(const uint8_t *fixed)
 {
-	struct row_sizes s = { .extra = get_be32(fixed + 36),
+	struct row_sizes s = { .len = SNAPSHOT_FIXED,
+			       .extra = get_be32(fixed + 36),
 			       .id = get_be16(fixed + 12),
 			       .name = get_be16(fixed + 14) };
 
@@ -150,6 +151,13 @@ void snaprow_show(const struct snaprow *row, uint64_t disk_size, struct qcow2_sn
 	copy_text(ret->name, sizeof(ret->name), extra + s.extra + s.id, s.name);
 }
 
+/* Without the NUL: the row has the length. */
+static void put_text(uint8_t *to, const char *from)
+{
+	while (*from)
+		*to++ = (uint8_t)*from++;
+}
+
 int snaprow_make(const char *id, const char *name, uint64_t l1_offset, uint32_t l1_size,
 		 uint64_t disk_size, uint32_t date_s, uint32_t date_ns, struct snaprow *ret)
 {
@@ -168,8 +176,8 @@ int snaprow_make(const char *id, const char *name, uint64_t l1_offset, uint32_t 
 	put_be32(b + 36, EXTRA);
 	put_be64(b + SNAPSHOT_FIXED + 8, disk_size);
 	put_be64(b + SNAPSHOT_FIXED + 16, UINT64_MAX); /* there is no count */
-	memcpy(b + SNAPSHOT_FIXED + EXTRA, id, id_len);
-	memcpy(b + SNAPSHOT_FIXED + EXTRA + id_len, name, name_len);
+	put_text(b + SNAPSHOT_FIXED + EXTRA, id);
+	put_text(b + SNAPSHOT_FIXED + EXTRA + id_len, name);
 	*ret = (struct snaprow){
 		.l1_offset = l1_offset, .l1_size = l1_size, .bytes = b, .len = (uint32_t)len
 	};

@@ -173,7 +173,7 @@ static bool is_owned(const struct entry *en)
 static int count_new(struct qcow2 *q, uint64_t guest, uint64_t len, uint64_t *ret_n)
 {
 	uint64_t cluster = down(guest, q->cluster_size), want, n = 0;
-	struct entries e;
+	struct entries e = { 0 };
 	int r = l2_read(q, guest, &e);
 
 	if (r < 0)
@@ -279,7 +279,7 @@ static int write_new(struct qcow2 *q, struct job *j)
 
 static int write_elsewhere(struct qcow2 *q, struct job *j)
 {
-	struct entry en;
+	struct entry en = { 0 };
 	int r = l2_own(q, j->guest);
 
 	if (r == 0)

@@ -50,7 +50,7 @@ static int zero_data_file(struct qcow2 *q, uint64_t offset, uint64_t len)
 static int zero_subs(struct qcow2 *q, uint64_t guest, uint64_t from, uint64_t to, bool may_unmap)
 {
 	uint32_t subs = subs_between(q, from, to);
-	struct entry old, en;
+	struct entry old = { 0 }, en;
 	int r = l2_own(q, guest);
 
 	if (r == 0)
@@ -167,7 +167,7 @@ static int discard_cluster(struct qcow2 *q, uint64_t guest)
 static int occupied(struct qcow2 *q, uint64_t guest, uint64_t len, bool *ret, uint64_t *ret_len)
 {
 	struct extent x;
-	struct entry en;
+	struct entry en = { 0 };
 	int r = qcow2_map(&q->volume, guest, len, &x);
 
 	if (r < 0)
