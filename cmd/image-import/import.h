@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IMPORT_SECTOR 512U
+#define IMPORT_SECTOR UINT64_C(512)
 #define IMPORT_NOTE_MAX 120
 
 struct import_file {

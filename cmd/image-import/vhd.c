@@ -113,7 +113,7 @@ static int check_dynamic(struct import *i, const uint8_t *h)
 static int open_dynamic(struct import *i, const uint8_t *footer)
 {
 	uint64_t at = be64(footer + 16);
-	uint8_t h[HEADER_LEN];
+	uint8_t h[HEADER_LEN] = { 0 };
 	int r = import_within(i, at, HEADER_LEN, "its dynamic disk header");
 
 	i->info.kind = "dynamic";
@@ -124,7 +124,7 @@ static int open_dynamic(struct import *i, const uint8_t *footer)
 
 int vhd_open(struct import *i, struct import_file *f, struct import_error *e)
 {
-	uint8_t footer[FOOTER_LEN];
+	uint8_t footer[FOOTER_LEN] = { 0 };
 	uint32_t type;
 	int r;
 

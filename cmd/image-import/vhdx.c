@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KIB64 65536U
+#define KIB64 UINT64_C(65536)
 #define MIB1 (1U << 20)
 #define HEADER_LEN 4096U
 #define REGION_ENTRIES_MAX 2047U
@@ -265,7 +265,7 @@ int vhdx_open(struct import *i, struct import_file *f, struct import_error *e)
 		r = read_metadata(i, &metadata, &p);
 	if (r == 0)
 		r = check_parameters(i, &p);
-	if (r < 0)
+	if (r < 0 || !p.block || !p.sector)
 		return r;
 	i->info = (struct import_info){ .size = p.size,
 					.block = p.block,

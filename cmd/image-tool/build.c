@@ -35,7 +35,7 @@ int build_open(struct build *b, struct store_fd *file)
 	if (v3 && get_be64(h + H_INCOMPATIBLE) & INCOMPATIBLE_EXTENDED_L2)
 		b->entry_words = 2;
 	b->cluster = 1U << b->cluster_bits;
-	b->l2_bits = b->cluster_bits - log2_of(8U * b->entry_words);
+	b->l2_bits = b->cluster_bits - log2_of(8ULL * b->entry_words);
 	b->end = (file->store.size + b->cluster - 1) >> b->cluster_bits;
 	b->old_table = get_be64(h + H_REFTABLE_OFFSET) >> b->cluster_bits;
 	b->old_table_clusters = get_be32(h + H_REFTABLE_CLUSTERS);
@@ -178,7 +178,7 @@ static int write_l1(struct build *b, struct store *file)
 
 			piece[k] = at ? htobe64((at & ~1ULL) | ENTRY_COPIED) : 0;
 		}
-		r = store_write(file, piece, n * 8, b->l1_offset + i * 8ULL);
+		r = store_write(file, piece, n * 8UL, b->l1_offset + i * 8ULL);
 		if (r < 0)
 			return r;
 	}

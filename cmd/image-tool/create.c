@@ -91,10 +91,13 @@ int run_create(const struct image_job *job, struct pool *pool)
 {
 	const struct image_node *n = tool_target(job);
 	struct store_fd file;
-	uint64_t size;
-	int r = n ? settle_size(job, &size) : image_fail(NULL, "no target was given");
+	uint64_t size = 0;
+	int r;
 
 	(void)pool;
+	if (!n)
+		return image_fail(NULL, "no target was given");
+	r = settle_size(job, &size);
 	if (r)
 		return r;
 	r = store_fd_open(&file, n->fd, STORE_TOOL);

@@ -36,7 +36,7 @@ static void find_shots(struct facts *f)
 static int look(struct facts *f)
 {
 	struct volume_error e = { "" };
-	struct stat st;
+	struct stat st = { 0 };
 	int r = store_fd_open(&f->file, f->node->fd, STORE_TOOL | STORE_READONLY);
 
 	if (r == 0)

@@ -73,7 +73,7 @@ static int unzstd_all(const struct piece *p, struct unpacker *u, uint64_t n_in, 
 
 static int unpack(const struct piece *p, struct unpacker *u, uint8_t *out)
 {
-	uint64_t got;
+	uint64_t got = 0;
 	int r;
 
 	if (p->stored > PIECE_STORED_MAX || p->unit > PIECE_UNPACKED_MAX)
@@ -88,7 +88,7 @@ static int unpack(const struct piece *p, struct unpacker *u, uint8_t *out)
 int piece_read(const struct piece *p, struct unpacker *u, void *out, uint64_t len)
 {
 	bool whole = p->skip == 0 && len == p->unit;
-	uint64_t got;
+	uint64_t got = 0;
 	int r;
 
 	if (p->kind == PIECE_ZERO) {

@@ -183,7 +183,7 @@ static int split(const struct image_words *w, struct image_target *t)
 	slash = strrchr(path, '/');
 	if (strlen(slash ? slash + 1 : path) > NAME_MAX - 32 || !*(slash ? slash + 1 : path))
 		return fail(w, t->path, "say the name of a file, not longer than 223 bytes");
-	strcpy(t->name, slash ? slash + 1 : path);
+	snprintf(t->name, sizeof(t->name), "%.223s", slash ? slash + 1 : path);
 	snprintf(t->part, sizeof(t->part), ".%.223s.part-%d", t->name, (int)getpid());
 	if (slash)
 		slash[slash == path ? 1 : 0] = '\0';

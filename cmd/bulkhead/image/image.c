@@ -52,20 +52,19 @@ static int confine(struct image_target *t, const char **ret_what)
 	return sandbox_confine_self(&policy, ret_what);
 }
 
-static int say_end(const struct image_words *w, const struct image_target *t, enum image_end end,
-		   bool made)
+static int say_end(const struct image_words *w, const struct image_target *t, enum image_end end)
 {
-	const char *why = end == IMAGE_INTERRUPTED ? "interrupted" :
-						     "its output cannot be written any more";
+	const bool interrupted = end == IMAGE_INTERRUPTED;
+	const int status = interrupted ? EXIT_INTERRUPTED : EXIT_OUTPUT;
+	const char *why = interrupted ? "interrupted" : "its output cannot be written any more";
 
-	if (end == IMAGE_INTERRUPTED && t->path && t->dir >= 0)
-		return complain(EXIT_INTERRUPTED, "image %s: interrupted: %.300s %s", w->verb,
-				t->path, t->old >= 0 ? "is what it was before" : "was not made");
-	if (t->path && t->dir < 0)
-		return complain(end == IMAGE_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_OUTPUT,
-				"image %s: %s: %.300s was written in part", w->verb, why, t->path);
-	return complain(end == IMAGE_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_OUTPUT, "image %s: %s%s",
-			w->verb, why, made ? "" : "");
+	if (!t->path)
+		return complain(status, "image %s: %s", w->verb, why);
+	if (t->dir < 0)
+		return complain(status, "image %s: %s: %.300s was written in part", w->verb, why,
+				t->path);
+	return complain(status, "image %s: %s: %.300s %s", w->verb, why, t->path,
+			t->old >= 0 ? "is what it was before" : "was not made");
 }
 
 static int finish(const struct image_words *w, struct image_target *t, enum image_end end,
@@ -76,7 +75,7 @@ static int finish(const struct image_words *w, struct image_target *t, enum imag
 	if (end != IMAGE_ENDED || status != IMAGE_EXIT_OK)
 		image_target_drop(t);
 	if (end != IMAGE_ENDED)
-		return say_end(w, t, end, false);
+		return say_end(w, t, end);
 	if (status != IMAGE_EXIT_OK || !t->path)
 		return status;
 	r = image_target_keep(t);

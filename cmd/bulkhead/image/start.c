@@ -66,7 +66,7 @@ static int new_task(struct plan *p, const char *program, const struct image_job 
 		    int *ret_control, struct task **ret)
 {
 	struct task *t = &p->tasks[p->n];
-	int pair[2];
+	int pair[2] = { -1, -1 };
 
 	if (p->n == IMAGE_PROCESSES_MAX)
 		return -E2BIG;
@@ -92,11 +92,11 @@ static int plan_import(struct plan *p, const struct image_job *job, struct image
 		       int *ret_control)
 {
 	struct image_node own = *n;
-	struct task *t;
-	int ends[2];
+	struct task *t = NULL;
+	int ends[2] = { -1, -1 };
 	int r = new_task(p, "image-import", job, ret_control, &t);
 
-	if (r < 0)
+	if (r < 0 || !t)
 		return r;
 	if (job->verb != IMAGE_INFO) {
 		if (pipe2(ends, O_CLOEXEC) < 0)
@@ -112,7 +112,7 @@ static int plan_import(struct plan *p, const struct image_job *job, struct image
 
 static int plan_all(struct plan *p, struct image_job *job, int *controls)
 {
-	struct task *tool;
+	struct task *tool = NULL;
 	int r = 0;
 
 	for (size_t i = 0; i < job->n_nodes && r == 0; i++)
@@ -121,7 +121,7 @@ static int plan_all(struct plan *p, struct image_job *job, int *controls)
 	if (r < 0 || (p->n && job->verb == IMAGE_INFO))
 		return r;
 	r = new_task(p, "image-tool", job, &controls[p->n], &tool);
-	for (size_t i = 0; i < job->n_nodes && r == 0; i++)
+	for (size_t i = 0; i < job->n_nodes && r == 0 && tool; i++)
 		give_node(tool, &job->nodes[i]);
 	return r;
 }
@@ -272,7 +272,7 @@ static _Noreturn void starter(struct plan *p, pid_t parent)
 
 static int make_pipe(int *ret_read, int *ret_write, bool nonblock)
 {
-	int ends[2];
+	int ends[2] = { -1, -1 };
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
@@ -285,7 +285,7 @@ static int make_pipe(int *ret_read, int *ret_write, bool nonblock)
 
 static int make_channels(struct plan *p, struct image_run *run)
 {
-	int pair[2];
+	int pair[2] = { -1, -1 };
 	int r = make_pipe(&run->output, &p->output, false);
 
 	if (r == 0)
