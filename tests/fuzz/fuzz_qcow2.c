@@ -107,11 +107,9 @@ static void write_and_read(struct volume *v, uint64_t at, uint64_t len, uint8_t 
 static void zero_and_read(struct volume *v, uint64_t at, uint64_t len, bool may_unmap)
 {
 	memset(bytes, 0, len);
-	if (volume_zero(v, at, len, may_unmap) == 0)
-		if (volume_read(v, back, len, at) == 0)
-			require(!clean || memcmp(bytes, back, len) == 0);
-		else
-			require(!clean);
+	if (volume_zero(v, at, len, may_unmap) < 0 || !clean)
+		return;
+	require(volume_read(v, back, len, at) == 0 && memcmp(bytes, back, len) == 0);
 }
 
 static void map_all(struct volume *v, uint64_t at, uint64_t len)
