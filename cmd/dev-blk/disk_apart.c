@@ -10,7 +10,7 @@
 static struct nbd_client apart;
 
 /* Another channel to the storage process: one of the two has been started again. */
-static int on_message(struct compartment *c, const struct control_msg *m, int fd)
+static int on_message(struct process *c, const struct control_msg *m, int fd)
 {
 	struct blk *blk = c->owner;
 
@@ -24,7 +24,7 @@ static int on_message(struct compartment *c, const struct control_msg *m, int fd
 }
 
 /* The storage process has ended, or another one has come: either way the supervisor brings a channel to it. */
-static int take_channel(struct compartment *c)
+static int take_channel(struct process *c)
 {
 	struct control_msg m;
 	int fd = -1, r = control_recv(FD_CONTROL, &m, &fd);
@@ -34,7 +34,7 @@ static int take_channel(struct compartment *c)
 	return r < 0 ? r : on_message(c, &m, fd);
 }
 
-static int begin(struct compartment *c, void *blk, struct volume_error *e)
+static int begin(struct process *c, void *blk, struct volume_error *e)
 {
 	const char *why;
 	int r = 0;

@@ -33,7 +33,7 @@ static int choose(const struct disk_options *o, const char **ret_what)
 				       disk_volume(&disk, o, ret_what);
 }
 
-static int prepare(const struct blk_options *o, struct compartment *c, const char **ret_what)
+static int prepare(const struct blk_options *o, struct process *c, const char **ret_what)
 {
 	int r;
 
@@ -50,15 +50,15 @@ static int prepare(const struct blk_options *o, struct compartment *c, const cha
 	return blk_prepare(&blk, o, disk.image, &c->loop, BLK_FD_VHOST_USER);
 }
 
-static int enter(struct compartment *c, const char **ret_what)
+static int enter(struct process *c, const char **ret_what)
 {
 	struct sandbox_policy policy = blk_policy;
 
 	policy.limits.fsize = disk.fsize;
-	return compartment_confine(c, &policy, ret_what);
+	return process_confine(c, &policy, ret_what);
 }
 
-static int begin(const struct blk_options *o, struct compartment *c, struct volume_error *e)
+static int begin(const struct blk_options *o, struct process *c, struct volume_error *e)
 {
 	const char *what = "?";
 	int r = disk.begin ? disk.begin(c, &blk, e) : 0;
@@ -67,26 +67,26 @@ static int begin(const struct blk_options *o, struct compartment *c, struct volu
 		return r;
 	if (disk.begin)
 		blk_learn(&blk, o);
-	r = compartment_ready(c, &what);
+	r = process_ready(c, &what);
 	return r < 0 ? volume_fail(e, r, "%s", what) : 0;
 }
 
 /* What the guest was told or may have counted on is not cut off in the middle. */
-static void finish(struct compartment *c)
+static void finish(struct process *c)
 {
 	(void)c;
 	vu_device_finish(&blk.dev);
 }
 
-static int serve(struct compartment *c)
+static int serve(struct process *c)
 {
 	int status;
 
 	blk.dev.ret_why = &c->why;
-	blk.dev.busy = compartment_busy;
+	blk.dev.busy = process_busy;
 	blk.dev.busy_owner = c;
 	c->finish = finish;
-	status = compartment_serve(c);
+	status = process_serve(c);
 	if (disk.finish && disk.finish() < 0 && status == 0)
 		return control_fail(FD_CONTROL,
 				    "dev-blk: image: what is in memory cannot be written");
@@ -96,7 +96,7 @@ static int serve(struct compartment *c)
 int main(int argc, char **argv)
 {
 	struct blk_options options;
-	static struct compartment c;
+	static struct process c;
 	struct volume_error e = { "" };
 	const char *what = "word";
 	int r;
@@ -104,13 +104,13 @@ int main(int argc, char **argv)
 	disk_look();
 	r = args_parse(&blk_kind, argc, argv, &options, &what); /* 1 words only */
 	if (r == 0)
-		r = compartment_open(&c, &blk_declared, &what); /* 2 close others */
+		r = process_open(&c, &blk_declared, &what); /* 2 close others */
 	if (r == 0)
 		r = prepare(&options, &c, &what); /* 3 no hostile byte */
 	if (r == 0)
 		r = enter(&c, &what); /* 4 no way back */
 	if (r < 0)
-		return compartment_fail("dev-blk", what, r);
+		return process_fail("dev-blk", what, r);
 	r = begin(&options, &c, &e); /* 5 the image, or who has it: hostile from here */
 	if (r == -ECANCELED)
 		return 0;

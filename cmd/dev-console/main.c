@@ -11,7 +11,7 @@
 #include "cmd/dev-console/policy.h"
 #include "lib/base/cleanup.h"
 #include "lib/devkit/args.h"
-#include "lib/devkit/compartment.h"
+#include "lib/devkit/process.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -19,11 +19,11 @@
 #define NAME "dev-console"
 /* How long the end of a VM waits for a terminal that takes nothing. */
 #define FINISH_IDLE_MS 2000
-static struct compartment compartment;
+static struct process process;
 static struct console console;
 
 /* The vmm asks for it once the supervisor has heard that it is there. */
-static int resize(const struct compartment *c, uint32_t size)
+static int resize(const struct process *c, uint32_t size)
 {
 	const struct control_msg changed = { .type = CTL_CONFIG_CHANGED };
 
@@ -32,7 +32,7 @@ static int resize(const struct compartment *c, uint32_t size)
 	return control_send(c->control_fd, &changed, -1);
 }
 
-static int on_message(struct compartment *c, const struct control_msg *m, int fd)
+static int on_message(struct process *c, const struct control_msg *m, int fd)
 {
 	if (m->type == CTL_CONSOLE)
 		return console_attach(&console, fd);
@@ -56,24 +56,24 @@ int main(int argc, char **argv)
 	r = args_parse(&console_kind, argc, argv, &options, &what);
 	/* 2 close others */
 	if (r == 0)
-		r = compartment_open(&compartment, &console_declared, &what);
+		r = process_open(&process, &console_declared, &what);
 	/* 3 no hostile byte */
 	if (r == 0) {
 		what = "state page";
 		r = console_page_map(CONSOLE_FD_STATE, &page);
 	}
 	if (r == 0)
-		r = console_prepare(&console, &compartment.loop, options.input, page,
-				    options.hold_s, CONSOLE_FD_VFIO_USER, CONSOLE_FD_VHOST_USER,
-				    &what, &compartment.why);
-	compartment.message = on_message;
+		r = console_prepare(&console, &process.loop, options.input, page, options.hold_s,
+				    CONSOLE_FD_VFIO_USER, CONSOLE_FD_VHOST_USER, &what,
+				    &process.why);
+	process.message = on_message;
 	/* 4 no way back */
 	if (r == 0)
-		r = compartment_enter(&compartment, &console_policy, &what);
+		r = process_enter(&process, &console_policy, &what);
 	if (r < 0)
-		return compartment_fail(NAME, what, r);
+		return process_fail(NAME, what, r);
 	/* 5 hostile from here */
-	r = compartment_serve(&compartment);
+	r = process_serve(&process);
 	console_finish(&console, FINISH_IDLE_MS);
 	return r;
 }

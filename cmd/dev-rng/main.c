@@ -8,27 +8,27 @@
 #include "cmd/dev-rng/rng.h"
 #include "lib/base/cleanup.h"
 #include "lib/devkit/args.h"
-#include "lib/devkit/compartment.h"
+#include "lib/devkit/process.h"
 
 int main(int argc, char **argv)
 {
 	static struct rng rng;
 	struct rng_options options;
-	static struct compartment c;
+	static struct process c;
 	const char *what = "word";
 	int r;
 
 	r = args_parse(&rng_kind, argc, argv, &options, &what); /* 1 words only */
 	if (r == 0)
-		r = compartment_open(&c, &rng_declared, &what); /* 2 close others */
+		r = process_open(&c, &rng_declared, &what); /* 2 close others */
 	if (r == 0) {
 		what = "device";
 		r = rng_prepare(&rng, &options, &c.loop, RNG_FD_VHOST_USER); /* 3 no hostile byte */
 	}
 	if (r == 0)
-		r = compartment_enter(&c, &rng_policy, &what); /* 4 no way back */
+		r = process_enter(&c, &rng_policy, &what); /* 4 no way back */
 	if (r < 0)
-		return compartment_fail("dev-rng", what, r);
+		return process_fail("dev-rng", what, r);
 	rng.dev.ret_why = &c.why;
-	return compartment_serve(&c); /* 5 hostile from here */
+	return process_serve(&c); /* 5 hostile from here */
 }

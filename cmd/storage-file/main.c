@@ -16,8 +16,7 @@
 static struct disk disk;
 static struct storage storage;
 
-static int prepare(const struct storage_file_options *o, struct compartment *c,
-		   const char **ret_what)
+static int prepare(const struct storage_file_options *o, struct process *c, const char **ret_what)
 {
 	int r;
 
@@ -35,29 +34,29 @@ static int prepare(const struct storage_file_options *o, struct compartment *c,
 	return storage_open(&storage, disk.image, &c->loop, &o->rates);
 }
 
-static int enter(struct compartment *c, const char **ret_what)
+static int enter(struct process *c, const char **ret_what)
 {
 	struct sandbox_policy policy = storage_file_policy;
 
 	policy.limits.fsize = disk.fsize;
-	return compartment_confine(c, &policy, ret_what);
+	return process_confine(c, &policy, ret_what);
 }
 
-static int begin(struct compartment *c, struct volume_error *e)
+static int begin(struct process *c, struct volume_error *e)
 {
 	const char *what = "?";
 	int r = disk.begin ? disk.begin(c, &storage, e) : 0;
 
 	if (r < 0)
 		return r;
-	r = compartment_ready(c, &what);
+	r = process_ready(c, &what);
 	if (r == 0)
 		r = storage_connect(&storage, STORAGE_FILE_FD_CHANNEL);
 	return r < 0 ? volume_fail(e, r, "%s", what) : 0;
 }
 
 /* The dev-blk was started again. */
-static int on_message(struct compartment *c, const struct control_msg *m, int fd)
+static int on_message(struct process *c, const struct control_msg *m, int fd)
 {
 	(void)c;
 	if (m->type == CTL_CHANNEL)
@@ -66,19 +65,19 @@ static int on_message(struct compartment *c, const struct control_msg *m, int fd
 	return -EPROTO;
 }
 
-static void finish(struct compartment *c)
+static void finish(struct process *c)
 {
 	(void)c;
 	storage_finish(&storage);
 }
 
-static int serve(struct compartment *c)
+static int serve(struct process *c)
 {
 	int status;
 
 	c->finish = finish;
 	c->message = on_message;
-	status = compartment_serve(c);
+	status = process_serve(c);
 	if (disk.finish && disk.finish() < 0 && status == 0)
 		return control_fail(FD_CONTROL,
 				    "storage-file: image: what is in memory cannot be written");
@@ -88,7 +87,7 @@ static int serve(struct compartment *c)
 int main(int argc, char **argv)
 {
 	struct storage_file_options options;
-	static struct compartment c;
+	static struct process c;
 	struct volume_error e = { "" };
 	const char *what = "word";
 	int r;
@@ -96,13 +95,13 @@ int main(int argc, char **argv)
 	disk_look();
 	r = args_parse(&storage_file_kind, argc, argv, &options, &what); /* 1 words only */
 	if (r == 0)
-		r = compartment_open(&c, &storage_file_declared, &what); /* 2 close others */
+		r = process_open(&c, &storage_file_declared, &what); /* 2 close others */
 	if (r == 0)
 		r = prepare(&options, &c, &what); /* 3 no hostile byte */
 	if (r == 0)
 		r = enter(&c, &what); /* 4 no way back */
 	if (r < 0)
-		return compartment_fail("storage-file", what, r);
+		return process_fail("storage-file", what, r);
 	r = begin(&c, &e); /* 5 the image: hostile from here */
 	if (r < 0)
 		return control_fail(FD_CONTROL, "storage-file: image: %s", e.text);

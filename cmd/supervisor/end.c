@@ -146,6 +146,6 @@ int vm_exit_status(const struct vm *vm)
 	case CTL_EVENT_PAUSED:
 		break;
 	}
-	/* a compartment that refuses what it was given before the guest ran: it could not start */
+	/* a process that refuses what it was given before the guest ran: it could not start */
 	return vm->event == 0 && vm->verdict.weight == WEIGHT_WORDS ? 1 : 5;
 }

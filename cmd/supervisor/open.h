@@ -39,7 +39,7 @@ struct open_error {
 };
 
 void opened_init(struct opened *o);
-/* runtime as for open_listeners; other_ids: the compartments will not run as the user. 0 or a negative errno with *ret_error; what was
+/* runtime as for open_listeners; other_ids: the processes will not run as the user. 0 or a negative errno with *ret_error; what was
  * opened stays for opened_close. */
 [[nodiscard]] int opened_open(struct opened *o, const struct vm_config *c, const char *runtime,
 			      bool other_ids, struct open_error *ret_error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What compartments say, and how they die. HOSTILE. See vm.h. */
+/* What processes say, and how they die. HOSTILE. See vm.h. */
 #include "cmd/supervisor/vm.h"
 
 #include "cmd/supervisor/clock.h"

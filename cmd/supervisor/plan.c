@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What each compartment gets; see plan.h. */
+/* What each process gets; see plan.h. */
 #include "cmd/supervisor/plan.h"
 
 #include "cmd/supervisor/plug.h"

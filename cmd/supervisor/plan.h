@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between start.c, which starts compartments, and plan.c, which knows what each of them is given. */
+/* Between start.c, which starts processes, and plan.c, which knows what each of them is given. */
 #ifndef BULKHEAD_SUPERVISOR_PLAN_H
 #define BULKHEAD_SUPERVISOR_PLAN_H
 
@@ -7,7 +7,7 @@
 #include "cmd/supervisor/vm.h"
 #include "cmd/supervisor/words.h"
 
-/* One compartment to be started: descriptors that were made for it are closed afterwards. */
+/* One process to be started: descriptors that were made for it are closed afterwards. */
 struct launch {
 	struct part *part;
 	struct jail_fd fds[JAIL_MAX_FDS];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starts a VM's compartments: the mechanism; see start.h. */
+/* Starts a VM's processes: the mechanism; see start.h. */
 #include "cmd/supervisor/start.h"
 
 #include "cmd/supervisor/plan.h"

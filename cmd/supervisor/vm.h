@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One VM as its supervisor sees it: parts (compartments), clients, and how it ends.
+ * One VM as its supervisor sees it: parts (processes), clients, and how it ends.
  *
  * Every part is HOSTILE once the guest runs. What a part or client may say, and when, is a request
  * table in its file; anything else breaks that peer: a part ends the VM, a client is dropped.

@@ -3,7 +3,7 @@
  * The control protocol: docs/control-protocol.md. Small typed messages over SOCK_SEQPACKET, one
  * message a packet, little-endian. Three kinds of conversation share the codec:
  *
- *   compartment <-> supervisor   descriptor 3 of every compartment
+ *   process <-> supervisor   descriptor 3 of every process
  *   command     <-> supervisor   the console's front end of `bulkhead run`
  *   client      <-> supervisor   ps, stop and console, over the VM's listening sockets
  *
@@ -21,12 +21,12 @@
 #include <sys/types.h>
 
 enum control_type {
-	/* compartment -> supervisor */
+	/* process -> supervisor */
 	CTL_READY = 1,	     /* sandbox entered, waiting for its channels; once */
 	CTL_LOG = 2,	     /* level, text: a line for the user */
 	CTL_EVENT = 3,	     /* vmm only: event */
 	CTL_DENIED = 4,	     /* number: the filter refused this system call; death follows */
-	CTL_FAILED = 5,	     /* text: why the compartment gives up; it exits next */
+	CTL_FAILED = 5,	     /* text: why the process gives up; it exits next */
 	CTL_BUSY = 6,	     /* devices: number of requests that somebody waits for */
 	CTL_PLUGGED = 7,     /* vmm only: slot; the device is on the guest's bus */
 	CTL_NOT_PLUGGED = 8, /* vmm only: text; why the device is not, and will not be */
@@ -35,7 +35,7 @@ enum control_type {
 	CTL_LOST = 11,		 /* vmm only: number of a channel that has ended */
 	CTL_FOUND = 12,		 /* vmm only: number of a channel that serves again */
 
-	/* supervisor -> compartment */
+	/* supervisor -> process */
 	CTL_POWER_BUTTON = 16, /* vmm: press the ACPI power button */
 	CTL_CONSOLE = 17,      /* dev-console: 1 descriptor, the stream to serve from now on */
 	CTL_CONSOLE_SIZE =
@@ -78,7 +78,7 @@ enum control_event {
 	CTL_EVENT_PANIC = 4,  /* the guest said that its kernel panicked (pvpanic) */
 	CTL_EVENT_CRASH = 5,  /* triple fault, or an exit that the vmm cannot continue from */
 	CTL_EVENT_KILLED = 6, /* ended from outside */
-	CTL_EVENT_FAILED = 7, /* a compartment failed */
+	CTL_EVENT_FAILED = 7, /* a process failed */
 	CTL_EVENT_PAUSED = 8, /* as a state of CTL_INFO only */
 };
 
@@ -94,9 +94,9 @@ struct control_info {
 	uint64_t memory;		     /* bytes */
 	uint64_t uptime_s;		     /* seconds since the guest was first entered */
 	uint32_t state;			     /* the last control_event, 0 while it starts */
-	uint32_t processes;		     /* compartments alive */
+	uint32_t processes;		     /* processes alive */
 	uint32_t soft;			     /* 1: the software CPU runs the guest, 0: KVM */
-	uint32_t restarts;		     /* of compartments that had died */
+	uint32_t restarts;		     /* of processes that had died */
 	char attached[CTL_ATTACHED_MAX + 1]; /* names of attached devices: "disk-2,rng-2" */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a compartment says to its supervisor in words; see control.h. */
+/* What a process says to its supervisor in words; see control.h. */
 #include "lib/control/control.h"
 
 #include <stdarg.h>

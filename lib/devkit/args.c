@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A compartment's command line; see args.h. */
+/* A process's command line; see args.h. */
 #include "lib/devkit/args.h"
 
 #include <errno.h>

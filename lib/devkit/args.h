@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The words of a compartment's command line, `--key=value`, by the options of its kind. They come from
+ * The words of a process's command line, `--key=value`, by the options of its kind. They come from
  * the supervisor and are trusted; they are checked all the same, so that a mistake is said.
  */
 #ifndef BULKHEAD_DEVKIT_ARGS_H

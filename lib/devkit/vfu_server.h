@@ -72,7 +72,7 @@ struct vfu_server {
 	enum vfu_state state;
 	uint16_t id;	      /* of the message whose access ops is called for */
 	const char *why;      /* what the client did wrong, or NULL */
-	const char **ret_why; /* also told here: a compartment's why; NULL after open */
+	const char **ret_why; /* also told here: a process's why; NULL after open */
 	int irq_fd[VFU_MAX_IRQS];
 	int fds[2 * MSG_MAX_FDS]; /* of the last message in rx */
 	size_t n_fds;

@@ -6,7 +6,7 @@
  *
  * Hostile: the front end and, through the rings, the guest.
  *   The front end's error (a request that is unknown, malformed or out of order) ends the loop
- *     with a negative errno; compartment_serve says one line and the process ends.
+ *     with a negative errno; process_serve says one line and the process ends.
  *   The guest's error (anything in a ring, a ring address that is not RAM or not aligned) puts the
  *     device into NEEDS_RESET: one gated log line, every queue stands still, GET_STATUS shows
  *     VIRTIO_CONFIG_S_NEEDS_RESET and the error descriptors are signalled. Over with a reset, or
@@ -200,7 +200,7 @@ struct vu_device {
 	void (*busy)(void *owner, unsigned int n);
 	void *busy_owner;
 	char why[96];	      /* what the front end did wrong */
-	const char **ret_why; /* also told here: a compartment's why; may be NULL */
+	const char **ret_why; /* also told here: a process's why; may be NULL */
 	struct log_gate gate;
 	struct guestmem mem;
 	struct vu_shm log; /* dirty pages */

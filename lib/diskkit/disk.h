@@ -6,7 +6,7 @@
 #ifndef BULKHEAD_DISKKIT_DISK_H
 #define BULKHEAD_DISKKIT_DISK_H
 
-#include "lib/devkit/compartment.h"
+#include "lib/devkit/process.h"
 #include "lib/diskkit/policy.h"
 #include "lib/image/volume.h"
 
@@ -17,7 +17,7 @@ struct disk {
 	 * In the sandbox, before a guest is faced: what the image is shows. 0; -ECANCELED: the VM has ended
 	 * meanwhile; or an error with the reason in *e. NULL: it has shown.
 	 */
-	int (*begin)(struct compartment *c, void *owner, struct volume_error *e);
+	int (*begin)(struct process *c, void *owner, struct volume_error *e);
 	/* At the end: nothing that a guest was told is lost. 0 or an error. NULL: nothing is kept. */
 	int (*finish)(void);
 };

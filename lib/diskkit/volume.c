@@ -167,7 +167,7 @@ static int open_files(const struct disk_options *o, struct front_setup *setup)
 	return r;
 }
 
-static int begin(struct compartment *c, void *owner, struct volume_error *e)
+static int begin(struct process *c, void *owner, struct volume_error *e)
 {
 	int r = front_begin(&disk.front, e);
 

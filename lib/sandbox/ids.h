@@ -49,7 +49,7 @@ struct jail_ids {
 	((struct jail_ids){ .userns = -1, .claims = { -1, -1, -1, -1, -1, -1, -1, -1, -1 } })
 
 /*
- * needed: ids, of the supervisor and the compartments, at most JAIL_IDS_MAX. To be called with one thread, while paths can be reached, before any hostile byte. With root a
+ * needed: ids, of the supervisor and the processes, at most JAIL_IDS_MAX. To be called with one thread, while paths can be reached, before any hostile byte. With root a
  * failure is a negative errno with *ret_what (may be NULL) naming the step; an ordinary user gets a
  * single id then, and 0.
  */

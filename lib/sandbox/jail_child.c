@@ -70,7 +70,7 @@ static int cgroup_namespace(struct child *c)
 
 static int forget_host(struct child *c)
 {
-	static const char name[] = "compartment";
+	static const char name[] = "bulkhead";
 
 	(void)c;
 	umask(0777);

@@ -20,7 +20,7 @@ import typing
 import measure as m
 
 sys.path.insert(0, os.path.join(m.TOP, "tests/device"))
-from bh.process import Compartment  # pylint: disable=wrong-import-position
+from bh.process import Process  # pylint: disable=wrong-import-position
 
 MIB = 1 << 20
 JOBS = [("read", 4096, 1, "random"), ("read", 4096, 32, "random"), ("write", 4096, 1, "random"),
@@ -73,7 +73,7 @@ class Ours:
         self.name = name
         self.sock, theirs = socket.socketpair()
         fd = os.open(image, os.O_RDWR | os.O_CLOEXEC)
-        self.process = Compartment(
+        self.process = Process(
             pathlib.Path(build), "dev-blk",
             [f"--format={kind.format}", "--readonly=off", "--queues=1", "--serial=bench",
              f"--cache={'none' if kind.direct else 'writeback'}"],

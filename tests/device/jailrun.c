@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starts any compartment in a jail, for tests:
+ * Starts any process in a jail, for tests:
  *
  *	jailrun [--id=N] [--time] [FROM:TO,…] -- EXE [ARG…]
  *
- * Descriptor FROM of this process becomes TO of the compartment, which gets nothing else. N is the
- * compartment's number in the range of ids (default 1), where there is one.
+ * Descriptor FROM of this one becomes TO of the process, which gets nothing else. N is the
+ * process's number in the range of ids (default 1), where there is one.
  * Waits for it and exits with its status, or 128 and the signal that killed it. Dies with it when
  * killed. --time says on standard error how long the start took.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A compartment that looks around and tries what it may not, for tests/device/test_sandbox.py:
+ * A process that looks around and tries what it may not, for tests/device/test_sandbox.py:
  *
  *	sandbox-probe report            says what it sees in CTL_LOG lines, KEY VALUE
  *	sandbox-probe call NR [ARG…]    enters, says READY, makes the call; "survived RESULT" if so

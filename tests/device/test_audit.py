@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """bulkhead audit: says of a running machine what is so, and finds what is weaker than declared.
 
-As declared: the shipped programs on the software CPU. Weaker: played compartments that hold more or
+As declared: the shipped programs on the software CPU. Weaker: played processes that hold more or
 keep less back. What each kind of weakness looks like to the judge is tests/unit/test_audit_judge.c's.
 """
 
@@ -230,7 +230,7 @@ def test_the_machine_serves_on(build):
 
 
 def test_ordinary_user(users):
-    """The user owns the compartments' namespaces and sees into them, not into the supervisor."""
+    """The user owns the processes' namespaces and sees into them, not into the supervisor."""
     code, out, err = users.call("audit", A)
     assert (code, err) == (0, ""), out
     assert out.count("not visible to this user:") == 1
@@ -321,7 +321,7 @@ def test_writable_code(played):
 
 
 def test_wider_filter(played):
-    """The player's policy has calls that no compartment's has."""
+    """The player's policy has calls that no process's has."""
     place_ = played(UP + ",wait")
     assert ("vmm", "filter") not in Audited(place_, P).weak()
     a, weak = weak_of(place_, "--deep")

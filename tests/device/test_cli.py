@@ -208,7 +208,7 @@ def test_a_program_is_missing(place):
     assert_refused(place, ["run", "--kernel", place.kernel], 1, "supervisor is not installed")
 
 
-def test_a_compartment_that_cannot_be_executed(place):
+def test_a_process_that_cannot_be_executed(place):
     program = place.dir / "cmd/vmm/vmm"
     program.write_bytes(b"no program at all")
     assert_refused(place, ["run", "--kernel", place.kernel], 1,
@@ -406,7 +406,7 @@ def test_installed_layout(place):
     (place.dir / "bin").mkdir()
     (place.dir / "libexec").mkdir()
     (place.dir / "libexec/bulkhead").mkdir()
-    for name in ("supervisor", *vm.COMPARTMENTS):
+    for name in ("supervisor", *vm.PROCESSES):
         (place.dir / "cmd" / name / name).rename(place.dir / "libexec/bulkhead" / name)
     command = place.dir / "cmd/bulkhead/bulkhead"
     command.rename(place.dir / "bin/bulkhead")

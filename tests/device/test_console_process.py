@@ -26,7 +26,7 @@ class Console:
         self.regs, regs = socket.socketpair()
         self.ring, ring = socket.socketpair()
         try:
-            self.process = process.Compartment(build, "dev-console", args,
+            self.process = process.Process(build, "dev-console", args,
                                                {4: regs.fileno(), 5: ring.fileno()})
             self.process.wait_ready()
         finally:

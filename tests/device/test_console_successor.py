@@ -43,7 +43,7 @@ class Line:
     def start(self):
         self.regs, regs = socket.socketpair()
         self.ring, ring = socket.socketpair()
-        self.process = process.Compartment(
+        self.process = process.Process(
             self.build, "dev-console", self.args,
             {4: regs.fileno(), 5: ring.fileno(), 6: self.page})
         regs.close()
@@ -322,7 +322,7 @@ def test_files_that_are_no_page(build, what):
     if what == "small":
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
     ours, theirs = socket.socketpair()
-    p = process.Compartment(build, "dev-console", (),
+    p = process.Process(build, "dev-console", (),
                             {4: theirs.fileno(), 5: theirs.fileno(), 6: fd})
     p.wait_end()
     assert p.status == 1

@@ -33,7 +33,7 @@ def image(place):
 
 
 class Vm:
-    """A VM of ours, with played compartments."""
+    """A VM of ours, with played processes."""
 
     def __init__(self, place, image, write):
         self.place, self.name = place, f"lock{os.getpid()}-{id(self)}"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Devices that die while the guest runs are started again: by the real supervisor and launcher, among played
-compartments."""
+processes."""
 
 import contextlib
 import json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The jail and the filter, seen by a compartment inside (sandbox-probe) and by its parent outside.
+"""The jail and the filter, seen by a process inside (sandbox-probe) and by its parent outside.
 
 Everything is tried as root, where VMs have ids of their own, and as an ordinary user.
 """
@@ -150,7 +150,7 @@ def test_ids(seen, prefix):
 def test_knows_nothing_of_the_host(seen):
     assert "pid 1" in seen and "ppid 0" in seen and "session 1" in seen
     assert "environment 0" in seen
-    assert "host compartment" in seen
+    assert "host bulkhead" in seen
 
 
 def test_limits(seen):

@@ -14,7 +14,7 @@ import pytest
 
 from bh import blk, process
 from bh.devices import Blk, BlkApart
-from bh.process import Compartment
+from bh.process import Process
 import test_blk
 import test_blk_qcow2 as qcow2
 from test_blk import (disk, image, pattern,  # noqa: F401
@@ -58,7 +58,7 @@ def storage(build, image):
         ours, theirs = socket.socketpair()
         ours.settimeout(HANGS_S)
         fd = os.open(image, os.O_RDONLY if readonly else os.O_RDWR)
-        p = Compartment(build, "storage-file",
+        p = Process(build, "storage-file",
                         [f"--readonly={'on' if readonly else 'off'}", "--format=raw", *words],
                         {4: theirs.fileno(), 5: fd})
         theirs.close()
@@ -73,10 +73,10 @@ def storage(build, image):
         p.kill()
 
 
-def send_channel(compartment, sock):
+def send_channel(process, sock):
     """What the supervisor says of one that was started again."""
     message = struct.pack("<HHII", process.CTL_CHANNEL, 0, 4, 0)
-    socket.send_fds(compartment.control, [message], [sock.fileno()])
+    socket.send_fds(process.control, [message], [sock.fileno()])
 
 
 def take(sock, n):
@@ -147,7 +147,7 @@ def test_a_chain(start, tmp_path):
 def test_what_is_no_such_image_is_one_line(build, image):
     ours, theirs = socket.socketpair()
     with open(image, "r+b") as f:
-        p = Compartment(build, "storage-file", ["--format=qcow2"], {4: theirs.fileno(), 5: f.fileno()})
+        p = Process(build, "storage-file", ["--format=qcow2"], {4: theirs.fileno(), 5: f.fileno()})
     p.assert_clean_end(1)
     assert p.said(process.CTL_FAILED)[0].text.startswith("storage-file: image: ")
     assert not p.said(process.CTL_READY)
@@ -284,7 +284,7 @@ def start_over(build, act):
     """A dev-blk whose storage process is act(sock)."""
     ours, theirs = socket.socketpair()
     vhost, device = socket.socketpair()
-    p = Compartment(build, "dev-blk", ["--readonly=off", "--queues=1", "--serial=x"],
+    p = Process(build, "dev-blk", ["--readonly=off", "--queues=1", "--serial=x"],
                     {4: device.fileno(), 5: theirs.fileno()})
     theirs.close()
     device.close()

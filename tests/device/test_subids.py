@@ -45,7 +45,7 @@ class Machine:
         assert self.process.stdout.readline() == "the console\n", self.process.stderr.read()
         self.pids = {os.path.basename(exe): pid for pid, exe in place_.processes()
                      if pid not in before}
-        assert set(self.pids) == {"bulkhead", "supervisor", "launcher", *vm.COMPARTMENTS}
+        assert set(self.pids) == {"bulkhead", "supervisor", "launcher", *vm.PROCESSES}
         self.own = {n: pid for n, pid in self.pids.items() if n not in ("bulkhead", "launcher")}
 
     def ids(self):
@@ -90,14 +90,14 @@ def test_ids_are_of_the_range(place):
 
 
 def test_only_the_block_and_the_user_are_mapped(place):
-    """A compartment has one id in its namespace; nobody has a third user's."""
+    """A process has one id in its namespace; nobody has a third user's."""
     machine = Machine(place)
     base = min(machine.ids())
     group = base - vm.SUB_UIDS + vm.SUB_GIDS
     pid = machine.pids["supervisor"]
     assert map_of(pid, "uid") == [(base, base, N_IDS), (SEEN_AS, vm.OWNER, 1)]
     assert map_of(pid, "gid") == [(base, group, N_IDS), (SEEN_AS, vm.OWNER_GROUP, 1)]
-    for name in vm.COMPARTMENTS:
+    for name in vm.PROCESSES:
         pid = machine.pids[name]
         (uid,), (gid,) = map_of(pid, "uid"), map_of(pid, "gid")
         assert uid[0] == uid[1] == gid[0] > base and uid[2] == gid[2] == 1
@@ -171,7 +171,7 @@ def intrude(place_, pid):
 TRIED = {"read", "write", "unlink", "memory", "stop", "limit", "trace"}
 
 
-@pytest.mark.parametrize("name", ["supervisor", "launcher", *vm.COMPARTMENTS])
+@pytest.mark.parametrize("name", ["supervisor", "launcher", *vm.PROCESSES])
 def test_nothing_of_the_user_is_theirs(place, name):
     machine = Machine(place)
     done = intrude(place, machine.pids[name])

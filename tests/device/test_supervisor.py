@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The supervisor among compartments that die, lie, babble and do not listen.
+"""The supervisor among processes that die, lie, babble and do not listen.
 
 Whatever they do: one clear line, the documented exit status, and nothing is left running.
 """
@@ -212,7 +212,7 @@ def test_an_innocent_vmm_is_not_blamed(quick):
     assert code == 5 and lines(err)[-1] == "dev-blk was killed by signal ILL (4)"
 
 
-def test_deaf_compartments_are_killed(place):
+def test_deaf_processes_are_killed(place):
     code, _, err = place.run(f"{UP},{END},ignore", *disk(place, "enter,ready,ignore"))
     assert (code, lines(err)) == (0, ["the guest powered off"])
 
@@ -401,8 +401,8 @@ def test_killed_supervisor_leaves_nothing(place, sig):
     place.wait_until_empty()
 
 
-@pytest.mark.parametrize("name", vm.COMPARTMENTS)
-def test_killed_compartment_ends_all(quick, name):
+@pytest.mark.parametrize("name", vm.PROCESSES)
+def test_killed_process_ends_all(quick, name):
     process = start_up(quick, f"{UP},ignore", *disk(quick, "enter,ready,ignore"), *STOP)
     (pid,) = role(quick, name)
     os.kill(pid, signal.SIGKILL)
@@ -436,7 +436,7 @@ def calms_down(pid):
 
 
 @pytest.mark.parametrize("name", ["vmm", "dev-rng"])
-def test_a_compartment_killed_while_it_is_traced(quick, name):
+def test_a_process_killed_while_it_is_traced(quick, name):
     process = start_up(quick, f"{UP},ignore", *STOP)
     (pid,) = role(quick, name)
     (supervisor,) = role(quick, "supervisor")

@@ -284,7 +284,7 @@ class Ground:
     """The programs of one user, whose VMs are started here."""
 
     def __init__(self, build, user, real=True, accel=ACCEL):
-        """real: the compartments are not played."""
+        """real: the processes are not played."""
         self.accel = accel
         self.uid = NOBODY if user else 0
         self.place = vm.Place(build, user=user, real=real)

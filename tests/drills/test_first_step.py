@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first step: a thread of each compartment of running VMs tries what its filter should refuse."""
+"""The first step: a thread of each process of running VMs tries what its filter should refuse."""
 
 import pytest
 

@@ -52,7 +52,7 @@ def report_of_killed(name, disk):
     return err.decode().splitlines()[-1]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="compartments are signalled")
+@pytest.mark.skipif(os.geteuid() != 0, reason="processes are signalled")
 @pytest.mark.parametrize("name", ["vmm", "dev-blk", "dev-rng", "dev-console"])
 def test_the_one_that_was_killed_is_named(name, disk):
     reports = [report_of_killed(name, disk) for _ in range(KILLS)]
@@ -92,7 +92,7 @@ def kill_and_await(process, names):
             left.remove(name)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="compartments are signalled")
+@pytest.mark.skipif(os.geteuid() != 0, reason="processes are signalled")
 def test_a_disk_and_the_process_behind_it_cost_the_guest_nothing(disk):
     """Either of the two is killed, or both at once; then the guest uses its disk anew."""
     process = start_serving(disk, ",parser=apart")
@@ -103,7 +103,7 @@ def test_a_disk_and_the_process_behind_it_cost_the_guest_nothing(disk):
     assert process.returncode == 0 and "ok power button" in out and "ok a sector" in out, (out, err)
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("qemu-img"), reason="compartments are signalled; qemu-img")
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("qemu-img"), reason="processes are signalled; qemu-img")
 def test_killed_dev_blk_opens_its_image_again(disk, tmp_path):
     """With what the launcher has: the image, its backing file, and how far it may grow."""
     top = tmp_path / "top.qcow2"
@@ -118,7 +118,7 @@ def test_killed_dev_blk_opens_its_image_again(disk, tmp_path):
     subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", top], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="compartments are signalled")
+@pytest.mark.skipif(os.geteuid() != 0, reason="processes are signalled")
 def test_killed_devices_cost_the_guest_nothing(disk):
     """Each of them, in turn, again and again; then the guest uses its disk and random numbers anew."""
     process = start_serving(disk)

@@ -67,7 +67,7 @@ def crash_until_paused(process):
                 crash(pid)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="compartments are signalled")
+@pytest.mark.skipif(os.geteuid() != 0, reason="processes are signalled")
 def test_a_vm_stands_still_and_goes_on():
     process = subprocess.Popen(guests.words("pausing", flags=["--name", NAME, "--on-crash", "pause"]),
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The VM's control group: every limit really exceeded, by code in a compartment that no filter holds
+"""The VM's control group: every limit really exceeded, by code in a process that no filter holds
 back; out of reach of the limited; and nothing left behind, whoever is killed.
 
 Needs cgroup v2 with its controllers, as the lab has; JAIL_TEST_DISK is a block device to read.
@@ -133,7 +133,7 @@ def test_defaults(place):
     assert (guest / "pids.max").read_text() == f"{1 + 2 + 11 + 1 + 1 + SPARES * 11}\n"
     assert (guest / "cpu.max").read_text() == "max 100000\n"
     held = {int(p) for p in (guest / "cgroup.procs").read_text().split()}
-    assert held == {pid for name in vm.COMPARTMENTS for pid in named(place, name)}
+    assert held == {pid for name in vm.PROCESSES for pid in named(place, name)}
     assert len(held) == 4
     assert (only_group() / "supervisor/cgroup.procs").read_text().split() == [
         str(p) for p in sorted(named(place, "supervisor") + named(place, "launcher"))
@@ -148,7 +148,7 @@ def keeper_of(place_):
 
 
 def test_none_of_the_limited_may_change_a_limit(place):
-    """Every file is root's, but the two that starting a compartment takes."""
+    """Every file is root's, but the two that starting a process takes."""
     process = start(place)
     group = only_group()
     for path in [group, *group.rglob("*")]:
@@ -231,7 +231,7 @@ def test_memory_within_the_limit(place):
 
 @pytest.mark.parametrize("words,expected", [((), 2 + 9 + SPARES * 11), (("--limit-tasks", "20"), 20 - 4)])
 def test_tasks(place, words, expected):
-    """4 compartments run, but no vCPU here and no thread of the disk; 8 disks more could be attached."""
+    """4 processes run, but no vCPU here and no thread of the disk; 8 disks more could be attached."""
     process = start(place, f"{UP},power,{END}", *words, *script_disk(place, "forks:1000,enter,ready,wait"))
     while "made" not in (line := process.stderr.readline()):
         assert line, "ended"

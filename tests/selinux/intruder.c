@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an intruder in a compartment would try, for test_selinux.py: no filter, no namespace, root's
+ * What an intruder in a process would try, for test_selinux.py: no filter, no namespace, root's
  * capabilities; only the SELinux domain that it was started in may be in its way.
  *
  *	intruder PID		PID: a process of another VM

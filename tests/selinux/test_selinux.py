@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """SELinux, enforcing, with the module: every process and object of a VM has its label, nothing that a
-VM needs is denied, and an intruder in a compartment's domain, whom nothing else holds, gets nowhere.
+VM needs is denied, and an intruder in a process's domain, whom nothing else holds, gets nowhere.
 
 Needs a kernel with SELinux and no policy yet, as the lab has with `lsm=...,selinux`.
 """
@@ -23,7 +23,7 @@ DOMAINS = {"supervisor": "bulkhead_supervisor_t", "vmm": "bulkhead_vmm_t",
            "dev-blk": "bulkhead_blk_t", "dev-rng": "bulkhead_rng_t",
            "dev-console": "bulkhead_console_t", "launcher": "bulkhead_launcher_t"}
 # What an intruder may: what its process is there for.
-OWN = {"own_disk": ["dev-blk"], "own_ram": vm.COMPARTMENTS,
+OWN = {"own_disk": ["dev-blk"], "own_ram": vm.PROCESSES,
        "write_memfd": ["dev-blk", "dev-rng", "dev-console", "vmm"]}
 
 pytestmark = policy.NEEDS_SELINUX
@@ -217,7 +217,7 @@ def test_the_host_may_do_all_of_it(build, place, machines):
     assert {name: what for name, what in tried.items() if what not in ("ok", "absent")} == {}
 
 
-@pytest.mark.parametrize("name", vm.COMPARTMENTS)
+@pytest.mark.parametrize("name", vm.PROCESSES)
 def test_an_intruder_gains_nothing(build, place, machines, name):
     label = process_label(machines["a"][name])
     tried, denied = denials(lambda: intrude(build, place, machines, label))

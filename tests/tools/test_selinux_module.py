@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The SELinux module compiles, and its compartments have no right that they must never have."""
+"""The SELinux module compiles, and its processes have no right that they must never have."""
 
 import pathlib
 import re
@@ -26,15 +26,15 @@ def test_it_compiles(tmp_path):
 
 
 # The compiler itself holds the rights against these.
-NEVER = ["(neverallow bulkhead_compartment self (process (execmem execstack execheap)))",
-         "(neverallow bulkhead_compartment self (process (setexec setcurrent dyntransition)))",
-         "(neverallow bulkhead_compartment host_all (file (open execute_no_trans execmod)))",
-         "(neverallow bulkhead_compartment host_all (dir (write add_name remove_name create)))",
-         "(neverallow bulkhead_compartment host_all (process (all)))",
-         "(neverallow bulkhead_compartment bulkhead_own (process (ptrace signal sigkill transition)))",
-         "(neverallow bulkhead_compartment self (unix_stream_socket (create connect bind)))",
-         "(neverallow bulkhead_compartment self (capability (all)))",
-         "(neverallow bulkhead_compartment self (cap_userns (all)))",
+NEVER = ["(neverallow bulkhead_process self (process (execmem execstack execheap)))",
+         "(neverallow bulkhead_process self (process (setexec setcurrent dyntransition)))",
+         "(neverallow bulkhead_process host_all (file (open execute_no_trans execmod)))",
+         "(neverallow bulkhead_process host_all (dir (write add_name remove_name create)))",
+         "(neverallow bulkhead_process host_all (process (all)))",
+         "(neverallow bulkhead_process bulkhead_own (process (ptrace signal sigkill transition)))",
+         "(neverallow bulkhead_process self (unix_stream_socket (create connect bind)))",
+         "(neverallow bulkhead_process self (capability (all)))",
+         "(neverallow bulkhead_process self (cap_userns (all)))",
          "(neverallow bulkhead_supervisor_t bulkhead_own (file (open execute)))",
          "(neverallow bulkhead_supervisor_t self (process (fork setexec setcurrent)))"]
 
@@ -48,7 +48,7 @@ def test_never(tmp_path, never):
 @pytest.mark.parametrize("never", NEVER)
 def test_never_is_held(tmp_path, never):
     """The right itself, given: the compiler refuses the two together."""
-    given = re.sub(r"^\(neverallow bulkhead_compartment", "(allow bulkhead_rng_t", never)
+    given = re.sub(r"^\(neverallow bulkhead_process", "(allow bulkhead_rng_t", never)
     given = given.replace("(neverallow", "(allow")
     assert compile_(tmp_path, MODULE.read_text() + given).returncode == 0
     assert compile_(tmp_path, MODULE.read_text() + given + never).returncode != 0

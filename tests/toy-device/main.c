@@ -6,7 +6,7 @@
  */
 #include "lib/base/cleanup.h"
 #include "lib/devkit/args.h"
-#include "lib/devkit/compartment.h"
+#include "lib/devkit/process.h"
 #include "lib/devkit/vu_device.h"
 #include "tests/toy-device/dice.h"
 
@@ -55,23 +55,23 @@ static const struct dev_ops ops = { .queue_run = run };
 
 int main(int argc, char **argv)
 {
-	static struct compartment c;
+	static struct process c;
 	static struct dice dice;
 	const char *what = "argument";
 	int r;
 
 	r = args_parse(&dice_kind, argc, argv, &dice.options, &what); /* 1 words only */
 	if (r == 0)
-		r = compartment_open(&c, &dice_declared, &what); /* 2 close others */
+		r = process_open(&c, &dice_declared, &what); /* 2 close others */
 	if (r == 0) {
 		what = "device";
 		r = vu_device_open(&dice.dev, &spec, &ops, &dice, &c.loop,
 				   DICE_FD_VHOST_USER); /* 3 no hostile byte */
 	}
 	if (r == 0)
-		r = compartment_enter(&c, &dice_policy, &what); /* 4 no way back */
+		r = process_enter(&c, &dice_policy, &what); /* 4 no way back */
 	if (r < 0)
-		return compartment_fail(dice_declared.name, what, r);
+		return process_fail(dice_declared.name, what, r);
 	dice.dev.ret_why = &c.why;
-	return compartment_serve(&c); /* 5 hostile from here */
+	return process_serve(&c); /* 5 hostile from here */
 }

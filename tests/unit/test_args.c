@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words of a compartment's command line. */
+/* Words of a process's command line. */
 #include "lib/base/cleanup.h"
 #include "lib/devkit/args.h"
 

@@ -218,7 +218,7 @@ static void judge_limits(const struct subject *s, struct subject_process *p, str
 
 /* ---- control group ---- */
 
-/* All compartments of a machine are in one: its limits are the machine's. */
+/* All processes of a VM are in one: its limits are the VM's. */
 static void judge_cgroup(const struct subject *s, struct subject_process *p, struct findings *f)
 {
 	for (size_t i = 0; i < s->n_processes; i++) {
@@ -272,7 +272,7 @@ static void note_cgroup(const struct facts_cgroup *c, struct findings *f)
 }
 
 /* The first may be its user's command, and the last its launcher. */
-static const struct subject_process *compartment_of(const struct subject *s)
+static const struct subject_process *process_of(const struct subject *s)
 {
 	for (size_t i = s->n_processes; i-- > 0;)
 		if (s->process[i].declared && s->process[i].declared->place == DECLARED_JAIL)
@@ -282,7 +282,7 @@ static const struct subject_process *compartment_of(const struct subject *s)
 
 static void note_host(const struct subject *s, struct findings *f)
 {
-	const struct facts *one = &compartment_of(s)->facts;
+	const struct facts *one = &process_of(s)->facts;
 	const struct facts_cgroup *c = &one->cgroup;
 
 	if (!one->has_core_sched)

@@ -93,7 +93,7 @@ static void note_all(const struct subject *s, const char *machine, struct findin
 
 void note_labels(const struct subject *s, struct findings *f)
 {
-	/* the last is a compartment, the first may be its user's command */
+	/* the last is a process, the first may be its user's command */
 	const char *label = s->process[s->n_processes - 1].facts.label, *level, *type;
 	const char *machine = level_of(s);
 	size_t len;

@@ -7,7 +7,7 @@ import socket
 
 from . import blk, console, rng
 from .guest import Buf
-from .process import Compartment
+from .process import Process
 from .session import Session
 
 # What a process may use in a test of a few hostile messages: CPU time, and memory of its own.
@@ -31,7 +31,7 @@ class Device:
         self.options, self.build = options, build
         fds = {self.channel: theirs.fileno(), **self.make_fds()}
         try:
-            self.process = Compartment(build, self.name, self.make_args(), fds,
+            self.process = Process(build, self.name, self.make_args(), fds,
                                        options.get("within", ()))
             self.process.wait_ready()
         finally:
@@ -176,7 +176,7 @@ class BlkApart(Blk):
     def make_fds(self):
         self.channel_fd, theirs = socket.socketpair()
         words = [w for w in self.make_args() if not w.startswith(("--queues=", "--serial=", "--physical"))]
-        self.storage = Compartment(self.build, "storage-file", [*words, *self.options.get("rates", ())],
+        self.storage = Process(self.build, "storage-file", [*words, *self.options.get("rates", ())],
                                    {4: theirs.fileno(), **super().make_fds()})
         theirs.close()
         self.storage.wait_ready()

@@ -29,7 +29,7 @@ class Machine:
         self.started = []
         self.channels = 2  # of the console, at the start
         serial, console = socket.socketpair(), socket.socketpair()
-        self.console = process.Compartment(build, "dev-console", ["--input=serial"],
+        self.console = process.Process(build, "dev-console", ["--input=serial"],
                                            {4: serial[1].fileno(), 5: console[1].fileno()})
         self.terminal, theirs = socket.socketpair()
         socket.send_fds(self.console.control, [struct.pack("<HHI", process.CTL_CONSOLE, 0, 0)],
@@ -40,7 +40,7 @@ class Machine:
                FD_CONSOLE: console[0].fileno()}
         if accel == "kvm":
             fds[4] = os.open("/dev/kvm", os.O_RDWR)
-        self.vmm = process.Compartment(
+        self.vmm = process.Process(
             build, "vmm", ["--name=played", f"--accel={accel}", f"--cpus={cpus}", f"--memory={MEMORY}",
                            f"--cmdline={words}", "--on-reboot=restart", "--on-panic=stop",
                            f"--serial={FD_SERIAL}", f"--virtio={CONSOLE_TYPE}:{FD_CONSOLE}"], fds)
@@ -91,7 +91,7 @@ class Machine:
     def start_rng(self):
         """A dev-rng and our end of its channel."""
         ours, theirs = socket.socketpair()
-        device = process.Compartment(self.build, "dev-rng", ["--rate=1000000"], {4: theirs.fileno()})
+        device = process.Process(self.build, "dev-rng", ["--rate=1000000"], {4: theirs.fileno()})
         self.started.append(device)
         theirs.close()
         device.wait_ready()

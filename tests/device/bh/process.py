@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A compartment in its jail, played to by us instead of the supervisor.
+"""A process in its jail, played to by us instead of the supervisor.
 
 The launcher jailrun starts it as the supervisor would. Descriptor 3 is the control channel, whose
 messages are docs/control-protocol.md's.
@@ -46,7 +46,7 @@ GONE = (FileNotFoundError, ProcessLookupError)
 
 
 class Ended(AssertionError):
-    """The compartment ended although it should serve."""
+    """The process ended although it should serve."""
 
 
 class Message:
@@ -85,9 +85,9 @@ def state_page(content=b""):
     return fd
 
 
-class Compartment:
+class Process:
     def __init__(self, build, name, args=(), fds=None, within=()):
-        """fds: number in the compartment -> our descriptor, which stays ours.
+        """fds: number in the process -> our descriptor, which stays ours.
         within: words before the launcher's, which end by executing it."""
         self.name = name
         self.messages = []

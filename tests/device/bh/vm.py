@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command and the supervisor, with played compartments beside them.
+"""The command and the supervisor, with played processes beside them.
 
-The programs find each other by their own place, so a copy of the layout with fake-compartment in
-place of the compartments is all it takes.
+The programs find each other by their own place, so a copy of the layout with fake-process in
+place of the processes is all it takes.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ import tempfile
 
 from . import wait
 
-COMPARTMENTS = ("vmm", "dev-blk", "dev-rng", "dev-console")
+PROCESSES = ("vmm", "dev-blk", "dev-rng", "dev-console")
 BEHIND = ("storage-file",)  # of disks that say so
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
@@ -54,7 +54,7 @@ class Place:
     """A directory of its own with programs, files, and a count of what runs from it."""
 
     def __init__(self, build, user=False, real=False, subids=False):
-        """real: the compartments are not played. subids: an ordinary user who has subordinate ids."""
+        """real: the processes are not played. subids: an ordinary user who has subordinate ids."""
         self.user = user or subids
         self.subids = subids
         self.uid = OWNER if subids else 65534 if user else 0
@@ -65,9 +65,9 @@ class Place:
         self.dir.chmod(0o755)
         for name in ("bulkhead", "supervisor"):
             self.install(build / "cmd" / name / name, name)
-        for name in (*COMPARTMENTS, *BEHIND):
+        for name in (*PROCESSES, *BEHIND):
             self.install(build / "cmd" / name / name if real else
-                         build / "tests/device/fake-compartment", name)
+                         build / "tests/device/fake-process", name)
         self.kernel = self.file("kernel", b"a kernel")
         self.runtime = self.dir / "runtime"  # of the user; None: there is none, but root's own
         self.runtime.mkdir(mode=0o700)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the mains of all device compartments share; see compartment.h. */
-#include "lib/devkit/compartment.h"
+/* What the mains of all device processes share; see process.h. */
+#include "lib/devkit/process.h"
 
 #include "lib/base/cleanup.h"
 
@@ -11,7 +11,7 @@
 
 static int on_control(struct loop_source *src, uint32_t events)
 {
-	struct compartment *c = src->owner;
+	struct process *c = src->owner;
 	struct control_msg m;
 	int fd = -1, r;
 
@@ -38,17 +38,16 @@ static int on_control(struct loop_source *src, uint32_t events)
 	return r < 0 ? r : 0;
 }
 
-int compartment_open(struct compartment *c, const struct declared_process *declared,
-		     const char **ret_what)
+int process_open(struct process *c, const struct declared_process *declared, const char **ret_what)
 {
 	const struct fd_row *bad = NULL;
 	int r;
 
 	signal(SIGPIPE, SIG_IGN); /* a pipe that nobody reads any more is an error of write */
-	*c = (struct compartment){ .name = declared->name,
-				   .control_fd = FD_CONTROL,
-				   .loop = { .epfd = -1 },
-				   .control = { .fd = -1 } };
+	*c = (struct process){ .name = declared->name,
+			       .control_fd = FD_CONTROL,
+			       .loop = { .epfd = -1 },
+			       .control = { .fd = -1 } };
 	r = fds_adopt(declared->fds, declared->n_fds, &bad);
 	if (r < 0) {
 		*ret_what = bad ? bad->name : "descriptors";
@@ -62,13 +61,12 @@ int compartment_open(struct compartment *c, const struct declared_process *decla
 	return loop_add(&c->loop, &c->control, c->control_fd, EPOLLIN, on_control, c);
 }
 
-int compartment_confine(struct compartment *c, const struct sandbox_policy *policy,
-			const char **ret_what)
+int process_confine(struct process *c, const struct sandbox_policy *policy, const char **ret_what)
 {
 	return sandbox_enter(policy, c->control_fd, ret_what);
 }
 
-int compartment_ready(const struct compartment *c, const char **ret_what)
+int process_ready(const struct process *c, const char **ret_what)
 {
 	const struct control_msg ready = { .type = CTL_READY };
 
@@ -76,23 +74,22 @@ int compartment_ready(const struct compartment *c, const char **ret_what)
 	return control_send(c->control_fd, &ready, -1);
 }
 
-int compartment_enter(struct compartment *c, const struct sandbox_policy *policy,
-		      const char **ret_what)
+int process_enter(struct process *c, const struct sandbox_policy *policy, const char **ret_what)
 {
-	int r = compartment_confine(c, policy, ret_what);
+	int r = process_confine(c, policy, ret_what);
 
-	return r < 0 ? r : compartment_ready(c, ret_what);
+	return r < 0 ? r : process_ready(c, ret_what);
 }
 
-void compartment_busy(void *compartment, unsigned int n)
+void process_busy(void *process, unsigned int n)
 {
-	const struct compartment *c = compartment;
+	const struct process *c = process;
 	const struct control_msg m = { .type = CTL_BUSY, .number = n };
 
 	(void)!control_send(c->control_fd, &m, -1);
 }
 
-int compartment_fail(const char *name, const char *what, int error)
+int process_fail(const char *name, const char *what, int error)
 {
 	/* no strerror: it would look for a message catalogue */
 	const char *reason = strerrordesc_np(error < 0 ? -error : error);
@@ -100,11 +97,11 @@ int compartment_fail(const char *name, const char *what, int error)
 	return control_fail(FD_CONTROL, "%s: %s: %s", name, what, reason ? reason : "failed");
 }
 
-int compartment_serve(struct compartment *c)
+int process_serve(struct process *c)
 {
 	int r = loop_run(&c->loop);
 
 	if (r >= 0)
 		return 0;
-	return compartment_fail(c->name, c->why ? c->why : "serving", r);
+	return process_fail(c->name, c->why ? c->why : "serving", r);
 }

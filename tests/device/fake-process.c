@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Plays any compartment for tests of the supervisor, well or badly, by a script: words with a comma
+ * Plays any process for tests of the supervisor, well or badly, by a script: words with a comma
  * between. It stands in for the vmm (script: --cmdline=…), dev-blk (script: the image's bytes), and
  * the other devices (script: DEVICE_SCRIPT). What comes before the word enter is in the jail and the
  * VM's control group, but no filter holds it back.
@@ -69,7 +69,7 @@ static void do_ready(const char *arg)
 	say(CTL_READY, 0, "");
 }
 
-/* Holds its root directory, which no compartment may. */
+/* Holds its root directory, which no process may. */
 static void do_dir(const char *arg)
 {
 	(void)arg;
