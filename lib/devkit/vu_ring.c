@@ -203,10 +203,12 @@ int vu_rings_on_again(struct loop_source *src, uint32_t events)
 	return vu_device_drained(d);
 }
 
-/* A disabled ring keeps its kicks for when it is enabled. */
+/* A disabled ring keeps its kicks for when it is enabled. Nothing else takes the count: if somebody has
+ * filled it (the process before this one, say), there would be no edge any more. */
 static int update_kick(struct dev_queue *q)
 {
 	bool listen = dev_queue_served(q);
+	uint64_t count;
 
 	if (!listen) {
 		loop_remove(q->dev->loop, &q->kick);
@@ -214,6 +216,7 @@ static int update_kick(struct dev_queue *q)
 	}
 	if (q->kick.fd >= 0)
 		return 0;
+	(void)!read(q->kick_fd, &count, sizeof(count));
 	dev_queue_run_later(q); /* what was there before the kick could be heard */
 	return loop_add(q->dev->loop, &q->kick, q->kick_fd, EPOLLIN | EPOLLET, on_kick, q);
 }

@@ -3,6 +3,7 @@
 it mounts a disk, writes it and finds it again, whatever is killed or busy meanwhile."""
 
 import os
+import random
 import signal
 import subprocess
 
@@ -95,7 +96,7 @@ def test_while_cpus_work_three_disks(image, tmp_path):
     disks = []
     for i in range(3):
         path = tmp_path / f"cold-{i}.raw"
-        path.write_bytes(os.urandom(16 << 20))
+        path.write_bytes(random.Random(1).randbytes(16 << 20))
         disks += ["--disk", f"{path},format=raw"]
     with vm.Guest("kills", cpus=BUSY_CPUS, words="bh.disk=vda", flags=disks, stdin=subprocess.PIPE) as g:
         host = Host(g)

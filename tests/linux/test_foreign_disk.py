@@ -2,7 +2,7 @@
 """A disk that QEMU's storage daemon serves to the vmm: Debian works on it, and its end is the VM's."""
 
 import hashlib
-import os
+import random
 import shutil
 import subprocess
 import time
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("qemu-storage-daemon"), reason=
 def served(tmp_path):
     """(image, socket, the daemon)"""
     image, sock = tmp_path / "disk.raw", tmp_path / "disk.sock"
-    image.write_bytes(os.urandom(16 << 20))
+    image.write_bytes(random.Random(1).randbytes(16 << 20))
     with subprocess.Popen(
             ["qemu-storage-daemon",
              "--blockdev", f"driver=file,node-name=file,filename={image},discard=unmap",

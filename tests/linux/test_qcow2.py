@@ -35,7 +35,7 @@ def content(image):
 @pytest.fixture
 def base(tmp_path):
     path = tmp_path / "base.raw"
-    path.write_bytes(os.urandom(16 * MIB))
+    path.write_bytes(random.Random(1).randbytes(16 * MIB))
     return path
 
 
