@@ -101,7 +101,7 @@ int main(int argc, char **argv)
 	static struct vm vm;
 	static struct vm_config config;
 	static struct bringup b;
-	struct open_error e;
+	struct open_error e = { "" };
 	int r;
 
 	vm_init(&vm, &config);

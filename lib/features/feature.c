@@ -177,12 +177,12 @@ const struct feature features[N_FEATURES] = {
 	},
 	[FEATURE_IMAGE] = {
 		"image", "bulkhead image: raw and qcow2", FEATURE_SUPPORTED, "image-tool",
-		"images' bytes; they are read in a jail that holds descriptors only",
+		"images' bytes, in a jail with descriptors only",
 	},
 	[FEATURE_IMPORT] = {
 		"image-import", "bulkhead image: import of VMDK, VHDX and VHD",
 		FEATURE_SUPPORTED, "image-import",
-		"images' bytes; what it finds goes to image-tool as a map",
+		"images' bytes; it gives image-tool a map",
 	},
 	[FEATURE_LAB] = {
 		"lab", "the lab (tools/lab)", FEATURE_NO_CLAIM, "no process",

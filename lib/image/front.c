@@ -194,15 +194,17 @@ static void go(struct front *f, struct front_slot *s)
 	if (is_flush(s)) {
 		if (!start_sync(f, s))
 			ask_worker(f, s);
-	} else if (meets_waiting(f, s)) {
-		wait_in_line(f, s);
-	} else if (!meets_mutating(f, s) && start_piece(f, s)) {
-		/* a piece of it is on its way */
-	} else if (front_mutates(s) && meets_ring(f, s)) {
-		wait_in_line(f, s);
-	} else {
-		ask_worker(f, s);
+		return;
 	}
+	if (!meets_waiting(f, s)) {
+		if (!meets_mutating(f, s) && start_piece(f, s))
+			return; /* a piece of it is on its way */
+		if (!front_mutates(s) || !meets_ring(f, s)) {
+			ask_worker(f, s);
+			return;
+		}
+	}
+	wait_in_line(f, s);
 }
 
 /* Those that waited, in their order; who still has to is in line again. */

@@ -73,10 +73,10 @@ def storage(build, image):
         p.kill()
 
 
-def send_channel(process, sock):
+def send_channel(device, sock):
     """What the supervisor says of one that was started again."""
     message = struct.pack("<HHII", process.CTL_CHANNEL, 0, 4, 0)
-    socket.send_fds(process.control, [message], [sock.fileno()])
+    socket.send_fds(device.control, [message], [sock.fileno()])
 
 
 def take(sock, n):

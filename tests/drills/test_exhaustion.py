@@ -66,7 +66,7 @@ def most_files(pid):
 
 def descriptors(t):
     limit = most_files(t.pid)
-    assert limit <= 512
+    assert limit <= 640
     for name, nr in MAKE_DESCRIPTORS.items():
         made = until_refused(make_descriptors(t, nr), limit)
         yield f"{name}: {made}", len(os.listdir(f"/proc/{t.pid}/fd")) > limit or made > limit

@@ -54,9 +54,12 @@ static int ask(unsigned int i, enum image_op op, uint64_t offset, void *bytes, u
 
 	assert_false(r->flying);
 	r->bytes = bytes;
-	r->iov[0] = (struct iovec){ bytes, first };
-	r->iov[1] = (struct iovec){ (uint8_t *)bytes + first, second };
-	r->iov[2] = (struct iovec){ (uint8_t *)bytes + first + second, len - first - second };
+	if (bytes) {
+		r->iov[0] = (struct iovec){ bytes, first };
+		r->iov[1] = (struct iovec){ (uint8_t *)bytes + first, second };
+		r->iov[2] =
+			(struct iovec){ (uint8_t *)bytes + first + second, len - first - second };
+	}
 	r->io = (struct image_io){ .op = op,
 				   .offset = offset,
 				   .len = len,

@@ -113,7 +113,7 @@ int pci_host_plug(struct pci_host *host, struct pci_function *fn, unsigned int s
 		return r;
 	pci_bar_define(fn,
 		       (uint32_t)(PCI_MMIO32_START + (PCI_DEVICES_MAX + 1 + slot) * BAR_STRIDE));
-	host->functions[slot * PCI_SLOT_FUNCTIONS] = fn;
+	host->functions[(size_t)slot * PCI_SLOT_FUNCTIONS] = fn;
 	pci_config_write(&fn->config, PCI_COMMAND, 2, 0);
 	pci_config_write(&fn->config, PCI_BASE_ADDRESS_0, 4, 0);
 	return 0;
@@ -121,7 +121,7 @@ int pci_host_plug(struct pci_host *host, struct pci_function *fn, unsigned int s
 
 struct pci_function *pci_host_take(struct pci_host *host, unsigned int slot)
 {
-	struct pci_function **at = &host->functions[slot * PCI_SLOT_FUNCTIONS];
+	struct pci_function **at = &host->functions[(size_t)slot * PCI_SLOT_FUNCTIONS];
 	struct pci_function *fn = *at;
 
 	if (!fn)

@@ -71,7 +71,7 @@ static int apply(const struct accel_vcpu *v, const struct kvm_whole *w)
 
 static_assert(offsetof(struct kvm_regs, rip) == sizeof(((IMAGE *)0)->gpr));
 static_assert(sizeof(struct kvm_xsave) == 576 + 8 * KVM_IMAGE_XSAVE_EXTENDED);
-static_assert(sizeof(struct kvm_lapic_state) == 16 * KVM_IMAGE_LAPIC);
+static_assert(sizeof(struct kvm_lapic_state) == (size_t)16 * KVM_IMAGE_LAPIC);
 
 static struct kvm_segment *segment(struct kvm_sregs *s, unsigned int n)
 {
