@@ -5,6 +5,7 @@
  */
 #include "cmd/vmm/boot/internal.h"
 
+#include "cmd/vmm/control_registers.h"
 #include "cmd/vmm/layout.h"
 
 #define SEL_CODE 0x10 /* __BOOT_CS of Linux's boot protocol */
@@ -16,13 +17,6 @@
 #define TYPE_DATA 0x3 /* read, write, accessed */
 #define TYPE_TSS 0xb  /* busy */
 #define TSS_LIMIT 0x67
-
-#define CR0_PE (1ULL << 0)
-#define CR0_ET (1ULL << 4)
-#define CR0_PG (1ULL << 31)
-#define CR4_PAE (1ULL << 5)
-#define EFER_LME (1ULL << 8)
-#define EFER_LMA (1ULL << 10)
 
 #define PTE_PRESENT 0x01ULL
 #define PTE_WRITE 0x02ULL

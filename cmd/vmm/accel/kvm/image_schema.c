@@ -5,6 +5,7 @@
  */
 #include "cmd/vmm/accel/kvm/image.h"
 
+#include "cmd/vmm/control_registers.h"
 #include "cmd/vmm/layout.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/units.h"
@@ -14,18 +15,9 @@
 #define IMAGE struct kvm_image
 
 #define RFLAGS_BITS 0x3f7fd7U
-#define RFLAGS_1 2U
 #define CR0_BITS 0xe005003fULL
-#define CR0_PE 1ULL
-#define CR0_ET 0x10ULL
-#define CR0_NW (1ULL << 29)
-#define CR0_CD (1ULL << 30)
-#define CR0_PG (1ULL << 31)
-#define CR4_PAE (1ULL << 5)
 #define CR4_BITS 0x10f71fffULL /* without VMXE and SMXE, which no guest has */
 #define EFER_BITS 0x6d01ULL    /* SCE, LME, LMA, NXE, LMSLE, FFXSR; no SVME */
-#define EFER_LME (1ULL << 8)
-#define EFER_LMA (1ULL << 10)
 #define APIC_BASE_BSP (1U << 8)
 #define APIC_BASE_X2APIC (1U << 10)
 #define APIC_BASE_ENABLE (1U << 11)
@@ -120,16 +112,10 @@ static const struct state_field fields[] = {
 
 static const char *check_mode(const IMAGE *i)
 {
-	bool pe = i->cr0 & CR0_PE, pg = i->cr0 & CR0_PG, lma = i->efer & EFER_LMA;
+	const char *why = control_registers_refuse(i->cr0, i->cr3, i->cr4, i->efer, i->rflags);
 
-	if (!(i->cr0 & CR0_ET) || (pg && !pe) || ((i->cr0 & CR0_NW) && !(i->cr0 & CR0_CD)))
-		return "cr0 cannot be";
-	if (lma != (pg && (i->efer & EFER_LME)) || (lma && !(i->cr4 & CR4_PAE)))
-		return "efer does not go with cr0 and cr4";
-	if (!lma && i->cr3 >> 32)
-		return "cr3 has 64 bits outside of long mode";
-	if (!(i->rflags & RFLAGS_1))
-		return "rflags cannot be";
+	if (why)
+		return why;
 	return i->xcr0 && !(i->xcr0 & 1) ? "xcr0 without x87" : NULL;
 }
 

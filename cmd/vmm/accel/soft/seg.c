@@ -5,8 +5,6 @@
 #include "cmd/vmm/accel/soft/cache.h"
 #include "cmd/vmm/accel/soft/debug.h"
 
-#define CR4_SMAP (1ULL << 21)
-
 #define DESC_LDT 0x2
 #define DESC_TSS_AVAILABLE 0x9
 #define DESC_TSS_BUSY 0xb

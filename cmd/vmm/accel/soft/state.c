@@ -19,7 +19,6 @@
 #include <string.h>
 
 #define N_SEGMENTS 8 /* six, LDTR, TR */
-#define RFLAGS_1 2U
 #define RFLAGS_BITS                                                                               \
 	(FL_ARITH | RFLAGS_1 | FL_TF | FL_IF | FL_DF | FL_IOPL | FL_NT | FL_RF | FL_AC | FL_VIF | \
 	 FL_VIP | FL_ID)
@@ -130,17 +129,11 @@ static const struct state_field fields[] = {
 
 static const char *check_mode(const IMAGE *i)
 {
-	bool pe = i->cr0 & CR0_PE, pg = i->cr0 & CR0_PG, lma = i->efer & EFER_LMA;
+	const char *why = control_registers_refuse(i->cr0, i->cr3, i->cr4, i->efer, i->rflags);
 
-	if (!(i->cr0 & CR0_ET) || (pg && !pe) || ((i->cr0 & CR0_NW) && !(i->cr0 & CR0_CD)))
-		return "cr0 cannot be";
-	if (lma != (pg && (i->efer & EFER_LME)) || (lma && !(i->cr4 & CR4_PAE)))
-		return "efer does not go with cr0 and cr4";
-	if (!lma && i->cr3 >> 32)
-		return "cr3 has 64 bits outside of long mode";
-	if (!(i->rflags & RFLAGS_1))
-		return "rflags cannot be";
-	return !pe && i->cpl ? "cpl is not 0 in real mode" : NULL;
+	if (why)
+		return why;
+	return !(i->cr0 & CR0_PE) && i->cpl ? "cpl is not 0 in real mode" : NULL;
 }
 
 static const char *check_addresses(const IMAGE *i)
