@@ -13,7 +13,6 @@
 #include "lib/devkit/args.h"
 
 #include <errno.h>
-#include <signal.h>
 
 static struct disk disk;
 static struct blk blk;
@@ -29,8 +28,7 @@ static int choose(const struct disk_options *o, const char **ret_what)
 		return r;
 	if (S_ISSOCK(st.st_mode))
 		return disk_apart(&disk, o);
-	return o->format == DISK_RAW ? disk_raw(&disk, o, ret_what) :
-				       disk_volume(&disk, o, ret_what);
+	return disk_open(&disk, o, ret_what);
 }
 
 static int prepare(const struct blk_options *o, struct process *c, const char **ret_what)
@@ -38,9 +36,6 @@ static int prepare(const struct blk_options *o, struct process *c, const char **
 	int r;
 
 	*ret_what = "signals";
-	/* a file that would grow too far is an error, not the end */
-	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
-		return -errno;
 	r = sandbox_trap_install(FD_CONTROL);
 	if (r == 0)
 		r = choose(&o->image, ret_what);
@@ -48,14 +43,6 @@ static int prepare(const struct blk_options *o, struct process *c, const char **
 		return r;
 	*ret_what = "device";
 	return blk_prepare(&blk, o, disk.image, &c->loop, BLK_FD_VHOST_USER);
-}
-
-static int enter(struct process *c, const char **ret_what)
-{
-	struct sandbox_policy policy = blk_policy;
-
-	policy.limits.fsize = disk.fsize;
-	return process_confine(c, &policy, ret_what);
 }
 
 static int begin(const struct blk_options *o, struct process *c, struct volume_error *e)
@@ -80,17 +67,11 @@ static void finish(struct process *c)
 
 static int serve(struct process *c)
 {
-	int status;
-
 	blk.dev.ret_why = &c->why;
 	blk.dev.busy = process_busy;
 	blk.dev.busy_owner = c;
 	c->finish = finish;
-	status = process_serve(c);
-	if (disk.finish && disk.finish() < 0 && status == 0)
-		return control_fail(FD_CONTROL,
-				    "dev-blk: image: what is in memory cannot be written");
-	return status;
+	return disk_end(&disk, "dev-blk", process_serve(c));
 }
 
 int main(int argc, char **argv)
@@ -108,7 +89,7 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = prepare(&options, &c, &what); /* 3 no hostile byte */
 	if (r == 0)
-		r = enter(&c, &what); /* 4 no way back */
+		r = disk_confine(&disk, &c, &blk_policy, &what); /* 4 no way back */
 	if (r < 0)
 		return process_fail("dev-blk", what, r);
 	r = begin(&options, &c, &e); /* 5 the image, or who has it: hostile from here */

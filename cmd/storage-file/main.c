@@ -10,9 +10,6 @@
 #include "lib/diskkit/disk.h"
 #include "lib/storagekit/server.h"
 
-#include <errno.h>
-#include <signal.h>
-
 static struct disk disk;
 static struct storage storage;
 
@@ -21,25 +18,13 @@ static int prepare(const struct storage_file_options *o, struct process *c, cons
 	int r;
 
 	*ret_what = "signals";
-	/* a file that would grow too far is an error, not the end */
-	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
-		return -errno;
 	r = sandbox_trap_install(FD_CONTROL);
 	if (r == 0)
-		r = o->image.format == DISK_RAW ? disk_raw(&disk, &o->image, ret_what) :
-						  disk_volume(&disk, &o->image, ret_what);
+		r = disk_open(&disk, &o->image, ret_what);
 	if (r < 0)
 		return r;
 	*ret_what = "server";
 	return storage_open(&storage, disk.image, &c->loop, &o->rates);
-}
-
-static int enter(struct process *c, const char **ret_what)
-{
-	struct sandbox_policy policy = storage_file_policy;
-
-	policy.limits.fsize = disk.fsize;
-	return process_confine(c, &policy, ret_what);
 }
 
 static int begin(struct process *c, struct volume_error *e)
@@ -73,15 +58,9 @@ static void finish(struct process *c)
 
 static int serve(struct process *c)
 {
-	int status;
-
 	c->finish = finish;
 	c->message = on_message;
-	status = process_serve(c);
-	if (disk.finish && disk.finish() < 0 && status == 0)
-		return control_fail(FD_CONTROL,
-				    "storage-file: image: what is in memory cannot be written");
-	return status;
+	return disk_end(&disk, "storage-file", process_serve(c));
 }
 
 int main(int argc, char **argv)
@@ -99,7 +78,7 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = prepare(&options, &c, &what); /* 3 no hostile byte */
 	if (r == 0)
-		r = enter(&c, &what); /* 4 no way back */
+		r = disk_confine(&disk, &c, &storage_file_policy, &what); /* 4 no way back */
 	if (r < 0)
 		return process_fail("storage-file", what, r);
 	r = begin(&c, &e); /* 5 the image: hostile from here */

@@ -24,7 +24,16 @@ struct disk {
 
 /* Which files were handed over: before any number can be another descriptor's. */
 void disk_look(void);
-/* Before the sandbox, with the trap handler there. 0, or an error with *ret_what what failed. */
+/* Before the sandbox, with the trap handler there, by the format that is said. 0, or an error with *ret_what
+ * what failed. */
+[[nodiscard]] int disk_open(struct disk *ret, const struct disk_options *o, const char **ret_what);
+/* Enters the policy with the disk's limit of file size; as process_confine. */
+[[nodiscard]] int disk_confine(const struct disk *disk, struct process *c,
+			       const struct sandbox_policy *policy, const char **ret_what);
+/* The last of a process of that name that would end with that status: the status to end with. */
+[[nodiscard]] int disk_end(const struct disk *disk, const char *process, int status);
+
+/* raw.c and volume.c: what disk_open calls. */
 [[nodiscard]] int disk_raw(struct disk *ret, const struct disk_options *o, const char **ret_what);
 [[nodiscard]] int disk_volume(struct disk *ret, const struct disk_options *o,
 			      const char **ret_what);
