@@ -133,6 +133,20 @@ int fd_event_check(int fd)
 	return fd_only_nonblock(fd);
 }
 
+ssize_t stream_transfer(int sock, struct iovec *iov, size_t n, bool send)
+{
+	struct msghdr m = { .msg_iov = iov, .msg_iovlen = n };
+	ssize_t r;
+
+	do
+		r = send ? sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) :
+			   recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	while (r < 0 && errno == EINTR);
+	if (r > 0)
+		return r;
+	return r < 0 && errno == EAGAIN ? -EAGAIN : -EPIPE;
+}
+
 void fds_close(int *fds, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

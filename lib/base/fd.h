@@ -94,6 +94,12 @@ bool fd_unshare_output(int fd);
 [[nodiscard]] int stream_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS], size_t *n_fds,
 			      bool midway);
 
+/*
+ * One sendmsg or recvmsg on a stream, which does not wait; descriptors that come along are dropped. Bytes;
+ * -EAGAIN; or -EPIPE: whatever else a socket says, it is of no use any more.
+ */
+[[nodiscard]] ssize_t stream_transfer(int sock, struct iovec *iov, size_t n, bool send);
+
 /* Closes n descriptors and sets them to -1. */
 void fds_close(int *fds, size_t n);
 

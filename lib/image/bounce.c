@@ -3,7 +3,6 @@
 #include "lib/image/bounce.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 
 int bounce_open(struct bounce *b)
@@ -46,26 +45,4 @@ bool bounce_needed(const struct iovec *iov, size_t n_iov, size_t mask)
 		if (((uintptr_t)iov[i].iov_base | iov[i].iov_len) & mask)
 			return true;
 	return false;
-}
-
-void bounce_gather(uint8_t *buffer, const struct iovec *iov, size_t len)
-{
-	for (; len; iov++) {
-		size_t n = len < iov->iov_len ? len : iov->iov_len;
-
-		memcpy(buffer, iov->iov_base, n);
-		buffer += n;
-		len -= n;
-	}
-}
-
-void bounce_scatter(const struct iovec *iov, const uint8_t *buffer, size_t len)
-{
-	for (; len; iov++) {
-		size_t n = len < iov->iov_len ? len : iov->iov_len;
-
-		memcpy(iov->iov_base, buffer, n);
-		buffer += n;
-		len -= n;
-	}
 }

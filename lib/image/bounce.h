@@ -28,8 +28,5 @@ void bounce_give(struct bounce *b, const uint8_t *buffer);
 
 /* Whether an address or a length has one of these bits. */
 [[nodiscard]] bool bounce_needed(const struct iovec *iov, size_t n_iov, size_t mask);
-/* The first len bytes of the pieces, which have that many. */
-void bounce_gather(uint8_t *buffer, const struct iovec *iov, size_t len);
-void bounce_scatter(const struct iovec *iov, const uint8_t *buffer, size_t len);
 
 #endif

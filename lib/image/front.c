@@ -2,7 +2,6 @@
 /* Requests, which way each takes, and their completions; see front.h. */
 #include "lib/image/front_internal.h"
 
-#include "lib/base/checked.h"
 #include "lib/base/cleanup.h"
 #include "lib/image/iov.h"
 
@@ -289,25 +288,11 @@ static void worker_done(struct front *f, struct front_slot *s)
 
 /* ---- the operations ---- */
 
-static int check(const struct image *image, const struct image_io *io)
-{
-	if (io->op == IMAGE_FLUSH)
-		return 0;
-	if (image->readonly && io->op != IMAGE_READ)
-		return -EROFS;
-	if (io->op == IMAGE_DISCARD && !image->can_discard)
-		return -EOPNOTSUPP;
-	if (!io->len || io->len % IMAGE_SECTOR || io->offset % IMAGE_SECTOR ||
-	    !range_within(io->offset, io->len, image->capacity))
-		return -EINVAL;
-	return 0;
-}
-
 static int front_queue(struct image *image, const struct image_io *io)
 {
 	struct front *f = front_of(image);
 	struct front_slot *s;
-	int r = check(image, io);
+	int r = image_check(image, io);
 
 	if (r < 0)
 		return r;

@@ -11,6 +11,9 @@
 #ifndef BULKHEAD_IMAGE_IMAGE_H
 #define BULKHEAD_IMAGE_IMAGE_H
 
+#include "lib/base/checked.h"
+
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -97,6 +100,21 @@ struct image {
 static inline void image_close(struct image *image)
 {
 	image->ops->close(image);
+}
+
+/* For the images themselves: whether a request can be, as image_queue says it. */
+[[nodiscard]] static inline int image_check(const struct image *image, const struct image_io *io)
+{
+	if (io->op == IMAGE_FLUSH)
+		return 0;
+	if (image->readonly && io->op != IMAGE_READ)
+		return -EROFS;
+	if (io->op == IMAGE_DISCARD && !image->can_discard)
+		return -EOPNOTSUPP;
+	if (!io->len || io->len % IMAGE_SECTOR || io->offset % IMAGE_SECTOR ||
+	    !range_within(io->offset, io->len, image->capacity))
+		return -EINVAL;
+	return 0;
 }
 
 #endif

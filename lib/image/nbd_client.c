@@ -2,7 +2,6 @@
 /* The NBD client's requests; see nbd_client.h. The socket: nbd_client_io.c. */
 #include "lib/image/nbd_client_internal.h"
 
-#include "lib/base/checked.h"
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
@@ -124,48 +123,13 @@ void client_replied(struct nbd_client *c, struct nbd_client_slot *s, int result)
 	finish(c, s, result);
 }
 
-size_t client_window(const struct image_io *io, uint64_t from, uint64_t len, struct iovec *out,
-		     size_t cap)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < io->n_iov && n < cap && len; i++) {
-		const struct iovec *v = &io->iov[i];
-		uint64_t room;
-
-		if (from >= v->iov_len) {
-			from -= v->iov_len;
-			continue;
-		}
-		room = v->iov_len - from < len ? v->iov_len - from : len;
-		out[n++] = (struct iovec){ (uint8_t *)v->iov_base + from, (size_t)room };
-		len -= room;
-		from = 0;
-	}
-	return n;
-}
-
 /* ---- image_ops ---- */
-
-static int check(const struct image *image, const struct image_io *io)
-{
-	if (io->op == IMAGE_FLUSH)
-		return 0;
-	if (image->readonly && io->op != IMAGE_READ)
-		return -EROFS;
-	if (io->op == IMAGE_DISCARD && !image->can_discard)
-		return -EOPNOTSUPP;
-	if (!io->len || io->len % IMAGE_SECTOR || io->offset % IMAGE_SECTOR ||
-	    !range_within(io->offset, io->len, image->capacity))
-		return -EINVAL;
-	return 0;
-}
 
 static int client_queue(struct image *image, const struct image_io *io)
 {
 	struct nbd_client *c = client_of(image);
 	struct nbd_client_slot *s;
-	int r = check(image, io);
+	int r = image_check(image, io);
 
 	if (r < 0)
 		return r;

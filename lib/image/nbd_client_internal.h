@@ -14,9 +14,6 @@ struct nbd_client_slot *client_find(struct nbd_client *c, uint64_t cookie);
 int client_up(struct nbd_client *c);
 /* A reply is whole. */
 void client_replied(struct nbd_client *c, struct nbd_client_slot *s, int result);
-/* The pieces of memory from `from` on, of len bytes at most. Returns their number. */
-size_t client_window(const struct image_io *io, uint64_t from, uint64_t len, struct iovec *out,
-		     size_t cap);
 
 /* nbd_client_io.c: 0, -EPIPE when the peer is gone, -EBADMSG. */
 int client_send(struct nbd_client *c);

@@ -2,26 +2,13 @@
 /* The NBD client's socket: what is sent, and what comes; see nbd_client.h. */
 #include "lib/image/nbd_client_internal.h"
 
+#include "lib/base/fd.h"
+#include "lib/image/iov.h"
+
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define PIECES 64U /* of one message */
-
-/* Bytes, -EAGAIN, or -EPIPE: whatever else a socket says, it is of no use any more. */
-static ssize_t transfer(int sock, struct iovec *iov, size_t n, bool send)
-{
-	struct msghdr m = { .msg_iov = iov, .msg_iovlen = n };
-	ssize_t r;
-
-	do
-		r = send ? sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) :
-			   recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	while (r < 0 && errno == EINTR);
-	if (r > 0)
-		return r;
-	return r < 0 && errno == EAGAIN ? -EAGAIN : -EPIPE;
-}
 
 /* ---- what is sent ---- */
 
@@ -33,16 +20,18 @@ static uint64_t request_len(const struct nbd_client_slot *s)
 /* One request from `sent` on. */
 static size_t add_request(struct nbd_client_slot *s, uint64_t sent, struct iovec *iov, size_t cap)
 {
+	uint64_t len;
 	size_t n = 0;
 
 	if (sent < NBD_REQUEST_LEN) {
 		iov[n++] = (struct iovec){ s->header + sent, NBD_REQUEST_LEN - (size_t)sent };
 		sent = NBD_REQUEST_LEN;
 	}
-	if (s->io.op == IMAGE_WRITE)
-		n += client_window(&s->io, s->at + sent - NBD_REQUEST_LEN,
-				   s->piece - (sent - NBD_REQUEST_LEN), iov + n, cap - n);
-	return n;
+	if (s->io.op != IMAGE_WRITE)
+		return n;
+	len = s->piece - (sent - NBD_REQUEST_LEN);
+	return n + iov_window(s->io.iov, s->io.n_iov, s->at + sent - NBD_REQUEST_LEN, &len, iov + n,
+			      cap - n);
 }
 
 static size_t gather(struct nbd_client *c, struct iovec *iov)
@@ -79,7 +68,7 @@ static int send_hand(struct nbd_client *c)
 {
 	while (c->sent < c->hand.n_out) {
 		struct iovec iov = { c->hand.out + c->sent, c->hand.n_out - c->sent };
-		ssize_t r = transfer(c->sock, &iov, 1, true);
+		ssize_t r = stream_transfer(c->sock, &iov, 1, true);
 
 		if (r < 0)
 			return (int)r;
@@ -99,7 +88,7 @@ int client_send(struct nbd_client *c)
 		return r == -EAGAIN ? 0 : r;
 	}
 	while (c->send_first != NBD_NO_SLOT) {
-		ssize_t r = transfer(c->sock, iov, gather(c, iov), true);
+		ssize_t r = stream_transfer(c->sock, iov, gather(c, iov), true);
 
 		if (r < 0)
 			return r == -EAGAIN ? 0 : (int)r;
@@ -134,7 +123,7 @@ static int receive_hand(struct nbd_client *c)
 
 		if (c->hand.n_out)
 			return 0; /* the server owes nothing before it has that */
-		n = transfer(c->sock, &iov, 1, false);
+		n = stream_transfer(c->sock, &iov, 1, false);
 		if (n < 0)
 			return (int)n;
 		c->staged += (size_t)n;
@@ -150,16 +139,12 @@ static int receive_hand(struct nbd_client *c)
 /* From the stage into the reader's memory. */
 static void take_staged(struct nbd_client *c, struct nbd_client_slot *s)
 {
-	struct iovec iov[PIECES];
 	size_t left = c->staged - c->taken;
 	uint32_t len = s->piece - c->got < left ? s->piece - c->got : (uint32_t)left;
-	size_t n = client_window(&s->io, s->at + c->got, len, iov, PIECES);
 
-	for (size_t i = 0; i < n; i++) {
-		memcpy(iov[i].iov_base, c->stage + c->taken, iov[i].iov_len);
-		c->taken += iov[i].iov_len;
-		c->got += (uint32_t)iov[i].iov_len;
-	}
+	iov_fill(s->io.iov, s->io.n_iov, s->at + c->got, c->stage + c->taken, len);
+	c->taken += len;
+	c->got += len;
 }
 
 static void end_read(struct nbd_client *c)
@@ -220,23 +205,23 @@ static int digest(struct nbd_client *c)
 static ssize_t receive_some(struct nbd_client *c)
 {
 	struct iovec iov[PIECES + 1];
-	size_t n = 0, direct = 0;
+	uint64_t direct = 0;
+	size_t n = 0;
 	ssize_t r;
 
 	if (c->reading != NBD_NO_SLOT) {
 		const struct nbd_client_slot *s = &c->slot[c->reading];
 
-		n = client_window(&s->io, s->at + c->got, s->piece - c->got, iov, PIECES);
-		for (size_t i = 0; i < n; i++)
-			direct += iov[i].iov_len;
+		direct = s->piece - c->got;
+		n = iov_window(s->io.iov, s->io.n_iov, s->at + c->got, &direct, iov, PIECES);
 	}
 	if (c->reading == NBD_NO_SLOT || c->got + direct == c->slot[c->reading].piece)
 		iov[n++] = (struct iovec){ c->stage + c->staged, sizeof(c->stage) - c->staged };
-	r = transfer(c->sock, iov, n, false);
+	r = stream_transfer(c->sock, iov, n, false);
 	if (r <= 0)
 		return r;
-	if ((size_t)r < direct)
-		direct = (size_t)r;
+	if ((uint64_t)r < direct)
+		direct = (uint64_t)r;
 	c->got += (uint32_t)direct;
 	c->staged += (size_t)r - direct;
 	return r;

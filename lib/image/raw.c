@@ -4,7 +4,7 @@
 #include "lib/image/raw.h"
 
 #include "lib/base/cleanup.h"
-#include "lib/base/checked.h"
+#include "lib/image/iov.h"
 #include "lib/image/raw_internal.h"
 
 #include <errno.h>
@@ -107,7 +107,7 @@ static void transferred(struct raw_image *raw, struct raw_slot *s, int res)
 		return;
 	}
 	if (s->buffer && s->step == RAW_READ)
-		bounce_scatter(s->io.iov, s->buffer, (size_t)res);
+		iov_fill(s->io.iov, s->io.n_iov, 0, s->buffer, (uint64_t)res);
 	s->at += (uint64_t)res;
 	s->retries = 0;
 	if (s->at == s->io.len) {
@@ -172,25 +172,11 @@ static enum raw_step first_step(const struct raw_image *raw, const struct image_
 	return io->may_unmap && raw->can_punch ? RAW_PUNCH : RAW_WRITE_ZEROES;
 }
 
-static int check(const struct image *image, const struct image_io *io)
-{
-	if (io->op == IMAGE_FLUSH)
-		return 0;
-	if (image->readonly && io->op != IMAGE_READ)
-		return -EROFS;
-	if (io->op == IMAGE_DISCARD && !image->can_discard)
-		return -EOPNOTSUPP;
-	if (!io->len || io->len % IMAGE_SECTOR || io->offset % IMAGE_SECTOR ||
-	    !range_within(io->offset, io->len, image->capacity))
-		return -EINVAL;
-	return 0;
-}
-
 static int raw_queue(struct image *image, const struct image_io *io)
 {
 	struct raw_image *raw = raw_of(image);
 	struct raw_slot *s;
-	int r = check(image, io);
+	int r = image_check(image, io);
 
 	if (r < 0)
 		return r;

@@ -2,6 +2,8 @@
 /* Raw images: a request's next operation, to the ring or to the workers; see raw_internal.h. */
 #include "lib/image/raw_internal.h"
 
+#include "lib/image/iov.h"
+
 #include <errno.h>
 
 #define CHUNK (256U << 10) /* bytes of one write of zeroes */
@@ -26,7 +28,7 @@ static const struct iovec *pieces(struct raw_slot *s, unsigned int *ret_n)
 	}
 	s->piece = (struct iovec){ s->buffer, left < BOUNCE_LEN ? (size_t)left : BOUNCE_LEN };
 	if (s->step == RAW_WRITE)
-		bounce_gather(s->buffer, s->io.iov, s->piece.iov_len);
+		iov_take(s->io.iov, s->io.n_iov, 0, s->buffer, s->piece.iov_len);
 	return &s->piece;
 }
 

@@ -2,26 +2,12 @@
 /* The socket of a storage process's client; see server.h. HOSTILE. */
 #include "lib/storagekit/server_internal.h"
 
+#include "lib/base/fd.h"
+
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define PIECES (2 * STORAGE_SLOTS)
-
-/* Bytes, -EAGAIN, or -EPIPE: whatever else a socket says, it is of no use any more. */
-static ssize_t transfer(int sock, struct iovec *iov, size_t n, bool send)
-{
-	struct msghdr m = { .msg_iov = iov, .msg_iovlen = n };
-	ssize_t r;
-
-	do
-		r = send ? sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) :
-			   recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	while (r < 0 && errno == EINTR);
-	if (r > 0)
-		return r;
-	return r < 0 && errno == EAGAIN ? -EAGAIN : -EPIPE;
-}
 
 /* ---- what is received ---- */
 
@@ -128,7 +114,7 @@ static ssize_t receive_some(struct storage *s)
 		iov[n++] = (struct iovec){ (uint8_t *)s->receiving->iov.iov_base + s->got, direct };
 	}
 	iov[n++] = (struct iovec){ s->stage + s->staged, room };
-	r = transfer(s->channel.fd, iov, n, false);
+	r = stream_transfer(s->channel.fd, iov, n, false);
 	if (r < 0)
 		return r;
 	if ((size_t)r < direct)
@@ -162,7 +148,7 @@ static int send_hand(struct storage *s)
 {
 	while (s->sent < s->hand.n_out) {
 		struct iovec iov = { s->hand.out + s->sent, s->hand.n_out - s->sent };
-		ssize_t r = transfer(s->channel.fd, &iov, 1, true);
+		ssize_t r = stream_transfer(s->channel.fd, &iov, 1, true);
 
 		if (r < 0)
 			return (int)r;
@@ -214,7 +200,7 @@ int storage_send(struct storage *s)
 	int r = s->hand.n_out ? send_hand(s) : 0;
 
 	while (r == 0 && storage_first(s, &s->replies)) {
-		ssize_t n = transfer(s->channel.fd, iov, gather(s, iov), true);
+		ssize_t n = stream_transfer(s->channel.fd, iov, gather(s, iov), true);
 
 		if (n < 0)
 			r = (int)n;
