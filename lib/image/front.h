@@ -86,6 +86,7 @@ struct front {
 	unsigned int n_in_flight, n_on_ring;
 	unsigned int n_mutating;     /* at the worker */
 	uint32_t queued, taken;	     /* jobs */
+	uint32_t heard;		     /* jobs of which done_fd was read */
 	uint64_t mutations, flushed; /* asked of the worker, and of those on stable storage */
 	uint16_t first_free, first_waiting, last_waiting;
 	struct front_slot slot[FRONT_DEPTH];

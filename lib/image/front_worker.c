@@ -4,6 +4,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/image/iov.h"
+#include "lib/image/thread.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,24 +13,6 @@
 
 #define STACK (256U << 10)
 #define GROUP 32U /* jobs whose metadata is written at once */
-
-static void count_one(int fd)
-{
-	const uint64_t one = 1;
-
-	(void)!write(fd, &one, sizeof(one));
-}
-
-static bool wait_for_one(int fd)
-{
-	uint64_t n;
-	ssize_t r;
-
-	do
-		r = read(fd, &n, sizeof(n));
-	while (r < 0 && errno == EINTR);
-	return r == sizeof(n);
-}
 
 /* ---- one job ---- */
 
@@ -140,48 +123,41 @@ static void *run(void *arg)
 	uint32_t n = 0;
 
 	w->result = f->setup.confine ? f->setup.confine(f->setup.arg) : 0;
-	count_one(w->done_fd);
+	event_count(w->done_fd, 1);
 	if (w->result < 0)
 		return NULL;
-	while (wait_for_one(w->ask_fd)) {
+	while (event_take(w->ask_fd)) {
 		uint32_t asked = atomic_load(&w->asked);
 
 		if (atomic_load(&w->ending))
 			break;
 		while (n != asked) {
-			n = run_group(f, n, asked);
+			uint32_t first = n;
+
+			n = run_group(f, first, asked);
 			atomic_store(&w->done, n);
-			count_one(w->done_fd);
+			event_count(w->done_fd, n - first);
 		}
 	}
 	return NULL;
 }
 
-static int start_thread(struct front *f)
-{
-	pthread_attr_t attr;
-	int r;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK);
-	r = pthread_create(&f->worker.thread, &attr, run, f);
-	pthread_attr_destroy(&attr);
-	return -r;
-}
-
-static int await(struct front_worker *w)
+/* What done_fd has counted, at least one; or an error. */
+static int await(struct front_worker *w, uint32_t *ret_n)
 {
 	struct pollfd done = { .fd = w->done_fd, .events = POLLIN };
 
 	while (ppoll(&done, 1, NULL, NULL) < 0)
 		if (errno != EINTR)
 			return -errno;
-	return wait_for_one(w->done_fd) ? 0 : -EIO;
+	*ret_n = (uint32_t)event_take(w->done_fd);
+	return *ret_n ? 0 : -EIO;
 }
 
 int front_worker_start(struct front *f)
 {
 	struct front_worker *w = &f->worker;
+	uint32_t confined;
 	int r = 0;
 
 	w->ask_fd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE); /* as the launcher lets it */
@@ -189,13 +165,13 @@ int front_worker_start(struct front *f)
 	if (w->ask_fd < 0 || w->done_fd < 0)
 		r = -errno;
 	if (r == 0)
-		r = start_thread(f);
+		r = thread_start(&w->thread, STACK, run, f);
 	if (r < 0) {
 		closep(&w->ask_fd);
 		closep(&w->done_fd);
 		return r;
 	}
-	r = await(w);
+	r = await(w, &confined);
 	if (r == 0)
 		r = w->result;
 	if (r < 0)
@@ -208,7 +184,7 @@ void front_worker_join(struct front *f)
 	if (f->worker.ask_fd < 0)
 		return;
 	atomic_store(&f->worker.ending, true);
-	count_one(f->worker.ask_fd);
+	event_count(f->worker.ask_fd, 1);
 	pthread_join(f->worker.thread, NULL);
 	closep(&f->worker.ask_fd);
 	closep(&f->worker.done_fd);
@@ -221,30 +197,32 @@ void front_worker_wake(struct front *f)
 	if (f->queued == atomic_load(&f->worker.asked))
 		return;
 	atomic_store(&f->worker.asked, f->queued);
-	count_one(f->worker.ask_fd);
+	event_count(f->worker.ask_fd, 1);
 }
 
 bool front_worker_take(struct front *f, uint16_t *ret_job)
 {
-	uint64_t count;
-
-	if (f->taken == atomic_load(&f->worker.done))
-		(void)!read(f->worker.done_fd, &count, sizeof(count));
-	if (f->taken == atomic_load(&f->worker.done))
-		return false;
+	if (f->taken == atomic_load(&f->worker.done)) {
+		if (f->heard != f->queued)
+			f->heard += (uint32_t)event_take(f->worker.done_fd);
+		if (f->taken == atomic_load(&f->worker.done))
+			return false;
+	}
 	*ret_job = f->worker.job[f->taken++ % (2 * FRONT_DEPTH)];
 	return true;
 }
 
 int front_worker_do(struct front *f, uint16_t job)
 {
+	uint32_t n = 0;
 	uint16_t done;
 	int r = 0;
 
 	front_worker_add(f, job);
 	front_worker_wake(f);
 	while (r == 0 && !front_worker_take(f, &done)) {
-		r = await(&f->worker);
+		r = await(&f->worker, &n);
+		f->heard += n;
 	}
 	return r < 0 ? r : f->worker.result;
 }

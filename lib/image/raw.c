@@ -225,8 +225,7 @@ static void reap_workers(struct raw_image *raw)
 	uint16_t index;
 	int result;
 
-	if (raw->n_at_workers)
-		workers_hear(&raw->workers);
+	workers_hear(&raw->workers);
 	while (raw->n_at_workers && workers_take(&raw->workers, &index, &result)) {
 		raw->n_at_workers--;
 		complete(raw, &raw->slot[index], result);

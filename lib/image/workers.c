@@ -3,6 +3,7 @@
 #include "lib/image/workers.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/image/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,22 +13,6 @@
 #include <unistd.h>
 
 #define STACK (128U << 10)
-
-static void count(int fd, uint64_t n)
-{
-	(void)!write(fd, &n, sizeof(n));
-}
-
-static bool wait_for_one(int fd)
-{
-	uint64_t one;
-	ssize_t r;
-
-	do
-		r = read(fd, &one, sizeof(one));
-	while (r < 0 && errno == EINTR);
-	return r == sizeof(one);
-}
 
 static ssize_t call(int fd, const struct workers_job *j)
 {
@@ -63,7 +48,7 @@ static void finish(struct workers *w, uint16_t tag)
 	uint32_t n = atomic_fetch_add(&w->done, 1);
 
 	atomic_store(&w->finished[n % WORKERS_JOBS], tag + 1U);
-	count(w->done_fd, 1);
+	event_count(w->done_fd, 1);
 }
 
 static int enter(struct workers *w)
@@ -72,7 +57,7 @@ static int enter(struct workers *w)
 
 	if (r < 0)
 		atomic_store(&w->entered, r);
-	count(w->done_fd, 1);
+	event_count(w->done_fd, 1);
 	return r;
 }
 
@@ -84,7 +69,7 @@ static void *run(void *arg)
 
 	if (enter(w) < 0)
 		return NULL;
-	while (wait_for_one(w->ask_fd) && begin(w, &tag)) {
+	while (event_take(w->ask_fd) && begin(w, &tag)) {
 		ssize_t r = call(w->file_fd, &w->job[tag]);
 
 		w->job[tag].result = r < 0 ? -errno : (int)r;
@@ -95,28 +80,22 @@ static void *run(void *arg)
 
 static int start(struct workers *w)
 {
-	pthread_attr_t attr;
-	int r;
+	int r = thread_start(&w->thread[w->n_threads], STACK, run, w);
 
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK);
-	r = pthread_create(&w->thread[w->n_threads], &attr, run, w);
-	pthread_attr_destroy(&attr);
 	if (r == 0)
 		w->n_threads++;
-	return -r;
+	return r;
 }
 
 static int await_entered(struct workers *w)
 {
 	struct pollfd done = { .fd = w->done_fd, .events = POLLIN };
-	uint64_t n_entered = 0, n;
+	uint64_t n_entered = 0;
 
 	while (n_entered < w->n_threads) {
 		if (ppoll(&done, 1, NULL, NULL) < 0 && errno != EINTR)
 			return -errno;
-		if (read(w->done_fd, &n, sizeof(n)) == sizeof(n))
-			n_entered += n;
+		n_entered += event_take(w->done_fd);
 	}
 	return atomic_load(&w->entered);
 }
@@ -143,7 +122,7 @@ int workers_open(struct workers *w, unsigned int n, int file_fd, int (*enter_)(v
 void workers_close(struct workers *w)
 {
 	if (w->ask_fd >= 0)
-		count(w->ask_fd, w->n_threads);
+		event_count(w->ask_fd, w->n_threads);
 	while (w->n_threads)
 		pthread_join(w->thread[--w->n_threads], NULL);
 	closep(&w->ask_fd);
@@ -158,20 +137,20 @@ void workers_ask(struct workers *w, uint16_t tag, const struct workers_job *job)
 	w->queue[n % WORKERS_JOBS] = tag;
 	atomic_store(&w->asked, n + 1);
 	w->n_unsaid++;
+	w->n_unheard++;
 }
 
 void workers_wake(struct workers *w)
 {
 	if (w->n_unsaid)
-		count(w->ask_fd, w->n_unsaid);
+		event_count(w->ask_fd, w->n_unsaid);
 	w->n_unsaid = 0;
 }
 
 void workers_hear(struct workers *w)
 {
-	uint64_t n;
-
-	(void)!read(w->done_fd, &n, sizeof(n));
+	if (w->n_unheard)
+		w->n_unheard -= (uint32_t)event_take(w->done_fd);
 }
 
 bool workers_take(struct workers *w, uint16_t *ret_tag, int *ret_result)

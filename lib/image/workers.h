@@ -41,7 +41,8 @@ struct workers {
 	int (*enter)(void *arg);
 	void *arg;
 	_Atomic int entered;
-	unsigned int n_unsaid; /* jobs since the last workers_wake */
+	unsigned int n_unsaid;	/* jobs since the last workers_wake */
+	unsigned int n_unheard; /* jobs for which done_fd has not counted, or was not read */
 	_Atomic uint32_t asked, begun, done;
 	uint32_t taken;
 	uint16_t queue[WORKERS_JOBS];		 /* tags, each at its number modulo WORKERS_JOBS */
@@ -58,7 +59,8 @@ void workers_close(struct workers *w);
 /* A job, whose tag no other one has at the moment; it is begun with the next workers_wake. */
 void workers_ask(struct workers *w, uint16_t tag, const struct workers_job *job);
 void workers_wake(struct workers *w);
-/* Before workers_take is called until it has no more: done_fd is readable for what comes after this. */
+/* Before workers_take is called until it has no more: done_fd is readable for what comes after this. A job may
+ * be taken before its count is heard. Without a count to come it costs no call. */
 void workers_hear(struct workers *w);
 /* The next one that is done. False: none is. */
 [[nodiscard]] bool workers_take(struct workers *w, uint16_t *ret_tag, int *ret_result);
