@@ -33,9 +33,11 @@ struct soft_end {
 	uint64_t cr2; /* #PF only */
 };
 
-/* Maps the pages and takes the signals over. argv is main's: the program is begun anew until the
- * kernel has put nothing of it where cases reach for what is not there. */
-void soft_host_init(char **argv);
+/* Maps the pages and takes the signals over. */
+void soft_host_init(void);
+/* Whether the kernel has put something of the test itself (its stack, a library) where the guest
+ * has nothing: a case that reaches for it faults in the guest alone, and must not run here. */
+bool soft_host_has(uint64_t address);
 /* Whether 32-bit code can be run here. */
 bool soft_host_has_32(void);
 /* The same pages, writable, for the test itself. */

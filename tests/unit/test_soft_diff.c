@@ -9,6 +9,7 @@
 #include "tests/unit/soft_guest.h"
 #include "tests/unit/soft_vendor.h"
 
+#include <err.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +18,14 @@
 
 #define DEFAULT_COUNT 2000000UL
 #define FAILURES_SHOWN 10U
+#define LEFT_OUT_SHARE 1000UL
 #define STALLED_SECONDS 120 /* for 64 cases */
 #define FLAG_NAMES "c.p.a.zs..do"
 
 static const uint8_t *first_data; /* what the data pages hold at the start of each case */
 static uint8_t data_image[SOFT_DATA_SIZE];
 static const struct gen_case *volatile current;
+static unsigned long left_out; /* they reach for what is the test's own */
 
 static const char *const reg_names[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
 					   "r8",  "r9",	 "r10", "r11", "r12", "r13", "r14", "r15" };
@@ -171,6 +174,10 @@ static bool run_case(const struct gen_case *g)
 	memcpy(soft_guest_data, data_image, SOFT_DATA_SIZE);
 	interpreted_run(&s, g->code32, &se);
 	normalise(g, &s, &se);
+	if (se.vector == 14 && soft_host_has(se.cr2)) {
+		left_out++;
+		return true;
+	}
 	for (unsigned int n = 0; n < SOFT_HOST_RUNS; n++)
 		if (agrees(g, &s, &se, &h, &he))
 			return true;
@@ -214,7 +221,7 @@ int main(int argc, char **argv)
 	bool has_32;
 
 	signal(SIGALRM, on_alarm);
-	soft_host_init(argv);
+	soft_host_init();
 	soft_guest_init();
 	memset(soft_host_code, 0xcc, 4096);
 	memset(soft_guest_code, 0xcc, 4096);
@@ -238,6 +245,8 @@ int main(int argc, char **argv)
 			failed++;
 		}
 	}
-	printf("%lu cases, %u differences\n", count, failed);
+	printf("%lu cases, %u differences, %lu left out\n", count, failed, left_out);
+	if (left_out > count / LEFT_OUT_SHARE)
+		errx(1, "%lu cases left out: more than one in %lu", left_out, LEFT_OUT_SHARE);
 	return failed ? 1 : 0;
 }

@@ -454,7 +454,7 @@ int main(int argc, char **argv)
 		seed = strtoull(argv[2], NULL, 0);
 	if (!soft_fp_host_ok())
 		return 77;
-	soft_host_init(argv);
+	soft_host_init();
 	soft_guest_init();
 	if (argc > 4)
 		for (unsigned int p = 0; p < 4; p++)
