@@ -40,7 +40,7 @@ userspace: ## the long list of work in a Debian user space, against the same nat
 	@USERSPACE=full LAB_SECONDS=30000 tools/check images gcc userspace
 
 long: ## what make check takes a small part of: a million IPIs between 2, 4 and 8 CPUs, 10 MiB of serial input, 1,000 kills of devices, disks that come and go beside 8 busy CPUs, a root on qcow2, QEMU in front of it
-	@tools/deps build guest check
+	@tools/deps build guest check lab
 	@$(BUILD)
 	@tools/guest/build
 	@BULKHEAD_IPIS=1000000 BULKHEAD_INPUT=10485760 BULKHEAD_KILLS=1000 BULKHEAD_BUSY_CPUS=8 BULKHEAD_ACCEL=soft /usr/bin/python3 -m pytest -q \

@@ -4,30 +4,17 @@
 #include "cmd/bulkhead/vmlink.h"
 #include "lib/base/cleanup.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <string.h>
-
 /* However long the device takes to start: its supervisor bounds how often that is tried. */
 static int await(int sock, const char *name)
 {
-	for (;;) {
-		struct pollfd p = { .fd = sock, .events = POLLIN };
-		_cleanup_(closep) int fd = -1;
-		struct control_msg m;
-		int r = poll(&p, 1, -1) < 0 ? -EAGAIN : control_recv(sock, &m, &fd);
+	struct control_msg m;
 
-		if (r == -EAGAIN)
-			continue;
-		if (r <= 0)
-			return complain(EXIT_FAILED, "%.64s has ended", name);
-		if (m.type == CTL_DONE)
-			return 0;
-		if (m.type == CTL_REFUSED)
-			return complain(EXIT_START, "%.64s: %s", name, m.text);
-		if (m.type == CTL_ENDED)
-			return complain(EXIT_FAILED, "%.64s: %s", name, m.text);
-	}
+	if (vmlink_await(sock, CTL_DONE, -1, &m) < 0)
+		return complain(EXIT_FAILED, "%.64s has ended", name);
+	if (m.type == CTL_DONE)
+		return 0;
+	return complain(m.type == CTL_REFUSED ? EXIT_START : EXIT_FAILED, "%.64s: %s", name,
+			m.text);
 }
 
 int verb_resume(int argc, char **argv)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Standard output of a struct terminal; for terminal.c. */
+/* Standard output of a struct terminal, for terminal.c; and what a terminal shows. */
 #ifndef BULKHEAD_CMD_BULKHEAD_TERMOUT_H
 #define BULKHEAD_CMD_BULKHEAD_TERMOUT_H
 

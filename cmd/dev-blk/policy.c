@@ -59,12 +59,7 @@ static const struct declared_map maps[] = {
 static const struct declared_gain gains[] = {
 	BLOCK_GUEST_RAM_GAIN,
 	{ "one image, as the VM may use it", "through its disk", NULL },
-	{ "the image's metadata, where its format has any", NULL,
-	  "what it says is read in the filters alone; the file grows no further than its disk and "
-	  "metadata came to when the VM started" },
-	{ "its backing files, to be read", "through its disk", NULL },
-	{ "their metadata, and what they keep out of the disk's sight", NULL,
-	  "one that is shared by VMs has nothing of any of them: none may write it" },
+	DISK_METADATA_GAINS,
 	{ "an io_uring", NULL,
 	  "reads and writes without a call each; registered for the one image and restricted to "
 	  "read, write and flush on it" },

@@ -50,17 +50,13 @@ struct import {
 		} vhd;
 		struct {
 			uint64_t bat;
-			uint64_t bat_len;
-			uint32_t block;
 			uint64_t ratio; /* blocks of data for one bitmap's */
 		} vhdx;
 		struct {
 			uint64_t gd; /* bytes: of the directory */
 			uint64_t tables;
 			uint32_t per_table; /* entries */
-			uint32_t grain;	    /* bytes */
 			bool zeroed_grains;
-			bool compressed;
 		} vmdk;
 	} u;
 };

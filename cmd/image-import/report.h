@@ -8,8 +8,8 @@
 
 #include <sys/stat.h>
 
-/* Before the sandbox is entered. 0. */
-int report_prepare(const struct stat *st);
+/* Before the sandbox is entered. */
+void report_prepare(const struct stat *st);
 int report(const struct image_job *job, const struct import *i);
 
 #endif

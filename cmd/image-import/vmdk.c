@@ -152,11 +152,9 @@ static int take_layout(struct import *i, const uint8_t *h)
 	i->info.size = le64(h + 12) * IMPORT_SECTOR;
 	i->info.block = (uint32_t)le64(h + 20) * IMPORT_SECTOR;
 	i->info.compressed = flags & FLAG_COMPRESSED;
-	i->u.vmdk.grain = i->info.block;
 	i->u.vmdk.per_table = le32(h + 44);
 	i->u.vmdk.zeroed_grains = flags & FLAG_ZEROED_GRAINS;
-	i->u.vmdk.compressed = i->info.compressed;
-	covered = (uint64_t)i->u.vmdk.grain * i->u.vmdk.per_table;
+	covered = (uint64_t)i->info.block * i->u.vmdk.per_table;
 	i->u.vmdk.tables = (i->info.size + covered - 1) / covered;
 	if (gd > i->file->size / IMPORT_SECTOR)
 		return import_within(i, UINT64_MAX, 1, "its grain directory");
@@ -211,14 +209,14 @@ static int map_packed(struct import *i, struct import_run *run, uint64_t offset,
 
 static int map_grain(struct import *i, struct import_run *run, uint32_t sector)
 {
-	struct extents_record e = { .kind = EXTENTS_ZERO, .len = i->u.vmdk.grain };
+	struct extents_record e = { .kind = EXTENTS_ZERO, .len = i->info.block };
 	uint64_t need = e.len < run->left ? e.len : run->left;
 	uint64_t offset = (uint64_t)sector * IMPORT_SECTOR;
 	int r;
 
 	if (!sector || (sector == 1 && i->u.vmdk.zeroed_grains))
 		return import_run_add(run, &e);
-	if (i->u.vmdk.compressed)
+	if (i->info.compressed)
 		return map_packed(i, run, offset, &e);
 	e.kind = EXTENTS_DATA;
 	e.offset = offset;
@@ -235,7 +233,7 @@ static int map_table(struct import *i, struct import_run *run, uint32_t sector)
 
 	if (!sector) {
 		const struct extents_record e = { .kind = EXTENTS_ZERO,
-						  .len = (uint64_t)left * i->u.vmdk.grain };
+						  .len = (uint64_t)left * i->info.block };
 
 		return import_run_add(run, &e);
 	}

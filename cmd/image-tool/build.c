@@ -26,8 +26,7 @@ int build_open(struct build *b, struct store_fd *file)
 	if (n < (ssize_t)sizeof(h))
 		return n < 0 ? (int)n : -EINVAL;
 	v3 = get_be32(h + 4) == 3;
-	*b = (struct build){ .fd = file->fd,
-			     .cluster_bits = get_be32(h + 20),
+	*b = (struct build){ .cluster_bits = get_be32(h + 20),
 			     .l1_size = get_be32(h + H_L1_SIZE),
 			     .l1_offset = get_be64(h + H_L1_OFFSET),
 			     .refcount_order = v3 ? get_be32(h + 96) : 4,
@@ -69,14 +68,16 @@ static int grow_shared(struct build *b, uint64_t n)
 	return 0;
 }
 
-int build_take(struct build *b, uint32_t n, uint64_t *ret)
+uint64_t build_take(struct build *b, uint32_t n)
 {
+	uint64_t at;
+
 	pthread_mutex_lock(&b->lock);
-	*ret = b->end << b->cluster_bits;
+	at = b->end << b->cluster_bits;
 	b->end += n;
 	b->packed_at = 0;
 	pthread_mutex_unlock(&b->lock);
-	return 0;
+	return at;
 }
 
 /* Begins in the cluster where the last ones end, and goes on in the next, which is the file's next. */
@@ -155,7 +156,7 @@ static int write_tables(struct build *b, struct store *file)
 
 		if (!b->tables[i])
 			continue;
-		(void)!build_take(b, 1, &at);
+		at = build_take(b, 1);
 		r = store_write(file, b->tables[i], b->cluster, at);
 		if (r < 0)
 			return r;

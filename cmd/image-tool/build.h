@@ -14,7 +14,6 @@
 #include <pthread.h>
 
 struct build {
-	int fd;
 	uint32_t cluster; /* bytes */
 	uint32_t cluster_bits;
 	uint32_t refcount_order;
@@ -34,9 +33,9 @@ struct build {
 
 /* file is what qcow2_create has made. 0, or a negative errno. */
 [[nodiscard]] int build_open(struct build *b, struct store_fd *file);
-/* The next n clusters of the file: *ret where they begin, in bytes. */
-[[nodiscard]] int build_take(struct build *b, uint32_t n, uint64_t *ret);
-/* len bytes, at most a cluster, that are packed among others: likewise. */
+/* Where the next n clusters of the file begin, in bytes. */
+[[nodiscard]] uint64_t build_take(struct build *b, uint32_t n);
+/* The same, in *ret, for len bytes, at most a cluster, that are packed among others. */
 [[nodiscard]] int build_take_packed(struct build *b, uint32_t len, uint64_t *ret);
 /* Cluster `index` of the disk lies at offset. */
 [[nodiscard]] int build_set(struct build *b, uint64_t index, uint64_t offset);

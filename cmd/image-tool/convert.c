@@ -67,11 +67,9 @@ static int write_raw(struct convert *c, struct pool_thread *t, const struct pool
 static int write_clusters(struct convert *c, const uint8_t *bytes, uint64_t len, uint64_t index)
 {
 	uint32_t n = (uint32_t)(len / c->build.cluster);
-	uint64_t offset;
-	int r = build_take(&c->build, n, &offset);
+	uint64_t offset = build_take(&c->build, n);
+	int r = write_all(c, bytes, len, offset);
 
-	if (r == 0)
-		r = write_all(c, bytes, len, offset);
 	for (uint32_t i = 0; i < n && r == 0; i++)
 		r = build_set(&c->build, index + i, offset + (uint64_t)i * c->build.cluster);
 	return r;

@@ -115,7 +115,6 @@ static int open_map(struct source *s)
 		return image_fail(s->name, "it cannot be read"); /* image-import has said why */
 	s->size = s->map.now.len;
 	s->map.now.len = 0;
-	s->cluster = (uint32_t)KIB(64);
 	return 0;
 }
 
@@ -131,7 +130,7 @@ int source_open(struct source *s, const struct image_job *job, enum image_role r
 	if (!s->n)
 		return image_fail(NULL, "no file was given");
 	s->name = s->link[0].node->name;
-	if (s->link[0].node->served)
+	if (s->link[0].node->mapped)
 		return open_map(s);
 	if (how == SOURCE_TOOL)
 		s->n = 1;
@@ -140,7 +139,6 @@ int source_open(struct source *s, const struct image_job *job, enum image_role r
 	if (r)
 		return r;
 	s->size = s->link[0].volume->size;
-	s->cluster = s->link[0].volume->cluster;
 	s->qcow2 = s->link[0].node->format == FORMAT_QCOW2;
 	return 0;
 }

@@ -35,7 +35,6 @@ struct source {
 	struct source_link link[IMAGE_FILES_MAX]; /* the image first */
 	size_t n;
 	uint64_t size;
-	uint32_t cluster;
 	bool mapped;
 	struct source_map map;
 	const char *name;

@@ -18,7 +18,7 @@ static bool step_is_zero(const uint8_t *at)
 	return !any;
 }
 
-bool zero_is(const void *bytes, size_t len)
+static bool zero_is(const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes;
 

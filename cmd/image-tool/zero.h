@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-bool zero_is(const void *bytes, size_t len);
 /*
  * How many bytes at the beginning are all zeroes, or all not, block by block (a block with any other
  * byte is not): *ret_zero which.

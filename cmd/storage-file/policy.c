@@ -54,6 +54,7 @@ static const struct declared_map maps[] = {
 
 static const struct declared_gain gains[] = {
 	{ "one image, as the VM may use it", "through its disk", NULL },
+	DISK_METADATA_GAINS,
 	{ "an io_uring", NULL,
 	  "reads and writes without a call each, and without the disk's rates; registered for the one image and "
 	  "restricted to read, write and flush on it" },

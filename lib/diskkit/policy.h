@@ -48,6 +48,14 @@ extern const struct sandbox_policy disk_opening_policy, disk_volume_policy;
 
 #define DISK_RING_HELD { "anon_inode:[io_uring]", 1, "ring, restricted to the image" }
 #define DISK_RING_MAP { "anon_inode:[io_uring]", true, "the ring's queues" }
+
+#define DISK_METADATA_GAINS \
+	{ "the image's metadata, where its format has any", NULL, \
+	  "what it says is read in the filters alone; the file grows no further than its disk and " \
+	  "metadata came to when the VM started" }, \
+	{ "its backing files, to be read", "through its disk", NULL }, \
+	{ "their metadata, and what they keep out of the disk's sight", NULL, \
+	  "one that is shared by VMs has nothing of any of them: none may write it" }
 /* clang-format on */
 _Static_assert(DISK_BACKING_MAX == 7, "a row for each");
 

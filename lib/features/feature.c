@@ -91,8 +91,8 @@ const struct feature features[N_FEATURES] = {
 	},
 	[FEATURE_QCOW2] = {
 		"qcow2", "disks of qcow2 images, with backing files (format=qcow2)",
-		FEATURE_EXPERIMENTAL, "dev-blk",
-		"image metadata, which dev-blk's taker can write",
+		FEATURE_EXPERIMENTAL, "dev-blk or storage-file",
+		"image metadata, which its taker can write",
 		.note = "its parser has not been fuzzed for long",
 	},
 	[FEATURE_FOREIGN_DISK] = {

@@ -53,7 +53,6 @@ struct volume_ops {
 
 struct volume {
 	const struct volume_ops *ops;
-	const char *format;	/* "raw", "qcow2" */
 	uint64_t size;		/* bytes */
 	uint32_t cluster;	/* bytes of the unit of allocation, a power of two; raw: 512 */
 	bool readonly;		/* writev, zero and discard give -EROFS */

@@ -101,7 +101,6 @@ int volume_raw_open(struct volume_raw *raw, struct store *store)
 		return -ENODATA;
 	*raw = (struct volume_raw){
 		.volume = { .ops = &raw_ops,
-			    .format = "raw",
 			    .size = size,
 			    .cluster = SECTOR,
 			    .readonly = store->readonly },

@@ -146,7 +146,7 @@ int image_job_render(const struct image_job *job, const char **argv, char *text,
 		r = put(&text, &cap, argv, n++, text,
 			snprintf(text, cap, "%c,%s,%d,%d,%d,%d,%s", (char)d->role,
 				 image_formats[d->format], d->fd, d->data_fd, d->readonly,
-				 d->served, d->name));
+				 d->mapped, d->name));
 	}
 	if (r < 0)
 		return r;
@@ -169,13 +169,13 @@ static int parse_node(const char *word, struct image_job *job)
 {
 	struct image_node *d = &job->nodes[job->n_nodes];
 	char role = 0, format[8] = "";
-	int readonly = 0, served = 0, at = 0;
+	int readonly = 0, mapped = 0, at = 0;
 
 	if (job->n_nodes == IMAGE_FILES_MAX)
 		return -EINVAL;
 	*d = (struct image_node){ .data_fd = -1 };
 	if (sscanf(word, "%c,%7[a-z0-9],%d,%d,%d,%d,%n", &role, format, &d->fd, &d->data_fd,
-		   &readonly, &served, &at) != 6 ||
+		   &readonly, &mapped, &at) != 6 ||
 	    at == 0 || d->fd < IMAGE_FD_FILES || image_format_find(format) == N_FORMATS)
 		return -EINVAL;
 	if (role != ROLE_SOURCE && role != ROLE_OTHER && role != ROLE_TARGET)
@@ -183,7 +183,7 @@ static int parse_node(const char *word, struct image_job *job)
 	d->role = (enum image_role)role;
 	d->format = image_format_find(format);
 	d->readonly = readonly;
-	d->served = served;
+	d->mapped = mapped;
 	d->name = word + at;
 	job->n_nodes++;
 	return 0;

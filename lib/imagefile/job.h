@@ -68,9 +68,9 @@ struct image_node {
 	enum image_role role;
 	enum image_format format;
 	int fd;
-	int data_fd; /* qcow2's external data file, or -1 */
+	int data_fd; /* qcow2's external data file, a map's end, or -1 */
 	bool readonly;
-	bool served;	  /* fd is a socket to who serves it, by NBD */
+	bool mapped;	  /* image-import says by a pipe, data_fd, where in fd its bytes are */
 	const char *name; /* as the user said it, for lines alone */
 };
 

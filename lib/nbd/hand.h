@@ -36,9 +36,8 @@ struct nbd_hand {
 	uint32_t client_flags;
 	struct nbd_option option;      /* server: the one whose payload is awaited */
 	struct nbd_option_reply reply; /* client: likewise */
-	/* server: what it offers; client: what it was offered, complete when done */
+	/* server: what it offers; client: what it was offered, once its flags are not 0 */
 	struct nbd_export export;
-	bool exported;			     /* client: the export was described */
 	char refusal[NBD_HAND_TEXT_MAX + 1]; /* client: the server's words, printable; or "" */
 };
 

@@ -64,10 +64,9 @@ static int on_reply(struct nbd_hand *h, const uint8_t *data, size_t len)
 		return type == NBD_REP_ERR_UNKNOWN ? -ENOENT : -EOPNOTSUPP;
 	}
 	if (type == NBD_REP_ACK)
-		return len == 0 && h->exported ? 1 : -EBADMSG;
+		return len == 0 && h->export.flags ? 1 : -EBADMSG;
 	if (type != NBD_REP_INFO || nbd_info_decode(data, len, &h->export) < 0)
 		return -EBADMSG;
-	h->exported |= h->export.flags != 0;
 	hand_expect(h, NBD_HAND_HEADER, NBD_OPTION_REPLY_LEN);
 	return 0;
 }

@@ -76,7 +76,6 @@ struct nbd_export {
 #define NBD_FLAG_SEND_FUA (1U << 3)
 #define NBD_FLAG_SEND_TRIM (1U << 5)
 #define NBD_FLAG_SEND_WRITE_ZEROES (1U << 6)
-#define NBD_FLAG_CAN_MULTI_CONN (1U << 8)
 
 [[nodiscard]] int nbd_hello_decode(const void *data, size_t len, uint16_t *ret_flags);
 [[nodiscard]] int nbd_hello_encode(uint16_t flags, void *out, size_t cap);

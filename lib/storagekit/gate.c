@@ -114,14 +114,15 @@ void storage_gate(struct storage *s)
 void storage_admit(struct storage *s, struct storage_slot *slot)
 {
 	struct image_io io;
-	int r = storage_parse(&slot->request, s->image, &io);
+	int r;
 
-	if (r < 0) {
-		storage_reply(s, slot, r);
-		return;
-	}
 	if (s->tick_fd < 0) {
 		run(s, slot);
+		return;
+	}
+	r = storage_parse(&slot->request, s->image, &io);
+	if (r < 0) {
+		storage_reply(s, slot, r);
 		return;
 	}
 	slot->state = STORAGE_WAITING;

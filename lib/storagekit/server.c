@@ -55,11 +55,12 @@ static void describe(const struct image *image, struct nbd_export *ret)
 static int begin(struct storage *s, int sock)
 {
 	int r = loop_add(s->loop, &s->channel, sock, EPOLLIN, on_channel, s);
+	struct nbd_export export;
 
 	if (r < 0)
 		return r;
-	describe(s->image, &s->export);
-	nbd_hand_server(&s->hand, &s->export);
+	describe(s->image, &export);
+	nbd_hand_server(&s->hand, &export);
 	s->up = false;
 	s->staged = s->sent = 0;
 	return 0;

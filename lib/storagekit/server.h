@@ -45,7 +45,6 @@ struct storage_queue {
 
 struct storage {
 	struct image *image;
-	struct nbd_export export;
 	struct loop *loop;
 	struct loop_source channel;		/* fd -1: nobody is there */
 	struct loop_source completions, others; /* of the image */

@@ -17,7 +17,7 @@
 #define CODE32_SELECTOR 0x23
 #define DATA_SELECTOR 0x2b
 #define STACK_BYTES (256UL * 1024) /* of the test itself */
-#define FLAGS_TAKEN 0xcd5U /* the arithmetic flags and DF */
+#define FLAGS_TAKEN 0xcd5U	   /* the arithmetic flags and DF */
 
 uint8_t *soft_host_code, *soft_host_data;
 

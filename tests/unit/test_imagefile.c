@@ -30,7 +30,7 @@ static void test_words_there_and_back(void **state)
 					    .fd = 6,
 					    .data_fd = 7,
 					    .readonly = true,
-					    .served = true,
+					    .mapped = true,
 					    .name = "/x, y" };
 	job.nodes[1] = (struct image_node){
 		.role = ROLE_TARGET, .format = FORMAT_QCOW2, .fd = 8, .data_fd = -1, .name = ""
@@ -53,7 +53,7 @@ static void test_words_there_and_back(void **state)
 		assert_int_equal(back.nodes[i].fd, job.nodes[i].fd);
 		assert_int_equal(back.nodes[i].data_fd, job.nodes[i].data_fd);
 		assert_int_equal(back.nodes[i].readonly, job.nodes[i].readonly);
-		assert_int_equal(back.nodes[i].served, job.nodes[i].served);
+		assert_int_equal(back.nodes[i].mapped, job.nodes[i].mapped);
 		assert_string_equal(back.nodes[i].name, job.nodes[i].name);
 	}
 	assert_int_equal(image_job_render(&job, argv, text, 100), -E2BIG);

@@ -185,7 +185,7 @@ static void nothing_is_written_to_what_is_readonly(void **state)
 
 	(void)state;
 	open_with(true, &none);
-	assert_true(s.export.flags & NBD_FLAG_READ_ONLY);
+	assert_true(s.hand.export.flags & NBD_FLAG_READ_ONLY);
 	shake();
 	for (size_t i = 0; i < ARRAY_SIZE(writes); i++) {
 		ask(writes[i], 0, i, 0, 512);

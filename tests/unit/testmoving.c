@@ -215,13 +215,12 @@ static const struct volume_ops moving_ops = {
 
 void moving_open(struct moving *m, struct store *store, struct store *backing_store)
 {
-	*m = (struct moving){ .volume = { .ops = &moving_ops,
-					  .format = "moving",
-					  .size = MOVING_SIZE,
-					  .cluster = MOVING_CLUSTER },
-			      .store = store,
-			      .random = 7,
-			      .lock = PTHREAD_MUTEX_INITIALIZER };
+	*m = (struct moving){
+		.volume = { .ops = &moving_ops, .size = MOVING_SIZE, .cluster = MOVING_CLUSTER },
+		.store = store,
+		.random = 7,
+		.lock = PTHREAD_MUTEX_INITIALIZER
+	};
 	sem_init(&m->at, 0, 0);
 	sem_init(&m->go, 0, 0);
 	for (unsigned int i = 0; i < MOVING_CLUSTERS; i++)

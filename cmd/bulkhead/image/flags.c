@@ -70,10 +70,8 @@ static int take_format(struct parse *p, const struct flag *f, const char *value)
 {
 	struct image_words *w = p->w;
 
-	if (w->job.verb == IMAGE_CREATE) {
-		w->target_format_said = true;
+	if (w->job.verb == IMAGE_CREATE)
 		return find_format(p, f->name, value, &w->target_format);
-	}
 	w->source.file[0].format_said = true;
 	return find_format(p, f->name, value, &w->source.file[0].format);
 }
@@ -86,7 +84,6 @@ static int take_other_format(struct parse *p, const struct flag *f, const char *
 
 static int take_target_format(struct parse *p, const struct flag *f, const char *value)
 {
-	p->w->target_format_said = true;
 	return find_format(p, f->name, value, &p->w->target_format);
 }
 

@@ -3,6 +3,7 @@
 #include "cmd/bulkhead/image/relay.h"
 
 #include "cmd/bulkhead/termfilter.h"
+#include "cmd/bulkhead/termout.h"
 #include "cmd/bulkhead/verbs.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
@@ -128,16 +129,6 @@ static void take_progress(struct relay *r)
 
 /* ---- messages ---- */
 
-static const char *program_of(const struct relay *r, size_t i)
-{
-	size_t last = 0;
-
-	for (size_t k = 0; k < IMAGE_PROCESSES_MAX; k++)
-		if (r->run->controls[k] >= 0)
-			last = k;
-	return i < last ? "image-import" : "image-tool";
-}
-
 /* Of several that fail, as one has, the first knows why. */
 static void fail(struct relay *r, const char *what, const char *text)
 {
@@ -171,7 +162,7 @@ static void take_message(struct relay *r, size_t i)
 		sandbox_call_name((int)m.number, call, sizeof(call));
 		snprintf(text, sizeof(text), " was stopped by its filter: system call %s (%u)",
 			 call, m.number);
-		fail(r, program_of(r, i), text);
+		fail(r, r->run->programs[i], text);
 	}
 }
 
@@ -241,7 +232,7 @@ enum image_end image_relay(const struct image_words *w, struct image_run *run, i
 	};
 	enum image_end end;
 
-	termfilter_init(&r.filter, true);
+	termfilter_init(&r.filter, termout_is_utf8());
 	end = serve(&r, signals);
 	end_progress(&r);
 	closep(&run->life); /* whatever still runs ends */

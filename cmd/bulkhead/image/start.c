@@ -63,7 +63,7 @@ static void give_node(struct task *t, const struct image_node *n)
 }
 
 static int new_task(struct plan *p, const char *program, const struct image_job *job,
-		    int *ret_control, struct task **ret)
+		    struct image_run *run, struct task **ret)
 {
 	struct task *t = &p->tasks[p->n];
 	int pair[2] = { -1, -1 };
@@ -78,7 +78,8 @@ static int new_task(struct plan *p, const char *program, const struct image_job 
 			    .exe = -1,
 			    .process = JAIL_PROCESS_NONE };
 	t->job.n_nodes = 0;
-	*ret_control = pair[0];
+	run->controls[p->n] = pair[0];
+	run->programs[p->n] = program;
 	give(t, pair[1], 3);
 	give(t, p->output, IMAGE_FD_OUTPUT);
 	give(t, p->progress, IMAGE_FD_PROGRESS);
@@ -89,12 +90,12 @@ static int new_task(struct plan *p, const char *program, const struct image_job 
 
 /* Who reads the file's tables, and writes its map into a pipe, whose other end is in the node then. */
 static int plan_import(struct plan *p, const struct image_job *job, struct image_node *n,
-		       int *ret_control)
+		       struct image_run *run)
 {
 	struct image_node own = *n;
 	struct task *t = NULL;
 	int ends[2] = { -1, -1 };
-	int r = new_task(p, "image-import", job, ret_control, &t);
+	int r = new_task(p, "image-import", job, run, &t);
 
 	if (r < 0 || !t)
 		return r;
@@ -103,24 +104,24 @@ static int plan_import(struct plan *p, const struct image_job *job, struct image
 			return -errno;
 		own.data_fd = ends[1];
 		n->data_fd = ends[0];
-		n->served = true;
+		n->mapped = true;
 		t->job.verb = IMAGE_SERVE;
 	}
 	give_node(t, &own);
 	return 0;
 }
 
-static int plan_all(struct plan *p, struct image_job *job, int *controls)
+static int plan_all(struct plan *p, struct image_job *job, struct image_run *run)
 {
 	struct task *tool = NULL;
 	int r = 0;
 
 	for (size_t i = 0; i < job->n_nodes && r == 0; i++)
 		if (image_format_is_import(job->nodes[i].format))
-			r = plan_import(p, job, &job->nodes[i], &controls[p->n]);
+			r = plan_import(p, job, &job->nodes[i], run);
 	if (r < 0 || (p->n && job->verb == IMAGE_INFO))
 		return r;
-	r = new_task(p, "image-tool", job, &controls[p->n], &tool);
+	r = new_task(p, "image-tool", job, run, &tool);
 	for (size_t i = 0; i < job->n_nodes && r == 0 && tool; i++)
 		give_node(tool, &job->nodes[i]);
 	return r;
@@ -297,6 +298,7 @@ static int make_channels(struct plan *p, struct image_run *run)
 	if (r < 0)
 		return r;
 	run->controls[IMAGE_PROCESSES_MAX] = pair[0];
+	run->programs[IMAGE_PROCESSES_MAX] = "image-starter";
 	p->say = pair[1];
 	return 0;
 }
@@ -333,7 +335,7 @@ int image_run_start(struct image_job *job, struct image_run *run, const char **r
 	*ret_what = "channels";
 	r = make_channels(&p, run);
 	if (r == 0)
-		r = plan_all(&p, job, run->controls);
+		r = plan_all(&p, job, run);
 	if (r == 0)
 		r = open_programs(&p, ret_what);
 	if (r < 0)

@@ -17,7 +17,8 @@ struct image_run {
 	pid_t starter;
 	int life; /* closed: the starter and all of its processes end */
 	int controls[IMAGE_PROCESSES_MAX + 1]; /* of the processes; the last is the starter's */
-	int output;			       /* what the user is to read */
+	const char *programs[IMAGE_PROCESSES_MAX + 1]; /* at the other ends */
+	int output;				       /* what the user is to read */
 	int progress;
 };
 

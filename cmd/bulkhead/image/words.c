@@ -126,10 +126,9 @@ static int take_create(struct parse *p)
 	if (need_words(p, 1, 2, "FILE SIZE, or FILE alone with --backing"))
 		return EXIT_WORDS;
 	w->target = p->words[0];
-	w->size_said = p->n_words > 1;
-	if (!w->size_said && w->source.n < 2)
-		return words_wrong(p, w->target, "say its size, for example 10G");
-	return w->size_said ? parse_size(p, p->words[1], &w->job.size) : 0;
+	if (p->n_words > 1)
+		return parse_size(p, p->words[1], &w->job.size);
+	return w->source.n < 2 ? words_wrong(p, w->target, "say its size, for example 10G") : 0;
 }
 
 static int take_one(struct parse *p)

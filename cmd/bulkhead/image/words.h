@@ -26,8 +26,6 @@ struct image_words {
 	struct image_chain source, other;
 	const char *target; /* of convert and create; in the others the source */
 	enum image_format target_format;
-	bool target_format_said;
-	bool size_said;
 	bool force_share;
 	bool quiet;
 	bool help;

@@ -25,19 +25,6 @@ static uint64_t metadata(uint64_t size, uint32_t cluster_bits, uint32_t refcount
 	return sum;
 }
 
-static uint32_t bits_of(uint32_t cluster_size)
-{
-	return (uint32_t)__builtin_ctz(cluster_size);
-}
-
-uint64_t qcow2_metadata_bound(uint64_t size, uint32_t cluster_size, uint32_t refcount_bits,
-			      bool extended_l2)
-{
-	return metadata(size, bits_of(cluster_size), refcount_bits, extended_l2,
-			divide_up(size, cluster_size))
-	       << bits_of(cluster_size);
-}
-
 /*
  * Twice the metadata, as a table that grows or is replaced lies there twice for a while, and a little
  * for what was leaked. What snapshots keep is there beside all that the disk can come to have.

@@ -15,7 +15,6 @@
 #include <stdint.h>
 
 #define CACHE_WAYS 8U
-#define CACHE_PAGE_MAX 4096U /* bytes; smaller where clusters are */
 
 enum cache_kind { CACHE_REFCOUNTS, CACHE_L2, CACHE_KINDS };
 

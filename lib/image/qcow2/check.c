@@ -219,13 +219,13 @@ int qcow2_check(struct volume *v, enum qcow2_repair repair,
 		fill_result(&k, &result);
 	if (r == 0 && is_wanted(&k, repair)) {
 		r = repair_all(q, e);
-		if (r == 0)
+		if (r == 0 && ret)
 			r = look_again(q, &result);
 	}
 	end_look(&k);
-	if (r == 0)
+	if (r == 0 && ret)
 		*ret = result;
-	else if (e && !e->text[0])
+	else if (r < 0 && e && !e->text[0])
 		(void)volume_fail(e, r, "cannot check the image: %s", strerror(-r));
 	return r;
 }

@@ -182,7 +182,6 @@ static void set_geometry(struct qcow2 *q, const struct qcow2_options *o)
 	q->bounded = o->max_size;
 	q->max_size = max_u64(h->size, o->readonly ? 0 : o->max_size);
 	q->volume = (struct volume){ .ops = &qcow2_ops,
-				     .format = "qcow2",
 				     .size = h->size & ~UINT64_C(511),
 				     .cluster = (uint32_t)q->cluster_size,
 				     .readonly = o->readonly };
@@ -216,12 +215,11 @@ static int clear_autoclear(struct qcow2 *q)
 /* Refcounts of an image that was not closed are what they were at some time: they are made anew. */
 static int make_clean(struct qcow2 *q, struct volume_error *e)
 {
-	struct qcow2_check_result result;
 	int r;
 
 	if (!(q->h.incompatible & INCOMPATIBLE_DIRTY))
 		return 0;
-	r = qcow2_check(&q->volume, QCOW2_REPAIR_ALL, NULL, NULL, &result, e);
+	r = qcow2_check(&q->volume, QCOW2_REPAIR_ALL, NULL, NULL, NULL, e);
 	if (r == 0 && q->h.incompatible & INCOMPATIBLE_DIRTY)
 		return volume_fail(e, -EUCLEAN,
 				   "the image was not closed and has errors: repair it first");

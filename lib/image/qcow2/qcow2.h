@@ -73,10 +73,6 @@ struct qcow2_options {
  */
 [[nodiscard]] uint64_t qcow2_growth_bound(const struct volume *v);
 
-/* What lies in the file beside the guest's data if every cluster of a disk of this size is in use. */
-[[nodiscard]] uint64_t qcow2_metadata_bound(uint64_t size, uint32_t cluster_size,
-					    uint32_t refcount_bits, bool extended_l2);
-
 enum qcow2_preallocation {
 	QCOW2_PREALLOCATE_OFF,
 	QCOW2_PREALLOCATE_METADATA, /* every cluster has its place; the file is sparse */
@@ -118,7 +114,7 @@ struct qcow2_check_result {
 /*
  * Compares every refcount with the references, and everything else that can be. say (or NULL) gets a
  * line for each finding. The volume is from qcow2_open, for repair not readonly. 0 when the
- * check itself went through, or a negative errno.
+ * check itself went through, or a negative errno. ret may be NULL: then what was repaired is not looked at again.
  */
 [[nodiscard]] int qcow2_check(struct volume *v, enum qcow2_repair repair,
 			      void (*say)(void *arg, const char *line), void *arg,
