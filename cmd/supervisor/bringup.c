@@ -174,17 +174,18 @@ int bringup_start(struct bringup *b, struct vm *vm, struct open_error *e)
 	jail_host_close(&b->host);
 	kvm_probe_end(&b->o.probe);
 	cgroup_close(&b->group);
-	return r < 0 ? r : launcher_await(&vm->launcher, e);
+	return r;
 }
 
 /* ---- itself ---- */
 
-int bringup_confine(struct open_error *e)
+int bringup_confine(struct vm *vm, struct open_error *e)
 {
 	const char *what = "?";
 	int r = sandbox_confine_self(&supervisor_policy, &what);
 
-	return r < 0 ? open_complain(e, r, "the supervisor cannot be confined: %s: %s", what,
-				     strerror(-r)) :
-		       0;
+	if (r < 0)
+		return open_complain(e, r, "the supervisor cannot be confined: %s: %s", what,
+				     strerror(-r));
+	return launcher_await(&vm->launcher, e); /* which has confined itself at the same time */
 }

@@ -26,7 +26,7 @@ struct bringup {
 [[nodiscard]] int bringup_open(struct bringup *b, struct vm *vm, struct open_error *ret_error);
 /* The VM's processes, its launcher among them; and leaves what only starting them needs. */
 [[nodiscard]] int bringup_start(struct bringup *b, struct vm *vm, struct open_error *ret_error);
-/* The supervisor's own filter. */
-[[nodiscard]] int bringup_confine(struct open_error *ret_error);
+/* The supervisor's own filter; and the launcher has its own. */
+[[nodiscard]] int bringup_confine(struct vm *vm, struct open_error *ret_error);
 
 #endif

@@ -39,7 +39,7 @@ static int make_channel(int *ret_ours, int *ret_theirs)
 }
 
 int launcher_start(const struct jail_host *host, const struct selinux_vm *labels,
-		   const struct launcher_kit *kit, struct launcher *ret, struct open_error *e)
+		   struct launcher_kit *kit, struct launcher *ret, struct open_error *e)
 {
 	_cleanup_(closep) int sock = -1;
 	const pid_t supervisor = getpid();
@@ -63,13 +63,15 @@ int launcher_start(const struct jail_host *host, const struct selinux_vm *labels
 int launcher_await(const struct launcher *l, struct open_error *e)
 {
 	struct pollfd p = { .fd = l->sock, .events = POLLIN };
+	int fds[MSG_MAX_FDS];
+	size_t n = 0;
 	char byte;
 
 	if (l->sock < 0)
 		return 0;
 	while (poll(&p, 1, -1) < 0 && errno == EINTR)
 		;
-	return recv(l->sock, &byte, 1, 0) == 1 ?
+	return msg_recv(l->sock, &byte, 1, fds, &n, 0) == 1 ?
 		       0 :
 		       open_complain(e, -EPERM, "the launcher cannot be confined");
 }

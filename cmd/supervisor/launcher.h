@@ -52,9 +52,9 @@ struct launcher_kit {
 	int programs[KINDS_MAX];
 };
 
-/* 0, or a negative errno with *ret_error. */
+/* Forks it, to work on its copy of the kit. 0, or a negative errno with *ret_error. */
 [[nodiscard]] int launcher_start(const struct jail_host *host, const struct selinux_vm *labels,
-				 const struct launcher_kit *kit, struct launcher *ret,
+				 struct launcher_kit *kit, struct launcher *ret,
 				 struct open_error *ret_error);
 /* Waits until it is confined. As launcher_start; harmless on LAUNCHER_NONE. */
 [[nodiscard]] int launcher_await(const struct launcher *l, struct open_error *ret_error);
@@ -71,7 +71,6 @@ void launcher_end(struct launcher *l);
 
 /* launcher_process.c: the launcher itself, in the child. Does not return. */
 void launcher_run(const struct jail_host *host, const struct selinux_vm *labels,
-		  const struct launcher_kit *kit, int sock, pid_t supervisor)
-	__attribute__((noreturn));
+		  struct launcher_kit *kit, int sock, pid_t supervisor) __attribute__((noreturn));
 
 #endif

@@ -30,11 +30,11 @@ struct spare {
 	char *argv[WORDS_MAX + 1];
 };
 
-/* Parts by their number; one that is none has no bounds. */
+/* Parts by their number; NULL is none, and has no bounds. */
 struct state {
 	struct jail_host host;
 	struct selinux_vm labels;
-	struct launcher_part parts[BOUNDS_MAX_PARTS];
+	struct launcher_part *parts[BOUNDS_MAX_PARTS];
 	struct spare spares[CONFIG_SPARES];
 	struct spare *of[BOUNDS_MAX_PARTS]; /* of spare parts */
 	int programs[KINDS_MAX];
@@ -95,7 +95,7 @@ static int place_all(struct places *p)
 	return close_range((unsigned int)p->n + 3, ~0U, 0) < 0 ? -errno : 0;
 }
 
-static int hold(int sock)
+static int hold(int sock, struct launcher_kit *kit)
 {
 	static struct places p;
 	int r;
@@ -106,9 +106,9 @@ static int hold(int sock)
 	for (size_t i = 0; i < KINDS_MAX; i++)
 		if (state.programs[i] >= 0)
 			keep(&p, &state.programs[i]);
-	for (size_t i = 0; i < BOUNDS_MAX_PARTS; i++)
-		if (state.parts[i].argv)
-			keep_part(&p, &state.parts[i]);
+	for (size_t i = 0; i < kit->n; i++)
+		if (kit->parts[i].argv)
+			keep_part(&p, &kit->parts[i]);
 	if (p.n > MAX_HELD)
 		return -EMFILE;
 	for (int fd = 0; fd < 3; fd++)
@@ -120,7 +120,7 @@ static int hold(int sock)
 }
 
 static void learn(const struct jail_host *host, const struct selinux_vm *labels,
-		  const struct launcher_kit *kit)
+		  struct launcher_kit *kit)
 {
 	uint64_t now = monotonic_ns();
 	size_t n_spares = 0;
@@ -132,18 +132,18 @@ static void learn(const struct jail_host *host, const struct selinux_vm *labels,
 	state.host.for_parent = true;
 	bounds_init(&state.bounds, now);
 	for (size_t i = 0; i < kit->n; i++) {
-		const struct launcher_part *part = &kit->parts[i];
+		struct launcher_part *part = &kit->parts[i];
 
 		if (part->spare && n_spares == CONFIG_SPARES)
 			continue;
-		state.parts[part->number] = *part;
+		state.parts[part->number] = part;
 		if (part->spare)
 			state.of[part->number] = &state.spares[n_spares++];
 		bounds_allow(&state.bounds, part->number, now);
 	}
 }
 
-static int prepare(int sock, pid_t supervisor)
+static int prepare(int sock, struct launcher_kit *kit, pid_t supervisor)
 {
 	sigset_t all;
 
@@ -154,7 +154,7 @@ static int prepare(int sock, pid_t supervisor)
 	if (getppid() != supervisor)
 		return -ESRCH;
 	prctl(PR_SET_NAME, "launcher");
-	return hold(sock);
+	return hold(sock, kit);
 }
 
 static int confine(const struct selinux_vm *labels)
@@ -396,7 +396,7 @@ static const struct {
 
 static void serve(const struct ask *a, int *fd)
 {
-	struct launcher_part *part = &state.parts[a->part];
+	struct launcher_part *part = state.parts[a->part];
 	enum bounds_refusal r = BOUNDS_UNKNOWN;
 
 	for (size_t i = 0; i < ARRAY_SIZE(requests) && bounds_know(&state.bounds, a->part); i++)
@@ -422,13 +422,13 @@ static bool hear(struct ask *ret, int *ret_fd)
 }
 
 void launcher_run(const struct jail_host *host, const struct selinux_vm *labels,
-		  const struct launcher_kit *kit, int sock, pid_t supervisor)
+		  struct launcher_kit *kit, int sock, pid_t supervisor)
 {
 	struct ask a;
 	int fd;
 
 	learn(host, labels, kit);
-	if (prepare(sock, supervisor) < 0 || confine(labels) < 0 ||
+	if (prepare(sock, kit, supervisor) < 0 || confine(labels) < 0 ||
 	    send(LAUNCHER_FD_SUPERVISOR, "c", 1, MSG_NOSIGNAL) != 1)
 		_exit(EXIT_FAILED); /* the supervisor sees it */
 	while (hear(&a, &fd)) {

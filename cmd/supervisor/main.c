@@ -115,7 +115,7 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = bringup_start(&b, &vm, &e); /* 5 the VM's processes */
 	if (r == 0)
-		r = bringup_confine(&e); /* 6 no way back */
+		r = bringup_confine(&vm, &e); /* 6 no way back */
 	if (r < 0) {
 		parts_kill(&vm);
 		return give_up(&e);

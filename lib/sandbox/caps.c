@@ -19,12 +19,11 @@
 static int bounding_drop(void)
 {
 	for (unsigned long cap = 0; cap < CAP_NUMBER_END; cap++) {
-		int r = prctl(PR_CAPBSET_READ, cap);
-
-		if (r < 0)
+		if (prctl(PR_CAPBSET_DROP, cap) == 0)
+			continue;
+		if (errno == EINVAL)
 			break; /* past the last one that this kernel knows */
-		if (r > 0 && prctl(PR_CAPBSET_DROP, cap) < 0)
-			return -errno;
+		return -errno;
 	}
 	return prctl(PR_SET_SECUREBITS, SECUREBITS_SHUT) < 0 ? -errno : 0;
 }
@@ -50,6 +49,7 @@ int caps_drop_all(void)
 	return caps_keep_only(0);
 }
 
+/* An ambient capability is a permitted one. */
 bool caps_are_empty(void)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -65,7 +65,7 @@ bool caps_are_empty(void)
 
 		if (r < 0)
 			break;
-		if (r > 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) > 0)
+		if (r > 0)
 			return false;
 	}
 	return true;

@@ -8,10 +8,11 @@
 #include "cmd/vmm/accel/soft/vcpu.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 struct block {
-	uint64_t key; /* physical address and code mode; UINT64_MAX: none */
+	uint64_t key; /* physical address, and code mode + 1; 0: none */
 	const struct soft_insn *first;
 	struct soft_page *page;
 	uint32_t version;
@@ -64,10 +65,10 @@ void soft_cache_free(struct soft_cpu *c)
 
 void soft_cache_clear(struct soft_cpu *c)
 {
+	if (c->cache->n_insns) /* else there is no block, and a new cache's pages stay untouched */
+		memset(c->cache->blocks, 0, sizeof(c->cache->blocks));
 	c->cache->n_insns = 0;
 	c->code_generation = 0; /* blocks are gone: no key may live on */
-	for (size_t i = 0; i < SOFT_CACHE_BLOCKS; i++)
-		c->cache->blocks[i].key = UINT64_MAX;
 	soft_fetch_flush(c);
 }
 
@@ -202,7 +203,7 @@ const struct soft_insn *soft_block_at(struct soft_cpu *c)
 {
 	uint64_t linear = linear_rip(c);
 	const struct fetch *f = fetch_page(c, linear);
-	uint64_t key = ((f->gpa & ~0xfffULL) | (linear & 0xfff)) << 2 | code_mode(c);
+	uint64_t key = ((f->gpa & ~0xfffULL) | (linear & 0xfff)) << 2 | (code_mode(c) + 1U);
 	struct block *b = &c->cache->blocks[(key ^ key >> 17) % SOFT_CACHE_BLOCKS];
 	uint32_t version = atomic_load_explicit(&f->page->version, memory_order_acquire);
 	const struct soft_insn *first;

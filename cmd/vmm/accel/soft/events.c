@@ -33,6 +33,7 @@ struct soft_events {
 	size_t n_notifiers;
 	struct notifier notifiers[MAX_NOTIFIERS];
 	struct loop_source asked; /* some slots are bound or unbound, but not yet in the loop */
+	atomic_size_t n_slots;	  /* up to the highest that was ever bound */
 	struct irq_slot slots[ACCEL_IRQ_SLOTS];
 };
 
@@ -64,7 +65,7 @@ static int follow_all(struct accel *vm)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < ACCEL_IRQ_SLOTS && r == 0; i++)
+	for (size_t i = 0; i < vm->events->n_slots && r == 0; i++)
 		r = follow(vm->io.loop, &vm->events->slots[i]);
 	return r;
 }
@@ -93,8 +94,6 @@ int soft_events_open(struct accel *vm)
 		return -ENOMEM;
 	}
 	pthread_mutex_init(&e->lock, NULL);
-	for (size_t i = 0; i < ACCEL_IRQ_SLOTS; i++)
-		e->slots[i] = (struct irq_slot){ .source = { .fd = -1 }, .vm = vm, .eventfd = -1 };
 	vm->events = e;
 	return 0;
 }
@@ -106,13 +105,24 @@ static void ask(const struct accel *vm)
 	(void)!write(vm->events->asked.fd, &one, sizeof(one));
 }
 
+/* Under the machine's lock. */
+static struct irq_slot *slot_at(struct accel *vm, unsigned int slot)
+{
+	struct soft_events *e = vm->events;
+
+	for (; e->n_slots <= slot; e->n_slots++)
+		e->slots[e->n_slots] =
+			(struct irq_slot){ .source = { .fd = -1 }, .vm = vm, .eventfd = -1 };
+	return &e->slots[slot];
+}
+
 int soft_irqfd_bind(struct accel *vm, unsigned int slot, int eventfd, const struct msi *msi)
 {
 	struct irq_slot *s;
 
 	if (slot >= ACCEL_IRQ_SLOTS)
 		return -EINVAL;
-	s = &vm->events->slots[slot];
+	s = slot_at(vm, slot);
 	s->msi = *msi;
 	s->eventfd = eventfd;
 	if (s->source.fd != eventfd)
@@ -126,7 +136,7 @@ int soft_irqfd_unbind(struct accel *vm, unsigned int slot, int eventfd)
 	(void)eventfd;
 	if (slot >= ACCEL_IRQ_SLOTS)
 		return -EINVAL;
-	vm->events->slots[slot].eventfd = -1;
+	slot_at(vm, slot)->eventfd = -1;
 	ask(vm);
 	return 0;
 }
