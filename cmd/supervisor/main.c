@@ -52,21 +52,14 @@ static int parse(int argc, char **argv, struct vm *vm, struct vm_config *c, stru
 
 static void vm_init(struct vm *vm, const struct vm_config *config)
 {
-	*vm = (struct vm){ .config = config,
-			   .state = VM_STARTING,
-			   .stream = -1,
-			   .null = -1,
-			   .launcher = LAUNCHER_NONE,
-			   .answers = { .fd = -1 },
-			   .launcher_exit = { .fd = -1 },
-			   .restarts = { .fd = -1 },
-			   .keeper = -1,
-			   .memory_events = -1,
-			   .labels = SELINUX_VM_NONE,
-			   .gone = { .fd = -1 },
-			   .pid = getpid(),
-			   .listeners = { { .fd = -1 }, { .fd = -1 } },
-			   .front = { .fd = -1 } };
+	vm->config = config;
+	vm->state = VM_STARTING;
+	vm->pid = getpid();
+	vm->launcher = LAUNCHER_NONE;
+	vm->labels = SELINUX_VM_NONE;
+	vm->stream = vm->null = vm->keeper = vm->memory_events = -1;
+	vm->answers.fd = vm->launcher_exit.fd = vm->restarts.fd = vm->gone.fd = -1;
+	vm->listeners[0].fd = vm->listeners[1].fd = vm->front.fd = -1;
 }
 
 /* Standard error while its user's files can still be opened; the lines of the end must not wait for it. */

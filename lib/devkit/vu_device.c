@@ -257,7 +257,7 @@ int vu_device_open(struct vu_device *d, const struct dev_spec *spec, const struc
 
 	if (!spec_valid(spec) || !ops->queue_run)
 		return -EINVAL;
-	memset(d, 0, sizeof(*d));
+	memset(d, 0, offsetof(struct vu_device, queue)); /* rings that it has not stay untouched */
 	d->spec = spec;
 	d->ops = ops;
 	d->owner = owner;
@@ -267,7 +267,7 @@ int vu_device_open(struct vu_device *d, const struct dev_spec *spec, const struc
 	d->log_fd = d->inflight.fd = d->transfer.fd = d->transfer.src.fd = -1;
 	d->gate = LOG_GATE(8);
 	guestmem_init(&d->mem);
-	for (unsigned int i = 0; i < DEV_MAX_QUEUES; i++)
+	for (unsigned int i = 0; i < spec->n_queues; i++)
 		vu_ring_init(&d->queue[i], d, i);
 	d->again_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (d->again_fd < 0)
