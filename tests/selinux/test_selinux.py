@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 
@@ -18,6 +19,7 @@ import policy
 from bh import vm, wait
 from policy import file_label, label_file, level_of, make_place, process_label, run_words
 
+IMG = shutil.which("qemu-img")
 WHO = "unconfined_u:unconfined_r"
 DOMAINS = {"supervisor": "bulkhead_supervisor_t", "vmm": "bulkhead_vmm_t",
            "dev-blk": "bulkhead_blk_t", "dev-rng": "bulkhead_rng_t",
@@ -113,6 +115,20 @@ def test_no_denial(place, accel):
     words = run_words(place, "virtio-blk", "work.raw", "shared.raw,readonly=on", accel=accel)
     place.file("work.raw", b"\x5a" * (1 << 20))
     (code, out, err), denied = denials(lambda: place.call(*words, "--strict"))
+    assert code == 0 and "ok write" in out, (out, err)
+    assert denied == []
+
+
+@pytest.mark.skipif(not IMG, reason="needs qemu-img")
+@pytest.mark.parametrize("more", ["", ",parser=apart", ",iops=1000"])
+def test_no_denial_of_an_image_with_metadata(place, more):
+    """It grows in front of a raw file, whose parser is in dev-blk or in storage-file."""
+    base, top = place.dir / "base.raw", place.dir / "top.qcow2"
+    place.file("base.raw", b"\x5a" * (1 << 20))
+    subprocess.run([IMG, "create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", top], check=True)
+    disk = f"{top},format=qcow2,backing={base},backing-format=raw{more}"
+    (code, out, err), denied = denials(
+        lambda: place.call(*run_words(place, "virtio-blk"), "--allow", "qcow2", "--disk", disk))
     assert code == 0 and "ok write" in out, (out, err)
     assert denied == []
 
