@@ -73,7 +73,7 @@ def count():
 
 
 def pytest_terminal_summary(terminalreporter):
-    for role in (r for r in (*machines.ROLES, "storage-file", "launcher", "stranger") if TRIED[r]):
+    for role in TRIED:
         gained = sum(g[0] == role for g in GAINED)
-        terminalreporter.write_line(f"{role:12} tried {TRIED[role]:5}, gained {gained}")
+        terminalreporter.write_line(f"{role:20} tried {TRIED[role]:5}, gained {gained}")
     terminalreporter.write_line(f"tried {sum(TRIED.values())}, gained {len(GAINED)}")

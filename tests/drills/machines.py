@@ -85,7 +85,8 @@ class Machine:
         if qcow2:  # on that as its backing file
             self.top = self.disk.with_suffix(".qcow2")
             subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", self.disk, "-F", "raw", self.top], check=True)
-            disk, words = f"{self.top},format=qcow2,backing={self.disk},backing-format=raw", [*words, "--allow", "qcow2"]
+            disk = f"{self.top},format=qcow2,backing={self.disk},backing-format=raw{options}"
+            words = [*words, "--allow", "qcow2"]
         self.run = ground.place.start(
             "run", "--accel", ground.accel, "--kernel", ground.guest, "--memory", "64M", "--cmdline",
             self.secret, "--disk", disk, "--console", "raw", *words,

@@ -5,6 +5,11 @@ import os
 import struct
 import time
 
+import pytest
+
+import second
+import test_exhaustion as exhaustion
+import test_second_step
 from taken import maps_of
 from test_first_step import Intruder
 from test_ring import submit_all
@@ -33,6 +38,22 @@ def test_the_ring_of_storage_file(ground, neighbour, count):
     tried, gains = submit_all(t, ground.targets)
     t.release()
     count("storage-file", tried, gains)
+
+
+@pytest.mark.parametrize("step", second.WHOLE, ids=lambda s: s.__name__)
+def test_the_second_step_on_everything(ground, neighbour, count, step):
+    test_second_step.drill(ground, count, "storage-file", lambda t: step(t, ground.targets), **APART)
+
+
+@pytest.mark.parametrize("step", second.CHANNEL, ids=lambda s: s.__name__)
+def test_the_second_step_on_each_channel(ground, neighbour, count, step):
+    test_second_step.each_channel(ground, count, "storage-file", step, **APART)
+
+
+@pytest.mark.parametrize("tries", [exhaustion.descriptors, exhaustion.memory, exhaustion.files,
+                                   exhaustion.tasks], ids=lambda f: f.__name__)
+def test_exhaustion(ground, neighbour, count, tries):
+    exhaustion.drill(ground, count, "storage-file", tries, **APART)
 
 
 def test_who_holds_what(ground, neighbour, count):

@@ -43,9 +43,9 @@ def make_descriptors(t, nr):
         yield t.call(nr, *args)
 
 
-def drill(ground, count, role, tries):
-    """tries: from the taken thread, (name, gained) each."""
-    machine = ground.start()
+def drill(ground, count, role, tries, **how):
+    """tries: from the taken thread, (name, gained) each; how: its VM is started."""
+    machine = ground.start(**how)
     t, tried, gains = machine.take(role), 0, []
     try:
         for name, gained in tries(t):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A disk of a format with metadata: what whoever takes its dev-blk over, or the thread that has the metadata, has not.
-Neither writes a backing file, nor makes the image grow beyond its disk and what describes it."""
+"""A disk of a format with metadata: what whoever takes over the process that has it (dev-blk, or storage-file), or
+its thread with the metadata, has not. Neither writes a backing file, nor makes the image grow beyond its disk and what
+describes it."""
 
 import os
 import shutil
@@ -11,6 +12,7 @@ import pytest
 
 import machines
 import ring
+import second
 from ring import Ring, sqe
 from taken import Thread
 from test_first_step import Intruder
@@ -19,19 +21,23 @@ from test_ring import submit_all
 IMG = shutil.which("qemu-img")
 pytestmark = pytest.mark.skipif(IMG is None, reason="needs qemu-img")
 
-IMAGE, BACKING = 5, 6
 PWRITEV, FALLOCATE, PRLIMIT, FCNTL, SECCOMP = 296, 285, 302, 72, 317
 FSIZE, UNLIMITED = 1, 2**64 - 1
 ADD_SEALS = 1033
+NOTE = 14  # of how far the image may grow, in dev-blk
 
 
-def start(ground, **how):
+ROLES = ("dev-blk", "storage-file")
+
+
+def start(ground, role):
+    how = {"options": ",parser=apart", "more": ("storage-file",)} if role == "storage-file" else {}
     return ground.start(qcow2=True, **how)
 
 
-def volume_of(machine):
+def volume_of(machine, role):
     """The thread that has the metadata: not the main one, and not the kernel's."""
-    pid = machine.pids["dev-blk"]
+    pid = machine.pids[role]
     tids = [int(t) for t in os.listdir(f"/proc/{pid}/task") if int(t) != pid and machines.filtered(pid, t)]
     [tid] = [t for t in tids if "iou-" not in open(f"/proc/{pid}/task/{t}/comm", encoding="ascii").read()]
     return Thread(pid, tid)
@@ -46,17 +52,19 @@ def sizes(machine):
     return machine.top.stat().st_size, machine.disk.stat().st_size
 
 
-def test_the_first_step_of_the_thread_with_the_metadata(ground, neighbour, count):
-    intruder = Intruder(lambda: volume_of(start(ground))).try_all(ground, neighbour)
-    count("dev-blk, volume", intruder.tried, intruder.gains)
+@pytest.mark.parametrize("role", ROLES)
+def test_the_first_step_of_the_thread_with_the_metadata(ground, neighbour, count, role):
+    intruder = Intruder(lambda: volume_of(start(ground, role), role)).try_all(ground, neighbour)
+    count(f"{role}, volume", intruder.tried, intruder.gains)
 
 
-def test_the_ring(ground, neighbour, count):
-    t = start(ground).take("dev-blk")
+@pytest.mark.parametrize("role", ROLES)
+def test_the_ring(ground, neighbour, count, role):
+    t = start(ground, role).take(role)
     allowed = ("registered descriptor 1",)  # its backing file, to be read
     tried, gains = submit_all(t, ground.targets)
     t.release()
-    count("dev-blk", tried, [g for g in gains if g[1] not in allowed])
+    count(role, tried, [g for g in gains if g[1] not in allowed])
 
 
 def ring_writes(t, limit):
@@ -67,37 +75,44 @@ def ring_writes(t, limit):
     yield "write to the backing file", r.submit(sqe(ring.WRITEV, fd=1, offset=0, address=iov, length=1))[1]
 
 
-def calls(t, limit):
+def calls(t, limit, role):
+    image, backing = t.find(".qcow2"), t.find(".raw")
     iov = t.put(struct.pack("<2Q", t.put(b"x" * 64), 64))
     more = t.put(struct.pack("<2Q", UNLIMITED, UNLIMITED))
     for at in (limit, limit + 4096, 1 << 40):
-        yield f"pwritev at {at}", t.call(PWRITEV, IMAGE, iov, 1, at, 0)
-    for fd in (BACKING, *range(7, 13), 14):
-        yield f"pwritev to {fd}", t.call(PWRITEV, fd, iov, 1, 0, 0)
+        yield f"pwritev at {at}", t.call(PWRITEV, image, iov, 1, at, 0)
+    # beside the image: all that storage-file holds; of dev-blk not guest RAM, which it may write
+    others = second.held(t) if role == "storage-file" else (backing, *range(7, 13), NOTE)
+    for fd in others:
+        if fd > 2 and fd != image:
+            yield f"pwritev to {fd}", t.call(PWRITEV, fd, iov, 1, 0, 0)
     for mode in (0, 1, 0x10, 0x11):
-        yield f"fallocate in mode {mode}", t.call(FALLOCATE, IMAGE, mode, limit + (1 << 30), 1 << 26)
-    yield "fallocate of the backing file", t.call(FALLOCATE, BACKING, 3, 0, 4096)
+        yield f"fallocate in mode {mode}", t.call(FALLOCATE, image, mode, limit + (1 << 30), 1 << 26)
+    yield "fallocate of the backing file", t.call(FALLOCATE, backing, 3, 0, 4096)
     yield "prlimit", t.call(PRLIMIT, 0, FSIZE, more, 0)
     yield "seccomp", t.call(SECCOMP, 1, 0, more)
-    yield "seals", t.call(FCNTL, 14, ADD_SEALS, 15)
+    for fd in second.held(t):
+        yield f"seals of {fd}", t.call(FCNTL, fd, ADD_SEALS, 15)
 
 
-def test_nothing_grows_and_nothing_below_changes(ground, neighbour, count):
-    machine = start(ground)
-    limit, base = limit_of(machine.pids["dev-blk"]), machine.disk.read_bytes()
+@pytest.mark.parametrize("role", ROLES)
+def test_nothing_grows_and_nothing_below_changes(ground, neighbour, count, role):
+    machine = start(ground, role)
+    limit, base = limit_of(machine.pids[role]), machine.disk.read_bytes()
     gains, tried = [], 0
-    t = machine.take("dev-blk")
+    t = machine.take(role)
     for name, result in ring_writes(t, limit):
         tried += 1
         if result is None or result >= 0 or sizes(machine)[0] > limit:
             gains.append(("grow", name, f"{result}, {sizes(machine)}"))
     t.release()
-    t = volume_of(machine)
-    for name, result in calls(t, limit):
+    t = volume_of(machine, role)
+    image = t.find(".qcow2")
+    for name, result in calls(t, limit, role):
         tried += 1
         if result.succeeded or sizes(machine)[0] > limit:
             gains.append(("grow", name, f"{result}, {sizes(machine)}"))
-    assert t.call(PWRITEV, IMAGE, t.put(struct.pack("<2Q", t.put(b"y" * 64), 64)), 1, limit - 64, 0).value == 64
+    assert t.call(PWRITEV, image, t.put(struct.pack("<2Q", t.put(b"y" * 64), 64)), 1, limit - 64, 0).value == 64
     t.release()
     assert machine.disk.read_bytes() == base
-    count("dev-blk", tried, gains)
+    count(role, tried, gains)

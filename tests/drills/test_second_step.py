@@ -75,9 +75,9 @@ def conclude(machine, role):
     machine.gone()
 
 
-def drill(ground, count, role, make_step):
-    """make_step: from the taken thread to the step."""
-    machine = ground.start()
+def drill(ground, count, role, make_step, **how):
+    """make_step: from the taken thread to the step; how: its VM is started."""
+    machine = ground.start(**how)
     thread, before = machine.take(role), machine.holdings(role)
     tried, gains = run_step(thread, make_step(thread))
     if not machine.ended_by_itself(but=role):
@@ -94,7 +94,7 @@ def test_everything_held(ground, neighbour, count, role, step):
     drill(ground, count, role, lambda t: step(t, ground.targets))
 
 
-def each_channel(ground, count, role, step):
+def each_channel(ground, count, role, step, **how):
     at, n = 0, 1
     while at < n:
         def one(t):
@@ -103,7 +103,7 @@ def each_channel(ground, count, role, step):
             n = len(fds)
             return step(t, fds[at], ground.targets)
 
-        drill(ground, count, role, one)
+        drill(ground, count, role, one, **how)
         at += 1
 
 
