@@ -27,6 +27,8 @@ struct subject {
 	uint64_t own_ns[N_NAMESPACES];
 	struct subject_process process[SUBJECT_MAX_PROCESSES];
 	size_t n_processes;
+	unsigned int channels; /* that the vmm has to the machine's devices, one or two to each */
+	unsigned int foreign;  /* and to programs that are not of the machine */
 };
 
 enum grade {

@@ -163,23 +163,6 @@ static void judge_limit(struct subject_process *p, struct findings *f, int numbe
 		findings_add(f, GRADE_WEAK, p, 0, name, declared, "%" PRIu64, l->hard);
 }
 
-unsigned int judge_channels(const struct subject *s)
-{
-	unsigned int n = 0;
-
-	for (size_t i = 0; i < s->n_processes; i++) {
-		const struct declared_process *d = s->process[i].declared;
-
-		n += d && kind_whose(d) ? kind_channels(kind_whose(d)) : 0;
-	}
-	return n;
-}
-
-static unsigned int count_channels(const struct subject *s)
-{
-	return judge_channels(s) + judge_foreign(s);
-}
-
 static bool has_kvm(const struct facts *f)
 {
 	for (size_t i = 0; i < f->n_fds; i++)
@@ -192,7 +175,7 @@ static uint64_t address_space(const struct subject *s, const struct subject_proc
 {
 	const struct declared_machine m = { .memory = s->memory,
 					    .vcpus = s->cpus,
-					    .channels = count_channels(s),
+					    .channels = s->channels + s->foreign,
 					    .soft = !has_kvm(&p->facts) };
 
 	return s->memory ? declared_address_space(p->declared, &m) : p->declared->policy->limits.as;
@@ -205,7 +188,7 @@ static void judge_limits(const struct subject *s, struct subject_process *p, str
 
 	judge_limit(p, f, RLIMIT_CORE, "core size limit", 0);
 	judge_limit(p, f, RLIMIT_NOFILE, "descriptor limit",
-		    declared_descriptors(d, count_channels(s)));
+		    declared_descriptors(d, s->channels + s->foreign));
 	judge_limit(p, f, RLIMIT_NPROC, "task limit", l->nproc);
 	judge_limit(p, f, RLIMIT_AS, "address space limit", address_space(s, p));
 	judge_limit(p, f, RLIMIT_MEMLOCK, "locked memory limit", l->memlock);
@@ -302,6 +285,7 @@ static void note_host(const struct subject *s, struct findings *f)
 void judge(struct subject *s, struct findings *ret)
 {
 	*ret = (struct findings){ 0 };
+	count_channels(s);
 	for (size_t i = 0; i < s->n_processes; i++)
 		if (s->process[i].declared)
 			judge_process(s, &s->process[i], ret);

@@ -16,10 +16,8 @@ void note_labels(const struct subject *s, struct findings *f);
 void judge_maps(struct subject_process *p, struct findings *f);
 void judge_threads(const struct subject *s, struct subject_process *p, struct findings *f);
 
-/* How many the vmm has to the machine's devices, one or two to each. */
-unsigned int judge_channels(const struct subject *s);
-/* How many channels lead to programs that are not of the machine. */
-unsigned int judge_foreign(const struct subject *s);
+/* Fills channels and foreign, which the others judge by. */
+void count_channels(struct subject *s);
 
 /* The text of a set of capabilities, as "cap_kill,cap_setuid" or "none", cut at cap. */
 void caps_text(uint64_t set, char *ret, size_t cap);

@@ -72,9 +72,9 @@ static bool is_in_table(const struct subject_process *p, const struct facts_fd *
 
 /* used: how many there were so far. One to a device that was started again, or attached, has any number. */
 static bool is_channel(const struct subject *s, const struct subject_process *p,
-		       const struct facts_fd *fd, int *used)
+		       const struct facts_fd *fd, unsigned int *used)
 {
-	if (!p->declared->channels_from || !is_unix(fd) || *used == (int)judge_channels(s))
+	if (!p->declared->channels_from || !is_unix(fd) || *used == s->channels)
 		return false;
 	++*used;
 	return true;
@@ -108,7 +108,7 @@ static bool is_held(const struct declared_process *d, const struct facts_fd *fd,
 }
 
 static bool is_known(const struct subject *s, const struct subject_process *p,
-		     const struct facts_fd *fd, int *channels, unsigned int *used)
+		     const struct facts_fd *fd, unsigned int *channels, unsigned int *used)
 {
 	return is_standard(p, fd) || is_in_table(p, fd) || is_channel(s, p, fd, channels) ||
 	       is_given(p, fd) || is_held(p->declared, fd, used);
@@ -120,26 +120,31 @@ static bool is_foreign(const struct subject_process *p, const struct facts_fd *f
 	return p->declared->channels_from && is_unix(fd);
 }
 
-unsigned int judge_foreign(const struct subject *s)
+static unsigned int foreign_of(const struct subject *s, const struct subject_process *p)
 {
-	unsigned int n = 0;
+	unsigned int used[16] = { 0 }, channels = 0, n = 0;
 
-	for (size_t i = 0; i < s->n_processes; i++) {
-		const struct subject_process *p = &s->process[i];
-		unsigned int used[16] = { 0 };
-		int channels = 0;
-
-		for (size_t k = 0; p->declared && k < p->facts.n_fds; k++)
-			n += !is_known(s, p, &p->facts.fds[k], &channels, used) &&
-			     is_foreign(p, &p->facts.fds[k]);
-	}
+	for (size_t i = 0; i < p->facts.n_fds; i++)
+		n += !is_known(s, p, &p->facts.fds[i], &channels, used) &&
+		     is_foreign(p, &p->facts.fds[i]);
 	return n;
+}
+
+void count_channels(struct subject *s)
+{
+	s->channels = s->foreign = 0;
+	for (size_t i = 0; i < s->n_processes; i++) {
+		const struct declared_process *d = s->process[i].declared;
+
+		s->channels += d && kind_whose(d) ? kind_channels(kind_whose(d)) : 0;
+	}
+	for (size_t i = 0; i < s->n_processes; i++)
+		s->foreign += s->process[i].declared ? foreign_of(s, &s->process[i]) : 0;
 }
 
 void judge_fds(const struct subject *s, struct subject_process *p, struct findings *f)
 {
-	unsigned int used[16] = { 0 };
-	int channels = 0;
+	unsigned int used[16] = { 0 }, channels = 0;
 
 	for (size_t i = 0; i < p->facts.n_fds; i++) {
 		const struct facts_fd *fd = &p->facts.fds[i];
