@@ -1,27 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulkhead image resize. */
+#include "cmd/image-tool/size.h"
 #include "cmd/image-tool/source.h"
 #include "cmd/image-tool/tool.h"
-#include "lib/base/checked.h"
 #include "lib/image/qcow2/qcow2.h"
 #include "lib/imagekit/process.h"
 
-#define SECTOR 512U
-
-uint64_t tool_new_size(const struct image_job *job, uint64_t size)
-{
-	uint64_t new = job->size;
-
-	if (job->size_how == SIZE_ADD && !u64_add(size, job->size, &new))
-		return 0;
-	if (job->size_how == SIZE_SUB)
-		new = job->size < size ? size - job->size : 0;
-	return new > INT64_MAX - SECTOR ? 0 : (new + SECTOR - 1) & ~(uint64_t)(SECTOR - 1);
-}
-
 static int find_size(const struct image_job *job, const struct source *s, uint64_t *ret)
 {
-	*ret = tool_new_size(job, s->size);
+	*ret = size_after(job, s->size);
 	if (!*ret)
 		return image_fail(s->name,
 				  "it has %llu bytes: with the new size it would have none, "

@@ -2,7 +2,7 @@
 /* A disk that is read; see source.h. */
 #include "cmd/image-tool/source.h"
 
-#include "cmd/image-tool/tool.h"
+#include "cmd/image-tool/size.h"
 #include "lib/base/units.h"
 #include "lib/image/qcow2/qcow2.h"
 #include "lib/imagekit/process.h"
@@ -83,7 +83,7 @@ static int open_qcow2(struct source_link *l, struct source_link *below, const st
 		return IMAGE_EXIT_FAILED;
 	o.backing = below ? below->volume : NULL;
 	o.data = l->node->data_fd >= 0 ? &l->data.store : NULL;
-	o.max_size = how == SOURCE_WRITE ? tool_new_size(job, info.size) : 0;
+	o.max_size = how == SOURCE_WRITE ? size_after(job, info.size) : 0;
 	l->zstd = info.compression == QCOW2_ZSTD;
 	r = qcow2_open(&l->file.store, &o, &l->volume, &e);
 	return r < 0 ? complain(l, r, &e) : 0;

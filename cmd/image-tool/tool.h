@@ -22,7 +22,4 @@ int run_compare(const struct image_job *job, struct pool *pool);
 const struct image_node *tool_target(const struct image_job *job);
 void create_options(const struct image_job *job, uint64_t size, struct qcow2_create_options *ret);
 
-/* What resize makes of a disk of this size, in whole sectors; 0: that cannot be. */
-uint64_t tool_new_size(const struct image_job *job, uint64_t size);
-
 #endif
