@@ -6,6 +6,7 @@
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/vmlink.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
 #include "lib/files/files.h"
 #include "lib/sandbox/cgroup.h"
 #include "lib/sandbox/selinux.h"
@@ -21,7 +22,8 @@
 struct attachment {
 	const char *name; /* of the VM */
 	struct config_device device;
-	const char *options; /* as they were said */
+	const char *options;	   /* as they were said */
+	int files[KIND_FILES_MAX]; /* as config_device_file counts; or -1 */
 };
 
 /* ---- words ---- */
@@ -78,14 +80,15 @@ static int parse(struct attachment *a, int argc, char **argv)
 /* ---- the file ---- */
 
 /* The file keeps the label, as those of a VM's start do. */
-static int label(const struct attachment *a, const char *path, int fd, pid_t supervisor)
+static int label(const struct attachment *a, const char *path, int fd, bool readonly,
+		 pid_t supervisor)
 {
 	_cleanup_(closep) int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct selinux_vm s;
 	int r = proc < 0 ? -errno : selinux_vm_of(proc, supervisor, &s);
 
 	if (r == 0)
-		r = selinux_label_disk(&s, fd, config_readonly(&a->device));
+		r = selinux_label_disk(&s, fd, readonly);
 	return r < 0 ? complain(EXIT_START, "%s: %s cannot be given the VM's SELinux label: %s",
 				a->device.kind->word, path, strerror(-r)) :
 		       0;
@@ -108,22 +111,22 @@ static int limit(const struct attachment *a, const char *path, int fd, pid_t sup
 				       0;
 }
 
-/* 0, or the exit status; *ret_fd stays -1 for a device without a file. */
-static int open_its_file(const struct attachment *a, pid_t supervisor, int *ret_fd)
+/* 0, or the exit status. */
+static int open_file(struct attachment *a, unsigned int i, pid_t supervisor)
 {
 	const struct config_device *d = &a->device;
+	const struct config_file file = config_device_file(d, i);
+	const bool readonly = config_file_readonly(d, i);
 	char path[CONFIG_PATH_MAX + 1], why[400];
 	_cleanup_(closep) int fd = -1;
 	struct stat st = { 0 };
 	int r;
 
-	if (!d->kind->file.fd)
-		return 0;
-	snprintf(path, sizeof(path), "%.*s", (int)d->path_len, d->path);
-	fd = file_open_served(d, 0, d->kind->word, path, &st, why, sizeof(why));
+	snprintf(path, sizeof(path), "%.*s", (int)file.path_len, file.path);
+	fd = file_open_served(d, i, d->kind->word, path, &st, why, sizeof(why));
 	if (fd < 0)
 		return complain(EXIT_START, "%s", why);
-	r = file_lock(fd, config_readonly(d), d->kind->word, path, why, sizeof(why));
+	r = file_lock(fd, readonly, d->kind->word, path, why, sizeof(why));
 	if (r == -EBUSY)
 		return complain(EXIT_START,
 				"%s: %s is in use, by this VM or another: several may have it with "
@@ -131,11 +134,21 @@ static int open_its_file(const struct attachment *a, pid_t supervisor, int *ret_
 				d->kind->word, path);
 	if (r < 0)
 		return complain(EXIT_START, "%s", why);
-	r = label(a, path, fd, supervisor);
+	r = label(a, path, fd, readonly, supervisor);
 	if (r == 0)
 		r = limit(a, path, fd, supervisor);
 	if (r == 0)
-		*ret_fd = take_fd(&fd);
+		a->files[i] = take_fd(&fd);
+	return r;
+}
+
+static int open_files(struct attachment *a, pid_t supervisor)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < KIND_FILES_MAX && r == 0; i++)
+		if (config_device_file(&a->device, i).path)
+			r = open_file(a, i, supervisor);
 	return r;
 }
 
@@ -154,18 +167,62 @@ static int ask_pid(int sock, const char *name, pid_t *ret)
 	return 0;
 }
 
-static int ask(int sock, const struct attachment *a, int file)
+static bool names_file(const struct device_kind *kind, const char *word)
+{
+	for (size_t i = 0; i < kind->file.n_more; i++) {
+		const size_t len = strlen(kind->file.more[i].word);
+
+		if (strncmp(word, kind->file.more[i].word, len) == 0 && word[len] == '=')
+			return true;
+	}
+	return false;
+}
+
+/* The kind and its options, where files beside its own have no name. False: too long. */
+static bool say(const struct attachment *a, struct control_msg *m)
+{
+	size_t at = (size_t)snprintf(m->text, sizeof(m->text), "%s", a->device.kind->word);
+
+	for (const char *word = a->options; *word && at < sizeof(m->text);) {
+		const char *own = word + (*word == ',');
+		const size_t len = strcspn(own, ",");
+
+		word = own + len;
+		if (names_file(a->device.kind, own))
+			at += (size_t)snprintf(m->text + at, sizeof(m->text) - at, ",%.*s=+",
+					       (int)strcspn(own, "="), own);
+		else
+			at += (size_t)snprintf(m->text + at, sizeof(m->text) - at, ",%.*s",
+					       (int)len, own);
+	}
+	m->text_len = at;
+	return at <= CTL_TEXT_MAX;
+}
+
+static int send_beside(int sock, const struct attachment *a)
+{
+	int r = 0;
+
+	for (unsigned int i = 1; i < KIND_FILES_MAX && r == 0; i++) {
+		const struct control_msg m = { .type = CTL_ADD_BESIDE, .number = i };
+
+		if (a->files[i] >= 0)
+			r = control_send(sock, &m, a->files[i]);
+	}
+	return r;
+}
+
+static int ask(int sock, const struct attachment *a)
 {
 	const char *word = a->device.kind->word;
-	struct control_msg m = { .type = file < 0 ? CTL_ADD : CTL_ADD_FILE };
-	int len = snprintf(m.text, sizeof(m.text), "%s%s%s", word,
-			   *a->options && *a->options != ',' ? "," : "", a->options);
+	struct control_msg m = { .type = a->files[0] < 0 ? CTL_ADD : CTL_ADD_FILE };
 	int r;
 
-	if (len < 0 || (size_t)len > CTL_TEXT_MAX)
+	if (!say(a, &m))
 		return complain(EXIT_WORDS, "attach: %s: its options are too long", word);
-	m.text_len = (size_t)len;
-	r = control_send(sock, &m, file);
+	r = send_beside(sock, a);
+	if (r == 0)
+		r = control_send(sock, &m, a->files[0]);
 	if (r == 0)
 		r = vmlink_await(sock, CTL_ADDED, PATIENCE_MS, &m);
 	if (r < 0)
@@ -179,11 +236,11 @@ static int ask(int sock, const struct attachment *a, int file)
 int verb_attach(int argc, char **argv)
 {
 	_cleanup_(closep) int sock = -1;
-	_cleanup_(closep) int file = -1;
 	pid_t supervisor = 0;
 	struct attachment a = { .name = NULL };
 	int status = parse(&a, argc, argv);
 
+	memset(a.files, -1, sizeof(a.files));
 	if (status || !a.name)
 		return status;
 	sock = vmlink_open(a.name);
@@ -191,6 +248,9 @@ int verb_attach(int argc, char **argv)
 		return vmlink_complain(a.name, sock);
 	status = ask_pid(sock, a.name, &supervisor);
 	if (status == 0)
-		status = open_its_file(&a, supervisor, &file);
-	return status ? status : ask(sock, &a, file);
+		status = open_files(&a, supervisor);
+	if (status == 0)
+		status = ask(sock, &a);
+	fds_close(a.files, KIND_FILES_MAX);
+	return status;
 }

@@ -19,6 +19,7 @@ static const char overview[] =
 	"  bulkhead console NAME [--console raw]    its console, when nobody else has it\n"
 	"  bulkhead attach NAME disk FILE,format=raw   or rng: one more device\n"
 	"  bulkhead detach NAME DEVICE              and the guest lets go of it\n"
+	"  bulkhead resize NAME FILE [+]SIZE        a larger disk, while its guest runs\n"
 	"  bulkhead explain [OPTION]...             its walls, before it is started\n"
 	"  bulkhead image VERB [OPTION]... FILE...  make, read and change disk images\n"
 	"  bulkhead features [--json]               what there is, and what it promises\n"

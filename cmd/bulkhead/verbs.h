@@ -17,6 +17,7 @@ int verb_detach(int argc, char **argv);
 int verb_ps(int argc, char **argv);
 int verb_stop(int argc, char **argv);
 int verb_resume(int argc, char **argv);
+int verb_resize(int argc, char **argv);
 int verb_audit(int argc, char **argv);
 int verb_console(int argc, char **argv);
 int verb_version(int argc, char **argv);

@@ -31,7 +31,10 @@ static bool is_right(const struct answer *a, size_t n_fds)
 		return a->reason >= BOUNDS_UNKNOWN && a->reason < BOUNDS_N && n_fds == 0 &&
 		       !*a->text;
 	case ANSWER_FORGOTTEN:
+	case ANSWER_FOUND:
 		return a->reason == 0 && n_fds == 0 && !*a->text;
+	case ANSWER_UNFOUND:
+		return a->part == 0 && a->reason == 0 && n_fds == 0 && !*a->text;
 	}
 	return false;
 }

@@ -8,6 +8,8 @@
  *			the step
  *	ANSWER_REFUSED  none; reason an enum bounds_refusal
  *	ANSWER_FORGOTTEN  none; the part is a spare one again
+ *	ANSWER_FOUND    none; the part that serves the file
+ *	ANSWER_UNFOUND  none; part 0: no part does
  */
 #ifndef BULKHEAD_SUPERVISOR_ANSWER_H
 #define BULKHEAD_SUPERVISOR_ANSWER_H
@@ -20,6 +22,8 @@ enum answer_result {
 	ANSWER_FAILED = 2,
 	ANSWER_REFUSED = 3,
 	ANSWER_FORGOTTEN = 4,
+	ANSWER_FOUND = 5,
+	ANSWER_UNFOUND = 6,
 };
 
 #define ANSWER_TEXT_MAX 56

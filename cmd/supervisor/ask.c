@@ -22,10 +22,21 @@ int ask_encode(const struct ask *a, void *out, size_t cap)
 
 static bool is_right(const struct ask *a, size_t n_fds)
 {
-	if (a->what == ASK_NEW)
+	const bool bare = a->kind == 0 && a->number == 0 && !*a->text;
+
+	switch (a->what) {
+	case ASK_NEW:
 		return n_fds <= 1;
-	return (a->what == ASK_AGAIN || a->what == ASK_FORGET) && a->kind == 0 && a->number == 0 &&
-	       !*a->text && n_fds == 0;
+	case ASK_AGAIN:
+	case ASK_FORGET:
+	case ASK_LARGER:
+		return bare && n_fds == 0;
+	case ASK_FIND:
+		return bare && a->part == 0 && n_fds == 1;
+	case ASK_BESIDE:
+		return a->part == 0 && a->kind == 0 && a->number && !*a->text && n_fds == 1;
+	}
+	return false;
 }
 
 static bool is_printable(const char *text, size_t len)

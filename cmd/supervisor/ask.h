@@ -7,6 +7,11 @@
  *		    number-th of a VM's, from 0 on, with these options (lib/config); for a kind that
  *		    serves a file its descriptor comes with it
  *	ASK_FORGET  such a part has ended, and is to be a spare one again; as ASK_AGAIN
+ *	ASK_FIND    which part serves the file whose descriptor comes with it, to read and write; part 0, the
+ *		    rest as ASK_AGAIN
+ *	ASK_BESIDE  the descriptor of a file beside the one that comes with the next ASK_NEW: number says which,
+ *		    from 1 on; part, kind 0, no text; it has no answer
+ *	ASK_LARGER  as ASK_AGAIN, of the part that was found last: its file was made larger by its user
  */
 #ifndef BULKHEAD_SUPERVISOR_ASK_H
 #define BULKHEAD_SUPERVISOR_ASK_H
@@ -14,9 +19,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum ask_what { ASK_AGAIN = 1, ASK_NEW = 2, ASK_FORGET = 3 };
+enum ask_what {
+	ASK_AGAIN = 1,
+	ASK_NEW = 2,
+	ASK_FORGET = 3,
+	ASK_FIND = 4,
+	ASK_LARGER = 5,
+	ASK_BESIDE = 6
+};
 
-#define ASK_TEXT_MAX 200
+#define ASK_TEXT_MAX 360
 #define ASK_WIRE_MAX (4 + ASK_TEXT_MAX)
 
 struct ask {

@@ -5,6 +5,7 @@
 #include "cmd/supervisor/clock.h"
 #include "cmd/supervisor/plug.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
 #include "lib/sandbox/peer.h"
 
 #include <errno.h>
@@ -38,6 +39,15 @@ static uint32_t count_alive(const struct vm *vm)
 	return n;
 }
 
+static uint32_t count_restarts(const struct vm *vm)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < vm->n_parts; i++)
+		n += vm->parts[i].again.n;
+	return n;
+}
+
 static int on_query(const struct asker *a, const struct control_msg *q)
 {
 	const struct vm *vm = a->vm;
@@ -49,7 +59,7 @@ static int on_query(const struct asker *a, const struct control_msg *q)
 			  .state = vm->paused ? CTL_EVENT_PAUSED : vm->event,
 			  .processes = count_alive(vm),
 			  .soft = vm->soft,
-			  .restarts = restart_count(vm) },
+			  .restarts = count_restarts(vm) },
 	};
 
 	(void)q;
@@ -132,9 +142,19 @@ static int on_size(const struct asker *a, const struct control_msg *m)
 /* Answered later, unless it is refused at once. */
 static int on_add(const struct asker *a, const struct control_msg *m)
 {
-	const char *why = plug_attach(a->vm, a->client, m->text, a->fd);
+	const char *why = plug_attach(a->vm, a->client, m->text, *a->fd);
 
+	fds_close(a->client->beside, ARRAY_SIZE(a->client->beside));
 	return why ? refuse(a, why) : 0;
+}
+
+/* Not answered: what is wrong with it shows then. */
+static int on_add_beside(const struct asker *a, const struct control_msg *m)
+{
+	if (!m->number || m->number >= KIND_FILES_MAX || a->client->beside[m->number - 1] >= 0)
+		return -EBADMSG;
+	a->client->beside[m->number - 1] = take_fd(a->fd);
+	return 0;
 }
 
 static int on_remove(const struct asker *a, const struct control_msg *m)
@@ -159,6 +179,24 @@ static int on_resume(const struct asker *a, const struct control_msg *q)
 	return why ? refuse(a, why) : 0;
 }
 
+static int on_resize(const struct asker *a, const struct control_msg *q)
+{
+	const char *why = resize_ask(a->vm, a->client, *a->fd);
+
+	(void)q;
+	return why ? refuse(a, why) : 0;
+}
+
+static int on_resized(const struct asker *a, const struct control_msg *m)
+{
+	const char *why;
+
+	if (m->number > 1)
+		return -EBADMSG;
+	why = resize_done(a->vm, a->client, m->number == 1);
+	return why ? refuse(a, why) : 0;
+}
+
 enum asker_kind { BY_COMMAND = 1, BY_CLIENT = 2 };
 
 static const struct {
@@ -173,8 +211,11 @@ static const struct {
 	{ CTL_SIZE, BY_COMMAND | BY_CLIENT, VM_STARTING | VM_RUNNING, on_size },
 	{ CTL_ADD, BY_CLIENT, VM_RUNNING, on_add },
 	{ CTL_ADD_FILE, BY_CLIENT, VM_RUNNING, on_add },
+	{ CTL_ADD_BESIDE, BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_add_beside },
 	{ CTL_REMOVE, BY_CLIENT, VM_RUNNING, on_remove },
 	{ CTL_RESUME, BY_CLIENT, VM_STARTING | VM_RUNNING, on_resume },
+	{ CTL_RESIZE, BY_CLIENT, VM_RUNNING, on_resize },
+	{ CTL_RESIZED, BY_CLIENT, VM_RUNNING, on_resized },
 	{ CTL_RELEASE, BY_COMMAND | BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_release },
 };
 
@@ -239,9 +280,11 @@ static void drop_client(struct client *c)
 
 	loop_remove(&vm->loop, &c->src);
 	closep(&fd);
+	fds_close(c->beside, ARRAY_SIZE(c->beside));
 	leave_console(vm, c);
 	plug_leave(vm, c);
 	pause_forget(vm, c);
+	resize_leave(vm, c);
 }
 
 static int on_client(struct loop_source *src, uint32_t events)
@@ -285,8 +328,10 @@ int clients_watch(struct vm *vm, int front, const int listeners[NAMES_PLACES])
 {
 	int r = 0;
 
-	for (size_t i = 0; i < VM_MAX_CLIENTS; i++)
+	for (size_t i = 0; i < VM_MAX_CLIENTS; i++) {
 		vm->clients[i].src.fd = -1;
+		memset(vm->clients[i].beside, -1, sizeof(vm->clients[i].beside));
+	}
 	if (front >= 0)
 		r = loop_add(&vm->loop, &vm->front, front, EPOLLIN, on_front, vm);
 	for (size_t i = 0; i < NAMES_PLACES && r == 0; i++)

@@ -69,6 +69,17 @@ void launcher_end(struct launcher *l);
 [[nodiscard]] int launcher_hear(const struct launcher *l, struct answer *ret,
 				int fds[ANSWER_MAX_FDS], size_t *ret_n_fds);
 
+/* launcher_files.c: the whole of a file or block device, open for just what is to be done with it. */
+bool launcher_can_serve(int fd, bool readonly);
+/* The part whose disk is served from the file, which is open to be read and written; or NULL. Whoever shows it could
+ * open it so; the supervisor can open none. Of the parts some may be NULL. */
+struct launcher_part *launcher_find(struct launcher_part *const parts[BOUNDS_MAX_PARTS], int fd);
+/* Memory of its own that outlives its process, for one that is attached; where the device wants any. 0 or a negative
+ * errno. */
+[[nodiscard]] int launcher_give_state(struct launcher_part *part, const struct config_device *d);
+/* What the part's first process noted for all after it is as the first one finds it. 0 or a negative errno. */
+[[nodiscard]] int launcher_renew_note(struct launcher_part *part);
+
 /* launcher_process.c: the launcher itself, in the child. Does not return. */
 void launcher_run(const struct jail_host *host, const struct selinux_vm *labels,
 		  struct launcher_kit *kit, int sock, pid_t supervisor) __attribute__((noreturn));

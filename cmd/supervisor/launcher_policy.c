@@ -202,6 +202,9 @@ static const struct declared_gain gains[] = {
 	{ "new processes", NULL,
 	  "in the ids of that VM only, with a filter that none of them can leave; the VM's "
 	  "limits hold them" },
+	{ "a new note of how far an image may grow", NULL,
+	  "once each time that its user's command has made the image larger and shown its file, open for "
+	  "both; what a disk's own process writes moves no bound" },
 	{ "what anybody may read below /proc", NULL,
 	  "a new process gets its ids there; nothing there is its to write but its children's" },
 };

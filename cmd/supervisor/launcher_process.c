@@ -39,6 +39,8 @@ struct state {
 	struct spare *of[BOUNDS_MAX_PARTS]; /* of spare parts */
 	int programs[KINDS_MAX];
 	struct bounds bounds;
+	int beside[KIND_FILES_MAX - 1]; /* of what is attached next; or -1 */
+	struct launcher_part *found;	/* whose file its user has shown; or NULL */
 };
 
 static struct state state;
@@ -129,6 +131,7 @@ static void learn(const struct jail_host *host, const struct selinux_vm *labels,
 	state.labels = *labels;
 	memcpy(state.programs, kit->programs, sizeof(state.programs));
 	state.host.userns_fd = -1;
+	memset(state.beside, -1, sizeof(state.beside));
 	state.host.for_parent = true;
 	bounds_init(&state.bounds, now);
 	for (size_t i = 0; i < kit->n; i++) {
@@ -289,17 +292,6 @@ static void empty(struct launcher_part *part)
 	part->argv = NULL;
 }
 
-/* The whole of a file or block device, open for just what is to be done with it. */
-static bool can_be_served(int fd, bool readonly)
-{
-	int flags = fcntl(fd, F_GETFL);
-	struct stat st;
-
-	return flags >= 0 && fd_stat(fd, &st) == 0 &&
-	       (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) &&
-	       (flags & (O_ACCMODE | O_PATH)) == (readonly ? O_RDONLY : O_RDWR);
-}
-
 static bool make_words(struct spare *s, const struct config_device *d, unsigned int number)
 {
 	struct words w = { .text = s->text, .cap = sizeof(s->text), .argv = s->argv };
@@ -307,6 +299,27 @@ static bool make_words(struct spare *s, const struct config_device *d, unsigned 
 	words_say(&w, "%s", d->kind->declared->name);
 	words_say_options(&w, d, number);
 	return !w.failed;
+}
+
+/* Those that were sent are those that are said. */
+static bool has_beside(const struct config_device *d)
+{
+	for (unsigned int i = 1; i < KIND_FILES_MAX; i++) {
+		const int fd = state.beside[i - 1];
+
+		if ((config_device_file(d, i).path != NULL) != (fd >= 0) ||
+		    (fd >= 0 && !launcher_can_serve(fd, config_file_readonly(d, i))))
+			return false;
+	}
+	return true;
+}
+
+static void give_beside(struct launcher_part *part, int first)
+{
+	for (int i = 1; i < KIND_FILES_MAX; i++)
+		if (state.beside[i - 1] >= 0)
+			part->given[part->n_given++] =
+				(struct jail_fd){ take_fd(&state.beside[i - 1]), first + i };
 }
 
 /* Takes fd. */
@@ -323,10 +336,13 @@ static enum bounds_refusal fill(struct launcher_part *part, const struct ask *a,
 	    !make_words(s, &d, a->number))
 		return BOUNDS_UNKNOWN;
 	if ((kind->file.fd != 0) != (file >= 0) ||
-	    (file >= 0 && !can_be_served(file, config_readonly(&d))))
+	    (file >= 0 && !launcher_can_serve(file, config_readonly(&d))) || !has_beside(&d))
 		return BOUNDS_NO_FILE;
 	if (file >= 0)
 		part->given[part->n_given++] = (struct jail_fd){ take_fd(&file), kind->file.fd };
+	give_beside(part, kind->file.fd);
+	if (launcher_give_state(part, &d) < 0)
+		_exit(EXIT_FAILED);
 	part->exe_fd = state.programs[a->kind];
 	part->argv = s->argv;
 	part->n_channels = 1;
@@ -361,6 +377,7 @@ static enum bounds_refusal on_new(struct launcher_part *part, const struct ask *
 	enum bounds_refusal r = part->spare && !part->argv ? fill(part, a, take_fd(fd)) :
 							     BOUNDS_UNKNOWN;
 
+	fds_close(state.beside, ARRAY_SIZE(state.beside));
 	if (r != BOUNDS_FINE)
 		return r;
 	r = may_start(part);
@@ -385,13 +402,55 @@ static enum bounds_refusal on_forget(struct launcher_part *part, const struct as
 	return BOUNDS_FINE;
 }
 
+static enum bounds_refusal on_beside(struct launcher_part *part, const struct ask *a, int *fd)
+{
+	(void)part;
+	if (a->number >= KIND_FILES_MAX)
+		_exit(EXIT_FAILED); /* it breaks the protocol */
+	closep(&state.beside[a->number - 1]);
+	state.beside[a->number - 1] = take_fd(fd);
+	return BOUNDS_FINE;
+}
+
+static enum bounds_refusal on_find(struct launcher_part *part, const struct ask *a, int *fd)
+{
+	struct answer found = { .result = ANSWER_UNFOUND };
+
+	(void)part, (void)a;
+	state.found = launcher_find(state.parts, *fd);
+	if (state.found) {
+		found.result = ANSWER_FOUND;
+		found.part = state.found->number;
+	}
+	say(&found, NULL, 0);
+	return BOUNDS_FINE;
+}
+
+/* Once for each time that its user has shown the file. */
+static enum bounds_refusal on_larger(struct launcher_part *part, const struct ask *a, int *fd)
+{
+	enum bounds_refusal r = part->argv && part == state.found ? may_start(part) :
+								    BOUNDS_UNKNOWN;
+
+	(void)a;
+	(void)fd;
+	if (r != BOUNDS_FINE)
+		return r;
+	state.found = NULL;
+	if (launcher_renew_note(part) < 0)
+		_exit(EXIT_FAILED);
+	start(part);
+	return r;
+}
+
 static const struct {
 	enum ask_what what;
+	bool any; /* of no part in particular */
 	enum bounds_refusal (*handle)(struct launcher_part *part, const struct ask *a, int *fd);
 } requests[] = {
-	{ ASK_AGAIN, on_again },
-	{ ASK_NEW, on_new },
-	{ ASK_FORGET, on_forget },
+	{ ASK_AGAIN, false, on_again },	  { ASK_NEW, false, on_new },
+	{ ASK_FORGET, false, on_forget }, { ASK_FIND, true, on_find },
+	{ ASK_LARGER, false, on_larger }, { ASK_BESIDE, true, on_beside },
 };
 
 static void serve(const struct ask *a, int *fd)
@@ -399,8 +458,9 @@ static void serve(const struct ask *a, int *fd)
 	struct launcher_part *part = state.parts[a->part];
 	enum bounds_refusal r = BOUNDS_UNKNOWN;
 
-	for (size_t i = 0; i < ARRAY_SIZE(requests) && bounds_know(&state.bounds, a->part); i++)
-		if (requests[i].what == a->what)
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		if (requests[i].what == a->what &&
+		    (requests[i].any || bounds_know(&state.bounds, a->part)))
 			r = requests[i].handle(part, a, fd);
 	if (r != BOUNDS_FINE)
 		say(&(struct answer){ .part = a->part, .result = ANSWER_REFUSED, .reason = r },

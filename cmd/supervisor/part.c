@@ -191,7 +191,7 @@ static int on_busy(struct part *p, const struct control_msg *m)
 	if (!m->number || m->number > BUSY_MAX)
 		return -EBADMSG;
 	if (p->vm->state != VM_ENDING) {
-		p->busy = m->number;
+		p->busy = resize_has(p) ? 0 : m->number;
 		part_tell_busy(p);
 		p->busy = 0;
 	} else if (!p->busy || m->number < p->busy) {
@@ -466,6 +466,10 @@ static int on_exit_of(struct loop_source *src, uint32_t events_mask)
 	jail_forget(&p->process);
 	close_control(p);
 	p->state = PART_GONE;
+	if (resize_ended(p, r < 0 ? 0 : status)) {
+		vm_end_step(p->vm);
+		return 0;
+	}
 	judge(p, r < 0 ? 0 : status);
 	if (p->again.is_lost && restart_can(p))
 		restart_begin(p);

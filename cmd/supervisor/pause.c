@@ -27,6 +27,13 @@ static void answer(struct vm *vm, enum control_type type, const char *why)
 	vm->resuming = false;
 }
 
+void pause_part(struct part *p)
+{
+	p->state = PART_AWAY;
+	p->again.due_ms = p->again.hung_ms = 0;
+	p->again.ready = p->again.outside = p->again.by_itself = p->again.is_lost = false;
+}
+
 bool pause_begin(struct vm *vm, const char *why)
 {
 	char line[CTL_TEXT_MAX + 1];

@@ -182,6 +182,7 @@ static void plan_behind(struct vm *vm, struct launches *ls, const struct opened 
 	struct launch *l = add(vm, ls, PART_DEVICE, program, o->programs[kind_index(behind)]);
 
 	l->part->device = behind;
+	resize_note(l->part, d);
 	if (config_count(vm->config, d->kind) > 1)
 		snprintf(l->part->name, sizeof(l->part->name), "%s %u", program, number + 1);
 	give_files(l, o, i, behind->file.fd);
@@ -199,6 +200,7 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 			       kind->declared->name, o->programs[kind_index(kind)]);
 
 	l->part->device = kind;
+	resize_note(l->part, d);
 	if (config_count(vm->config, kind) > 1)
 		snprintf(l->part->name, sizeof(l->part->name), "%s %u", kind->declared->name,
 			 number + 1);

@@ -124,6 +124,8 @@ static void end(struct part *p)
 	p->plug.state = PLUG_ENDING;
 	switch (p->state) {
 	case PART_AWAY:
+		if (resize_has(p)) /* a command changes its file: afterwards */
+			break;
 		p->state = PART_GONE;
 		forget(p);
 		break;
@@ -201,6 +203,20 @@ static void take(struct part *p, const struct device_kind *kind, struct client *
 	snprintf(p->name, sizeof(p->name), "%s %u", p->program, p->plug.number);
 }
 
+static int send_beside(const struct part *p)
+{
+	int r = 0;
+
+	for (uint8_t i = 1; i < KIND_FILES_MAX && r == 0; i++) {
+		const struct ask a = { .what = ASK_BESIDE, .number = i };
+		const int fd = p->plug.asker->beside[i - 1];
+
+		if (fd >= 0)
+			r = launcher_ask(&p->vm->launcher, &a, fd);
+	}
+	return r;
+}
+
 static const char *ask_for(struct part *p, const char *options, int fd)
 {
 	struct ask a = { .what = ASK_NEW,
@@ -210,7 +226,9 @@ static const char *ask_for(struct part *p, const char *options, int fd)
 	int r;
 
 	memcpy(a.text, options, strlen(options));
-	r = launcher_ask(&p->vm->launcher, &a, fd);
+	r = send_beside(p);
+	if (r == 0)
+		r = launcher_ask(&p->vm->launcher, &a, fd);
 	if (r == 0) {
 		p->state = PART_ASKED;
 		return NULL;
@@ -220,7 +238,17 @@ static const char *ask_for(struct part *p, const char *options, int fd)
 	return "the launcher does not listen: try again";
 }
 
-const char *plug_attach(struct vm *vm, struct client *asker, const char *text, int *fd)
+/* What came is what is said. */
+static bool has_files(const struct client *c, const struct config_device *d)
+{
+	bool right = true;
+
+	for (unsigned int i = 1; i < KIND_FILES_MAX; i++)
+		right &= (config_device_file(d, i).path != NULL) == (c->beside[i - 1] >= 0);
+	return right;
+}
+
+const char *plug_attach(struct vm *vm, struct client *asker, const char *text, int fd)
 {
 	size_t len = strcspn(text, ",");
 	const struct device_kind *kind = find_kind(text, len);
@@ -232,10 +260,14 @@ const char *plug_attach(struct vm *vm, struct client *asker, const char *text, i
 	*why = '\0';
 	if (!kind)
 		return "there is no such kind of device, or none that can be attached";
-	if ((kind->file.fd != 0) != (*fd >= 0) || strlen(options) > ASK_TEXT_MAX)
+	if ((kind->file.fd != 0) != (fd >= 0) || strlen(options) > ASK_TEXT_MAX)
 		return "that is not how it is attached";
 	if (config_device_options(kind, options, &d, why, sizeof(why)) < 0)
 		return *why ? why : "its options will not do";
+	if (!has_files(asker, &d))
+		return "that is not how it is attached";
+	if (config_check_attached(vm->config, &d, why, sizeof(why)) < 0)
+		return why;
 	if (!config_spares(vm->config))
 		return "a VM that was started with --on-crash stop has no launcher, and so takes no "
 		       "more devices";
@@ -256,7 +288,8 @@ const char *plug_attach(struct vm *vm, struct client *asker, const char *text, i
 		return why;
 	}
 	take(p, kind, asker);
-	return ask_for(p, options, *fd);
+	resize_note(p, &d);
+	return ask_for(p, options, fd);
 }
 
 void plug_refused(struct part *p, const char *why)

@@ -24,9 +24,9 @@ void plug_init(struct vm *vm, struct part *p, uint32_t channel);
 
 /*
  * What a client asks: to attach what the text says ("disk,format=raw"), with a descriptor for a kind that
- * serves a file (taken); to detach what is called so. NULL: it is answered later; or why not.
+ * serves a file, and those beside it in the client; to detach what is called so. NULL: it is answered later; or why not.
  */
-const char *plug_attach(struct vm *vm, struct client *asker, const char *text, int *fd);
+const char *plug_attach(struct vm *vm, struct client *asker, const char *text, int fd);
 const char *plug_detach(struct vm *vm, struct client *asker, const char *name);
 /* Nobody waits for an answer there any more. */
 void plug_leave(struct vm *vm, const struct client *asker);

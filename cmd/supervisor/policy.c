@@ -49,7 +49,8 @@ const struct sandbox_policy supervisor_policy = {
 	.rules = rules,
 	.n_rules = ARRAY_SIZE(rules),
 	.limits = {
-		.nofile = 64 + 2 * VM_MAX_PARTS, /* each has a channel and a pidfd */
+		/* each has a channel and a pidfd; what clients attach has files */
+		.nofile = 64 + 2 * VM_MAX_PARTS + VM_MAX_CLIENTS * (KIND_FILES_MAX - 1),
 		.nproc = 0,
 		.as = 64 << 20,
 		.fsize = SB_UNSET, /* standard error may be a file */
@@ -78,11 +79,11 @@ static const struct declared_gain gains[] = {
 	{ "the control channels and process descriptors of one VM", NULL,
 	  "it can end that VM, and press its power button; no guest RAM, no image's byte" },
 	{ "the channel to its launcher", NULL,
-	  "which device that has died is to be started again, or which kind with which options is to be new, "
+	  "which device that has died or has a larger image is to be started again, or which kind with which options is to be new, "
 	  "with one descriptor of its own; the launcher says how often, and takes no other file than one "
 	  "that is open for reading, or for both" },
-	{ "the image of a device that is being attached", NULL,
-	  "its user's command sent it to be served to the guest; it goes on to the launcher at once" },
+	{ "the image of a device that is being attached, or of a disk that becomes larger", NULL,
+	  "its user's command sent it, as it is or is to be served to the guest; it goes on to the launcher at once" },
 	{ "the listening sockets and clients", NULL,
 	  "answers to the user's own commands, which read them as hostile" },
 	{ "standard error", NULL, "lines for its user, until the VM is detached" },

@@ -54,6 +54,7 @@ static void lose_for_good(struct part *p, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	p->state = PART_GONE;
+	resize_lost(p, text);
 	if (!p->spare || p->vm->state != VM_RUNNING) {
 		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "%s", text);
 		return;
@@ -95,7 +96,8 @@ static void set_timer(struct vm *vm)
 
 static void ask(struct part *p)
 {
-	const struct ask a = { .what = ASK_AGAIN, .part = (uint8_t)(p - p->vm->parts) };
+	const struct ask a = { .what = p->again.larger ? ASK_LARGER : ASK_AGAIN,
+			       .part = (uint8_t)(p - p->vm->parts) };
 
 	if (launcher_ask(&p->vm->launcher, &a, -1) == 0)
 		p->state = PART_ASKED;
@@ -114,11 +116,20 @@ static void plan(struct part *p, uint64_t delay_ms)
 		set_timer(p->vm);
 }
 
+void restart_now(struct part *p)
+{
+	p->again.n_asked++;
+	plan(p, 0);
+}
+
 /* It lives, but nobody can speak with it. */
 static void give_up(struct part *p)
 {
 	p->again.hung_ms = 0;
-	part_lose(p, WEIGHT_SIGNAL, "%s ended its channel to the vmm", p->name);
+	part_lose(p, WEIGHT_SIGNAL,
+		  resize_has(p) ? "%s did not finish its requests" :
+				  "%s ended its channel to the vmm",
+		  p->name);
 	part_kill(p);
 }
 
@@ -139,6 +150,7 @@ void restart_await_end(struct part *p)
 void restart_served(struct part *p)
 {
 	p->again.hung_ms = 0;
+	(void)resize_served(p);
 }
 
 static void carry_on(struct part *p)
@@ -179,24 +191,15 @@ static uint64_t next_delay(struct part_again *a)
 	return a->delay_ms > least ? a->delay_ms : least;
 }
 
-/* Until somebody wants it again. */
-static void set_aside(struct part *p)
-{
-	p->state = PART_AWAY;
-	p->again.due_ms = 0;
-	p->again.ready = p->again.outside = p->again.by_itself = p->again.is_lost = false;
-}
-
 void restart_retry(struct part *p)
 {
 	struct part_again *a = &p->again;
 
-	if (p->state != PART_AWAY || a->due_ms)
+	if (p->state != PART_AWAY || a->due_ms || resize_has(p))
 		return;
 	a->crashes = bucket_full(CRASHES, CRASH_NS, monotonic_ns());
 	a->delay_ms = 0;
-	a->n_asked++;
-	plan(p, 0);
+	restart_now(p);
 }
 
 void restart_begin(struct part *p)
@@ -208,7 +211,8 @@ void restart_begin(struct part *p)
 
 	if (!innocent && !bucket_take(&a->crashes, monotonic_ns())) {
 		if (!p->spare && pause_begin(p->vm, a->lost)) {
-			set_aside(p);
+			resize_lost(p, a->lost);
+			pause_part(p);
 			return;
 		}
 		lose_for_good(p, "%s; it was started again %u times, and is not once more", a->lost,
@@ -247,6 +251,7 @@ static int adopt(struct part *p, const int *fds, size_t n)
 	p->process = (struct jail_process){ .pidfd = fds[0], .status_fd = -1 };
 	p->control = fds[1];
 	p->state = PART_STARTING;
+	a->larger = false;
 	p->killed = p->left = p->over = p->progressed = false;
 	p->busy = 0;
 	if (part_watch(p) < 0)
@@ -268,6 +273,7 @@ static int bury(struct part *p, const struct answer *a, const int *fds, size_t n
 		 reason ? reason : "failed");
 	memcpy(p->again.lost, text, sizeof(text));
 	p->again.is_lost = true;
+	p->again.larger = false; /* the launcher knows */
 	if (n == 0) {
 		p->state = PART_GONE;
 		if (restart_can(p))
@@ -320,11 +326,15 @@ static int take_answer(struct vm *vm, const struct answer *a, const int *fds, si
 {
 	struct part *p = a->part < vm->n_parts ? &vm->parts[a->part] : NULL;
 
+	if (a->result == ANSWER_FOUND || a->result == ANSWER_UNFOUND)
+		return resize_on_found(vm, a);
 	if (p && a->result == ANSWER_FORGOTTEN)
 		return plug_forgotten(p);
 	if (!p || p->state != PART_ASKED)
 		return -EBADMSG;
 	switch (a->result) {
+	case ANSWER_FOUND:
+	case ANSWER_UNFOUND:
 	case ANSWER_FORGOTTEN:
 	case ANSWER_STARTED:
 		return adopt(p, fds, n);
@@ -349,6 +359,7 @@ static void lose_launcher(struct vm *vm, const char *how)
 			 how);
 		tell(vm, NULL, LOG_LEVEL_WARNING, line);
 	}
+	resize_alone(vm);
 	for (size_t i = 0; i < vm->n_parts; i++) {
 		struct part *p = &vm->parts[i];
 
@@ -454,20 +465,16 @@ void restart_ready(struct part *p)
 		part_kill(p);
 		return;
 	}
+	if (resize_has(p)) { /* nothing has gone wrong */
+		a->lost[0] = '\0';
+		pause_step(p->vm);
+		return;
+	}
 	a->n++;
 	snprintf(line, sizeof(line), "%.*s; started again", (int)sizeof(line) - 20, a->lost);
 	a->lost[0] = '\0';
 	tell(p->vm, NULL, LOG_LEVEL_WARNING, line);
 	pause_step(p->vm);
-}
-
-uint32_t restart_count(const struct vm *vm)
-{
-	uint32_t n = 0;
-
-	for (size_t i = 0; i < vm->n_parts; i++)
-		n += vm->parts[i].again.n;
-	return n;
 }
 
 void restart_init(struct part *p)

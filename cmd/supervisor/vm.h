@@ -61,6 +61,7 @@ struct part_again {
 	uint64_t due_ms;   /* of PART_AWAY, monotonic */
 	uint64_t hung_ms;  /* until when it may end after its channel to the vmm has; 0: any time */
 	unsigned int n_asked, n; /* starts that were asked for, and that it came back from */
+	bool larger; /* its file was made larger by its user, which the launcher is to know */
 	uint32_t numbers[LAUNCHER_MAX_CHANNELS]; /* of its channels, as its vmm counts them */
 	struct part *peer[LAUNCHER_MAX_CHANNELS]; /* of a channel to another part; NULL: to the vmm */
 	size_t n_channels;
@@ -118,13 +119,15 @@ struct part {
 	time_t busy_told;  /* when that was last said to the user, monotonic; 0: never */
 	struct part_lines lines;
 	struct part_again again;
-	bool spare; /* for a device that is attached */
+	char format[16]; /* of its image, which can be made larger; "": it has none, or that cannot */
+	bool spare;	 /* for a device that is attached */
 	struct plug plug;
 };
 
 struct client {
 	struct vm *vm;
-	struct loop_source src; /* fd -1: slot is free */
+	struct loop_source src;		/* fd -1: slot is free */
+	int beside[KIND_FILES_MAX - 1]; /* files of what it attaches next; or -1 */
 };
 
 /* Why the VM ends. A reason that says more replaces one that says less. */
@@ -142,6 +145,15 @@ struct size {
 	uint32_t told;	 /* what dev-console was told last; 0: nothing */
 	bool awaited;	 /* it has not answered that */
 	bool changed;	 /* the vmm is to look */
+};
+
+/* A disk that is to become larger: resize.c. */
+enum resize_state { RESIZE_NONE, RESIZE_SOUGHT, RESIZE_ENDING, RESIZE_OPEN, RESIZE_BACK };
+
+struct resize {
+	enum resize_state state;
+	struct part *part;    /* from ENDING on */
+	struct client *asker; /* if he is still there */
 };
 
 struct vm {
@@ -174,6 +186,7 @@ struct vm {
 	bool paused;		 /* a device has died too often */
 	bool resuming;		 /* and is tried again */
 	struct client *resumer;	 /* who has asked for that, if he is still there */
+	struct resize resize;
 	struct size size;
 	uid_t owner;	     /* whose clients are served */
 	const char *runtime; /* its user's $XDG_RUNTIME_DIR, or NULL */
@@ -247,11 +260,13 @@ void restart_stop(struct vm *vm);
 void restart_abandon(struct vm *vm);
 /* One that was given up while the VM is paused is tried anew; nothing about others. */
 void restart_retry(struct part *p);
-/* How often parts have come back. */
-uint32_t restart_count(const struct vm *vm);
+/* Somebody does. */
+void restart_now(struct part *p);
 
 /* ---- pause.c: a VM that waits for its user ---- */
 
+/* Of a part that has ended: until somebody wants it again. */
+void pause_part(struct part *p);
 /* A device that was there from the start has died too often: all stands still, if the user wants that. False: he does not, or it cannot. */
 [[nodiscard]] bool pause_begin(struct vm *vm, const char *why);
 /* Tries what has died again, and answers the client once the VM goes on, or does not. NULL, or why not. */
@@ -260,6 +275,27 @@ uint32_t restart_count(const struct vm *vm);
 void pause_step(struct vm *vm);
 /* The client is gone. */
 void pause_forget(struct vm *vm, const struct client *c);
+
+/* ---- resize.c: a disk that becomes larger ---- */
+
+/* What the part's device says of its image. */
+void resize_note(struct part *p, const struct config_device *d);
+/* What a client asks: for the disk that is served from a file; to go on, with a larger one or as before. NULL: it
+ * is answered later; or why not. */
+[[nodiscard]] const char *resize_ask(struct vm *vm, struct client *c, int fd);
+[[nodiscard]] const char *resize_done(struct vm *vm, const struct client *c, bool larger);
+/* The launcher knows which disk, or that there is none. -EBADMSG: nobody asked. */
+[[nodiscard]] int resize_on_found(struct vm *vm, const struct answer *a);
+/* Whether the part waits for a command, or a command for it. */
+bool resize_has(const struct part *p);
+/* Its process has ended: true when that was wanted. */
+bool resize_ended(struct part *p, int status);
+/* The vmm has it again: true when a command waited for it. */
+bool resize_served(struct part *p);
+/* It does not come back; the launcher is gone; so is the client. */
+void resize_lost(struct part *p, const char *why);
+void resize_alone(struct vm *vm);
+void resize_leave(struct vm *vm, const struct client *c);
 
 /* ---- request.c: what may be asked of the VM, by whomever ---- */
 

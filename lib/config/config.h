@@ -128,7 +128,7 @@ unsigned int config_processes(const struct vm_config *c);
 unsigned int config_spares(const struct vm_config *c);
 /*
  * One device by itself, for a VM that runs: "FILE,OPTION=VALUE,...", without FILE for a kind that serves
- * none; or its options alone. It has one file at most. 0, or -EINVAL with why, which has room for what is
+ * none; or its options alone. 0, or -EINVAL with why, which has room for what is
  * said. ret->path points into value.
  */
 [[nodiscard]] int config_device_parse(const struct device_kind *kind, const char *value,
@@ -159,6 +159,9 @@ struct config_facts {
 
 /* Whether it uses a feature of which there is something to say: one that is not simply supported. */
 bool config_uses(const struct vm_config *c, const struct config_facts *f, enum feature_id id);
+/* The same of one device that is attached: 0, or -EINVAL with why. */
+[[nodiscard]] int config_check_attached(const struct vm_config *c, const struct config_device *d,
+					char *why, size_t cap);
 /* What it uses must be more than experimental, or allowed by name. As config_parse_words. */
 [[nodiscard]] int config_check_allowed(const struct vm_config *c, const struct config_facts *f,
 				       struct config_error *ret_error);

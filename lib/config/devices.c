@@ -353,16 +353,6 @@ static int set_alone(struct config_device *d, struct span rest, char *why, size_
 {
 	int r = set_words(d, rest, why, cap);
 
-	for (size_t i = 0; i < KIND_FILES_MAX - 1 && r == 0; i++)
-		if (d->more[i].path) {
-			snprintf(why, cap, "a %s that is attached has one file", d->kind->word);
-			return -EINVAL;
-		}
-	if (r == 0 && d->kind->state.wanted && d->kind->state.wanted(d->options)) {
-		snprintf(why, cap, "a %s that is attached has no metadata: say format=raw",
-			 d->kind->word);
-		return -EINVAL;
-	}
 	if (r == 0 && config_behind(d)) {
 		snprintf(
 			why, cap,

@@ -8,15 +8,19 @@
 
 #define SOFT_CPUS_TESTED 8
 
+static bool one_uses(const struct config_device *d, enum feature_id id)
+{
+	const struct kind_feature *f = &d->kind->feature;
+
+	return !d->off && !d->foreign && f->name && strcmp(f->name, features[id].name) == 0 &&
+	       f->used(d->options);
+}
+
 static bool device_uses(const struct vm_config *c, enum feature_id id)
 {
-	for (size_t i = 0; i < c->n_devices; i++) {
-		const struct kind_feature *f = &c->devices[i].kind->feature;
-
-		if (!c->devices[i].off && !c->devices[i].foreign && f->name &&
-		    strcmp(f->name, features[id].name) == 0 && f->used(c->devices[i].options))
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (one_uses(&c->devices[i], id))
 			return true;
-	}
 	return false;
 }
 
@@ -52,6 +56,21 @@ int config_check_allowed(const struct vm_config *c, const struct config_facts *f
 		snprintf(e->text, sizeof(e->text),
 			 "%s: experimental (%s): say --allow %s to use it all the same",
 			 features[i].what, features[i].note, features[i].name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int config_check_attached(const struct vm_config *c, const struct config_device *d, char *why,
+			  size_t cap)
+{
+	for (enum feature_id i = 0; i < N_FEATURES; i++) {
+		if (features[i].status != FEATURE_EXPERIMENTAL || c->allowed >> i & 1 ||
+		    !one_uses(d, i))
+			continue;
+		snprintf(why, cap,
+			 "%s: experimental: a VM takes it that was started with --allow %s",
+			 features[i].what, features[i].name);
 		return -EINVAL;
 	}
 	return 0;

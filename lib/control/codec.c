@@ -51,6 +51,9 @@ static const struct shape shapes[] = {
 	{ .type = CTL_ADD_FILE, .text = true, .n_fds = 1 },
 	{ .type = CTL_REMOVE, .text = true },
 	{ .type = CTL_RESUME },
+	{ .type = CTL_RESIZE, .n_fds = 1 },
+	{ .type = CTL_RESIZED, .number = true },
+	{ .type = CTL_ADD_BESIDE, .number = true, .n_fds = 1 },
 	{ .type = CTL_INFO, .info = true },
 	{ .type = CTL_ATTACHED, .n_fds = 1 },
 	{ .type = CTL_REFUSED, .text = true },
@@ -59,6 +62,7 @@ static const struct shape shapes[] = {
 	{ .type = CTL_ENDED, .number = true, .text = true },
 	{ .type = CTL_ENDING },
 	{ .type = CTL_ADDED, .number = true, .text = true },
+	{ .type = CTL_RESIZING, .text = true },
 };
 
 static const struct shape *shape_of(unsigned int type)

@@ -59,6 +59,12 @@ enum control_type {
 	CTL_ADD_FILE = 38, /* the same with 1 descriptor: the file that it serves, locked */
 	CTL_REMOVE = 39,   /* text: name of an attached device; CTL_DONE once it has gone */
 	CTL_RESUME = 40,   /* a paused VM is to go on; CTL_DONE once it does */
+	/* 1 descriptor: the disk that is served from this file is to become larger; answered by CTL_RESIZING */
+	CTL_RESIZE = 41,
+	CTL_RESIZED =
+		42, /* number: 1 the file has its new size, 0 it is as before; CTL_DONE once it is served */
+	/* number: which file beside the one of the next CTL_ADD_FILE, from 1 on, 1 descriptor: it; not answered */
+	CTL_ADD_BESIDE = 43,
 
 	/* supervisor -> command or client */
 	CTL_INFO = 48,	   /* info */
@@ -69,6 +75,7 @@ enum control_type {
 	CTL_ENDED = 53,	   /* event, text: why the VM ended; the supervisor exits next */
 	CTL_ENDING = 54,   /* the VM ends: what the console still says is its last */
 	CTL_ADDED = 55,	   /* PCI slot in which the guest has it, text: name of the device */
+	CTL_RESIZING = 56, /* text: the image's format; nobody uses it until CTL_RESIZED */
 };
 
 enum control_event {

@@ -52,7 +52,7 @@ extern const struct sandbox_policy disk_opening_policy, disk_volume_policy;
 #define DISK_METADATA_GAINS \
 	{ "the image's metadata, where its format has any", NULL, \
 	  "what it says is read in the filters alone; the file grows no further than its disk and " \
-	  "metadata came to when the VM started" }, \
+	  "metadata came to when the VM started, or its user made it larger" }, \
 	{ "its backing files, to be read", "through its disk", NULL }, \
 	{ "their metadata, and what they keep out of the disk's sight", NULL, \
 	  "one that is shared by VMs has nothing of any of them: none may write it" }

@@ -156,7 +156,13 @@ const struct feature features[N_FEATURES] = {
 		"hotplug", "devices come and go while the guest runs (attach, detach)",
 		FEATURE_SUPPORTED, "launcher, supervisor, vmm",
 		"three I/O registers; an open file",
-		.note = "eight at a time; no disk of several files",
+		.note = "eight at a time; no disk with a storage process",
+	},
+	[FEATURE_RESIZE] = {
+		"resize", "disks become larger while the guest runs (resize)",
+		FEATURE_SUPPORTED, "launcher, supervisor",
+		"an open file; what image-tool reads of the image",
+		.note = "raw and qcow2; none with a storage process or a data file",
 	},
 	[FEATURE_STRICT] = {
 		"strict", "--strict: no VM without a guarantee", FEATURE_SUPPORTED,

@@ -148,6 +148,35 @@ def test_the_audit_knows_them(quick, build):
     guest.stop()
 
 
+def test_qcow2_with_backing_files(place, build):
+    """Its chain is opened by the command, its names go no further; a process that is started again has all of it."""
+    guest = Guest(place, build, "", "--allow", "qcow2")
+    base, folder = image(place, "base.raw", b"-" * 65536), place.dir / "images"
+    folder.mkdir()
+    os.chown(folder, place.uid, place.gid)
+    said, below = "", (base, "raw")
+    for n in range(3):
+        path = folder / f"{n}.qcow2"
+        code, _, err = place.call("image", "create", "-f", "qcow2", "-b", below[0], "-F", below[1], path)
+        assert code == 0, err
+        said, below = f",backing={below[0]},backing-format={below[1]}{said}", (path, "qcow2")
+    before = place.processes()
+    for _ in range(2):
+        assert attach(place, "disk", f"{below[0]},format=qcow2{said}") == "disk-1 at 0000:00:18.0\n"
+        for path in (base, folder / "0.qcow2"):  # others may read them, and nobody writes them
+            code, _, err = place.call("attach", NAME, "disk", f"{path},format=raw")
+            assert code == 1 and "in use" in err
+        (pid,) = pids_of(place, "dev-blk")
+        os.kill(pid, signal.SIGKILL)
+        wait.until(lambda: restarts(place) > 0 and pids_of(place, "dev-blk") not in ([], [pid]), "a restart")
+        detach(place, "disk-1")
+        assert place.processes() == before
+    code, _, err = place.call("attach", NAME, "disk", f"{below[0]},format=qcow2")
+    assert code == 1 and "backing" in err and err.count("\n") == 1, err
+    assert place.processes() == before
+    guest.stop()
+
+
 # ---- words and files that will not do: one line, and nothing is half-done ----
 
 WRONG = {
@@ -477,8 +506,9 @@ def test_requests_that_no_command_makes(client):
             (ADD_FILE, "disk,format=raw,readonly=on", (both,), "no file that is open for all"),
             (ADD_FILE, "disk,format=raw", (ends[0],), "no file that is open for all"),
             (ADD_FILE, "disk,format=raw", (sock.fileno(),), "no file that is open for all"),
-            (ADD_FILE, "disk,format=raw" + ",readonly=off" * 20, (both,), "not how it is attached"),
+            (ADD_FILE, "disk,format=raw" + ",readonly=off" * 28, (both,), "not how it is attached"),
             (ADD_FILE, "disk,format=raw,backing=/etc/passwd,backing-format=raw", (both,), ""),
+            (ADD_FILE, "disk,format=qcow2,backing=+,backing-format=raw", (both,), "not how it is attached"),
             (REMOVE, "", (), "no device that was attached"), (REMOVE, "x" * 400, (), "no device that was attached")):
         said, why = ask(sock, type_, text, *fds)
         assert said == REFUSED and line in why, (text, why)

@@ -14,7 +14,7 @@ from taken import Died
 
 SENDMSG = 46
 CHANNEL = 5  # the supervisor's end
-AGAIN, NEW, FORGET = 1, 2, 3
+AGAIN, NEW, FORGET, FIND, LARGER = 1, 2, 3, 4, 5
 SPARES = 8  # parts for devices that are attached
 BURST = 10  # starts of one part at once
 FIRST_SPARE = len(machines.PARTS)
@@ -68,16 +68,17 @@ def test_of_what_lives_and_what_is_not_there(machine, count):
     for number in numbers:
         assert ask(supervisor, AGAIN, number).value == 4
         assert ask(supervisor, FORGET, number).value == 4
+        assert ask(supervisor, LARGER, number).value == 4
     for number in [*range(1, len(machines.PARTS)), *UNKNOWN]:
         for kind in range(4):
             assert ask(supervisor, NEW, number, kind).value == 4
     rest(machine)
     gains = [("launcher", "a process", name) for name in news(machine, before)]
-    count("supervisor", 2 * len(numbers), gains)
+    count("supervisor", 3 * len(numbers), gains)
 
 
 @pytest.mark.parametrize("request_", [b"", b"\1", b"\1\2\0", b"\0\2\0\0", b"\4\2\0\0", b"\1\2\1\0",
-                                      b"\1\2\0\1", b"\1\2\0\0x", b"\3\4\0\0x", b"\2\4\1\0" + b"x" * 201,
+                                      b"\1\2\0\1", b"\1\2\0\0x", b"\3\4\0\0x", b"\2\4\1\0" + b"x" * 361,
                                       b"\2\4\1\0\0", b"\2\4\1\0rate=1\n", bytes(range(256)) * 4])
 def test_what_is_no_request(machine, count, request_):
     """Nothing comes of it; the launcher may end of it."""
@@ -118,6 +119,25 @@ def test_descriptors_of_its_own(machine, count):
         rest(machine)
     gains = [("launcher", "a process", name) for name in news(machine, before)]
     count("supervisor", len(held) * 6, gains)
+
+
+def test_what_its_user_has_not_shown(machine, count):
+    """No descriptor that it holds is the file of a disk, so that no note of a bound is made anew: a disk that
+    has ended is not started as one that has become larger."""
+    supervisor = machine.take("supervisor")
+    part = [machines.name_of(pid) for pid in machines.children(machine.pids["supervisor"])].index("dev-blk")
+    held = [int(fd) for fd in os.listdir(f"/proc/{machine.pids['supervisor']}/fd")]
+    before = pids_of(machine)
+    for fd in held:
+        ask(supervisor, FIND, 0, fd=fd)
+    rest(machine)
+    os.kill(machine.pids["dev-blk"], 9)
+    machines.await_rest(lambda: [(machine.pids["dev-blk"], machine.pids["dev-blk"])])
+    for fd in held:
+        ask(supervisor, FIND, 0, fd=fd)
+        ask(supervisor, LARGER, part)
+        rest(machine)
+    count("supervisor", 3 * len(held), [("launcher", "a process", name) for name in news(machine, before)])
 
 
 def test_what_was_new_is_new_only_so_often(machine, count):

@@ -17,8 +17,10 @@ static void check(const struct answer *a, size_t n_fds)
 		require(n_fds >= 3 && a->reason == 0);
 	else if (a->result == ANSWER_FAILED)
 		require(n_fds <= 1 && a->reason < 0);
-	else if (a->result == ANSWER_FORGOTTEN)
+	else if (a->result == ANSWER_FORGOTTEN || a->result == ANSWER_FOUND)
 		require(n_fds == 0 && a->reason == 0);
+	else if (a->result == ANSWER_UNFOUND)
+		require(n_fds == 0 && a->reason == 0 && a->part == 0);
 	else
 		require(n_fds == 0 && a->reason >= BOUNDS_UNKNOWN && a->reason < BOUNDS_N);
 }

@@ -15,8 +15,10 @@ static void check(const struct ask *a, size_t n_fds)
 	if (a->what == ASK_NEW)
 		require(n_fds <= 1);
 	else
-		require((a->what == ASK_AGAIN || a->what == ASK_FORGET) && n_fds == 0 &&
-			a->kind == 0 && a->number == 0 && !*a->text);
+		require(a->what >= ASK_AGAIN && a->what <= ASK_BESIDE &&
+			n_fds == (a->what == ASK_FIND || a->what == ASK_BESIDE) && a->kind == 0 &&
+			(a->number == 0) == (a->what != ASK_BESIDE) && !*a->text &&
+			(n_fds == 0 || a->part == 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -17,6 +17,8 @@ def answer():
         return struct.pack("<BBBHi", n_fds, 5, result, 0, reason) + text
     return {"started": said(3, 1), "started-console": said(4, 1), "failed": said(1, 2, -13, b"exec"),
             "failed-early": said(0, 2, -24, b"its channels"), "refused": said(0, 3, 3),
+            "found": said(0, 5), "unfound": struct.pack("<BBBHi", 0, 0, 6, 0, 0),
+            "unfound-of-a-part": said(0, 6),
             "bad-count": said(5, 1), "long": said(0, 2, -1, b"x" * 57)}
 
 
@@ -24,7 +26,8 @@ def ask():
     return {
         "again": bytes([0, 1, 3, 0, 0]), "forget": bytes([0, 3, 5, 0, 0]), "rng": bytes([0, 2, 5, 1, 1]),
         "disk": bytes([1, 2, 6, 0, 1]) + b"format=raw,readonly=on", "two": bytes([2, 2, 6, 0, 1]) + b"format=raw",
-        "again-with-text": bytes([0, 1, 3, 0, 0]) + b"x", "long": bytes([1, 2, 6, 0, 1]) + b"x" * 201,
+        "find": bytes([1, 4, 0, 0, 0]), "beside": bytes([1, 6, 0, 0, 8]), "beside-none": bytes([1, 6, 0, 0, 0]), "larger": bytes([0, 5, 3, 0, 0]), "find-a-part": bytes([1, 4, 3, 0, 0]),
+        "again-with-text": bytes([0, 1, 3, 0, 0]) + b"x", "long": bytes([1, 2, 6, 0, 1]) + b"x" * 361,
     }
 
 
@@ -44,6 +47,7 @@ def control():
         "release": message(35), "add": message(37, b"rng,rate=2M"), "add-file": message(38, b"disk,format=raw"),
         "remove": message(39, b"disk-2"), "added": message(55, struct.pack("<I", 24) + b"disk-2"), "ending": message(54),
         "pause": message(23), "continue": message(24),
+        "add-beside": message(43, struct.pack("<I", 8)), "resize": message(41), "resized": message(42, struct.pack("<I", 1)), "resizing": message(56, b"raw"),
         "resume": message(40), "resume-with-a-number": message(40, struct.pack("<I", 0)),
         "channel": message(19, struct.pack("<I", 3)),
         "config-changed": message(10), "config": message(22, struct.pack("<I", 3)),

@@ -35,6 +35,10 @@ static const struct control_msg samples[] = {
 	{ .type = CTL_PAUSE },
 	{ .type = CTL_CONTINUE },
 	{ .type = CTL_RESUME },
+	{ .type = CTL_ADD_BESIDE, .number = 8 },
+	{ .type = CTL_RESIZE },
+	{ .type = CTL_RESIZED, .number = 1 },
+	{ .type = CTL_RESIZING, .text_len = 3, .text = "raw" },
 	{ .type = CTL_RELEASE },
 	{ .type = CTL_SIZE, .number = 24 << 16 | 80 },
 	{ .type = CTL_ENDING },
@@ -61,7 +65,7 @@ static bool has_text(const struct control_msg *m)
 	return m->type == CTL_LOG || m->type == CTL_FAILED || m->type == CTL_REFUSED ||
 	       m->type == CTL_ENDED || m->type == CTL_NOT_PLUGGED || m->type == CTL_PLUG ||
 	       m->type == CTL_ADD || m->type == CTL_ADD_FILE || m->type == CTL_REMOVE ||
-	       m->type == CTL_ADDED;
+	       m->type == CTL_ADDED || m->type == CTL_RESIZING;
 }
 
 static void assert_same(const struct control_msg *a, const struct control_msg *b)
@@ -160,7 +164,7 @@ static void reserved_and_unknown(void **state)
 		known += control_decode(wire, sizeof(wire), &m) == 0;
 	}
 	/* those without a payload or with a text alone, which may be empty */
-	assert_int_equal(known, 20);
+	assert_int_equal(known, 22);
 }
 
 static void texts_are_bounded_and_printable(void **state)

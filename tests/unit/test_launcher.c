@@ -113,6 +113,8 @@ static void test_answers_come_back(void **state)
 		.part = 2, .result = ANSWER_FAILED, .reason = -EACCES, .text = "its executable"
 	};
 	const struct answer refused = { .result = ANSWER_REFUSED, .reason = BOUNDS_TOO_OFTEN };
+	const struct answer found = { .part = 4, .result = ANSWER_FOUND };
+	const struct answer unfound = { .result = ANSWER_UNFOUND };
 	struct answer a;
 
 	(void)state;
@@ -120,6 +122,8 @@ static void test_answers_come_back(void **state)
 		assert_int_equal(turn(&started, n, &a), n == 3 || n == 4 ? 0 : -EBADMSG);
 		assert_int_equal(turn(&failed, n, &a), n <= 1 ? 0 : -EBADMSG);
 		assert_int_equal(turn(&refused, n, &a), n == 0 ? 0 : -EBADMSG);
+		assert_int_equal(turn(&found, n, &a), n == 0 ? 0 : -EBADMSG);
+		assert_int_equal(turn(&unfound, n, &a), n == 0 ? 0 : -EBADMSG);
 	}
 	assert_int_equal(turn(&failed, 1, &a), 0);
 	assert_int_equal(a.part, 2);
@@ -131,7 +135,12 @@ static void test_wrong_answers(void **state)
 {
 	static const struct answer wrong[] = {
 		{ .result = 0 },
+		{ .result = 7 },
 		{ .result = 4, .reason = -1 },
+		{ .result = ANSWER_FOUND, .part = 3, .reason = 1 },
+		{ .result = ANSWER_FOUND, .part = 3, .text = "x" },
+		{ .result = ANSWER_UNFOUND, .part = 3 },
+		{ .result = ANSWER_UNFOUND, .reason = -2 },
 		{ .result = ANSWER_FAILED, .reason = 0 },
 		{ .result = ANSWER_FAILED, .reason = 5 },
 		{ .result = ANSWER_FAILED, .reason = -5000 },
@@ -191,6 +200,11 @@ static void test_requests_come_back(void **state)
 	};
 	const struct ask again = { .what = ASK_AGAIN, .part = 255 };
 	const struct ask forget = { .what = ASK_FORGET, .part = 6 };
+	const struct ask find = { .what = ASK_FIND };
+	const struct ask find_one = { .what = ASK_FIND, .part = 1 };
+	const struct ask beside = { .what = ASK_BESIDE, .number = 8 };
+	const struct ask none_beside = { .what = ASK_BESIDE };
+	const struct ask larger = { .what = ASK_LARGER, .part = 6 };
 	struct ask a;
 
 	(void)state;
@@ -198,6 +212,12 @@ static void test_requests_come_back(void **state)
 		assert_int_equal(turn_ask(&disk, n, &a), n <= 1 ? 0 : -EBADMSG);
 		assert_int_equal(turn_ask(&again, n, &a), n == 0 ? 0 : -EBADMSG);
 		assert_int_equal(turn_ask(&forget, n, &a), n == 0 ? 0 : -EBADMSG);
+		assert_int_equal(turn_ask(&larger, n, &a), n == 0 ? 0 : -EBADMSG);
+		/* all parts, and a file to compare theirs with */
+		assert_int_equal(turn_ask(&find, n, &a), n == 1 ? 0 : -EBADMSG);
+		assert_int_equal(turn_ask(&beside, n, &a), n == 1 ? 0 : -EBADMSG);
+		assert_int_equal(turn_ask(&none_beside, n, &a), -EBADMSG);
+		assert_int_equal(turn_ask(&find_one, n, &a), -EBADMSG);
 	}
 	assert_int_equal(turn_ask(&disk, 1, &a), 0);
 	assert_string_equal(a.text, disk.text);
@@ -219,10 +239,10 @@ static void test_requests_have_one_form(void **state)
 		wire[0] = (uint8_t)what;
 		good += ask_decode(wire, 4, 0, &a) == 0;
 	}
-	assert_int_equal(good, 3);
+	assert_int_equal(good, 4); /* those without a descriptor */
 	for (size_t len = 0; len < 4; len++)
 		assert_int_equal(ask_decode(wire, len, 0, &a), -EBADMSG);
-	for (unsigned int what = ASK_AGAIN; what <= ASK_FORGET; what += ASK_FORGET - ASK_AGAIN)
+	for (unsigned int what = ASK_AGAIN; what <= ASK_LARGER; what += 2)
 		for (size_t at = 2; at <= 4; at++) {
 			memset(wire, 0, sizeof(wire));
 			wire[0] = (uint8_t)what;

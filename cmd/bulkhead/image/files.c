@@ -76,6 +76,13 @@ static int open_locked(const struct image_words *w, const char *path, bool reado
 	return r;
 }
 
+/* From a VM, whose lock it is under. */
+static int take_over(struct image_words *w, const char *path, int *ret)
+{
+	*ret = take_fd(&w->image_fd);
+	return fd_set_nonblock(*ret, false) < 0 ? fail(w, path, strerror(errno)) : 0;
+}
+
 /* The format is never guessed, as what a guest has written to its raw disk may look like another one; but
  * what it looks like can be said. */
 static const char *looks_like(int fd)
@@ -135,7 +142,12 @@ static int open_link(struct image_words *w, struct image_backing *b, enum image_
 	struct image_node n = {
 		.role = role, .fd = -1, .data_fd = -1, .readonly = readonly, .name = b->path
 	};
-	int r = open_locked(w, b->path, readonly, &n.fd);
+	int r;
+
+	if (first && role == ROLE_SOURCE && w->image_fd >= 0)
+		r = take_over(w, b->path, &n.fd);
+	else
+		r = open_locked(w, b->path, readonly, &n.fd);
 
 	if (r == 0)
 		r = settle_format(w, b, n.fd, first);

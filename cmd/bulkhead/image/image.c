@@ -4,6 +4,8 @@
  * by processes of their own in jails (image-tool, image-import), which hold descriptors and no more; here
  * files are opened with their user's rights, and what is made gets its name.
  */
+#include "cmd/bulkhead/image/image.h"
+
 #include "cmd/bulkhead/image/files.h"
 #include "cmd/bulkhead/image/policy.h"
 #include "cmd/bulkhead/image/relay.h"
@@ -105,10 +107,19 @@ static int run(struct image_words *w, struct image_target *t)
 	return finish(w, t, end, status);
 }
 
+int image_carry_out(struct image_words *w)
+{
+	struct image_target t = IMAGE_TARGET_NONE;
+	int r;
+
+	w->job.progress = !w->quiet && isatty(STDERR_FILENO);
+	r = image_files_open(w, &t);
+	return r ? r : run(w, &t);
+}
+
 int verb_image(int argc, char **argv)
 {
 	static struct image_words w;
-	struct image_target t = IMAGE_TARGET_NONE;
 	int r = image_words_parse(argc, argv, &w);
 
 	if (r)
@@ -117,7 +128,5 @@ int verb_image(int argc, char **argv)
 		image_words_help();
 		return 0;
 	}
-	w.job.progress = !w.quiet && isatty(STDERR_FILENO);
-	r = image_files_open(&w, &t);
-	return r ? r : run(&w, &t);
+	return image_carry_out(&w);
 }

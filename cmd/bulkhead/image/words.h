@@ -24,6 +24,7 @@ struct image_words {
 	struct image_job job; /* but for its nodes */
 	const char *verb;
 	struct image_chain source, other;
+	int image_fd; /* of the source: its VM has let go of it, and keeps it locked; -1: it is opened */
 	const char *target; /* of convert and create; in the others the source */
 	enum image_format target_format;
 	bool force_share;

@@ -68,6 +68,8 @@ class Place:
         for name in (*PROCESSES, *BEHIND):
             self.install(build / "cmd" / name / name if real else
                          build / "tests/device/fake-process", name)
+        if real:  # of resize
+            self.install(build / "cmd/image-tool/image-tool", "image-tool")
         self.kernel = self.file("kernel", b"a kernel")
         self.runtime = self.dir / "runtime"  # of the user; None: there is none, but root's own
         self.runtime.mkdir(mode=0o700)

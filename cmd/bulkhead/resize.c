@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bulkhead resize: makes a disk of a running VM larger. The file is opened here, with the rights of who asks; the
+ * VM finds out whose disk it is and lets go of it, `bulkhead image resize` works on it as ever, and the VM takes it
+ * back. What the VM says never names a file.
+ */
+#include "cmd/bulkhead/image/image.h"
+#include "cmd/bulkhead/verbs.h"
+#include "cmd/bulkhead/vmlink.h"
+#include "lib/base/cleanup.h"
+#include "lib/files/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define USAGE \
+	"say NAME FILE [+]SIZE, the FILE that the disk is served from, for example vm1 data.raw 20G"
+#define PATIENCE_MS 60000 /* for what is in flight, and for the device's process */
+
+struct resizing {
+	const char *name; /* of the VM */
+	const char *path;
+	struct image_words words;
+	struct stat st;
+	int sock;
+};
+
+static int refuse(const struct resizing *z, const char *why)
+{
+	return complain(EXIT_START, "resize: %.64s: %.300s: %s", z->name, z->path, why);
+}
+
+/* 0, or the exit status. */
+static int parse(struct resizing *z, int argc, char **argv)
+{
+	static char verb[] = "resize";
+	char *name = argc > 0 ? argv[0] : NULL;
+	int r;
+
+	if (argc < 3 || *name == '-')
+		return complain(EXIT_WORDS, "resize: " USAGE);
+	argv[0] = verb;
+	r = image_words_parse(argc, argv, &z->words);
+	if (r)
+		return r;
+	z->name = name;
+	z->path = z->words.source.file[0].path;
+	if (z->words.help || !z->path || z->words.source.file[0].format_said)
+		return complain(EXIT_WORDS, "resize: " USAGE "; the VM knows its format");
+	if (z->words.source.file[0].data_file)
+		return complain(EXIT_WORDS,
+				"resize: a disk with a data file is made larger by bulkhead image "
+				"resize, while no VM uses it");
+	if (z->words.job.size_how == SIZE_SUB || z->words.job.shrink)
+		return complain(EXIT_WORDS,
+				"resize: a running VM's disk is not made smaller, as its guest may "
+				"use what would be lost: stop the VM, then bulkhead image resize "
+				"--shrink");
+	return 0;
+}
+
+/* The VM has it locked. */
+static int open_image(struct resizing *z)
+{
+	char why[400];
+	int fd = file_open("resize", z->path, O_RDWR, true, &z->st, why, sizeof(why));
+
+	if (fd < 0)
+		return complain(EXIT_START, "%s", why);
+	z->words.image_fd = fd;
+	return 0;
+}
+
+/* ---- the VM ---- */
+
+static int ask(const struct resizing *z, const struct control_msg *q, int fd,
+	       enum control_type wanted, struct control_msg *ret)
+{
+	int r = control_send(z->sock, q, fd);
+
+	if (r == 0)
+		r = vmlink_await(z->sock, wanted, PATIENCE_MS, ret);
+	if (r < 0)
+		return complain(EXIT_FAILED, "%.64s does not answer: %s", z->name, strerror(-r));
+	return ret->type == wanted ? 0 : refuse(z, ret->text);
+}
+
+/* ---- the file ---- */
+
+/* What its host says of a block device is not ours to change. */
+static int check_device(const struct resizing *z)
+{
+	uint64_t size = 0;
+
+	if (ioctl(z->words.image_fd, BLKGETSIZE64, &size) < 0)
+		return refuse(z, strerror(errno));
+	if (z->words.job.size_how == SIZE_SET && z->words.job.size == size)
+		return 0;
+	return complain(EXIT_START,
+			"resize: %.64s: %.300s: this device has %llu bytes: make it larger on the "
+			"host first, then say its new size here",
+			z->name, z->path, (unsigned long long)size);
+}
+
+static int check_size(const struct resizing *z, enum image_format format)
+{
+	const struct image_job *job = &z->words.job;
+
+	if (format != FORMAT_RAW && job->size_how != SIZE_SET)
+		return refuse(z,
+			      "say the whole new size, not what is added: what the image says of "
+			      "its size now may be its guest's work");
+	if (format == FORMAT_RAW && job->size_how == SIZE_SET &&
+	    job->size < (uint64_t)z->st.st_size)
+		return refuse(z,
+			      "it has more bytes than the new size, and a running VM's disk is not "
+			      "made smaller, as its guest may use what would be lost");
+	return 0;
+}
+
+/* In a child, as it gives up what the rest here needs. */
+static int carry_out(struct resizing *z)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child < 0)
+		return refuse(z, strerror(errno));
+	if (child == 0)
+		_exit(image_carry_out(&z->words));
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return EXIT_FAILED;
+	return WIFEXITED(status) ? WEXITSTATUS(status) :
+				   refuse(z, "the process that changes it was killed");
+}
+
+static int change(struct resizing *z, const char *said)
+{
+	enum image_format format = image_format_find(said);
+	int r;
+
+	if (format != FORMAT_RAW && format != FORMAT_QCOW2)
+		return refuse(z, "its VM says no format that is known here");
+	z->words.source.file[0].format = format;
+	z->words.source.file[0].format_said = true;
+	if (S_ISBLK(z->st.st_mode) && format == FORMAT_RAW)
+		return check_device(z);
+	r = check_size(z, format);
+	return r ? r : carry_out(z);
+}
+
+/* As long as the VM waits for us, a signal is for who changes the file. */
+static int resize(struct resizing *z)
+{
+	const struct control_msg shown = { .type = CTL_RESIZE };
+	struct control_msg done = { .type = CTL_RESIZED }, m;
+	sigset_t set;
+	int r, status;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return refuse(z, strerror(errno));
+	r = ask(z, &shown, z->words.image_fd, CTL_RESIZING, &m);
+	if (r)
+		return r;
+	status = change(z, m.text);
+	done.number = status == 0;
+	r = ask(z, &done, -1, CTL_DONE, &m);
+	return status ? status : r;
+}
+
+int verb_resize(int argc, char **argv)
+{
+	static struct resizing z;
+	int r = parse(&z, argc, argv);
+
+	if (r)
+		return r;
+	z.sock = vmlink_open(z.name);
+	if (z.sock < 0)
+		return vmlink_complain(z.name, z.sock);
+	r = open_image(&z);
+	return r ? r : resize(&z);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The files of the launcher's parts; see launcher.h. */
+#include "cmd/supervisor/launcher.h"
+
+#include "cmd/supervisor/ram.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+bool launcher_can_serve(int fd, bool readonly)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+
+	return flags >= 0 && fd_stat(fd, &st) == 0 &&
+	       (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) &&
+	       (flags & (O_ACCMODE | O_PATH)) == (readonly ? O_RDONLY : O_RDWR);
+}
+
+static const struct device_kind *kind_of(const struct launcher_part *part)
+{
+	for (size_t i = 0; i < n_kinds_all; i++)
+		if (part->argv && strcmp(kinds_all[i]->declared->name, part->argv[0]) == 0)
+			return kinds_all[i];
+	return NULL;
+}
+
+/* What the part was given as that number, or NULL. */
+static int *given(struct launcher_part *part, int to)
+{
+	for (size_t i = 0; i < part->n_given; i++)
+		if (to && part->given[i].to == to)
+			return &part->given[i].from;
+	return NULL;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	if (S_ISBLK(a->st_mode) || S_ISBLK(b->st_mode))
+		return S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode) && a->st_rdev == b->st_rdev;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static bool serves(struct launcher_part *part, const struct stat *file)
+{
+	const struct device_kind *kind = kind_of(part);
+	const int *own = kind ? given(part, kind->file.fd) : NULL;
+	struct stat st;
+
+	return own && fd_stat(*own, &st) == 0 && is_same(&st, file);
+}
+
+struct launcher_part *launcher_find(struct launcher_part *const parts[BOUNDS_MAX_PARTS], int fd)
+{
+	struct stat st;
+
+	if (!launcher_can_serve(fd, false) || fd_stat(fd, &st) < 0)
+		return NULL;
+	for (size_t i = 0; i < BOUNDS_MAX_PARTS; i++)
+		if (parts[i] && serves(parts[i], &st))
+			return parts[i];
+	return NULL;
+}
+
+int launcher_renew_note(struct launcher_part *part)
+{
+	const struct device_kind *kind = kind_of(part);
+	int *note = kind && kind->state.once ? given(part, kind->state.fd) : NULL;
+	int fd = note ? ram_create_unsealed(kind->state.name, kind->state.size) : -1;
+
+	if (!note)
+		return 0;
+	if (fd < 0)
+		return fd;
+	closep(note);
+	*note = fd;
+	return 0;
+}
+
+int launcher_give_state(struct launcher_part *part, const struct config_device *d)
+{
+	const struct kind_state *s = &d->kind->state;
+	int fd;
+
+	if (!s->fd || (s->wanted && !s->wanted(d->options)))
+		return 0;
+	fd = s->once ? ram_create_unsealed(s->name, s->size) : ram_create_sealed(s->name, s->size);
+	if (fd < 0)
+		return fd;
+	part->given[part->n_given++] = (struct jail_fd){ fd, s->fd };
+	return 0;
+}
