@@ -26,6 +26,13 @@ static size_t find(const struct part *p)
 	return i;
 }
 
+struct part *pair_device(struct part *p)
+{
+	size_t i = find(p);
+
+	return is_behind(p) && i < LAUNCHER_MAX_CHANNELS ? p->again.peer[i] : p;
+}
+
 bool pair_is_needed(const struct part *p)
 {
 	size_t i = find(p);

@@ -6,7 +6,8 @@
  *
  *	NONE     a command asks: the launcher is shown the file        SOUGHT
  *	SOUGHT   it serves it to a disk: that one's process is to end   ENDING
- *	ENDING   it has: the command is told                           OPEN
+ *	ENDING   it has, and so has a storage process behind it, which
+ *	         is asked to after it: the command is told             OPEN
  *	OPEN     the command is done, or gone: the launcher is asked   BACK
  *	BACK     the vmm has the disk again: the command is answered   NONE
  *
@@ -40,12 +41,12 @@ static void be_over(struct vm *vm, const char *why)
 
 bool resize_has(const struct part *p)
 {
-	return p->vm->resize.part == p;
+	return p->vm->resize.part == p || p->vm->resize.file == p;
 }
 
 void resize_note(struct part *p, const struct config_device *d)
 {
-	const struct option *format = kind_option(p->device, "format");
+	const struct option *format = kind_option(d->kind, "format");
 
 	p->format[0] = '\0';
 	if (!format || config_readonly(d))
@@ -74,67 +75,101 @@ const char *resize_ask(struct vm *vm, struct client *c, int fd)
 	return NULL;
 }
 
-static const char *refusal(const struct part *p)
+static const char *refusal(const struct part *p, const struct part *file)
 {
-	if (p->device->number == KIND_BEHIND)
-		return "a storage process has it (parser=apart, or rates): " CANNOT;
-	if (!*p->format)
+	if (!*file->format)
 		return "that disk is read-only";
-	if (p->state != PART_READY || !restart_can(p))
+	if (p->state != PART_READY || file->state != PART_READY || !restart_can(p) ||
+	    !restart_can(file))
 		return "its process is about to start or to end: try again";
 	return NULL;
 }
 
+static void finish(struct part *p)
+{
+	part_finish(p);
+	restart_await_end(p);
+}
+
 int resize_on_found(struct vm *vm, const struct answer *a)
 {
-	struct part *p = a->part < vm->n_parts ? &vm->parts[a->part] : NULL;
+	struct part *file = a->part < vm->n_parts ? &vm->parts[a->part] : NULL, *p;
 	const char *why = "none of its disks is served from that file, or it is read-only there";
 
-	if (vm->resize.state != RESIZE_SOUGHT || !p || (a->result == ANSWER_FOUND && !p->device))
+	if (vm->resize.state != RESIZE_SOUGHT || !file ||
+	    (a->result == ANSWER_FOUND && !file->device))
 		return -EBADMSG;
+	p = pair_device(file);
 	if (a->result == ANSWER_FOUND)
-		why = refusal(p);
+		why = refusal(p, file);
 	if (why || !vm->resize.asker || vm->state != VM_RUNNING) {
 		be_over(vm, why);
 		return 0;
 	}
 	vm->resize.state = RESIZE_ENDING;
 	vm->resize.part = p;
-	part_finish(p);
-	restart_await_end(p);
+	vm->resize.file = file;
+	finish(p);
 	return 0;
 }
 
 /* ---- in the user's hands, and back ---- */
 
+/* The VM, or the guest, has done without it meanwhile. */
+static void give_up(struct part *p, struct part *file)
+{
+	be_over(p->vm, "it was detached meanwhile");
+	p->state = file->state = PART_GONE;
+	plug_ended(p);
+}
+
 static void give_back(struct vm *vm, bool larger)
 {
-	struct part *p = vm->resize.part;
+	struct part *p = vm->resize.part, *file = vm->resize.file;
 
 	vm->resize.state = RESIZE_BACK;
-	p->again.larger = larger;
-	if (p->plug.state != PLUG_ENDING) {
-		restart_now(p);
+	file->again.larger = larger;
+	if (p->plug.state == PLUG_ENDING) {
+		give_up(p, file);
 		return;
 	}
-	be_over(vm, "it was detached meanwhile");
-	p->state = PART_GONE;
-	plug_ended(p);
+	restart_now(file);
+	if (p->state == PART_AWAY)
+		restart_now(p);
+}
+
+/* The other of the two comes back, too: who waits for a storage process that has died can end no more. */
+static bool abandon(struct part *died)
+{
+	struct part *p = died->vm->resize.part;
+
+	be_over(died->vm, "its process died, or did not finish its requests: try again");
+	if (p->state == PART_AWAY) {
+		restart_now(p);
+	} else if (p != died) {
+		part_lose(p, WEIGHT_SIGNAL, "%s lost its storage process while it ended", p->name);
+		part_kill(p);
+	}
+	return false;
 }
 
 bool resize_ended(struct part *p, int status)
 {
 	struct vm *vm = p->vm;
 	struct part_again *a = &p->again;
+	const struct resize *z = &vm->resize;
 
-	if (!resize_has(p) || vm->resize.state != RESIZE_ENDING || vm->state != VM_RUNNING)
+	if (!resize_has(p) || z->state != RESIZE_ENDING || vm->state != VM_RUNNING)
 		return false;
-	if (a->is_lost || !WIFEXITED(status) || WEXITSTATUS(status) != 0 || !restart_can(p)) {
-		be_over(vm, "its process died, or did not finish its requests: try again");
-		return false;
-	}
+	if (a->is_lost || !WIFEXITED(status) || WEXITSTATUS(status) != 0 || !restart_can(p) ||
+	    (p != z->part && z->part->state != PART_AWAY))
+		return abandon(p);
 	snprintf(a->lost, sizeof(a->lost), "%s was ended for its disk to become larger", p->name);
 	pause_part(p);
+	if (p != z->file) {
+		finish(z->file);
+		return true;
+	}
 	vm->resize.state = RESIZE_OPEN;
 	if (answer(vm, CTL_RESIZING, p->format) < 0)
 		give_back(vm, false);

@@ -152,7 +152,8 @@ enum resize_state { RESIZE_NONE, RESIZE_SOUGHT, RESIZE_ENDING, RESIZE_OPEN, RESI
 
 struct resize {
 	enum resize_state state;
-	struct part *part;    /* from ENDING on */
+	struct part *part;    /* the device, from ENDING on */
+	struct part *file;    /* who has the image: it, or the storage process behind it */
 	struct client *asker; /* if he is still there */
 };
 
@@ -231,6 +232,8 @@ void part_kill(struct part *p);
 
 /* ---- pair.c: a device and the storage process behind it ---- */
 
+/* Of a storage process its device; of others they themselves. */
+struct part *pair_device(struct part *p);
 /* It is a storage process whose device has not ended: that ends first. */
 bool pair_is_needed(const struct part *p);
 /* A part was started again: its new channel goes to its peer, now or once that is there. */
@@ -286,7 +289,7 @@ void resize_note(struct part *p, const struct config_device *d);
 [[nodiscard]] const char *resize_done(struct vm *vm, const struct client *c, bool larger);
 /* The launcher knows which disk, or that there is none. -EBADMSG: nobody asked. */
 [[nodiscard]] int resize_on_found(struct vm *vm, const struct answer *a);
-/* Whether the part waits for a command, or a command for it. */
+/* Whether the part, or the one before or behind it, waits for a command, or a command for it. */
 bool resize_has(const struct part *p);
 /* Its process has ended: true when that was wanted. */
 bool resize_ended(struct part *p, int status);

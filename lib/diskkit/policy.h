@@ -49,6 +49,10 @@ extern const struct sandbox_policy disk_opening_policy, disk_volume_policy;
 #define DISK_RING_HELD { "anon_inode:[io_uring]", 1, "ring, restricted to the image" }
 #define DISK_RING_MAP { "anon_inode:[io_uring]", true, "the ring's queues" }
 
+/* How far its file grows, by what its first process found. */
+#define DISK_BOUND \
+	.fd = DISK_FD_BOUND, .name = "image-bound", .size = sizeof(uint64_t), .once = true
+
 #define DISK_METADATA_GAINS \
 	{ "the image's metadata, where its format has any", NULL, \
 	  "what it says is read in the filters alone; the file grows no further than its disk and " \

@@ -162,7 +162,7 @@ const struct feature features[N_FEATURES] = {
 		"resize", "disks become larger while the guest runs (resize)",
 		FEATURE_SUPPORTED, "launcher, supervisor",
 		"an open file; what image-tool reads of the image",
-		.note = "raw and qcow2; none with a storage process or a data file",
+		.note = "raw and qcow2; none with a data file",
 	},
 	[FEATURE_STRICT] = {
 		"strict", "--strict: no VM without a guarantee", FEATURE_SUPPORTED,

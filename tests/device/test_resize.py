@@ -105,8 +105,8 @@ def restarts(place):
     return int(re.search(rf"^{NAME} .*$", out, re.MULTILINE).group(0).split()[6])
 
 
-def disks(place):
-    return [pid for pid, exe in place.processes() if exe.endswith("/dev-blk")]
+def disks(place, program="dev-blk"):
+    return [pid for pid, exe in place.processes() if exe.endswith(f"/{program}")]
 
 
 def limit(pid):
@@ -205,6 +205,46 @@ def test_what_a_header_says_moves_no_bound(quick, build):
     quick.wait_until_empty()
 
 
+@pytest.mark.parametrize("form,words", [("raw", "parser=apart"), ("raw", "iops=100000,burst=10"),
+                                        ("qcow2", "parser=apart,bps=1G")])
+def test_one_with_a_storage_process(place, build, form, words):
+    """Both end, the device first, and both come back; a crash of either moves no bound."""
+    data = image(place) if form == "raw" else qcow2(place)
+    guest = Guest(place, build, "--disk", f"{data},format={form},{words}", "--allow", "qcow2")
+    bounds = []
+    for size in (2, 4):
+        before = disks(place) + disks(place, "storage-file")
+        resize(place, data, f"{size}M")
+        guest.has(size * MIB)
+        after = disks(place) + disks(place, "storage-file")
+        assert len(after) == 2 and not set(after) & set(before)
+        bounds.append(limit(disks(place, "storage-file")[0]))
+    assert restarts(place) == 0
+    assert bounds == [2 * MIB, 4 * MIB] if form == "raw" else bounds[0] < bounds[1]
+    for n, program in enumerate(("storage-file", "dev-blk"), 1):
+        os.kill(disks(place, program)[0], signal.SIGKILL)
+        wait.until(lambda n=n: restarts(place) == n, "a restart")
+    assert limit(disks(place, "storage-file")[0]) == bounds[1]
+    guest.stop()
+
+
+@pytest.mark.parametrize("program", ["dev-blk", "storage-file"])
+def test_one_of_two_dies_instead(quick, build, program):
+    """It stands still when it is asked to end, and is killed: the command is told, and the guest goes on."""
+    data = image(quick)
+    guest = Guest(quick, build, "--disk", f"{data},format=raw,parser=apart")
+    (pid,) = disks(quick, program)
+    os.kill(pid, signal.SIGSTOP)
+    with connect() as sock:
+        show(sock, data)
+        refused(quick, (NAME, data, "1M"), 1, "another command changes the size of a disk: try again")
+        os.kill(pid, signal.SIGKILL)
+        assert hear(sock)[0] == REFUSED
+    resize_in_the_end(quick, data, "2M")
+    guest.has(2 * MIB)
+    guest.stop()
+
+
 @pytest.mark.parametrize("form", ["raw", "qcow2"])
 def test_a_disk_that_was_attached(quick, build, form):
     """The bound of qcow2 is noted for it, too: a header that says more afterwards moves nothing."""
@@ -244,14 +284,14 @@ WRONG = {
     "a device": ((NAME, "/dev/null", "1M"), 1, "/dev/null is a character device"),
     "another file": ((NAME, "{other}", "1M"), 1, "none of its disks is served from that file"),
     "read-only": ((NAME, "{shared}", "1M"), 1, "that disk is read-only"),
-    "one with a process behind": ((NAME, "{apart}", "1M"), 1, "a storage process has it (parser=apart, or rates)"),
+    "read-only, and apart": ((NAME, "{apart}", "1M"), 1, "that disk is read-only"),
 }
 
 
 def test_what_is_wrong_is_said_in_one_line(place, build):
     files = {name: image(place, f"{name}.raw") for name in ("data", "other", "shared", "apart")}
     guest = Guest(place, build, "--disk", f"{files['data']},format=raw", "--disk",
-                  f"{files['shared']},format=raw,readonly=on", "--disk", f"{files['apart']},format=raw,parser=apart")
+                  f"{files['shared']},format=raw,readonly=on", "--disk", f"{files['apart']},format=raw,readonly=on,parser=apart")
     for words, status, line in WRONG.values():
         refused(place, [w.format(**files) for w in words], status, line)
     assert {path.stat().st_size for path in files.values()} == {64 * KIB}
