@@ -14,7 +14,7 @@
  * touched, by its mount option alone (Linux, Documentation/admin-guide/mm/transhuge.rst): a memfd
  * gets them only if the host's administrator says so. Needs CAP_SYS_ADMIN in this user and mount
  * namespace. The file has no seals, which only a memfd can have: whoever holds it could shrink it,
- * were ftruncate in any process's filter.
+ * were ftruncate in any process's filter. So not for a VM of which a program without one gets it.
  * Not huge: a memfd, sealed against changes of its size. Also what a kernel without huge pages gets.
  */
 [[nodiscard]] int ram_create(uint64_t size_bytes, bool huge);

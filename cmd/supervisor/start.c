@@ -187,11 +187,20 @@ static int start_launcher(struct vm *vm, const struct launches *ls, const struct
 	return r < 0 ? open_complain(e, r, "the launcher: %s", strerror(-r)) : 0;
 }
 
+/* Huge pages come without seals: not where a program without a filter gets the file. */
+static bool may_be_huge(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (c->devices[i].foreign)
+			return false;
+	return c->huge_pages;
+}
+
 int parts_start(struct vm *vm, const struct opened *o, const struct jail_host *host,
 		struct open_error *e)
 {
 	static struct launches ls;
-	int ram = ram_create(vm->config->memory, vm->config->huge_pages);
+	int ram = ram_create(vm->config->memory, may_be_huge(vm->config));
 	int r;
 
 	if (ram < 0)

@@ -159,6 +159,9 @@ def vhost_replies(_t):
     yield "base of another ring", vu_reply(vu.GET_VRING_BASE, vu.vring_state(255, 0)), ()
     yield "configuration", vu_reply(vu.GET_CONFIG, vu.config(0, 256)), ()
     yield "endless configuration", vu_reply(vu.GET_CONFIG, vu.config(2**32 - 1, 8)), ()
+    yield "no state descriptor", vu_reply(vu.SET_DEVICE_STATE_FD, vu.u64(vu.VRING_NOFD)), ()
+    yield "state check", vu_reply(vu.CHECK_DEVICE_STATE, vu.u64(0)), ()
+    yield "state descriptor", vu_reply(vu.SET_DEVICE_STATE_FD, vu.u64(0)), (0,)
     yield "half a header", vu_reply(vu.GET_STATUS, vu.u64(0))[:7], ()
     yield "a request", vu.message(vu.SET_MEM_TABLE, vu.mem_table([])), ()
 
@@ -185,6 +188,10 @@ def vhost_requests(t):
     for request in (vu.SET_VRING_KICK, vu.SET_VRING_CALL, vu.SET_VRING_ERR):
         yield f"request {request} with a socket", vu.message(request, vu.u64(0)), (3,)
         yield f"request {request} with memory", vu.message(request, vu.u64(0)), (ram,)
+    for direction, rights in ((0, (3,)), (1, (ram,)), (2**32 - 1, (3,)), (1, ()), (0, (3, ram))):
+        transfer = struct.pack("<II", direction, 0)
+        yield f"state {direction} over {rights}", vu.message(vu.SET_DEVICE_STATE_FD, transfer), rights
+    yield "state check", vu.message(vu.CHECK_DEVICE_STATE), ()
     yield "configuration", vu.message(vu.GET_CONFIG, vu.config(2**32 - 8, 256)), ()
     yield "a reply", vu_reply(vu.GET_STATUS, vu.u64(0)), ()
 
