@@ -95,6 +95,8 @@ static bool is_there(const struct explained *x, const struct declared_process *d
 		return !c->detach;
 	if (d == &keeper_declared)
 		return x->grouped;
+	if (d == &dialer_declared)
+		return config_dials(c);
 	if (d == &launcher_declared)
 		return c->on_crash != CRASH_STOP;
 	return !kind_whose(d) || config_count(c, kind_whose(d)) > 0;

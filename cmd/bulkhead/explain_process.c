@@ -59,6 +59,7 @@ static const char *uid_of(const struct explained *x, const struct declared_proce
 	if (d->place == DECLARED_LAUNCHER)
 		return "the supervisor's";
 	return d == &keeper_declared ? "one that only keepers have" :
+	       d == &dialer_declared ? "one that only dialers have" :
 				       "its own, which no other process has";
 }
 

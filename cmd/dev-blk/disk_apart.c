@@ -42,7 +42,7 @@ static int begin(struct process *c, void *blk, struct volume_error *e)
 	c->owner = blk;
 	c->message = on_message;
 	while (r == 0 && !apart.up) {
-		r = nbd_client_await(&apart, FD_CONTROL);
+		r = nbd_client_await(&apart, FD_CONTROL, -1);
 		if (r == -EPIPE || r == -ECANCELED)
 			r = take_channel(c);
 	}

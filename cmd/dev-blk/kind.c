@@ -4,6 +4,7 @@
 #include "cmd/dev-blk/policy.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/units.h"
+#include "lib/nbd/uri.h"
 #include "lib/storagekit/rates.h"
 
 #include <errno.h>
@@ -55,8 +56,14 @@ static const struct kind_files beside[] = {
 	  .only_read = true,
 	  .each = "backing-format" },
 	{ .word = "data-file", .noun = "data file", .most = 1 },
+	{ .word = "tls-psk", .noun = "shared key", .most = 1, .only_read = true },
+	{ .word = "tls-ca", .noun = "trusted certificates", .most = 1, .only_read = true },
+	{ .word = "tls-cert", .noun = "own certificate", .most = 1, .only_read = true },
+	{ .word = "tls-key", .noun = "private key", .most = 1, .only_read = true },
 };
-_Static_assert(1 + DISK_BACKING_MAX + 1 <= KIND_FILES_MAX, "room for them");
+enum { BACKING, DATA, PSK, CA, CERT, KEY };
+_Static_assert(ARRAY_SIZE(beside) <= KIND_BESIDE_MAX, "room for what is said of them");
+_Static_assert(1 + DISK_BACKING_MAX + 1 + 4 <= KIND_FILES_MAX, "room for them");
 
 /* 0: that of the device, then the backing files'; a data file has none. */
 static bool is_raw(const struct blk_options *o, unsigned int i)
@@ -72,6 +79,8 @@ static uint64_t unit(const void *o, unsigned int i)
 
 	if (i == 0)
 		return is_raw(b, 0) ? disk_bytes(b->image.logical) : 1;
+	if (i > DISK_BACKING_MAX + 1)
+		return 1; /* of keys and certificates */
 	return is_raw(b, i) ? IMAGE_SECTOR : 1;
 }
 
@@ -100,15 +109,74 @@ static const char *behind(const void *of)
 {
 	const struct blk_options *o = of;
 
+	if (o->place != BLK_FILE)
+		return "storage-nbd";
 	return o->parser == BLK_APART || throttle_rates_bound(&o->rates) ? "storage-file" : NULL;
+}
+
+static int address(void *of, const char *text, size_t len, const char **ret_why)
+{
+	struct blk_options *o = of;
+	struct nbd_uri u;
+	int r;
+
+	if (!nbd_uri_is_meant(text, len))
+		return 0;
+	r = nbd_uri_parse(text, len, &u, ret_why);
+	if (r < 0)
+		return r;
+	o->place = u.tls ? BLK_NBD_TLS : BLK_NBD;
+	return 1;
+}
+
+/* Who the server is must be shown by one of the two, and who asks may be. */
+static const char *wrong_tls(const unsigned int n[KIND_BESIDE_MAX])
+{
+	if (n[PSK] + n[CA] == 0)
+		return "nbds:// wants tls-psk=FILE, a key shared with the server, or tls-ca=FILE, the "
+		       "certificates trusted to say who it is";
+	if (n[PSK] && n[CA] + n[CERT] + n[KEY])
+		return "tls-psk= stands for all certificates: leave out the others";
+	if (n[CERT] != n[KEY])
+		return "tls-cert= and tls-key= come together";
+	return NULL;
+}
+
+#define TLS_ALONE "tls-psk=, tls-ca=, tls-cert= and tls-key= are for nbds:// alone"
+
+static const char *wrong_address(const struct blk_options *o, const unsigned int n[KIND_BESIDE_MAX])
+{
+	if (o->image.format != DISK_RAW)
+		return "what an NBD server serves is format=raw: its own files' format is its to read";
+	if (o->image.cache != DISK_WRITEBACK)
+		return "the cache of an NBD server is its own: leave out cache=";
+	if (n[BACKING] + n[DATA])
+		return "an NBD server has the files: leave out backing= and data-file=";
+	if (o->place == BLK_NBD_TLS)
+		return wrong_tls(n);
+	return n[PSK] + n[CA] + n[CERT] + n[KEY] ? TLS_ALONE : NULL;
+}
+
+/* Those of an address, or of a file that has none of it. */
+static int check_place(const struct blk_options *o, const unsigned int n[KIND_BESIDE_MAX],
+		       char *why, size_t cap)
+{
+	const char *wrong = o->place != BLK_FILE	      ? wrong_address(o, n) :
+			    n[PSK] + n[CA] + n[CERT] + n[KEY] ? TLS_ALONE :
+								NULL;
+
+	if (!wrong)
+		return 0;
+	snprintf(why, cap, "%s", wrong);
+	return -EINVAL;
 }
 
 static int check(const struct kind_said *said, char *why, size_t cap)
 {
 	const struct blk_options *o = said->options;
-	const unsigned int n = said->n_files[0];
+	const unsigned int n = said->n_files[BACKING];
 
-	if (check_blocks(o, why, cap) < 0)
+	if (check_place(o, said->n_files, why, cap) < 0 || check_blocks(o, why, cap) < 0)
 		return -EINVAL;
 	for (unsigned int i = 0; i < n; i++)
 		if (is_raw(o, i)) {
@@ -121,7 +189,7 @@ static int check(const struct kind_said *said, char *why, size_t cap)
 				i);
 			return -EINVAL;
 		}
-	if (!said->n_files[1] || !is_raw(o, 0))
+	if (!said->n_files[DATA] || !is_raw(o, 0))
 		return 0;
 	snprintf(why, cap,
 		 "a raw image has no data file: say format=qcow2, or leave out data-file=");
@@ -142,6 +210,7 @@ const struct device_kind blk_kind = {
 		  .more = beside,
 		  .n_more = ARRAY_SIZE(beside),
 		  .unit = unit,
+		  .address = address,
 		  .check = check },
 	.feature = { "qcow2", grows },
 	.state = { DISK_BOUND, .wanted = grows },

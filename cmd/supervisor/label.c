@@ -42,7 +42,7 @@ static int label_device(const struct opened *o, const struct vm_config *c, size_
 	for (unsigned int k = 0; k < KIND_FILES_MAX && r == 0; k++) {
 		int fd = k ? o->more[i][k - 1] : o->files[i];
 
-		if (fd >= 0)
+		if (fd >= 0 && !c->devices[i].remote)
 			r = label_file(&c->devices[i], k, fd, s, e);
 	}
 	return r;

@@ -151,6 +151,9 @@ static const struct sandbox_rule rules[] = {
 	MMAP(MAP_SHARED),
 	MMAP(MAP_SHARED | MAP_POPULATE),
 	SB_CALL(munmap),
+	SB_CALL(mlock), /* keys: lib/tls/arena.c */
+	SB_CALL(sysinfo), /* the C library's sort, at libssl's start */
+	SB_CALL_EQ(madvise, 2, MADV_DONTDUMP),
 	SB_IOCTL(BLKGETSIZE64),
 	SB_IOCTL(BLKPBSZGET),
 	SB_CALL_EQ(fallocate, 1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE),

@@ -74,7 +74,7 @@ static uint64_t tasks_of(const struct device_kind *kind, uint64_t nodes)
  * the kernel's in their names. */
 static uint64_t count_tasks(const struct vm_config *c, uint64_t nodes)
 {
-	uint64_t sum = 1 + c->cpus + (c->accel != ACCEL_SOFT);
+	uint64_t sum = 1 + c->cpus + (c->accel != ACCEL_SOFT) + config_dials(c);
 
 	for (size_t i = 0; i < c->n_devices; i++) {
 		const struct config_device *d = &c->devices[i];
@@ -137,12 +137,13 @@ int limits_set_io(const struct vm_config *c, const struct opened *o, const struc
 {
 	int r = 0;
 
+	/* what a server has is on no disk of this host */
 	for (size_t i = 0; i < c->n_devices && config_limits_io(&c->limits); i++)
 		for (unsigned int k = 0; k < KIND_FILES_MAX && r == 0; k++) {
 			const struct config_file file = config_device_file(&c->devices[i], k);
 			int fd = k ? o->more[i][k - 1] : o->files[i];
 
-			if (fd >= 0)
+			if (fd >= 0 && !c->devices[i].remote)
 				r = limit_file(&file, fd, &c->limits, g, e);
 		}
 	return r;

@@ -34,6 +34,7 @@ void opened_close(struct opened *o)
 	closep(&o->initrd);
 	closep(&o->kvm);
 	closep(&o->vmm);
+	dialer_close(&o->dialer);
 	fds_close(o->programs, KINDS_MAX);
 	fds_close(o->files, CONFIG_DEVICES_MAX);
 	fds_close(o->foreign, CONFIG_DEVICES_MAX);
@@ -186,7 +187,7 @@ static int open_device(struct opened *o, const struct vm_config *c, size_t i, st
 		o->foreign[i] = connect_foreign(d, e);
 		return o->foreign[i] < 0 ? o->foreign[i] : 0;
 	}
-	o->files[i] = open_served(o, c, i, 0, e);
+	o->files[i] = d->remote ? dialer_add(&o->dialer, d, e) : open_served(o, c, i, 0, e);
 	if (o->files[i] < 0)
 		return o->files[i];
 	for (unsigned int k = 0; k < KIND_FILES_MAX - 1; k++) {
@@ -241,6 +242,8 @@ int opened_open(struct opened *o, const struct vm_config *c, const char *runtime
 {
 	int r = open_files(o, c, e);
 
+	if (r == 0)
+		r = dialer_start(&o->dialer, e);
 	if (r < 0)
 		return r;
 	r = open_accel(o, c->accel, e);

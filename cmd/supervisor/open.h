@@ -6,6 +6,7 @@
 #ifndef BULKHEAD_SUPERVISOR_OPEN_H
 #define BULKHEAD_SUPERVISOR_OPEN_H
 
+#include "cmd/supervisor/dialer.h"
 #include "lib/config/config.h"
 #include "lib/kvm/probe.h"
 #include "lib/names/names.h"
@@ -29,6 +30,7 @@ struct opened {
 	int foreign[CONFIG_DEVICES_MAX]; /* their sockets, for those that another's program serves; or -1 */
 	int more[CONFIG_DEVICES_MAX][KIND_FILES_MAX - 1]; /* beside each; -1 likewise */
 	int listeners[NAMES_PLACES];			  /* of the VM's name */
+	struct dialer dialer;				  /* of devices that are a server's */
 	int vmm, programs[KINDS_MAX];			  /* executables; those of kinds_all */
 	struct boot_file kernel_map, initrd_map;
 };

@@ -133,7 +133,7 @@ int fd_event_check(int fd)
 	return fd_only_nonblock(fd);
 }
 
-ssize_t stream_transfer(int sock, struct iovec *iov, size_t n, bool send)
+ssize_t stream_try(int sock, struct iovec *iov, size_t n, bool send)
 {
 	struct msghdr m = { .msg_iov = iov, .msg_iovlen = n };
 	ssize_t r;
@@ -142,9 +142,14 @@ ssize_t stream_transfer(int sock, struct iovec *iov, size_t n, bool send)
 		r = send ? sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) :
 			   recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	while (r < 0 && errno == EINTR);
-	if (r > 0)
-		return r;
-	return r < 0 && errno == EAGAIN ? -EAGAIN : -EPIPE;
+	return r < 0 ? -errno : r;
+}
+
+ssize_t stream_transfer(int sock, struct iovec *iov, size_t n, bool send)
+{
+	ssize_t r = stream_try(sock, iov, n, send);
+
+	return r > 0 || r == -EAGAIN ? r : -EPIPE;
 }
 
 void fds_close(int *fds, size_t n)

@@ -94,10 +94,9 @@ bool fd_unshare_output(int fd);
 [[nodiscard]] int stream_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS], size_t *n_fds,
 			      bool midway);
 
-/*
- * One sendmsg or recvmsg on a stream, which does not wait; descriptors that come along are dropped. Bytes;
- * -EAGAIN; or -EPIPE: whatever else a socket says, it is of no use any more.
- */
+/* One sendmsg or recvmsg on a stream, which does not wait: bytes, 0 at its end, or a negative errno. */
+[[nodiscard]] ssize_t stream_try(int sock, struct iovec *iov, size_t n, bool send);
+/* The same: bytes; -EAGAIN; or -EPIPE: whatever else a socket says, it is of no use any more. */
 [[nodiscard]] ssize_t stream_transfer(int sock, struct iovec *iov, size_t n, bool send);
 
 /* Closes n descriptors and sets them to -1. */

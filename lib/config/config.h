@@ -35,6 +35,7 @@ enum config_console { CONSOLE_AUTO, CONSOLE_SAFE, CONSOLE_RAW, CONSOLE_NONE };
 enum config_on_reboot { REBOOT_RESTART, REBOOT_STOP };
 enum config_on_panic { PANIC_STOP, PANIC_CONTINUE };
 enum config_on_crash { CRASH_RESTART, CRASH_STOP, CRASH_PAUSE };
+enum config_on_storage_error { STORAGE_ERROR_RETRY, STORAGE_ERROR_REPORT };
 enum config_accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
 
 /* A limit of the VM's control group. */
@@ -60,6 +61,7 @@ struct config_device {
 	const struct device_kind *kind;
 	bool off; /* of a KIND_SWITCH: it is not there */
 	bool foreign; /* vhost-user=SOCKET: another's back end serves it, and the path is its socket's */
+	bool remote;	  /* the path is the address of somebody's server */
 	const char *path; /* of its file; not NUL-terminated: path_len bytes */
 	size_t path_len;
 	struct config_file more[KIND_FILES_MAX - 1];	       /* beside it; lib/kinds/kind.h */
@@ -88,7 +90,8 @@ struct vm_config {
 	uint32_t stop_timeout_s; /* for a guest to power off once it was asked to; 0: no bound */
 	enum config_on_reboot on_reboot;
 	enum config_on_panic on_panic;
-	enum config_on_crash on_crash; /* of a device's process */
+	enum config_on_crash on_crash;		       /* of a device's process */
+	enum config_on_storage_error on_storage_error; /* of a server that a disk is of */
 	enum config_accel accel;
 	uint64_t allowed; /* features that may be used though experimental: a bit per feature_id */
 	struct config_limits limits;
@@ -119,6 +122,8 @@ void config_init(struct vm_config *c);
 size_t config_count(const struct vm_config *c, const struct device_kind *kind);
 /* The same of a kind, whoever serves them. */
 size_t config_count_all(const struct vm_config *c, const struct device_kind *kind);
+/* Whether any device is a server's, so that there is a dialer. */
+bool config_dials(const struct vm_config *c);
 /* The kind of the storage process that has the device's files in its place, or NULL. */
 const struct device_kind *config_behind(const struct config_device *d);
 /* Its processes that have ids of their own: the supervisor, the vmm and the devices, also those that may be

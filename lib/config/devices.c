@@ -34,6 +34,14 @@ const struct device_kind *config_behind(const struct config_device *d)
 	return kind_behind(d->kind, d->options);
 }
 
+bool config_dials(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (c->devices[i].remote)
+			return true;
+	return false;
+}
+
 static bool counts(const struct config_device *d, const struct device_kind *kind)
 {
 	if (d->off || d->foreign)
@@ -286,6 +294,21 @@ static int cut_path(struct config_device *d, struct span *rest, char *why, size_
 	return 0;
 }
 
+/* What stands where its file's name would. */
+static int look_at_path(struct config_device *d, char *why, size_t cap)
+{
+	const char *right = "";
+	int r = d->kind->file.address ?
+			d->kind->file.address(d->options, d->path, d->path_len, &right) :
+			0;
+
+	if (r < 0)
+		snprintf(why, cap, "%.*s: %s", (int)(d->path_len < 200 ? d->path_len : 200),
+			 d->path, right);
+	d->remote = r > 0;
+	return r < 0 ? r : 0;
+}
+
 /* Its options are its own back end's. */
 static int cut_socket(struct config_device *d, struct span rest, char *why, size_t cap)
 {
@@ -336,7 +359,8 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 		snprintf(why, cap, "a VM has at most %d devices", CONFIG_DEVICES_MAX);
 		return -EINVAL;
 	}
-	if (is_foreign(&d) ? cut_socket(&d, rest, why, cap) < 0 : set_words(&d, rest, why, cap) < 0)
+	if (is_foreign(&d) ? cut_socket(&d, rest, why, cap) < 0 :
+			     look_at_path(&d, why, cap) < 0 || set_words(&d, rest, why, cap) < 0)
 		return -EINVAL;
 	if (of_devices(c) + (config_behind(&d) != NULL) >= CONFIG_DEVICES_MAX) {
 		snprintf(why, cap, "a VM has at most %d processes for its devices",
@@ -386,6 +410,8 @@ int config_device_parse(const struct device_kind *kind, const char *value,
 			snprintf(why, cap, "the name of its %s comes first", kind->file.noun);
 		return -EINVAL;
 	}
+	if (ret->path && look_at_path(ret, why, cap) < 0)
+		return -EINVAL;
 	return set_alone(ret, rest, why, cap);
 }
 

@@ -72,6 +72,7 @@ static const char *const on_reboots[] = { "restart", "stop", NULL };
 static const char *const io_words[] = { "rbps=", "wbps=", "riops=", "wiops=", NULL };
 static const char *const on_panics[] = { "stop", "continue", NULL };
 static const char *const on_crashes[] = { "restart", "stop", "pause", NULL };
+static const char *const on_storage_errors[] = { "retry", "report", NULL };
 
 /* In the order of the enums that they are stored as. */
 const struct option config_machine[] = {
@@ -168,6 +169,12 @@ const struct option config_machine[] = {
 	  .choices = on_crashes,
 	  .initial = "restart",
 	  .help = "when a device's process dies" },
+	{ .name = "on-storage-error",
+	  .type = OPTION_CHOICE,
+	  FIELD(on_storage_error),
+	  .choices = on_storage_errors,
+	  .initial = "retry",
+	  .help = "while a disk's server is away" },
 	{ .name = "accel",
 	  .type = OPTION_CHOICE,
 	  FIELD(accel),

@@ -39,6 +39,8 @@ bool config_uses(const struct vm_config *c, const struct config_facts *f, enum f
 		return f->soft && c->cpus > SOFT_CPUS_TESTED;
 	case FEATURE_RAW_TERMINAL:
 		return f->on_terminal && c->console == CONSOLE_RAW;
+	case FEATURE_STORAGE_NBD:
+		return config_dials(c);
 	case FEATURE_FOREIGN_DISK:
 		return any_foreign(c);
 	default:

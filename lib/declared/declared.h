@@ -30,6 +30,8 @@ enum {
 	LAUNCHER_FD_GROUP, /* that new processes are born in, where there is one */
 	LAUNCHER_FD_GIVEN, /* and up: what its parts are started with again, and their pidfds */
 
+	DIALER_FD_CLIENTS = 3, /* and up, one of each storage process that has an address */
+
 	SUPERVISOR_FD_FRONT = 3, /* the command's control channel */
 	SUPERVISOR_FD_STREAM =
 		4, /* the console's stream, unless there is no console in the command */
@@ -41,6 +43,11 @@ enum {
 	VMM_FD_RAM = 7,
 	VMM_FD_CHANNELS = 8, /* and up, one a device */
 };
+
+/* Where the dialer has the addresses that it may connect to: see cmd/supervisor/dialer.h. */
+#define DIALER_TABLE 0x10000000000ULL
+#define DIALER_ADDRESS_LEN 128U /* bytes of each */
+#define DIALER_TABLE_LEN 65536U
 
 /* Where a process lives. */
 enum declared_place {
@@ -65,7 +72,7 @@ struct declared_thread {
 /* Descriptors that have no number of their own: it opened them, or they came in messages. */
 struct declared_held {
 	/* how /proc/PID/fd names it, up to where it differs; or "cgroup:" and the name of a file of
-	 * a control group */
+	 * a control group; or "server:", a connection out of the host's network namespace */
 	const char *link;
 	unsigned int most; /* 0: as many as its limit of descriptors allows */
 	const char *name;
@@ -164,6 +171,7 @@ static inline uint64_t declared_descriptors(const struct declared_process *d, un
 
 extern const struct declared_process relay_declared;
 extern const struct declared_process keeper_declared;
+extern const struct declared_process dialer_declared;
 extern const struct declared_process supervisor_declared;
 extern const struct declared_process launcher_declared;
 extern const struct declared_process vmm_declared;

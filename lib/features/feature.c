@@ -105,6 +105,12 @@ const struct feature features[N_FEATURES] = {
 		"storage-file", "an image a process away from the rings (parser=apart)",
 		FEATURE_SUPPORTED, "storage-file", "NBD requests of the disk's dev-blk",
 	},
+	[FEATURE_STORAGE_NBD] = {
+		"storage-nbd", "a disk of an NBD server (nbd://, nbds://, nbd+unix://)",
+		FEATURE_EXPERIMENTAL, "storage-nbd, dialer",
+		"the server's bytes, TLS among them; NBD requests of the disk's dev-blk",
+		.note = "a server that loses what was not flushed may lose it unnoticed",
+	},
 	[FEATURE_RATES] = {
 		"rates", "a disk's rates (iops=, bps= and more)", FEATURE_SUPPORTED, "storage-file",
 		"as storage-file's; the guest never speaks with it",

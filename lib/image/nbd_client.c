@@ -148,10 +148,20 @@ static int client_queue(struct image *image, const struct image_io *io)
 }
 
 /* The connection has ended, by the peer or by an error of the host: a new one is waited for. */
-static void hang_up(struct nbd_client *c)
+void nbd_client_hang_up(struct nbd_client *c)
 {
 	c->gone = true;
 	c->up = false;
+}
+
+void nbd_client_fail(struct nbd_client *c, int result)
+{
+	if (!c->gone)
+		return;
+	for (unsigned int i = 0; i < NBD_CLIENT_DEPTH; i++)
+		if (c->slot[i].used)
+			finish(c, &c->slot[i], result);
+	c->send_first = c->send_last = c->reading = NBD_NO_SLOT;
 }
 
 static int client_submit(struct image *image)
@@ -174,23 +184,33 @@ static int client_reap(struct image *image)
 	r = client_receive(c);
 	if (r == 0)
 		r = client_send(c);
-	if (r == -EPIPE) {
-		hang_up(c);
-		return 0;
-	}
-	return r;
+	if (r == 0 || (r != -EPIPE && !(c->lost && c->known && r != -EBADMSG)))
+		return r;
+	/* a server that was up refuses for now */
+	if (r != -EPIPE)
+		c->why = r;
+	nbd_client_hang_up(c);
+	if (c->lost)
+		c->lost(c);
+	return 0;
 }
 
-/* For the socket, and for other_fd, which may be -1. 1: it is other_fd. */
-static int wait_for(const struct nbd_client *c, int other_fd)
+/* For the socket, and for other_fd, which may be -1. 1: it is other_fd. -ETIMEDOUT: neither. */
+static int wait_for(const struct nbd_client *c, int other_fd, int timeout_ms)
 {
 	bool sending = c->send_first != NBD_NO_SLOT || c->hand.n_out;
 	struct pollfd p[] = { { .fd = c->sock,
 				.events = (short)(POLLIN | (sending ? POLLOUT : 0)) },
 			      { .fd = other_fd, .events = POLLIN } };
 
-	if (ppoll(p, ARRAY_SIZE(p), NULL, NULL) < 0 && errno != EINTR)
+	struct timespec t = { .tv_sec = timeout_ms / 1000,
+			      .tv_nsec = timeout_ms % 1000 * 1000000L };
+	int n = ppoll(p, ARRAY_SIZE(p), timeout_ms < 0 ? NULL : &t, NULL);
+
+	if (n < 0 && errno != EINTR)
 		return -errno;
+	if (n == 0)
+		return -ETIMEDOUT;
 	return p[1].revents != 0;
 }
 
@@ -205,13 +225,13 @@ static int client_wait(struct image *image)
 		return -ENOTCONN;
 	r = client_submit(image);
 	if (r == 0)
-		r = wait_for(c, -1);
+		r = wait_for(c, -1, -1);
 	return r < 0 ? r : client_reap(image);
 }
 
 static void client_close(struct image *image)
 {
-	hang_up(client_of(image));
+	nbd_client_hang_up(client_of(image));
 	closep(&client_of(image)->sock);
 	image->fd = -1;
 }
@@ -226,12 +246,15 @@ static const struct image_ops client_ops = {
 
 /* ---- connections ---- */
 
-void nbd_client_open(struct nbd_client *c, int sock, bool readonly)
+void nbd_client_open_remote(struct nbd_client *c, int sock, bool readonly, const char *name,
+			    struct nbd_wire *wire)
 {
 	memset(c, 0, sizeof(*c));
 	for (unsigned int i = 0; i < NBD_CLIENT_DEPTH; i++)
 		c->slot[i].next = i + 1 < NBD_CLIENT_DEPTH ? (uint16_t)(i + 1) : NBD_NO_SLOT;
 	c->sock = -1;
+	c->name = name;
+	c->wire = wire;
 	c->image = (struct image){ .ops = &client_ops,
 				   .readonly = readonly,
 				   .fd = -1,
@@ -240,14 +263,23 @@ void nbd_client_open(struct nbd_client *c, int sock, bool readonly)
 	nbd_client_connect(c, sock);
 }
 
+void nbd_client_open(struct nbd_client *c, int sock, bool readonly)
+{
+	nbd_client_open_remote(c, sock, readonly, "", NULL);
+}
+
 void nbd_client_connect(struct nbd_client *c, int sock)
 {
 	closep(&c->sock);
 	c->sock = c->image.fd = sock;
-	c->gone = c->up = false;
+	c->gone = sock < 0;
+	c->up = c->secured = false;
+	c->why = -EPIPE;
+	if (c->wire && sock >= 0)
+		c->wire->begin(c->wire, sock);
 	c->sent = c->staged = c->taken = 0;
 	c->reading = c->send_first = c->send_last = NBD_NO_SLOT;
-	nbd_hand_client(&c->hand);
+	nbd_hand_client(&c->hand, c->name, c->wire != NULL);
 	for (unsigned int i = 0; i < NBD_CLIENT_DEPTH; i++) {
 		struct nbd_client_slot *s = &c->slot[i];
 
@@ -300,10 +332,10 @@ int client_up(struct nbd_client *c)
 	return 0;
 }
 
-int nbd_client_await(struct nbd_client *c, int other_fd)
+int nbd_client_await(struct nbd_client *c, int other_fd, int timeout_ms)
 {
 	while (!c->up) {
-		int r = wait_for(c, other_fd);
+		int r = wait_for(c, other_fd, timeout_ms);
 
 		if (r == 1)
 			return -ECANCELED;

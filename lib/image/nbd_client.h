@@ -31,6 +31,17 @@ struct nbd_client_slot {
 	struct image_io io;
 };
 
+/*
+ * How the client's bytes go over the socket where that is not as they are: TLS. transfer: as sendmsg and recvmsg;
+ * bytes, 0 (recv: the end), -EAGAIN or another error. begin: a new connection. secure: makes TLS; 0, -EAGAIN, or
+ * an error.
+ */
+struct nbd_wire {
+	void (*begin)(struct nbd_wire *w, int sock);
+	int (*secure)(struct nbd_wire *w);
+	ssize_t (*transfer)(struct nbd_wire *w, const struct iovec *iov, size_t n, bool send);
+};
+
 struct nbd_client {
 	struct image image;
 	int sock; /* -1 once closed */
@@ -38,6 +49,13 @@ struct nbd_client {
 	bool up;   /* the handshake is over */
 	bool known; /* there was one before: the export is what it was */
 	struct nbd_hand hand;
+	const char *name;      /* of the export */
+	struct nbd_wire *wire; /* NULL: none, and no TLS */
+	bool secured;	       /* the wire is in use */
+	int why;	       /* what ended the connection: a negative errno; -EPIPE: the peer */
+	/* The connection has ended: from within reap. NULL: the owner looks at gone. */
+	void (*lost)(struct nbd_client *c);
+	void *lost_owner;
 	struct nbd_export export;
 	unsigned int n_in_flight;
 	uint16_t first_free, send_first, send_last;
@@ -54,13 +72,21 @@ struct nbd_client {
  * and can_discard are there once the client is up.
  */
 void nbd_client_open(struct nbd_client *c, int sock, bool readonly);
+/* The same of somebody else's server: the export of that name, and with a wire over TLS alone; sock may be -1. */
+void nbd_client_open_remote(struct nbd_client *c, int sock, bool readonly, const char *name,
+			    struct nbd_wire *wire);
+/* While the connection is gone: all that waits for another one completes with result, now. */
+void nbd_client_fail(struct nbd_client *c, int result);
+/* Gives the connection up, as if the peer had ended it; lost is not called. */
+void nbd_client_hang_up(struct nbd_client *c);
 /* Takes another socket in the place of one that has ended or not: what is in flight is done again. */
 void nbd_client_connect(struct nbd_client *c, int sock);
 /*
- * Waits until the client is up. 0; -ECANCELED when other_fd is readable or has ended; -EPIPE: the server
- * ended the connection; -EBADMSG: it broke the protocol; -EACCES: it does not let its export be written to;
+ * Waits until the client is up, as long as the peer does something within timeout_ms; -1: without a bound.
+ * 0; -ECANCELED when other_fd is readable or has ended; -EPIPE: the connection ended, as `why` says;
+ * -ETIMEDOUT; what nbd_hand_take and the wire refuse; -EBADMSG: it broke the protocol; -EACCES: it does not let its export be written to;
  * -ENODATA: not one sector; -EOPNOTSUPP: it lacks flush, FUA or write-zeroes, or has larger sectors.
  */
-[[nodiscard]] int nbd_client_await(struct nbd_client *c, int other_fd);
+[[nodiscard]] int nbd_client_await(struct nbd_client *c, int other_fd, int timeout_ms);
 
 #endif

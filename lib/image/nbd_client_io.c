@@ -10,6 +10,19 @@
 
 #define PIECES 64U /* of one message */
 
+/* Bytes, -EAGAIN, or -EPIPE: whatever else a socket says, it is of no use any more. */
+static ssize_t transfer(struct nbd_client *c, struct iovec *iov, size_t n, bool send)
+{
+	ssize_t r = c->secured ? c->wire->transfer(c->wire, iov, n, send) :
+				 stream_try(c->sock, iov, n, send);
+
+	if (r > 0 || r == -EAGAIN)
+		return r;
+	if (r < 0)
+		c->why = (int)r;
+	return -EPIPE;
+}
+
 /* ---- what is sent ---- */
 
 static uint64_t request_len(const struct nbd_client_slot *s)
@@ -68,7 +81,7 @@ static int send_hand(struct nbd_client *c)
 {
 	while (c->sent < c->hand.n_out) {
 		struct iovec iov = { c->hand.out + c->sent, c->hand.n_out - c->sent };
-		ssize_t r = stream_transfer(c->sock, &iov, 1, true);
+		ssize_t r = transfer(c, &iov, 1, true);
 
 		if (r < 0)
 			return (int)r;
@@ -88,7 +101,7 @@ int client_send(struct nbd_client *c)
 		return r == -EAGAIN ? 0 : r;
 	}
 	while (c->send_first != NBD_NO_SLOT) {
-		ssize_t r = stream_transfer(c->sock, iov, gather(c, iov), true);
+		ssize_t r = transfer(c, iov, gather(c, iov), true);
 
 		if (r < 0)
 			return r == -EAGAIN ? 0 : (int)r;
@@ -109,7 +122,23 @@ static int take_hand(struct nbd_client *c)
 	c->sent = 0;
 	if (r == 1)
 		return client_up(c);
+	if (r == 2)
+		return 0;
 	r = send_hand(c);
+	return r == -EAGAIN ? 0 : r;
+}
+
+/* 0: TLS is up, and what comes next is asked for. */
+static int secure(struct nbd_client *c)
+{
+	int r = c->wire->secure(c->wire);
+
+	if (r < 0)
+		return r;
+	c->secured = true;
+	r = nbd_hand_secured(&c->hand);
+	if (r == 0)
+		r = send_hand(c);
 	return r == -EAGAIN ? 0 : r;
 }
 
@@ -123,7 +152,13 @@ static int receive_hand(struct nbd_client *c)
 
 		if (c->hand.n_out)
 			return 0; /* the server owes nothing before it has that */
-		n = stream_transfer(c->sock, &iov, 1, false);
+		if (c->hand.state == NBD_HAND_SECURE) {
+			r = secure(c);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		n = transfer(c, &iov, 1, false);
 		if (n < 0)
 			return (int)n;
 		c->staged += (size_t)n;
@@ -217,7 +252,7 @@ static ssize_t receive_some(struct nbd_client *c)
 	}
 	if (c->reading == NBD_NO_SLOT || c->got + direct == c->slot[c->reading].piece)
 		iov[n++] = (struct iovec){ c->stage + c->staged, sizeof(c->stage) - c->staged };
-	r = stream_transfer(c->sock, iov, n, false);
+	r = transfer(c, iov, n, false);
 	if (r <= 0)
 		return r;
 	if ((uint64_t)r < direct)

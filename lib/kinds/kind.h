@@ -13,7 +13,8 @@
 #define KINDS_MAX 32	       /* of a build */
 #define KIND_OPTIONS_BYTES 128 /* of the options' struct */
 #define KIND_CHANNELS_MAX 2    /* of a device, to the vmm */
-#define KIND_FILES_MAX 9       /* of a device */
+#define KIND_FILES_MAX 13      /* of a device */
+#define KIND_BESIDE_MAX 6      /* sorts of files beside the one that it serves */
 
 /* How many of it a VM has. */
 enum kind_number {
@@ -35,7 +36,7 @@ struct kind_files {
 /* What is said of one device: check's. */
 struct kind_said {
 	const void *options;
-	unsigned int n_files[2]; /* of each kind_files */
+	unsigned int n_files[KIND_BESIDE_MAX]; /* of each kind_files */
 };
 
 /* The file that a device serves, opened by the supervisor with the user's rights: a whole disk image,
@@ -48,6 +49,9 @@ struct kind_file {
 	size_t n_more;
 	/* What its size is a multiple of: bytes. i: 0, or which of the files beside it from 1 on. NULL: of 512. */
 	uint64_t (*unit)(const void *options, unsigned int i);
+	/* In the place of the file's name stands the address of somebody's server, which the options then know: 1; 0: it is
+	 * a file's name; -EINVAL with what would be right. NULL: never. */
+	int (*address)(void *options, const char *text, size_t len, const char **ret_why);
 	/* Whether what was said goes together: 0, or -EINVAL with what would be right. */
 	int (*check)(const struct kind_said *said, char *why, size_t cap);
 };
@@ -97,7 +101,8 @@ struct device_kind {
 	 * gets those of its options that it has, too; the device has a channel to it where the file
 	 * would be. NULL, or it returns NULL: there is none. */
 	const char *(*behind)(const void *options);
-	int storage_fd;	      /* BEHIND: the number of that channel */
+	int storage_fd; /* BEHIND: the number of that channel */
+	bool dials; /* BEHIND: it has an address, as --address=, and a channel to a dialer in the place of a file */
 	int serial_fd;	      /* a vfio-user channel for the UART's registers; 0: none */
 	bool takes_stream;    /* the console's */
 	bool foreign;	      /* vhost-user=SOCKET: another's program may serve it */

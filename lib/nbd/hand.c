@@ -15,7 +15,7 @@ int nbd_hand_take(struct nbd_hand *h, const void *data, size_t len)
 	int r;
 
 	h->n_out = 0;
-	if (h->state == NBD_HAND_DONE || len != h->wants)
+	if (h->state == NBD_HAND_DONE || h->state == NBD_HAND_SECURE || len != h->wants)
 		return -EBADMSG;
 	if (++h->steps > NBD_HAND_STEPS_MAX)
 		return -EBADMSG;

@@ -14,8 +14,9 @@
 
 /* An option's data: a name, and what is asked about it. */
 #define NBD_HAND_IN_MAX (NBD_NAME_MAX + 64U)
-#define NBD_HAND_OUT_MAX 256U
-#define NBD_HAND_STEPS_MAX 64U /* options or replies of one handshake */
+#define NBD_HAND_OUT_MAX 1400U
+#define NBD_HAND_EXPORT_MAX 1024U /* bytes of the name that a client asks for */
+#define NBD_HAND_STEPS_MAX 64U	  /* options or replies of one handshake */
 #define NBD_HAND_TEXT_MAX 120U
 
 enum nbd_hand_state {
@@ -23,6 +24,7 @@ enum nbd_hand_state {
 	NBD_HAND_FLAGS,	  /* server: the client's answer to it */
 	NBD_HAND_HEADER,  /* client: of a reply; server: of an option */
 	NBD_HAND_PAYLOAD, /* what belongs to that header */
+	NBD_HAND_SECURE,  /* client: nothing is read before TLS is up */
 	NBD_HAND_DONE,
 };
 
@@ -38,16 +40,25 @@ struct nbd_hand {
 	struct nbd_option_reply reply; /* client: likewise */
 	/* server: what it offers; client: what it was offered, once its flags are not 0 */
 	struct nbd_export export;
+	const char *name;		     /* client: of the export, the owner's */
+	bool tls;			     /* client: nothing is asked without it */
 	char refusal[NBD_HAND_TEXT_MAX + 1]; /* client: the server's words, printable; or "" */
 };
 
-/* Asks for the export of no name. */
-void nbd_hand_client(struct nbd_hand *h);
+/*
+ * Asks for the export of that name, of at most NBD_HAND_EXPORT_MAX bytes, which outlives the handshake. tls: not
+ * before the server has agreed to TLS, and nothing that it says before that is believed.
+ */
+void nbd_hand_client(struct nbd_hand *h, const char *name, bool tls);
+/* TLS is up. 0, or -EBADMSG: it was not its turn. */
+[[nodiscard]] int nbd_hand_secured(struct nbd_hand *h);
 /* Offers *export under no name. */
 void nbd_hand_server(struct nbd_hand *h, const struct nbd_export *export);
 /*
  * Takes the `wants` bytes. 0: send `out` and go on. 1: the same, and the transmission begins. -EBADMSG: what no
- * peer may send. Client: -ENOENT, -EOPNOTSUPP: the server refuses. Server: -ECONNRESET: the client has
+ * peer may send. Client: 2: TLS is to be made now, then nbd_hand_secured. -ENOENT: there is no such export;
+ * -EACCES: the server's policy refuses; -ENOKEY: it serves with TLS alone; -EPROTONOSUPPORT: without TLS
+ * alone; -EOPNOTSUPP: another refusal. Server: -ECONNRESET: the client has
  * said that it leaves; what is in `out` is still for it.
  */
 [[nodiscard]] int nbd_hand_take(struct nbd_hand *h, const void *data, size_t len);

@@ -3,35 +3,53 @@
 #include "lib/nbd/hand_internal.h"
 
 #include <errno.h>
+#include <string.h>
 
-void nbd_hand_client(struct nbd_hand *h)
+void nbd_hand_client(struct nbd_hand *h, const char *name, bool tls)
 {
-	*h = (struct nbd_hand){ .server = false };
+	*h = (struct nbd_hand){ .server = false, .name = name, .tls = tls };
 	hand_expect(h, NBD_HAND_HELLO, NBD_HELLO_LEN);
+}
+
+static int append(struct nbd_hand *h, int len)
+{
+	if (len < 0)
+		return len;
+	h->n_out += (size_t)len;
+	return 0;
+}
+
+static int ask_option(struct nbd_hand *h, uint32_t type, uint32_t len)
+{
+	const struct nbd_option o = { .type = type, .len = len };
+	int r = append(h, nbd_option_encode(&o, h->out + h->n_out, sizeof(h->out) - h->n_out));
+
+	hand_expect(h, NBD_HAND_HEADER, NBD_OPTION_REPLY_LEN);
+	return r;
+}
+
+static int ask_go(struct nbd_hand *h)
+{
+	uint8_t go[NBD_HAND_EXPORT_MAX + 16];
+	int len = nbd_go_encode(h->name, strlen(h->name), go, sizeof(go));
+	int r = len < 0 ? len : ask_option(h, NBD_OPT_GO, (uint32_t)len);
+
+	if (r < 0)
+		return r;
+	if ((size_t)len > sizeof(h->out) - h->n_out)
+		return -ENAMETOOLONG;
+	memcpy(h->out + h->n_out, go, (size_t)len);
+	return append(h, len);
 }
 
 static int ask(struct nbd_hand *h)
 {
-	struct nbd_option o = { .type = NBD_OPT_GO };
-	uint8_t go[16];
-	int flags, option, len = nbd_go_encode("", 0, go, sizeof(go));
+	int r = append(h, nbd_client_flags_encode(NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES,
+						  h->out, sizeof(h->out)));
 
-	if (len < 0)
-		return len;
-	o.len = (uint32_t)len;
-	flags = nbd_client_flags_encode(NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES, h->out,
-					sizeof(h->out));
-	if (flags < 0)
-		return flags;
-	h->n_out = (size_t)flags;
-	option = nbd_option_encode(&o, h->out + h->n_out, sizeof(h->out) - h->n_out);
-	if (option < 0)
-		return option;
-	h->n_out += (size_t)option;
-	for (int i = 0; i < len; i++)
-		h->out[h->n_out++] = go[i];
-	hand_expect(h, NBD_HAND_HEADER, NBD_OPTION_REPLY_LEN);
-	return 0;
+	if (r < 0)
+		return r;
+	return h->tls ? ask_option(h, NBD_OPT_STARTTLS, 0) : ask_go(h);
 }
 
 static int on_hello(struct nbd_hand *h, const void *data, size_t len)
@@ -46,6 +64,15 @@ static int on_hello(struct nbd_hand *h, const void *data, size_t len)
 	return ask(h);
 }
 
+int nbd_hand_secured(struct nbd_hand *h)
+{
+	if (h->state != NBD_HAND_SECURE)
+		return -EBADMSG;
+	h->tls = false;
+	h->n_out = 0;
+	return ask_go(h);
+}
+
 static void keep_words(struct nbd_hand *h, const uint8_t *words, size_t len)
 {
 	size_t n = len < NBD_HAND_TEXT_MAX ? len : NBD_HAND_TEXT_MAX;
@@ -55,13 +82,35 @@ static void keep_words(struct nbd_hand *h, const uint8_t *words, size_t len)
 	h->refusal[n] = '\0';
 }
 
+static int refused(const struct nbd_hand *h)
+{
+	if (h->tls)
+		return -EPROTONOSUPPORT;
+	switch (h->reply.type) {
+	case NBD_REP_ERR_UNKNOWN:
+		return -ENOENT;
+	case NBD_REP_ERR_POLICY:
+		return -EACCES;
+	case NBD_REP_ERR_TLS_REQD:
+		return -ENOKEY;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
 static int on_reply(struct nbd_hand *h, const uint8_t *data, size_t len)
 {
 	uint32_t type = h->reply.type;
 
 	if (type & NBD_REP_ERR) {
 		keep_words(h, data, len);
-		return type == NBD_REP_ERR_UNKNOWN ? -ENOENT : -EOPNOTSUPP;
+		return refused(h);
+	}
+	if (h->tls) {
+		if (type != NBD_REP_ACK || len)
+			return -EBADMSG;
+		hand_expect(h, NBD_HAND_SECURE, 0);
+		return 2;
 	}
 	if (type == NBD_REP_ACK)
 		return len == 0 && h->export.flags ? 1 : -EBADMSG;
@@ -73,7 +122,9 @@ static int on_reply(struct nbd_hand *h, const uint8_t *data, size_t len)
 
 static int on_header(struct nbd_hand *h, const void *data, size_t len)
 {
-	if (nbd_option_reply_decode(data, len, &h->reply) < 0 || h->reply.option != NBD_OPT_GO ||
+	const uint32_t asked = h->tls ? NBD_OPT_STARTTLS : NBD_OPT_GO;
+
+	if (nbd_option_reply_decode(data, len, &h->reply) < 0 || h->reply.option != asked ||
 	    h->reply.len > NBD_HAND_IN_MAX)
 		return -EBADMSG;
 	if (h->reply.len == 0)
@@ -92,6 +143,7 @@ int hand_client_take(struct nbd_hand *h, const void *data, size_t len)
 	case NBD_HAND_PAYLOAD:
 		return on_reply(h, data, len);
 	case NBD_HAND_FLAGS:
+	case NBD_HAND_SECURE:
 	case NBD_HAND_DONE:
 		break;
 	}

@@ -161,6 +161,7 @@ int hand_server_take(struct nbd_hand *h, const void *data, size_t len)
 	case NBD_HAND_PAYLOAD:
 		return on_option(h, data, len);
 	case NBD_HAND_HELLO:
+	case NBD_HAND_SECURE:
 	case NBD_HAND_DONE:
 		break;
 	}

@@ -29,6 +29,7 @@ enum nbd_option_type {
 	NBD_OPT_EXPORT_NAME = 1,
 	NBD_OPT_ABORT = 2,
 	NBD_OPT_LIST = 3,
+	NBD_OPT_STARTTLS = 5,
 	NBD_OPT_INFO = 6,
 	NBD_OPT_GO = 7,
 };
@@ -40,7 +41,9 @@ enum nbd_option_reply_type {
 };
 #define NBD_REP_ERR (1U << 31)
 #define NBD_REP_ERR_UNSUP (NBD_REP_ERR | 1U)
+#define NBD_REP_ERR_POLICY (NBD_REP_ERR | 2U)
 #define NBD_REP_ERR_INVALID (NBD_REP_ERR | 3U)
+#define NBD_REP_ERR_TLS_REQD (NBD_REP_ERR | 5U)
 #define NBD_REP_ERR_UNKNOWN (NBD_REP_ERR | 6U)
 
 enum nbd_info_type { NBD_INFO_EXPORT = 0, NBD_INFO_BLOCK_SIZE = 3 };

@@ -27,6 +27,7 @@
 
 #define CGROUP_UNLIMITED UINT64_MAX
 #define CGROUP_KEEPER_ID 0x61ffffffU /* below those of VMs (ids.c) */
+#define CGROUP_DIALER_ID 0x61fffffeU /* of dialers, likewise (cmd/supervisor/dialer.h) */
 
 /* Controllers, as bits. */
 enum { CGROUP_CPU = 1, CGROUP_IO = 2, CGROUP_MEMORY = 4, CGROUP_PIDS = 8 };

@@ -133,6 +133,8 @@ static unsigned int landlock_of(const struct sandbox_policy *p)
 {
 	if (p->inherited)
 		return LANDLOCK_PORTS;
+	if (p->connects)
+		return LANDLOCK_ALL & ~LANDLOCK_PORTS;
 	return p->has_children ? LANDLOCK_ALL & ~LANDLOCK_SCOPES : LANDLOCK_ALL;
 }
 

@@ -87,6 +87,7 @@ struct sandbox_policy {
 	 * and it has no paths in its Landlock domain, which nobody could change its root in.
 	 */
 	bool inherited;
+	bool connects; /* to addresses that its filter names: Landlock keeps no port from it */
 	uint64_t capabilities; /* that are left, a bit each: in a user namespace of the VM's own only */
 	struct sandbox_beneath beneath; /* outside a jail only */
 };

@@ -188,7 +188,27 @@ static int on_completions(struct loop_source *src, uint32_t events)
 	return settle(s);
 }
 
+void storage_completed(struct storage *s)
+{
+	storage_pump(s);
+	(void)!settle(s);
+}
+
 /* ---- opening ---- */
+
+int storage_watch_image(struct storage *s)
+{
+	const struct image *image = s->image;
+
+	return loop_add(s->loop, &s->completions, image->fd,
+			image->events ? image->events : EPOLLIN, on_completions, s);
+}
+
+void storage_forget_image(struct storage *s)
+{
+	if (s->completions.fd >= 0)
+		loop_remove(s->loop, &s->completions);
+}
 
 /* The timer goes on by itself; how often it did is what reading it says. */
 static int open_clock(struct storage *s, const struct throttle_rates *rates)
@@ -216,9 +236,8 @@ int storage_open(struct storage *s, struct image *image, struct loop *loop,
 	image->done = on_done;
 	image->owner = s;
 	r = open_clock(s, rates);
-	if (r == 0)
-		r = loop_add(loop, &s->completions, image->fd,
-			     image->events ? image->events : EPOLLIN, on_completions, s);
+	if (r == 0 && image->fd >= 0)
+		r = storage_watch_image(s);
 	if (r == 0 && image->other_fd >= 0)
 		r = loop_add(loop, &s->others, image->other_fd, EPOLLIN, on_completions, s);
 	return r;

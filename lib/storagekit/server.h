@@ -71,6 +71,11 @@ struct storage {
  */
 [[nodiscard]] int storage_open(struct storage *s, struct image *image, struct loop *loop,
 			       const struct throttle_rates *rates);
+/* The image's fd is another one: before it is closed, and once it is there. */
+void storage_forget_image(struct storage *s);
+[[nodiscard]] int storage_watch_image(struct storage *s);
+/* Requests of the image have completed outside its fd's events. */
+void storage_completed(struct storage *s);
 /* A client, or another one; takes sock. 0, or the loop's error. */
 [[nodiscard]] int storage_connect(struct storage *s, int sock);
 /* Ends the loop with 0 once the client has gone and nothing is under way. */

@@ -25,7 +25,7 @@ UP = "enter,ready,event:1"
 GUEST_FACING = {"vmm", "dev-blk", "dev-rng", "dev-console"}
 # Others on the same machine may run the same tests.
 A, B, C, D, P, DYING = (f"{name}{os.getpid()}" for name in ("a", "b", "c", "d", "p", "dying"))
-MOST_CALLS = {"launcher": 80, "dev-blk": 16, "dev-rng": 16, "dev-console": 16}
+MOST_CALLS = {"launcher": 83, "dev-blk": 16, "dev-rng": 16, "dev-console": 16}
 
 
 class Audited:
@@ -91,6 +91,29 @@ def test_a_disk_with_metadata(build):
             "read", "write", "close", "preadv", "pwritev", "fdatasync", "fallocate", "sendmsg", "restart_syscall"}
     finally:
         place_.end()
+
+
+@pytest.mark.skipif(not shutil.which("nbdkit"), reason="no nbdkit: tools/deps check")
+def test_a_disk_of_a_server(build):
+    """Its connection, the dialer, and the launcher's channel to that, are as declared; another channel would not be."""
+    place_ = vm.Place(build, real=True)
+    image, sock = place_.file("served.raw", bytes(1 << 20)), place_.dir / "served.sock"
+    server = subprocess.Popen(["nbdkit", "-f", "-U", sock, "file", image])
+    try:
+        wait.until(sock.exists, "the server listens")
+        guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
+        name = f"{A}-server"
+        code, _, err = place_.call("run", "--accel", "soft", "--kernel", guest, "--memory", "64M", "--name", name,
+                                   "--allow", "storage-nbd", "--detach", "--disk", f"nbd+unix:///?socket={sock},format=raw")
+        assert code == 0, err
+        a = Audited(place_, name)
+        assert (a.status, a.weak()) == (0, [])
+        assert {"storage-nbd", "dialer"} <= set(a.processes)
+        assert [d for d in a.processes["launcher"]["descriptors"] if d["fd"] > 3 and d["family"] == "unix"]
+    finally:
+        place_.end()
+        server.kill()
+        server.wait()
 
 
 @pytest.fixture

@@ -72,8 +72,8 @@ def await_rest(threads):
 class Machine:
     """bulkhead run with a console, a disk and random numbers; its guest serves and then sleeps."""
 
-    def __init__(self, ground, words=(), says="waiting\n", launcher=False, options="", more=(), qcow2=False):
-        """words: more for bulkhead run; options: of its disk; qcow2: an image on that disk; more: processes that come of them; says: the line by which its guest is up; launcher: whether it has one.
+    def __init__(self, ground, words=(), says="waiting\n", launcher=False, options="", more=(), qcow2=False, server=None):
+        """words: more for bulkhead run; options: of its disk; qcow2: an image on that disk; server: what serves that disk, as an address; more: processes that come of them; says: the line by which its guest is up; launcher: whether it has one.
         Without, a device that dies is seen to end its VM."""
         self.ground = ground
         words = [*words, "--on-crash", "restart" if launcher else "stop"]
@@ -87,6 +87,8 @@ class Machine:
             subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", self.disk, "-F", "raw", self.top], check=True)
             disk = f"{self.top},format=qcow2,backing={self.disk},backing-format=raw{options}"
             words = [*words, "--allow", "qcow2"]
+        if server:
+            disk, words = f"{server(self.disk)},format=raw{options}", [*words, "--allow", "storage-nbd"]
         self.run = ground.place.start(
             "run", "--accel", ground.accel, "--kernel", ground.guest, "--memory", "64M", "--cmdline",
             self.secret, "--disk", disk, "--console", "raw", *words,

@@ -25,6 +25,10 @@ static void shake(struct nbd_hand *h, const uint8_t *data, size_t size)
 		require(n > 0 && n <= NBD_HAND_IN_MAX);
 		r = nbd_hand_take(h, data, n);
 		require(h->n_out <= sizeof(h->out));
+		if (r == 2) { /* as if TLS had been made */
+			require(h->wants == 0 && h->export.flags == 0);
+			r = nbd_hand_secured(h);
+		}
 		data += n;
 		size -= n;
 	}
@@ -70,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	if (data[0] % 3 == 0)
-		nbd_hand_client(&h);
+		nbd_hand_client(&h, "x", data[0] & 0x40);
 	else
 		nbd_hand_server(&h, &export);
 	shake(&h, data + 1, size - 1);

@@ -577,6 +577,8 @@ def nbd():
         "client-refused": client + hello + reply(0x80000006, b"no such export"),
         "client-unknown-info": client + hello + reply(3, struct.pack(">H", 9)) + export + reply(1),
         "client-bad-sizes": client + hello + reply(3, struct.pack(">HIII", 3, 3, 1, 0)),
+        "client-tls": b"\x42" + hello + reply(1, option=5) + export + sizes + reply(1),
+        "client-tls-refused": b"\x42" + hello + reply(0x80000002, b"no", 5),
         "client-long": client + hello + struct.pack(">QIII", 0x3e889045565a9, 7, 3, 1 << 31),
         "server-go": server + flags + option(7, go()),
         "server-list-info-go": server + flags + option(3) + option(6, go()) + option(7, go()),

@@ -3,9 +3,12 @@
 
 import contextlib
 import os
+import select
 import shutil
 import signal
+import socket
 import subprocess
+import time
 
 import pytest
 
@@ -33,8 +36,9 @@ def descendants(pid):
                 with open(f"/proc/{child}/cmdline", "rb") as f:
                     name = os.path.basename(f.read().split(b"\0")[0].decode())
                 with open(f"/proc/{child}/comm", encoding="ascii") as f:
-                    # a copy of the supervisor, below it
-                    yield child, "launcher" if f.read() == "launcher\n" else name
+                    # copies of the supervisor, below it
+                    own = f.read().strip()
+                    yield child, own if own in ("launcher", "dialer") else name
                 yield from descendants(child)
 
 
@@ -69,8 +73,8 @@ DEVICES = ["dev-blk", "dev-rng", "dev-console"]
 
 
 def start_serving(disk, options="", form="raw"):
-    process = subprocess.Popen(guests.words("serving", flags=["--allow", "qcow2", "--disk",
-                                                              f"{disk},format={form}{options}"]),
+    allow = ["--allow", "qcow2", "--allow", "storage-nbd"]
+    process = subprocess.Popen(guests.words("serving", flags=[*allow, "--disk", f"{disk},format={form}{options}"]),
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     while process.stdout.readline() != "waiting\n":
@@ -101,6 +105,47 @@ def test_a_disk_and_the_process_behind_it_cost_the_guest_nothing(disk):
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=guests.HANGS)
     assert process.returncode == 0 and "ok power button" in out and "ok a sector" in out, (out, err)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nbdkit"), reason="processes are signalled; nbdkit")
+@pytest.mark.parametrize("local", (False, True))
+def test_a_disk_of_a_server_and_all_that_it_takes_cost_the_guest_nothing(disk, tmp_path, local):
+    """A process is killed, or the server, which comes again; then the guest uses its disk anew."""
+    sock = tmp_path / "server.sock"
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    where = ("-U", sock) if local else ("-i", "127.0.0.1", "-p", str(port))
+
+    def serve():
+        sock.unlink(missing_ok=True)
+        server = subprocess.Popen(["nbdkit", "-f", *where, "file", disk], stderr=subprocess.DEVNULL)
+        end = time.monotonic() + guests.HANGS
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX if local else socket.AF_INET) as probe:
+                probe.connect(str(sock) if local else ("127.0.0.1", port))
+                return server
+            time.sleep(0.01)
+        raise AssertionError("the server does not come")
+
+    server = serve()
+    try:
+        process = start_serving(f"nbd+unix:///?socket={sock}" if local else f"nbd://127.0.0.1:{port}/")
+        (dialer,) = (pid for pid, name in descendants(process.pid) if name == "dialer")
+        dialer = os.pidfd_open(dialer)
+        for names in (["dev-blk"], ["storage-nbd"], ["dev-blk", "storage-nbd"]):
+            kill_and_await(process, names)
+        server.kill()
+        server.wait()
+        server = serve()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=guests.HANGS)
+    finally:
+        server.kill()
+        server.wait()
+    assert process.returncode == 0 and "ok power button" in out and "ok a sector" in out, (out, err)
+    assert select.select([dialer], [], [], guests.HANGS)[0], "the dialer outlives its VM"
+    os.close(dialer)
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("qemu-img"), reason="processes are signalled; qemu-img")

@@ -11,6 +11,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -131,6 +132,33 @@ def test_no_denial_of_an_image_with_metadata(place, more):
         lambda: place.call(*run_words(place, "virtio-blk"), "--allow", "qcow2", "--disk", disk))
     assert code == 0 and "ok write" in out, (out, err)
     assert denied == []
+
+
+@pytest.mark.skipif(not shutil.which("nbdkit"), reason="no nbdkit: tools/deps check")
+@pytest.mark.parametrize("local", [False, True])
+def test_no_denial_of_a_disk_of_a_server(place, local):
+    """Over TCP and TLS with a key, or at a path in the clear."""
+    file, key, sock = place.dir / "served.raw", place.dir / "served.psk", place.dir / "served.sock"
+    place.file("served.raw", b"\x5a" * (1 << 20))
+    place.file("served.psk", b"guest:" + b"0123456789abcdef" * 4 + b"\n")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    where = ["-U", sock] if local else ["-i", "127.0.0.1", "-p", "10899", "--tls=require", f"--tls-psk={key}"]
+    disk = f"nbd+unix:///?socket={sock}" if local else f"nbds://127.0.0.1:10899/,tls-psk={key}"
+    server = subprocess.Popen(["nbdkit", "-f", *where, "file", file])
+    try:
+        wait.until(lambda: can_connect(sock if local else 10899), "the server listens")
+        (code, out, err), denied = denials(
+            lambda: place.call(*run_words(place, "virtio-blk"), "--allow", "storage-nbd", "--disk", f"{disk},format=raw"))
+    finally:
+        server.kill()
+        server.wait()
+    assert code == 0 and "ok write" in out, (out, err)
+    assert denied == []
+
+
+def can_connect(where):
+    with socket.socket(socket.AF_INET if isinstance(where, int) else socket.AF_UNIX) as s:
+        return s.connect_ex(("127.0.0.1", where) if isinstance(where, int) else str(where)) == 0
 
 
 @pytest.mark.parametrize("words", [[], ["--huge-pages", "on"]])

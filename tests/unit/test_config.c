@@ -388,7 +388,7 @@ static void test_files_beside_a_qcow2_image(void **state)
 	assert_memory_equal(d->more[0].path, "b/1", 3);
 	assert_memory_equal(d->more[1].path, "c,", 2);
 	assert_null(d->more[2].path);
-	assert_memory_equal(d->more[KIND_FILES_MAX - 2].path, "e,", 2);
+	assert_memory_equal(d->more[7].path, "e,", 2);
 	assert_null(device(&c, "disk", 1)->more[0].path);
 	assert_same_again(&c);
 	assert_true(config_uses(&c, &(struct config_facts){ 0 }, FEATURE_QCOW2));
@@ -396,6 +396,67 @@ static void test_files_beside_a_qcow2_image(void **state)
 		WORDS(&c, "--disk=a,format=qcow2" LAYER LAYER LAYER LAYER LAYER LAYER LAYER LAYER),
 		-22);
 	assert_reason("a disk has at most 7 backing files");
+}
+
+#define SERVER "nbd://[fe80::1]:10810/a%2Cb"
+#define TLS_SERVER "nbds://storage.example/vm"
+
+static void test_a_disk_of_a_server(void **state)
+{
+	const struct config_device *d;
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--disk=" SERVER ",format=raw,iops=50",
+			       "--disk=" TLS_SERVER ",format=raw,tls-psk=k,readonly=on",
+			       "--disk=nbd,format=raw"),
+			 0);
+	d = device(&c, "disk", 0);
+	assert_true(d->remote && config_dials(&c));
+	assert_string_equal(config_behind(d)->declared->name, "storage-nbd");
+	d = device(&c, "disk", 1);
+	assert_true(d->remote && config_file_readonly(d, 9));
+	assert_memory_equal(d->more[8].path, "k,", 2);
+	assert_false(device(&c, "disk", 2)->remote);
+	assert_null(config_behind(device(&c, "disk", 2)));
+	assert_same_again(&c);
+	assert_true(config_uses(&c, &(struct config_facts){ 0 }, FEATURE_STORAGE_NBD));
+	assert_int_equal(WORDS(&c, "--disk=a,format=raw,parser=apart"), 0);
+	assert_false(config_dials(&c) ||
+		     config_uses(&c, &(struct config_facts){ 0 }, FEATURE_STORAGE_NBD));
+}
+
+static void test_what_a_server_does_not_go_with(void **state)
+{
+	static const struct {
+		const char *word, *reason;
+	} bad[] = {
+		{ "--disk=nbd://,format=raw", "its host is a name" },
+		{ "--disk=nbd://h:0/x,format=raw", "1 to 65535" },
+		{ "--disk=nbd://h:70000/x,format=raw", "1 to 65535" },
+		{ "--disk=nbd://h/x?y,format=raw", "nothing comes behind the export" },
+		{ "--disk=nbd://u@h/x,format=raw", "its host is a name" },
+		{ "--disk=nbd+unix:///x,format=raw", "?socket=PATH" },
+		{ "--disk=nbd+unix:///x?socket=rel,format=raw", "from the root" },
+		{ "--disk=nbd+vsock://1/x,format=raw", "say nbd://" },
+		{ "--disk=nbd://h/%0,format=raw", "%XX" },
+		{ "--disk=nbd://h/%00,format=raw", "%XX" },
+		{ "--disk=nbd://h/x,format=qcow2", "format=raw" },
+		{ "--disk=nbd://h/x,format=raw,cache=none", "leave out cache=" },
+		{ "--disk=nbd://h/x,format=raw,tls-ca=f", "nbds:// alone" },
+		{ "--disk=f,format=raw,tls-psk=f", "nbds:// alone" },
+		{ "--disk=nbds://h/x,format=raw", "tls-psk=FILE" },
+		{ "--disk=nbds://h/x,format=raw,tls-psk=f,tls-ca=g", "leave out the others" },
+		{ "--disk=nbds://h/x,format=raw,tls-ca=f,tls-cert=g", "come together" },
+		{ "--disk=nbds://h/x,format=raw,tls-ca=f,tls-ca=g", "at most 1 trusted" },
+	};
+	struct vm_config c;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(WORDS(&c, bad[i].word), -22);
+		assert_non_null(strstr(err.text, bad[i].reason));
+	}
 }
 
 static void test_too_many_disks(void **state)
@@ -703,6 +764,8 @@ int main(void)
 		cmocka_unit_test(test_bad_disks),
 		cmocka_unit_test(test_files_beside_a_raw_image),
 		cmocka_unit_test(test_files_beside_a_qcow2_image),
+		cmocka_unit_test(test_a_disk_of_a_server),
+		cmocka_unit_test(test_what_a_server_does_not_go_with),
 		cmocka_unit_test(test_too_many_disks),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_cmdline_length),

@@ -3,6 +3,7 @@
 #include "tests/unit/unit.h"
 
 #include "lib/nbd/hand.h"
+#include "lib/nbd/uri.h"
 
 #include <errno.h>
 #include <string.h>
@@ -56,7 +57,7 @@ static void client_after_hello(struct nbd_hand *h)
 {
 	uint8_t hello[NBD_HELLO_LEN];
 
-	nbd_hand_client(h);
+	nbd_hand_client(h, "", false);
 	assert_int_equal(nbd_hello_encode(3, hello, sizeof(hello)), NBD_HELLO_LEN);
 	assert_int_equal(feed(h, hello, sizeof(hello)), 0);
 }
@@ -79,12 +80,12 @@ static void a_client_refuses_what_is_no_hello(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(hellos); i++) {
-		nbd_hand_client(&h);
+		nbd_hand_client(&h, "", false);
 		assert_int_equal(nbd_hand_take(&h, hellos[i], NBD_HELLO_LEN), -EBADMSG);
 	}
-	nbd_hand_client(&h); /* oldstyle's flags */
+	nbd_hand_client(&h, "", false); /* oldstyle's flags */
 	assert_int_equal(nbd_hand_take(&h, "NBDMAGICIHAVEOPT\0\0", NBD_HELLO_LEN), -EOPNOTSUPP);
-	nbd_hand_client(&h);
+	nbd_hand_client(&h, "", false);
 	assert_int_equal(nbd_hand_take(&h, hellos[0], NBD_HELLO_LEN - 1), -EBADMSG);
 }
 
@@ -102,6 +103,193 @@ static void a_client_refuses_a_reply_that_is_too_long_or_to_another_option(void 
 	assert_int_equal(feed(&h, wire, reply(wire, NBD_OPT_LIST, NBD_REP_ACK, NULL, 0)), -EBADMSG);
 	client_after_hello(&h);
 	assert_int_equal(feed(&h, wire, reply(wire, NBD_OPT_GO, 77, NULL, 0)), -EBADMSG);
+}
+
+/* ---- TLS: what is asked, in which order, and what is believed ---- */
+
+static void client_before_tls(struct nbd_hand *h, const char *name)
+{
+	uint8_t hello[NBD_HELLO_LEN];
+
+	nbd_hand_client(h, name, true);
+	assert_int_equal(nbd_hello_encode(3, hello, sizeof(hello)), NBD_HELLO_LEN);
+	assert_int_equal(feed(h, hello, sizeof(hello)), 0);
+}
+
+static void a_client_names_its_export_behind_tls_alone(void **state)
+{
+	uint8_t wire[NBD_OPTION_REPLY_LEN];
+	struct nbd_option o = { 0 };
+	struct nbd_go go = { 0 };
+	struct nbd_hand h;
+
+	(void)state;
+	client_before_tls(&h, "secret");
+	assert_int_equal(h.n_out, NBD_CLIENT_FLAGS_LEN + NBD_OPTION_LEN);
+	assert_int_equal(nbd_option_decode(h.out + NBD_CLIENT_FLAGS_LEN, NBD_OPTION_LEN, &o), 0);
+	assert_int_equal(o.type, NBD_OPT_STARTTLS);
+	assert_int_equal(o.len, 0);
+	assert_int_equal(nbd_hand_secured(&h), -EBADMSG); /* not yet its turn */
+	assert_int_equal(feed(&h, wire, reply(wire, NBD_OPT_STARTTLS, NBD_REP_ACK, NULL, 0)), 2);
+	/* and nothing more in the clear */
+	assert_int_equal(h.wants, 0);
+	assert_int_equal(nbd_hand_take(&h, wire, 0), -EBADMSG);
+	assert_int_equal(nbd_hand_secured(&h), 0);
+	assert_int_equal(nbd_option_decode(h.out, NBD_OPTION_LEN, &o), 0);
+	assert_int_equal(o.type, NBD_OPT_GO);
+	assert_int_equal(nbd_go_decode(h.out + NBD_OPTION_LEN, h.n_out - NBD_OPTION_LEN, &go), 0);
+	assert_int_equal(go.name_len, 6);
+	assert_memory_equal(go.name, "secret", 6);
+	assert_int_equal(nbd_hand_secured(&h), -EBADMSG);
+}
+
+static void a_client_that_wants_tls_does_without_nothing(void **state)
+{
+	static const struct {
+		uint32_t option, type;
+		int error;
+	} rows[] = {
+		{ NBD_OPT_STARTTLS, NBD_REP_ERR_UNSUP, -EPROTONOSUPPORT },
+		{ NBD_OPT_STARTTLS, NBD_REP_ERR_POLICY, -EPROTONOSUPPORT },
+		{ NBD_OPT_STARTTLS, NBD_REP_INFO, -EBADMSG },
+		{ NBD_OPT_GO, NBD_REP_ACK, -EBADMSG },
+		{ NBD_OPT_GO, NBD_REP_INFO, -EBADMSG },
+	};
+	uint8_t wire[64], info[16];
+	struct nbd_hand h;
+	int n;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		client_before_tls(&h, "");
+		assert_int_equal(feed(&h, wire, reply(wire, rows[i].option, rows[i].type, NULL, 0)),
+				 rows[i].error);
+	}
+	/* an export that is described in the clear */
+	client_before_tls(&h, "");
+	n = nbd_info_encode(NBD_INFO_EXPORT, &offered, info, sizeof(info));
+	assert_int_equal(feed(&h, wire,
+			      reply(wire, NBD_OPT_STARTTLS, NBD_REP_INFO, info, (size_t)n)),
+			 -EBADMSG);
+}
+
+static void a_client_tells_refusals_apart(void **state)
+{
+	static const struct {
+		uint32_t type;
+		int error;
+	} rows[] = {
+		{ NBD_REP_ERR_UNKNOWN, -ENOENT },
+		{ NBD_REP_ERR_POLICY, -EACCES },
+		{ NBD_REP_ERR_TLS_REQD, -ENOKEY },
+		{ NBD_REP_ERR_INVALID, -EOPNOTSUPP },
+	};
+	uint8_t wire[64];
+	struct nbd_hand h;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		client_after_hello(&h);
+		assert_int_equal(feed(&h, wire, reply(wire, NBD_OPT_GO, rows[i].type, "no\n", 3)),
+				 rows[i].error);
+		assert_string_equal(h.refusal, "no?");
+	}
+}
+
+static void the_longest_name_fits(void **state)
+{
+	static char name[NBD_HAND_EXPORT_MAX + 1];
+	uint8_t hello[NBD_HELLO_LEN];
+	struct nbd_hand h;
+
+	(void)state;
+	memset(name, 'x', NBD_HAND_EXPORT_MAX);
+	nbd_hand_client(&h, name, false);
+	assert_int_equal(nbd_hello_encode(3, hello, sizeof(hello)), NBD_HELLO_LEN);
+	assert_int_equal(feed(&h, hello, sizeof(hello)), 0);
+	assert_in_range(h.n_out, NBD_HAND_EXPORT_MAX, NBD_HAND_OUT_MAX);
+}
+
+/* ---- addresses ---- */
+
+static void addresses_are_taken_apart(void **state)
+{
+	static const struct {
+		const char *text;
+		struct nbd_uri u;
+	} rows[] = {
+		{ "nbd://h", { .host = "h", .port = NBD_PORT } },
+		{ "nbd://h/", { .host = "h", .port = NBD_PORT } },
+		{ "nbds://a.b-c_d:1/x/y%20%2c",
+		  { .tls = true, .host = "a.b-c_d", .port = "1", .name = "x/y ," } },
+		{ "nbd://[::1]:65535//x", { .host = "::1", .port = "65535", .name = "/x" } },
+		{ "nbd+unix:///?socket=/s", { .local = true, .socket = "/s" } },
+		{ "nbds+unix:///x?socket=/a%3Fb",
+		  { .tls = true, .local = true, .name = "x", .socket = "/a?b" } },
+		{ "nbd+unix://?socket=/s", { .local = true, .socket = "/s" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct nbd_uri u;
+		const char *why = "";
+
+		if (nbd_uri_parse(rows[i].text, strlen(rows[i].text), &u, &why) < 0)
+			fail_msg("%s: %s", rows[i].text, why);
+		assert_memory_equal(&u, &rows[i].u, sizeof(u));
+		assert_true(nbd_uri_is_meant(rows[i].text, strlen(rows[i].text)));
+	}
+}
+
+static void addresses_that_are_none(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"nbd:",
+		"nbd:/h",
+		"nbd://",
+		"nbd://:1/x",
+		"nbd://h:/x",
+		"nbd://h:0",
+		"nbd://h:65536",
+		"nbd://h:123456",
+		"nbd://h:1x",
+		"nbd://-h",
+		"nbd://h h",
+		"nbd://[::1",
+		"nbd://[]",
+		"nbd://[h/]",
+		"nbd://h/x#y",
+		"nbd://h/x?y",
+		"nbd://h/%",
+		"nbd://h/%0",
+		"nbd://h/%0g",
+		"nbd://h/%00",
+		"nbd://h/%0a",
+		"nbd://u:p@h/x",
+		"nbd+unix://h/x?socket=/s",
+		"nbd+unix:///x",
+		"nbd+unix:///x?socket=",
+		"nbd+unix:///x?socket=s",
+		"nbd+unix:///x?s=/s",
+		"nbd+vsock://1/x",
+		"NBD://h",
+	};
+	static char longest[NBD_URI_MAX + 2];
+	const char *why;
+	struct nbd_uri u;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		if (nbd_uri_parse(bad[i], strlen(bad[i]), &u, &why) != -EINVAL)
+			fail_msg("%s", bad[i]);
+	memset(longest, 'x', sizeof(longest) - 1);
+	memcpy(longest, "nbd://h/", 8);
+	assert_int_equal(nbd_uri_parse(longest, 8 + NBD_HAND_EXPORT_MAX, &u, &why), 0);
+	assert_int_equal(nbd_uri_parse(longest, 9 + NBD_HAND_EXPORT_MAX, &u, &why), -EINVAL);
+	assert_int_equal(nbd_uri_parse(longest, NBD_URI_MAX + 1, &u, &why), -EINVAL);
+	assert_false(nbd_uri_is_meant("nbd", 3) || nbd_uri_is_meant("/nbd://h", 8) ||
+		     nbd_uri_is_meant("disk.nbd", 8));
 }
 
 static void a_client_wants_an_export_before_the_end(void **state)
@@ -294,7 +482,7 @@ static void both_sides_agree(void **state)
 	int c = 0, s = 0;
 
 	(void)state;
-	nbd_hand_client(&client);
+	nbd_hand_client(&client, "", false);
 	nbd_hand_server(&server, &offered);
 	for (int i = 0; i < 20 && c == 0; i++) {
 		c = feed(&client, server.out, server.n_out);
@@ -357,6 +545,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_client_refuses_what_is_no_hello),
 		cmocka_unit_test(a_client_refuses_a_reply_that_is_too_long_or_to_another_option),
+		cmocka_unit_test(a_client_names_its_export_behind_tls_alone),
+		cmocka_unit_test(a_client_that_wants_tls_does_without_nothing),
+		cmocka_unit_test(a_client_tells_refusals_apart),
+		cmocka_unit_test(the_longest_name_fits),
+		cmocka_unit_test(addresses_are_taken_apart),
+		cmocka_unit_test(addresses_that_are_none),
 		cmocka_unit_test(a_client_wants_an_export_before_the_end),
 		cmocka_unit_test(a_client_refuses_an_export_that_cannot_be),
 		cmocka_unit_test(a_server_that_goes_on_for_ever_is_left),

@@ -483,6 +483,42 @@ static void what_is_in_flight_is_done_again(void **state)
 	assert_memory_equal(w.memory, data, sizeof(data));
 }
 
+static void note_lost(struct nbd_client *c)
+{
+	(*(unsigned int *)c->lost_owner)++;
+}
+
+/* Each end is told of once; what waits can be given up, and nothing of it is heard of again. */
+static void what_waits_for_a_server_can_be_given_up(void **state)
+{
+	uint64_t cookie = ask_read(4096, 1024);
+	unsigned int lost = 0;
+	uint8_t data[1024] = "";
+
+	(void)state;
+	w.c.lost = note_lost;
+	w.c.lost_owner = &lost;
+	nbd_client_fail(&w.c, -EIO); /* not while it is there */
+	assert_int_equal(w.n_done, 0);
+	answer(cookie, 0, data, 300);
+	assert_int_equal(image_reap(&w.c.image), 0);
+	closep(&w.peer);
+	assert_int_equal(image_reap(&w.c.image), 0);
+	assert_int_equal(image_reap(&w.c.image), 0);
+	assert_int_equal(lost, 1);
+	assert_int_equal(ask(IMAGE_FLUSH, 0, 0, NULL, 0), 0);
+	nbd_client_fail(&w.c, -EIO);
+	assert_int_equal(w.n_done, 2);
+	assert_int_equal(w.result, -EIO);
+	reconnect();
+	assert_true(silent());
+	cookie = ask_read(0, 512);
+	answer(cookie, 0, data, 512);
+	assert_int_equal(image_reap(&w.c.image), 0);
+	assert_int_equal(w.n_done, 3);
+	assert_int_equal(w.result, 0);
+}
+
 static void it_ends_in_the_middle_of_anything(void **state)
 {
 	static uint8_t data[1 << 20];
@@ -531,10 +567,10 @@ static void who_waits_is_told_of_an_end_and_of_others(void **state)
 	open_with(false);
 	make_pair(SOCK_SEQPACKET, other);
 	closep(&other[1]);
-	assert_int_equal(nbd_client_await(&w.c, other[0]), -ECANCELED);
+	assert_int_equal(nbd_client_await(&w.c, other[0], -1), -ECANCELED);
 	closep(&other[0]);
 	closep(&w.peer);
-	assert_int_equal(nbd_client_await(&w.c, -1), -EPIPE);
+	assert_int_equal(nbd_client_await(&w.c, -1, -1), -EPIPE);
 	end(NULL);
 }
 
@@ -560,6 +596,7 @@ int main(void)
 		T(as_many_as_may_be_and_no_more),
 		T(a_server_that_does_not_read_is_slow_and_no_more),
 		T(what_is_in_flight_is_done_again),
+		T(what_waits_for_a_server_can_be_given_up),
 		T(it_ends_in_the_middle_of_anything),
 		cmocka_unit_test(who_waits_is_told_of_an_end_and_of_others),
 	};

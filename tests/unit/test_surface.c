@@ -11,6 +11,8 @@
 #include <linux/futex.h>
 #include <linux/io_uring.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -28,7 +30,7 @@
 #define HELPER_MOST 9 /* of a device's thread beside its main one */
 #define POOL_MOST 8U  /* of a thread that does what a ring would */
 #define OPENING_MOST 14
-#define LAUNCHER_MOST 87
+#define LAUNCHER_MOST 90
 #define ALL_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 /* A filter made of a policy. */
@@ -178,6 +180,14 @@ static const struct flags {
 	{ __NR_socketpair, 0, { AF_UNIX } },
 	{ __NR_socketpair, 1, { SOCK_STREAM | SOCK_CLOEXEC } },
 	{ __NR_socketpair, 2, { 0 } },
+	{ __NR_socket, 0, { AF_UNIX, AF_INET, AF_INET6 } },
+	{ __NR_socket, 1, { SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK } },
+	{ __NR_socket, 2, { 0 } },
+	{ __NR_setsockopt, 1, { SOL_SOCKET, IPPROTO_TCP } },
+	{ __NR_setsockopt,
+	  2,
+	  { TCP_NODELAY, SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT,
+	    TCP_USER_TIMEOUT } },
 	{ __NR_mmap, 0, { 0 } },
 	{ __NR_mmap, 2, { PROT_READ, PROT_READ | PROT_WRITE } },
 	{ __NR_mmap, 3, { MAP_SHARED, MAP_PRIVATE | MAP_ANONYMOUS } },
@@ -217,6 +227,7 @@ static const int flagless[] = {
 	__NR_restart_syscall, __NR_epoll_wait, __NR_poll, __NR_rt_sigreturn, __NR_pread64,
 	__NR_preadv, __NR_pwritev, __NR_fdatasync, __NR_dup2, __NR_getpid, __NR_gettid, __NR_tgkill,
 	__NR_rt_sigaction, __NR_rt_sigprocmask,
+	__NR_connect, /* of an address in the dialer's table: test_the_dialer_connects_to_its_table */
 	__NR_ioctl, /* a list of numbers, which the process's tables and drills have */
 	/* clang-format on */
 };
@@ -604,6 +615,37 @@ static void test_arguments(void **state)
 	assert_int_equal(c.verdict, SURFACE_NEVER);
 }
 
+/* Nobody else may connect at all, and the dialer with nothing that lies elsewhere, or between two addresses. */
+static void test_the_dialer_connects_to_its_table(void **state)
+{
+	static struct made m;
+
+	(void)state;
+	for (size_t i = 0; i < n_declared_all; i++) {
+		const struct declared_process *d = declared_all[i];
+		bool dials = d == &dialer_declared;
+		struct seccomp_data q = { .nr = __NR_connect, .arch = AUDIT_ARCH_X86_64 };
+
+		make_for(d->policy, d->place == DECLARED_JAIL ? 3 : -1, &m);
+		for (uint64_t at = 0; at < 2 * DIALER_TABLE_LEN; at += 8) {
+			bool in = at < DIALER_TABLE_LEN && at % DIALER_ADDRESS_LEN == 0;
+
+			q.args[1] = DIALER_TABLE + at;
+			assert_int_equal(surface_passes(surface_action(&m.f, &q)), dials && in);
+		}
+		for (unsigned int bit = 16; bit < 64; bit++) {
+			q.args[1] = DIALER_TABLE ^ UINT64_C(1) << bit;
+			assert_false(surface_passes(surface_action(&m.f, &q)));
+		}
+	}
+	/* and what is there stays */
+	make_for(dialer_declared.policy, -1, &m);
+	assert_int_equal(call_of(&m.f, __NR_mmap).verdict, SURFACE_NEVER);
+	assert_int_equal(call_of(&m.f, __NR_mprotect).verdict, SURFACE_NEVER);
+	assert_int_equal(call_of(&m.f, __NR_munmap).verdict, SURFACE_NEVER);
+	assert_int_equal(call_of(&m.f, __NR_mremap).verdict, SURFACE_NEVER);
+}
+
 static void test_no_filter(void **state)
 {
 	const struct surface_filters none = { .n = 0 };
@@ -754,6 +796,7 @@ int main(void)
 		cmocka_unit_test(test_launcher_refuses),
 		cmocka_unit_test(test_what_flags_reached),
 		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_the_dialer_connects_to_its_table),
 		cmocka_unit_test(test_no_filter),
 		cmocka_unit_test(test_hidden_values_are_found),
 		cmocka_unit_test(test_two_filters),

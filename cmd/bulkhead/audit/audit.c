@@ -58,7 +58,7 @@ static void rename_copy(struct subject_process *p, const struct declared_process
 	snprintf(p->facts.name, sizeof(p->facts.name), "%s", declared->name);
 }
 
-/* A child of the supervisor is what its executable's name says; the launcher is a copy of it. */
+/* A child of the supervisor is what its executable's name says; launcher and dialer are copies of it. */
 static int read_part(struct subject *s, pid_t pid)
 {
 	int r = read_process(s, pid, NULL);
@@ -67,7 +67,9 @@ static int read_part(struct subject *s, pid_t pid)
 	if (r < 0)
 		return r;
 	if (strcmp(p->facts.name, supervisor_declared.name) == 0) {
-		rename_copy(p, &launcher_declared);
+		rename_copy(p, strcmp(p->facts.threads[0].status.name, dialer_declared.name) == 0 ?
+				       &dialer_declared :
+				       &launcher_declared);
 		return 0;
 	}
 	p->declared = declared_find(p->facts.name);

@@ -88,12 +88,13 @@ static bool uids_differ(const uint32_t id[4])
 	return id[0] != id[1] || id[0] != id[2] || id[0] != id[3];
 }
 
-/* A keeper has another id for files: that of the groups' owner, to remove them. */
+/* A keeper has another id for files: that of the groups' owner, to remove them; so has a dialer, for sockets with a
+ * path. */
 static bool has_one_uid(const struct subject_process *p)
 {
 	const uint32_t *id = p->facts.threads[0].status.uid;
 
-	if (p->declared == &keeper_declared)
+	if (p->declared == &keeper_declared || p->declared == &dialer_declared)
 		return id[0] == id[1] && id[0] == id[2];
 	return !uids_differ(id);
 }

@@ -70,48 +70,62 @@ static bool is_in_table(const struct subject_process *p, const struct facts_fd *
 	return false;
 }
 
-/* used: how many there were so far. One to a device that was started again, or attached, has any number. */
+/* How many there were so far: of each row that it holds, too. */
+struct counts {
+	unsigned int channels, dialers, held[16];
+};
+
+/* One to a device that was started again, or attached, has any number. */
 static bool is_channel(const struct subject *s, const struct subject_process *p,
-		       const struct facts_fd *fd, unsigned int *used)
+		       const struct facts_fd *fd, struct counts *n)
 {
-	if (!p->declared->channels_from || !is_unix(fd) || *used == s->channels)
+	if (!p->declared->channels_from || !is_unix(fd) || n->channels == s->channels)
 		return false;
-	++*used;
+	n->channels++;
 	return true;
 }
 
-/* Executables, images, memory: what the machine's other processes are checked to hold. */
-static bool is_given(const struct subject_process *p, const struct facts_fd *fd)
+/* Executables, images, memory, channels to a dialer: what the machine's other processes are checked to hold. */
+static bool is_given(const struct subject *s, const struct subject_process *p,
+		     const struct facts_fd *fd, struct counts *n)
 {
-	return p->declared->given_from && fd->fd >= p->declared->given_from && is_kind(fd, FD_FILE);
+	if (!p->declared->given_from || fd->fd < p->declared->given_from)
+		return false;
+	if (is_kind(fd, FD_FILE))
+		return true;
+	if (!is_unix(fd) || n->dialers == s->dialers)
+		return false;
+	n->dialers++;
+	return true;
 }
 
 static bool is_named(const struct facts_fd *fd, const char *link)
 {
 	const char *slash = strrchr(fd->link, '/');
 
+	if (strcmp(link, "server:") == 0) /* of another network namespace: its family is not seen */
+		return fd->type == S_IFSOCK && !is_unix(fd);
 	if (begins(link, "cgroup:"))
 		return fd->in_cgroup && slash && strcmp(slash + 1, link + strlen("cgroup:")) == 0;
 	return begins(fd->link, link) && (fd->type != S_IFSOCK || is_unix(fd));
 }
 
-/* used: how many there were of each row so far. */
-static bool is_held(const struct declared_process *d, const struct facts_fd *fd, unsigned int *used)
+static bool is_held(const struct declared_process *d, const struct facts_fd *fd, struct counts *n)
 {
 	for (size_t i = 0; i < d->n_held; i++)
 		if (is_named(fd, d->held[i].link) &&
-		    (d->held[i].most == 0 || used[i] < d->held[i].most)) {
-			used[i]++;
+		    (d->held[i].most == 0 || n->held[i] < d->held[i].most)) {
+			n->held[i]++;
 			return true;
 		}
 	return false;
 }
 
 static bool is_known(const struct subject *s, const struct subject_process *p,
-		     const struct facts_fd *fd, unsigned int *channels, unsigned int *used)
+		     const struct facts_fd *fd, struct counts *n)
 {
-	return is_standard(p, fd) || is_in_table(p, fd) || is_channel(s, p, fd, channels) ||
-	       is_given(p, fd) || is_held(p->declared, fd, used);
+	return is_standard(p, fd) || is_in_table(p, fd) || is_channel(s, p, fd, n) ||
+	       is_given(s, p, fd, n) || is_held(p->declared, fd, n);
 }
 
 /* Of one that is not known. */
@@ -122,21 +136,23 @@ static bool is_foreign(const struct subject_process *p, const struct facts_fd *f
 
 static unsigned int foreign_of(const struct subject *s, const struct subject_process *p)
 {
-	unsigned int used[16] = { 0 }, channels = 0, n = 0;
+	struct counts counts = { 0 };
+	unsigned int n = 0;
 
 	for (size_t i = 0; i < p->facts.n_fds; i++)
-		n += !is_known(s, p, &p->facts.fds[i], &channels, used) &&
-		     is_foreign(p, &p->facts.fds[i]);
+		n += !is_known(s, p, &p->facts.fds[i], &counts) && is_foreign(p, &p->facts.fds[i]);
 	return n;
 }
 
 void count_channels(struct subject *s)
 {
-	s->channels = s->foreign = 0;
+	s->channels = s->dialers = s->foreign = 0;
 	for (size_t i = 0; i < s->n_processes; i++) {
 		const struct declared_process *d = s->process[i].declared;
+		const struct device_kind *k = d ? kind_whose(d) : NULL;
 
-		s->channels += d && kind_whose(d) ? kind_channels(kind_whose(d)) : 0;
+		s->channels += k ? kind_channels(k) : 0;
+		s->dialers += k && k->dials;
 	}
 	for (size_t i = 0; i < s->n_processes; i++)
 		s->foreign += s->process[i].declared ? foreign_of(s, &s->process[i]) : 0;
@@ -144,12 +160,12 @@ void count_channels(struct subject *s)
 
 void judge_fds(const struct subject *s, struct subject_process *p, struct findings *f)
 {
-	unsigned int used[16] = { 0 }, channels = 0;
+	struct counts counts = { 0 };
 
 	for (size_t i = 0; i < p->facts.n_fds; i++) {
 		const struct facts_fd *fd = &p->facts.fds[i];
 
-		if (is_known(s, p, fd, &channels, used))
+		if (is_known(s, p, fd, &counts))
 			continue;
 		if (is_foreign(p, fd)) {
 			findings_add(

@@ -17,7 +17,7 @@ import tempfile
 from . import wait
 
 PROCESSES = ("vmm", "dev-blk", "dev-rng", "dev-console")
-BEHIND = ("storage-file",)  # of disks that say so
+BEHIND = ("storage-file", "storage-nbd")  # of disks that say so
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 # An ordinary user with subordinate ids, in two groups more, that only an /etc of the tests knows.
@@ -38,10 +38,11 @@ def without_host(err):
 
 
 def own_name(pid, exe):
-    """The launcher is a copy of its supervisor: for the tests it has an executable of its own."""
+    """Launcher and dialer are copies of their supervisor: for the tests each has an executable of its own."""
     if exe.endswith("/supervisor"):
-        if pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii") == "launcher\n":
-            return os.path.join(os.path.dirname(exe), "launcher")
+        name = pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
+        if name in ("launcher", "dialer"):
+            return os.path.join(os.path.dirname(exe), name)
     return exe
 
 

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The dialer as the supervisor sees it: names become addresses; see dialer.h. */
+#include "cmd/supervisor/dialer.h"
+
+#include "cmd/supervisor/open.h"
+#include "lib/base/cleanup.h"
+#include "lib/nbd/uri.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define GETENT "/usr/bin/getent"
+
+/* ---- addresses ---- */
+
+static bool add_address(struct dialer_client *c, const char *text, unsigned int port)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
+
+	if (c->n == DIAL_ADDRESSES_MAX)
+		return true;
+	if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
+		memcpy(&c->address[c->n], &v4, sizeof(v4));
+		c->len[c->n++] = sizeof(v4);
+	} else if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1) {
+		memcpy(&c->address[c->n], &v6, sizeof(v6));
+		c->len[c->n++] = sizeof(v6);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void add_socket(struct dialer_client *c, const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	memcpy(&c->address[c->n], &a, sizeof(a));
+	c->len[c->n++] = sizeof(a);
+}
+
+/* In the child. */
+static void __attribute__((noreturn)) exec_getent(const char *host, int out)
+{
+	char *const argv[] = { (char[]){ "getent" }, (char[]){ "ahosts" }, (char[]){ "--" },
+			       (char *)(uintptr_t)host, NULL };
+	char *const env[] = { NULL };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0 && dup2(null, 0) == 0 && dup2(out, 1) == 1 && dup2(null, 2) == 2 &&
+	    close_range(3, ~0U, 0) == 0)
+		execve(GETENT, argv, env);
+	_exit(127);
+}
+
+/*
+ * The C library would load what its configuration names to look up a name, which a static program is not to: another
+ * program does, as its user. Lines "ADDRESS  STREAM  NAME", and others of the same addresses.
+ */
+static int look_up(struct dialer_client *c, const char *host, unsigned int port)
+{
+	_cleanup_(closep) int in = -1;
+	int pipes[2], status = 0;
+	char line[512], type[32], address[64];
+	FILE *f;
+	pid_t pid;
+
+	if (pipe2(pipes, O_CLOEXEC) < 0)
+		return -errno;
+	in = pipes[0];
+	pid = fork();
+	if (pid == 0)
+		exec_getent(host, pipes[1]);
+	close(pipes[1]);
+	f = pid > 0 ? fdopen(take_fd(&in), "r") : NULL;
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%63s %31s", address, type) == 2 && strcmp(type, "STREAM") == 0)
+			(void)add_address(c, address, port);
+	if (f)
+		fclose(f);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -ECHILD;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 127 ? -ENOSYS : 0;
+}
+
+static int find_addresses(struct dialer *d, struct dialer_client *c, const struct nbd_uri *u,
+			  const char *word, struct open_error *e)
+{
+	unsigned int port = (unsigned int)strtoul(u->port, NULL, 10);
+	int r;
+
+	if (u->local) {
+		d->any_local = true;
+		add_socket(c, u->socket);
+		return 0;
+	}
+	if (add_address(c, u->host, port))
+		return 0;
+	r = look_up(c, u->host, port);
+	if (r == -ENOSYS)
+		return open_complain(e, r,
+				     "--%s: %s: a name is looked up by " GETENT
+				     ", which is not there: say an address",
+				     word, u->host);
+	return c->n ? 0 :
+		      open_complain(e, -EHOSTUNREACH, "--%s: %s: no address is known of that name",
+				    word, u->host);
+}
+
+int dialer_add(struct dialer *d, const struct config_device *device, struct open_error *e)
+{
+	const char *word = device->kind->word, *why = "?";
+	struct nbd_uri u;
+	int pair[2], r;
+
+	if (nbd_uri_parse(device->path, device->path_len, &u, &why) < 0)
+		return open_complain(e, -EINVAL, "--%s: %s", word, why);
+	if (!d->clients)
+		d->clients = calloc(DIALER_CLIENTS_MAX, sizeof(*d->clients));
+	if (!d->clients || d->n == DIALER_CLIENTS_MAX)
+		return open_complain(e, -ENOMEM, "--%s: no room for a dialer", word);
+	r = find_addresses(d, &d->clients[d->n], &u, word, e);
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return open_complain(e, -errno, "--%s: a channel: %s", word, strerror(errno));
+	d->clients[d->n++].sock = pair[0];
+	return pair[1];
+}
+
+/* ---- the process ---- */
+
+int dialer_start(struct dialer *d, struct open_error *e)
+{
+	_cleanup_(closep) int ready = -1;
+	int pipes[2];
+	pid_t pid;
+	char byte;
+
+	if (d->n == 0)
+		return 0;
+	if (pipe2(pipes, O_CLOEXEC) < 0)
+		return open_complain(e, -errno, "the dialer: %s", strerror(errno));
+	ready = pipes[0];
+	pid = fork();
+	if (pid == 0)
+		dialer_run(d, pipes[1]);
+	close(pipes[1]);
+	if (pid < 0)
+		return open_complain(e, -EAGAIN, "the dialer cannot be started");
+	return read(ready, &byte, 1) == 1 ?
+		       0 :
+		       open_complain(e, -EPERM, "the dialer cannot be confined");
+}
+
+void dialer_close(struct dialer *d)
+{
+	for (size_t i = 0; i < d->n; i++)
+		closep(&d->clients[i].sock);
+	free(d->clients);
+	*d = (struct dialer){ .n = 0 };
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The dialer: a child of the supervisor, made before anything hostile is heard, in the network of its user. It connects
+ * to the servers of a VM's disks, at first and whenever a connection was lost, for storage processes that have no
+ * network. A storage process can ask for one thing, with one byte: a connection to its own server. The addresses
+ * were found out before, with its user's rights; they lie in memory that is read-only for good, and the filter lets
+ * connect be called with a place in that memory alone. So even a dialer that was taken over, which it would have to be by
+ * single bytes, reaches the VM's servers and nobody else. It reads nothing that a server sends.
+ */
+#ifndef BULKHEAD_SUPERVISOR_DIALER_H
+#define BULKHEAD_SUPERVISOR_DIALER_H
+
+#include "lib/config/config.h"
+#include "lib/declared/declared.h"
+#include "lib/storagekit/dial.h"
+
+#include <sys/socket.h>
+
+#define DIALER_CLIENTS_MAX 64U
+
+struct open_error;
+
+struct dialer_address {
+	union {
+		struct sockaddr_storage any;
+		uint8_t room[DIALER_ADDRESS_LEN];
+	};
+};
+_Static_assert(sizeof(struct dialer_address) == DIALER_ADDRESS_LEN, "as the filter counts them");
+_Static_assert(DIALER_CLIENTS_MAX *DIAL_ADDRESSES_MAX *DIALER_ADDRESS_LEN == DIALER_TABLE_LEN,
+	       "and no more");
+
+struct dialer_client {
+	int sock; /* the dialer's end */
+	uint8_t n, next;
+	socklen_t len[DIAL_ADDRESSES_MAX];
+	struct dialer_address address[DIAL_ADDRESSES_MAX]; /* until it runs */
+};
+
+/* All zero: there is none. */
+struct dialer {
+	size_t n;
+	bool any_local; /* an address that is a path */
+	struct dialer_client *clients;
+};
+
+/*
+ * Finds out the addresses of the device's server. Returns the storage process's end of a channel, or a negative errno
+ * with *ret_error.
+ */
+[[nodiscard]] int dialer_add(struct dialer *d, const struct config_device *device,
+			     struct open_error *ret_error);
+/* Makes the process, and waits until it is confined; without any device none. As dialer_add. */
+[[nodiscard]] int dialer_start(struct dialer *d, struct open_error *ret_error);
+/* Forgets everything but the process, which ends once nobody has the other ends of its channels. */
+void dialer_close(struct dialer *d);
+
+/* dialer_process.c: the dialer itself, in the child; says a byte to ready once it is confined. */
+void dialer_run(struct dialer *d, int ready) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The dialer's filter. It may connect, with the addresses of the table alone: what is there cannot be changed, as there is
+ * no call that maps memory or changes its protection.
+ */
+#include "lib/base/cleanup.h"
+#include "lib/declared/declared.h"
+#include "lib/sandbox/forms.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+/* a place in the table, at an address's beginning */
+#define IN_TABLE                                                                     \
+	{                                                                            \
+		SB_MASKED_EQ, 1, DIALER_TABLE,                                       \
+			~(uint64_t)(DIALER_TABLE_LEN - 1) | (DIALER_ADDRESS_LEN - 1) \
+	}
+#define SOCKET_OF(family)                                                                         \
+	SB_FORM(socket, SB_IS(0, (family)), SB_IS(1, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK), \
+		SB_IS(2, 0))
+#define TUNE(level, option) SB_FORM(setsockopt, SB_IS(1, (level)), SB_IS(2, (option)))
+
+/* clang-format off */
+static const struct sandbox_rule rules[] = {
+	SB_PPOLL,
+	SB_RECVMSG,
+	SB_SENDMSG,
+	SOCKET_OF(AF_INET),
+	SOCKET_OF(AF_INET6),
+	SOCKET_OF(AF_UNIX),
+	TUNE(IPPROTO_TCP, TCP_NODELAY),
+	TUNE(SOL_SOCKET, SO_KEEPALIVE),
+	TUNE(IPPROTO_TCP, TCP_KEEPIDLE),
+	TUNE(IPPROTO_TCP, TCP_KEEPINTVL),
+	TUNE(IPPROTO_TCP, TCP_KEEPCNT),
+	TUNE(IPPROTO_TCP, TCP_USER_TIMEOUT),
+	{ .nr = __NR_connect, .args = { IN_TABLE } },
+	SB_FORM(write, SB_IS(2, 1)), /* that it is confined */
+	SB_CALL(close),
+	SB_CALL(exit_group),
+};
+/* clang-format on */
+
+static const struct sandbox_policy policy = {
+	.name = "dialer",
+	.rules = rules,
+	.n_rules = ARRAY_SIZE(rules),
+	/* channels, one connection at a time, and what comes with messages that are refused */
+	.limits = { .nofile = DIALER_FD_CLIENTS + 64 + 16,
+		    .nproc = 0,
+		    .as = SB_UNSET,
+		    .fsize = 0,
+		    .memlock = 0 },
+	.connects = true,
+};
+
+static const struct declared_held held[] = {
+	{ "socket:", 64,
+	  "channels to storage processes, and to a server by its path while it connects" },
+	{ "server:", 1, "a connection to a server, until it is handed over" },
+};
+
+static const struct declared_gain gains[] = {
+	{ "connections to the servers of one VM's disks", NULL,
+	  "to no other address: the filter takes those of a table that nobody can write" },
+	{ "its user's domain, where SELinux is", NULL,
+	  "of the VM's domains none has a network; Landlock allows it no file and its filter opens none" },
+	{ "its user's network, for those connections", NULL,
+	  "it has no other call that takes an address, and no secret that a server would ask for" },
+};
+
+const struct declared_process dialer_declared = {
+	.name = "dialer",
+	.program = "supervisor",
+	.job = "connects to the servers of one VM's disks",
+	.hostile = "single bytes of storage processes",
+	.place = DECLARED_USER,
+	.policy = &policy,
+	.held = held,
+	.n_held = ARRAY_SIZE(held),
+	.gains = gains,
+	.n_gains = ARRAY_SIZE(gains),
+};

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The dialer; see dialer.h. Trust: storage processes HOSTILE, one byte each time; what it was made with trusted. */
+#include "cmd/supervisor/dialer.h"
+
+#include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+#include "lib/sandbox/cgroup.h"
+#include "lib/sandbox/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/securebits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define EXIT_FAILED 1
+
+/* What a server that has vanished is noticed by: seconds, and at last milliseconds. */
+static const struct {
+	int level, option, value;
+} tuning[] = {
+	{ IPPROTO_TCP, TCP_NODELAY, 1 },   { SOL_SOCKET, SO_KEEPALIVE, 1 },
+	{ IPPROTO_TCP, TCP_KEEPIDLE, 15 }, { IPPROTO_TCP, TCP_KEEPINTVL, 5 },
+	{ IPPROTO_TCP, TCP_KEEPCNT, 3 },   { IPPROTO_TCP, TCP_USER_TIMEOUT, 30000 },
+};
+
+/* The clients, by the numbers of their descriptors; the addresses are in the table. */
+static struct {
+	uint8_t n, next;
+	socklen_t len[DIAL_ADDRESSES_MAX];
+} clients[DIALER_CLIENTS_MAX];
+static struct pollfd waiting[DIALER_CLIENTS_MAX];
+static size_t n_clients;
+
+/* ---- before the sandbox ---- */
+
+/* At a place that the filter knows, and never to be written again. */
+static int make_table(const struct dialer *d)
+{
+	struct dialer_address *table =
+		mmap((void *)DIALER_TABLE, DIALER_TABLE_LEN, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (table != (void *)DIALER_TABLE)
+		return table == MAP_FAILED ? -errno : -EEXIST;
+	for (size_t i = 0; i < d->n; i++) {
+		memcpy(&table[i * DIAL_ADDRESSES_MAX], d->clients[i].address,
+		       sizeof(d->clients[i].address));
+		memcpy(clients[i].len, d->clients[i].len, sizeof(clients[i].len));
+		clients[i].n = d->clients[i].n;
+	}
+	n_clients = d->n;
+	return mprotect(table, DIALER_TABLE_LEN, PROT_READ) < 0 ? -errno : 0;
+}
+
+/* Channels from the first number up, all else closed. ready stays, at its new number. */
+static int keep_fds(const struct dialer *d, int *ready)
+{
+	const int above = DIALER_FD_CLIENTS + (int)d->n + 1;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), high[DIALER_CLIENTS_MAX + 1];
+
+	for (int fd = 0; fd < 3; fd++)
+		if (null < 0 || dup2(null, fd) < 0)
+			return -errno;
+	for (size_t i = 0; i <= d->n; i++) {
+		high[i] = fcntl(i < d->n ? d->clients[i].sock : *ready, F_DUPFD_CLOEXEC, above);
+		if (high[i] < 0)
+			return -errno;
+	}
+	for (size_t i = 0; i <= d->n; i++)
+		if (dup2(high[i], DIALER_FD_CLIENTS + (int)i) < 0)
+			return -errno;
+	*ready = above - 1;
+	return close_range((unsigned int)above, ~0U, 0) < 0 ? -errno : 0;
+}
+
+/* Root's part, as the keeper's: an id of its own, but for sockets that have a path, which are root's to reach. */
+static int take_id(bool any_local)
+{
+	const uid_t id = CGROUP_DIALER_ID, files = any_local ? 0 : id;
+
+	if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) < 0 || setgroups(0, NULL) < 0 ||
+	    setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
+		return -errno;
+	(void)setfsuid(files);
+	return (uid_t)setfsuid((uid_t)-1) == files ? 0 : -EPERM;
+}
+
+static int prepare(const struct dialer *d, int *ready)
+{
+	sigset_t all;
+	int r;
+
+	sigfillset(&all);
+	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0 || setsid() < 0)
+		return -errno;
+	prctl(PR_SET_NAME, "dialer");
+	r = make_table(d);
+	if (r == 0)
+		r = keep_fds(d, ready);
+	if (r == 0 && geteuid() == 0)
+		r = take_id(d->any_local);
+	return r < 0 ? r : sandbox_confine_self(dialer_declared.policy, NULL);
+}
+
+/* ---- connections ---- */
+
+static const struct sockaddr *address_of(size_t client)
+{
+	const struct dialer_address *table = (const void *)DIALER_TABLE;
+
+	return (const struct sockaddr *)&table[client * DIAL_ADDRESSES_MAX + clients[client].next];
+}
+
+static void tune(int sock)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tuning); i++)
+		(void)setsockopt(sock, tuning[i].level, tuning[i].option, &tuning[i].value,
+				 sizeof(int));
+}
+
+/* A socket, connected or about to be, or a negative errno. */
+static int dial(size_t client)
+{
+	const struct sockaddr *a = address_of(client);
+	_cleanup_(closep) int sock =
+		socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (sock < 0)
+		return -errno;
+	if (a->sa_family != AF_UNIX)
+		tune(sock);
+	if (connect(sock, a, clients[client].len[clients[client].next]) < 0 && errno != EINPROGRESS)
+		return -errno;
+	return take_fd(&sock);
+}
+
+/* Who does not take the answer asks again. */
+static void answer(size_t client)
+{
+	uint8_t wire[DIAL_ANSWER_LEN];
+	struct iovec iov = { wire, sizeof(wire) };
+	_cleanup_(closep) int sock = dial(client);
+	const struct dial_answer a = { clients[client].n, sock < 0 ? sock : 0 };
+
+	clients[client].next = (uint8_t)((clients[client].next + 1) % clients[client].n);
+	dial_encode(&a, wire);
+	(void)!msg_send(waiting[client].fd, &iov, 1, &sock, sock < 0 ? 0 : 1);
+}
+
+static void hear(size_t client)
+{
+	int fds[MSG_MAX_FDS];
+	size_t n = 0;
+	uint8_t byte;
+	ssize_t got = msg_recv(waiting[client].fd, &byte, 1, fds, &n, MSG_DONTWAIT);
+
+	if (got == -EAGAIN)
+		return;
+	if (got >= 0)
+		fds_close(fds, n);
+	if (got == 1 && n == 0) {
+		answer(client);
+		return;
+	}
+	/* nobody has it any more, or who has it breaks the protocol */
+	closep(&waiting[client].fd);
+}
+
+/* Whoever starts the processes has the other ends, too: without them the VM has ended. A parent of another id could not
+ * send a signal at its death. */
+static bool has_clients(void)
+{
+	for (size_t i = 0; i < n_clients; i++)
+		if (waiting[i].fd >= 0)
+			return true;
+	return false;
+}
+
+void dialer_run(struct dialer *d, int ready)
+{
+	if (prepare(d, &ready) < 0)
+		_exit(EXIT_FAILED); /* the supervisor sees it */
+	for (size_t i = 0; i < n_clients; i++)
+		waiting[i] = (struct pollfd){ DIALER_FD_CLIENTS + (int)i, POLLIN, 0 };
+	if (write(ready, "c", 1) != 1)
+		_exit(EXIT_FAILED);
+	close(ready);
+	while (has_clients() && ppoll(waiting, n_clients, NULL, NULL) >= 0)
+		for (size_t i = 0; i < n_clients; i++)
+			if (waiting[i].fd >= 0 && waiting[i].revents)
+				hear(i);
+	_exit(has_clients() ? EXIT_FAILED : 0);
+}

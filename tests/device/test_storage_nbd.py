@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""storage-nbd in its jail, with other people's servers: nbdkit and qemu-nbd, in the clear and over TLS; a server
+that is away for a while; and what is said of one that refuses."""
+
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import threading
+
+import pytest
+
+from bh import process, wait
+from bh.process import Process
+from test_storage import READ, FLUSH, WRITE, answer, hung_up, request, send_channel, shake, take  # noqa: F401
+
+SIZE = 8 << 20
+CHANNEL, DIALER, PSK = 4, 5, 14
+SECRETS = ("psk", "ca", "cert", "key")  # from PSK up
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(not all(map(shutil.which, ("nbdkit", "qemu-nbd", "openssl", "psktool"))),
+                       reason="no nbdkit, qemu-utils, openssl or gnutls-bin: tools/deps check")]
+
+
+def run(*words, cwd):
+    subprocess.run(words, cwd=cwd, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    """Keys and certificates: good/ and old/ are what a server has."""
+    at = tmp_path_factory.mktemp("pki")
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem",
+        "-days", "30", "-subj", "/CN=a test's", cwd=at)
+    for name, names, days in (("good", "DNS:localhost,IP:127.0.0.1", "30"), ("old", "DNS:localhost,IP:127.0.0.1", "-1"),
+                              ("other", "DNS:elsewhere.example", "30"), ("client", "DNS:client", "30")):
+        (at / f"{name}.ext").write_text(f"subjectAltName={names}\n")
+        run("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr",
+            "-subj", f"/CN={name}", cwd=at)
+        run("openssl", "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+            "-out", f"{name}.pem", "-extfile", f"{name}.ext", "-days", days, cwd=at)
+        folder = at / name
+        folder.mkdir()
+        shutil.copy(at / "ca.pem", folder / "ca-cert.pem")
+        shutil.copy(at / f"{name}.pem", folder / "server-cert.pem")
+        shutil.copy(at / f"{name}.key", folder / "server-key.pem")
+    for name in ("right", "wrong"):
+        run("psktool", "-u", "guest", "-p", str(at / f"{name}.psk"), cwd=at)
+    return at
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """nbdkit or qemu-nbd, at a port or a path; started again on the same file."""
+
+    def __init__(self, folder, program="nbdkit", words=(), local=False):
+        self.file = folder / "served.img"
+        if not self.file.exists():
+            self.file.write_bytes(bytes(SIZE))
+        self.path = folder / "served.sock" if local else None
+        self.port = None if local else free_port()
+        if program == "nbdkit":
+            where = ("-U", self.path) if local else ("-i", "127.0.0.1", "-p", str(self.port))
+            self.words = ("nbdkit", "-f", *where, *words, "file", self.file)
+        else:
+            where = ("-k", self.path) if local else ("-b", "127.0.0.1", "-p", str(self.port))
+            self.words = ("qemu-nbd", "-t", "-f", "raw", "-x", "vm", "-e", "4", *where, *words, self.file)
+        self.start()
+
+    def start(self):
+        if self.path:
+            self.path.unlink(missing_ok=True)
+        self.process = subprocess.Popen([*map(str, self.words)], stderr=subprocess.DEVNULL)
+        wait.until(self.listens, "the server listens")
+
+    def listens(self):
+        assert self.process.poll() is None, "the server has ended"
+        try:
+            self.connect().close()
+            return True
+        except OSError:
+            return False
+
+    def connect(self):
+        if self.path:
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(str(self.path))
+            return s
+        return socket.create_connection(("127.0.0.1", self.port))
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def address(self, export="", tls=False):
+        scheme = "nbds" if tls else "nbd"
+        if self.path:
+            return f"{scheme}+unix:///{export}?socket={self.path}"
+        return f"{scheme}://127.0.0.1:{self.port}/{export}"
+
+
+class Dialer(threading.Thread):
+    """In the place of the supervisor's: a socket for each byte."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.n = server, 0
+        self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.start()
+
+    def run(self):
+        while self.ours.recv(1):
+            self.n += 1
+            try:
+                s = self.server.connect()
+            except OSError as e:
+                self.ours.send(bytes((1, e.errno)))
+                continue
+            socket.send_fds(self.ours, [bytes((1, 0))], [s.fileno()])
+            s.close()
+
+
+@pytest.fixture
+def begin(build, tmp_path):
+    """begin(server, address, secrets) -> a storage-nbd, and the socket to it."""
+    running = []
+
+    def begin_one(server, address, *words, **secrets):
+        ours, theirs = socket.socketpair()
+        ours.settimeout(60)
+        dialer = Dialer(server)
+        fds = {CHANNEL: theirs.fileno(), DIALER: dialer.theirs.fileno()}
+        for name, path in secrets.items():
+            fds[PSK + SECRETS.index(name)] = os.open(path, os.O_RDONLY)
+        p = Process(build, "storage-nbd", [f"--address={address}", *words], fds)
+        theirs.close()
+        dialer.theirs.close()
+        for name in secrets:
+            os.close(fds[PSK + SECRETS.index(name)])
+        running.append((p, ours))
+        return p, ours
+
+    yield begin_one
+    for p, ours in running:
+        ours.close()
+        p.kill()
+
+
+@pytest.fixture
+def serve(tmp_path):
+    running = []
+
+    def serve_one(*words, **options):
+        running.append(Server(tmp_path, *words, **options))
+        return running[-1]
+
+    yield serve_one
+    for s in running:
+        s.kill()
+
+
+def works(p, sock, server):
+    """Written, flushed, read back; and in the server's file."""
+    p.wait_ready()
+    assert shake(sock) == SIZE
+    data = os.urandom(300 << 10)
+    sock.sendall(request(WRITE, 1, 4096, len(data), data))
+    assert answer(sock) == (1, 0, b"")
+    sock.sendall(request(FLUSH, 2))
+    assert answer(sock) == (2, 0, b"")
+    sock.sendall(request(READ, 3, 4096, len(data)))
+    assert answer(sock, len(data)) == (3, 0, data)
+    assert server.file.read_bytes()[4096:4096 + len(data)] == data
+    return data
+
+
+def reason(p):
+    """Why it did not become ready: one line."""
+    with pytest.raises(process.Ended):
+        p.wait_ready()
+    (line,) = [m.text for m in p.said(process.CTL_FAILED)]
+    return line
+
+
+@pytest.mark.parametrize("program", ("nbdkit", "qemu-nbd"))
+@pytest.mark.parametrize("local", (False, True))
+def test_in_the_clear(serve, begin, program, local):
+    server = serve(program, local=local)
+    works(*begin(server, server.address("vm")), server)
+
+
+def tls_words(program, pki, how, verify=False):
+    folder = pki / how
+    if program == "nbdkit":
+        return (("--tls=require", f"--tls-psk={pki / 'right.psk'}") if how == "psk" else
+                ("--tls=require", f"--tls-certificates={folder}", *(("--tls-verify-peer",) if verify else ())))
+    if how == "psk":
+        keys = pki / "keys"
+        keys.mkdir(exist_ok=True)
+        shutil.copy(pki / "right.psk", keys / "keys.psk")
+        return ("--object", f"tls-creds-psk,id=t,endpoint=server,dir={keys}", "--tls-creds", "t")
+    return ("--object", f"tls-creds-x509,id=t,endpoint=server,verify-peer={'on' if verify else 'off'},dir={folder}",
+            "--tls-creds", "t")
+
+
+@pytest.mark.parametrize("program", ("nbdkit", "qemu-nbd"))
+def test_a_shared_key(serve, begin, pki, program):
+    server = serve(program, tls_words(program, pki, "psk"))
+    works(*begin(server, server.address("vm", True), psk=pki / "right.psk"), server)
+
+
+@pytest.mark.parametrize("program", ("nbdkit", "qemu-nbd"))
+def test_certificates_of_both(serve, begin, pki, program):
+    server = serve(program, tls_words(program, pki, "good", True))
+    works(*begin(server, server.address("vm", True), ca=pki / "ca.pem", cert=pki / "client.pem",
+                 key=pki / "client.key"), server)
+
+
+def test_what_is_said_of_a_server_that_refuses(serve, begin, pki):
+    server = serve("qemu-nbd", tls_words("qemu-nbd", pki, "good", True))
+    at = f"storage-nbd: 127.0.0.1:{server.port}: "
+
+    def said(address, **secrets):
+        return reason(begin(server, address, **secrets)[0])
+
+    own = {"cert": pki / "client.pem", "key": pki / "client.key"}
+    assert said(server.address("vm")).startswith(at + "the server serves with TLS alone: say nbds://")
+    assert said(server.address("other", True), ca=pki / "ca.pem", **own).startswith(
+        at + "the server has no export of that name")
+    assert said(server.address("vm", True), ca=pki / "ca.pem").startswith(at)
+    assert said(server.address("vm", True), ca=pki / "client.pem", **own).startswith(
+        at + "the server's certificate: unable to get local issuer certificate")
+    server.kill()
+    assert said(server.address("vm", True), ca=pki / "ca.pem", **own) == at + "Connection refused"
+
+
+@pytest.mark.parametrize("how, line", (("old", "certificate has expired"), ("other", "IP address mismatch")))
+def test_a_certificate_that_will_not_do(serve, begin, pki, how, line):
+    server = serve("nbdkit", tls_words("nbdkit", pki, how))
+    said = reason(begin(server, server.address("vm", True), ca=pki / "ca.pem")[0])
+    assert said == f"storage-nbd: 127.0.0.1:{server.port}: the server's certificate: {line}"
+
+
+def test_a_wrong_key(serve, begin, pki):
+    server = serve("nbdkit", tls_words("nbdkit", pki, "psk"))
+    said = reason(begin(server, server.address("vm", True), psk=pki / "wrong.psk")[0])
+    assert said.startswith(f"storage-nbd: 127.0.0.1:{server.port}: TLS with the shared key: ")
+
+
+def test_a_server_without_tls(serve, begin, pki):
+    server = serve(local=True)
+    said = reason(begin(server, server.address("vm", True), ca=pki / "ca.pem")[0])
+    assert said.startswith(f"storage-nbd: {server.path}: the server has no TLS")
+
+
+def test_files_that_have_no_key(serve, begin, pki):
+    server = serve()
+    for name, line in (("psk", "tls-psk= has no line NAME:KEY"), ("ca", "tls-ca= has no certificate in PEM")):
+        said = reason(begin(server, server.address("vm", True), **{name: server.file})[0])
+        assert said == f"storage-nbd: tls-{name}= has more than 64 KiB"
+        short = pki / "short"
+        short.write_text("guest\n")
+        assert line in reason(begin(server, server.address("vm", True), **{name: short})[0])
+
+
+@pytest.mark.parametrize("tls", (False, True))
+def test_a_server_that_is_away_for_a_while(serve, begin, pki, tls):
+    """Requests wait, and are done once: nothing that was flushed is lost, and no error is seen."""
+    server = serve("nbdkit", tls_words("nbdkit", pki, "psk") if tls else ())
+    p, sock = begin(server, server.address("vm", tls), **({"psk": pki / "right.psk"} if tls else {}))
+    data = works(p, sock, server)
+    for n in range(3):
+        server.kill()
+        new = os.urandom(64 << 10)
+        sock.sendall(request(WRITE, 10, 1 << 20, len(new), new) + request(READ, 11, 4096, len(data)))
+        wait.until(lambda: len(p.said(process.CTL_LOG)) > 0, "it says that the server is away")
+        server.start()
+        got = dict((a[0], a[1:]) for a in (answer_of(sock, {10: 0, 11: len(data)}) for _ in range(2)))
+        assert got == {10: (0, b""), 11: (0, data)}
+        sock.sendall(request(FLUSH, 12))
+        assert answer(sock) == (12, 0, b"")
+        assert server.file.read_bytes()[1 << 20:(1 << 20) + len(new)] == new
+
+
+def answer_of(sock, lengths):
+    """One answer, of whichever request."""
+    magic, error, cookie = struct.unpack(">IIQ", take(sock, 16))
+    assert magic == 0x67446698
+    return cookie, error, take(sock, lengths[cookie]) if lengths[cookie] and not error else b""
+
+
+def test_another_export_than_before(serve, begin):
+    """Whoever is there instead is not written to."""
+    server = serve()
+    p, sock = begin(server, server.address("vm"))
+    works(p, sock, server)
+    server.kill()
+    server.file.write_bytes(bytes(SIZE // 2))
+    server.start()
+    sock.sendall(request(WRITE, 1, 0, 512, b"x" * 512))
+    p.wait_end()
+    assert server.file.read_bytes()[:512] == bytes(512)
