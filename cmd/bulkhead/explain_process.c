@@ -225,10 +225,10 @@ static void explain_held(const struct explained *x, const struct declared_proces
 		paragraph("makes or is sent", "%s", l.text);
 }
 
-static void add_files(struct list *l, const struct config_device *d)
+static void add_files(struct list *l, const struct vm_config *c, const struct config_device *d)
 {
 	for (unsigned int i = 0, nth; i < KIND_FILES_MAX; i++) {
-		const struct config_file f = config_device_file(d, i);
+		const struct config_file f = config_file_of(c, d, i);
 		const char *mode = config_file_readonly(d, i) ? "read-only" : "writable";
 
 		if (i && f.path)
@@ -254,7 +254,7 @@ static void explain_files(const struct vm_config *c, const struct device_kind *k
 
 	for (size_t i = 0; i < c->n_devices; i++)
 		if (holder_of(&c->devices[i]) == kind && !c->devices[i].foreign)
-			add_files(&l, &c->devices[i]);
+			add_files(&l, c, &c->devices[i]);
 	if (!l.len)
 		return; /* others have them all */
 	snprintf(its, sizeof(its), "its %s", kind->file.noun);

@@ -56,10 +56,18 @@ static const struct kind_files beside[] = {
 	  .only_read = true,
 	  .each = "backing-format" },
 	{ .word = "data-file", .noun = "data file", .most = 1 },
-	{ .word = "tls-psk", .noun = "shared key", .most = 1, .only_read = true },
-	{ .word = "tls-ca", .noun = "trusted certificates", .most = 1, .only_read = true },
-	{ .word = "tls-cert", .noun = "own certificate", .most = 1, .only_read = true },
-	{ .word = "tls-key", .noun = "private key", .most = 1, .only_read = true },
+	{ .word = "tls-psk", .noun = "shared key", .most = 1, .only_read = true, .secret = true },
+	{ .word = "tls-ca",
+	  .noun = "trusted certificates",
+	  .most = 1,
+	  .only_read = true,
+	  .secret = true },
+	{ .word = "tls-cert",
+	  .noun = "own certificate",
+	  .most = 1,
+	  .only_read = true,
+	  .secret = true },
+	{ .word = "tls-key", .noun = "private key", .most = 1, .only_read = true, .secret = true },
 };
 enum { BACKING, DATA, PSK, CA, CERT, KEY };
 _Static_assert(ARRAY_SIZE(beside) <= KIND_BESIDE_MAX, "room for what is said of them");
@@ -133,8 +141,8 @@ static int address(void *of, const char *text, size_t len, const char **ret_why)
 static const char *wrong_tls(const unsigned int n[KIND_BESIDE_MAX])
 {
 	if (n[PSK] + n[CA] == 0)
-		return "nbds:// wants tls-psk=FILE, a key shared with the server, or tls-ca=FILE, the "
-		       "certificates trusted to say who it is";
+		return "nbds:// wants tls-psk=NAME, a key shared with the server, or tls-ca=NAME, the "
+		       "certificates trusted to say who it is; --secret NAME=FILE says the file";
 	if (n[PSK] && n[CA] + n[CERT] + n[KEY])
 		return "tls-psk= stands for all certificates: leave out the others";
 	if (n[CERT] != n[KEY])

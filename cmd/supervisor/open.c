@@ -139,7 +139,7 @@ static int open_served(const struct opened *o, const struct vm_config *c, size_t
 		       unsigned int file, struct open_error *e)
 {
 	const struct config_device *d = &c->devices[i];
-	const struct config_file name = config_device_file(d, file);
+	const struct config_file name = config_file_of(c, d, file);
 	char path[CONFIG_PATH_MAX + 1], what[32];
 	_cleanup_(closep) int fd = -1;
 	struct stat st = { 0 };

@@ -25,6 +25,7 @@
 /* A kernel that panics restarts at once, and is known to have panicked (lib/base/cmdline.h). */
 #define CONFIG_CMDLINE_DEFAULT "console=ttyS0 panic=-1 reboot=panic_warm"
 #define CONFIG_PATH_MAX 4095
+#define CONFIG_SECRETS_MAX 64
 #define CONFIG_MEMORY_MIN (64ULL << 20)
 #define CONFIG_MEMORY_MAX (64ULL << 30)
 #define CONFIG_CPUS_MAX 16
@@ -54,6 +55,13 @@ struct config_limits {
 struct config_file {
 	const char *path;
 	size_t path_len;
+};
+
+/* A file with a key, or certificates, that disks say by a name: texts as in config_file, path NUL-terminated. */
+struct config_secret {
+	const char *name;
+	size_t name_len;
+	const char *path;
 };
 
 /* One device: what its process will be told. */
@@ -93,6 +101,8 @@ struct vm_config {
 	enum config_on_crash on_crash;		       /* of a device's process */
 	enum config_on_storage_error on_storage_error; /* of a server that a disk is of */
 	enum config_accel accel;
+	struct config_secret secrets[CONFIG_SECRETS_MAX];
+	size_t n_secrets;
 	uint64_t allowed; /* features that may be used though experimental: a bit per feature_id */
 	struct config_limits limits;
 	const char *cgroup; /* where the VM's control group goes; NULL: found by itself */
@@ -149,6 +159,9 @@ static inline struct config_file config_device_file(const struct config_device *
 {
 	return i ? d->more[i - 1] : (struct config_file){ d->path, d->path_len };
 }
+/* The same, where a secret is said its file; a path of NULL: there is none, or no such secret. */
+struct config_file config_file_of(const struct vm_config *c, const struct config_device *d,
+				  unsigned int i);
 /* Whether that is not written: what is said of the device, or what such a file is for. */
 bool config_file_readonly(const struct config_device *d, unsigned int i);
 /* Whether reading or writing is limited. */
@@ -172,8 +185,8 @@ bool config_uses(const struct vm_config *c, const struct config_facts *f, enum f
 				       struct config_error *ret_error);
 
 /* Room for config_render: each name once, and each device with a path. */
-#define CONFIG_WORDS_MAX (64 + 2 * CONFIG_DEVICES_MAX)
-#define CONFIG_WORDS_BYTES ((CONFIG_DEVICES_MAX + 8) * (CONFIG_PATH_MAX + 256))
+#define CONFIG_WORDS_MAX (64 + CONFIG_SECRETS_MAX + 2 * CONFIG_DEVICES_MAX)
+#define CONFIG_WORDS_BYTES ((CONFIG_DEVICES_MAX + CONFIG_SECRETS_MAX + 8) * (CONFIG_PATH_MAX + 256))
 
 /*
  * The words that say the whole configuration again (without --config), for another process:

@@ -37,6 +37,14 @@ void config_key_right(const struct config_key *key, char *out, size_t cap);
 extern const struct option config_machine[];
 extern const size_t n_config_machine;
 
+[[nodiscard]] bool config_name_fits(const char *name, size_t len);
+
+/* secret.c */
+[[nodiscard]] int config_add_secret(void *c, const char *value, const char **ret_why);
+[[nodiscard]] bool config_put_secret(const void *c, unsigned int i, char *out, size_t cap);
+/* Every one that a device says is there. As config_parse_words. */
+[[nodiscard]] int config_check_secrets(const struct vm_config *c, struct config_error *ret_error);
+
 /* limits.c */
 [[nodiscard]] int set_limit_io(void *c, const char *value, const char **ret_why);
 [[nodiscard]] bool put_limit_io(const void *c, unsigned int i, char *out, size_t cap);

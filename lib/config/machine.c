@@ -18,17 +18,23 @@ static bool is_alnum(char ch)
 	return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9');
 }
 
+bool config_name_fits(const char *name, size_t len)
+{
+	if (len < 1 || len > CONFIG_NAME_MAX || !is_alnum(name[0]))
+		return false;
+	for (size_t i = 1; i < len; i++)
+		if (!is_alnum(name[i]) && !strchr("._-", name[i]))
+			return false;
+	return true;
+}
+
 static int set_name(void *owner, const char *value, const char **ret_why)
 {
 	struct vm_config *c = owner;
-	size_t len = strlen(value);
 
 	(void)ret_why;
-	if (len < 1 || len > CONFIG_NAME_MAX || !is_alnum(value[0]))
+	if (!config_name_fits(value, strlen(value)))
 		return -EINVAL;
-	for (size_t i = 1; i < len; i++)
-		if (!is_alnum(value[i]) && !strchr("._-", value[i]))
-			return -EINVAL;
 	c->name = value;
 	return 0;
 }
@@ -189,6 +195,14 @@ const struct option config_machine[] = {
 	  .value = "NAME",
 	  .right = "names that bulkhead features lists",
 	  .help = "an experimental one of `bulkhead features`" },
+	{ .name = "secret",
+	  .type = OPTION_OWN,
+	  .set = config_add_secret,
+	  .put = config_put_secret,
+	  .flags = OPTION_ADDS_UP,
+	  .value = "NAME=FILE",
+	  .right = "NAME=FILE, NAME of letters, digits, '.', '_' or '-'",
+	  .help = "a key, for disks that say its NAME" },
 	{ .name = "limit-memory",
 	  .type = OPTION_SIZE,
 	  LIMIT(memory),

@@ -37,7 +37,7 @@ static void put(struct words *w, const char *fmt, ...)
 
 static void put_option(struct words *w, const struct config_key *key, const void *owner)
 {
-	char value[CONFIG_PATH_MAX + 1];
+	char value[CONFIG_NAME_MAX + 1 + CONFIG_PATH_MAX + 1]; /* of a secret */
 	const struct option *o = key->option;
 
 	for (unsigned int i = 0; o->put && o->put(owner, i, value, sizeof(value)); i++)

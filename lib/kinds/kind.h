@@ -30,6 +30,7 @@ struct kind_files {
 	const char *noun; /* "backing file" */
 	unsigned int most;
 	bool only_read; /* and so may be of several VMs; else it is used as the device's file is */
+	bool secret;	/* what is said is the name of a secret, which says the file */
 	const char *each; /* the list among the options that has one for each; or NULL */
 };
 

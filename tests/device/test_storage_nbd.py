@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from bh import process, wait
+from bh import process, vm, wait
 from bh.process import Process
 from test_storage import READ, FLUSH, WRITE, answer, hung_up, request, send_channel, shake, take  # noqa: F401
 
@@ -297,6 +297,71 @@ def answer_of(sock, lengths):
     magic, error, cookie = struct.unpack(">IIQ", take(sock, 16))
     assert magic == 0x67446698
     return cookie, error, take(sock, lengths[cookie]) if lengths[cookie] and not error else b""
+
+
+def mappings(pid):
+    """Of a process: what is there, and whether a core would have it."""
+    with open(f"/proc/{pid}/smaps", encoding="ascii") as f:
+        at, name = None, ""
+        for line in f:
+            words = line.split()
+            if "-" in words[0] and not words[0].endswith(":"):
+                at, name = [int(n, 16) for n in words[0].split("-")] + [words[1]], words[-1]
+            elif words[0] == "VmFlags:" and at[2][0] == "r" and "guest-ram" not in line and name not in ("[vvar]", "[vsyscall]"):
+                yield at[0], at[1], name, "dd" in words
+
+
+def holds(pid, what):
+    """Mappings in which it is: (name, whether a core would leave it out)."""
+    with open(f"/proc/{pid}/mem", "rb") as f:
+        for start, end, name, dumped_not in list(mappings(pid)):
+            if end - start > 16 << 20:
+                continue
+            f.seek(start)
+            try:
+                data = f.read(end - start)
+            except OSError:
+                continue
+            if any(w in data for w in what):
+                yield name, dumped_not
+
+
+def test_a_secret_is_with_its_process_alone(build, serve, pki):
+    """In no argument, environment or line; in no memory but storage-nbd's, where no core would have it."""
+    server = serve("nbdkit", tls_words("nbdkit", pki, "psk"))
+    key = (pki / "right.psk").read_text().strip().split(":")[1]
+    place = vm.Place(build, real=True)
+    words = ("run", "--accel", "soft", "--kernel", build / "tests/guest/powerbutton.elf", "--memory", "64M", "--detach",
+             "--allow", "storage-nbd", "--name", "secret", "--secret", f"k={pki / 'right.psk'}",
+             "--disk", f"{server.address('vm', True)},tls-psk=k,format=raw")
+    try:
+        code, out, err = place.call(*words)
+        assert code == 0 and key not in out + err, err
+        found = place.processes()
+        assert {os.path.basename(exe) for _, exe in found} >= {"supervisor", "storage-nbd", "dev-blk", "vmm"}
+        for pid, exe in found:
+            for what in ("cmdline", "environ"):
+                with open(f"/proc/{pid}/{what}", "rb") as f:
+                    assert key.encode() not in f.read(), (exe, what)
+            where = set(holds(pid, (key.encode(), bytes.fromhex(key))))
+            assert all(dumped_not for _, dumped_not in where), (exe, where)
+            assert bool(where) == exe.endswith("/storage-nbd"), (exe, where)
+        assert place.call("stop", "secret")[0] == 0
+    finally:
+        place.end()
+
+
+def test_a_secret_that_is_not_there(build, pki):
+    place = vm.Place(build, real=True)
+    words = ("run", "--kernel", build / "tests/guest/powerbutton.elf", "--allow", "storage-nbd", "--disk",
+             "nbds://127.0.0.1/,tls-psk=k,format=raw")
+    try:
+        assert place.call(*words)[2] == \
+            "bulkhead: --disk: tls-psk=k: there is no secret of that name: say --secret k=FILE\n"
+        code, _, err = place.call(*words, "--secret", f"k={pki / 'nowhere'}")
+        assert code != 0 and str(pki / "nowhere") in err and len(err.splitlines()) == 1, err
+    finally:
+        place.end()
 
 
 def test_another_export_than_before(serve, begin):

@@ -143,12 +143,12 @@ def test_no_denial_of_a_disk_of_a_server(place, local):
     place.file("served.psk", b"guest:" + b"0123456789abcdef" * 4 + b"\n")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     where = ["-U", sock] if local else ["-i", "127.0.0.1", "-p", "10899", "--tls=require", f"--tls-psk={key}"]
-    disk = f"nbd+unix:///?socket={sock}" if local else f"nbds://127.0.0.1:10899/,tls-psk={key}"
+    disk = f"nbd+unix:///?socket={sock}" if local else f"nbds://127.0.0.1:10899/,tls-psk=key"
     server = subprocess.Popen(["nbdkit", "-f", *where, "file", file])
     try:
         wait.until(lambda: can_connect(sock if local else 10899), "the server listens")
         (code, out, err), denied = denials(
-            lambda: place.call(*run_words(place, "virtio-blk"), "--allow", "storage-nbd", "--disk", f"{disk},format=raw"))
+            lambda: place.call(*run_words(place, "virtio-blk"), "--allow", "storage-nbd", "--secret", f"key={key}", "--disk", f"{disk},format=raw"))
     finally:
         server.kill()
         server.wait()

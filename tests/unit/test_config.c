@@ -426,6 +426,48 @@ static void test_a_disk_of_a_server(void **state)
 		     config_uses(&c, &(struct config_facts){ 0 }, FEATURE_STORAGE_NBD));
 }
 
+static void test_secrets(void **state)
+{
+	struct config_file f;
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--kernel=k", "--disk=" TLS_SERVER ",format=raw,tls-ca=ca",
+			       "--secret=ca=/etc/a=b,c", "--secret", "x.1=k",
+			       "--disk=" TLS_SERVER
+			       ",format=raw,tls-ca=ca,tls-cert=x.1,tls-key=x.1"),
+			 0);
+	assert_int_equal(config_check(&c, &err), 0);
+	assert_int_equal(c.n_secrets, 2);
+	f = config_file_of(&c, device(&c, "disk", 0), 10);
+	assert_int_equal(f.path_len, strlen("/etc/a=b,c"));
+	assert_memory_equal(f.path, "/etc/a=b,c", f.path_len);
+	f = config_file_of(&c, device(&c, "disk", 1), 12);
+	assert_memory_equal(f.path, "k", 2);
+	assert_null(config_file_of(&c, device(&c, "disk", 1), 9).path);
+	assert_same_again(&c);
+}
+
+static void test_no_such_secret(void **state)
+{
+	static const char *const bad[] = { "--secret=",	  "--secret=x",	   "--secret=x=",
+					   "--secret==f", "--secret=-x=f", "--secret=a b=f" };
+	struct vm_config c;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(WORDS(&c, bad[i]), -22);
+		assert_non_null(strstr(err.text, "NAME=FILE"));
+	}
+	assert_int_equal(WORDS(&c, "--secret=x=f", "--secret=x=g"), -22);
+	assert_reason("that name is a secret's already: each has its own");
+	assert_int_equal(WORDS(&c, "--kernel=k", "--secret=kk=f",
+			       "--disk=" TLS_SERVER ",format=raw,tls-psk=k"),
+			 0);
+	assert_error(config_check(&c, &err),
+		     "--disk: tls-psk=k: there is no secret of that name: say --secret k=FILE");
+}
+
 static void test_what_a_server_does_not_go_with(void **state)
 {
 	static const struct {
@@ -445,7 +487,7 @@ static void test_what_a_server_does_not_go_with(void **state)
 		{ "--disk=nbd://h/x,format=raw,cache=none", "leave out cache=" },
 		{ "--disk=nbd://h/x,format=raw,tls-ca=f", "nbds:// alone" },
 		{ "--disk=f,format=raw,tls-psk=f", "nbds:// alone" },
-		{ "--disk=nbds://h/x,format=raw", "tls-psk=FILE" },
+		{ "--disk=nbds://h/x,format=raw", "tls-psk=NAME" },
 		{ "--disk=nbds://h/x,format=raw,tls-psk=f,tls-ca=g", "leave out the others" },
 		{ "--disk=nbds://h/x,format=raw,tls-ca=f,tls-cert=g", "come together" },
 		{ "--disk=nbds://h/x,format=raw,tls-ca=f,tls-ca=g", "at most 1 trusted" },
@@ -765,6 +807,8 @@ int main(void)
 		cmocka_unit_test(test_files_beside_a_raw_image),
 		cmocka_unit_test(test_files_beside_a_qcow2_image),
 		cmocka_unit_test(test_a_disk_of_a_server),
+		cmocka_unit_test(test_secrets),
+		cmocka_unit_test(test_no_such_secret),
 		cmocka_unit_test(test_what_a_server_does_not_go_with),
 		cmocka_unit_test(test_too_many_disks),
 		cmocka_unit_test(test_names),
