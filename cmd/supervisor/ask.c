@@ -27,6 +27,8 @@ static bool is_right(const struct ask *a, size_t n_fds)
 	switch (a->what) {
 	case ASK_NEW:
 		return n_fds <= 1;
+	case ASK_BEHIND:
+		return n_fds == 1;
 	case ASK_AGAIN:
 	case ASK_FORGET:
 	case ASK_LARGER:

@@ -11,6 +11,8 @@
  *		    rest as ASK_AGAIN
  *	ASK_BESIDE  the descriptor of a file beside the one that comes with the next ASK_NEW: number says which,
  *		    from 1 on; part, kind 0, no text; it has no answer
+ *	ASK_BEHIND  as ASK_NEW, with the same kind and options: the storage process behind that device, to which its
+ *		    files come in the device's place
  *	ASK_LARGER  as ASK_AGAIN, of the part that was found last: its file was made larger by its user
  */
 #ifndef BULKHEAD_SUPERVISOR_ASK_H
@@ -25,7 +27,8 @@ enum ask_what {
 	ASK_FORGET = 3,
 	ASK_FIND = 4,
 	ASK_LARGER = 5,
-	ASK_BESIDE = 6
+	ASK_BESIDE = 6,
+	ASK_BEHIND = 7
 };
 
 #define ASK_TEXT_MAX 360

@@ -17,6 +17,7 @@
 #include "cmd/supervisor/ask.h"
 #include "cmd/supervisor/bounds.h"
 #include "cmd/supervisor/open.h"
+#include "cmd/supervisor/words.h"
 #include "lib/kinds/kind.h"
 #include "lib/sandbox/jail.h"
 #include "lib/sandbox/selinux.h"
@@ -79,6 +80,26 @@ struct launcher_part *launcher_find(struct launcher_part *const parts[BOUNDS_MAX
 [[nodiscard]] int launcher_give_state(struct launcher_part *part, const struct config_device *d);
 /* What the part's first process noted for all after it is as the first one finds it. 0 or a negative errno. */
 [[nodiscard]] int launcher_renew_note(struct launcher_part *part);
+
+/* The words of what is attached. */
+struct launcher_spare {
+	char text[1024];
+	char *argv[WORDS_MAX + 1];
+};
+
+/* What a spare part is filled with. */
+struct launcher_filling {
+	const struct ask *ask;
+	int *fd, *beside; /* KIND_FILES_MAX - 1 of these; or -1; what goes into the part is taken */
+	struct launcher_spare *spare;
+	const int *programs;
+	const struct selinux_vm *labels;
+};
+
+/* launcher_fill.c: what ASK_NEW or ASK_BEHIND says, or why not, and then the part is as it was. */
+enum bounds_refusal launcher_fill(struct launcher_part *part, const struct launcher_filling *f);
+/* Its file and its last process, both no more. */
+void launcher_empty(struct launcher_part *part);
 
 /* launcher_process.c: the launcher itself, in the child. Does not return. */
 void launcher_run(const struct jail_host *host, const struct selinux_vm *labels,

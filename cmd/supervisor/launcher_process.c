@@ -6,7 +6,6 @@
 #include "cmd/supervisor/launcher.h"
 
 #include "cmd/supervisor/clock.h"
-#include "cmd/supervisor/words.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 #include "lib/declared/declared.h"
@@ -24,19 +23,13 @@
 #define EXIT_FAILED 1
 #define MAX_HELD 900 /* descriptors, below the policy's limit */
 
-/* The words of what is attached. */
-struct spare {
-	char text[1024];
-	char *argv[WORDS_MAX + 1];
-};
-
 /* Parts by their number; NULL is none, and has no bounds. */
 struct state {
 	struct jail_host host;
 	struct selinux_vm labels;
 	struct launcher_part *parts[BOUNDS_MAX_PARTS];
-	struct spare spares[CONFIG_SPARES];
-	struct spare *of[BOUNDS_MAX_PARTS]; /* of spare parts */
+	struct launcher_spare spares[CONFIG_SPARES];
+	struct launcher_spare *of[BOUNDS_MAX_PARTS]; /* of spare parts */
 	int programs[KINDS_MAX];
 	struct bounds bounds;
 	int beside[KIND_FILES_MAX - 1]; /* of what is attached next; or -1 */
@@ -280,78 +273,6 @@ static bool is_alive(const struct launcher_part *part)
 	return part->pidfd >= 0 && ppoll(&p, 1, &(struct timespec){ 0 }, NULL) == 0;
 }
 
-/* ---- what is attached ---- */
-
-/* Its file and its last process, both no more. */
-static void empty(struct launcher_part *part)
-{
-	for (size_t i = 0; i < part->n_given; i++)
-		closep(&part->given[i].from);
-	closep(&part->pidfd);
-	part->n_given = 0;
-	part->argv = NULL;
-}
-
-static bool make_words(struct spare *s, const struct config_device *d, unsigned int number)
-{
-	struct words w = { .text = s->text, .cap = sizeof(s->text), .argv = s->argv };
-
-	words_say(&w, "%s", d->kind->declared->name);
-	words_say_options(&w, d, number);
-	return !w.failed;
-}
-
-/* Those that were sent are those that are said. */
-static bool has_beside(const struct config_device *d)
-{
-	for (unsigned int i = 1; i < KIND_FILES_MAX; i++) {
-		const int fd = state.beside[i - 1];
-
-		if ((config_device_file(d, i).path != NULL) != (fd >= 0) ||
-		    (fd >= 0 && !launcher_can_serve(fd, config_file_readonly(d, i))))
-			return false;
-	}
-	return true;
-}
-
-static void give_beside(struct launcher_part *part, int first)
-{
-	for (int i = 1; i < KIND_FILES_MAX; i++)
-		if (state.beside[i - 1] >= 0)
-			part->given[part->n_given++] =
-				(struct jail_fd){ take_fd(&state.beside[i - 1]), first + i };
-}
-
-/* Takes fd. */
-static enum bounds_refusal fill(struct launcher_part *part, const struct ask *a, int fd)
-{
-	_cleanup_(closep) int file = fd;
-	const struct device_kind *kind = a->kind < n_kinds_all ? kinds_all[a->kind] : NULL;
-	struct spare *s = state.of[part->number];
-	struct config_device d;
-	char why[200] = "";
-
-	if (!kind || state.programs[a->kind] < 0 ||
-	    config_device_options(kind, a->text, &d, why, sizeof(why)) < 0 ||
-	    !make_words(s, &d, a->number))
-		return BOUNDS_UNKNOWN;
-	if ((kind->file.fd != 0) != (file >= 0) ||
-	    (file >= 0 && !launcher_can_serve(file, config_readonly(&d))) || !has_beside(&d))
-		return BOUNDS_NO_FILE;
-	if (file >= 0)
-		part->given[part->n_given++] = (struct jail_fd){ take_fd(&file), kind->file.fd };
-	give_beside(part, kind->file.fd);
-	if (launcher_give_state(part, &d) < 0)
-		_exit(EXIT_FAILED);
-	part->exe_fd = state.programs[a->kind];
-	part->argv = s->argv;
-	part->n_channels = 1;
-	part->channels[0] = kind->virtio.fd;
-	if (state.labels.on)
-		selinux_label(&state.labels, kind->declared->domain, part->label);
-	return BOUNDS_FINE;
-}
-
 /* ---- requests ---- */
 
 static enum bounds_refusal may_start(const struct launcher_part *part)
@@ -374,7 +295,13 @@ static enum bounds_refusal on_again(struct launcher_part *part, const struct ask
 
 static enum bounds_refusal on_new(struct launcher_part *part, const struct ask *a, int *fd)
 {
-	enum bounds_refusal r = part->spare && !part->argv ? fill(part, a, take_fd(fd)) :
+	const struct launcher_filling f = { .ask = a,
+					    .fd = fd,
+					    .beside = state.beside,
+					    .spare = state.of[part->number],
+					    .programs = state.programs,
+					    .labels = &state.labels };
+	enum bounds_refusal r = part->spare && !part->argv ? launcher_fill(part, &f) :
 							     BOUNDS_UNKNOWN;
 
 	fds_close(state.beside, ARRAY_SIZE(state.beside));
@@ -384,7 +311,7 @@ static enum bounds_refusal on_new(struct launcher_part *part, const struct ask *
 	if (r == BOUNDS_FINE)
 		start(part);
 	else
-		empty(part);
+		launcher_empty(part);
 	return r;
 }
 
@@ -397,7 +324,7 @@ static enum bounds_refusal on_forget(struct launcher_part *part, const struct as
 		return BOUNDS_UNKNOWN;
 	if (is_alive(part))
 		return BOUNDS_ALIVE;
-	empty(part);
+	launcher_empty(part);
 	say(&done, NULL, 0);
 	return BOUNDS_FINE;
 }
@@ -451,6 +378,7 @@ static const struct {
 	{ ASK_AGAIN, false, on_again },	  { ASK_NEW, false, on_new },
 	{ ASK_FORGET, false, on_forget }, { ASK_FIND, true, on_find },
 	{ ASK_LARGER, false, on_larger }, { ASK_BESIDE, true, on_beside },
+	{ ASK_BEHIND, false, on_new },
 };
 
 static void serve(const struct ask *a, int *fd)

@@ -17,17 +17,24 @@ static uint64_t memory_of(const struct config_device *d)
 	return d->off || d->foreign ? 0 : d->kind->memory + (behind ? behind->memory : 0);
 }
 
-/* What the greediest of the devices that may be attached later takes, for each of them. */
+/* What the greediest of the devices that may be attached later takes, for each of them; one with a storage process
+ * takes two places. */
 static uint64_t spares(const struct vm_config *c,
 		       uint64_t (*of)(const struct device_kind *kind, uint64_t nodes),
 		       uint64_t nodes)
 {
-	uint64_t most = 0;
+	const unsigned int n = config_spares(c);
+	uint64_t most = 0, behind = 0;
 
-	for (size_t i = 0; i < n_kinds_all; i++)
-		if (kinds_all[i]->attachable && of(kinds_all[i], nodes) > most)
-			most = of(kinds_all[i], nodes);
-	return most * config_spares(c);
+	for (size_t i = 0; i < n_kinds_all; i++) {
+		const struct device_kind *kind = kinds_all[i];
+
+		if (kind->attachable && of(kind, nodes) > most)
+			most = of(kind, nodes);
+		else if (!kind->attachable && kind_may_come(kind) && of(kind, nodes) > behind)
+			behind = of(kind, nodes);
+	}
+	return most * n + (behind > most ? behind - most : 0) * (n / 2);
 }
 
 static uint64_t kind_memory(const struct device_kind *kind, uint64_t nodes)

@@ -228,7 +228,7 @@ static int open_programs(struct opened *o, const struct vm_config *c, bool other
 	for (size_t i = 0; i < n_kinds_all; i++) {
 		bool needed = config_count(c, kinds_all[i]);
 
-		if (!needed && !(kinds_all[i]->attachable && config_spares(c)))
+		if (!needed && !(kind_may_come(kinds_all[i]) && config_spares(c)))
 			continue;
 		o->programs[i] = open_program(kinds_all[i]->declared->name, other_ids, e);
 		if (o->programs[i] < 0 && needed)

@@ -26,11 +26,35 @@ static size_t find(const struct part *p)
 	return i;
 }
 
-struct part *pair_device(struct part *p)
+struct part *pair_device(const struct part *p)
 {
 	size_t i = find(p);
 
-	return is_behind(p) && i < LAUNCHER_MAX_CHANNELS ? p->again.peer[i] : p;
+	return is_behind(p) && i < LAUNCHER_MAX_CHANNELS ? p->again.peer[i] :
+							   &p->vm->parts[p - p->vm->parts];
+}
+
+struct part *pair_behind(const struct part *p)
+{
+	size_t i = find(p);
+
+	return !is_behind(p) && i < LAUNCHER_MAX_CHANNELS ? p->again.peer[i] : NULL;
+}
+
+void pair_tie(struct part *device, struct part *storage)
+{
+	device->again.peer[device->again.n_channels++] = storage;
+	storage->again.peer[storage->again.n_channels++] = device;
+}
+
+void pair_untie(struct part *device)
+{
+	struct part *storage = pair_behind(device);
+
+	if (!storage)
+		return;
+	device->again.peer[find(device)] = NULL;
+	storage->again.peer[find(storage)] = NULL;
 }
 
 bool pair_is_needed(const struct part *p)

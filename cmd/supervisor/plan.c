@@ -149,21 +149,6 @@ static void plan_bus(struct launches *ls, struct launch *l, const struct device_
 	say_virtio(ls, v, connect_vmm(ls, l, v->fd));
 }
 
-/* Of the options of a device, those that the process behind it has, too. */
-static void say_same_options(struct launch *l, const struct config_device *d,
-			     const struct device_kind *behind)
-{
-	char value[CONFIG_PATH_MAX + 1];
-
-	for (size_t i = 0; i < behind->n_options; i++) {
-		const char *name = behind->options[i].name;
-		const struct option *o = kind_option(d->kind, name);
-
-		if (o && option_get(o, d->options, value, sizeof(value)))
-			words_say(&l->words, "--%s=%s", name, value);
-	}
-}
-
 static void give_files(struct launch *l, const struct opened *o, size_t i, int first)
 {
 	give(l, o->files[i], first, false);
@@ -193,7 +178,7 @@ static void plan_behind(struct vm *vm, struct launches *ls, const struct opened 
 			  vm->config->on_storage_error == STORAGE_ERROR_REPORT ? "report" :
 										 "retry");
 	}
-	say_same_options(l, d, behind);
+	words_say_same_options(&l->words, d, behind);
 	connect_pair(dev, d->kind->file.fd, l, behind->storage_fd);
 }
 

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One is offered to the vmm at a time: it answers in turn, and says no names. */
-#define BUSY (PLUG_STARTING | PLUG_OFFERED)
 #define HERE (PLUG_THERE | PLUG_ASKED)
 
 void plug_init(struct vm *vm, struct part *p, uint32_t channel)
@@ -28,7 +26,7 @@ void plug_init(struct vm *vm, struct part *p, uint32_t channel)
 	restart_init(p);
 }
 
-static struct part *find(struct vm *vm, unsigned int states)
+struct part *plug_find(struct vm *vm, unsigned int states)
 {
 	for (size_t i = 0; i < vm->n_parts; i++)
 		if (vm->parts[i].spare && vm->parts[i].plug.state & states)
@@ -36,7 +34,18 @@ static struct part *find(struct vm *vm, unsigned int states)
 	return NULL;
 }
 
+bool plug_is(const struct part *p, unsigned int states)
+{
+	return p->spare && pair_device(p)->plug.state & states;
+}
+
 bool plug_is_there(const struct part *p)
+{
+	return plug_is(p, HERE);
+}
+
+/* A device, and not what is behind one. */
+static bool is_here(const struct part *p)
 {
 	return p->spare && p->plug.state & HERE;
 }
@@ -77,7 +86,7 @@ void plug_list(const struct vm *vm, char *out, size_t cap)
 	for (size_t i = 0; i < vm->n_parts && at < cap; i++) {
 		const struct part *p = &vm->parts[i];
 
-		if (plug_is_there(p))
+		if (is_here(p))
 			at += (size_t)snprintf(out + at, cap - at, "%s%s-%u", at ? "," : "",
 					       p->device->word, p->plug.number);
 	}
@@ -85,9 +94,8 @@ void plug_list(const struct vm *vm, char *out, size_t cap)
 
 /* ---- the end of one ---- */
 
-static void become_free(struct part *p)
+static void empty(struct part *p)
 {
-	answer(p, CTL_DONE, p->plug.failed ? p->plug.why : NULL);
 	p->plug.state = PLUG_FREE;
 	p->plug.failed = false;
 	p->again.n_channels = 0;
@@ -95,43 +103,78 @@ static void become_free(struct part *p)
 	p->again.is_lost = false;
 }
 
-static void forget(struct part *p)
+static void become_free(struct part *p)
+{
+	struct part *behind = pair_behind(p);
+
+	answer(p, CTL_DONE, p->plug.failed ? p->plug.why : NULL);
+	pair_untie(p);
+	empty(p);
+	if (behind)
+		empty(behind);
+}
+
+static bool is_held(const struct part *p)
+{
+	const struct part *behind = pair_behind(p);
+
+	return p->plug.held || (behind && behind->plug.held);
+}
+
+/* Without a launcher the file is closed. */
+static void let_go(struct part *p)
 {
 	const struct ask a = { .what = ASK_FORGET, .part = (uint8_t)(p - p->vm->parts) };
 
+	if (p->plug.held && launcher_ask(&p->vm->launcher, &a, -1) < 0)
+		p->plug.held = false;
+}
+
+/* All of its processes have ended. */
+static void forget(struct part *p)
+{
+	struct part *behind = pair_behind(p);
+
 	p->plug.state = PLUG_FORGETTING;
-	if (launcher_ask(&p->vm->launcher, &a, -1) < 0)
-		become_free(p); /* without a launcher the file is closed */
+	let_go(p);
+	if (behind)
+		let_go(behind);
+	if (!is_held(p))
+		become_free(p);
 }
 
 int plug_forgotten(struct part *p)
 {
-	if (p->plug.state != PLUG_FORGETTING)
+	struct part *device = pair_device(p);
+
+	if (device->plug.state != PLUG_FORGETTING || !p->plug.held)
 		return -EBADMSG;
-	become_free(p);
+	p->plug.held = false;
+	if (!is_held(device))
+		become_free(device);
 	return 0;
 }
 
 void plug_alone(struct part *p)
 {
-	if (p->plug.state == PLUG_FORGETTING)
-		become_free(p);
+	struct part *device = pair_device(p);
+
+	p->plug.held = false;
+	if (device->plug.state == PLUG_FORGETTING && !is_held(device))
+		become_free(device);
 }
 
-/* The vmm does not have it, or no more. */
-static void end(struct part *p)
+/* Ends a process. Whether there is none. */
+static bool end_process(struct part *p)
 {
-	p->plug.state = PLUG_ENDING;
 	switch (p->state) {
 	case PART_AWAY:
 		if (resize_has(p)) /* a command changes its file: afterwards */
 			break;
 		p->state = PART_GONE;
-		forget(p);
-		break;
+		return true;
 	case PART_GONE:
-		forget(p);
-		break;
+		return true;
 	case PART_READY:
 	case PART_SPENT:
 		part_finish(p);
@@ -143,9 +186,20 @@ static void end(struct part *p)
 	case PART_ASKED: /* it ends as soon as it is there */
 		break;
 	}
+	return false;
 }
 
-static void fail(struct part *p, const char *why)
+/* The vmm does not have it, or no more. What is behind a device ends after it. */
+void plug_end(struct part *p)
+{
+	struct part *behind = pair_behind(p);
+
+	p->plug.state = PLUG_ENDING;
+	if (end_process(p) && (!behind || end_process(behind)))
+		forget(p);
+}
+
+void plug_fail(struct part *p, const char *why)
 {
 	if (!p->plug.failed)
 		snprintf(p->plug.why, sizeof(p->plug.why), "%s", why);
@@ -154,149 +208,27 @@ static void fail(struct part *p, const char *why)
 
 /* ---- to attach ---- */
 
-static const struct device_kind *find_kind(const char *word, size_t len)
-{
-	for (size_t i = 0; i < n_kinds_all; i++)
-		if (kinds_all[i]->attachable && strlen(kinds_all[i]->word) == len &&
-		    memcmp(kinds_all[i]->word, word, len) == 0)
-			return kinds_all[i];
-	return NULL;
-}
-
-static bool is_taken(const struct vm *vm, const struct device_kind *kind, unsigned int number)
-{
-	for (size_t i = 0; i < vm->n_parts; i++) {
-		const struct part *p = &vm->parts[i];
-
-		if (p->spare && p->plug.state != PLUG_FREE && p->device == kind &&
-		    p->plug.number == number)
-			return true;
-	}
-	return false;
-}
-
-/* Behind those that were there from the start. */
-static unsigned int next_number(const struct vm *vm, const struct device_kind *kind)
-{
-	unsigned int number = (unsigned int)config_count(vm->config, kind) + 1;
-
-	while (is_taken(vm, kind, number))
-		number++;
-	return number;
-}
-
-static void take(struct part *p, const struct device_kind *kind, struct client *asker)
-{
-	unsigned int n = p->again.n;
-
-	restart_init(p);
-	p->again.n = n; /* what ps counts is of the VM */
-	p->again.n_channels = 1;
-	p->again.numbers[0] = p->plug.channel;
-	p->channel = p->plug.channel;
-	p->device = kind;
-	p->program = kind->declared->name;
-	p->plug.number = next_number(p->vm, kind);
-	p->plug.asker = asker;
-	p->plug.failed = false;
-	p->plug.state = PLUG_STARTING;
-	snprintf(p->name, sizeof(p->name), "%s %u", p->program, p->plug.number);
-}
-
-static int send_beside(const struct part *p)
-{
-	int r = 0;
-
-	for (uint8_t i = 1; i < KIND_FILES_MAX && r == 0; i++) {
-		const struct ask a = { .what = ASK_BESIDE, .number = i };
-		const int fd = p->plug.asker->beside[i - 1];
-
-		if (fd >= 0)
-			r = launcher_ask(&p->vm->launcher, &a, fd);
-	}
-	return r;
-}
-
-static const char *ask_for(struct part *p, const char *options, int fd)
-{
-	struct ask a = { .what = ASK_NEW,
-			 .part = (uint8_t)(p - p->vm->parts),
-			 .kind = (uint8_t)kind_index(p->device),
-			 .number = (uint8_t)(p->plug.number - 1) };
-	int r;
-
-	memcpy(a.text, options, strlen(options));
-	r = send_beside(p);
-	if (r == 0)
-		r = launcher_ask(&p->vm->launcher, &a, fd);
-	if (r == 0) {
-		p->state = PART_ASKED;
-		return NULL;
-	}
-	p->plug.state = PLUG_FREE;
-	p->again.n_channels = 0;
-	return "the launcher does not listen: try again";
-}
-
-/* What came is what is said. */
-static bool has_files(const struct client *c, const struct config_device *d)
-{
-	bool right = true;
-
-	for (unsigned int i = 1; i < KIND_FILES_MAX; i++)
-		right &= (config_device_file(d, i).path != NULL) == (c->beside[i - 1] >= 0);
-	return right;
-}
-
-const char *plug_attach(struct vm *vm, struct client *asker, const char *text, int fd)
-{
-	size_t len = strcspn(text, ",");
-	const struct device_kind *kind = find_kind(text, len);
-	const char *options = text[len] ? text + len + 1 : text + len;
-	static char why[CTL_TEXT_MAX + 1];
-	struct config_device d;
-	struct part *p;
-
-	*why = '\0';
-	if (!kind)
-		return "there is no such kind of device, or none that can be attached";
-	if ((kind->file.fd != 0) != (fd >= 0) || strlen(options) > ASK_TEXT_MAX)
-		return "that is not how it is attached";
-	if (config_device_options(kind, options, &d, why, sizeof(why)) < 0)
-		return *why ? why : "its options will not do";
-	if (!has_files(asker, &d))
-		return "that is not how it is attached";
-	if (config_check_attached(vm->config, &d, why, sizeof(why)) < 0)
-		return why;
-	if (!config_spares(vm->config))
-		return "a VM that was started with --on-crash stop has no launcher, and so takes no "
-		       "more devices";
-	if (vm->launcher.sock < 0)
-		return "the launcher has ended: this VM takes no more devices";
-	if (!vm->attachable[kind_index(kind)]) {
-		snprintf(why, sizeof(why), "the program %s was not there when the VM was started",
-			 kind->declared->name);
-		return why;
-	}
-	if (find(vm, BUSY))
-		return "another device is being attached: try again";
-	p = find(vm, PLUG_FREE);
-	if (!p) {
-		snprintf(why, sizeof(why),
-			 "%u devices are attached already: detach one of them first",
-			 config_spares(vm->config));
-		return why;
-	}
-	take(p, kind, asker);
-	resize_note(p, &d);
-	return ask_for(p, options, fd);
-}
-
 void plug_refused(struct part *p, const char *why)
 {
+	struct part *device = pair_device(p);
+
 	p->state = PART_GONE;
-	fail(p, why);
-	become_free(p);
+	p->plug.held = false;
+	plug_fail(device, why);
+	if (device->plug.state == PLUG_STARTING)
+		plug_end(device);
+	else
+		plug_ended(p);
+}
+
+/* The first process behind a device is spoken with before the device is ready. */
+static bool behind_ready(struct part *p)
+{
+	if (plug_is_there(p))
+		return false;
+	if (plug_is(p, PLUG_STARTING))
+		pair_ready(p);
+	return true;
 }
 
 bool plug_ready(struct part *p)
@@ -304,6 +236,8 @@ bool plug_ready(struct part *p)
 	const struct kind_virtio *v = &p->device->virtio;
 	struct control_msg m = { .type = CTL_PLUG, .number = p->plug.channel };
 
+	if (p->plug.state == PLUG_BEHIND)
+		return behind_ready(p);
 	if (p->plug.state & HERE)
 		return false;
 	if (p->plug.state != PLUG_STARTING)
@@ -313,41 +247,50 @@ bool plug_ready(struct part *p)
 				      v->config_len, (unsigned long long)v->features);
 	p->plug.state = PLUG_OFFERED;
 	if (tell_peer(vm_part(p->vm, PART_VMM)->control, &m, p->again.channels[0]) < 0) {
-		fail(p, "the vmm does not listen: try again");
-		end(p);
+		plug_fail(p, "the vmm does not listen: try again");
+		plug_end(p);
 	}
 	closep(&p->again.channels[0]);
 	return true;
 }
 
+/* It has died before the guest had the device. */
+static void revive(struct part *p, const char *why)
+{
+	if (p->state != PART_GONE)
+		return;
+	memcpy(p->again.lost, why, sizeof(p->again.lost));
+	if (restart_can(p))
+		restart_begin(p);
+	else
+		plug_ended(p);
+}
+
 int plug_on_plugged(struct part *vmm, const struct control_msg *m)
 {
-	struct part *p = find(vmm->vm, PLUG_OFFERED);
+	struct part *p = plug_find(vmm->vm, PLUG_OFFERED);
+	struct part *behind = p ? pair_behind(p) : NULL;
 
 	if (!p)
 		return -EBADMSG;
 	p->plug.slot = m->number;
 	p->plug.state = PLUG_THERE;
-	answer(p, CTL_ADDED, NULL);
-	if (p->state != PART_GONE) /* else its process has died meanwhile */
-		return 0;
-	memcpy(p->again.lost, p->plug.why, sizeof(p->again.lost));
 	p->plug.failed = false;
-	if (restart_can(p))
-		restart_begin(p);
-	else
-		plug_ended(p);
+	answer(p, CTL_ADDED, NULL);
+	revive(p, p->plug.why);
+	if (behind)
+		revive(behind, p->plug.why);
 	return 0;
 }
 
 int plug_on_not_plugged(struct part *vmm, const struct control_msg *m)
 {
-	struct part *p = find(vmm->vm, PLUG_OFFERED);
+	struct part *p = plug_find(vmm->vm, PLUG_OFFERED);
 
 	if (!p)
 		return -EBADMSG;
-	fail(p, m->text);
-	end(p);
+	plug_fail(p, m->text);
+	plug_end(p);
 	return 0;
 }
 
@@ -369,7 +312,7 @@ static struct part *find_name(struct vm *vm, const char *name)
 	char is[40];
 
 	for (size_t i = 0; i < vm->n_parts; i++) {
-		if (!plug_is_there(&vm->parts[i]))
+		if (!is_here(&vm->parts[i]))
 			continue;
 		snprintf(is, sizeof(is), "%s-%u", vm->parts[i].device->word,
 			 vm->parts[i].plug.number);
@@ -400,9 +343,9 @@ int plug_on_unplugged(struct part *vmm, const struct control_msg *m)
 	for (size_t i = 0; i < vm->n_parts; i++) {
 		struct part *p = &vm->parts[i];
 
-		if (!plug_is_there(p) || p->plug.slot != m->number)
+		if (!is_here(p) || p->plug.slot != m->number)
 			continue;
-		end(p);
+		plug_end(p);
 		return 0;
 	}
 	return -EBADMSG;
@@ -412,31 +355,37 @@ int plug_on_unplugged(struct part *vmm, const struct control_msg *m)
 
 void plug_lose(struct part *p, const char *text)
 {
-	if (p->plug.state & (BUSY | HERE))
-		fail(p, text);
+	if (plug_is(p, PLUG_BUSY | HERE))
+		plug_fail(pair_device(p), text);
 }
 
 void plug_ended(struct part *p)
 {
+	struct part *device = pair_device(p);
+
 	if (p->vm->state != VM_RUNNING)
 		return;
-	switch (p->plug.state) {
+	switch (device->plug.state) {
 	case PLUG_THERE:
 	case PLUG_ASKED: /* the guest is to see that it is gone */
-		tell(p->vm, NULL, LOG_LEVEL_WARNING, p->plug.failed ? p->plug.why : p->again.lost);
-		p->plug.failed = false;
-		(void)ask_guest(p);
+		tell(p->vm, NULL, LOG_LEVEL_WARNING,
+		     device->plug.failed ? device->plug.why : p->again.lost);
+		device->plug.failed = false;
+		(void)ask_guest(device);
 		break;
 	case PLUG_OFFERED: /* the vmm answers */
 	case PLUG_FREE:
 	case PLUG_FORGETTING:
+	case PLUG_BEHIND:
 		break;
 	case PLUG_STARTING:
-		fail(p, p->again.lost);
-		forget(p);
+		plug_fail(device, p->again.lost);
+		plug_end(device);
 		break;
 	case PLUG_ENDING:
-		forget(p);
+		if (p != device) /* without it the device finishes nothing */
+			part_kill(device);
+		plug_end(device);
 		break;
 	}
 }

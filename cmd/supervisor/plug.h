@@ -13,6 +13,9 @@
  *
  * What fails before THERE goes to ENDING. A process that dies in THERE or ASKED is started again as any; one
  * that is lost for good does not end the VM, but the guest is asked to let go of the device.
+ *
+ * A disk with a storage process takes a second part, which has no state of its own: it is asked for first, is ready
+ * first, ends last, and both are forgotten.
  */
 #ifndef BULKHEAD_SUPERVISOR_PLUG_H
 #define BULKHEAD_SUPERVISOR_PLUG_H
@@ -33,6 +36,17 @@ void plug_leave(struct vm *vm, const struct client *asker);
 /* The devices that are there, for ps: "disk-2,rng-2". */
 void plug_list(const struct vm *vm, char *out, size_t cap);
 
+/* One is offered to the vmm at a time: it answers in turn, and says no names. */
+#define PLUG_BUSY (PLUG_STARTING | PLUG_OFFERED)
+
+/* plug.c, for plug_attach.c: a spare part in one of these states, or NULL; why a device does not come, of which the
+ * first counts; and that it is to end. */
+struct part *plug_find(struct vm *vm, unsigned int states);
+void plug_fail(struct part *p, const char *why);
+void plug_end(struct part *p);
+
+/* Whether the device, or that of a storage process, is in one of these states. */
+bool plug_is(const struct part *p, unsigned int states);
 /* Whether the guest has it, or may have it. */
 bool plug_is_there(const struct part *p);
 /* The part's process is ready for the first time: true when the vmm is given it by this, or nobody. */

@@ -257,7 +257,7 @@ static int adopt(struct part *p, const int *fds, size_t n)
 	if (part_watch(p) < 0)
 		vm_end(p->vm, WEIGHT_EXIT, CTL_EVENT_FAILED, "%s cannot be watched", p->name);
 	pair_began(p);
-	if (p->vm->state == VM_ENDING || p->plug.state == PLUG_ENDING)
+	if (p->vm->state == VM_ENDING || plug_is(p, PLUG_ENDING))
 		part_kill(p);
 	return 0;
 }
@@ -269,8 +269,7 @@ static int bury(struct part *p, const struct answer *a, const int *fds, size_t n
 	char text[CTL_TEXT_MAX + 1];
 
 	snprintf(text, sizeof(text), "%s cannot be started%s: %s: %s", p->name,
-		 p->plug.state == PLUG_STARTING ? "" : " again", a->text,
-		 reason ? reason : "failed");
+		 plug_is(p, PLUG_STARTING) ? "" : " again", a->text, reason ? reason : "failed");
 	memcpy(p->again.lost, text, sizeof(text));
 	p->again.is_lost = true;
 	p->again.larger = false; /* the launcher knows */
@@ -311,11 +310,11 @@ static void end_away(struct part *p)
 
 static int refuse(struct part *p, const struct answer *a)
 {
-	if (p->plug.state == PLUG_STARTING)
+	if (plug_is(p, PLUG_STARTING))
 		return refuse_new(p, a);
 	if (a->reason != BOUNDS_TOO_OFTEN)
 		return -EBADMSG;
-	if (p->vm->state == VM_ENDING || p->plug.state == PLUG_ENDING)
+	if (p->vm->state == VM_ENDING || plug_is(p, PLUG_ENDING))
 		end_away(p);
 	else
 		plan(p, DELAY_REFUSED_MS);
@@ -366,7 +365,7 @@ static void lose_launcher(struct vm *vm, const char *how)
 		plug_alone(p);
 		if (p->state != PART_ASKED && p->state != PART_AWAY)
 			continue;
-		if (p->plug.state == PLUG_STARTING)
+		if (plug_is(p, PLUG_STARTING))
 			lose_for_good(p, "%s is not started: the launcher %s", p->name, how);
 		else
 			lose_for_good(p, "%s; it is not started again: the launcher %s",

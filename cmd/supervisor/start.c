@@ -153,7 +153,7 @@ static void describe_spares(struct vm *vm, const struct opened *o, const struct 
 			    struct launcher_kit *kit)
 {
 	for (size_t i = 0; i < KINDS_MAX; i++) {
-		bool may = i < n_kinds_all && kinds_all[i]->attachable;
+		bool may = i < n_kinds_all && kind_may_come(kinds_all[i]);
 
 		kit->programs[i] = may ? o->programs[i] : -1;
 		vm->attachable[i] = kit->programs[i] >= 0;

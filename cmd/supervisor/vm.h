@@ -77,6 +77,7 @@ enum plug_state {
 	PLUG_ASKED = 16,      /* the guest was asked to let go of it */
 	PLUG_ENDING = 32,     /* nobody has it any more; its process is to end */
 	PLUG_FORGETTING = 64, /* and the launcher to let go of its file */
+	PLUG_BEHIND = 128,    /* of a storage process: its device's state is the one */
 };
 
 struct client;
@@ -87,6 +88,7 @@ struct plug {
 	uint32_t channel;     /* of this part, whatever is in it */
 	uint32_t slot;	      /* that the guest has it in */
 	struct client *asker; /* who waits for it to come or to go; or NULL */
+	bool held;	      /* the launcher has what it was given */
 	bool failed;	      /* it does not come: why says it */
 	char why[CTL_TEXT_MAX + 1];
 };
@@ -233,7 +235,12 @@ void part_kill(struct part *p);
 /* ---- pair.c: a device and the storage process behind it ---- */
 
 /* Of a storage process its device; of others they themselves. */
-struct part *pair_device(struct part *p);
+struct part *pair_device(const struct part *p);
+/* The storage process behind it, or NULL. */
+struct part *pair_behind(const struct part *p);
+/* Two that are to be started, as device and storage process; or a pair that is none any more. */
+void pair_tie(struct part *device, struct part *storage);
+void pair_untie(struct part *device);
 /* It is a storage process whose device has not ended: that ends first. */
 bool pair_is_needed(const struct part *p);
 /* A part was started again: its new channel goes to its peer, now or once that is there. */

@@ -38,3 +38,17 @@ void words_say_options(struct words *w, const struct config_device *d, unsigned 
 		words_say(w, "--%s=%s", o->name, value);
 	}
 }
+
+void words_say_same_options(struct words *w, const struct config_device *d,
+			    const struct device_kind *behind)
+{
+	char value[CONFIG_PATH_MAX + 1];
+
+	for (size_t i = 0; i < behind->n_options; i++) {
+		const char *name = behind->options[i].name;
+		const struct option *o = kind_option(d->kind, name);
+
+		if (o && option_get(o, d->options, value, sizeof(value)))
+			words_say(w, "--%s=%s", name, value);
+	}
+}

@@ -18,5 +18,8 @@ struct words {
 void words_say(struct words *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A device's options; number: among those of its kind, from 0 on. */
 void words_say_options(struct words *w, const struct config_device *d, unsigned int number);
+/* Of a device's options, those that the process behind it has, too. */
+void words_say_same_options(struct words *w, const struct config_device *d,
+			    const struct device_kind *behind);
 
 #endif

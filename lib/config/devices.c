@@ -373,25 +373,11 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 
 /* ---- one that is attached ---- */
 
-static int set_alone(struct config_device *d, struct span rest, char *why, size_t cap)
-{
-	int r = set_words(d, rest, why, cap);
-
-	if (r == 0 && config_behind(d)) {
-		snprintf(
-			why, cap,
-			"with these options it has a process %s of its own, and cannot be attached",
-			config_behind(d)->declared->name);
-		return -EINVAL;
-	}
-	return r;
-}
-
 int config_device_options(const struct device_kind *kind, const char *text,
 			  struct config_device *ret, char *why, size_t cap)
 {
 	device_init(ret, kind);
-	return set_alone(ret, span_of(text), why, cap);
+	return set_words(ret, span_of(text), why, cap);
 }
 
 int config_device_parse(const struct device_kind *kind, const char *value,
@@ -412,7 +398,12 @@ int config_device_parse(const struct device_kind *kind, const char *value,
 	}
 	if (ret->path && look_at_path(ret, why, cap) < 0)
 		return -EINVAL;
-	return set_alone(ret, rest, why, cap);
+	if (ret->remote) {
+		snprintf(why, cap,
+			 "a disk of a server is there from the VM's start: say it to run");
+		return -EINVAL;
+	}
+	return set_words(ret, rest, why, cap);
 }
 
 int devices_set(struct vm_config *c, const struct device_kind *kind, const char *value, char *why,

@@ -162,7 +162,7 @@ const struct feature features[N_FEATURES] = {
 		"hotplug", "devices come and go while the guest runs (attach, detach)",
 		FEATURE_SUPPORTED, "launcher, supervisor, vmm",
 		"three I/O registers; an open file",
-		.note = "eight at a time; no disk with a storage process",
+		.note = "eight at a time; a disk with a storage process counts as two",
 	},
 	[FEATURE_RESIZE] = {
 		"resize", "disks become larger while the guest runs (resize)",

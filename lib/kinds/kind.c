@@ -33,6 +33,11 @@ const struct device_kind *kind_behind(const struct device_kind *kind, const void
 	return NULL;
 }
 
+bool kind_may_come(const struct device_kind *kind)
+{
+	return kind->attachable || (kind->number == KIND_BEHIND && !kind->dials);
+}
+
 const struct kind_files *kind_files_of(const struct device_kind *kind, unsigned int i,
 				       unsigned int *ret_nth)
 {

@@ -123,6 +123,8 @@ size_t kind_index(const struct device_kind *kind);
 const struct device_kind *kind_whose(const struct declared_process *declared);
 /* The process behind a device of that kind with these options, or NULL. */
 const struct device_kind *kind_behind(const struct device_kind *kind, const void *options);
+/* Whether its program may be needed for what is attached. */
+bool kind_may_come(const struct device_kind *kind);
 /* Channels to the vmm. */
 static inline unsigned int kind_channels(const struct device_kind *kind)
 {

@@ -139,12 +139,14 @@ def test_the_audit_knows_them(quick, build):
     guest = Guest(quick, build, "", "--disk", f"{image(quick, 'first.raw')},format=raw")
     attach(quick, "rng")
     attach(quick, "disk", f"{image(quick)},format=raw")
-    guest.wait_for("came: 25")
+    attach(quick, "disk", f"{image(quick, 'apart.raw')},format=raw,parser=apart")
+    guest.wait_for("came: 26")
     os.kill(pids_of(quick, "dev-blk")[0], signal.SIGKILL)
     wait.until(lambda: restarts(quick) == 1, "a restart")
     code, out, err = quick.call("audit", NAME)
     assert "WEAKER" not in out and code == 0, out + err
-    assert len(re.findall(r"^dev-blk .*declared$", out, re.MULTILINE)) == 2, out
+    assert len(re.findall(r"^dev-blk .*declared$", out, re.MULTILINE)) == 3, out
+    assert len(re.findall(r"^storage-file .*declared$", out, re.MULTILINE)) == 1, out
     guest.stop()
 
 
@@ -177,6 +179,63 @@ def test_qcow2_with_backing_files(place, build):
     guest.stop()
 
 
+@pytest.mark.parametrize("words", ["parser=apart", "iops=100000,burst=10", "readonly=on,bps=1G"])
+def test_one_with_a_storage_process(place, build, words):
+    """Two processes come, each of them comes back, and both go."""
+    guest = Guest(place, build)
+    data = image(place)
+    before, n = place.processes(), 0
+    for _ in range(2):
+        assert attach(place, "disk", f"{data},format=raw,{words}") == "disk-1 at 0000:00:18.0\n"
+        guest.wait_for("came: 24")
+        assert attached(place) == ["disk-1"] and len(place.processes()) == len(before) + 2
+        for program in ("storage-file", "dev-blk", "storage-file"):
+            n += 1
+            os.kill(pids_of(place, program)[0], signal.SIGKILL)
+            wait.until(lambda n=n: restarts(place) == n, "a restart")
+        detach(place, "disk-1")
+        assert place.processes() == before and attached(place) == []
+    said = guest.stop()
+    assert said.count("storage-file 1 was killed") == 4 and said.count("dev-blk 1 was killed") == 2, said
+
+
+def test_two_places_for_one_disk(quick, build):
+    guest = Guest(quick, build)
+    ids = set()
+    for i in range(SPARES // 2):
+        assert attach(quick, "disk", f"{image(quick, f'{i}.raw')},format=raw,parser=apart").startswith(f"disk-{i + 1} ")
+    assert {len(pids_of(quick, name)) for name in ("dev-blk", "storage-file")} == {SPARES // 2}
+    ids = [os.stat(f"/proc/{pid}").st_uid for name in ("dev-blk", "storage-file") for pid in pids_of(quick, name)]
+    assert len(set(ids)) == SPARES
+    detach(quick, "disk-2")
+    attach(quick, "rng")
+    before = quick.processes()
+    code, _, err = quick.call("attach", NAME, "disk", f"{image(quick)},format=raw,iops=9")
+    assert code == 1 and "this disk has two processes" in err and err.count("\n") == 1, err
+    assert quick.processes() == before
+    assert attach(quick, "disk", f"{image(quick)},format=raw").startswith("disk-2 ")
+    guest.stop()
+
+
+@pytest.mark.parametrize("program", ["dev-blk", "storage-file"])
+def test_one_of_two_is_stopped_while_it_goes(quick, build, program):
+    """It is told to end, and does not: it is killed by whoever looks, and the other one ends as well."""
+    guest = Guest(quick, build)
+    before = quick.processes()
+    attach(quick, "disk", f"{image(quick)},format=raw,parser=apart")
+    guest.wait_for("came: 24")
+    (pid,) = pids_of(quick, program)
+    os.kill(pid, signal.SIGSTOP)
+    command = quick.start("detach", NAME, "disk-1")
+    wait.until(lambda: attached(quick) == [], "the guest has let go of it")
+    assert command.poll() is None
+    os.kill(pid, signal.SIGKILL)
+    assert command.communicate(timeout=60) == ("", "") and command.returncode == 0
+    assert quick.processes() == before
+    attach(quick, "disk", f"{image(quick)},format=raw,parser=apart")
+    guest.stop()
+
+
 # ---- words and files that will not do: one line, and nothing is half-done ----
 
 WRONG = {
@@ -190,7 +249,9 @@ WRONG = {
     "no format": ((NAME, "disk", "{data}"), 2, "the format is never guessed: say FILE,format=raw"),
     "wrong option": ((NAME, "disk", "{data},format=raw,colour=on"), 2, "a disk has format="),
     "wrong value": ((NAME, "rng", "rate=0"), 2, "rate must be bytes a second, 1 to 1G"),
-    "one with a process behind": ((NAME, "disk", "{data},format=raw,parser=apart"), 2, "cannot be attached"),
+    "no image, in a process behind": ((NAME, "disk", "{data},format=qcow2,parser=apart"), 1, "storage-file 2: "),
+    "a server's": ((NAME, "disk", "nbd://localhost,format=raw"), 2, "is there from the VM's start"),
+    "served by another": ((NAME, "disk", "vhost-user=/run/x"), 2, "a disk that is attached has a process of ours"),
     "inner option": ((NAME, "disk", "{data},format=raw,serial=x"), 2, "a disk has format="),
     "no such VM": (("no-such-vm", "rng"), 1, "no VM of yours is named 'no-such-vm'"),
     "no such file": ((NAME, "disk", "{data}.not,format=raw"), 1, "No such file or directory"),
@@ -205,7 +266,7 @@ WRONG = {
 def test_what_is_wrong_is_said_in_one_line(place, build):
     files = {"data": image(place), "odd": image(place, "odd.raw", b"-" * 513),
              "first": image(place, "first.raw")}
-    guest = Guest(place, build, "", "--disk", f"{files['first']},format=raw")
+    guest = Guest(place, build, "", "--allow", "qcow2", "--disk", f"{files['first']},format=raw")
     before = place.processes()
     for what, (words, status, line) in WRONG.items():
         code, out, err = place.call("attach", *[w.format(**files) for w in words])

@@ -245,25 +245,27 @@ def test_one_of_two_dies_instead(quick, build, program):
     guest.stop()
 
 
+@pytest.mark.parametrize("apart", ["", ",parser=apart"])
 @pytest.mark.parametrize("form", ["raw", "qcow2"])
-def test_a_disk_that_was_attached(quick, build, form):
+def test_a_disk_that_was_attached(quick, build, form, apart):
     """The bound of qcow2 is noted for it, too: a header that says more afterwards moves nothing."""
+    program = "storage-file" if apart else "dev-blk"
     data = image(quick) if form == "raw" else qcow2(quick)
     guest = Guest(quick, build, "--allow", "qcow2", guest="hotplug")
-    code, _, err = quick.call("attach", NAME, "disk", f"{data},format={form}")
+    code, _, err = quick.call("attach", NAME, "disk", f"{data},format={form}{apart}")
     assert code == 0, err
     guest.wait_for("came: 24")
-    first = limit(disks(quick)[0])
+    first = limit(disks(quick, program)[0])
     resize(quick, data, "4M")
-    second = limit(disks(quick)[0])
+    second = limit(disks(quick, program)[0])
     assert second == 4 * MIB if form == "raw" else first < second
     if form == "qcow2":
         with open(data, "r+b") as f:
             f.seek(24)
             f.write(struct.pack(">Q", 1 << 28))
-    os.kill(disks(quick)[0], signal.SIGKILL)
+    os.kill(disks(quick, program)[0], signal.SIGKILL)
     wait.until(lambda: restarts(quick) == 1, "a restart")
-    assert limit(disks(quick)[0]) == second
+    assert limit(disks(quick, program)[0]) == second
     assert quick.call("detach", NAME, "disk-1") == (0, "", "")
     assert disks(quick) == []
     guest.stop()

@@ -14,7 +14,7 @@ from taken import Died
 
 SENDMSG = 46
 CHANNEL = 5  # the supervisor's end
-AGAIN, NEW, FORGET, FIND, LARGER = 1, 2, 3, 4, 5
+AGAIN, NEW, FORGET, FIND, LARGER, BEHIND = 1, 2, 3, 4, 5, 7
 SPARES = 8  # parts for devices that are attached
 BURST = 10  # starts of one part at once
 FIRST_SPARE = len(machines.PARTS)
@@ -91,17 +91,18 @@ def test_what_is_no_request(machine, count, request_):
 
 def test_devices_that_nobody_attached(machine, count):
     """Each kind in each spare part, with options good and bad: no more than could be attached, of kinds that
-    need no file. (Nobody reads the answers.)"""
+    need no file, or a disk whose file would be another process's, and which so has none. (Nobody reads the answers.)"""
     before = pids_of(machine)
     supervisor = machine.take("supervisor")
-    options = (b"", b"rate=1", b"rate=0", b"format=raw", b"--exec=/bin/sh", b"serial=x", b"/etc/passwd,format=raw")
+    options = (b"", b"rate=1", b"rate=0", b"format=raw", b"--exec=/bin/sh", b"serial=x", b"/etc/passwd,format=raw",
+               b"format=raw,parser=apart")
     for part in range(FIRST_SPARE, FIRST_SPARE + SPARES):
         for kind in (*range(4), 31, 32, 255):
             for text in options:
                 ask(supervisor, NEW, part, kind, 255, text)
             rest(machine)
     found = news(machine, before)
-    gains = [("launcher", "a process", name) for name in found if name != "dev-rng"]
+    gains = [("launcher", "a process", name) for name in found if name not in ("dev-rng", "dev-blk")]
     gains += [("launcher", "a process", "one too many")] * (len(found) > SPARES)
     assert found, "none could be attached"
     count("supervisor", SPARES * 7 * len(options), gains)
@@ -116,9 +117,10 @@ def test_descriptors_of_its_own(machine, count):
         for kind in range(3):
             for readonly in (b"on", b"off"):
                 ask(supervisor, NEW, FIRST_SPARE, kind, 0, b"format=raw,readonly=" + readonly, fd)
+                ask(supervisor, BEHIND, FIRST_SPARE, kind, 0, b"format=raw,parser=apart,readonly=" + readonly, fd)
         rest(machine)
     gains = [("launcher", "a process", name) for name in news(machine, before)]
-    count("supervisor", len(held) * 6, gains)
+    count("supervisor", len(held) * 12, gains)
 
 
 def test_what_its_user_has_not_shown(machine, count):

@@ -12,8 +12,8 @@ static void check(const struct ask *a, size_t n_fds)
 	require(strnlen(a->text, sizeof(a->text)) <= ASK_TEXT_MAX);
 	for (const char *at = a->text; *at; at++)
 		require(*at >= ' ' && *at <= '~');
-	if (a->what == ASK_NEW)
-		require(n_fds <= 1);
+	if (a->what == ASK_NEW || a->what == ASK_BEHIND)
+		require(n_fds == 1 || (n_fds == 0 && a->what == ASK_NEW));
 	else
 		require(a->what >= ASK_AGAIN && a->what <= ASK_BESIDE &&
 			n_fds == (a->what == ASK_FIND || a->what == ASK_BESIDE) && a->kind == 0 &&

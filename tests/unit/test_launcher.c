@@ -205,6 +205,7 @@ static void test_requests_come_back(void **state)
 	const struct ask beside = { .what = ASK_BESIDE, .number = 8 };
 	const struct ask none_beside = { .what = ASK_BESIDE };
 	const struct ask larger = { .what = ASK_LARGER, .part = 6 };
+	const struct ask behind = { .what = ASK_BEHIND, .part = 6, .text = "parser=apart" };
 	struct ask a;
 
 	(void)state;
@@ -216,6 +217,7 @@ static void test_requests_come_back(void **state)
 		/* all parts, and a file to compare theirs with */
 		assert_int_equal(turn_ask(&find, n, &a), n == 1 ? 0 : -EBADMSG);
 		assert_int_equal(turn_ask(&beside, n, &a), n == 1 ? 0 : -EBADMSG);
+		assert_int_equal(turn_ask(&behind, n, &a), n == 1 ? 0 : -EBADMSG);
 		assert_int_equal(turn_ask(&none_beside, n, &a), -EBADMSG);
 		assert_int_equal(turn_ask(&find_one, n, &a), -EBADMSG);
 	}

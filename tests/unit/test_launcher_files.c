@@ -15,7 +15,6 @@
 #include <cmocka.h>
 
 #define DISK 5
-#define NOTE 14
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 static struct launcher_part parts[10];
@@ -54,7 +53,6 @@ static int set_up(void **state)
 	(void)state;
 	assert_true(a >= 0 && b >= 0);
 	assert_int_equal(kind_named("dev-blk")->file.fd, DISK);
-	assert_int_equal(kind_named("dev-blk")->state.fd, NOTE);
 	memset(parts, 0, sizeof(parts));
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		parts[i].number = (uint8_t)i;
@@ -140,7 +138,7 @@ static void test_a_note_is_made_anew(void **state)
 	assert_int_equal(config_device_options(d.kind, "format=qcow2", &d, why, sizeof(why)), 0);
 	assert_int_equal(launcher_give_state(p, &d), 0);
 	assert_int_equal(p->n_given, 3);
-	assert_int_equal(p->given[2].to, NOTE);
+	assert_int_equal(p->given[2].to, d.kind->state.fd);
 	fd = p->given[2].from;
 	assert_int_equal(pwrite(fd, &bound, sizeof(bound), 0), sizeof(bound));
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, SEALS), 0);
@@ -150,7 +148,105 @@ static void test_a_note_is_made_anew(void **state)
 	assert_int_equal(pread(fd, &now, sizeof(now), 0), sizeof(now));
 	assert_int_equal(now, 0);
 	assert_int_equal(p->n_given, 3);
-	assert_int_equal(p->given[2].to, NOTE);
+	assert_int_equal(p->given[2].to, d.kind->state.fd);
+}
+
+/* ---- what comes into a spare part ---- */
+
+static struct launcher_spare spare;
+static int programs[KINDS_MAX], beside[KIND_FILES_MAX - 1];
+static const struct selinux_vm no_labels;
+
+static enum bounds_refusal fill(struct launcher_part *p, enum ask_what what, const char *kind,
+				const char *text, int *fd)
+{
+	struct ask a = { .what = what, .kind = (uint8_t)kind_index(kind_named(kind)), .number = 2 };
+	const struct launcher_filling f = { .ask = &a,
+					    .fd = fd,
+					    .beside = beside,
+					    .spare = &spare,
+					    .programs = programs,
+					    .labels = &no_labels };
+	enum bounds_refusal r;
+
+	strncpy(a.text, text, ASK_TEXT_MAX);
+	r = launcher_fill(p, &f);
+	if (r != BOUNDS_FINE) {
+		assert_int_equal(p->n_given, 0);
+		assert_null(p->argv);
+	}
+	return r;
+}
+
+static int no_files(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < KINDS_MAX; i++)
+		programs[i] = i < n_kinds_all ? 100 + (int)i : -1;
+	memset(beside, -1, sizeof(beside));
+	return 0;
+}
+
+#define APART "format=raw,parser=apart"
+
+static void test_a_storage_process_has_the_files(void **state)
+{
+	char name[] = "/tmp/bulkhead-launcher.XXXXXX";
+	struct launcher_part dev = { .pidfd = -1 }, storage = { .pidfd = -1 };
+	int none = -1, fd = mkstemp(name), file = fd;
+
+	(void)state;
+	unlink(name);
+	assert_int_equal(fill(&storage, ASK_BEHIND, "dev-blk", APART, &fd), BOUNDS_FINE);
+	assert_int_equal(fd, -1);
+	assert_int_equal(storage.n_given, 1); /* and no note, as it is raw */
+	assert_int_equal(storage.given[0].from, file);
+	assert_int_equal(storage.n_channels, 1);
+	assert_int_equal(storage.channels[0], kind_named("storage-file")->storage_fd);
+	assert_int_equal(storage.exe_fd, programs[kind_index(kind_named("storage-file"))]);
+	assert_string_equal(storage.argv[0], "storage-file");
+	for (size_t i = 1; storage.argv[i]; i++)
+		assert_null(strstr(storage.argv[i], "parser"));
+	assert_int_equal(fill(&dev, ASK_NEW, "dev-blk", APART, &none), BOUNDS_FINE);
+	assert_int_equal(dev.n_given, 0);
+	assert_int_equal(dev.n_channels, 2);
+	assert_int_equal(dev.channels[0], kind_named("dev-blk")->virtio.fd);
+	assert_int_equal(dev.channels[1], DISK);
+	assert_string_equal(dev.argv[0], "dev-blk");
+	launcher_empty(&storage);
+	launcher_empty(&dev);
+	assert_null(storage.argv);
+	assert_int_equal(fcntl(file, F_GETFD), -1);
+}
+
+static void test_what_fills_no_part(void **state)
+{
+	char name[] = "/tmp/bulkhead-launcher.XXXXXX";
+	struct launcher_part p = { .pidfd = -1 };
+	int fd = mkstemp(name), none = -1;
+
+	(void)state;
+	unlink(name);
+	/* the files of a pair are the storage process's, and it has all that are said */
+	assert_int_equal(fill(&p, ASK_NEW, "dev-blk", APART, &fd), BOUNDS_NO_FILE);
+	assert_int_equal(fill(&p, ASK_NEW, "dev-blk", "format=raw", &none), BOUNDS_NO_FILE);
+	assert_int_equal(fill(&p, ASK_BEHIND, "dev-blk", APART, &none), BOUNDS_NO_FILE);
+	beside[0] = fd;
+	assert_int_equal(fill(&p, ASK_NEW, "dev-blk", APART, &none), BOUNDS_NO_FILE);
+	assert_int_equal(fill(&p, ASK_BEHIND, "dev-blk", APART, &fd), BOUNDS_NO_FILE);
+	beside[0] = -1;
+	assert_int_equal(fill(&p, ASK_BEHIND, "dev-blk", "format=raw,parser=apart,readonly=on",
+			      &fd),
+			 BOUNDS_NO_FILE); /* it could be written */
+	/* there is no process behind it; it is none that comes by itself; there is no program */
+	assert_int_equal(fill(&p, ASK_BEHIND, "dev-blk", "format=raw", &fd), BOUNDS_UNKNOWN);
+	assert_int_equal(fill(&p, ASK_BEHIND, "dev-rng", "", &fd), BOUNDS_UNKNOWN);
+	assert_int_equal(fill(&p, ASK_NEW, "storage-file", "format=raw", &fd), BOUNDS_UNKNOWN);
+	assert_int_equal(fill(&p, ASK_BEHIND, "storage-file", "format=raw", &fd), BOUNDS_UNKNOWN);
+	assert_int_equal(fill(&p, ASK_NEW, "dev-console", "", &none), BOUNDS_UNKNOWN);
+	programs[kind_index(kind_named("storage-file"))] = -1;
+	assert_int_equal(fill(&p, ASK_BEHIND, "dev-blk", APART, &fd), BOUNDS_UNKNOWN);
+	close(fd);
 }
 
 int main(void)
@@ -159,6 +255,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_whose_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_shows_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_note_is_made_anew, set_up, tear_down),
+		cmocka_unit_test_setup(test_a_storage_process_has_the_files, no_files),
+		cmocka_unit_test_setup(test_what_fills_no_part, no_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
