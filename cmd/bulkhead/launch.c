@@ -18,7 +18,7 @@
 
 #define THEIR_CONTROL 3
 #define THEIR_STREAM 4
-#define ABOVE_THEIRS 10
+#define ABOVE_THEIRS LINKS_ABOVE
 
 /* Beside this executable in a build tree, in libexec when installed. */
 static const char *const places[] = {
@@ -63,7 +63,8 @@ static int make_pair(int type, int pair[2])
 	return pair[0] < 0 || pair[1] < 0 ? -EMFILE : 0;
 }
 
-static int spawn(const char *path, char **argv, int control, int stream, pid_t *ret)
+static int spawn(const char *path, char **argv, int control, int stream, const struct links *links,
+		 pid_t *ret)
 {
 	static char *const empty[] = { NULL };
 	posix_spawn_file_actions_t actions;
@@ -79,6 +80,9 @@ static int spawn(const char *path, char **argv, int control, int stream, pid_t *
 	r = posix_spawn_file_actions_adddup2(&actions, control, THEIR_CONTROL);
 	if (r == 0 && stream >= 0)
 		r = posix_spawn_file_actions_adddup2(&actions, stream, THEIR_STREAM);
+	for (size_t i = 0; i < links->n && r == 0; i++)
+		r = posix_spawn_file_actions_adddup2(&actions, links->fds[i],
+						     SUPERVISOR_FD_LINKS + (int)i);
 	if (r == 0)
 		r = posix_spawn(ret, path, &actions, &attr, argv, empty);
 	posix_spawnattr_destroy(&attr);
@@ -103,8 +107,8 @@ static int render(const struct vm_config *c, uint64_t since_ns, char **argv, cha
 	return config_render(c, argv + n, text, cap);
 }
 
-int supervisor_spawn(const struct vm_config *c, uint64_t since_ns, struct supervisor *ret,
-		     const char **ret_what)
+int supervisor_spawn(const struct vm_config *c, struct links *links, uint64_t since_ns,
+		     struct supervisor *ret, const char **ret_what)
 {
 	static char text[CONFIG_WORDS_BYTES];
 	char *argv[CONFIG_WORDS_MAX + 3];
@@ -127,10 +131,11 @@ int supervisor_spawn(const struct vm_config *c, uint64_t since_ns, struct superv
 		r = make_pair(SOCK_STREAM, stream);
 	if (r == 0) {
 		*ret_what = "the supervisor";
-		r = spawn(path, argv, control[1], stream[1], &pid);
+		r = spawn(path, argv, control[1], stream[1], links, &pid);
 	}
 	closep(&control[1]);
 	closep(&stream[1]);
+	links_close(links);
 	if (r < 0) {
 		closep(&control[0]);
 		closep(&stream[0]);

@@ -64,8 +64,10 @@ int complain(int status, const char *fmt, ...)
 
 int main(int argc, char **argv)
 {
-	/* what its starter left open is none of a VM's business, nor a hostile console's */
-	(void)close_range(3, ~0U, 0);
+	/* what its starter left open is none of a VM's business, nor a hostile console's; run takes what it
+	 * was told of, and closes the rest */
+	if (argc < 2 || strcmp(argv[1], "run") != 0)
+		(void)close_range(3, ~0U, 0);
 	signal(SIGCHLD, SIG_DFL); /* children are waited for, by the supervisor too */
 	if (argc < 2)
 		return complain(EXIT_WORDS, "what to do is missing: see bulkhead --help");

@@ -33,6 +33,7 @@ struct run {
 	const struct vm_config *config;
 	struct loop loop;
 	struct supervisor supervisor;
+	struct links links; /* until it has them */
 	struct loop_source control;
 	struct loop_source signals;
 	struct terminal terminal;
@@ -305,6 +306,8 @@ int verb_run(int argc, char **argv)
 	}
 	r.config = &config;
 	e = words_to_config(argc, argv, &config);
+	if (e == 0)
+		e = links_take(&config, &r.links);
 	if (e)
 		return e;
 	say_given_up(&config);
@@ -312,7 +315,7 @@ int verb_run(int argc, char **argv)
 	(void)fd_unshare_output(STDERR_FILENO);
 	e = watch(&r);
 	if (e == 0)
-		e = supervisor_spawn(&config, since, &r.supervisor, &what);
+		e = supervisor_spawn(&config, &r.links, since, &r.supervisor, &what);
 	if (e < 0)
 		return complain(EXIT_START, "%s: %s", what, strerror(-e));
 	e = loop_add(&r.loop, &r.control, r.supervisor.control, EPOLLIN, on_control, &r);

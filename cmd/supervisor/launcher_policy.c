@@ -8,6 +8,7 @@
 #include "lib/declared/declared.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/kinds/kind.h"
 #include "lib/sandbox/forms.h"
 
 #include <asm/prctl.h>
@@ -197,11 +198,14 @@ static const struct fd_row fds[] = {
 static const struct declared_held held[] = {
 	{ "anon_inode:[pidfd]", 0, "the processes that it may start again" },
 	{ "pidfd:", 0, "the processes that it may start again" },
+	{ "socket:", KIND_LINKS_MAX, "streams of network cards, for the next processes of theirs" },
 };
 
 static const struct declared_gain gains[] = {
 	{ "the executables and images of one VM's devices", NULL,
 	  "what they are started with, again or when one is attached; it has read bounded messages alone" },
+	{ "the streams of network cards", NULL,
+	  "a dev-net that is started again goes on with its own; to their other ends it is as hostile" },
 	{ "new processes", NULL,
 	  "in the ids of that VM only, with a filter that none of them can leave; the VM's "
 	  "limits hold them" },

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,7 +21,7 @@ void opened_init(struct opened *o)
 		.kernel = -1, .initrd = -1, .kvm = -1, .listeners = { -1, -1 }, .vmm = -1
 	};
 	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++) {
-		o->files[i] = o->foreign[i] = -1;
+		o->links[i] = o->files[i] = o->foreign[i] = -1;
 		for (size_t k = 0; k < KIND_FILES_MAX - 1; k++)
 			o->more[i][k] = -1;
 	}
@@ -36,6 +37,7 @@ void opened_close(struct opened *o)
 	closep(&o->vmm);
 	dialer_close(&o->dialer);
 	fds_close(o->programs, KINDS_MAX);
+	fds_close(o->links, CONFIG_DEVICES_MAX);
 	fds_close(o->files, CONFIG_DEVICES_MAX);
 	fds_close(o->foreign, CONFIG_DEVICES_MAX);
 	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
@@ -177,10 +179,32 @@ static int connect_foreign(const struct config_device *d, struct open_error *e)
 	return take_fd(&fd);
 }
 
+/* The command has put it there, and said so. */
+static int take_link(struct opened *o, const struct config_device *d, size_t i,
+		     struct open_error *e)
+{
+	const struct option *option = kind_option(d->kind, d->kind->link.option);
+	char value[24] = "";
+	struct stat st;
+	int fd;
+
+	(void)!option_get(option, d->options, value, sizeof(value));
+	fd = atoi(value);
+	if (fd < SUPERVISOR_FD_LINKS || fd >= SUPERVISOR_FD_LINKS + KIND_LINKS_MAX ||
+	    fd_stat(fd, &st) < 0)
+		return open_complain(e, -EBADF,
+				     "--%s: its stream is missing: start it by bulkhead run",
+				     d->kind->word);
+	o->links[i] = fd;
+	return 0;
+}
+
 static int open_device(struct opened *o, const struct vm_config *c, size_t i, struct open_error *e)
 {
 	const struct config_device *d = &c->devices[i];
 
+	if (d->kind->link.fd)
+		return take_link(o, d, i, e);
 	if (!d->kind->file.fd)
 		return 0;
 	if (d->foreign) {

@@ -348,8 +348,10 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 	struct span rest = span_of(value);
 	struct config_device d;
 
+	if (!kind->file.fd && span_is(rest, "none"))
+		return 0;
 	device_init(&d, kind);
-	if (cut_path(&d, &rest, why, cap) < 0)
+	if (kind->file.fd && cut_path(&d, &rest, why, cap) < 0)
 		return -EINVAL;
 	if (config_count_all(c, kind) == kind->most) {
 		snprintf(why, cap, "at most %u %ss", kind->most, kind->word);

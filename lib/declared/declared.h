@@ -36,6 +36,7 @@ enum {
 	SUPERVISOR_FD_STREAM =
 		4, /* the console's stream, unless there is no console in the command */
 	SUPERVISOR_FD_LAUNCHER, /* its channel to its launcher */
+	SUPERVISOR_FD_LINKS,	/* and up: streams that the command was started with, for devices */
 
 	VMM_FD_KVM = 4,
 	VMM_FD_KERNEL = 5,

@@ -115,6 +115,11 @@ const struct feature features[N_FEATURES] = {
 		"rates", "a disk's rates (iops=, bps= and more)", FEATURE_SUPPORTED, "storage-file",
 		"as storage-file's; the guest never speaks with it",
 	},
+	[FEATURE_NET] = {
+		"virtio-net", "virtio-net on a stream of frames (--net fd=)", FEATURE_EXPERIMENTAL,
+		"dev-net", "two virtqueues; frames of the stream's other end",
+		.note = "no offloads, and nothing bounds the frames that a guest sends",
+	},
 	[FEATURE_RNG] = {
 		"virtio-rng", "virtio-rng", FEATURE_SUPPORTED, "dev-rng", "one virtqueue",
 	},

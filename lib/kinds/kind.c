@@ -81,7 +81,7 @@ void kind_files_form(const struct kind_files *f, char *out, size_t cap)
 
 void kind_form(const struct device_kind *kind, bool required_only, char *out, size_t cap)
 {
-	size_t at = (size_t)snprintf(out, cap, "FILE");
+	size_t at = (size_t)snprintf(out, cap, "%s", kind->file.fd ? "FILE" : "");
 
 	for (size_t i = 0; i < kind->n_options && at < cap; i++) {
 		const struct option *o = &kind->options[i];
@@ -89,7 +89,7 @@ void kind_form(const struct device_kind *kind, bool required_only, char *out, si
 
 		if (o->flags & OPTION_INNER || o->list || (required_only && !required))
 			continue;
-		at += (size_t)snprintf(out + at, cap - at, required ? ",%s=%s" : "[,%s=%s]",
-				       o->name, example(o));
+		at += (size_t)snprintf(out + at, cap - at, "%s%s%s=%s%s", required ? "" : "[",
+				       at ? "," : "", o->name, example(o), required ? "" : "]");
 	}
 }

@@ -57,6 +57,16 @@ struct kind_file {
 	int (*check)(const struct kind_said *said, char *why, size_t cap);
 };
 
+#define KIND_LINKS_MAX 4 /* of a VM */
+
+/* A stream that the command was started with, which the device is given: a network's, say. */
+struct kind_link {
+	int fd;		    /* its number in the process; 0: there is none */
+	const char *option; /* of the device: the descriptor's number */
+	/* What is not said of the number-th of its kind (from 0 on) becomes what it is in that VM. */
+	void (*settle)(void *options, const char *vm, unsigned int number);
+};
+
 /* Memory of a device's own that outlives its process, so that the next one goes on with it. */
 struct kind_state {
 	int fd;		  /* its number in the process; 0: there is none */
@@ -95,6 +105,7 @@ struct device_kind {
 	size_t n_options;
 	const char *unsaid; /* why an option that is OPTION_REQUIRED is */
 	struct kind_file file;
+	struct kind_link link;
 	struct kind_feature feature; /* name NULL: there is none */
 	struct kind_state state;
 	struct kind_virtio virtio;
@@ -136,7 +147,7 @@ const struct kind_files *kind_files_of(const struct device_kind *kind, unsigned 
 				       unsigned int *ret_nth);
 /* The option of that name, or NULL. */
 const struct option *kind_option(const struct device_kind *kind, const char *name);
-/* "FILE,format=raw[,readonly=on]": what is said of one of many. */
+/* "FILE,format=raw[,readonly=on]", or without FILE for a kind that serves none: what is said of one of many. */
 void kind_form(const struct device_kind *kind, bool required_only, char *out, size_t cap);
 /* ",backing=FILE,backing-format=FORMAT": what is said of each file beside it. */
 void kind_files_form(const struct kind_files *f, char *out, size_t cap);

@@ -101,6 +101,8 @@ static int parse(const struct option *o, struct span s, uint64_t *ret)
 		return value_size(s, o->min, o->max, ret);
 	case OPTION_PERCENT:
 		return parse_percent(s, o->min, o->max, ret);
+	case OPTION_MAC:
+		return value_mac(s, ret);
 	case OPTION_CHOICE:
 		return parse_choice(o, s, ret);
 	case OPTION_TEXT:
@@ -202,6 +204,14 @@ static bool get_list(const struct option *o, const void *owner, char *out, size_
 	return n > 0;
 }
 
+static void put_mac(uint64_t mac, char *out, size_t cap)
+{
+	snprintf(out, cap, "%02x:%02x:%02x:%02x:%02x:%02x", (unsigned int)(mac >> 40 & 0xff),
+		 (unsigned int)(mac >> 32 & 0xff), (unsigned int)(mac >> 24 & 0xff),
+		 (unsigned int)(mac >> 16 & 0xff), (unsigned int)(mac >> 8 & 0xff),
+		 (unsigned int)(mac & 0xff));
+}
+
 bool option_get(const struct option *o, const void *owner, char *out, size_t cap)
 {
 	uint64_t v;
@@ -222,6 +232,8 @@ bool option_get(const struct option *o, const void *owner, char *out, size_t cap
 		return false; /* never said, and has no default */
 	else if (o->type == OPTION_ONOFF)
 		snprintf(out, cap, "%s", v ? "on" : "off");
+	else if (o->type == OPTION_MAC)
+		put_mac(v, out, cap);
 	else if (o->type == OPTION_CHOICE)
 		snprintf(out, cap, "%s", o->choices[v]);
 	else
@@ -284,6 +296,9 @@ void option_range(const struct option *o, char *out, size_t cap)
 		add_bound(o, o->min, out, cap);
 		add(out, cap, " to ");
 		add_bound(o, o->max, out, cap);
+		break;
+	case OPTION_MAC:
+		add(out, cap, "an Ethernet address as 52:54:00:12:34:56, of no group");
 		break;
 	case OPTION_CHOICE:
 		add_choices(o, out, cap);

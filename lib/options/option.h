@@ -18,10 +18,11 @@ enum option_type {
 	OPTION_NUMBER,	/* decimal digits, to an integer */
 	OPTION_SIZE,	/* the same with K, M, G or T, of bytes */
 	OPTION_PERCENT, /* the same with % */
-	OPTION_CHOICE,	/* one of `choices`, its index to an integer */
-	OPTION_TEXT,	/* printable ASCII of min to max bytes, to a const char * into the words */
-	OPTION_PATH,	/* a file's name, not empty, of at most max bytes; likewise */
-	OPTION_OWN,	/* what set and put say */
+	OPTION_MAC, /* an Ethernet address of one station, as 52:54:00:12:34:56, to 48 bits of an integer */
+	OPTION_CHOICE, /* one of `choices`, its index to an integer */
+	OPTION_TEXT,   /* printable ASCII of min to max bytes, to a const char * into the words */
+	OPTION_PATH,   /* a file's name, not empty, of at most max bytes; likewise */
+	OPTION_OWN,    /* what set and put say */
 };
 
 enum {

@@ -57,6 +57,36 @@ int value_number(struct span s, uint64_t min, uint64_t max, uint64_t *ret)
 	return 0;
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -EINVAL;
+}
+
+int value_mac(struct span s, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (s.len != sizeof("52:54:00:12:34:56") - 1)
+		return -EINVAL;
+	for (size_t i = 0; i < 6; i++) {
+		struct span byte = span_cut(&s, ':');
+		int high = byte.len == 2 ? hex_digit(byte.at[0]) : -EINVAL;
+		int low = byte.len == 2 ? hex_digit(byte.at[1]) : -EINVAL;
+
+		if (high < 0 || low < 0 || (i == 0 && low & 1))
+			return -EINVAL;
+		v = v << 8 | (uint64_t)(high << 4 | low);
+	}
+	if (!v)
+		return -EINVAL;
+	*ret = v;
+	return 0;
+}
+
 static uint64_t unit_of(char c)
 {
 	switch (c) {

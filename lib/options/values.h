@@ -24,6 +24,9 @@ struct span span_cut(struct span *rest, char c);
 [[nodiscard]] int value_number(struct span s, uint64_t min, uint64_t max, uint64_t *ret);
 /* The same with K, M or G behind it, of 1024; bytes without. */
 [[nodiscard]] int value_size(struct span s, uint64_t min, uint64_t max, uint64_t *ret);
+/* Six bytes in hexadecimal, two digits each, with colons between them: an Ethernet address, neither zero nor
+ * of a group. The first is the most significant. */
+[[nodiscard]] int value_mac(struct span s, uint64_t *ret);
 /* The index of s among n words. */
 [[nodiscard]] int value_choice(struct span s, const char *const *words, size_t n,
 			       unsigned int *ret);

@@ -116,6 +116,37 @@ def test_a_disk_of_a_server(build):
         server.wait()
 
 
+def test_a_network_card(build):
+    """Its stream is dev-net's, and its launcher's for the next one; nobody else holds either end, not even what the
+    command was started with beside it."""
+    place_ = vm.Place(build, real=True)
+    guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
+    name = f"{A}-net"
+    ours, theirs = socket.socketpair()
+    other, _ = pair = socket.socketpair()
+    inodes = [os.fstat(s.fileno()).st_ino for s in (theirs, other)]
+    started = place_.start("run", "--accel", "soft", "--kernel", guest, "--memory", "64M", "--name", name, "--detach",
+                           f"--net=fd={theirs.fileno()}", "--allow", "virtio-net",
+                           pass_fds=[theirs.fileno(), other.fileno()])
+    _, err = started.communicate(timeout=60)
+    assert started.returncode == 0, err
+    for s in (theirs, *pair):
+        s.close()
+    try:
+        a = Audited(place_, name, "--deep")
+        assert (a.status, a.weak()) == (0, [])
+        net = a.processes["dev-net"]
+        assert [0 < t["surface"]["calls"] <= 16 for t in net["threads"]] == [True]
+        assert {d["fd"] for d in net["descriptors"]} >= {3, 4, 5, 6}
+        holders = [{os.path.basename(exe) for pid, exe in place_.processes()
+                    if any(os.stat(f"/proc/{pid}/fd/{fd}").st_ino == inode for fd in os.listdir(f"/proc/{pid}/fd"))}
+                   for inode in inodes]
+        assert holders == [{"dev-net", "launcher"}, set()]
+    finally:
+        place_.end()
+        ours.close()
+
+
 @pytest.fixture
 def played(build):
     place_ = vm.Place(build)

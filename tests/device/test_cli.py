@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 
 import pytest
@@ -329,6 +330,50 @@ def test_features(place):
         assert set(f["gives_up"]) <= set(claims)
 
 
+@pytest.fixture
+def stream():
+    """Two ends, of which the first is the command's."""
+    ends = socket.socketpair()
+    yield ends
+    for end in ends:
+        end.close()
+
+
+def run_with(place, fds, *words):
+    process = place.start("run", "--kernel", place.kernel, "--cmdline", f"{UP},event:2", *words, pass_fds=fds)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, vm.without_host(err)
+
+
+def test_a_network_that_cannot_be(place, stream):
+    """One line, before anything starts."""
+    fd = stream[0].fileno()
+    with socket.socketpair(type=socket.SOCK_DGRAM)[0] as datagrams, socket.socket(socket.AF_UNIX) as alone, \
+            socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as tcp:
+        for other in (datagrams, alone, tcp):
+            assert run_with(place, [other.fileno()], f"--net=fd={other.fileno()}", "--allow", "virtio-net") == \
+                (1, "", f"bulkhead: --net: fd={other.fileno()} is no connected UNIX stream socket\n")
+    assert run_with(place, [], f"--net=fd={fd}", "--allow", "virtio-net") == \
+        (1, "", f"bulkhead: --net: fd={fd}: there is no such descriptor: start the command with a UNIX stream socket there\n")
+    assert run_with(place, [fd], *[f"--net=fd={fd}"] * 2, "--allow", "virtio-net") == \
+        (1, "", f"bulkhead: --net: fd={fd} is of another device already\n")
+    code, _, err = run_with(place, [fd], f"--net=fd={fd}")
+    assert code == 1 and "say --allow virtio-net to use it all the same" in err
+    assert place.processes() == []
+
+
+def test_a_stream_reaches_dev_net_alone(place, stream):
+    """Whatever its number is. What the processes then hold is test_audit.py's."""
+    fd = stream[0].fileno()
+    for number in (3, 4, 5, 7, 9, 40):
+        words = place.command("run", "--kernel", place.kernel, "--cmdline", f"{UP},event:2", f"--net=fd={number}",
+                              "--allow", "virtio-net")
+        done = subprocess.run(["bash", "-c", f'exec "$@" {number}<&{fd}', "bash", *words], pass_fds=[fd],
+                              env=place.environment(), capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+    assert run_with(place, [], "--net=none")[0] == 0
+
+
 @pytest.mark.parametrize("how", ["option", "file", "forbidden"])
 @pytest.mark.parametrize("accel", ["soft", pytest.param("auto", marks=without_real_kvm)])
 def test_experimental_only_where_allowed(place, how, accel):
@@ -369,14 +414,14 @@ def test_every_option_is_documented(build):
 
 
 @pytest.mark.parametrize("words,expected", [
-    (["bulkhead", "r"], ["run", "resume"]),
+    (["bulkhead", "r"], ["run", "resume", "resize"]),
     (["bulkhead", "features", ""], ["--json"]),
     (["bulkhead", "run", "--allow", "soft-m"], ["soft-many-cpus"]),
-    (["bulkhead", "run", "--allow", ""], ["soft-many-cpus", "qcow2"]),
-    (["bulkhead", "run", "--allow", "=", ""], ["soft-many-cpus", "qcow2"]),
-    (["bulkhead", "run", "--allow", "x,s"], ["x,soft-many-cpus"]),
-    (["bulkhead", "explain", "--on"], ["--on-reboot", "--on-panic", "--on-crash"]),
-    (["bulkhead", "run", "--on"], ["--on-reboot", "--on-panic", "--on-crash"]),
+    (["bulkhead", "run", "--allow", ""], ["soft-many-cpus", "qcow2", "storage-nbd", "virtio-net"]),
+    (["bulkhead", "run", "--allow", "=", ""], ["soft-many-cpus", "qcow2", "storage-nbd", "virtio-net"]),
+    (["bulkhead", "run", "--allow", "x,s"], ["x,soft-many-cpus", "x,storage-nbd"]),
+    (["bulkhead", "explain", "--on"], ["--on-reboot", "--on-panic", "--on-crash", "--on-storage-error"]),
+    (["bulkhead", "run", "--on"], ["--on-reboot", "--on-panic", "--on-crash", "--on-storage-error"]),
     (["bulkhead", "run", "--console", "s"], ["safe"]),
     (["bulkhead", "run", "--accel", ""], ["auto", "kvm", "soft"]),
     (["bulkhead", "run", "--console-input", ""], ["serial", "virtio"]),

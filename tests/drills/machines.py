@@ -72,8 +72,9 @@ def await_rest(threads):
 class Machine:
     """bulkhead run with a console, a disk and random numbers; its guest serves and then sleeps."""
 
-    def __init__(self, ground, words=(), says="waiting\n", launcher=False, options="", more=(), qcow2=False, server=None):
-        """words: more for bulkhead run; options: of its disk; qcow2: an image on that disk; server: what serves that disk, as an address; more: processes that come of them; says: the line by which its guest is up; launcher: whether it has one.
+    def __init__(self, ground, words=(), says="waiting\n", launcher=False, options="", more=(), qcow2=False, server=None,
+                 net=False):
+        """words: more for bulkhead run; options: of its disk; qcow2: an image on that disk; server: what serves that disk, as an address; net: a network card, whose link's other end is self.link; more: processes that come of them; says: the line by which its guest is up; launcher: whether it has one.
         Without, a device that dies is seen to end its VM."""
         self.ground = ground
         words = [*words, "--on-crash", "restart" if launcher else "stop"]
@@ -89,10 +90,17 @@ class Machine:
             words = [*words, "--allow", "qcow2"]
         if server:
             disk, words = f"{server(self.disk)},format=raw{options}", [*words, "--allow", "storage-nbd"]
+        passed = {}
+        if net:
+            self.link, theirs = socket.socketpair()
+            words = [*words, "--net", f"fd={theirs.fileno()}", "--allow", "virtio-net"]
+            passed = {"pass_fds": (theirs.fileno(),)}
         self.run = ground.place.start(
             "run", "--accel", ground.accel, "--kernel", ground.guest, "--memory", "64M", "--cmdline",
             self.secret, "--disk", disk, "--console", "raw", *words,
-            errors="replace")
+            errors="replace", **passed)
+        if net:
+            theirs.close()
         for line in self.run.stdout:
             if line == says:
                 break

@@ -393,6 +393,29 @@ def elf_pvh():
     }
 
 
+def net():
+    """The queue (0 receives), then operations, as fuzz_net.c takes them."""
+    def chain(at=0, header=1, length=25):  # flip, clear, header whole, where, how long
+        return bytes([0, at, 1, 1, header, 2, 1, length])
+
+    def frame(eighths):
+        return bytes([4, 1, eighths])
+
+    run, turn, kill = b"\6", b"\7", b"\5\1"
+    return {
+        "send": b"\1" + chain() + run + turn, "send-short": b"\1" + chain(length=1) + run,
+        "send-and-die": b"\1" + chain() + run + kill + chain(2) + run + turn,
+        "receive": b"\0" + chain() + run + frame(20) + turn,
+        "receive-then-buffer": b"\0" + frame(20) + turn + chain() + run,
+        "receive-and-die": b"\0" + frame(20) + turn + kill + chain() + run + turn,
+        "buffer-too-small": b"\0" + chain(length=2) + run + frame(20) + turn,
+        "no-frame": b"\0" + chain() + run + frame(1) + frame(20) + turn,
+        "half": b"\0" + chain() + run + bytes([3, 6, 0, 0, 0, 16, 1, 2]) + turn + kill + bytes([3, 14]) + bytes(14) + turn,
+        "broken": b"\0" + chain() + run + bytes([3, 4, 0, 1, 0, 0x12]) + turn + kill + frame(20) + turn,
+        "lie": b"\0" + bytes([5, 0, 8, 0, 0, 0, 1, 255]) + chain() + run + turn,
+    }
+
+
 def bpf():
     """A call number, then instructions: load, masks, comparisons, memory, arithmetic."""
     load, ret, allow, kill = 0x20, 0x06, 0x7fff0000, 0x80000000
@@ -778,6 +801,7 @@ TARGETS = {
     "inflight": inflight,
     "vu_state": vu_state,
     "blk": blk,
+    "net": net,
     "bpf": bpf,
     "bzimage": bzimage,
     "procfs": procfs,

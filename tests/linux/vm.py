@@ -26,7 +26,7 @@ class Guest:
     """One run of the guest."""
 
     def __init__(self, test, cpus=1, memory="256M", kernel="vmlinuz", words="", flags=(),
-                 stdin=subprocess.DEVNULL, guest=GUEST, initrd=True, size=None):
+                 stdin=subprocess.DEVNULL, guest=GUEST, initrd=True, size=None, pass_fds=()):
         """size: columns and rows of a terminal that it is on."""
         cmdline = f"console=ttyS0 quiet cryptomgr.notests=1 panic=-1 bh.test={test} {words}"
         stdout, self.other_end = subprocess.PIPE, None
@@ -40,6 +40,7 @@ class Guest:
              "--cmdline", cmdline.strip(), "--cpus", str(cpus), "--memory", memory,
              "--console", "raw", *flags],
             stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, start_new_session=True,
+            pass_fds=pass_fds,
             preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if size else None)
         if size:
             self.other_end = open(stdin, "rb")  # stays: what was said can be read to the end

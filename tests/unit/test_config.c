@@ -291,6 +291,59 @@ static void test_a_disks_format_is_never_guessed(void **state)
 	assert_int_equal(count(&c, "disk"), 0);
 }
 
+static void test_networks(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--net", "fd=5", "--net", "fd=7,mac=52:54:00:AB:cd:ef,mtu=9000"),
+			 0);
+	assert_int_equal(count(&c, "net"), 2);
+	assert_null(device(&c, "net", 0)->path);
+	assert_same_again(&c);
+	assert_int_equal(WORDS(&c, "--net", "none"), 0);
+	assert_int_equal(count(&c, "net"), 0);
+	assert_error(WORDS(&c, "--net", "mtu=1500"),
+		     "--net: 'mtu=1500' will not do: what it is joined to is never guessed: say "
+		     "fd=N");
+	assert_error(WORDS(&c, "--net", "fd=2"),
+		     "--net: 'fd=2' will not do: fd must be 3 to 1048576");
+	assert_error(WORDS(&c, "--net", "5"),
+		     "--net: '5' will not do: a net has fd=, mac= and mtu=");
+	assert_error(WORDS(&c, "--net", "fd=5,mtu=67"),
+		     "--net: 'fd=5,mtu=67' will not do: mtu must be 68 to 65535");
+	assert_error(WORDS(&c, "--net", "fd=3", "--net", "fd=4", "--net", "fd=5", "--net", "fd=6",
+			   "--net", "fd=7"),
+		     "--net: 'fd=7' will not do: at most 4 nets");
+}
+
+static void test_ethernet_addresses(void **state)
+{
+	static const char *const bad[] = { "01:00:00:00:00:01",
+					   "00:00:00:00:00:00",
+					   "52:54:00:12:34",
+					   "52:54:00:12:34:56:",
+					   "52:54:00:12:34:56:78",
+					   "52-54-00-12-34-56",
+					   "5:54:00:12:34:56",
+					   "5254:00:12:34:56",
+					   "5g:54:00:12:34:56",
+					   "ff:ff:ff:ff:ff:ff",
+					   ":::::",
+					   "" };
+	struct vm_config c;
+	char word[64];
+	uint64_t mac;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(word, sizeof(word), "fd=5,mac=%s", bad[i]);
+		assert_int_equal(WORDS(&c, "--net", word), -22);
+	}
+	assert_int_equal(value_mac(span_of("fe:dc:BA:98:76:54"), &mac), 0);
+	assert_true(mac == 0xfedcba987654);
+}
+
 #define NO_FILE_WORD                                                                                   \
 	"' will not do: the image comes first and without file=: say FILE,format=raw (./file=X if it " \
 	"is called so)"
@@ -802,6 +855,8 @@ int main(void)
 		cmocka_unit_test(test_disks),
 		cmocka_unit_test(test_foreign_disks),
 		cmocka_unit_test(test_a_disks_format_is_never_guessed),
+		cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_ethernet_addresses),
 		cmocka_unit_test(test_a_habit_from_qemu_gets_a_hint),
 		cmocka_unit_test(test_bad_disks),
 		cmocka_unit_test(test_files_beside_a_raw_image),

@@ -9,6 +9,7 @@
 
 #include "cmd/dev-blk/blk.h"
 #include "cmd/dev-console/virtio_console.h"
+#include "cmd/dev-net/net.h"
 #include "cmd/dev-rng/rng.h"
 #include "lib/base/cleanup.h"
 
@@ -16,6 +17,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define N 64U
@@ -253,6 +256,50 @@ static void test_rng(void **state)
 	}
 }
 
+/* A frame is what was there at the first look, and so is its header, in random pieces. */
+static void test_net(void **state)
+{
+	static struct net net;
+	static struct link_page page;
+	const struct net_options o = { .mac = 0x525400123456, .mtu = 9000 };
+	const char *what;
+
+	(void)state;
+	for (int round = 0; round < 50; round++) {
+		unsigned int n = 1 + below(8);
+		uint64_t at = TR_DATA;
+		size_t len = 0;
+		uint8_t want[8 * 1000 + 64], got[sizeof(want)];
+		int pair[2], sock = testdev_open(&dev, N);
+
+		memset(&page, 0, sizeof(page));
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		assert_int_equal(net_prepare(&net, &o, &page, &dev.loop, sock, pair[1], &what), 0);
+		testdev_start(&dev, &net.dev, NET_TRANSMITQ);
+		for (unsigned int i = 0; i < n; i++) {
+			uint32_t piece = 26 + below(900);
+
+			testring_desc(&dev.ring, i, at, piece, i + 1 < n ? D_NEXT : 0,
+				      (uint16_t)(i + 1));
+			for (uint32_t k = 0; k < piece; k++, at++) {
+				dev.ring.ram[at] =
+					at < TR_DATA + NET_HEADER_LEN ? 0 : (uint8_t)rand_r(&seed);
+				want[len++] = dev.ring.ram[at];
+			}
+		}
+		testring_avail(&dev.ring, 0);
+		run_scrambled();
+		expect_read_once(TR_DATA, TR_RAM);
+		assert_int_equal(testdev_used(&dev), 1);
+		assert_int_equal(read(pair[0], got, sizeof(got)),
+				 LINK_LENGTH + len - NET_HEADER_LEN);
+		assert_memory_equal(got + LINK_LENGTH, want + NET_HEADER_LEN, len - NET_HEADER_LEN);
+		net_close(&net);
+		closep(&pair[0]);
+		testdev_close(&dev);
+	}
+}
+
 /* The hook itself works: without it the test would prove nothing. */
 static void test_hook(void **state)
 {
@@ -276,7 +323,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hook),	cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_request), cmocka_unit_test(test_console),
-		cmocka_unit_test(test_rng),
+		cmocka_unit_test(test_rng),	cmocka_unit_test(test_net),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@ import os
 import random
 import socket
 
-from . import blk, console, rng
+from . import blk, console, net, rng
 from .guest import Buf
 from .process import Process
 from .session import Session
@@ -221,4 +221,47 @@ class Console(Device):
         self.registers.close()
 
 
-ALL = [Rng, Blk, Console]
+class Net(Device):
+    """A network card; the other end of its link is ours. options: mac, mtu, page and link, a
+    predecessor's."""
+
+    name = "dev-net"
+    features = net.FEATURES
+    n_queues = 2
+    queue = net.TRANSMITQ
+    num_max = net.NUM_MAX
+
+    def make_fds(self):
+        self.own_page = "page" not in self.options
+        self.page = net.state_page() if self.own_page else self.options["page"]
+        if "link" in self.options:
+            self.peer, self.link = None, self.options["link"]
+        else:
+            ours, self.link = socket.socketpair()
+            self.peer = net.Peer(ours)
+        return {net.STATE_FD: self.page, net.LINK_FD: self.link.fileno()}
+
+    def make_args(self):
+        return [f"--{o}={self.options[o]}" for o in ("mac", "mtu") if o in self.options] or \
+            ["--mac=52:54:00:12:34:56"]
+
+    def started(self):
+        if self.peer:
+            self.link.close()
+
+    def probe(self, session):
+        net.probe_transmit(session, self.peer)
+
+    def chain(self, memory):
+        return [Buf(memory.put(net.HEADER + net.frame(b"x" * 50)), 12 + 64)]
+
+    def let_go(self):
+        if self.peer:
+            self.peer.close()
+
+    def close_fds(self):
+        if self.own_page:
+            os.close(self.page)
+
+
+ALL = [Rng, Blk, Console, Net]

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The kind of process that dev-net is; lib/kinds/kind.h. */
+#include "cmd/dev-net/net.h"
+#include "cmd/dev-net/policy.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/units.h"
+
+#include <linux/virtio_ids.h>
+
+#define FNV_START 0xcbf29ce484222325ULL
+#define FNV_PRIME 0x100000001b3ULL
+
+static const struct option options[] = {
+	{ .name = "fd",
+	  .type = OPTION_NUMBER,
+	  OPTION_FIELD(struct net_options, fd),
+	  .min = 3,
+	  .max = 1 << 20,
+	  .value = "N",
+	  .flags = OPTION_REQUIRED | OPTION_NOT_PASSED },
+	{ .name = "mac",
+	  .type = OPTION_MAC,
+	  OPTION_FIELD(struct net_options, mac),
+	  .min = 1,
+	  .value = "ADDRESS" },
+	{ .name = "mtu",
+	  .type = OPTION_NUMBER,
+	  OPTION_FIELD(struct net_options, mtu),
+	  .min = NET_MTU_MIN,
+	  .max = NET_MTU_MAX,
+	  .initial = "1500",
+	  .value = "BYTES" },
+};
+
+/* Each VM's are its own, and the same the next time: made of its name. */
+static void settle(void *of, const char *vm, unsigned int number)
+{
+	struct net_options *o = of;
+	uint64_t hash = FNV_START;
+
+	if (o->mac)
+		return;
+	for (; *vm; vm++)
+		hash = (hash ^ (unsigned char)*vm) * FNV_PRIME;
+	hash = (hash ^ number) * FNV_PRIME;
+	o->mac = UINT64_C(0x52) << 40 | (hash >> 24 & 0xffffffffff); /* locally administered */
+}
+
+static bool always(const void *of)
+{
+	(void)of;
+	return true;
+}
+
+const struct device_kind net_kind = {
+	.word = "net",
+	.declared = &net_declared,
+	.number = KIND_MANY,
+	.most = KIND_LINKS_MAX,
+	.options = options,
+	.n_options = ARRAY_SIZE(options),
+	.unsaid = "what it is joined to is never guessed",
+	.link = { .fd = NET_FD_LINK, .option = "fd", .settle = settle },
+	.feature = { "virtio-net", always },
+	.state = { .fd = NET_FD_STATE, .name = NET_STATE_NAME, .size = NET_STATE_SIZE },
+	.virtio = { .id = VIRTIO_ID_NET,
+		    .name = "net",
+		    .class_code = 0x020000,
+		    .n_queues = NET_N_QUEUES,
+		    .queues_min = NET_N_QUEUES,
+		    .config_len = NET_CONFIG_LEN,
+		    .features = BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_MTU),
+		    .fd = NET_FD_VHOST_USER },
+	.restartable = true,
+	.memory = NET_STATE_SIZE,
+};
+_Static_assert(sizeof(struct net_options) <= KIND_OPTIONS_BYTES, "room for them");
+_Static_assert(sizeof(struct link_page) <= NET_STATE_SIZE, "what its supervisor makes");

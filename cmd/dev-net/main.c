@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dev-net: serves one virtio-net device over vhost-user, on a stream of frames.
+ * Trust: rings HOSTILE, vmm HOSTILE, the stream's other end HOSTILE, the page that a predecessor left
+ *	HOSTILE, argv trusted.
+ * Holds: 3 control, 4 vhost-user, 5 the page that keeps the link, 6 the link.
+ */
+#include "cmd/dev-net/net.h"
+#include "cmd/dev-net/policy.h"
+#include "lib/base/cleanup.h"
+#include "lib/devkit/args.h"
+#include "lib/devkit/process.h"
+
+int main(int argc, char **argv)
+{
+	static struct net net;
+	static struct process c;
+	struct net_options options;
+	struct link_page *page = NULL;
+	const char *what = "word";
+	int r;
+
+	r = args_parse(&net_kind, argc, argv, &options, &what); /* 1 words only */
+	if (r == 0)
+		r = process_open(&c, &net_declared, &what); /* 2 close others */
+	if (r == 0) {
+		what = "state page";
+		r = link_page_map(NET_FD_STATE,
+				  &page); /* 3 no hostile byte but the page's positions */
+	}
+	if (r == 0)
+		r = net_prepare(&net, &options, page, &c.loop, NET_FD_VHOST_USER, NET_FD_LINK,
+				&what);
+	if (r == 0)
+		r = process_enter(&c, &net_policy, &what); /* 4 no way back */
+	if (r < 0)
+		return process_fail("dev-net", what, r);
+	net.dev.ret_why = &c.why;
+	return process_serve(&c); /* 5 hostile from here */
+}
