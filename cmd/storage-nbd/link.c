@@ -38,6 +38,12 @@ static ssize_t wire_transfer(struct nbd_wire *w, const struct iovec *iov, size_t
 	return send ? tls_send(iov, n) : tls_receive(iov, n);
 }
 
+static void wire_end(struct nbd_wire *w)
+{
+	(void)w;
+	tls_end();
+}
+
 /* ---- what is said of it ---- */
 
 static const char *word_of(int error)
@@ -274,7 +280,7 @@ int link_keep(struct link *l, struct storage *s)
 int link_open(struct link *l, const struct nbd_uri *uri, bool readonly, struct loop *loop)
 {
 	*l = (struct link){ .uri = *uri, .loop = loop, .pause_ms = LINK_PAUSE_MIN_MS };
-	l->wire = (struct nbd_wire){ wire_begin, wire_secure, wire_transfer };
+	l->wire = (struct nbd_wire){ wire_begin, wire_secure, wire_transfer, wire_end };
 	l->timer.fd = l->dialer.fd = -1;
 	nbd_client_open_remote(&l->client, -1, readonly, l->uri.name, uri->tls ? &l->wire : NULL);
 	l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);

@@ -118,5 +118,8 @@ int main(int argc, char **argv)
 		return control_fail(FD_CONTROL, "storage-nbd: %s", e.text);
 	c.finish = finish;
 	c.message = on_message;
-	return process_serve(&c); /* 6 the dev-blk */
+	r = process_serve(&c); /* 6 the dev-blk */
+	if (r == 0)
+		nbd_client_leave(&server.client);
+	return r;
 }

@@ -120,6 +120,14 @@ static const struct sockaddr *address_of(size_t client)
 	return (const struct sockaddr *)&table[client * DIAL_ADDRESSES_MAX + clients[client].next];
 }
 
+/* What was not sent when its owner gave it up is never to be: it is sent again, on another. */
+static void drop_at_close(int sock)
+{
+	const struct linger at_once = { .l_onoff = 1 };
+
+	(void)setsockopt(sock, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
 static void tune(int sock)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(tuning); i++)
@@ -136,8 +144,10 @@ static int dial(size_t client)
 
 	if (sock < 0)
 		return -errno;
-	if (a->sa_family != AF_UNIX)
+	if (a->sa_family != AF_UNIX) {
 		tune(sock);
+		drop_at_close(sock);
+	}
 	if (connect(sock, a, clients[client].len[clients[client].next]) < 0 && errno != EINPROGRESS)
 		return -errno;
 	return take_fd(&sock);

@@ -34,12 +34,13 @@ struct nbd_client_slot {
 /*
  * How the client's bytes go over the socket where that is not as they are: TLS. transfer: as sendmsg and recvmsg;
  * bytes, 0 (recv: the end), -EAGAIN or another error. begin: a new connection. secure: makes TLS; 0, -EAGAIN, or
- * an error.
+ * an error. end: says that nothing more is sent.
  */
 struct nbd_wire {
 	void (*begin)(struct nbd_wire *w, int sock);
 	int (*secure)(struct nbd_wire *w);
 	ssize_t (*transfer)(struct nbd_wire *w, const struct iovec *iov, size_t n, bool send);
+	void (*end)(struct nbd_wire *w);
 };
 
 struct nbd_client {
@@ -79,6 +80,8 @@ void nbd_client_open_remote(struct nbd_client *c, int sock, bool readonly, const
 void nbd_client_fail(struct nbd_client *c, int result);
 /* Gives the connection up, as if the peer had ended it; lost is not called. */
 void nbd_client_hang_up(struct nbd_client *c);
+/* A clean end, where nothing is in flight: tells the server, if it can be told without waiting. */
+void nbd_client_leave(struct nbd_client *c);
 /* Takes another socket in the place of one that has ended or not: what is in flight is done again. */
 void nbd_client_connect(struct nbd_client *c, int sock);
 /*

@@ -110,6 +110,18 @@ int client_send(struct nbd_client *c)
 	return 0;
 }
 
+void nbd_client_leave(struct nbd_client *c)
+{
+	const struct nbd_request q = { .command = NBD_CMD_DISC };
+	uint8_t wire[NBD_REQUEST_LEN];
+	struct iovec iov = { wire, sizeof(wire) };
+
+	if (!c->up || c->n_in_flight || nbd_request_encode(&q, wire, sizeof(wire)) < 0)
+		return;
+	if (transfer(c, &iov, 1, true) == sizeof(wire) && c->secured)
+		c->wire->end(c->wire);
+}
+
 /* ---- what comes ---- */
 
 static int take_hand(struct nbd_client *c)

@@ -279,3 +279,11 @@ ssize_t tls_receive(const struct iovec *iov, size_t n)
 	}
 	return sum;
 }
+
+void tls_end(void)
+{
+	ERR_clear_error();
+	if (tls.ssl && !tls.pending)
+		(void)!SSL_shutdown(tls.ssl);
+	ERR_clear_error();
+}

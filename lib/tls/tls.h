@@ -43,6 +43,8 @@ void tls_begin(int sock);
  * when it said -EAGAIN is what the next one begins with. */
 [[nodiscard]] ssize_t tls_send(const struct iovec *iov, size_t n);
 [[nodiscard]] ssize_t tls_receive(const struct iovec *iov, size_t n);
+/* Says that nothing more is sent, if that goes without waiting. */
+void tls_end(void);
 /* Why the last connection failed, in words, or "". */
 const char *tls_why(void);
 

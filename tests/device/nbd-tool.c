@@ -51,7 +51,13 @@ static ssize_t transfer(struct nbd_wire *w, const struct iovec *iov, size_t n, b
 	return send ? tls_send(iov, n) : tls_receive(iov, n);
 }
 
-static struct nbd_wire wire = { begin, secure, transfer };
+static void end(struct nbd_wire *w)
+{
+	(void)w;
+	tls_end();
+}
+
+static struct nbd_wire wire = { begin, secure, transfer, end };
 
 static int connect_uri(void)
 {

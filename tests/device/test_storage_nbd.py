@@ -2,6 +2,7 @@
 """storage-nbd in its jail, with other people's servers: nbdkit and qemu-nbd, in the clear and over TLS; a server
 that is away for a while; and what is said of one that refuses."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -67,6 +68,7 @@ class Server:
         self.file = folder / "served.img"
         if not self.file.exists():
             self.file.write_bytes(bytes(SIZE))
+        self.says = folder / "says"
         self.path = folder / "served.sock" if local else None
         self.port = None if local else free_port()
         if program == "nbdkit":
@@ -80,7 +82,8 @@ class Server:
     def start(self):
         if self.path:
             self.path.unlink(missing_ok=True)
-        self.process = subprocess.Popen([*map(str, self.words)], stderr=subprocess.DEVNULL)
+        with open(self.says, "ab") as err:
+            self.process = subprocess.Popen([*map(str, self.words)], stderr=err)
         wait.until(self.listens, "the server listens")
 
     def listens(self):
@@ -199,6 +202,23 @@ def test_in_the_clear(serve, begin, program, local):
     works(*begin(server, server.address("vm")), server)
 
 
+@pytest.mark.parametrize("how", ("psk", "good"))
+@pytest.mark.parametrize("local", (False, True))
+def test_a_clean_end_is_one_for_the_server(serve, begin, pki, how, local):
+    """NBD_CMD_DISC (in the clear: test_nbd_client), and TLS's own end: nbdkit complains of a client that goes without."""
+    server = serve("nbdkit", tls_words("nbdkit", pki, how), local=local)
+    secrets = {"psk": pki / "right.psk"} if how == "psk" else {"ca": pki / "ca.pem"}
+    p, sock = begin(server, server.address("vm", True), **secrets)
+    works(p, sock, server)
+    before = server.says.read_bytes()
+    p.control.shutdown(socket.SHUT_WR)
+    sock.close()
+    p.assert_clean_end()
+    server.process.terminate()
+    server.process.wait()
+    assert server.says.read_bytes() == before
+
+
 def tls_words(program, pki, how, verify=False):
     folder = pki / how
     if program == "nbdkit":
@@ -297,6 +317,51 @@ def answer_of(sock, lengths):
     magic, error, cookie = struct.unpack(">IIQ", take(sock, 16))
     assert magic == 0x67446698
     return cookie, error, take(sock, lengths[cookie]) if lengths[cookie] and not error else b""
+
+
+class Between(threading.Thread):
+    """A server in front of another; ends: how each of its clients went."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.ends, self.listener = server, [], socket.create_server(("127.0.0.1", 0))
+        self.start()
+
+    def run(self):
+        while True:
+            client = self.listener.accept()[0]
+            behind = self.server.connect()
+            threading.Thread(target=self.carry, args=(client, behind, self.ends), daemon=True).start()
+            threading.Thread(target=self.carry, args=(behind, client, []), daemon=True).start()
+
+    @staticmethod
+    def carry(source, to, ends):
+        try:
+            while data := source.recv(1 << 16):
+                to.sendall(data)
+            ends.append("end")
+        except OSError as e:
+            ends.append(type(e).__name__)
+        with contextlib.suppress(OSError):
+            to.shutdown(socket.SHUT_RDWR)
+
+
+def test_what_a_lost_connection_had_not_sent_is_never_sent(build, serve):
+    """Its end is a reset: the kernel forgets what it had, which the next connection does again."""
+    between = Between(serve())
+    place = vm.Place(build, real=True)
+    try:
+        code, _, err = place.call("run", "--accel", "soft", "--kernel", build / "tests/guest/powerbutton.elf", "--memory",
+                                  "64M", "--detach", "--name", "reset", "--allow", "storage-nbd", "--disk",
+                                  f"nbd://127.0.0.1:{between.listener.getsockname()[1]}/,format=raw")
+        assert code == 0, err
+        (pid,) = (pid for pid, exe in place.processes() if exe.endswith("/storage-nbd"))
+        os.kill(pid, signal.SIGKILL)
+        wait.until(lambda: between.ends, "the server sees it")
+        assert between.ends[0] == "ConnectionResetError"
+        assert place.call("stop", "reset")[0] == 0
+    finally:
+        place.end()
 
 
 def mappings(pid):

@@ -519,6 +519,21 @@ static void what_waits_for_a_server_can_be_given_up(void **state)
 	assert_int_equal(w.result, 0);
 }
 
+static void a_clean_end_is_told_unless_something_is_in_flight(void **state)
+{
+	const uint8_t zeroes[512] = { 0 };
+	uint64_t cookie = ask_read(0, 512);
+
+	(void)state;
+	nbd_client_leave(&w.c);
+	assert_true(silent());
+	answer(cookie, 0, zeroes, sizeof(zeroes));
+	assert_int_equal(image_reap(&w.c.image), 0);
+	nbd_client_leave(&w.c);
+	assert_int_equal(hear().command, NBD_CMD_DISC);
+	assert_true(silent());
+}
+
 static void it_ends_in_the_middle_of_anything(void **state)
 {
 	static uint8_t data[1 << 20];
@@ -598,6 +613,7 @@ int main(void)
 		T(what_is_in_flight_is_done_again),
 		T(what_waits_for_a_server_can_be_given_up),
 		T(it_ends_in_the_middle_of_anything),
+		T(a_clean_end_is_told_unless_something_is_in_flight),
 		cmocka_unit_test(who_waits_is_told_of_an_end_and_of_others),
 	};
 

@@ -186,7 +186,7 @@ static const struct flags {
 	{ __NR_setsockopt, 1, { SOL_SOCKET, IPPROTO_TCP } },
 	{ __NR_setsockopt,
 	  2,
-	  { TCP_NODELAY, SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT,
+	  { TCP_NODELAY, SO_KEEPALIVE, SO_LINGER, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT,
 	    TCP_USER_TIMEOUT } },
 	{ __NR_mmap, 0, { 0 } },
 	{ __NR_mmap, 2, { PROT_READ, PROT_READ | PROT_WRITE } },
