@@ -787,6 +787,29 @@ def vmdk():
             "one-entry": places(0, (44, u32(1))), "at-end": places(1, (56, b"\xff" * 8)),
             "zeroed": places(0, (22 * 512, u32(1) + u32(2))),
             "marker": places(1, (256 * 512, u64(0) + u32(1 << 22)))}
+def image_map():
+    def record(kind, length, offset=0, stored=0):
+        return struct.pack("<IIQQ", kind, stored, length, offset)
+
+    size, end = record(1, 16384), record(5, 0)
+    return {
+        "whole": b"\0" + size + record(2, 8192) + record(3, 8192, 4096) + end,
+        "packed": b"\0" + size + record(4, 4096, 512, 19) + record(4, 12288, 512, 19) + end,
+        "large-steps": b"\xff" + size + record(4, 16384, 512, 600) + end,
+        "cut": b"\1" + size + record(2, 4096)[:-1], "no-size": b"\0" + record(2, 16384) + end,
+        "too-long": b"\0" + size + record(3, 16385, 0) + end, "two-sizes": b"\0" + size + size + end,
+        "end-early": b"\0" + size + record(2, 4096) + end,
+        "far": b"\0" + record(1, (1 << 63) - 1) + record(3, 1 << 62, 1 << 62) + end,
+        "far-packed": b"\0" + size + record(4, 16384, (1 << 63) - 20000, 4 << 20) + end,
+    }
+
+
+def progress():
+    def said(since, done, total):
+        return struct.pack("<QQQ", since, done, total)
+    return {"half": said(10**9, 1 << 29, 1 << 30), "none": said(5, 0, 0), "done": said(10**10, 7, 7),
+            "most": said(1, 2**64 - 1, 2**64 - 1), "slow": said(2**64 - 1, 1, 2**64 - 1), "at-once": said(0, 1, 2),
+            "more-than-all": said(1, 2, 1), "cut": said(1, 1, 2)[:-1]}
 
 
 # Others append here: the name of the target and what makes its seeds.
@@ -821,6 +844,8 @@ TARGETS = {
     "vhd": vhd,
     "vhdx": vhdx,
     "vmdk": vmdk,
+    "image_map": image_map,
+    "progress": progress,
 }
 
 
