@@ -232,6 +232,8 @@ static int on_timer(struct loop_source *src, uint32_t events)
 	}
 	if (l->asked)
 		return 0; /* the dialer never waits for a server */
+	if (l->alone)
+		return -ENOTCONN;
 	if (!l->client.gone) {
 		storage_forget_image(l->storage);
 		nbd_client_hang_up(&l->client);
@@ -240,6 +242,18 @@ static int on_timer(struct loop_source *src, uint32_t events)
 	report(l);
 	l->asked = true;
 	return ask();
+}
+
+/* The connection that there is serves on; when that is lost, too, the process ends. */
+static int lose_dialer(struct link *l)
+{
+	if (!l->client.up)
+		return -ENOTCONN;
+	loop_remove(l->loop, &l->dialer);
+	l->alone = true;
+	log_line(LOG_LEVEL_WARNING,
+		 "the dialer has ended: a connection that is lost will not be made again");
+	return 0;
 }
 
 static int on_dialer(struct loop_source *src, uint32_t events)
@@ -251,8 +265,10 @@ static int on_dialer(struct loop_source *src, uint32_t events)
 	(void)events;
 	if (r == -EAGAIN)
 		return 0;
+	if (r == -ENOTCONN && !l->asked)
+		return lose_dialer(l);
 	if (r == -ENOTCONN || r == -EBADMSG || !l->asked)
-		return r < 0 ? r : -EBADMSG; /* there is no dialer any more */
+		return r < 0 ? r : -EBADMSG;
 	l->asked = false;
 	if (r < 0)
 		return pause_and_retry(l);

@@ -30,6 +30,7 @@ struct link {
 		armed_ms; /* without a server, as far as the timer has told; what it is set to */
 	bool report;
 	bool asked; /* the dialer owes an answer */
+	bool alone; /* the dialer has ended */
 	bool told;  /* that the connection is lost */
 };
 

@@ -146,6 +146,7 @@ def begin(build, tmp_path):
         for name, path in secrets.items():
             fds[PSK + SECRETS.index(name)] = os.open(path, os.O_RDONLY)
         p = Process(build, "storage-nbd", [f"--address={address}", *words], fds)
+        p.dialer = dialer
         theirs.close()
         dialer.theirs.close()
         for name in secrets:
@@ -310,6 +311,21 @@ def test_a_server_that_is_away_for_a_while(serve, begin, pki, tls):
         sock.sendall(request(FLUSH, 12))
         assert answer(sock) == (12, 0, b"")
         assert server.file.read_bytes()[1 << 20:(1 << 20) + len(new)] == new
+
+
+def test_a_dialer_that_has_ended(serve, begin):
+    """Its end is said once, and the connection that there is serves on; when that is lost the process ends."""
+    server = serve()
+    p, sock = begin(server, server.address("vm"))
+    works(p, sock, server)
+    p.dialer.ours.shutdown(socket.SHUT_RDWR)
+    wait.until(lambda: p.said(process.CTL_LOG), "it says so")
+    assert [m.text for m in p.said(process.CTL_LOG)] == [
+        "the dialer has ended: a connection that is lost will not be made again"]
+    sock.sendall(request(READ, 9, 0, 512))
+    assert answer(sock, 512)[:2] == (9, 0)
+    server.kill()
+    p.assert_clean_end(1)
 
 
 def answer_of(sock, lengths):
