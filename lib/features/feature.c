@@ -92,7 +92,7 @@ const struct feature features[N_FEATURES] = {
 	[FEATURE_QCOW2] = {
 		"qcow2", "disks of qcow2 images, with backing files (format=qcow2)",
 		FEATURE_EXPERIMENTAL, "dev-blk or storage-file",
-		"image metadata, which its taker can write",
+		"image metadata that its taker writes",
 		.note = "its parser has not been fuzzed for long",
 	},
 	[FEATURE_FOREIGN_DISK] = {
@@ -108,7 +108,7 @@ const struct feature features[N_FEATURES] = {
 	[FEATURE_STORAGE_NBD] = {
 		"storage-nbd", "a disk of an NBD server (nbd://, nbds://, nbd+unix://)",
 		FEATURE_EXPERIMENTAL, "storage-nbd, dialer",
-		"the server's bytes, TLS among them; NBD requests of the disk's dev-blk",
+		"the server's bytes, TLS too; NBD requests",
 		.note = "a server that loses what was not flushed may lose it unnoticed",
 	},
 	[FEATURE_RATES] = {
@@ -172,7 +172,7 @@ const struct feature features[N_FEATURES] = {
 	[FEATURE_RESIZE] = {
 		"resize", "disks become larger while the guest runs (resize)",
 		FEATURE_SUPPORTED, "launcher, supervisor",
-		"an open file; what image-tool reads of the image",
+		"an open file; what image-tool reads",
 		.note = "raw and qcow2; none with a data file",
 	},
 	[FEATURE_STRICT] = {
