@@ -16,7 +16,7 @@
 /* No process of a VM has a socket of another family. */
 static bool is_stream(int fd)
 {
-	struct sockaddr_storage peer;
+	struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
 	socklen_t type_len = sizeof(int), peer_len = sizeof(peer);
 	int type = 0;
 

@@ -84,6 +84,7 @@ static int ask(const struct resizing *z, const struct control_msg *q, int fd,
 {
 	int r = control_send(z->sock, q, fd);
 
+	*ret = (struct control_msg){ 0 };
 	if (r == 0)
 		r = vmlink_await(z->sock, wanted, PATIENCE_MS, ret);
 	if (r < 0)

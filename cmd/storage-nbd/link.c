@@ -202,7 +202,7 @@ static int pause_and_retry(struct link *l)
 static void lost(struct nbd_client *c)
 {
 	struct link *l = c->lost_owner;
-	struct link_error e;
+	struct link_error e = { "" };
 
 	storage_forget_image(l->storage);
 	if (!l->told) {

@@ -71,8 +71,13 @@ static bool take_key(const char *hex, struct psk *ret)
 {
 	unsigned int n = 0;
 
-	for (; digit(hex[0]) >= 0 && digit(hex[1]) >= 0 && n < PSK_KEY_MAX; hex += 2)
-		ret->key[n++] = (unsigned char)(digit(hex[0]) << 4 | digit(hex[1]));
+	for (; n < PSK_KEY_MAX; hex += 2) {
+		int high = digit(hex[0]), low = high < 0 ? -1 : digit(hex[1]);
+
+		if (low < 0)
+			break;
+		ret->key[n++] = (unsigned char)(high * 16 + low);
+	}
 	ret->key_len = n;
 	return n >= 16 && (!*hex || *hex == '\n' || *hex == '\r');
 }
