@@ -13,6 +13,7 @@ import subprocess
 import pytest
 
 from bh import vm, wait
+from bh.waiting import WaitingVM, place, played, quick  # pylint: disable=unused-import
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -24,51 +25,11 @@ PLUGGED, NOT_PLUGGED, UNPLUGGED = "type:7.24", "type:8", "type:9.24"
 UP, END = "enter,ready,event:1", "event:2"
 
 
-@pytest.fixture(params=["root", "user", "subids"])
-def place(request, build):
-    """Of real processes."""
-    place_ = vm.place_of(build, request.param, real=True)
-    yield place_
-    assert place_.end() == []
-
-
-@pytest.fixture
-def quick(build):
-    """The same, as root only."""
-    place_ = vm.Place(build, real=True)
-    yield place_
-    assert place_.end() == []
-
-
-@pytest.fixture
-def played(build):
-    place_ = vm.Place(build)
-    yield place_
-    assert place_.end() == []
-
-
-class Guest:
+class Guest(WaitingVM):
     """A VM whose guest works what comes (tests/guest/hotplug.c)."""
 
     def __init__(self, place, build, words="", *flags):
-        self.place = place
-        kernel = place.file("hotplug.elf", (build / "tests/guest/hotplug.elf").read_bytes())
-        self.process = place.start("run", "--kernel", kernel, "--memory", "64M", "--cmdline", words,
-                                   "--name", NAME, "--console", "raw", *flags)
-        self.wait_for("waiting")
-
-    def wait_for(self, line):
-        for said in self.process.stdout:
-            assert "FAILED" not in said
-            if said.strip() == line:
-                return
-        raise AssertionError(self.process.stderr.read())
-
-    def stop(self):
-        assert self.place.call("stop", NAME)[0] == 0
-        out, err = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0 and "FAILED" not in out, out + err
-        return vm.without_host(err)
+        super().__init__(place, build, NAME, "hotplug", words, flags)
 
 
 def attached(place):

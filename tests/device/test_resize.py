@@ -11,6 +11,7 @@ import struct
 import pytest
 
 from bh import vm, wait
+from bh.waiting import WaitingVM, place, played, quick  # pylint: disable=unused-import
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -21,54 +22,14 @@ UP, END = "enter,ready,event:1", "event:2"
 FSIZE = "Max file size"
 
 
-@pytest.fixture(params=["root", "user", "subids"])
-def place(request, build):
-    """Of real processes."""
-    place_ = vm.place_of(build, request.param, real=True)
-    yield place_
-    assert place_.end() == []
-
-
-@pytest.fixture
-def quick(build):
-    """The same, as root only."""
-    place_ = vm.Place(build, real=True)
-    yield place_
-    assert place_.end() == []
-
-
-@pytest.fixture
-def played(build):
-    place_ = vm.Place(build)
-    yield place_
-    assert place_.end() == []
-
-
-class Guest:
+class Guest(WaitingVM):
     """A VM whose guest writes to its disk without a rest (tests/guest/growing.c), or waits for devices."""
 
     def __init__(self, place, build, *flags, guest="growing"):
-        self.place = place
-        kernel = place.file(f"{guest}.elf", (build / f"tests/guest/{guest}.elf").read_bytes())
-        self.process = place.start("run", "--kernel", kernel, "--memory", "64M", "--cmdline", "test",
-                                   "--name", NAME, "--console", "raw", *flags)
-        self.wait_for("waiting")
-
-    def wait_for(self, line):
-        for said in self.process.stdout:
-            assert "FAILED" not in said, said
-            if said.strip() == line:
-                return
-        raise AssertionError(self.process.stderr.read())
+        super().__init__(place, build, NAME, guest, "test", flags)
 
     def has(self, size):
         self.wait_for(f"sectors: {size // 512}")
-
-    def stop(self):
-        assert self.place.call("stop", NAME)[0] == 0
-        out, err = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0 and "FAILED" not in out, out + err
-        return vm.without_host(err)
 
 
 def image(place, name="data.raw", size=64 * KIB):
