@@ -7,10 +7,8 @@
 #include "lib/base/fd.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define IMAGE struct console_image
 #define DONE_BITS 0x1ffffffU
@@ -42,20 +40,12 @@ const struct state_schema console_schema = {
 
 int console_page_map(int fd, struct console_page **ret)
 {
-	struct stat st;
-	int seals = fcntl(fd, F_GET_SEALS, 0);
-	int r = fd_stat(fd, &st);
-	void *page;
+	void *page = NULL;
+	int r = fd_map_shared(fd, sizeof(**ret), &page);
 
-	if (r < 0)
-		return r;
-	if (seals < 0 || !(seals & F_SEAL_SHRINK) || st.st_size < (off_t)sizeof(**ret))
-		return -EINVAL;
-	page = mmap(NULL, sizeof(**ret), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (page == MAP_FAILED)
-		return -errno;
-	*ret = page;
-	return 0;
+	if (r == 0)
+		*ret = page;
+	return r;
 }
 
 /* A slot has room for all of it: test_console_page holds that. */

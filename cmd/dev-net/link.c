@@ -6,11 +6,9 @@
 #include "lib/base/fd.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 /* No VM moves so many bytes; a position that is larger could wrap. */
@@ -21,20 +19,12 @@ _Static_assert((LINK_CAP & (LINK_CAP - 1)) == 0 && LINK_CAP > LINK_LENGTH + LINK
 
 int link_page_map(int fd, struct link_page **ret)
 {
-	struct stat st;
-	int seals = fcntl(fd, F_GET_SEALS, 0);
-	int r = fd_stat(fd, &st);
-	void *page;
+	void *page = NULL;
+	int r = fd_map_shared(fd, sizeof(**ret), &page);
 
-	if (r < 0)
-		return r;
-	if (seals < 0 || !(seals & F_SEAL_SHRINK) || st.st_size < (off_t)sizeof(**ret))
-		return -EINVAL;
-	page = mmap(NULL, sizeof(**ret), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (page == MAP_FAILED)
-		return -errno;
-	*ret = page;
-	return 0;
+	if (r == 0)
+		*ret = page;
+	return r;
 }
 
 /* ---- pieces of a ring ---- */

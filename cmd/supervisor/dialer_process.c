@@ -2,6 +2,7 @@
 /* The dialer; see dialer.h. Trust: storage processes HOSTILE, one byte each time; what it was made with trusted. */
 #include "cmd/supervisor/dialer.h"
 
+#include "cmd/supervisor/own_id.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 #include "lib/sandbox/cgroup.h"
@@ -9,14 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/securebits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -82,18 +80,6 @@ static int keep_fds(const struct dialer *d, int *ready)
 	return close_range((unsigned int)above, ~0U, 0) < 0 ? -errno : 0;
 }
 
-/* Root's part, as the keeper's: an id of its own, but for sockets that have a path, which are root's to reach. */
-static int take_id(bool any_local)
-{
-	const uid_t id = CGROUP_DIALER_ID, files = any_local ? 0 : id;
-
-	if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) < 0 || setgroups(0, NULL) < 0 ||
-	    setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
-		return -errno;
-	(void)setfsuid(files);
-	return (uid_t)setfsuid((uid_t)-1) == files ? 0 : -EPERM;
-}
-
 static int prepare(const struct dialer *d, int *ready)
 {
 	sigset_t all;
@@ -106,8 +92,8 @@ static int prepare(const struct dialer *d, int *ready)
 	r = make_table(d);
 	if (r == 0)
 		r = keep_fds(d, ready);
-	if (r == 0 && geteuid() == 0)
-		r = take_id(d->any_local);
+	if (r == 0 && geteuid() == 0) /* sockets that have a path are root's to reach */
+		r = own_id_take(CGROUP_DIALER_ID, d->any_local ? 0 : CGROUP_DIALER_ID);
 	return r < 0 ? r : sandbox_confine_self(dialer_declared.policy, NULL);
 }
 

@@ -4,6 +4,7 @@
  * to remove the group when the supervisor has ended, however that was; see group.h.
  */
 #include "cmd/supervisor/group.h"
+#include "cmd/supervisor/own_id.h"
 
 #include "lib/base/cleanup.h"
 #include "lib/declared/declared.h"
@@ -11,10 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/securebits.h>
 #include <signal.h>
-#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -50,22 +48,10 @@ static int keep_fds(struct cgroup *g)
 	return close_range(N_FDS, ~0U, 0) < 0 ? -errno : 0;
 }
 
-/* Root's part: an id of its own, but for the files that it is to remove. Capabilities, which a change of
- * ids would take, are needed for the second and go with all of them in confine. */
-static int take_id(const struct cgroup *g)
-{
-	const uid_t id = CGROUP_KEEPER_ID, files = cgroup_keeper_file_id(g);
-
-	if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) < 0 || setgroups(0, NULL) < 0 ||
-	    setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
-		return -errno;
-	(void)setfsuid(files);
-	return (uid_t)setfsuid((uid_t)-1) == files ? 0 : -EPERM;
-}
-
 static int confine(const struct cgroup *g)
 {
-	int r = geteuid() == 0 ? take_id(g) : 0;
+	/* an id of its own, but for the files that it is to remove */
+	int r = geteuid() == 0 ? own_id_take(CGROUP_KEEPER_ID, cgroup_keeper_file_id(g)) : 0;
 
 	return r < 0 ? r : sandbox_confine_self(keeper_declared.policy, NULL);
 }

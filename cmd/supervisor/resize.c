@@ -184,12 +184,10 @@ const char *resize_done(struct vm *vm, const struct client *c, bool larger)
 	return NULL;
 }
 
-bool resize_served(struct part *p)
+void resize_served(struct part *p)
 {
-	if (!resize_has(p) || p->vm->resize.state != RESIZE_BACK)
-		return false;
-	be_over(p->vm, NULL);
-	return true;
+	if (resize_has(p) && p->vm->resize.state == RESIZE_BACK)
+		be_over(p->vm, NULL);
 }
 
 void resize_lost(struct part *p, const char *why)

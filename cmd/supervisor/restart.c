@@ -150,7 +150,7 @@ void restart_await_end(struct part *p)
 void restart_served(struct part *p)
 {
 	p->again.hung_ms = 0;
-	(void)resize_served(p);
+	resize_served(p);
 }
 
 static void carry_on(struct part *p)

@@ -300,8 +300,8 @@ void resize_note(struct part *p, const struct config_device *d);
 bool resize_has(const struct part *p);
 /* Its process has ended: true when that was wanted. */
 bool resize_ended(struct part *p, int status);
-/* The vmm has it again: true when a command waited for it. */
-bool resize_served(struct part *p);
+/* The vmm has it again. */
+void resize_served(struct part *p);
 /* It does not come back; the launcher is gone; so is the client. */
 void resize_lost(struct part *p, const char *why);
 void resize_alone(struct vm *vm);

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -17,6 +18,33 @@
 int fd_stat(int fd, struct stat *ret)
 {
 	return syscall(SYS_fstat, fd, ret) < 0 ? -errno : 0;
+}
+
+int fd_check_size(int fd, uint64_t size)
+{
+	int seals = fcntl(fd, F_GET_SEALS, 0); /* all three: filters look at them */
+	struct stat st;
+	int r = fd_stat(fd, &st);
+
+	if (r < 0)
+		return r;
+	if (seals < 0 || !(seals & F_SEAL_SHRINK) || st.st_size < 0)
+		return -EINVAL;
+	return (uint64_t)st.st_size < size ? -EINVAL : 0;
+}
+
+int fd_map_shared(int fd, size_t size, void **ret)
+{
+	int r = fd_check_size(fd, size);
+	void *at;
+
+	if (r < 0)
+		return r;
+	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	*ret = at;
+	return 0;
 }
 
 static bool fd_is(int fd, enum fd_kind kind)

@@ -43,6 +43,11 @@ struct fd_row {
  * allows. 0 or a negative errno.
  */
 [[nodiscard]] int fd_stat(int fd, struct stat *ret);
+/* Whether it is a file of at least that size, and always will be: one that could shrink would raise SIGBUS at
+ * any access. 0; -EINVAL: it is not; or the error of fstat. */
+[[nodiscard]] int fd_check_size(int fd, uint64_t size);
+/* Maps that much of it, shared, to read and write. As fd_check_size, or the error of mmap. */
+[[nodiscard]] int fd_map_shared(int fd, size_t size, void **ret);
 
 /*
  * Makes fd, when it is a pipe or a terminal open for writing, a description of its own that never

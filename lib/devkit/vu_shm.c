@@ -6,23 +6,17 @@
 #include "lib/base/fd.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 
 #define PAGE 4096U
 
-/* A file that can still shrink would raise SIGBUS at any access. */
 static int check(int fd, uint64_t offset, uint64_t size)
 {
-	int seals = fcntl(fd, F_GET_SEALS, 0); /* all three: the filter looks at them */
-	struct stat st;
 	uint64_t end;
 
 	if (!size || offset % PAGE || !u64_add(offset, size, &end) || end > INT64_MAX)
 		return -EPROTO;
-	if (seals < 0 || !(seals & F_SEAL_SHRINK))
-		return -EPROTO;
-	return fd_stat(fd, &st) < 0 || (uint64_t)st.st_size < end ? -EPROTO : 0;
+	return fd_check_size(fd, end) < 0 ? -EPROTO : 0;
 }
 
 int vu_shm_map(struct vu_shm *shm, int fd, uint64_t offset, uint64_t size)

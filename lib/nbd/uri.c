@@ -2,6 +2,8 @@
 /* Addresses of exports; see uri.h. */
 #include "lib/nbd/uri.h"
 
+#include "lib/base/hex.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -53,14 +55,6 @@ bool nbd_uri_is_meant(const char *text, size_t len)
 	return starts(all, "://") && (starts(scheme, "nbd") || starts(scheme, "NBD"));
 }
 
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* NUL-terminated; no NUL is in it, and no control character. */
 static int decode(struct rest r, char *out, size_t cap)
 {
@@ -70,12 +64,9 @@ static int decode(struct rest r, char *out, size_t cap)
 		int byte = (unsigned char)*r.at;
 
 		if (byte == '%') {
-			int high = r.len > 2 ? digit(r.at[1]) : -1;
-			int low = r.len > 2 ? digit(r.at[2]) : -1;
-
-			if (high < 0 || low < 0)
+			byte = r.len > 2 ? hex_byte(r.at + 1) : -EINVAL;
+			if (byte < 0)
 				return -EINVAL;
-			byte = high << 4 | low;
 			skip(&r, 2);
 		}
 		skip(&r, 1);

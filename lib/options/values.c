@@ -3,6 +3,7 @@
 #include "lib/options/values.h"
 
 #include "lib/base/checked.h"
+#include "lib/base/hex.h"
 
 #include <errno.h>
 #include <string.h>
@@ -57,15 +58,6 @@ int value_number(struct span s, uint64_t min, uint64_t max, uint64_t *ret)
 	return 0;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -EINVAL;
-}
-
 int value_mac(struct span s, uint64_t *ret)
 {
 	uint64_t v = 0;
@@ -73,13 +65,12 @@ int value_mac(struct span s, uint64_t *ret)
 	if (s.len != sizeof("52:54:00:12:34:56") - 1)
 		return -EINVAL;
 	for (size_t i = 0; i < 6; i++) {
-		struct span byte = span_cut(&s, ':');
-		int high = byte.len == 2 ? hex_digit(byte.at[0]) : -EINVAL;
-		int low = byte.len == 2 ? hex_digit(byte.at[1]) : -EINVAL;
+		struct span digits = span_cut(&s, ':');
+		int byte = digits.len == 2 ? hex_byte(digits.at) : -EINVAL;
 
-		if (high < 0 || low < 0 || (i == 0 && low & 1))
+		if (byte < 0 || (i == 0 && byte & 1))
 			return -EINVAL;
-		v = v << 8 | (uint64_t)(high << 4 | low);
+		v = v << 8 | (uint64_t)byte;
 	}
 	if (!v)
 		return -EINVAL;

@@ -2,6 +2,8 @@
 /* Certificates and keys, out of files that are open; see tls.h. */
 #include "lib/tls/internal.h"
 
+#include "lib/base/hex.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -59,24 +61,16 @@ static char *read_file(int fd, const char *what, size_t *ret_len, struct tls_err
 
 /* ---- a shared key ---- */
 
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool take_key(const char *hex, struct psk *ret)
 {
 	unsigned int n = 0;
 
 	for (; n < PSK_KEY_MAX; hex += 2) {
-		int high = digit(hex[0]), low = high < 0 ? -1 : digit(hex[1]);
+		int byte = hex_byte(hex);
 
-		if (low < 0)
+		if (byte < 0)
 			break;
-		ret->key[n++] = (unsigned char)(high * 16 + low);
+		ret->key[n++] = (unsigned char)byte;
 	}
 	ret->key_len = n;
 	return n >= 16 && (!*hex || *hex == '\n' || *hex == '\r');

@@ -4,14 +4,12 @@
 #include "cmd/vmm/platform/vfio_internal.h"
 #include "lib/base/checked.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/vfio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define VERSION_MAJOR 0
@@ -66,15 +64,9 @@ static int irq_info(struct vfio_client *c)
 /* Whether [offset, offset + len) of the file is there and always will be. */
 static bool cannot_shrink(int fd, uint64_t offset, uint64_t len)
 {
-	int seals = fcntl(fd, F_GET_SEALS, 0);
-	struct stat st;
+	uint64_t end;
 
-	if (seals < 0 || !(seals & F_SEAL_SHRINK))
-		return false;
-	/* the C library's fstat is newfstatat, which takes a path */
-	if (syscall(SYS_fstat, fd, &st) < 0 || st.st_size < 0)
-		return false;
-	return range_within(offset, len, (uint64_t)st.st_size);
+	return u64_add(offset, len, &end) && fd_check_size(fd, end) == 0;
 }
 
 static bool sparse_valid(const struct vfu_msg *reply)
