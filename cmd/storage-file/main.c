@@ -8,7 +8,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/devkit/args.h"
 #include "lib/diskkit/disk.h"
-#include "lib/storagekit/server.h"
+#include "lib/storagekit/serve.h"
 
 static struct disk disk;
 static struct storage storage;
@@ -34,33 +34,8 @@ static int begin(struct process *c, struct volume_error *e)
 
 	if (r < 0)
 		return r;
-	r = process_ready(c, &what);
-	if (r == 0)
-		r = storage_connect(&storage, STORAGE_FILE_FD_CHANNEL);
+	r = storage_ready(&storage, c, STORAGE_FILE_FD_CHANNEL, &what);
 	return r < 0 ? volume_fail(e, r, "%s", what) : 0;
-}
-
-/* The dev-blk was started again. */
-static int on_message(struct process *c, const struct control_msg *m, int fd)
-{
-	(void)c;
-	if (m->type == CTL_CHANNEL)
-		return storage_connect(&storage, fd);
-	closep(&fd);
-	return -EPROTO;
-}
-
-static void finish(struct process *c)
-{
-	(void)c;
-	storage_finish(&storage);
-}
-
-static int serve(struct process *c)
-{
-	c->finish = finish;
-	c->message = on_message;
-	return disk_end(&disk, "storage-file", process_serve(c));
 }
 
 int main(int argc, char **argv)
@@ -84,5 +59,5 @@ int main(int argc, char **argv)
 	r = begin(&c, &e); /* 5 the image: hostile from here */
 	if (r < 0)
 		return control_fail(FD_CONTROL, "storage-file: image: %s", e.text);
-	return serve(&c); /* 6 the dev-blk */
+	return disk_end(&disk, "storage-file", storage_serve(&storage, &c)); /* 6 the dev-blk */
 }

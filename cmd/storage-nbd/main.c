@@ -6,19 +6,18 @@
  * trusted.
  * Holds: 3 control, 4 channel to the dev-blk, 5 channel to the dialer; until the sandbox keys and certificates.
  */
-#include "cmd/storage-nbd/link.h"
 #include "cmd/storage-nbd/policy.h"
+#include "cmd/storage-nbd/server.h"
 #include "lib/base/cleanup.h"
 #include "lib/devkit/args.h"
-#include "lib/devkit/process.h"
+#include "lib/storagekit/serve.h"
 #include "lib/tls/tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 
-static struct link server;
+static struct server server;
 static struct storage storage;
 
 /* What they are is in memory afterwards, and in no file. */
@@ -47,45 +46,12 @@ static int prepare(const struct storage_nbd_options *o, struct process *c, const
 
 	*ret_what = "connection";
 	if (r == 0)
-		r = link_open(&server, u, o->readonly, &c->loop);
+		r = server_open(&server, u, o->readonly, &c->loop);
 	if (r < 0)
 		return r;
-	server.report = o->on_error == STORAGE_NBD_REPORT;
+	server.link.report = o->on_error == STORAGE_NBD_REPORT;
 	*ret_what = "server";
 	return storage_open(&storage, &server.client.image, &c->loop, &o->rates);
-}
-
-static int begin(struct process *c, struct link_error *e)
-{
-	const char *what = "connection";
-	int r = link_connect(&server, FD_CONTROL, e);
-
-	if (r < 0)
-		return r;
-	r = link_keep(&server, &storage);
-	if (r == 0)
-		r = process_ready(c, &what);
-	if (r == 0)
-		r = storage_connect(&storage, STORAGE_NBD_FD_CHANNEL);
-	if (r < 0)
-		snprintf(e->text, sizeof(e->text), "%s: %s", what, strerrordesc_np(-r));
-	return r;
-}
-
-/* The dev-blk was started again. */
-static int on_message(struct process *c, const struct control_msg *m, int fd)
-{
-	(void)c;
-	if (m->type == CTL_CHANNEL)
-		return storage_connect(&storage, fd);
-	closep(&fd);
-	return -EPROTO;
-}
-
-static void finish(struct process *c)
-{
-	(void)c;
-	storage_finish(&storage);
 }
 
 int main(int argc, char **argv)
@@ -111,14 +77,13 @@ int main(int argc, char **argv)
 		r = process_confine(&c, &storage_nbd_policy, &what); /* 4 no way back */
 	if (r < 0)
 		return process_fail("storage-nbd", what, r);
-	r = begin(&c, &e); /* 5 the server: hostile from here */
+	r = storage_ready_linked(&storage, &server.link, &c, STORAGE_NBD_FD_CHANNEL,
+				 &e); /* 5 the server: hostile from here */
 	if (r == -ECANCELED)
 		return 0;
 	if (r < 0)
 		return control_fail(FD_CONTROL, "storage-nbd: %s", e.text);
-	c.finish = finish;
-	c.message = on_message;
-	r = process_serve(&c); /* 6 the dev-blk */
+	r = storage_serve(&storage, &c); /* 6 the dev-blk */
 	if (r == 0)
 		nbd_client_leave(&server.client);
 	return r;

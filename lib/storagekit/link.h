@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The connection of a storage process to its server: the first one, and another whenever it was lost. In between requests
+ * are kept, and done again: what a guest sees is slow I/O. It is tried at once, then ever more slowly, up to
+ * LINK_PAUSE_MAX_MS. Sockets come from the dialer (dial.h), connected; what is said over them is the client's.
+ */
+#ifndef BULKHEAD_STORAGEKIT_LINK_H
+#define BULKHEAD_STORAGEKIT_LINK_H
+
+#include "lib/base/loop.h"
+#include "lib/storagekit/server.h"
+
+#define LINK_PAUSE_MIN_MS 100U
+#define LINK_PAUSE_MAX_MS 15000U
+#define LINK_REPORT_MS 1000U
+#define LINK_AWAY_MS 30000U    /* then its requests are errors, where they are to be reported */
+#define LINK_PATIENCE_MS 30000 /* with a server that says nothing, until it has agreed to serve */
+
+enum link_state { LINK_GONE, LINK_COMING, LINK_UP };
+
+struct link_error {
+	char text[600];
+};
+
+/* A protocol's client, whose image the storage serves. */
+struct link_client {
+	const char *server; /* what it calls the other side */
+	enum link_state (*state)(const void *client);
+	/* Takes sock. 0 or a negative errno. */
+	int (*connect)(void *client, int sock);
+	/* Until it is up: 0, -ECANCELED once control_fd can be read, or what is wrong. */
+	int (*await)(void *client, int control_fd, int timeout_ms);
+	/* Gives the connection up; link_lost is not called. */
+	void (*hang_up)(void *client);
+	/* While it is gone: what waits completes with result. */
+	void (*fail)(void *client, int result);
+	/* The server's place and what is wrong, for one line. */
+	void (*explain)(const void *client, int error, struct link_error *e);
+};
+
+struct link {
+	const struct link_client *of;
+	void *client;
+	struct loop *loop;
+	struct storage *storage;
+	int dialer_fd, timer_fd;
+	struct loop_source timer, dialer;
+	unsigned int pause_ms;
+	unsigned int away_ms,
+		armed_ms; /* without a server, as far as the timer has told; what it is set to */
+	bool report;
+	bool asked; /* the dialer owes an answer */
+	bool alone; /* the dialer has ended */
+	bool told;  /* that the connection is lost */
+};
+
+/* Before the sandbox. The client is not connected. 0 or a negative errno. */
+[[nodiscard]] int link_open(struct link *l, const struct link_client *of, void *client,
+			    int dialer_fd, struct loop *loop);
+/* In the sandbox: the first connection, as long as nobody ends it by control_fd: -ECANCELED. 0, or a negative errno
+ * with the reason in *e. */
+[[nodiscard]] int link_connect(struct link *l, int control_fd, struct link_error *e);
+/* The server is there, and s serves it: from now on the loop keeps it so. 0 or a negative errno. */
+[[nodiscard]] int link_keep(struct link *l, struct storage *s);
+/* The client says that its connection has ended, of error. */
+void link_lost(struct link *l, int error);
+
+#endif
