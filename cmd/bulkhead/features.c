@@ -63,9 +63,10 @@ static json_t *given_up_json(const struct feature *f)
 
 static json_t *feature_json(const struct feature *f)
 {
-	return json_pack("{ss ss ss ss ss* ss so}", "name", f->name, "what", f->what, "process",
-			 f->process, "surface", f->surface, "note", f->note, "status",
-			 feature_status_name(f->status), "gives_up", given_up_json(f));
+	return json_pack("{ss ss ss ss ss* ss ss so}", "name", f->name, "what", f->what, "process",
+			 f->process, "surface", f->surface, "note", f->note, "shown_by",
+			 f->shown_by, "status", feature_status_name(f->status), "gives_up",
+			 given_up_json(f));
 }
 
 static int print_json(void)

@@ -62,6 +62,8 @@ enum feature_id {
 	FEATURE_LIMITS,
 	FEATURE_LIMITS_MORE,
 	FEATURE_RESTART,
+	FEATURE_PAUSE,
+	FEATURE_DEVICE_STATE,
 	FEATURE_HOTPLUG,
 	FEATURE_RESIZE,
 	FEATURE_STRICT,
@@ -82,6 +84,7 @@ struct feature {
 	const char *surface;   /* what an attacker can touch of it */
 	unsigned int gives_up; /* claims, 1U << claim_id each */
 	const char *note;      /* why it is no more than that; NULL where there is nothing to say */
+	const char *shown_by;  /* files below tests/ */
 };
 
 extern const struct claim claims[N_CLAIMS];

@@ -2,6 +2,7 @@
 """The list of features is in README, docs/features.md and the manual page as tools/features writes
 it from `bulkhead features --json`."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -30,6 +31,14 @@ def tree(tmp_path):
 def test_the_documents_have_the_list():
     done = write(TOP, "--check")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_shows_a_feature_is_there():
+    found = json.loads(subprocess.run([BUILD / "cmd/bulkhead/bulkhead", "features", "--json"],
+                                      capture_output=True, check=True).stdout)["features"]
+    missing = [(f["name"], name) for f in found for name in f["shown_by"].split(", ")
+               if not (TOP / "tests" / name).is_file() or not pathlib.Path(name).name.startswith("test_")]
+    assert found and not missing
 
 
 @pytest.mark.parametrize("place", PLACES)
