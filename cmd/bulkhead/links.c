@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Streams that the command was started with; see links.h. */
+/* What devices of the VM are joined to; see links.h. */
 #include "cmd/bulkhead/links.h"
 
 #include "cmd/bulkhead/verbs.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 
 #include <errno.h>
@@ -25,69 +26,88 @@ static bool is_stream(int fd)
 	       peer.ss_family == AF_UNIX;
 }
 
-static int number_of(const struct config_device *d)
+/* A number that the user says may be that of one that was opened here. */
+static bool is_ours(const struct links *l, int fd)
 {
-	char value[24] = "";
-
-	(void)!option_get(kind_option(d->kind, d->kind->link.option), d->options, value,
-			  sizeof(value));
-	return atoi(value);
+	for (size_t i = 0; i < l->n; i++)
+		if (l->fds[i] == fd)
+			return true;
+	return false;
 }
 
-static int check(const struct config_device *d, int fd)
+static int open_stream(const struct links *l, const char *value, const char **ret_why)
 {
-	const char *word = d->kind->word, *option = d->kind->link.option;
+	int fd = atoi(value);
 
-	if (fcntl(fd, F_GETFD) < 0)
-		return complain(EXIT_START,
-				"--%s: %s=%d: there is no such descriptor: start the command with "
-				"a UNIX stream socket there",
-				word, option, fd);
-	if (!is_stream(fd))
-		return complain(EXIT_START, "--%s: %s=%d is no connected UNIX stream socket", word,
-				option, fd);
-	return 0;
-}
-
-static int check_once(const struct vm_config *c, size_t i, int fd)
-{
-	for (size_t k = 0; k < i; k++)
-		if (c->devices[k].kind->link.fd && number_of(&c->devices[k]) == fd)
-			return complain(EXIT_START, "--%s: %s=%d is of another device already",
-					c->devices[i].kind->word, c->devices[i].kind->link.option,
-					fd);
-	return 0;
-}
-
-static int check_all(const struct vm_config *c)
-{
-	for (size_t i = 0; i < c->n_devices; i++) {
-		const struct config_device *d = &c->devices[i];
-		int r = 0;
-
-		if (d->kind->link.fd)
-			r = check(d, number_of(d));
-		if (r == 0 && d->kind->link.fd)
-			r = check_once(c, i, number_of(d));
-		if (r)
-			return r;
+	if (fcntl(fd, F_GETFD) < 0 || is_ours(l, fd)) {
+		*ret_why = "there is no such descriptor: start the command with a UNIX stream "
+			   "socket there";
+		return -EBADF;
 	}
-	return 0;
+	if (!is_stream(fd)) {
+		*ret_why = "it is no connected UNIX stream socket";
+		return -EINVAL;
+	}
+	return fd;
 }
 
-static int take(struct config_device *d, const char *vm, struct links *l)
+/* By what a way opens: a descriptor, or a negative errno with what would be right. */
+static int (*const openers[])(const struct links *l, const char *value, const char **ret_why) = {
+	[KIND_OPENS_STREAM] = open_stream,
+};
+
+static const char *value_of(const struct config_device *d, char *out, size_t cap)
 {
-	int old = number_of(d), fd = fcntl(old, F_DUPFD_CLOEXEC, LINKS_ABOVE);
-	char value[24];
-	const char *why;
+	snprintf(out, cap, "%.*s", (int)d->to.path_len, d->to.path);
+	return out;
+}
+
+static int open_one(const struct config_device *d, const struct links *l, int *ret)
+{
+	const struct kind_way *w = kind_way(d->kind, d->options);
+	char value[LINK_VALUE_MAX + 1];
+	const char *why = "";
+	int fd = openers[w->opens](l, value_of(d, value, sizeof(value)), &why);
 
 	if (fd < 0)
+		return complain(EXIT_START, "--%s: %s=%s: %s", d->kind->word, w->word, value, why);
+	*ret = fd;
+	return 0;
+}
+
+static bool is_same(const struct config_device *a, const struct config_device *b)
+{
+	return kind_way(a->kind, a->options) == kind_way(b->kind, b->options) &&
+	       a->to.path_len == b->to.path_len &&
+	       memcmp(a->to.path, b->to.path, a->to.path_len) == 0;
+}
+
+static int check_once(const struct vm_config *c, size_t i)
+{
+	const struct config_device *d = &c->devices[i];
+	char value[LINK_VALUE_MAX + 1];
+
+	for (size_t k = 0; k < i; k++)
+		if (config_is_linked(&c->devices[k]) && is_same(&c->devices[k], d))
+			return complain(EXIT_START, "--%s: %s=%s is of another device already",
+					d->kind->word, kind_way(d->kind, d->options)->word,
+					value_of(d, value, sizeof(value)));
+	return 0;
+}
+
+static int take(struct vm_config *c, size_t i, struct links *l)
+{
+	const struct config_device *d = &c->devices[i];
+	_cleanup_(closep) int old = -1;
+	int r = check_once(c, i), fd;
+
+	if (r == 0)
+		r = open_one(d, l, &old);
+	if (r)
+		return r;
+	fd = fcntl(old, F_DUPFD_CLOEXEC, LINKS_ABOVE);
+	if (fd < 0)
 		return complain(EXIT_START, "--%s: %s", d->kind->word, strerror(errno));
-	close(old);
-	snprintf(value, sizeof(value), "%d", SUPERVISOR_FD_LINKS + (int)l->n);
-	(void)!option_set(kind_option(d->kind, d->kind->link.option), d->options, value, &why);
-	if (d->kind->link.settle)
-		d->kind->link.settle(d->options, vm, (unsigned int)l->n);
 	l->fds[l->n++] = fd;
 	return 0;
 }
@@ -97,20 +117,30 @@ static int close_others(const struct links *l)
 	struct fd_row rows[KIND_LINKS_MAX];
 
 	for (size_t i = 0; i < l->n; i++)
-		rows[i] = (struct fd_row){ l->fds[i], FD_SOCKET, false, "a link" };
+		rows[i] = (struct fd_row){ l->fds[i], FD_ANY, false, "a link" };
 	return fds_adopt(rows, l->n, NULL) < 0 ?
 		       complain(EXIT_START, "descriptors cannot be closed: %s", strerror(errno)) :
 		       0;
 }
 
+static void settle_all(struct vm_config *c)
+{
+	unsigned int number = 0;
+
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (c->devices[i].kind->link.settle)
+			c->devices[i].kind->link.settle(c->devices[i].options, c->name, number++);
+}
+
 int links_take(struct vm_config *c, struct links *ret)
 {
-	int r = check_all(c);
+	int r = 0;
 
 	*ret = (struct links){ .n = 0 };
 	for (size_t i = 0; i < c->n_devices && r == 0; i++)
-		if (c->devices[i].kind->link.fd)
-			r = take(&c->devices[i], c->name, ret);
+		if (config_is_linked(&c->devices[i]))
+			r = take(c, i, ret);
+	settle_all(c);
 	return r ? r : close_others(ret);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Streams that the command was started with, for devices of the VM. */
+/* What devices of the VM are joined to outside of it, opened with the rights of the user. */
 #ifndef BULKHEAD_CMD_BULKHEAD_LINKS_H
 #define BULKHEAD_CMD_BULKHEAD_LINKS_H
 
@@ -10,15 +10,16 @@
 /* They are above the numbers that they have in the supervisor. */
 #define LINKS_ABOVE (SUPERVISOR_FD_LINKS + KIND_LINKS_MAX)
 
+#define LINK_VALUE_MAX 64 /* bytes of what is said of a way */
+
 struct links {
 	int fds[KIND_LINKS_MAX];
 	size_t n;
 };
 
 /*
- * Before anything else is opened: closes all that the command was started with but 0, 1 and 2, and takes the streams that the configuration names, which then says their
- * numbers in the supervisor, and settles what else was left open of their devices. 0, or an exit status
- * after one line.
+ * Before anything else is opened: opens what the devices' ways say, in the order of the devices, closes all else that the command was started with but 0, 1
+ * and 2, and settles what was left open of those devices. 0, or an exit status after one line.
  */
 [[nodiscard]] int links_take(struct vm_config *c, struct links *ret);
 void links_close(struct links *l);

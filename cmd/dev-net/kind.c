@@ -11,13 +11,6 @@
 #define FNV_PRIME 0x100000001b3ULL
 
 static const struct option options[] = {
-	{ .name = "fd",
-	  .type = OPTION_NUMBER,
-	  OPTION_FIELD(struct net_options, fd),
-	  .min = 3,
-	  .max = 1 << 20,
-	  .value = "N",
-	  .flags = OPTION_REQUIRED | OPTION_NOT_PASSED },
 	{ .name = "mac",
 	  .type = OPTION_MAC,
 	  OPTION_FIELD(struct net_options, mac),
@@ -30,6 +23,16 @@ static const struct option options[] = {
 	  .max = NET_MTU_MAX,
 	  .initial = "1500",
 	  .value = "BYTES" },
+};
+
+static const struct kind_way ways[] = {
+	{ .word = "fd",
+	  .value = "N",
+	  .number = true,
+	  .min = 3,
+	  .max = 1 << 20,
+	  .opens = KIND_OPENS_STREAM,
+	  .fd = NET_FD_LINK },
 };
 
 /* Each VM's are its own, and the same the next time: made of its name. */
@@ -59,8 +62,10 @@ const struct device_kind net_kind = {
 	.most = KIND_LINKS_MAX,
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.unsaid = "what it is joined to is never guessed",
-	.link = { .fd = NET_FD_LINK, .option = "fd", .settle = settle },
+	.link = { .ways = ways,
+		  .n_ways = ARRAY_SIZE(ways),
+		  .way_at = offsetof(struct net_options, way),
+		  .settle = settle },
 	.feature = { "virtio-net", always },
 	.state = { .fd = NET_FD_STATE, .name = NET_STATE_NAME, .size = NET_STATE_SIZE },
 	.virtio = { .id = VIRTIO_ID_NET,

@@ -35,7 +35,7 @@
 #define VIRTIO_NET_F_MAC 5
 
 struct net_options {
-	uint64_t fd; /* of the command's; not this process's */
+	uint8_t way; /* of the kind's ways: which; not this process's to know */
 	uint64_t mac; /* the first byte on the wire is the most significant of six; 0: none was said */
 	uint64_t mtu; /* bytes */
 };

@@ -179,22 +179,17 @@ static int connect_foreign(const struct config_device *d, struct open_error *e)
 	return take_fd(&fd);
 }
 
-/* The command has put it there, and said so. */
-static int take_link(struct opened *o, const struct config_device *d, size_t i,
-		     struct open_error *e)
+/* The command has put it there. */
+static int take_link(struct opened *o, const struct vm_config *c, size_t i, struct open_error *e)
 {
-	const struct option *option = kind_option(d->kind, d->kind->link.option);
-	char value[24] = "";
 	struct stat st;
-	int fd;
+	int fd = SUPERVISOR_FD_LINKS + (int)config_link_number(c, i);
 
-	(void)!option_get(option, d->options, value, sizeof(value));
-	fd = atoi(value);
-	if (fd < SUPERVISOR_FD_LINKS || fd >= SUPERVISOR_FD_LINKS + KIND_LINKS_MAX ||
-	    fd_stat(fd, &st) < 0)
-		return open_complain(e, -EBADF,
-				     "--%s: its stream is missing: start it by bulkhead run",
-				     d->kind->word);
+	if (fd_stat(fd, &st) < 0)
+		return open_complain(
+			e, -EBADF,
+			"--%s: what it is joined to is missing: start it by bulkhead run",
+			c->devices[i].kind->word);
 	o->links[i] = fd;
 	return 0;
 }
@@ -203,8 +198,8 @@ static int open_device(struct opened *o, const struct vm_config *c, size_t i, st
 {
 	const struct config_device *d = &c->devices[i];
 
-	if (d->kind->link.fd)
-		return take_link(o, d, i, e);
+	if (config_is_linked(d))
+		return take_link(o, c, i, e);
 	if (!d->kind->file.fd)
 		return 0;
 	if (d->foreign) {

@@ -197,8 +197,8 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 			 number + 1);
 	if (kind->file.fd && !config_behind(d))
 		give_files(l, o, i, kind->file.fd);
-	if (kind->link.fd)
-		give(l, o->links[i], kind->link.fd, false);
+	if (config_is_linked(d))
+		give(l, o->links[i], kind_way(kind, d->options)->fd, false);
 	if (!config_behind(d))
 		give_state(l, d);
 	words_say_options(&l->words, d, number);

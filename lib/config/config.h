@@ -72,6 +72,8 @@ struct config_device {
 	bool remote;	  /* the path is the address of somebody's server */
 	const char *path; /* of its file; not NUL-terminated: path_len bytes */
 	size_t path_len;
+	struct config_file
+		to; /* what is said of its way, "N" or the name of what it is joined to; likewise */
 	struct config_file more[KIND_FILES_MAX - 1];	       /* beside it; lib/kinds/kind.h */
 	_Alignas(8) unsigned char options[KIND_OPTIONS_BYTES]; /* as the kind's options say */
 };
@@ -150,6 +152,15 @@ unsigned int config_spares(const struct vm_config *c);
 				      struct config_device *ret, char *why, size_t cap);
 [[nodiscard]] int config_device_options(const struct device_kind *kind, const char *text,
 					struct config_device *ret, char *why, size_t cap);
+/* Whether the command opens what it is joined to, as its way says; and how many before it in the configuration
+ * are so, which is where that is among all of the command's. */
+static inline bool config_is_linked(const struct config_device *d)
+{
+	const struct kind_way *w = kind_way(d->kind, d->options);
+
+	return w && w->opens != KIND_OPENS_NOTHING;
+}
+size_t config_link_number(const struct vm_config *c, size_t i);
 static inline bool config_readonly(const struct config_device *d)
 {
 	return d->options[d->kind->file.readonly_at];

@@ -69,6 +69,15 @@ size_t config_count_all(const struct vm_config *c, const struct device_kind *kin
 	return n;
 }
 
+size_t config_link_number(const struct vm_config *c, size_t i)
+{
+	size_t n = 0;
+
+	while (i-- > 0)
+		n += config_is_linked(&c->devices[i]);
+	return n;
+}
+
 bool config_file_readonly(const struct config_device *d, unsigned int i)
 {
 	unsigned int nth;
@@ -294,6 +303,52 @@ static int cut_path(struct config_device *d, struct span *rest, char *why, size_
 	return 0;
 }
 
+static const struct kind_way *find_way(const struct device_kind *kind, struct span word)
+{
+	for (size_t i = 0; i < kind->link.n_ways; i++)
+		if (span_is(word, kind->link.ways[i].word))
+			return &kind->link.ways[i];
+	return NULL;
+}
+
+static int check_way(const struct kind_way *w, struct span value, char *why, size_t cap)
+{
+	uint64_t number;
+
+	if (!w->value && !value.len)
+		return 0;
+	if (!w->value)
+		snprintf(why, cap, "%s has no value", w->word);
+	else if (w->number && value_number(value, w->min, w->max, &number) < 0)
+		snprintf(why, cap, "%s must be %llu to %llu", w->word, (unsigned long long)w->min,
+			 (unsigned long long)w->max);
+	else if (!w->number && (value.len < w->min || value.len > w->max))
+		snprintf(why, cap, "%s must be a name of %llu to %llu bytes", w->word,
+			 (unsigned long long)w->min, (unsigned long long)w->max);
+	else
+		return 0;
+	return -EINVAL;
+}
+
+/* How it is joined comes first; *rest is left behind it. */
+static int cut_way(struct config_device *d, struct span *rest, char *why, size_t cap)
+{
+	const struct kind_link *link = &d->kind->link;
+	struct span value = span_cut(rest, ',');
+	const struct kind_way *w = find_way(d->kind, span_cut(&value, '='));
+	char form[100];
+
+	if (!w) {
+		kind_ways_form(d->kind, " or ", form, sizeof(form));
+		snprintf(why, cap, "what it is joined to comes first and is never guessed: say %s",
+			 form);
+		return -EINVAL;
+	}
+	d->options[link->way_at] = (unsigned char)(w - link->ways);
+	d->to = (struct config_file){ value.at, value.len };
+	return check_way(w, value, why, cap);
+}
+
 /* What stands where its file's name would. */
 static int look_at_path(struct config_device *d, char *why, size_t cap)
 {
@@ -353,6 +408,8 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 	device_init(&d, kind);
 	if (kind->file.fd && cut_path(&d, &rest, why, cap) < 0)
 		return -EINVAL;
+	if (kind->link.n_ways && cut_way(&d, &rest, why, cap) < 0)
+		return -EINVAL;
 	if (config_count_all(c, kind) == kind->most) {
 		snprintf(why, cap, "at most %u %ss", kind->most, kind->word);
 		return -EINVAL;
@@ -398,6 +455,8 @@ int config_device_parse(const struct device_kind *kind, const char *value,
 			snprintf(why, cap, "the name of its %s comes first", kind->file.noun);
 		return -EINVAL;
 	}
+	if (kind->link.n_ways && cut_way(ret, &rest, why, cap) < 0)
+		return -EINVAL;
 	if (ret->path && look_at_path(ret, why, cap) < 0)
 		return -EINVAL;
 	if (ret->remote) {

@@ -64,10 +64,12 @@ static size_t render_file(const struct config_device *d, unsigned int i, char *o
 	return (size_t)at;
 }
 
-/* "PATH,format=raw,readonly=off,queues=1", or without PATH for a kind that serves none */
+/* "PATH,format=raw,readonly=off,queues=1", with "fd=N" in the place of PATH for a kind that is joined, or without for
+ * a kind that serves none */
 static void put_device(struct words *w, const struct config_device *d)
 {
 	static char text[512 + (KIND_FILES_MAX - 1) * (CONFIG_PATH_MAX + 64)];
+	const struct kind_way *way = kind_way(d->kind, d->options);
 	char value[64];
 	size_t at = 0;
 
@@ -87,8 +89,12 @@ static void put_device(struct words *w, const struct config_device *d)
 	}
 	for (unsigned int i = 0; i < KIND_FILES_MAX - 1 && at < sizeof(text); i++)
 		at += render_file(d, i, text + at, sizeof(text) - at);
-	put(w, "--%s=%.*s%s", d->kind->word, (int)d->path_len, d->path,
-	    d->kind->file.fd ? text : text + 1);
+	if (way)
+		put(w, "--%s=%s%s%.*s%s", d->kind->word, way->word, way->value ? "=" : "",
+		    (int)d->to.path_len, d->to.path, text);
+	else
+		put(w, "--%s=%.*s%s", d->kind->word, (int)d->path_len, d->path,
+		    d->kind->file.fd ? text : text + 1);
 }
 
 static void put_devices(struct words *w, const struct vm_config *c, const struct config_key *key)

@@ -79,10 +79,27 @@ void kind_files_form(const struct kind_files *f, char *out, size_t cap)
 		snprintf(out, cap, ",%s=FILE", f->word);
 }
 
+void kind_ways_form(const struct device_kind *kind, const char *between, char *out, size_t cap)
+{
+	size_t at = 0;
+
+	*out = '\0';
+	for (size_t i = 0; i < kind->link.n_ways && at < cap; i++) {
+		const struct kind_way *w = &kind->link.ways[i];
+
+		at += (size_t)snprintf(out + at, cap - at, "%s%s%s%s", i ? between : "", w->word,
+				       w->value ? "=" : "", w->value ? w->value : "");
+	}
+}
+
 void kind_form(const struct device_kind *kind, bool required_only, char *out, size_t cap)
 {
-	size_t at = (size_t)snprintf(out, cap, "%s", kind->file.fd ? "FILE" : "");
+	size_t at;
 
+	kind_ways_form(kind, "|", out, cap);
+	if (kind->file.fd)
+		snprintf(out, cap, "FILE");
+	at = strlen(out);
 	for (size_t i = 0; i < kind->n_options && at < cap; i++) {
 		const struct option *o = &kind->options[i];
 		bool required = o->flags & OPTION_REQUIRED;

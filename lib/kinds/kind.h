@@ -59,10 +59,27 @@ struct kind_file {
 
 #define KIND_LINKS_MAX 4 /* of a VM */
 
-/* A stream that the command was started with, which the device is given: a network's, say. */
+/* What the command opens for a way, with the rights of its user. */
+enum kind_opens {
+	KIND_OPENS_NOTHING, /* the supervisor has it otherwise */
+	KIND_OPENS_STREAM, /* a UNIX stream socket that the command was started with, by its number */
+};
+
+/* One way in which a device is joined to what is outside of its VM, said first: `--net WORD[=VALUE],OPTION=VALUE,...`. */
+struct kind_way {
+	const char *word;  /* "fd" */
+	const char *value; /* stands for its value in help: "N"; NULL: it has none */
+	uint64_t min, max; /* of a number, or of the bytes of a name */
+	bool number;
+	enum kind_opens opens;
+	int fd; /* the number in the process of what is opened */
+};
+
+/* How a device is joined to what is outside, a network's card, say. */
 struct kind_link {
-	int fd;		    /* its number in the process; 0: there is none */
-	const char *option; /* of the device: the descriptor's number */
+	const struct kind_way *ways;
+	size_t n_ways; /* 0: it is not */
+	size_t way_at; /* the byte of the options that says which: its index */
 	/* What is not said of the number-th of its kind (from 0 on) becomes what it is in that VM. */
 	void (*settle)(void *options, const char *vm, unsigned int number);
 };
@@ -145,9 +162,17 @@ static inline unsigned int kind_channels(const struct device_kind *kind)
  * so many. */
 const struct kind_files *kind_files_of(const struct device_kind *kind, unsigned int i,
 				       unsigned int *ret_nth);
+/* How a device with these options is joined; NULL: its kind is not. */
+static inline const struct kind_way *kind_way(const struct device_kind *kind, const void *options)
+{
+	return kind->link.n_ways ? &kind->link.ways[((const uint8_t *)options)[kind->link.way_at]] :
+				   NULL;
+}
+/* "fd=N", or "fd=N or tap=NAME": what is said first of a device that is joined. */
+void kind_ways_form(const struct device_kind *kind, const char *between, char *out, size_t cap);
 /* The option of that name, or NULL. */
 const struct option *kind_option(const struct device_kind *kind, const char *name);
-/* "FILE,format=raw[,readonly=on]", or without FILE for a kind that serves none: what is said of one of many. */
+/* "FILE,format=raw[,readonly=on]", with a way in the place of FILE for a kind that is joined, or without for a kind that serves none: what is said of one of many. */
 void kind_form(const struct device_kind *kind, bool required_only, char *out, size_t cap);
 /* ",backing=FILE,backing-format=FORMAT": what is said of each file beside it. */
 void kind_files_form(const struct kind_files *f, char *out, size_t cap);

@@ -352,7 +352,7 @@ def test_a_network_that_cannot_be(place, stream):
             socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as tcp:
         for other in (datagrams, alone, tcp):
             assert run_with(place, [other.fileno()], f"--net=fd={other.fileno()}", "--allow", "virtio-net") == \
-                (1, "", f"bulkhead: --net: fd={other.fileno()} is no connected UNIX stream socket\n")
+                (1, "", f"bulkhead: --net: fd={other.fileno()}: it is no connected UNIX stream socket\n")
     assert run_with(place, [], f"--net=fd={fd}", "--allow", "virtio-net") == \
         (1, "", f"bulkhead: --net: fd={fd}: there is no such descriptor: start the command with a UNIX stream socket there\n")
     assert run_with(place, [fd], *[f"--net=fd={fd}"] * 2, "--allow", "virtio-net") == \

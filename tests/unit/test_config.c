@@ -304,12 +304,21 @@ static void test_networks(void **state)
 	assert_int_equal(WORDS(&c, "--net", "none"), 0);
 	assert_int_equal(count(&c, "net"), 0);
 	assert_error(WORDS(&c, "--net", "mtu=1500"),
-		     "--net: 'mtu=1500' will not do: what it is joined to is never guessed: say "
-		     "fd=N");
+		     "--net: 'mtu=1500' will not do: what it is joined to comes first and is "
+		     "never guessed: say fd=N");
 	assert_error(WORDS(&c, "--net", "fd=2"),
 		     "--net: 'fd=2' will not do: fd must be 3 to 1048576");
 	assert_error(WORDS(&c, "--net", "5"),
-		     "--net: '5' will not do: a net has fd=, mac= and mtu=");
+		     "--net: '5' will not do: what it is joined to comes first and is never "
+		     "guessed: say fd=N");
+	assert_error(WORDS(&c, "--net", "mtu=1500,fd=5"),
+		     "--net: 'mtu=1500,fd=5' will not do: what it is joined to comes first and "
+		     "is never guessed: say fd=N");
+	assert_error(WORDS(&c, "--net", "fd=5,fd=6"),
+		     "--net: 'fd=5,fd=6' will not do: a net has mac= and mtu=");
+	assert_error(WORDS(&c, "--net", "fd"), "--net: 'fd' will not do: fd must be 3 to 1048576");
+	assert_error(WORDS(&c, "--net", "fd="),
+		     "--net: 'fd=' will not do: fd must be 3 to 1048576");
 	assert_error(WORDS(&c, "--net", "fd=5,mtu=67"),
 		     "--net: 'fd=5,mtu=67' will not do: mtu must be 68 to 65535");
 	assert_error(WORDS(&c, "--net", "fd=3", "--net", "fd=4", "--net", "fd=5", "--net", "fd=6",
