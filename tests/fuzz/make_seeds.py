@@ -813,12 +813,32 @@ def progress():
 
 
 # Others append here: the name of the target and what makes its seeds.
+def guard():
+    """Rules; then frames: to the guest or from it, which, whose, how many bytes are spoiled, whether it is cut."""
+    def frame(to_guest, what, which=0):
+        return bytes([to_guest, what, which, 0, 1])
+
+    lease, router = frame(0, 1) + frame(1, 2), frame(1, 3, 9)
+    tcp, udp6, back = frame(0, 6), frame(0, 7), frame(1, 6 | 128)
+    return {
+        "lease": b"\0" + lease + tcp, "fixed": b"\3" + tcp + udp6, "router": b"\0" + router + udp6,
+        "named": b"\x90" + lease + router + tcp + udp6, "restricted": b"\4" + lease + back + tcp,
+        "renewal": b"\4" + lease + frame(0, 1, 9), "link-local": b"\x08" + lease + frame(0, 6, 2),
+        "arp": b"\0" + lease + frame(0, 5, 2) + frame(0, 5, 4),
+        "neighbours": b"\0" + router + frame(0, 4, 0x11) + frame(0, 4, 0x21) + frame(1, 4 | 128, 0x21) + udp6,
+        "headers": b"\0" + router + bytes([0, 8, 0, 58, 0, 1, 0, 8, 1, 17, 0, 1]),
+        "raw": b"\0" + bytes([0, 0, 0, 8]) + bytes(12) + b"\x86\xdd" + bytes(50) + b"\0\1",
+        "spoiled": b"\0" + lease + bytes([0, 6, 0, 1, 14, 0, 0x46, 1]),
+    }
+
+
 TARGETS = {
     "ask": ask,
     "answer": answer,
     "control": control,
     "vhost_user": vhost_user,
     "vfio_user": vfio_user,
+    "guard": guard,
     "guestmem": guestmem,
     "virtqueue": virtqueue,
     "inflight": inflight,
