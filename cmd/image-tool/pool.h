@@ -60,7 +60,7 @@ struct pool {
 	unsigned int head, waiting, busy; /* of the queue; threads at work */
 	unsigned int entered;
 	struct pool_error error;
-	struct sandbox_thread filter;
+	struct sandbox_filter filter;
 	pool_fn work;
 	void *owner;
 };

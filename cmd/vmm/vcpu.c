@@ -174,7 +174,7 @@ static void wait_all_parked(struct machine *m)
 
 int vcpus_start(struct machine *m, const struct sandbox_policy *policy)
 {
-	static struct sandbox_thread filter; /* for as long as threads may still load it */
+	static struct sandbox_filter filter; /* for as long as threads may still load it */
 	int r = sandbox_prepare_thread(policy, &filter);
 
 	if (r < 0)

@@ -12,7 +12,7 @@ struct vcpu {
 	struct accel_vcpu *accel;
 	pthread_t thread;
 	unsigned int generation; /* of the last reset */
-	const struct sandbox_thread *filter;
+	const struct sandbox_filter *filter;
 };
 
 /* Makes the vCPUs and their threads, each confined by policy and parked. Before the sandbox; the

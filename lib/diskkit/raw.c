@@ -10,7 +10,7 @@ _Static_assert(DISK_POOL_THREADS == WORKERS_THREADS, "as declared");
 static struct raw_image raw;
 
 /* for as long as a thread may still load it */
-static struct sandbox_thread filter;
+static struct sandbox_filter filter;
 
 static int prepare_filter(void *arg, bool everything)
 {

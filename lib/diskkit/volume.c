@@ -26,7 +26,7 @@ static struct {
 	unsigned int n_backing;
 	bool has_data, has_bound; /* were handed over */
 	struct front front;
-	struct sandbox_thread opening, serving; /* filters of the worker */
+	struct sandbox_filter opening, serving; /* filters of the worker */
 } disk;
 
 /* ---- the worker ---- */

@@ -91,14 +91,14 @@ static int close_process(const struct sandbox_policy *p, const char **ret_what)
 
 static int enter(const struct sandbox_policy *p, int control_fd, const char **ret_what)
 {
-	_cleanup_(filter_release) scmp_filter_ctx ctx = NULL;
+	struct sandbox_filter filter;
 	int r = check_jail(ret_what);
 
 	if (r < 0)
 		return r;
 	heap_settle();
 	*ret_what = "the filter";
-	r = filter_build(p, control_fd, &ctx);
+	r = sandbox_make_filter(p, control_fd, &filter);
 	if (r < 0)
 		return r;
 	r = close_process(p, ret_what);
@@ -113,7 +113,7 @@ static int enter(const struct sandbox_policy *p, int control_fd, const char **re
 	if (r < 0)
 		return r;
 	*ret_what = "the filter";
-	return filter_load(ctx);
+	return sandbox_narrow_thread(&filter);
 }
 
 int sandbox_enter(const struct sandbox_policy *p, int control_fd, const char **ret_what)
@@ -140,12 +140,12 @@ static unsigned int landlock_of(const struct sandbox_policy *p)
 
 static int confine_self(const struct sandbox_policy *p, const char **ret_what)
 {
-	_cleanup_(filter_release) scmp_filter_ctx ctx = NULL;
+	struct sandbox_filter filter;
 	int r;
 
 	heap_settle();
 	*ret_what = "the filter";
-	r = filter_build(p, -1, &ctx);
+	r = sandbox_make_filter(p, -1, &filter);
 	if (r < 0)
 		return r;
 	*ret_what = "no capabilities";
@@ -167,7 +167,7 @@ static int confine_self(const struct sandbox_policy *p, const char **ret_what)
 	if (r < 0)
 		return r;
 	*ret_what = "the filter";
-	return filter_load(ctx);
+	return sandbox_narrow_thread(&filter);
 }
 
 int sandbox_confine_self(const struct sandbox_policy *p, const char **ret_what)

@@ -6,7 +6,6 @@
 #include "lib/sandbox/jail.h"
 #include "lib/sandbox/sandbox.h"
 
-#include <seccomp.h>
 #include <stdbool.h>
 #include <sys/syscall.h>
 
@@ -16,13 +15,6 @@
  * by itself when a stopped process goes on.)
  */
 #define SANDBOX_DEATH_CALL __NR_create_module
-
-/* Makes a libseccomp context. control_fd >= 0: what is not allowed traps, and sendmsg is allowed
- * on that descriptor; -1: it kills at once. Release it with filter_release. */
-[[nodiscard]] int filter_build(const struct sandbox_policy *p, int control_fd,
-			       scmp_filter_ctx *ret);
-[[nodiscard]] int filter_load(scmp_filter_ctx ctx);
-void filter_release(scmp_filter_ctx *ctx);
 
 /* One heap for all threads, for ever: before the first other thread, and before a limit of address
  * space is set. */

@@ -92,6 +92,20 @@ struct sandbox_policy {
 	struct sandbox_beneath beneath; /* outside a jail only */
 };
 
+/* A filter, ready to be loaded: what threads are started with. */
+struct sandbox_filter {
+	unsigned short len; /* instructions */
+	struct sock_filter code[1024];
+};
+
+/*
+ * The policy's filter. control_fd is that of sandbox_enter: what is not allowed traps; or -1, as of
+ * sandbox_confine_self: it kills at once. Allocates nothing. 0; -EINVAL: a row that compares what
+ * there is not, or that takes the trap handler's place; -E2BIG: too long.
+ */
+[[nodiscard]] int sandbox_make_filter(const struct sandbox_policy *p, int control_fd,
+				      struct sandbox_filter *ret);
+
 /* Distinct system calls that the policy's filter allows. */
 [[nodiscard]] size_t sandbox_count_calls(const struct sandbox_policy *p);
 
@@ -105,19 +119,14 @@ struct sandbox_policy {
 [[nodiscard]] int sandbox_enter(const struct sandbox_policy *p, int control_fd,
 				const char **ret_what);
 
-/* A filter for threads, ready to be loaded: building one allocates, loading it does not. */
-struct sandbox_thread {
-	unsigned short len; /* instructions */
-	struct sock_filter code[1024];
-};
-
-/* The trap handler must be there already (sandbox_trap_install); -EINVAL otherwise. */
+/* A filter for other threads. The trap handler must be there already (sandbox_trap_install); -EINVAL
+ * otherwise. */
 [[nodiscard]] int sandbox_prepare_thread(const struct sandbox_policy *p,
-					 struct sandbox_thread *ret);
+					 struct sandbox_filter *ret);
 /* Landlock and the filter, for the calling thread alone. Allocates nothing. */
-[[nodiscard]] int sandbox_enter_thread(const struct sandbox_thread *t);
+[[nodiscard]] int sandbox_enter_thread(const struct sandbox_filter *f);
 /* A second one on top of it, which allows less; the first must allow to load it (SB_NARROW of forms.h). */
-[[nodiscard]] int sandbox_narrow_thread(const struct sandbox_thread *t);
+[[nodiscard]] int sandbox_narrow_thread(const struct sandbox_filter *f);
 /* Installs the trap handler early, and sees to it that threads share one heap: before there are any.
  * sandbox_enter does both itself otherwise. */
 [[nodiscard]] int sandbox_trap_install(int control_fd);
@@ -141,10 +150,6 @@ struct sandbox_thread {
 
 /* The version of the kernel's Landlock, or 0. */
 int sandbox_landlock_abi(void);
-
-/* Writes the policy's filter as an array of struct sock_filter, for tests and audits. control_fd
- * is that of sandbox_enter; -1 gives the filter of sandbox_confine_self. */
-[[nodiscard]] int sandbox_export(const struct sandbox_policy *p, int control_fd, int out_fd);
 
 /* The name of a system call, or "unknown", cut at cap bytes. Allocates and frees. */
 void sandbox_call_name(int nr, char *out, size_t cap);

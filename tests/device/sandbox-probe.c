@@ -273,7 +273,7 @@ static int reach_confined(void)
 	return 0;
 }
 
-static struct sandbox_thread filter; /* of the one thread beside the main one */
+static struct sandbox_filter filter; /* of the one thread beside the main one */
 
 static void *reach_in_thread(void *arg)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Policies to filters: the filter is exported and run over calls that are and are not allowed. What it does in the kernel is tests/device/test_sandbox.py's.
+ * Policies to filters: the filter is made and run over calls that are and are not allowed. What it does in the kernel is tests/device/test_sandbox.py's.
  */
 #include "tests/unit/unit.h"
 
@@ -37,29 +37,16 @@ static const struct sandbox_policy policy = { .name = "test",
 					      .rules = rules,
 					      .n_rules = ARRAY_SIZE(rules) };
 
-/* ---- filters, exported and run ---- */
+/* ---- filters, made and run ---- */
 
-struct program {
-	struct sock_filter code[1024];
-	size_t n;
-};
-
-static void export(const struct sandbox_policy *p, int control, struct program *ret)
+static void make(const struct sandbox_policy *p, int control, struct sandbox_filter *ret)
 {
-	int fd = memfd_create("filter", MFD_CLOEXEC);
-	ssize_t got;
-
-	assert_true(fd >= 0);
-	assert_int_equal(sandbox_export(p, control, fd), 0);
-	got = pread(fd, ret->code, sizeof(ret->code), 0);
-	assert_true(got > 0 && (size_t)got < sizeof(ret->code) && got % 8 == 0);
-	ret->n = (size_t)got / 8;
-	close(fd);
+	assert_int_equal(sandbox_make_filter(p, control, ret), 0);
 }
 
-static uint32_t run(const struct program *p, const struct seccomp_data *d)
+static uint32_t run(const struct sandbox_filter *f, const struct seccomp_data *d)
 {
-	const struct bpf_program bpf = { p->code, p->n };
+	const struct bpf_program bpf = { f->code, f->len };
 
 	assert_true(bpf_check(&bpf));
 	return bpf_run(&bpf, d, NULL, NULL);
@@ -70,10 +57,10 @@ static uint32_t verdict(int control, int nr, uint64_t a0, uint64_t a1, uint64_t 
 	const struct seccomp_data d = { .nr = nr,
 					.arch = AUDIT_ARCH_X86_64,
 					.args = { a0, a1, a2 } };
-	static struct program p;
+	static struct sandbox_filter f;
 
-	export(&policy, control, &p);
-	return run(&p, &d);
+	make(&policy, control, &f);
+	return run(&f, &d);
 }
 
 #define ALLOWED(nr, a0, a1, a2) \
@@ -98,14 +85,14 @@ static void test_count(void **state)
 /* The count is the truth: so many numbers have any allowed form at all. */
 static void test_every_number(void **state)
 {
-	struct program p;
+	struct sandbox_filter f;
 	size_t n = 0;
 
 	(void)state;
-	export(&policy, CONTROL, &p);
+	make(&policy, CONTROL, &f);
 	for (int nr = 0; nr < 1024; nr++) {
 		const struct seccomp_data plain = { .nr = nr, .arch = AUDIT_ARCH_X86_64 };
-		uint32_t v = run(&p, &plain);
+		uint32_t v = run(&f, &plain);
 		bool filtered = nr == __NR_ioctl || nr == __NR_fcntl || nr == __NR_socket ||
 				nr == __NR_sendmsg;
 
@@ -187,13 +174,13 @@ static void test_other_architectures(void **state)
 	const struct seccomp_data i386 = { .nr = 3, .arch = AUDIT_ARCH_I386 };
 	const struct seccomp_data x32 = { .nr = 0x40000000, .arch = AUDIT_ARCH_X86_64 };
 	const struct seccomp_data minus = { .nr = -1, .arch = AUDIT_ARCH_X86_64 };
-	struct program p;
+	struct sandbox_filter f;
 
 	(void)state;
-	export(&policy, CONTROL, &p);
-	assert_int_equal(run(&p, &i386), SECCOMP_RET_KILL_PROCESS);
-	assert_int_equal(run(&p, &x32), SECCOMP_RET_KILL_PROCESS);
-	assert_int_not_equal(run(&p, &minus), SECCOMP_RET_ALLOW);
+	make(&policy, CONTROL, &f);
+	assert_int_equal(run(&f, &i386), SECCOMP_RET_KILL_PROCESS);
+	assert_int_equal(run(&f, &x32), SECCOMP_RET_KILL_PROCESS);
+	assert_int_not_equal(run(&f, &minus), SECCOMP_RET_ALLOW);
 }
 
 static void test_policies_that_defeat_the_trap(void **state)
@@ -208,13 +195,11 @@ static void test_policies_that_defeat_the_trap(void **state)
 		{ .rules = death, .n_rules = 1 },
 		{ .rules = bad, .n_rules = 1 },
 	};
-	int fd = memfd_create("filter", MFD_CLOEXEC);
+	struct sandbox_filter f;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
-		assert_int_equal(sandbox_export(&policies[i], CONTROL, fd), -22);
-	assert_int_equal(lseek(fd, 0, SEEK_END), 0);
-	close(fd);
+		assert_int_equal(sandbox_make_filter(&policies[i], CONTROL, &f), -22);
 }
 
 /* The handler's message is what control.h says; the process dies by SIGSYS all the same. */
@@ -250,7 +235,7 @@ static void test_trap_handler(void **state)
 
 static void test_thread_filter_needs_the_handler(void **state)
 {
-	static struct sandbox_thread filter;
+	static struct sandbox_filter filter;
 
 	(void)state;
 	assert_int_equal(sandbox_prepare_thread(&policy, &filter), -22);

@@ -35,20 +35,15 @@
 
 /* A filter made of a policy. */
 struct made {
-	struct sock_filter code[1024];
+	struct sandbox_filter filter;
 	struct surface_filters f;
 };
 
 static void make_for(const struct sandbox_policy *p, int control_fd, struct made *ret)
 {
-	int fd = memfd_create("filter", MFD_CLOEXEC);
-	ssize_t n;
-
-	assert_int_equal(sandbox_export(p, control_fd, fd), 0);
-	n = pread(fd, ret->code, sizeof(ret->code), 0);
-	close(fd);
-	assert_true(n > 0 && (size_t)n < sizeof(ret->code));
-	ret->f = (struct surface_filters){ .program[0] = { ret->code, (size_t)n / 8 }, .n = 1 };
+	assert_int_equal(sandbox_make_filter(p, control_fd, &ret->filter), 0);
+	ret->f = (struct surface_filters){ .program[0] = { ret->filter.code, ret->filter.len },
+					   .n = 1 };
 	assert_true(surface_check(&ret->f));
 }
 

@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -205,24 +204,19 @@ static void set_own_pid(const struct sandbox_policy *p, uint64_t pid, struct san
 			}
 }
 
-static int export(const struct sandbox_policy *p, int control_fd, struct bpf_program *ret)
+static int make(const struct sandbox_policy *p, int control_fd, struct bpf_program *ret)
 {
-	_cleanup_(closep) int fd = memfd_create("filter", MFD_CLOEXEC);
+	struct sandbox_filter f;
+	int r = sandbox_make_filter(p, control_fd, &f);
 	struct sock_filter *code;
-	off_t len;
-	int r = fd < 0 ? -errno : sandbox_export(p, control_fd, fd);
 
 	if (r < 0)
 		return r;
-	len = lseek(fd, 0, SEEK_END);
-	code = len > 0 ? malloc((size_t)len) : NULL;
+	code = malloc(f.len * sizeof(*code));
 	if (!code)
 		return -ENOMEM;
-	if (pread(fd, code, (size_t)len, 0) != len) {
-		free(code);
-		return -EIO;
-	}
-	*ret = (struct bpf_program){ code, (size_t)len / sizeof(*code) };
+	memcpy(code, f.code, f.len * sizeof(*code));
+	*ret = (struct bpf_program){ code, f.len };
 	return 0;
 }
 
@@ -237,7 +231,7 @@ int deep_declared(const struct subject_process *p, const struct sandbox_policy *
 		return -E2BIG;
 	set_own_pid(policy, (uint64_t)p->facts.threads[0].status.inner_pid, rules);
 	own.rules = rules;
-	r = export(&own, p->declared->place == DECLARED_JAIL ? FD_CONTROL : -1, &ret->program[0]);
+	r = make(&own, p->declared->place == DECLARED_JAIL ? FD_CONTROL : -1, &ret->program[0]);
 	if (r < 0)
 		return r;
 	ret->n = 1;
