@@ -8,6 +8,7 @@
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <signal.h>
@@ -62,8 +63,20 @@ int complain(int status, const char *fmt, ...)
 	return status;
 }
 
+/* What its starter has closed of 0, 1 and 2 is taken: what is opened next would be read and written in its place.
+ * To write there fails, as it would to what is closed. */
+static bool take_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
+	if (!take_standard())
+		return EXIT_START;
 	/* what its starter left open is none of a VM's business, nor a hostile console's; run takes what it
 	 * was told of, and closes the rest */
 	if (argc < 2 || strcmp(argv[1], "run") != 0)

@@ -175,7 +175,8 @@ static int resize(struct resizing *z)
 	if (r)
 		return r;
 	status = change(z, m.text);
-	done.number = status == 0;
+	/* who does not see that it was done has it done */
+	done.number = status == 0 || status == EXIT_OUTPUT;
 	r = ask(z, &done, -1, CTL_DONE, &m);
 	return status ? status : r;
 }

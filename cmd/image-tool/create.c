@@ -32,14 +32,13 @@ void create_options(const struct image_job *job, uint64_t size, struct qcow2_cre
 	};
 }
 
-/* That of what backs it, where none is said. */
 static int settle_size(const struct image_job *job, uint64_t *ret)
 {
 	static struct source base;
 	int r = 0;
 
 	*ret = job->size;
-	if (job->size || !job->backing_name)
+	if (job->size_how != SIZE_BASE)
 		return 0;
 	r = source_open(&base, job, ROLE_OTHER, SOURCE_TOOL);
 	if (r == 0)

@@ -16,7 +16,7 @@ const char *const image_formats[] = { "raw", "qcow2", "vmdk", "vhdx", "vpc", NUL
 
 static const char *const verbs[] = { "create",	 "info", "check",   "convert", "resize",
 				     "snapshot", "map",	 "compare", "serve",   NULL };
-static const char *const hows[] = { "set", "add", "sub", NULL };
+static const char *const hows[] = { "set", "add", "sub", "base", NULL };
 static const char *const snapshots[] = { "list", "create", "apply", "delete", NULL };
 static const char *const preallocs[] = { "off", "metadata", "falloc", "full", NULL };
 static const char *const compressions[] = { "zlib", "zstd", NULL };

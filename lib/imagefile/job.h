@@ -74,7 +74,7 @@ struct image_node {
 	const char *name; /* as the user said it, for lines alone */
 };
 
-enum image_size_how { SIZE_SET, SIZE_ADD, SIZE_SUB };
+enum image_size_how { SIZE_SET, SIZE_ADD, SIZE_SUB, SIZE_BASE /* of what backs it */ };
 enum image_snapshot { SNAPSHOT_LIST, SNAPSHOT_CREATE, SNAPSHOT_APPLY, SNAPSHOT_DELETE };
 enum image_prealloc { PREALLOC_OFF, PREALLOC_METADATA, PREALLOC_FALLOC, PREALLOC_FULL };
 enum image_compression { COMPRESSION_ZLIB, COMPRESSION_ZSTD };

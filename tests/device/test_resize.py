@@ -137,6 +137,22 @@ def test_qcow2(place, build):
     assert code == 0, out + err
 
 
+def test_nobody_hears_that_it_is_larger(quick, build):
+    """The command's output is lost; the disk has its new bound all the same."""
+    top = qcow2(quick)
+    guest = Guest(quick, build, "--disk", f"{top},format=qcow2", "--allow", "qcow2")
+    first = limit(disks(quick)[0])
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = quick.start("resize", NAME, top, "64M", stdout=writer)
+    os.close(writer)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 7 and "output cannot be written" in err, err
+    guest.has(64 * MIB)
+    assert limit(disks(quick)[0]) > 64 * MIB > first
+    guest.stop()
+
+
 def test_qcow2_with_a_backing_file(quick, build):
     base = image(quick, "base.raw", MIB)
     top = qcow2(quick, "1M", "-b", base, "-F", "raw")

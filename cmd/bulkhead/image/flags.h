@@ -9,6 +9,7 @@ struct parse {
 	struct image_words *w;
 	const char *words[3]; /* that are no options */
 	size_t n_words;
+	bool no_more_options; /* behind -- */
 };
 
 struct flag;

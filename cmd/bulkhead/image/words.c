@@ -50,7 +50,7 @@ static int take_letters(struct parse *p, int argc, char **argv, int *i)
 
 static bool is_option(const struct parse *p, const char *word)
 {
-	if (word[0] != '-' || !word[1])
+	if (p->no_more_options || word[0] != '-' || !word[1])
 		return false;
 	/* a size to take off */
 	return p->w->job.verb != IMAGE_RESIZE || word[1] < '0' || word[1] > '9';
@@ -60,7 +60,11 @@ static int take_word(struct parse *p, int argc, char **argv, int *i)
 {
 	const char *word = argv[*i], *equals;
 
-	if (strncmp(word, "--", 2) == 0) {
+	if (strcmp(word, "--") == 0 && !p->no_more_options) {
+		p->no_more_options = true;
+		return 0;
+	}
+	if (is_option(p, word) && word[1] == '-') {
 		equals = strchr(word, '=');
 		return take(p,
 			    flag_find(p, word + 2,
@@ -128,6 +132,7 @@ static int take_create(struct parse *p)
 	w->target = p->words[0];
 	if (p->n_words > 1)
 		return parse_size(p, p->words[1], &w->job.size);
+	w->job.size_how = SIZE_BASE;
 	return w->source.n < 2 ? words_wrong(p, w->target, "say its size, for example 10G") : 0;
 }
 

@@ -58,8 +58,8 @@ class Place:
         """real: the processes are not played. subids: an ordinary user who has subordinate ids."""
         self.user = user or subids
         self.subids = subids
-        self.uid = OWNER if subids else 65534 if user else 0
-        self.gid = OWNER_GROUP if subids else self.uid
+        self.uid = OWNER if subids else 65534 if user else os.geteuid()
+        self.gid = OWNER_GROUP if subids else 65534 if user else os.getegid()
         self.become = OWNERS if subids else NOBODY if user else []
         self.mounts = []  # (FROM, TO): what the programs see in another place
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-test."))
