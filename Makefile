@@ -52,6 +52,7 @@ long: ## what make check takes a small part of: a million IPIs between 2, 4 and 
 release: ## what a release must pass: make check with every stage at its longest, make userspace and make long (hours)
 	@tools/deps build guest check lab lint
 	@FUZZ_SECONDS=600 LINT_NODES=225000 tools/check
+	@tools/check whole_clang bugs
 	@$(MAKE) userspace long
 
 bench: ## compare with other monitors
