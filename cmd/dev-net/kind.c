@@ -23,6 +23,13 @@ static const struct option options[] = {
 	  .max = NET_MTU_MAX,
 	  .initial = "1500",
 	  .value = "BYTES" },
+	{ .name = "speed",
+	  .type = OPTION_NUMBER,
+	  OPTION_FIELD(struct net_options, speed),
+	  .min = 0,
+	  .max = NET_SPEED_MAX,
+	  .initial = "10000",
+	  .value = "MBITS" },
 };
 
 static const struct kind_way ways[] = {
@@ -74,7 +81,7 @@ const struct device_kind net_kind = {
 		    .n_queues = NET_N_QUEUES,
 		    .queues_min = NET_N_QUEUES,
 		    .config_len = NET_CONFIG_LEN,
-		    .features = BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_MTU),
+		    .features = NET_FEATURES,
 		    .fd = NET_FD_VHOST_USER },
 	.restartable = true,
 	.memory = NET_STATE_SIZE,

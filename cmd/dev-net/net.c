@@ -7,22 +7,15 @@
 
 #include <errno.h>
 
+#define DUPLEX_FULL 1U
 #define HEADROOM 18U /* an Ethernet header and a VLAN tag */
-
-/* 5.1.6 */
-struct net_header {
-	uint8_t flags;
-	uint8_t gso_type;
-	uint16_t hdr_len, gso_size, csum_start, csum_offset, num_buffers;
-};
-_Static_assert(sizeof(struct net_header) == NET_HEADER_LEN, "5.1.6");
 
 static size_t frame_max(const struct net *net)
 {
 	return net->mtu + HEADROOM;
 }
 
-static bool is_frame(const struct net *net, uint64_t len)
+bool net_is_frame(const struct net *net, uint64_t len)
 {
 	return len >= LINK_FRAME_MIN && len <= frame_max(net);
 }
@@ -42,6 +35,18 @@ static void config_read(void *owner, uint8_t *config)
 	bytes_put16(&w, 0); /* status: not offered, so the link counts as up */
 	bytes_put16(&w, 0); /* more pairs of queues: not offered */
 	bytes_put16(&w, net->mtu);
+	bytes_put32(&w, net->speed);
+	bytes_put8(&w, DUPLEX_FULL);
+}
+
+void net_set_features(struct net *net, uint64_t features)
+{
+	net->features = features;
+}
+
+static void set_features(void *owner, uint64_t features)
+{
+	net_set_features(owner, features);
 }
 
 /* ---- to the peer ---- */
@@ -87,7 +92,7 @@ static int transmit(struct net *net, struct dev_queue *q)
 	if (r < 0)
 		return r;
 	len = c->readable_len - NET_HEADER_LEN;
-	if (is_frame(net, len))
+	if (net_is_frame(net, len))
 		r = put_frame(net, c, (size_t)len);
 	else
 		drop(net);
@@ -119,80 +124,6 @@ static int run_transmit(struct net *net, struct dev_queue *q)
 	return r;
 }
 
-/* ---- from the peer ---- */
-
-static int write_frame(const struct virtq_chain *c, const struct link_bytes *from)
-{
-	const struct net_header h = { .num_buffers = 1 };
-	int r = virtq_chain_write(c, 0, &h, sizeof(h));
-
-	if (r == 0)
-		r = virtq_chain_write(c, sizeof(h), from->at[0], from->len[0]);
-	return r == 0 ? virtq_chain_write(c, sizeof(h) + from->len[0], from->at[1], from->len[1]) :
-			r;
-}
-
-/* A buffer that is too small comes back empty. */
-static int receive(struct net *net, struct dev_queue *q, const struct link_bytes *from)
-{
-	const struct virtq_chain *c = &net->chain;
-	uint64_t len = NET_HEADER_LEN + link_bytes_len(from);
-	int r = 0;
-
-	if (c->readable_len)
-		return -EBADMSG;
-	if (len > c->writable_len) {
-		drop(net);
-		len = 0;
-	} else {
-		r = write_frame(c, from);
-	}
-	if (r == 0)
-		dev_queue_push(q, c->head, (uint32_t)len);
-	return r;
-}
-
-/* The oldest frame that the guest may have: 1, or 0. */
-static int next_frame(struct net *net, struct link_bytes *ret)
-{
-	int r;
-
-	while ((r = link_peek(&net->link, ret)) == 1 && !is_frame(net, link_bytes_len(ret))) {
-		drop(net);
-		link_skip(&net->link, link_bytes_len(ret));
-	}
-	return r == 1;
-}
-
-static int run_receive(struct net *net, struct dev_queue *q)
-{
-	struct link_bytes frame;
-	int r = 0;
-
-	while (next_frame(net, &frame)) {
-		r = dev_queue_pop(q, &net->chain);
-		if (r != 1)
-			break;
-		r = receive(net, q, &frame);
-		if (r < 0)
-			break;
-		link_skip(&net->link, link_bytes_len(&frame));
-		r = 0;
-	}
-	return r;
-}
-
-/* Nobody takes them: room for what comes now. */
-static void forget_oldest(struct net *net)
-{
-	struct link_bytes frame;
-
-	while (link_is_full(&net->link) && link_peek(&net->link, &frame) == 1) {
-		drop(net);
-		link_skip(&net->link, link_bytes_len(&frame));
-	}
-}
-
 /* ---- both ---- */
 
 static void say_down(struct net *net)
@@ -210,7 +141,7 @@ static void say_down(struct net *net)
 static int run(void *owner, struct dev_queue *q)
 {
 	struct net *net = owner;
-	int r = q->index == NET_RECEIVEQ ? run_receive(net, q) : run_transmit(net, q);
+	int r = q->index == NET_RECEIVEQ ? net_run_receive(net, q) : run_transmit(net, q);
 	int e = link_settle(&net->link);
 
 	say_down(net);
@@ -227,7 +158,7 @@ static void on_link(void *owner)
 	struct net *net = owner;
 
 	if (!dev_queue_served(&net->dev.queue[NET_RECEIVEQ]))
-		forget_oldest(net);
+		net_forget_oldest(net);
 	dev_queue_run(&net->dev.queue[NET_RECEIVEQ]);
 	dev_queue_run(&net->dev.queue[NET_TRANSMITQ]);
 	say_down(net);
@@ -235,13 +166,15 @@ static void on_link(void *owner)
 
 static const struct dev_spec net_spec = {
 	.name = "dev-net",
-	.features = BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_MTU),
+	.features = NET_FEATURES,
 	.n_queues = NET_N_QUEUES,
 	.queue_max = NET_QUEUE_MAX,
 	.config_len = NET_CONFIG_LEN,
 };
 
-static const struct dev_ops net_ops = { .config_read = config_read, .queue_run = run };
+static const struct dev_ops net_ops = { .set_features = set_features,
+					.config_read = config_read,
+					.queue_run = run };
 
 int net_prepare(struct net *net, const struct net_options *o, struct link_page *page,
 		struct loop *loop, int sock, int fd, const char **ret_what)
@@ -250,6 +183,7 @@ int net_prepare(struct net *net, const struct net_options *o, struct link_page *
 
 	net->mac = o->mac;
 	net->mtu = (uint16_t)o->mtu;
+	net->speed = (uint32_t)o->speed;
 	*ret_what = "link";
 	r = link_open(&net->link, page, loop, fd, on_link, net);
 	if (r < 0)

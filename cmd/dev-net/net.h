@@ -9,12 +9,17 @@
  * a header that asks for what was not negotiated, or with parts that it cannot have is the guest's
  * error: NEEDS_RESET.
  *
+ * A frame that is received goes into one buffer, or with MRG_RXBUF into as many as it takes, which the driver
+ * sees at once; where too few are there they are put back, and the frame waits. One that takes more than
+ * NET_MERGE_MAX, or the whole ring, is dropped; and a buffer there that has no room for a header is the guest's error.
+ *
  * While no driver serves the receive queue the oldest frames make way; while one does and has no buffer
  * ready, the peer waits.
  */
 #ifndef BULKHEAD_DEV_NET_NET_H
 #define BULKHEAD_DEV_NET_NET_H
 
+#include "cmd/dev-net/header.h"
 #include "cmd/dev-net/link.h"
 #include "lib/base/loop.h"
 #include "lib/devkit/vu_device.h"
@@ -25,27 +30,48 @@
 #define NET_TRANSMITQ 1U
 #define NET_N_QUEUES 2U
 #define NET_QUEUE_MAX 256U
-#define NET_HEADER_LEN 12U /* 5.1.6, with num_buffers, as always since 1.0 */
-#define NET_CONFIG_LEN 12U /* 5.1.4, up to the MTU */
+#define NET_CONFIG_LEN 17U /* 5.1.4, up to the duplex */
 #define NET_MTU_MIN 68U
 #define NET_MTU_MAX 65535U
+#define NET_SPEED_MAX INT32_MAX /* Mbit/s */
+/* Buffers of one frame: the largest one takes 43 of the smallest that Linux offers. A frame that takes more is dropped. */
+#define NET_MERGE_MAX 64U
 
 /* 5.1.3 */
 #define VIRTIO_NET_F_MTU 3
 #define VIRTIO_NET_F_MAC 5
+#define VIRTIO_NET_F_MRG_RXBUF 15
+#define VIRTIO_NET_F_SPEED_DUPLEX 63
+
+#define NET_FEATURES                                                                   \
+	(BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_MTU) | BIT(VIRTIO_NET_F_MRG_RXBUF) | \
+	 BIT(VIRTIO_NET_F_SPEED_DUPLEX))
 
 struct net_options {
 	uint8_t way; /* of the kind's ways: which; not this process's to know */
 	uint64_t mac; /* the first byte on the wire is the most significant of six; 0: none was said */
-	uint64_t mtu; /* bytes */
+	uint64_t mtu;	/* bytes */
+	uint64_t speed; /* Mbit/s, as the guest is told */
+};
+
+/* A frame that goes into several buffers. */
+struct net_merge {
+	bool first_of_pass; /* the queue's budget was fresh */
+	uint16_t n;	    /* buffers taken for it */
+	size_t at;	    /* bytes of it that are in them */
+	struct virtq_done done[NET_MERGE_MAX];
+	struct virtq_chain first; /* of them; its header is written last */
 };
 
 struct net {
 	struct vu_device dev;
 	struct virtq_chain chain; /* scratch */
 	struct link link;
+	struct net_merge merge;
+	uint64_t features; /* that the driver chose */
 	uint64_t mac;
 	uint16_t mtu;
+	uint32_t speed;
 	bool told_down;
 	uint64_t n_dropped; /* frames, either way */
 };
@@ -55,5 +81,14 @@ struct net {
 [[nodiscard]] int net_prepare(struct net *net, const struct net_options *o, struct link_page *page,
 			      struct loop *loop, int sock, int fd, const char **ret_what);
 void net_close(struct net *net);
+
+/* What the driver chose. */
+void net_set_features(struct net *net, uint64_t features);
+/* Whether a frame of that length is one that the link and the guest may have. */
+[[nodiscard]] bool net_is_frame(const struct net *net, uint64_t len);
+/* receive.c: as dev_ops' queue_run. */
+[[nodiscard]] int net_run_receive(struct net *net, struct dev_queue *q);
+/* Nobody takes them: room for what comes now. */
+void net_forget_oldest(struct net *net);
 
 #endif

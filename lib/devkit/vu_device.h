@@ -241,6 +241,11 @@ void vu_device_drained_later(struct vu_device *d);
 /* Gives a chain back; as virtq_push, but a broken ring is not an error: the chain is dropped. The
  * interrupt follows when queue_run returns or with vu_device_flush. */
 void dev_queue_push(struct dev_queue *q, uint16_t head, uint32_t written);
+/* The same of several that the driver sees at once. */
+void dev_queue_push_all(struct dev_queue *q, const struct virtq_done *done, uint16_t n);
+/* Puts back the chain that was taken last, and of those that were not put back since: it comes next, and is
+ * read anew. What it cost of the pass's budget stays spent. */
+void dev_queue_untake(struct dev_queue *q, uint16_t head);
 /*
  * Serves the queue now, with a fresh budget and the interrupt afterwards, as a kick would. Nothing
  * when the queue is not served or is busy. For devices whose data or room comes from elsewhere.

@@ -40,6 +40,7 @@ struct vu_inflight_ring {
 };
 _Static_assert(sizeof(struct vu_inflight_ring) == 16, "QueueRegionSplit");
 
+#define NO_HEAD UINT16_MAX /* of no ring */
 #define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
@@ -241,12 +242,32 @@ void vu_inflight_giving(struct dev_queue *q, uint16_t head)
 	STORE(&f->last_batch_head, head);
 }
 
-void vu_inflight_given(struct dev_queue *q, uint16_t head)
+void vu_inflight_given(struct dev_queue *q, const struct virtq_done *done, uint16_t n)
 {
-	if (!q->inflight)
-		return;
-	STORE(&q->inflight->desc[head].in_flight, 0);
-	STORE(&q->inflight->used_idx, q->vq.used_idx);
+	for (uint16_t i = 0; i < n; i++) {
+		/* the driver may offer it again, which is then no chain that waits */
+		if (q->next_again && q->head_again[q->next_again - 1] == done[i].head)
+			q->head_again[q->next_again - 1] = NO_HEAD;
+		if (q->inflight)
+			STORE(&q->inflight->desc[done[i].head].in_flight, 0);
+	}
+	/* last: until here they are of the batch, which repair looks at */
+	if (q->inflight)
+		STORE(&q->inflight->used_idx, q->vq.used_idx);
+}
+
+bool vu_inflight_untake(struct dev_queue *q, uint16_t head)
+{
+	if (!q->next_again || q->head_again[q->next_again - 1] != head)
+		return false;
+	q->next_again--;
+	return true;
+}
+
+void vu_inflight_untaken(struct dev_queue *q, uint16_t head)
+{
+	if (q->inflight)
+		STORE(&q->inflight->desc[head].in_flight, 0);
 }
 
 void vu_inflight_settle(struct dev_queue *q)

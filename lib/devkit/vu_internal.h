@@ -48,10 +48,14 @@ void vu_inflight_close(struct vu_inflight *f);
 {
 	return q->next_again < q->n_again;
 }
-/* A chain was taken; is about to be given back; has been. */
+/* A chain was taken; is about to be given back; some have been, in one step. */
 void vu_inflight_taken(struct dev_queue *q, uint16_t head);
 void vu_inflight_giving(struct dev_queue *q, uint16_t head);
-void vu_inflight_given(struct dev_queue *q, uint16_t head);
+void vu_inflight_given(struct dev_queue *q, const struct virtq_done *done, uint16_t n);
+/* The chain taken last is put back: true if it was taken again, and waits for that once more; else what follows
+ * once the ring has it. */
+[[nodiscard]] bool vu_inflight_untake(struct dev_queue *q, uint16_t head);
+void vu_inflight_untaken(struct dev_queue *q, uint16_t head);
 /* What a drain left over was dropped; what still waits to be taken again is not. */
 void vu_inflight_settle(struct dev_queue *q);
 /* The ring has stopped; the memory stays as it is. */

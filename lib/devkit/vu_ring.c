@@ -171,13 +171,29 @@ int dev_queue_pop(struct dev_queue *q, struct virtq_chain *ret)
 	return take(q, ret);
 }
 
+void dev_queue_push_all(struct dev_queue *q, const struct virtq_done *done, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++)
+		vu_inflight_giving(q, done[i].head);
+	if (virtq_push_all(&q->vq, done, n) < 0)
+		return;
+	vu_inflight_given(q, done, n);
+	q->pushed = true;
+}
+
 void dev_queue_push(struct dev_queue *q, uint16_t head, uint32_t written)
 {
-	vu_inflight_giving(q, head);
-	if (virtq_push(&q->vq, head, written) < 0)
+	const struct virtq_done done = { head, written };
+
+	dev_queue_push_all(q, &done, 1);
+}
+
+void dev_queue_untake(struct dev_queue *q, uint16_t head)
+{
+	if (vu_inflight_untake(q, head))
 		return;
-	vu_inflight_given(q, head);
-	q->pushed = true;
+	if (virtq_untake(&q->vq, head) == 0)
+		vu_inflight_untaken(q, head);
 }
 
 /* Each kick is an edge, so that no call is needed to take it; whoever serves the ring next and finds

@@ -233,22 +233,55 @@ static void log_used(const struct virtq *vq, gpa_t at, uint64_t len)
 		guestmem_mark(vq->mem, GPA(vq->log_at + (at.v - vq->layout.used.v)), len);
 }
 
+static void land(struct virtq *vq, uint16_t head)
+{
+	vq->in_flight[head / 64] &= ~(1ULL << (head % 64));
+	vq->n_in_flight--;
+}
+
+static int put_used(struct virtq *vq, uint16_t at, const struct virtq_done *done)
+{
+	struct virtq_used_elem e = { .id = done->head, .len = done->written };
+
+	if (guest_write(vq->mem, used_entry(vq, at), &e, sizeof(e)) < 0)
+		return virtq_break(vq, "used ring is not RAM");
+	log_used(vq, used_entry(vq, at), sizeof(e));
+	return 0;
+}
+
+int virtq_push_all(struct virtq *vq, const struct virtq_done *done, uint16_t n)
+{
+	if (!usable(vq))
+		return -EBADMSG;
+	for (uint16_t i = 0; i < n; i++) {
+		if (done[i].head >= vq->layout.size || !head_in_flight(vq, done[i].head))
+			return -EINVAL;
+		land(vq, done[i].head);
+		if (put_used(vq, (uint16_t)(vq->used_idx + i), &done[i]) < 0)
+			return -EBADMSG;
+	}
+	if (guest_store16(vq->mem, used_idx(vq), (uint16_t)(vq->used_idx + n)) < 0)
+		return virtq_break(vq, "used ring is not RAM");
+	log_used(vq, used_idx(vq), sizeof(uint16_t));
+	vq->used_idx = (uint16_t)(vq->used_idx + n);
+	return 0;
+}
+
 int virtq_push(struct virtq *vq, uint16_t head, uint32_t written)
 {
-	struct virtq_used_elem e = { .id = head, .len = written };
+	const struct virtq_done done = { head, written };
 
+	return virtq_push_all(vq, &done, 1);
+}
+
+int virtq_untake(struct virtq *vq, uint16_t head)
+{
 	if (!usable(vq))
 		return -EBADMSG;
 	if (head >= vq->layout.size || !head_in_flight(vq, head))
 		return -EINVAL;
-	vq->in_flight[head / 64] &= ~(1ULL << (head % 64));
-	vq->n_in_flight--;
-	if (guest_write(vq->mem, used_entry(vq, vq->used_idx), &e, sizeof(e)) < 0 ||
-	    guest_store16(vq->mem, used_idx(vq), (uint16_t)(vq->used_idx + 1)) < 0)
-		return virtq_break(vq, "used ring is not RAM");
-	log_used(vq, used_entry(vq, vq->used_idx), sizeof(e));
-	log_used(vq, used_idx(vq), sizeof(uint16_t));
-	vq->used_idx++;
+	land(vq, head);
+	vq->next_avail--;
 	return 0;
 }
 

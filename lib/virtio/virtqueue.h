@@ -115,6 +115,18 @@ uint16_t virtq_stop(struct virtq *vq);
  * flight (a bug of the device: nothing is done).
  */
 [[nodiscard]] int virtq_push(struct virtq *vq, uint16_t head, uint32_t written);
+/* One chain that is given back: as virtq_push. */
+struct virtq_done {
+	uint16_t head;
+	uint32_t written;
+};
+/* The same of several, which the driver sees at once: all of them or none. At most as many as the ring has. */
+[[nodiscard]] int virtq_push_all(struct virtq *vq, const struct virtq_done *done, uint16_t n);
+/*
+ * Puts back the chain that was taken last by virtq_pop, as if it never had been: it comes next, and is read anew. 0; -EBADMSG when
+ * the ring is broken; -EINVAL when head is not in flight.
+ */
+[[nodiscard]] int virtq_untake(struct virtq *vq, uint16_t head);
 /* Whether the driver wants an interrupt for what was pushed since the last call. */
 [[nodiscard]] bool virtq_should_signal(struct virtq *vq);
 /* Asks the driver not to kick while the ring is being worked on (a hint). */

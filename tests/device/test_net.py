@@ -338,15 +338,15 @@ def test_without_a_driver_the_oldest_make_way(device):
 def test_configuration(start, mtu):
     device = start(Net, mac="02:00:5e:10:00:01", mtu=mtu)
     session = device.open()
-    config = session.front.get_config(0, 12)
-    assert config == bytes.fromhex("02005e100001") + bytes(4) + struct.pack("<H", mtu)
+    config = session.front.get_config(0, 17)
+    assert config == bytes.fromhex("02005e100001") + bytes(4) + struct.pack("<HIB", mtu, 10000, 1)
     settled(device, session)
 
 
 @pytest.mark.parametrize("word", [
     "--mac=01:00:5e:00:00:01", "--mac=00:00:00:00:00:00", "--mac=52:54:00:12:34", "--mac=52:54:00:12:34:5",
     "--mac=52:54:00:12:34:56:78", "--mac=52-54-00-12-34-56", "--mac=5g:54:00:12:34:56", "--mac=", "--mtu=67",
-    "--mtu=65536", "--mtu=", "--speed=1"])
+    "--mtu=65536", "--mtu=", "--speed=-1", "--speed=2147483648", "--speeds=1"])
 def test_words(build, word):
     page = net.state_page()
     ours, theirs = socket.socketpair()
@@ -366,13 +366,13 @@ def test_words(build, word):
 class Succession:
     """One link and one page, and process after process on them."""
 
-    def __init__(self, start):
-        self.start_one = start
+    def __init__(self, start, **options):
+        self.start_one, self.options = start, options
         ours, self.link = socket.socketpair()
         self.peer, self.page = net.Peer(ours), net.state_page()
 
     def next(self):
-        return self.start_one(Net, page=self.page, link=self.link)
+        return self.start_one(Net, page=self.page, link=self.link, **self.options)
 
     def close(self):
         self.peer.close()

@@ -24,6 +24,7 @@ static struct link_page page;
 static int peer, spare; /* the link's other end, and this one's for the next life */
 static bool lied;
 static unsigned int queue;
+static bool merges;
 static uint8_t out[1 << 20];
 static size_t n_out, parsed;
 
@@ -59,6 +60,7 @@ static bool begin(void)
 		return false;
 	}
 	testdev_start(&t, &net.dev, queue);
+	net_set_features(&net, merges ? NET_FEATURES : 0);
 	return true;
 }
 
@@ -192,6 +194,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&page, 0, sizeof(page));
 	lied = false;
 	n_out = parsed = 0;
+	merges = in.left && *in.data & 2;
 	queue = take() & 1;
 	require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	peer = pair[0];

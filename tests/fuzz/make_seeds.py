@@ -394,7 +394,7 @@ def elf_pvh():
 
 
 def net():
-    """The queue (0 receives), then operations, as fuzz_net.c takes them."""
+    """The queue (0 receives, 2 into merged buffers), then operations, as fuzz_net.c takes them."""
     def chain(at=0, header=1, length=25):  # flip, clear, header whole, where, how long
         return bytes([0, at, 1, 1, header, 2, 1, length])
 
@@ -410,6 +410,8 @@ def net():
         "receive-and-die": b"\0" + frame(20) + turn + kill + chain() + run + turn,
         "buffer-too-small": b"\0" + chain(length=2) + run + frame(20) + turn,
         "no-frame": b"\0" + chain() + run + frame(1) + frame(20) + turn,
+        "merge": b"\2" + chain(length=2) + chain(2, length=2) + chain(4) + run + frame(60) + turn,
+        "merge-too-few": b"\2" + chain(length=2) + run + frame(60) + turn + chain(2) + run + kill + chain(4) + run + turn,
         "half": b"\0" + chain() + run + bytes([3, 6, 0, 0, 0, 16, 1, 2]) + turn + kill + bytes([3, 14]) + bytes(14) + turn,
         "broken": b"\0" + chain() + run + bytes([3, 4, 0, 1, 0, 0x12]) + turn + kill + frame(20) + turn,
         "lie": b"\0" + bytes([5, 0, 8, 0, 0, 0, 1, 255]) + chain() + run + turn,

@@ -315,7 +315,7 @@ static void test_networks(void **state)
 		     "--net: 'mtu=1500,fd=5' will not do: what it is joined to comes first and "
 		     "is never guessed: say fd=N");
 	assert_error(WORDS(&c, "--net", "fd=5,fd=6"),
-		     "--net: 'fd=5,fd=6' will not do: a net has mac= and mtu=");
+		     "--net: 'fd=5,fd=6' will not do: a net has mac=, mtu= and speed=");
 	assert_error(WORDS(&c, "--net", "fd"), "--net: 'fd' will not do: fd must be 3 to 1048576");
 	assert_error(WORDS(&c, "--net", "fd="),
 		     "--net: 'fd=' will not do: fd must be 3 to 1048576");

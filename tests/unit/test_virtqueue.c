@@ -442,6 +442,83 @@ static void test_parts_of_a_chain(void **state)
 	assert_int_equal(n, 4);
 }
 
+static void offer_three(void)
+{
+	for (uint16_t i = 0; i < 3; i++) {
+		testring_desc(&t, i, TR_DATA + 64U * i, 32, D_WRITE, 0);
+		testring_avail(&t, i);
+	}
+}
+
+/* The driver sees all of a batch or nothing: CVE-2021-3748 is about the first of several. */
+static void test_a_batch(void **state)
+{
+	static const struct virtq_done done[] = { { 2, 5 }, { 0, 6 }, { 1, 7 } };
+	static const struct virtq_done again[] = { { 0, 1 } }, beyond[] = { { N, 1 } };
+
+	(void)state;
+	offer_three();
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(virtq_pop(&vq, &budget, &chain), 1);
+	assert_int_equal(virtq_push_all(&vq, beyond, 1), -EINVAL);
+	assert_int_equal(testring_load16(&t, TR_USED + 2), 0);
+	assert_int_equal(virtq_push_all(&vq, done, 3), 0);
+	assert_int_equal(testring_load16(&t, TR_USED + 2), 3);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(testring_load32(&t, TR_USED + 4 + 8 * i), done[i].head);
+		assert_int_equal(testring_load32(&t, TR_USED + 8 + 8 * i), done[i].written);
+	}
+	assert_int_equal(vq.n_in_flight, 0);
+	assert_int_equal(virtq_push_all(&vq, again, 1), -EINVAL);
+	assert_int_equal(virtq_push_all(&vq, NULL, 0), 0);
+	assert_int_equal(testring_load16(&t, TR_USED + 2), 3);
+}
+
+static void test_a_batch_over_the_ring_s_end(void **state)
+{
+	struct virtq_done done[3];
+
+	(void)state;
+	virtq_stop(&vq);
+	testring_store16(&t, TR_USED + 2, 0xfffe);
+	testring_set_avail_idx(&t, 0xfffe);
+	assert_int_equal(virtq_start(&vq, &t.layout, 0xfffe), 0);
+	offer_three();
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(virtq_pop(&vq, &budget, &chain), 1);
+		done[i] = (struct virtq_done){ chain.head, 9 };
+	}
+	assert_int_equal(virtq_push_all(&vq, done, 3), 0);
+	assert_int_equal(testring_load16(&t, TR_USED + 2), 1);
+	assert_int_equal(testring_load32(&t, TR_USED + 4 + 8 * (N - 2)), 0);
+	assert_int_equal(testring_load32(&t, TR_USED + 4 + 8 * (N - 1)), 1);
+	assert_int_equal(testring_load32(&t, TR_USED + 4), 2);
+}
+
+/* What is put back comes next, as the ring then has it. */
+static void test_put_back(void **state)
+{
+	(void)state;
+	assert_int_equal(virtq_untake(&vq, 0), -EINVAL);
+	offer_three();
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(virtq_pop(&vq, &budget, &chain), 1);
+	assert_int_equal(virtq_untake(&vq, N), -EINVAL);
+	assert_int_equal(virtq_untake(&vq, 2), 0);
+	assert_int_equal(virtq_untake(&vq, 2), -EINVAL);
+	assert_int_equal(virtq_untake(&vq, 1), 0);
+	assert_int_equal(vq.n_in_flight, 1);
+	testring_desc(&t, 1, TR_DATA, 17, D_WRITE, 0);
+	assert_int_equal(virtq_pop(&vq, &budget, &chain), 1);
+	assert_int_equal(chain.head, 1);
+	assert_int_equal(chain.writable_len, 17);
+	assert_int_equal(virtq_pop(&vq, &budget, &chain), 1);
+	assert_int_equal(chain.head, 2);
+	assert_int_equal(virtq_untake(&vq, 2), 0);
+	assert_int_equal(virtq_stop(&vq), 2);
+	assert_int_equal(virtq_untake(&vq, 0), -EBADMSG);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -479,6 +556,9 @@ int main(void)
 		CASE(test_kicks),
 		CASE(test_memory_that_goes_away),
 		CASE(test_parts_of_a_chain),
+		CASE(test_a_batch),
+		CASE(test_a_batch_over_the_ring_s_end),
+		CASE(test_put_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

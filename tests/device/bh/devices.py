@@ -222,14 +222,17 @@ class Console(Device):
 
 
 class Net(Device):
-    """A network card; the other end of its link is ours. options: mac, mtu, page and link, a
-    predecessor's."""
+    """A network card; the other end of its link is ours. options: mac, mtu, speed, page and link, a
+    predecessor's; features: that its driver chooses."""
 
     name = "dev-net"
-    features = net.FEATURES
     n_queues = 2
     queue = net.TRANSMITQ
     num_max = net.NUM_MAX
+
+    @property
+    def features(self):
+        return self.options.get("features", net.FEATURES)
 
     def make_fds(self):
         self.own_page = "page" not in self.options
@@ -242,7 +245,7 @@ class Net(Device):
         return {net.STATE_FD: self.page, net.LINK_FD: self.link.fileno()}
 
     def make_args(self):
-        return [f"--{o}={self.options[o]}" for o in ("mac", "mtu") if o in self.options] or \
+        return [f"--{o}={self.options[o]}" for o in ("mac", "mtu", "speed") if o in self.options] or \
             ["--mac=52:54:00:12:34:56"]
 
     def started(self):

@@ -15,7 +15,10 @@ FRAME_MAX = 65553  # of the link
 
 F_MTU = 1 << 3
 F_MAC = 1 << 5
-FEATURES = F_MTU | F_MAC
+F_MRG_RXBUF = 1 << 15
+F_SPEED_DUPLEX = 1 << 63
+FEATURES = F_MTU | F_MAC | F_SPEED_DUPLEX  # with one buffer for each frame
+MERGING = FEATURES | F_MRG_RXBUF
 
 STATE_FD, LINK_FD = 5, 6
 STATE_SIZE = (512 << 10) + 4096
