@@ -20,16 +20,10 @@ static void print_names(void)
 
 static void print_kinds(void)
 {
-	const char *before = "";
+	char kinds[200];
 
-	printf("\n_bulkhead_kinds='");
-	for (size_t i = 0; i < n_kinds_all; i++) {
-		if (!kinds_all[i]->attachable)
-			continue;
-		printf("%s%s", before, kinds_all[i]->word);
-		before = " ";
-	}
-	printf("'\n");
+	kinds_attachable(" ", kinds, sizeof(kinds));
+	printf("\n_bulkhead_kinds='%s'\n", kinds);
 }
 
 static void print_experimental(void)

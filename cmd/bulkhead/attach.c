@@ -38,13 +38,9 @@ static const struct device_kind *find_kind(const char *word)
 
 static int complain_kind(const char *word)
 {
-	char list[200] = "";
-	size_t at = 0;
+	char list[200];
 
-	for (size_t i = 0; i < n_kinds_all && at < sizeof(list); i++)
-		if (kinds_all[i]->attachable)
-			at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s", at ? ", " : "",
-					       kinds_all[i]->word);
+	kinds_attachable(", ", list, sizeof(list));
 	return complain(EXIT_WORDS,
 			"attach: '%.60s' is no device that can be attached: there are %s", word,
 			list);

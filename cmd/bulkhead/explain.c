@@ -41,14 +41,12 @@ static void explain_machine(const struct explained *x)
 
 static void explain_attach(const struct explained *x)
 {
-	struct list kinds = { .len = 0 };
+	char kinds[200];
 
-	for (size_t i = 0; i < n_kinds_all; i++)
-		if (kinds_all[i]->attachable)
-			list_add(&kinds, "%s", kinds_all[i]->word);
+	kinds_attachable(", ", kinds, sizeof(kinds));
 	if (config_spares(x->config))
 		paragraph("may get", "%u devices more while it runs: %s", config_spares(x->config),
-			  kinds.text);
+			  kinds);
 	else
 		paragraph("may get", "no device more while it runs: --on-crash stop");
 }

@@ -38,6 +38,17 @@ bool kind_may_come(const struct device_kind *kind)
 	return kind->attachable || (kind->number == KIND_BEHIND && !kind->dials);
 }
 
+void kinds_attachable(const char *between, char *out, size_t cap)
+{
+	size_t at = 0;
+
+	*out = '\0';
+	for (size_t i = 0; i < n_kinds_all && at < cap; i++)
+		if (kinds_all[i]->attachable)
+			at += (size_t)snprintf(out + at, cap - at, "%s%s", at ? between : "",
+					       kinds_all[i]->word);
+}
+
 const struct kind_files *kind_files_of(const struct device_kind *kind, unsigned int i,
 				       unsigned int *ret_nth)
 {

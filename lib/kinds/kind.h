@@ -153,6 +153,8 @@ const struct device_kind *kind_whose(const struct declared_process *declared);
 const struct device_kind *kind_behind(const struct device_kind *kind, const void *options);
 /* Whether its program may be needed for what is attached. */
 bool kind_may_come(const struct device_kind *kind);
+/* The words of those that may come and go while the guest runs, with that between them. */
+void kinds_attachable(const char *between, char *out, size_t cap);
 /* Channels to the vmm. */
 static inline unsigned int kind_channels(const struct device_kind *kind)
 {
