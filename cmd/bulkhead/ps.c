@@ -46,6 +46,8 @@ static void print_vm(const struct vmlink_state *s)
 	       info->restarts);
 	print_uptime(info->uptime_s);
 	printf(" %s\n", *info->attached ? info->attached : "-");
+	if (*info->why)
+		printf("  paused: %s\n", info->why);
 }
 
 int verb_ps(int argc, char **argv)

@@ -3,11 +3,12 @@
 #include "cmd/storage-nbd/policy.h"
 #include "lib/base/cleanup.h"
 #include "lib/nbd/uri.h"
+#include "lib/storagekit/link.h"
 #include "lib/storagekit/rates.h"
 #include "lib/storagekit/server.h"
 #include "lib/tls/tls.h"
 
-static const char *const on_errors[] = { "retry", "report", NULL };
+static const char *const on_errors[] = { "retry", "report", "stop", NULL };
 
 static const struct option options[] = {
 	{ .name = "address",
@@ -27,6 +28,13 @@ static const struct option options[] = {
 	  OPTION_FIELD(struct storage_nbd_options, on_error),
 	  .choices = on_errors,
 	  .initial = "retry",
+	  .flags = OPTION_INNER },
+	{ .name = "away",
+	  .type = OPTION_NUMBER,
+	  OPTION_FIELD(struct storage_nbd_options, away_s),
+	  .min = 1,
+	  .max = LINK_AWAY_MAX,
+	  .initial = "30",
 	  .flags = OPTION_INNER },
 	STORAGE_RATE_OPTIONS(struct storage_nbd_options, rates, 0),
 };

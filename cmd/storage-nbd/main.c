@@ -49,7 +49,7 @@ static int prepare(const struct storage_nbd_options *o, struct process *c, const
 		r = server_open(&server, u, o->readonly, &c->loop);
 	if (r < 0)
 		return r;
-	server.link.report = o->on_error == STORAGE_NBD_REPORT;
+	link_bound(&server.link, (enum link_away)o->on_error, o->away_s);
 	*ret_what = "server";
 	return storage_open(&storage, &server.client.image, &c->loop, &o->rates);
 }

@@ -57,6 +57,8 @@ static const struct declared_gain gains[] = {
 	{ "the channel to the disk's dev-blk", NULL,
 	  "hostile replies, which it reads as such: no bytes of guest RAM but those that the guest asked to "
 	  "be read into" },
+	{ "with --on-storage-error stop: the pause of its own VM", NULL,
+	  "once for each time that its user lets the VM go on, who reads why, in a bounded number of lines" },
 	BLOCK_CONTROL_GAIN,
 };
 

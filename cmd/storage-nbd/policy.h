@@ -17,13 +17,11 @@ enum {
 	STORAGE_NBD_FD_KEY,
 };
 
-/* When the server is away for LINK_AWAY_MS: requests wait on, or are errors until it is back. */
-enum storage_nbd_on_error { STORAGE_NBD_RETRY, STORAGE_NBD_REPORT };
-
 struct storage_nbd_options {
 	const char *address; /* lib/nbd/uri.h */
 	bool readonly;
-	uint32_t on_error; /* enum storage_nbd_on_error */
+	uint32_t on_error; /* enum link_away */
+	uint32_t away_s;   /* that is too long */
 	struct throttle_rates rates;
 };
 

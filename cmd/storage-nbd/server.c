@@ -126,6 +126,13 @@ static int await(void *client, int control_fd, int timeout_ms)
 	return r == -EPIPE ? s->client.why : r;
 }
 
+static bool served(const void *client)
+{
+	const struct server *s = client;
+
+	return s->client.answered;
+}
+
 static void hang_up(void *client)
 {
 	struct server *s = client;
@@ -145,6 +152,7 @@ static const struct link_client of_nbd = {
 	.state = state,
 	.connect = connect_to,
 	.await = await,
+	.served = served,
 	.hang_up = hang_up,
 	.fail = fail,
 	.explain = explain,
@@ -155,12 +163,18 @@ static void lost(struct nbd_client *c)
 	link_lost(c->lost_owner, c->why);
 }
 
+static void found(struct nbd_client *c)
+{
+	link_found(c->lost_owner);
+}
+
 int server_open(struct server *s, const struct nbd_uri *uri, bool readonly, struct loop *loop)
 {
 	*s = (struct server){ .uri = *uri };
 	s->wire = (struct nbd_wire){ wire_begin, wire_secure, wire_transfer, wire_end };
 	nbd_client_open_remote(&s->client, -1, readonly, s->uri.name, uri->tls ? &s->wire : NULL);
 	s->client.lost = lost;
+	s->client.found = found;
 	s->client.lost_owner = &s->link;
 	return link_open(&s->link, &of_nbd, s, STORAGE_NBD_FD_DIALER, loop);
 }

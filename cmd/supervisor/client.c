@@ -67,6 +67,7 @@ static int on_query(const struct asker *a, const struct control_msg *q)
 		m.info.uptime_s = (uint64_t)(monotonic_s() - vm->running_since);
 	snprintf(m.info.name, sizeof(m.info.name), "%s", vm->config->name);
 	plug_list(vm, m.info.attached, sizeof(m.info.attached));
+	snprintf(m.info.why, sizeof(m.info.why), "%s", pause_why(vm));
 	return tell_peer(a->sock, &m, -1);
 }
 

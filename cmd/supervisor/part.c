@@ -109,7 +109,7 @@ static int on_ready(struct part *p, const struct control_msg *m)
 }
 
 /* Refills by the second, up to the burst. */
-static bool may_speak(struct part *p)
+bool part_may_speak(struct part *p)
 {
 	struct part_lines *l = &p->lines;
 	time_t now = monotonic_s();
@@ -136,7 +136,7 @@ static int on_log(struct part *p, const struct control_msg *m)
 		return -EBADMSG;
 	if (m->number >= LOG_LEVEL_INFO && !p->vm->config->verbose)
 		return 0;
-	if (!may_speak(p))
+	if (!part_may_speak(p))
 		return 0;
 	if (p->lines.dropped) {
 		snprintf(line, sizeof(line), "%u lines were left out", p->lines.dropped);
@@ -258,7 +258,7 @@ static void run(struct part *p)
 /* What the guest can repeat at will counts as a line of its vmm. */
 static void tell_guest(struct part *p, enum log_level level, const char *text)
 {
-	if (may_speak(p))
+	if (part_may_speak(p))
 		tell(p->vm, NULL, level, text);
 }
 
@@ -332,6 +332,8 @@ static const struct {
 	{ CTL_BUSY, PART_ANY & ~PART_VMM, PART_READY, on_busy },
 	{ CTL_LOST, PART_VMM, PART_READY, on_lost },
 	{ CTL_FOUND, PART_VMM, PART_READY, on_found },
+	{ CTL_AWAY, PART_DEVICE, PART_READY, pause_on_away },
+	{ CTL_BACK, PART_DEVICE, PART_READY, pause_on_back },
 	{ CTL_PLUGGED, PART_VMM, PART_READY, plug_on_plugged },
 	{ CTL_NOT_PLUGGED, PART_VMM, PART_READY, plug_on_not_plugged },
 	{ CTL_UNPLUGGED, PART_VMM, PART_READY, plug_on_unplugged },
@@ -466,6 +468,7 @@ static int on_exit_of(struct loop_source *src, uint32_t events_mask)
 	jail_forget(&p->process);
 	close_control(p);
 	p->state = PART_GONE;
+	p->away[0] = '\0';
 	if (resize_ended(p, r < 0 ? 0 : status)) {
 		vm_end_step(p->vm);
 		return 0;

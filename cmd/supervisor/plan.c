@@ -172,12 +172,8 @@ static void plan_behind(struct vm *vm, struct launches *ls, const struct opened 
 		snprintf(l->part->name, sizeof(l->part->name), "%s %u", program, number + 1);
 	give_files(l, o, i, behind->file.fd);
 	give_state(l, d);
-	if (behind->dials) {
-		words_say(&l->words, "--address=%.*s", (int)d->path_len, d->path);
-		words_say(&l->words, "--on-error=%s",
-			  vm->config->on_storage_error == STORAGE_ERROR_REPORT ? "report" :
-										 "retry");
-	}
+	if (behind->dials)
+		words_say_server(&l->words, vm->config, d);
 	words_say_same_options(&l->words, d, behind);
 	connect_pair(dev, d->kind->file.fd, l, behind->storage_fd);
 }

@@ -210,7 +210,7 @@ void restart_begin(struct part *p)
 	bool innocent = a->outside && a->ready;
 
 	if (!innocent && !bucket_take(&a->crashes, monotonic_ns())) {
-		if (!p->spare && pause_begin(p->vm, a->lost)) {
+		if (!p->spare && pause_begin(p, a->lost)) {
 			resize_lost(p, a->lost);
 			pause_part(p);
 			return;

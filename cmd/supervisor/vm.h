@@ -121,6 +121,8 @@ struct part {
 	time_t busy_told;  /* when that was last said to the user, monotonic; 0: never */
 	struct part_lines lines;
 	struct part_again again;
+	char away[CTL_WHY_MAX +
+		  1];	 /* of a storage process: why it is without its server; "": it is not */
 	char format[16]; /* of its image, which can be made larger; "": it has none, or that cannot */
 	bool spare;	 /* for a device that is attached */
 	struct plug plug;
@@ -184,11 +186,12 @@ struct vm {
 	int memory_events;	     /* of its control group, or -1 */
 	int claims[JAIL_BLOCKS_MAX]; /* keep its ids from other VMs, never read; or -1 */
 	struct client clients[VM_MAX_CLIENTS];
-	struct client *attached; /* who has the console, beside the command */
-	bool front_attached;	 /* the command has it */
-	bool paused;		 /* a device has died too often */
-	bool resuming;		 /* and is tried again */
-	struct client *resumer;	 /* who has asked for that, if he is still there */
+	struct client *attached;   /* who has the console, beside the command */
+	bool front_attached;	   /* the command has it */
+	bool paused;		   /* a device has died too often, or a server is away */
+	char why[CTL_WHY_MAX + 1]; /* of the two, at first */
+	bool resuming;		   /* and is tried again */
+	struct client *resumer;	   /* who has asked for that, if he is still there */
 	struct resize resize;
 	struct size size;
 	uid_t owner;	     /* whose clients are served */
@@ -231,6 +234,8 @@ struct part *vm_part(struct vm *vm, enum part_kind kind);
 /* Lets a part see the end of its channel; what it says until it ends is still heard. */
 void part_finish(struct part *p);
 void part_kill(struct part *p);
+/* Whether the user is to read one more line of it: there are so many a second. */
+[[nodiscard]] bool part_may_speak(struct part *p);
 
 /* ---- pair.c: a device and the storage process behind it ---- */
 
@@ -278,7 +283,13 @@ void restart_now(struct part *p);
 /* Of a part that has ended: until somebody wants it again. */
 void pause_part(struct part *p);
 /* A device that was there from the start has died too often: all stands still, if the user wants that. False: he does not, or it cannot. */
-[[nodiscard]] bool pause_begin(struct vm *vm, const char *why);
+[[nodiscard]] bool pause_begin(struct part *p, const char *why);
+/* What a storage process says of its server: the vCPUs stand still until the user wants them to go on. -EBADMSG: that
+ * is not its to say. */
+[[nodiscard]] int pause_on_away(struct part *p, const struct control_msg *m);
+[[nodiscard]] int pause_on_back(struct part *p, const struct control_msg *m);
+/* Why it is paused; "": it is not. */
+const char *pause_why(const struct vm *vm);
 /* Tries what has died again, and answers the client once the VM goes on, or does not. NULL, or why not. */
 [[nodiscard]] const char *pause_resume(struct vm *vm, struct client *c);
 /* A part is ready: it may have been what the VM waits for. */

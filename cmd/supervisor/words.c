@@ -52,3 +52,16 @@ void words_say_same_options(struct words *w, const struct config_device *d,
 			words_say(w, "--%s=%s", name, value);
 	}
 }
+
+void words_say_server(struct words *w, const struct vm_config *c, const struct config_device *d)
+{
+	static const char *const on_error[] = {
+		[STORAGE_ERROR_RETRY] = "retry",
+		[STORAGE_ERROR_REPORT] = "report",
+		[STORAGE_ERROR_STOP] = "stop",
+	};
+
+	words_say(w, "--address=%.*s", (int)d->path_len, d->path);
+	words_say(w, "--on-error=%s", on_error[c->on_storage_error]);
+	words_say(w, "--away=%u", c->storage_timeout_s);
+}

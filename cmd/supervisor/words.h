@@ -22,4 +22,7 @@ void words_say_options(struct words *w, const struct config_device *d, unsigned 
 void words_say_same_options(struct words *w, const struct config_device *d,
 			    const struct device_kind *behind);
 
+/* Where its server is, and what is done while that is away. */
+void words_say_server(struct words *w, const struct vm_config *c, const struct config_device *d);
+
 #endif

@@ -78,7 +78,8 @@ struct machine {
 
 	/* vcpu.c: all vCPUs stand still while `paused`, and reset themselves when `generation`
 	 * has changed since. */
-	bool held; /* by the supervisor; pause.h */
+	bool held;    /* by the supervisor; pause.h */
+	bool emptied; /* and no device has a ring */
 	bool paused;
 	unsigned int n_parked;
 	unsigned int generation;

@@ -100,8 +100,11 @@ static int fail_still(struct server *s, int r, const char *what)
 
 static int on_pause(struct server *s, const struct control_msg *msg, int *fd)
 {
-	(void)msg, (void)fd;
-	return fail_still(s, machine_pause(s->m), "a device does not stop");
+	(void)fd;
+	if (msg->number > CTL_PAUSE_VCPUS)
+		return -EBADMSG;
+	return fail_still(s, machine_pause(s->m, msg->number == CTL_PAUSE_ALL),
+			  "a device does not stop");
 }
 
 /* What the guest asked for before it stood still is due now. */

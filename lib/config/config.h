@@ -30,13 +30,14 @@
 #define CONFIG_MEMORY_MAX (64ULL << 30)
 #define CONFIG_CPUS_MAX 16
 #define CONFIG_STOP_TIMEOUT_MAX 86400 /* seconds */
-#define CONFIG_FILE_MAX 65536U	      /* bytes of a configuration file */
+#define CONFIG_STORAGE_TIMEOUT_MAX 86400
+#define CONFIG_FILE_MAX 65536U /* bytes of a configuration file */
 
 enum config_console { CONSOLE_AUTO, CONSOLE_SAFE, CONSOLE_RAW, CONSOLE_NONE };
 enum config_on_reboot { REBOOT_RESTART, REBOOT_STOP };
 enum config_on_panic { PANIC_STOP, PANIC_CONTINUE };
 enum config_on_crash { CRASH_RESTART, CRASH_STOP, CRASH_PAUSE };
-enum config_on_storage_error { STORAGE_ERROR_RETRY, STORAGE_ERROR_REPORT };
+enum config_on_storage_error { STORAGE_ERROR_RETRY, STORAGE_ERROR_REPORT, STORAGE_ERROR_STOP };
 enum config_accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
 
 /* A limit of the VM's control group. */
@@ -102,6 +103,7 @@ struct vm_config {
 	enum config_on_panic on_panic;
 	enum config_on_crash on_crash;		       /* of a device's process */
 	enum config_on_storage_error on_storage_error; /* of a server that a disk is of */
+	uint32_t storage_timeout_s;		       /* until then it is none */
 	enum config_accel accel;
 	struct config_secret secrets[CONFIG_SECRETS_MAX];
 	size_t n_secrets;

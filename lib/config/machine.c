@@ -78,7 +78,7 @@ static const char *const on_reboots[] = { "restart", "stop", NULL };
 static const char *const io_words[] = { "rbps=", "wbps=", "riops=", "wiops=", NULL };
 static const char *const on_panics[] = { "stop", "continue", NULL };
 static const char *const on_crashes[] = { "restart", "stop", "pause", NULL };
-static const char *const on_storage_errors[] = { "retry", "report", NULL };
+static const char *const on_storage_errors[] = { "retry", "report", "stop", NULL };
 
 /* In the order of the enums that they are stored as. */
 const struct option config_machine[] = {
@@ -181,6 +181,14 @@ const struct option config_machine[] = {
 	  .choices = on_storage_errors,
 	  .initial = "retry",
 	  .help = "while a disk's server is away" },
+	{ .name = "storage-timeout",
+	  .type = OPTION_NUMBER,
+	  FIELD(storage_timeout_s),
+	  .min = 1,
+	  .max = CONFIG_STORAGE_TIMEOUT_MAX,
+	  .initial = "30",
+	  .unit = "seconds",
+	  .help = "that it may be away before" },
 	{ .name = "accel",
 	  .type = OPTION_CHOICE,
 	  FIELD(accel),

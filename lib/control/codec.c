@@ -33,13 +33,15 @@ static const struct shape shapes[] = {
 	{ .type = CTL_CONFIG_CHANGED },
 	{ .type = CTL_LOST, .number = true },
 	{ .type = CTL_FOUND, .number = true },
+	{ .type = CTL_AWAY, .text = true },
+	{ .type = CTL_BACK },
 	{ .type = CTL_POWER_BUTTON },
 	{ .type = CTL_CONSOLE, .n_fds = 1 },
 	{ .type = CTL_CONSOLE_SIZE, .number = true, .size = true },
 	{ .type = CTL_CHANNEL, .number = true, .n_fds = 1 },
 	{ .type = CTL_PLUG, .number = true, .text = true, .n_fds = 1 },
 	{ .type = CTL_UNPLUG, .number = true },
-	{ .type = CTL_PAUSE },
+	{ .type = CTL_PAUSE, .number = true },
 	{ .type = CTL_CONTINUE },
 	{ .type = CTL_CONFIG, .number = true },
 	{ .type = CTL_QUERY },
@@ -97,6 +99,7 @@ static void put_info(struct bytes_writer *w, const struct control_info *info)
 	bytes_put32(w, info->soft);
 	bytes_put32(w, info->restarts);
 	bytes_put(w, info->attached, CTL_ATTACHED_MAX);
+	bytes_put(w, info->why, CTL_WHY_MAX);
 }
 
 static void make_printable(char *text, size_t len)
@@ -120,6 +123,8 @@ static void get_info(struct bytes_reader *r, struct control_info *info)
 	info->restarts = bytes_get32(r);
 	bytes_get(r, info->attached, CTL_ATTACHED_MAX);
 	make_printable(info->attached, strnlen(info->attached, CTL_ATTACHED_MAX));
+	bytes_get(r, info->why, CTL_WHY_MAX);
+	make_printable(info->why, strnlen(info->why, CTL_WHY_MAX));
 }
 
 int control_encode(const struct control_msg *m, void *out, size_t cap)

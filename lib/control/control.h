@@ -34,6 +34,8 @@ enum control_type {
 	CTL_CONFIG_CHANGED = 10, /* dev-console: it has taken the size; once for each */
 	CTL_LOST = 11,		 /* vmm only: number of a channel that has ended */
 	CTL_FOUND = 12,		 /* vmm only: number of a channel that serves again */
+	CTL_AWAY = 13, /* storage-nbd: text; its server is away for too long: what of it is known */
+	CTL_BACK = 14, /* storage-nbd: the server is there again */
 
 	/* supervisor -> process */
 	CTL_POWER_BUTTON = 16, /* vmm: press the ACPI power button */
@@ -44,7 +46,7 @@ enum control_type {
 	CTL_PLUG =
 		20, /* vmm: number of a new channel, text, what is on the bus; 1 descriptor: to it */
 	CTL_UNPLUG = 21, /* vmm: slot; asks the guest to let go of it */
-	CTL_PAUSE = 23,	 /* vmm: all stands still until CTL_CONTINUE */
+	CTL_PAUSE = 23,	 /* vmm: number, a control_pause: all stands still until CTL_CONTINUE */
 	CTL_CONTINUE = 24,
 	CTL_CONFIG = 22, /* vmm: number of the channel whose device's configuration has changed */
 
@@ -89,9 +91,16 @@ enum control_event {
 	CTL_EVENT_PAUSED = 8, /* as a state of CTL_INFO only */
 };
 
+/* What stands still. */
+enum control_pause {
+	CTL_PAUSE_ALL = 0,   /* no vCPU runs, and no device has a ring */
+	CTL_PAUSE_VCPUS = 1, /* devices keep their rings: one would not give them back */
+};
+
 #define CTL_TEXT_MAX 400 /* bytes, without NUL */
 #define CTL_NAME_MAX 64
 #define CTL_ATTACHED_MAX 128
+#define CTL_WHY_MAX 128
 #define CTL_WIRE_MAX 512 /* bytes of a whole packet */
 
 struct control_info {
@@ -105,12 +114,13 @@ struct control_info {
 	uint32_t soft;			     /* 1: the software CPU runs the guest, 0: KVM */
 	uint32_t restarts;		     /* of processes that had died */
 	char attached[CTL_ATTACHED_MAX + 1]; /* names of attached devices: "disk-2,rng-2" */
+	char why[CTL_WHY_MAX + 1];	     /* it is paused; "": it is not */
 };
 
 struct control_msg {
 	enum control_type type;
 	uint32_t number; /* level of LOG, event of EVENT and ENDED, call of DENIED, how of STOP, requests of BUSY,
-			  * channel of CONFIG from 0 on, a control_size */
+			  * channel of CONFIG from 0 on, a control_size, a control_pause */
 	struct control_info info;
 	size_t text_len;
 	char text[CTL_TEXT_MAX + 1]; /* always NUL-terminated after decode; printable ASCII only */

@@ -114,6 +114,7 @@ struct nbd_client_slot *client_find(struct nbd_client *c, uint64_t cookie)
 
 void client_replied(struct nbd_client *c, struct nbd_client_slot *s, int result)
 {
+	c->answered = true;
 	s->at += s->piece;
 	if (result == 0 && s->at < s->io.len) {
 		s->generation++;
@@ -273,7 +274,7 @@ void nbd_client_connect(struct nbd_client *c, int sock)
 	closep(&c->sock);
 	c->sock = c->image.fd = sock;
 	c->gone = sock < 0;
-	c->up = c->secured = false;
+	c->up = c->secured = c->answered = false;
 	c->why = -EPIPE;
 	if (c->wire && sock >= 0)
 		c->wire->begin(c->wire, sock);
@@ -318,6 +319,7 @@ static uint32_t clamp_block(uint32_t preferred)
 int client_up(struct nbd_client *c)
 {
 	const struct nbd_export *e = &c->hand.export;
+	const bool again = c->known;
 	int r = judge_export(c, e);
 
 	if (r < 0)
@@ -329,6 +331,8 @@ int client_up(struct nbd_client *c)
 	c->image.can_discard = !c->image.readonly && e->flags & NBD_FLAG_SEND_TRIM;
 	for (uint16_t i = c->send_first; i != NBD_NO_SLOT; i = c->slot[i].next)
 		prepare(c, &c->slot[i]);
+	if (again && c->found)
+		c->found(c);
 	return 0;
 }
 

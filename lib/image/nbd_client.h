@@ -53,10 +53,13 @@ struct nbd_client {
 	const char *name;      /* of the export */
 	struct nbd_wire *wire; /* NULL: none, and no TLS */
 	bool secured;	       /* the wire is in use */
+	bool answered;	       /* a request, since this connection */
 	int why;	       /* what ended the connection: a negative errno; -EPIPE: the peer */
 	/* The connection has ended: from within reap. NULL: the owner looks at gone. */
 	void (*lost)(struct nbd_client *c);
-	void *lost_owner;
+	/* Another one is up; likewise. NULL: nobody needs to know. */
+	void (*found)(struct nbd_client *c);
+	void *lost_owner; /* of both */
 	struct nbd_export export;
 	unsigned int n_in_flight;
 	uint16_t first_free, send_first, send_last;

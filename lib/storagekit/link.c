@@ -92,14 +92,41 @@ static int set_timer(struct link *l, unsigned int ms)
 	return timerfd_settime(l->timer_fd, 0, &t, NULL) < 0 ? -errno : 0;
 }
 
-/* What waits for it, once it is away for long. */
+/* What waits for it. */
 static void report(struct link *l)
 {
-	if (!l->report || l->away_ms < LINK_AWAY_MS)
-		return;
-	l->pause_ms = LINK_REPORT_MS; /* whoever comes meanwhile is not to wait for long */
 	l->of->fail(l->client, -EIO);
 	storage_completed(l->storage);
+}
+
+/* What waits for it does so until the VM's user wants it to go on. */
+static void stop(struct link *l)
+{
+	struct link_error e = { "" };
+
+	if (l->stopped)
+		return;
+	l->stopped = true;
+	l->of->explain(l->client, l->last, &e);
+	l->tell(&e);
+}
+
+static void look_at_bound(struct link *l)
+{
+	if (l->on_away == LINK_RETRY || l->away_ms < l->bound_ms)
+		return;
+	l->pause_ms = LINK_NOTICE_MS; /* who waits then is not to do so for longer than it takes */
+	if (l->on_away == LINK_REPORT)
+		report(l);
+	else
+		stop(l);
+}
+
+void link_found(struct link *l)
+{
+	if (l->stopped)
+		l->tell(NULL);
+	l->stopped = false;
 }
 
 /* Sooner or later, as often as it failed. */
@@ -118,6 +145,11 @@ void link_lost(struct link *l, int error)
 	if (!l->storage)
 		return; /* the first one: who awaits it is told */
 	storage_forget_image(l->storage);
+	l->last = error;
+	if (l->of->served && l->of->served(l->client)) { /* it does not only come and go */
+		l->away_ms = 0;
+		l->pause_ms = LINK_PAUSE_MIN_MS;
+	}
 	if (!l->told) {
 		l->of->explain(l->client, error, &e);
 		log_line(LOG_LEVEL_WARNING, "%s: the disk waits for it", e.text);
@@ -155,9 +187,10 @@ static int on_timer(struct loop_source *src, uint32_t events)
 	if (!is_in(l, LINK_GONE)) {
 		storage_forget_image(l->storage);
 		l->of->hang_up(l->client);
+		l->last = -ETIMEDOUT;
 	}
-	l->away_ms += l->away_ms < LINK_AWAY_MS ? l->armed_ms : 0;
-	report(l);
+	l->away_ms += l->away_ms < l->bound_ms ? l->armed_ms : 0;
+	look_at_bound(l);
 	l->asked = true;
 	return ask(l);
 }
@@ -188,8 +221,10 @@ static int on_dialer(struct loop_source *src, uint32_t events)
 	if (r == -ENOTCONN || r == -EBADMSG || !l->asked)
 		return r < 0 ? r : -EBADMSG;
 	l->asked = false;
-	if (r < 0)
+	if (r < 0) {
+		l->last = r;
 		return pause_and_retry(l);
+	}
 	r = l->of->connect(l->client, r);
 	if (r == 0)
 		r = storage_watch_image(l->storage);
@@ -221,4 +256,10 @@ int link_open(struct link *l, const struct link_client *of, void *client, int di
 	l->timer.fd = l->dialer.fd = -1;
 	l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	return l->timer_fd < 0 ? -errno : 0;
+}
+
+void link_bound(struct link *l, enum link_away on_away, unsigned int seconds)
+{
+	l->on_away = on_away;
+	l->bound_ms = seconds * 1000;
 }

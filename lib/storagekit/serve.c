@@ -3,6 +3,8 @@
 #include "lib/storagekit/serve.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+#include "lib/control/control.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +17,16 @@ int storage_ready(struct storage *s, const struct process *c, int channel_fd, co
 	return r < 0 ? r : storage_connect(s, channel_fd);
 }
 
+static void tell(const struct link_error *e)
+{
+	struct control_msg m = { .type = e ? CTL_AWAY : CTL_BACK };
+
+	if (e)
+		snprintf(m.text, sizeof(m.text), "%.*s", CTL_TEXT_MAX, e->text);
+	m.text_len = strlen(m.text);
+	(void)!control_send(FD_CONTROL, &m, -1);
+}
+
 int storage_ready_linked(struct storage *s, struct link *l, const struct process *c, int channel_fd,
 			 struct link_error *e)
 {
@@ -23,6 +35,7 @@ int storage_ready_linked(struct storage *s, struct link *l, const struct process
 
 	if (r < 0)
 		return r;
+	l->tell = tell;
 	r = link_keep(l, s);
 	if (r == 0)
 		r = storage_ready(s, c, channel_fd, &what);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Plays any process for tests of the supervisor, well or badly, by a script: words with a comma
- * between. It stands in for the vmm (script: --cmdline=…), dev-blk (script: the image's bytes), and
- * the other devices (script: DEVICE_SCRIPT). What comes before the word enter is in the jail and the
+ * between. It stands in for the vmm (script: --cmdline=…), dev-blk (script: the image's bytes), storage-nbd (script: the
+ * export's name, with a plus between), and the other devices (script: DEVICE_SCRIPT). What comes before the word enter is in the jail and the
  * VM's control group, but no filter holds it back.
  */
 #include "lib/base/cleanup.h"
@@ -144,6 +144,15 @@ static void do_lie(const char *arg)
 	for (;;) {
 		do_busy(arg);
 		wait_ms(50);
+	}
+}
+
+/* A server that goes and comes so often. */
+static void do_aways(const char *arg)
+{
+	for (unsigned long i = strtoul(arg, NULL, 10); i > 0; i--) {
+		say(CTL_AWAY, 0, "away");
+		say(CTL_BACK, 0, "");
 	}
 }
 
@@ -375,7 +384,7 @@ static const struct {
 	{ "wx", do_wx },	 { "sleep", do_sleep },	    { "grow", do_grow },
 	{ "forks", do_forks },	 { "burn", do_burn },	    { "read", do_read },
 	{ "write", do_write },	 { "fragile", do_fragile }, { "busy", do_busy },
-	{ "lie", do_lie },	 { "end", do_end },
+	{ "lie", do_lie },	 { "end", do_end },	    { "aways", do_aways },
 };
 
 static void run_word(char *word)
@@ -404,12 +413,24 @@ static void read_image(char *script, size_t cap)
 	munmap(image, 512);
 }
 
+static void read_export(const char *address, char *script, size_t cap)
+{
+	const char *name = strrchr(address, '/');
+
+	if (name && name[1])
+		snprintf(script, cap, "%s", name + 1);
+	for (char *at = script; (at = strchr(at, '+'));)
+		*at = ',';
+}
+
 static void find_script(int argc, char **argv, char *script, size_t cap)
 {
 	snprintf(script, cap, "%s", DEVICE_SCRIPT);
 	for (int i = 1; i < argc; i++)
 		if (strncmp(argv[i], "--cmdline=", 10) == 0)
 			snprintf(script, cap, "%s", argv[i] + 10);
+		else if (strncmp(argv[i], "--address=", 10) == 0)
+			read_export(argv[i] + 10, script, cap);
 	if (strcmp(argv[0], "dev-blk") != 0)
 		return;
 	read_image(script, cap);

@@ -166,15 +166,21 @@ class Machine:
 
     def answers(self):
         """Whether its supervisor answers its user. (bulkhead ps asks all VMs of a host.)"""
+        return self.info()[:2] == struct.pack("<H", INFO)
+
+    def state(self):
+        return struct.unpack_from("<I", self.info(), 96)[0]
+
+    def info(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
             s.settimeout(HANGS_S)
             os.seteuid(self.ground.uid)
             try:
                 s.connect(f"\0bulkhead/{self.ground.uid}/vm{self.run.pid}")
                 s.send(struct.pack("<HHI", QUERY, 0, 0))
-                return s.recv(512)[:2] == struct.pack("<H", INFO)
+                return s.recv(512)
             except ConnectionError:
-                return False
+                return b""
             finally:
                 os.seteuid(0)
 

@@ -134,6 +134,7 @@ def log_line(text):
 def control_messages(_t):
     """Every type of every role: (name, bytes, rights)."""
     shapes = {1: {}, 2: {"number": 9, "text": "x"}, 4: {"number": 0xffffffff}, 5: {"text": "\x1b[2J"},
+              13: {"text": "gone"}, 14: {},
               16: {}, 32: {}, 34: {}, 48: {"info": True}, 50: {"text": "no"}, 51: {}, 52: {}}
     for kind, shape in shapes.items():
         yield f"control {kind}", control(kind, **shape), ()

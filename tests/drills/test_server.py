@@ -11,6 +11,7 @@ import time
 import pytest
 
 import machines
+import second
 from taken import Died, maps_of
 from test_behind import links
 from test_first_step import SIGSYS_ENDED, Intruder
@@ -22,6 +23,8 @@ MMAP, MPROTECT, MUNMAP, MREMAP = 9, 10, 11, 25
 STREAM = 1 | 0o2000000 | 0o4000
 TABLE = 0x10000000000  # lib/declared/declared.h
 NOSIGNAL = 0x4000
+CONTROL, AWAY, BACK, SAID = 3, 13, 14, 20  # a descriptor, messages, and how often they are said
+RUNNING, PAUSED = 1, 8
 OWN = ("storage-nbd", "dialer")
 
 
@@ -138,3 +141,24 @@ def test_what_is_in_the_table_is_not_to_be_written(ground, neighbour, count, ser
         (rights,) = [line.split()[1] for line in f if line.startswith(f"{TABLE:x}-")]
     count("dialer", 1, [] if rights == "r--p" else [("table", "is", rights)])
     machine.finish()
+
+
+def test_a_taken_storage_nbd_pauses_its_own_vm_alone(ground, neighbour, count, serve):
+    """However often it says that its server is away: one pause, until its user lets the VM go on."""
+    machine = ground.start("--on-storage-error", "stop", server=serve, more=OWN)
+    t = machine.take("storage-nbd")
+    for _ in range(SAID):
+        assert second.send(t, CONTROL, second.control(AWAY, text="\x1b[2J")).value > 0
+        assert second.send(t, CONTROL, second.control(BACK)).value > 0
+    end = time.monotonic() + machines.HANGS_S
+    while machine.state() != PAUSED:
+        assert time.monotonic() < end
+    gains = [("pause", "of its neighbour", neighbour.state())] * (neighbour.state() != RUNNING)
+    assert ground.place.call("resume", f"vm{machine.run.pid}")[0] == 0
+    gains += [("pause", "after the end of it", machine.state())] * (machine.state() != RUNNING)
+    count("storage-nbd", SAID, gains)
+    t.release()
+    machine.press()
+    status, lines, out = machine.end()
+    assert status == 0 and "ok power button" in out, (status, lines, out)
+    assert 0 < sum("the VM is paused" in line for line in lines) <= SAID and not any("\x1b" in line for line in lines)

@@ -36,7 +36,7 @@ def control():
     def message(kind, payload=b""):
         return struct.pack("<HHI", kind, 0, len(payload)) + payload
 
-    info = struct.pack("<64sIIQQIIII128s", b"vm1", 1234, 2, 1 << 30, 60, 1, 4, 1, 2, b"disk-2,rng-2")
+    info = struct.pack("<64sIIQQIIII128s128s", b"vm1", 1234, 2, 1 << 30, 60, 8, 4, 1, 2, b"disk-2,rng-2", b"gone")
     return {
         "ready": message(1), "log": message(2, struct.pack("<I", 2) + b"text"),
         "event": message(3, struct.pack("<I", 2)), "denied": message(4, struct.pack("<I", 57)),
@@ -47,7 +47,7 @@ def control():
         "query": message(32), "stop": message(33, struct.pack("<I", 1)), "attach": message(34),
         "release": message(35), "add": message(37, b"rng,rate=2M"), "add-file": message(38, b"disk,format=raw"),
         "remove": message(39, b"disk-2"), "added": message(55, struct.pack("<I", 24) + b"disk-2"), "ending": message(54),
-        "pause": message(23), "continue": message(24),
+        "pause": message(23, struct.pack("<I", 1)), "pause-without-a-number": message(23), "away": message(13, b"gone"), "back": message(14), "continue": message(24),
         "add-beside": message(43, struct.pack("<I", 8)), "resize": message(41), "resized": message(42, struct.pack("<I", 1)), "resizing": message(56, b"raw"),
         "resume": message(40), "resume-with-a-number": message(40, struct.pack("<I", 0)),
         "channel": message(19, struct.pack("<I", 3)),

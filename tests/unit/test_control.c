@@ -15,6 +15,8 @@ static const struct control_msg samples[] = {
 	{ .type = CTL_DENIED, .number = 57 },
 	{ .type = CTL_FAILED, .text_len = 3, .text = "why" },
 	{ .type = CTL_BUSY, .number = 12 },
+	{ .type = CTL_AWAY, .text_len = 4, .text = "gone" },
+	{ .type = CTL_BACK },
 	{ .type = CTL_CONFIG_CHANGED },
 	{ .type = CTL_ADD, .text_len = 3, .text = "rng" },
 	{ .type = CTL_ADD_FILE, .text_len = 4, .text = "disk" },
@@ -32,7 +34,7 @@ static const struct control_msg samples[] = {
 	{ .type = CTL_QUERY },
 	{ .type = CTL_STOP, .number = 1 },
 	{ .type = CTL_ATTACH },
-	{ .type = CTL_PAUSE },
+	{ .type = CTL_PAUSE, .number = CTL_PAUSE_VCPUS },
 	{ .type = CTL_CONTINUE },
 	{ .type = CTL_RESUME },
 	{ .type = CTL_ADD_BESIDE, .number = 8 },
@@ -45,6 +47,7 @@ static const struct control_msg samples[] = {
 	{ .type = CTL_INFO,
 	  .info = { .name = "vm1",
 		    .attached = "disk-2,rng-2",
+		    .why = "storage-nbd: gone",
 		    .pid = 1,
 		    .cpus = 2,
 		    .memory = 1ULL << 33,
@@ -65,7 +68,7 @@ static bool has_text(const struct control_msg *m)
 	return m->type == CTL_LOG || m->type == CTL_FAILED || m->type == CTL_REFUSED ||
 	       m->type == CTL_ENDED || m->type == CTL_NOT_PLUGGED || m->type == CTL_PLUG ||
 	       m->type == CTL_ADD || m->type == CTL_ADD_FILE || m->type == CTL_REMOVE ||
-	       m->type == CTL_ADDED || m->type == CTL_RESIZING;
+	       m->type == CTL_ADDED || m->type == CTL_RESIZING || m->type == CTL_AWAY;
 }
 
 static void assert_same(const struct control_msg *a, const struct control_msg *b)
@@ -84,6 +87,7 @@ static void assert_same(const struct control_msg *a, const struct control_msg *b
 	assert_int_equal(a->info.soft, b->info.soft);
 	assert_int_equal(a->info.restarts, b->info.restarts);
 	assert_string_equal(a->info.attached, b->info.attached);
+	assert_string_equal(a->info.why, b->info.why);
 }
 
 static void every_type_there_and_back(void **state)
@@ -164,7 +168,7 @@ static void reserved_and_unknown(void **state)
 		known += control_decode(wire, sizeof(wire), &m) == 0;
 	}
 	/* those without a payload or with a text alone, which may be empty */
-	assert_int_equal(known, 22);
+	assert_int_equal(known, 23);
 }
 
 static void texts_are_bounded_and_printable(void **state)
