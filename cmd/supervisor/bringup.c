@@ -149,6 +149,7 @@ static int open_jail(struct bringup *b, struct vm *vm, struct open_error *e)
 
 	if (r < 0)
 		return open_complain(e, r, "%s: %s", what, strerror(-r));
+	vm->dialer.pidfd = take_fd(&b->o.dialer.pidfd);
 	r = vm_watch(vm, b->o.listeners);
 	return r < 0 ? open_complain(e, r, "event loop: %s", strerror(-r)) : 0;
 }

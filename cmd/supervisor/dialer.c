@@ -2,6 +2,7 @@
 /* The dialer as the supervisor sees it: names become addresses; see dialer.h. */
 #include "cmd/supervisor/dialer.h"
 
+#include "cmd/supervisor/child.h"
 #include "cmd/supervisor/open.h"
 #include "lib/base/cleanup.h"
 #include "lib/nbd/uri.h"
@@ -151,7 +152,7 @@ int dialer_start(struct dialer *d, struct open_error *e)
 	if (pipe2(pipes, O_CLOEXEC) < 0)
 		return open_complain(e, -errno, "the dialer: %s", strerror(errno));
 	ready = pipes[0];
-	pid = fork();
+	pid = child_fork(&d->pidfd);
 	if (pid == 0)
 		dialer_run(d, pipes[1]);
 	close(pipes[1]);
@@ -167,5 +168,6 @@ void dialer_close(struct dialer *d)
 	for (size_t i = 0; i < d->n; i++)
 		closep(&d->clients[i].sock);
 	free(d->clients);
-	*d = (struct dialer){ .n = 0 };
+	closep(&d->pidfd);
+	*d = (struct dialer){ .pidfd = -1 };
 }

@@ -15,6 +15,7 @@
 #include "lib/storagekit/dial.h"
 
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #define DIALER_CLIENTS_MAX 64U
 
@@ -37,9 +38,9 @@ struct dialer_client {
 	struct dialer_address address[DIAL_ADDRESSES_MAX]; /* until it runs */
 };
 
-/* All zero: there is none. */
 struct dialer {
-	size_t n;
+	size_t n;	/* 0: there is none */
+	int pidfd;	/* of the process, for whoever takes it; or -1 */
 	bool any_local; /* an address that is a path */
 	struct dialer_client *clients;
 };

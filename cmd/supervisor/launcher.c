@@ -2,30 +2,18 @@
 /* The launcher as the supervisor sees it; see launcher.h. */
 #include "cmd/supervisor/launcher.h"
 
+#include "cmd/supervisor/child.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <poll.h>
-#include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 _Static_assert(ANSWER_MAX_FDS <= MSG_MAX_FDS, "they fit into a message");
-
-static pid_t fork_with_pidfd(int *ret_pidfd)
-{
-	struct clone_args args = { .flags = CLONE_PIDFD,
-				   .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
-				   .exit_signal = SIGCHLD };
-
-	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-}
 
 static int make_channel(int *ret_ours, int *ret_theirs)
 {
@@ -48,7 +36,7 @@ int launcher_start(const struct jail_host *host, const struct selinux_vm *labels
 	*ret = LAUNCHER_NONE;
 	r = make_channel(&ret->sock, &sock);
 	if (r == 0) {
-		ret->process.pid = fork_with_pidfd(&ret->process.pidfd);
+		ret->process.pid = child_fork(&ret->process.pidfd);
 		if (ret->process.pid == 0)
 			launcher_run(host, labels, kit, sock, supervisor);
 		r = ret->process.pid < 0 ? -errno : 0;

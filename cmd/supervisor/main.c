@@ -57,8 +57,10 @@ static void vm_init(struct vm *vm, const struct vm_config *config)
 	vm->pid = getpid();
 	vm->launcher = LAUNCHER_NONE;
 	vm->labels = SELINUX_VM_NONE;
+	vm->dialer = JAIL_PROCESS_NONE;
 	vm->stream = vm->null = vm->keeper = vm->memory_events = -1;
-	vm->answers.fd = vm->launcher_exit.fd = vm->restarts.fd = vm->gone.fd = -1;
+	vm->answers.fd = vm->launcher_exit.fd = vm->restarts.fd = vm->gone.fd = vm->dialer_exit.fd =
+		-1;
 	vm->listeners[0].fd = vm->listeners[1].fd = vm->front.fd = -1;
 }
 

@@ -17,9 +17,12 @@
 
 void opened_init(struct opened *o)
 {
-	*o = (struct opened){
-		.kernel = -1, .initrd = -1, .kvm = -1, .listeners = { -1, -1 }, .vmm = -1
-	};
+	*o = (struct opened){ .kernel = -1,
+			      .initrd = -1,
+			      .kvm = -1,
+			      .listeners = { -1, -1 },
+			      .dialer = { .pidfd = -1 },
+			      .vmm = -1 };
 	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++) {
 		o->links[i] = o->files[i] = o->foreign[i] = -1;
 		for (size_t k = 0; k < KIND_FILES_MAX - 1; k++)

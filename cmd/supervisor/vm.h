@@ -181,7 +181,10 @@ struct vm {
 	struct launcher launcher;
 	struct loop_source answers, launcher_exit; /* of it; fd -1: there is none */
 	struct loop_source restarts;		   /* the timer of parts that are away */
-	bool attachable[KINDS_MAX];		   /* the launcher has the program of that kind */
+	struct jail_process
+		dialer; /* of disks that were there from the start; pidfd -1: there is none */
+	struct loop_source dialer_exit;
+	bool attachable[KINDS_MAX];  /* the launcher has the program of that kind */
 	int keeper;		     /* that pidfd until it is watched, or -1: there is none */
 	int memory_events;	     /* of its control group, or -1 */
 	int claims[JAIL_BLOCKS_MAX]; /* keep its ids from other VMs, never read; or -1 */

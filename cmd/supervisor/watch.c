@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the supervisor's loop hears beside the VM's processes: signals, its timer, its keeper's end, clients. */
+/* What the supervisor's loop hears beside the VM's processes: signals, its timer, the ends of its keeper and its dialer,
+ * clients. */
 #include "cmd/supervisor/vm.h"
 
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int on_signal(struct loop_source *src, uint32_t events)
@@ -53,6 +57,46 @@ static int on_keeper(struct loop_source *src, uint32_t events)
 	return 0;
 }
 
+/*
+ * Nobody could make another one: it had its addresses from before anything hostile was heard, and what it may connect to is
+ * its filter's. So the connections that there are serve on, as long as they last; without a launcher's help
+ * in any case (--on-crash=stop) the VM ends now.
+ */
+static void lose_dialer(struct vm *vm, int status)
+{
+	const char *name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
+	char how[64], line[160];
+
+	if (WIFSIGNALED(status))
+		snprintf(how, sizeof(how), "was killed by signal %s (%d)", name ? name : "?",
+			 WTERMSIG(status));
+	else
+		snprintf(how, sizeof(how), "ended by itself with status %d", WEXITSTATUS(status));
+	if (vm->config->on_crash == CRASH_STOP) {
+		vm_end(vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "the dialer %s", how);
+		return;
+	}
+	snprintf(line, sizeof(line), "the dialer %s: a disk that loses its server ends the VM",
+		 how);
+	tell(vm, NULL, LOG_LEVEL_WARNING, line);
+}
+
+/* At the VM's end it goes by itself, as soon as nobody has the other ends of its channels. */
+static int on_dialer(struct loop_source *src, uint32_t events)
+{
+	struct vm *vm = src->owner;
+	int status = 0, r = jail_reap(&vm->dialer, &status);
+
+	(void)events;
+	if (r == 0)
+		return 0; /* who traces it has its status first, and then this is heard again */
+	loop_remove(&vm->loop, src);
+	jail_forget(&vm->dialer);
+	if (vm->state != VM_ENDING)
+		lose_dialer(vm, r < 0 ? 0 : status);
+	return 0;
+}
+
 static int watch_signals(struct vm *vm)
 {
 	sigset_t set;
@@ -87,5 +131,8 @@ int vm_watch(struct vm *vm, const int listeners[NAMES_PLACES])
 		r = watch_timer(vm);
 	if (r == 0 && vm->keeper >= 0)
 		r = loop_add(&vm->loop, &vm->gone, take_fd(&vm->keeper), EPOLLIN, on_keeper, vm);
+	if (r == 0 && vm->dialer.pidfd >= 0)
+		r = loop_add(&vm->loop, &vm->dialer_exit, vm->dialer.pidfd, EPOLLIN | EPOLLET,
+			     on_dialer, vm);
 	return r < 0 ? r : clients_watch(vm, SUPERVISOR_FD_FRONT, listeners);
 }

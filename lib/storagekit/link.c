@@ -169,6 +169,12 @@ static int settle(struct link *l)
 	return 0;
 }
 
+static int fail_alone(struct link *l)
+{
+	*l->ret_why = "the server is away, and so is the dialer";
+	return -ENOTCONN;
+}
+
 /* It has not come up in time, or is to be tried. */
 static int on_timer(struct loop_source *src, uint32_t events)
 {
@@ -183,7 +189,7 @@ static int on_timer(struct loop_source *src, uint32_t events)
 	if (l->asked)
 		return 0; /* the dialer never waits for a server */
 	if (l->alone)
-		return -ENOTCONN;
+		return fail_alone(l);
 	if (!is_in(l, LINK_GONE)) {
 		storage_forget_image(l->storage);
 		l->of->hang_up(l->client);
@@ -199,10 +205,11 @@ static int on_timer(struct loop_source *src, uint32_t events)
 static int lose_dialer(struct link *l)
 {
 	if (!is_in(l, LINK_UP))
-		return -ENOTCONN;
+		return fail_alone(l);
 	loop_remove(l->loop, &l->dialer);
 	l->alone = true;
-	log_line(LOG_LEVEL_WARNING,
+	/* the supervisor says so to its user */
+	log_line(LOG_LEVEL_INFO,
 		 "the dialer has ended: a connection that is lost will not be made again");
 	return 0;
 }
@@ -216,9 +223,9 @@ static int on_dialer(struct loop_source *src, uint32_t events)
 	(void)events;
 	if (r == -EAGAIN)
 		return 0;
-	if (r == -ENOTCONN && !l->asked)
+	if (r == -ENOTCONN)
 		return lose_dialer(l);
-	if (r == -ENOTCONN || r == -EBADMSG || !l->asked)
+	if (r == -EBADMSG || !l->asked)
 		return r < 0 ? r : -EBADMSG;
 	l->asked = false;
 	if (r < 0) {

@@ -58,11 +58,12 @@ struct link {
 	unsigned int bound_ms; /* and what is too long */
 	/* LINK_STOP: the supervisor is told that it is, or that the server is back: e NULL. */
 	void (*tell)(const struct link_error *e);
-	int last;     /* why there is no connection, as far as is known: a negative errno */
-	bool asked;   /* the dialer owes an answer */
-	bool alone;   /* the dialer has ended */
-	bool told;    /* that the connection is lost */
-	bool stopped; /* the supervisor was told so, and not that it is back */
+	const char **ret_why; /* what ended the loop, where that fails */
+	int last;	      /* why there is no connection, as far as is known: a negative errno */
+	bool asked;	      /* the dialer owes an answer */
+	bool alone;	      /* the dialer has ended */
+	bool told;	      /* that the connection is lost */
+	bool stopped;	      /* the supervisor was told so, and not that it is back */
 };
 
 /* Before the sandbox. The client is not connected. 0 or a negative errno. */

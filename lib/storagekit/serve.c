@@ -27,7 +27,7 @@ static void tell(const struct link_error *e)
 	(void)!control_send(FD_CONTROL, &m, -1);
 }
 
-int storage_ready_linked(struct storage *s, struct link *l, const struct process *c, int channel_fd,
+int storage_ready_linked(struct storage *s, struct link *l, struct process *c, int channel_fd,
 			 struct link_error *e)
 {
 	const char *what = "connection";
@@ -36,6 +36,7 @@ int storage_ready_linked(struct storage *s, struct link *l, const struct process
 	if (r < 0)
 		return r;
 	l->tell = tell;
+	l->ret_why = &c->why;
 	r = link_keep(l, s);
 	if (r == 0)
 		r = storage_ready(s, c, channel_fd, &what);

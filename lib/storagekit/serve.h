@@ -12,7 +12,7 @@
 				const char **ret_what);
 /* The same of one with a server: that is connected first, and kept. 0, or a negative errno with the reason in *e;
  * -ECANCELED: it is to end. */
-[[nodiscard]] int storage_ready_linked(struct storage *s, struct link *l, const struct process *c,
+[[nodiscard]] int storage_ready_linked(struct storage *s, struct link *l, struct process *c,
 				       int channel_fd, struct link_error *e);
 /* To the end. The exit status. */
 [[nodiscard]] int storage_serve(struct storage *s, struct process *c);

@@ -5,6 +5,7 @@ VM, and by a storage-nbd that lies."""
 import os
 import re
 import shutil
+import signal
 import socket
 
 import pytest
@@ -119,10 +120,10 @@ def ps(place_):
     return lines[i].split()[2], below.strip() if below.startswith(" ") else ""
 
 
-def start(place_, build, server, how):
+def start(place_, build, server, how, *words):
     return WaitingVM(place_, build, NAME, "growing", "test",
                      ["--allow", "storage-nbd", "--on-storage-error", how, "--storage-timeout", "1", "--disk",
-                      f"{server.address('vm')},format=raw"])
+                      f"{server.address('vm')},format=raw", *words])
 
 
 def test_a_vm_is_paused_and_goes_on(quick, build, serve):
@@ -185,6 +186,37 @@ def test_a_vm_gets_errors_and_goes_on(quick, build, serve):
     assert quick.call("stop", NAME)[0] == 0
     out, err = guest.process.communicate(timeout=60)
     assert guest.process.returncode == 0 and "ok no reset was needed" in out, out + err
+
+
+# ---- a dialer that ends ----
+
+def kill_dialer(place_):
+    (pid,) = (pid for pid, exe in place_.processes() if exe.endswith("/dialer"))
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+@pytest.mark.parametrize("how", ("retry", "stop"))
+def test_a_dialer_that_is_killed(quick, build, serve, how):
+    """It is reaped and said; the disk serves on until its server goes, which ends the VM whatever is said of that."""
+    server = serve()
+    guest = start(quick, build, server, how)
+    pid = kill_dialer(quick)
+    line = next(line for line in guest.process.stderr if "the dialer" in line)
+    assert lines(line) == ["the dialer was killed by signal KILL (9): a disk that loses its server ends the VM"]
+    wait.until(lambda: not os.path.exists(f"/proc/{pid}"), "it is reaped")
+    assert ps(quick) == ("running", "")
+    server.kill()
+    _, err = guest.process.communicate(timeout=60)
+    assert guest.process.returncode == 5
+    assert lines(err)[-1].startswith("storage-nbd: the server is away, and so is the dialer: "), err
+
+
+def test_a_dialer_that_is_killed_with_on_crash_stop(quick, build, serve):
+    guest = start(quick, build, serve(), "retry", "--on-crash", "stop")
+    kill_dialer(quick)
+    _, err = guest.process.communicate(timeout=60)
+    assert guest.process.returncode == 5 and lines(err)[-1] == "the dialer was killed by signal KILL (9)"
 
 
 # ---- a storage process that lies ----
