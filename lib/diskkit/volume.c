@@ -123,6 +123,14 @@ static int open_chain(struct volume **ret, struct volume_error *e)
 	return qcow2_open(&disk.image.store, &options, ret, e);
 }
 
+/* So that the first group of writes finds clusters ready for it already. */
+static int settle_first(struct volume *v, struct volume_error *e)
+{
+	int r = volume_settle(v);
+
+	return r < 0 ? volume_fail(e, r, "cannot write the image: %s", strerror(-r)) : 0;
+}
+
 static int open_disk(void *arg, struct volume **ret, struct volume_error *e)
 {
 	int r = open_chain(ret, e);
@@ -130,6 +138,8 @@ static int open_disk(void *arg, struct volume **ret, struct volume_error *e)
 	(void)arg;
 	if (r == 0)
 		r = limit_growth(*ret, e);
+	if (r == 0)
+		r = settle_first(*ret, e);
 	if (r < 0)
 		return r;
 	r = sandbox_narrow_thread(&disk.serving);

@@ -11,7 +11,7 @@
  *   list      ids, names and sizes of snapshots
  *   resize    size= shrink
  *   info      what the header says
- *   cuts      every= seed=: FILE is a folder, for images as a crash leaves them in the middle of a run;
+ *   cuts      every= seed= settles: FILE is a folder, for images as a crash leaves them in the middle of a run;
  *             each is checked here first
  *
  * Wherever the disk is opened: base= (raw: base_raw=) and data= say what lies below.
@@ -361,11 +361,15 @@ static const char *keep_sample(struct cuts *c, struct memory *image, size_t at, 
 
 static void cuts(const char *folder)
 {
+	const bool settles = text("settles");
 	const struct cuts_options o = { .create = { .size = 1 << 20, .cluster_size = 512 },
 					.n_requests = 400,
 					.cache_bytes = 16 << 10,
 					.seed = number("seed", 1),
-					.tools = true };
+					.tools = !settles,
+					.settles = settles,
+					.kill_every = settles ? 37 : 0,
+					.reserve = 64 };
 	struct samples s = { .folder = folder, .every = number("every", 100) };
 	struct cuts c;
 	const char *bad = cuts_record(&c, &o);

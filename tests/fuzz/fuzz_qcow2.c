@@ -72,6 +72,7 @@ static bool open_image(uint8_t flags, struct volume **ret)
 	struct qcow2_options options = { .readonly = flags & READONLY,
 					 .tool = flags & TOOL,
 					 .cache_bytes = flags & SMALL_CACHE ? 1 : 64 << 10,
+					 .reserve_clusters = 32,
 					 .backing = flags & WITH_BASE ? &raw.volume : NULL,
 					 .data = flags & WITH_DATA ? &data_file.store : NULL };
 	struct volume_error why = { .text = "" };
@@ -185,7 +186,7 @@ static void request(struct volume *v, const uint8_t *in)
 		(void)!volume_discard(v, at, len);
 		break;
 	case 5:
-		(void)!volume_flush(v);
+		(void)!(in[4] & 1 ? volume_settle(v) : volume_flush(v));
 		break;
 	case 6:
 		map_all(v, at, len);

@@ -727,6 +727,8 @@ def qcow2():
              (0x41, 3, 20, 9), (5, 0, 0, 0), (0, 0, 127, 2)]
     tools = [(0, 0, 9, 5), (7, 0, 0, 64), (0, 2, 30, 6), (7, 0, 0, 72), (0, 1, 9, 7), (7, 0, 0, 65), (7, 0, 0, 67),
              (7, 0, 0, 68), (7, 0, 0, 66), (6, 0, 127, 0), (7, 0, 0, 21)]
+    settling = [(5, 0, 0, 1), (0, 0, 3, 7), (0, 20, 60, 1), (5, 0, 0, 1), (4, 0, 2, 0), (0, 1, 9, 1), (5, 0, 0, 1),
+                (7, 0, 0, 64), (0, 40, 9, 3), (5, 0, 0, 1), (7, 0, 0, 4), (0, 50, 9, 4), (5, 0, 0, 0), (6, 0, 127, 0)]
     plain = image(9, header(9, 32768, 1), entries(5 * 512 | copied), 6)
     snap_row = struct.pack(">QIHHIIQII", 7 * 512, 1, 1, 1, 0, 0, 0, 0, 0) + b"1a"
     deflated = zlib.compressobj(9, zlib.DEFLATED, -12)
@@ -744,6 +746,8 @@ def qcow2():
     return {
         "plain": case(0, mixed, plain), "tools": case(0, tools, plain), "small-cache": case(small, mixed, plain),
         "readonly": case(readonly, mixed, plain), "as-tool": case(tool, tools, plain),
+        "settling": case(0, settling, plain), "settling-dirty": case(0, settling, image(
+            9, header(9, 32768, 1, incompatible=1), entries(5 * 512 | copied, 7 * 512 | copied), 9)),
         "version-2": case(0, mixed, image(9, header(9, 32768, 1, version=2), entries(5 * 512 | copied), 6)),
         "64k": case(spread, mixed, image(16, header(16, 1 << 20, 1), entries(5 << 16 | copied), 6)),
         "2m": case(spread, mixed, image(21, header(21, 1 << 22, 1), entries(5 << 21 | copied), 6)),

@@ -2,6 +2,8 @@
 /* See qcow2_cuts.h. */
 #include "qcow2_cuts.h"
 
+#include "lib/image/qcow2/internal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,24 @@ static const char *wrong(const char *step, int r)
 	return what;
 }
 
+/* Another byte in each sector. One disk at a time is open. */
+static struct volume *backing_of(bool has_one)
+{
+	static struct memory file;
+	static struct volume_raw raw;
+
+	if (!has_one)
+		return NULL;
+	if (!file.bytes) {
+		memory_open(&file, DISK_MAX);
+		file.store.size = DISK_MAX;
+		file.store.readonly = true;
+		for (uint64_t i = 0; i < DISK_MAX; i++)
+			file.bytes[i] = (uint8_t)(i / SECTOR % 251 + 1);
+	}
+	return volume_raw_open(&raw, &file.store) == 0 ? &raw.volume : NULL;
+}
+
 static uint64_t any(struct cuts *c, uint64_t below)
 {
 	uint64_t z = c->state += 0x9e3779b97f4a7c15U;
@@ -28,13 +48,28 @@ static uint64_t any(struct cuts *c, uint64_t below)
 	return (z ^ (z >> 31)) % below;
 }
 
-static void note_moment(struct cuts *c)
+static void keep_disk(const struct cuts *c, struct moment *m)
 {
-	struct moment *m = &c->moment[c->n_moments++];
-
+	free(m->disk);
 	*m = (struct moment){ .at = c->file.n_log, .size = c->v->size };
 	m->disk = malloc(m->size);
 	memcpy(m->disk, c->disk, m->size);
+}
+
+static void note_moment(struct cuts *c)
+{
+	keep_disk(c, &c->moment[c->n_moments++]);
+}
+
+static int settle(struct cuts *c, bool keep)
+{
+	int r = volume_settle(c->v);
+
+	if (r == 0 && keep) {
+		note_moment(c);
+		c->moment[c->n_moments - 1].settled = true;
+	}
+	return r;
 }
 
 static int flush(struct cuts *c)
@@ -46,11 +81,10 @@ static int flush(struct cuts *c)
 	return r;
 }
 
-static int write_some(struct cuts *c, uint64_t at, uint64_t len)
+static int write_some(struct cuts *c, struct request *q, uint64_t at, uint64_t len)
 {
-	uint8_t value = (uint8_t)(1 + any(c, 255));
-
-	memset(c->disk + at, value, len);
+	q->value = (uint8_t)(1 + any(c, 255));
+	memset(c->disk + at, q->value, len);
 	return volume_write(c->v, c->disk + at, len, at);
 }
 
@@ -61,7 +95,7 @@ static int discard_some(struct cuts *c, uint64_t at, uint64_t len)
 	return r < 0 ? r : volume_read(c->v, c->disk + at, len, at);
 }
 
-static int small_request(struct cuts *c)
+static int small_request(struct cuts *c, bool writes)
 {
 	uint64_t sectors = c->v->size / SECTOR, at = any(c, sectors), n = 1 + any(c, 64);
 	struct request *q = &c->request[c->n_requests++];
@@ -71,16 +105,18 @@ static int small_request(struct cuts *c)
 	if (n > sectors - at)
 		n = sectors - at;
 	*q = (struct request){ .at = c->file.n_log, .from = at, .to = at + n };
-	switch (any(c, 8)) {
+	switch (writes ? 2 + any(c, 16) : any(c, 8)) {
 	case 0:
+		q->any = true;
 		return discard_some(c, at * SECTOR, n * SECTOR);
 	case 1:
 		memset(c->disk + at * SECTOR, 0, n * SECTOR);
 		return volume_zero(c->v, at * SECTOR, n * SECTOR, any(c, 2));
 	case 2:
+		q->to = q->from;
 		return flush(c);
 	default:
-		return write_some(c, at * SECTOR, n * SECTOR);
+		return write_some(c, q, at * SECTOR, n * SECTOR);
 	}
 }
 
@@ -94,6 +130,25 @@ static int resize(struct cuts *c)
 	return r == -ENOTSUP ? 0 : r; /* a disk with snapshots is not shrunk */
 }
 
+static int same_disk(struct cuts *c, const struct moment *m)
+{
+	uint8_t *got = malloc(c->v->size);
+	int r = c->v->size == m->size ? volume_read(c->v, got, c->v->size, 0) : -EILSEQ;
+
+	if (r == 0 && memcmp(got, m->disk, m->size) != 0)
+		r = -EILSEQ;
+	free(got);
+	return r;
+}
+
+/* It has what the disk had when it was made. */
+static int apply_snapshot(struct cuts *c, const char *name)
+{
+	int r = qcow2_snapshot_apply(c->v, name, &why);
+
+	return r < 0 ? r : same_disk(c, &c->saved[c->n_snapshots]);
+}
+
 static int snapshot(struct cuts *c)
 {
 	char name[32];
@@ -102,7 +157,7 @@ static int snapshot(struct cuts *c)
 	if (c->n_snapshots && any(c, 2)) {
 		(void)snprintf(name, sizeof(name), "s%u", c->n_snapshots);
 		if (any(c, 2))
-			return qcow2_snapshot_apply(c->v, name, &why);
+			return apply_snapshot(c, name);
 		c->n_snapshots--;
 		return qcow2_snapshot_delete(c->v, name, &why);
 	}
@@ -110,7 +165,8 @@ static int snapshot(struct cuts *c)
 	r = qcow2_snapshot_create(c->v, name, 1, 2, &why);
 	if (r == -ENOTSUP)
 		return 0; /* narrow refcounts */
-	c->n_snapshots++;
+	if (r == 0 && ++c->n_snapshots < MAX_SAVED)
+		keep_disk(c, &c->saved[c->n_snapshots]);
 	return r;
 }
 
@@ -127,23 +183,59 @@ static int large_request(struct cuts *c)
 	return r < 0 ? r : flush(c);
 }
 
+/* A device settles before the first request. */
+static int open_disk(struct cuts *c, const struct cuts_options *o)
+{
+	int r;
+
+	c->options.backing = backing_of(o->backing);
+	r = qcow2_open(&c->file.store, &c->options, &c->v, &why);
+	return r == 0 && o->settles ? volume_settle(c->v) : r;
+}
+
+/* The process is gone, and another one goes on from the file. All is there that was settled. */
+static int kill_and_open(struct cuts *c, const struct cuts_options *o)
+{
+	int r;
+
+	qcow2_free(qcow2_of(c->v));
+	c->v = NULL;
+	r = open_disk(c, o);
+	if (r < 0)
+		return r;
+	keep_disk(c, &c->saved[0]);
+	return same_disk(c, &c->saved[0]);
+}
+
+static int one_request(struct cuts *c, const struct cuts_options *o, unsigned int i)
+{
+	int r = o->tools && i % 64 == 63 ? large_request(c) : small_request(c, o->writes);
+
+	if (r == 0 && o->settles)
+		r = settle(c, i % 8 == 0);
+	if (r == 0 && o->kill_every && i % o->kill_every == o->kill_every - 1)
+		r = kill_and_open(c, o);
+	return r;
+}
+
 static int run(struct cuts *c, const struct cuts_options *o)
 {
 	int r = 0;
 
 	for (unsigned int i = 0; r == 0 && i < o->n_requests; i++)
-		r = o->tools && i % 64 == 63 ? large_request(c) : small_request(c);
+		r = one_request(c, o, i);
 	return r;
 }
 
 const char *cuts_record(struct cuts *c, const struct cuts_options *o)
 {
-	const struct qcow2_options options = { .cache_bytes = o->cache_bytes };
 	int r;
 
 	*c = (struct cuts){ .state = o->seed };
+	c->options = (struct qcow2_options){ .cache_bytes = o->cache_bytes,
+					     .reserve_clusters = o->reserve };
 	memory_open(&c->file, FILE_MAX);
-	c->moment = calloc(2 * o->n_requests + 4, sizeof(*c->moment));
+	c->moment = calloc(3 * o->n_requests + 4, sizeof(*c->moment));
 	c->request = calloc(o->n_requests + 1, sizeof(*c->request));
 	c->disk = calloc(1, DISK_MAX);
 	r = qcow2_create(&c->file.store, &o->create, &why);
@@ -155,7 +247,9 @@ const char *cuts_record(struct cuts *c, const struct cuts_options *o)
 	c->log_base = malloc(c->file.store.size);
 	c->log_base_size = c->file.store.size;
 	memcpy(c->log_base, c->file.bytes, c->log_base_size);
-	r = qcow2_open(&c->file.store, &options, &c->v, &why);
+	r = open_disk(c, o);
+	if (r == 0)
+		r = volume_read(c->v, c->disk, c->v->size, 0);
 	if (r < 0)
 		return wrong("open", r);
 	note_moment(c);
@@ -171,19 +265,13 @@ void cuts_free(struct cuts *c)
 {
 	for (size_t i = 0; i < c->n_moments; i++)
 		free(c->moment[i].disk);
+	for (size_t i = 0; i < MAX_SAVED; i++)
+		free(c->saved[i].disk);
 	free(c->moment);
 	free(c->request);
 	free(c->disk);
 	free(c->log_base);
 	memory_free(&c->file);
-}
-
-/* Any choice of the deeds since the last flush; in which order they arrive is the order of the log. */
-static void lose_some(struct cuts *c, struct memory *image, size_t flushed, size_t at)
-{
-	for (size_t i = flushed; i < at; i++)
-		if (any(c, 2))
-			memory_do(image, &c->file.log[i], c->file.log[i].len);
 }
 
 static void tear(struct cuts *c, struct memory *image, size_t at)
@@ -192,6 +280,22 @@ static void tear(struct cuts *c, struct memory *image, size_t at)
 
 	if (d->kind == DEED_WRITE && d->len > SECTOR)
 		memory_do(image, d, SECTOR * any(c, d->len / SECTOR));
+}
+
+/*
+ * Any choice of the deeds since the last flush, or nearly all or nearly none of them; in which order they
+ * arrive is the order of the log.
+ */
+static void lose_some(struct cuts *c, struct memory *image, size_t flushed, size_t at)
+{
+	uint64_t kept = 1 + any(c, 3); /* of four */
+
+	for (size_t i = flushed; i < at; i++) {
+		if (any(c, 8) == 0)
+			tear(c, image, i);
+		else if (any(c, 4) < kept)
+			memory_do(image, &c->file.log[i], c->file.log[i].len);
+	}
 }
 
 static void start(const struct cuts *c, struct memory *m)
@@ -210,6 +314,7 @@ const char *cuts_for_each(struct cuts *c, bool lost,
 	const char *bad = NULL;
 	size_t flushed = 0;
 
+	c->lost = lost;
 	start(c, &stable);
 	start(c, &image);
 	*ret_n = 0;
@@ -241,53 +346,75 @@ static const struct moment *last_moment(const struct cuts *c, size_t at)
 {
 	size_t i = c->n_moments - 1;
 
-	while (c->moment[i].at > at)
+	while (c->moment[i].at > at || (c->lost && c->moment[i].settled))
 		i--;
 	return &c->moment[i];
 }
 
-/* Marks the sectors that requests between the moment and the cut may have changed. */
-static bool mark_changed(const struct cuts *c, const struct moment *m, size_t at, uint8_t *changed)
+/* What may be in a sector beside what it had: a bit for each value of its bytes, which are all the same. */
+struct allowed {
+	uint8_t bits[32];
+};
+
+static void allow(struct allowed *a, const struct request *q)
+{
+	for (uint64_t s = q->from; s < q->to; s++) {
+		a[s].bits[q->value / 8] |= (uint8_t)(1U << q->value % 8);
+		if (q->any)
+			memset(&a[s], 0xff, sizeof(a[s]));
+	}
+}
+
+static bool is_allowed(const struct allowed *a, const uint8_t *sector)
+{
+	return a->bits[sector[0] / 8] >> sector[0] % 8 & 1 &&
+	       memcmp(sector, sector + 1, SECTOR - 1) == 0;
+}
+
+/* Of all requests between the moment and the cut. */
+static bool mark_changed(const struct cuts *c, const struct moment *m, size_t at, struct allowed *a)
 {
 	bool whole = false;
 
+	memset(a, 0, DISK_MAX / SECTOR * sizeof(*a));
 	for (size_t i = 0; i < c->n_requests; i++) {
 		const struct request *q = &c->request[i];
 
 		if (q->at < m->at || q->at > at)
 			continue;
 		whole |= q->whole;
-		memset(changed + q->from, 1, q->to - q->from);
+		allow(a, q);
 	}
 	return whole;
 }
 
-static bool same(const uint8_t *got, const struct moment *m, uint64_t size, const uint8_t *changed)
+static bool same(const uint8_t *got, const struct moment *m, uint64_t size, const struct allowed *a)
 {
 	if (size != m->size)
 		return false;
 	for (uint64_t s = 0; s < size / SECTOR; s++)
-		if (!changed[s] && memcmp(got + s * SECTOR, m->disk + s * SECTOR, SECTOR) != 0)
+		if (memcmp(got + s * SECTOR, m->disk + s * SECTOR, SECTOR) != 0 &&
+		    !is_allowed(&a[s], got + s * SECTOR))
 			return false;
 	return true;
 }
 
 static const char *compare_disk(struct cuts *c, struct volume *v, size_t at)
 {
-	static uint8_t got[DISK_MAX], changed[DISK_MAX / SECTOR];
+	static uint8_t got[DISK_MAX];
+	static struct allowed changed[DISK_MAX / SECTOR];
 	const struct moment *m = last_moment(c, at);
 	bool whole;
 	int r = volume_read(v, got, v->size, 0);
 
 	if (r < 0)
 		return wrong("read", r);
-	memset(changed, 0, sizeof(changed));
 	whole = mark_changed(c, m, at, changed);
 	if (same(got, m, v->size, changed))
 		return NULL;
 	if (whole && m + 1 < c->moment + c->n_moments && same(got, m + 1, v->size, changed))
 		return NULL;
-	return "what was flushed is not there";
+	return m->settled ? "what was settled is not there" : "what was flushed is not there";
 }
 
 /* The first error. */
@@ -301,7 +428,9 @@ static void keep_error(void *arg, const char *line)
 
 const char *cuts_check(struct cuts *c, struct memory *image, size_t at, bool compare)
 {
-	const struct qcow2_options options = { .readonly = true, .cache_bytes = 1 };
+	const struct qcow2_options options = { .readonly = true,
+					       .cache_bytes = 1,
+					       .backing = backing_of(c->options.backing) };
 	struct qcow2_check_result result;
 	const char *bad = NULL;
 	struct volume *v;
@@ -317,6 +446,41 @@ const char *cuts_check(struct cuts *c, struct memory *image, size_t at, bool com
 		bad = what;
 	else if (compare)
 		bad = compare_disk(c, v, at);
+	volume_close(v);
+	return bad;
+}
+
+/* Leaks may be there only where nothing says that refcounts are to be made anew. */
+static const char *check_recovered(struct cuts *c, struct volume *v, size_t at, bool leaks)
+{
+	struct qcow2_check_result result;
+	int r;
+
+	what[0] = '\0';
+	r = qcow2_check(v, QCOW2_REPAIR_NOTHING, keep_error, what, &result, &why);
+	if (r < 0)
+		return wrong("check", r);
+	if (result.corruptions)
+		return what;
+	if (result.leaks && !leaks)
+		return "there are leaks";
+	return compare_disk(c, v, at);
+}
+
+const char *cuts_recover(struct cuts *c, struct memory *image, size_t at, bool leaks)
+{
+	struct qcow2_options options = c->options;
+	bool dirty = get_be64(image->bytes + H_INCOMPATIBLE) & INCOMPATIBLE_DIRTY;
+	const char *bad;
+	struct volume *v;
+	int r;
+
+	options.backing = backing_of(options.backing);
+	r = qcow2_open(&image->store, &options, &v, &why);
+	if (r < 0)
+		return wrong("open", r);
+	bad = check_recovered(c, v, at, leaks && !dirty);
+	c->n_dirty += dirty;
 	volume_close(v);
 	return bad;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A recorded run of requests on a qcow2 image, and the image as a crash at any moment leaves it: with
- * the first so many writes, the last one torn; or with any choice of those since the last flush.
+ * the first so many writes, the last one torn (a process was killed); or with any choice of those since
+ * the last flush, some torn (the power was cut).
  */
 #ifndef BULKHEAD_TESTS_UNIT_QCOW2_CUTS_H
 #define BULKHEAD_TESTS_UNIT_QCOW2_CUTS_H
@@ -9,17 +10,22 @@
 #include "lib/image/qcow2/qcow2.h"
 #include "teststore.h"
 
-/* A moment at which everything was flushed. */
+/* A moment at which everything was flushed, or only settled. */
 struct moment {
 	size_t at; /* deeds of the log so far */
 	uint8_t *disk;
 	uint64_t size; /* of the disk, bytes */
+	bool settled;  /* only */
 };
+
+#define MAX_SAVED 64U
 
 /* A request, from its first deed on. */
 struct request {
 	size_t at;
 	uint64_t from, to; /* sectors of the disk that it may have changed */
+	uint8_t value;	   /* what their bytes are then */
+	bool any;	   /* or anything */
 	bool whole;	   /* the disk is as at the last moment or as at the next */
 };
 
@@ -35,6 +41,10 @@ struct cuts {
 	struct volume *v;
 	uint8_t *disk; /* what the disk must read as */
 	unsigned int n_snapshots;
+	struct moment saved[MAX_SAVED]; /* the disk as snapshots have it; [0] is not used */
+	struct qcow2_options options;
+	bool lost;	      /* the power was cut */
+	unsigned int n_dirty; /* images that cuts_recover made anew */
 };
 
 struct cuts_options {
@@ -44,6 +54,12 @@ struct cuts_options {
 	uint64_t seed;
 	bool no_holes; /* the storage has none: what was given up keeps its bytes */
 	bool tools;    /* with snapshots and resizes in between */
+	bool settles;  /* after each request, as a device does */
+	bool writes;   /* and flushes, nothing else */
+	bool backing;  /* there is one, which is not zeroes */
+	unsigned int
+		kill_every; /* so many requests: the one that goes on from the file is another; 0: none */
+	unsigned int reserve; /* clusters at once */
 };
 
 /* Records. NULL, or what went wrong. */
@@ -59,5 +75,10 @@ const char *cuts_for_each(struct cuts *c, bool lost,
 			  void *arg, size_t *ret_n);
 /* Checks the image that a cut at this deed left: NULL, or what is wrong. */
 const char *cuts_check(struct cuts *c, struct memory *image, size_t at, bool compare);
+/*
+ * Opens it for writing and checks it then: NULL, or what is wrong. leaks: there may be some, unless the image says
+ * that its refcounts are to be made anew.
+ */
+const char *cuts_recover(struct cuts *c, struct memory *image, size_t at, bool leaks);
 
 #endif

@@ -13,13 +13,21 @@
 
 #define COMPARE_EVERY 8U
 
-static size_t n_cuts;
+static size_t n_cuts, n_dirty;
+
+static const struct cuts_options *options;
 
 static const char *look(struct cuts *c, struct memory *image, size_t at, void *arg)
 {
 	size_t *n = arg;
 
-	return cuts_check(c, image, at, (*n)++ % COMPARE_EVERY == 0);
+	const char *bad = cuts_check(c, image, at, *n % COMPARE_EVERY == 0);
+
+	/* last, as it changes the image */
+	if (!bad && options->settles && *n % COMPARE_EVERY == 1)
+		bad = cuts_recover(c, image, at, c->lost || !options->writes);
+	(*n)++;
+	return bad;
 }
 
 static void cut(const struct cuts_options *o, bool lost)
@@ -28,12 +36,14 @@ static void cut(const struct cuts_options *o, bool lost)
 	const char *bad = cuts_record(&c, o);
 	size_t n = 0, looked = 0;
 
+	options = o;
 	if (bad)
 		fail_msg("recording: %s", bad);
 	bad = cuts_for_each(&c, lost, look, &looked, &n);
 	if (bad)
 		fail_msg("cut %zu of %zu (%s): %s", n, c.file.n_log, lost ? "lost" : "first", bad);
 	n_cuts += n;
+	n_dirty += c.n_dirty;
 	cuts_free(&c);
 }
 
@@ -104,12 +114,102 @@ static void test_version_2(void **state)
 		.tools = true });
 }
 
+/* As a device does it: tables are written after each request, and at times it is killed. */
+static void test_settled(void **state)
+{
+	(void)state;
+	both((struct cuts_options){ .create = { .size = 1 << 20, .cluster_size = 512 },
+				    .n_requests = 300,
+				    .cache_bytes = 16 << 10,
+				    .seed = 7,
+				    .settles = true,
+				    .kill_every = 29,
+				    .reserve = 40 });
+	both((struct cuts_options){ .create = { .size = 2 << 20, .cluster_size = 4096 },
+				    .n_requests = 300,
+				    .seed = 8,
+				    .settles = true,
+				    .no_holes = true,
+				    .kill_every = 41,
+				    .reserve = 24 });
+}
+
+/* What was copied must be there before anything refers to it. */
+static void test_with_backing(void **state)
+{
+	(void)state;
+	both((struct cuts_options){
+		.create = { .size = 1 << 20, .cluster_size = 512, .backing_file = "b" },
+		.n_requests = 150,
+		.seed = 14,
+		.backing = true });
+	both((struct cuts_options){
+		.create = { .size = 2 << 20, .cluster_size = 4096, .backing_file = "b" },
+		.n_requests = 200,
+		.seed = 13,
+		.settles = true,
+		.backing = true,
+		.kill_every = 41,
+		.reserve = 24 });
+}
+
+/* All that there is may have been reserved: the next one has to look at everything. */
+static void test_killed_often(void **state)
+{
+	(void)state;
+	both((struct cuts_options){ .create = { .size = 256 << 10, .cluster_size = 512 },
+				    .n_requests = 300,
+				    .seed = 15,
+				    .settles = true,
+				    .kill_every = 7,
+				    .reserve = 4096 });
+}
+
+static void test_settled_with_tools(void **state)
+{
+	(void)state;
+	both((struct cuts_options){ .create = { .size = 1 << 20, .cluster_size = 1024 },
+				    .n_requests = 400,
+				    .seed = 9,
+				    .settles = true,
+				    .tools = true,
+				    .kill_every = 50,
+				    .reserve = 50 });
+	both((struct cuts_options){
+		.create = { .size = 2 << 20, .cluster_size = 16384, .extended_l2 = true },
+		.n_requests = 300,
+		.seed = 10,
+		.settles = true,
+		.kill_every = 37,
+		.reserve = 8 });
+	both((struct cuts_options){
+		.create = { .size = 1 << 20, .version = 2, .cluster_size = 1024 },
+		.n_requests = 200,
+		.seed = 11,
+		.settles = true,
+		.kill_every = 37 });
+}
+
+/* What is reserved when a process is killed is not lost. */
+static void test_a_kill_leaks_nothing(void **state)
+{
+	(void)state;
+	both((struct cuts_options){ .create = { .size = 3 << 20, .cluster_size = 4096 },
+				    .n_requests = 200,
+				    .seed = 12,
+				    .writes = true,
+				    .settles = true,
+				    .kill_every = 23,
+				    .reserve = 32 });
+}
+
 /* Runs after the others. */
 static void test_there_were_enough_cuts(void **state)
 {
 	(void)state;
-	printf("%zu cuts\n", n_cuts);
+	printf("%zu cuts; %zu made anew\n", n_cuts, n_dirty);
 	assert_true(n_cuts >= 10000);
+	assert_true(n_dirty >= 1000);
 }
 
 int main(void)
@@ -121,6 +221,11 @@ int main(void)
 		cmocka_unit_test(test_tiny_cache),
 		cmocka_unit_test(test_extended_entries),
 		cmocka_unit_test(test_version_2),
+		cmocka_unit_test(test_settled),
+		cmocka_unit_test(test_killed_often),
+		cmocka_unit_test(test_with_backing),
+		cmocka_unit_test(test_settled_with_tools),
+		cmocka_unit_test(test_a_kill_leaks_nothing),
 		cmocka_unit_test(test_there_were_enough_cuts),
 	};
 

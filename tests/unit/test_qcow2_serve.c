@@ -133,6 +133,8 @@ static void test_nothing_is_allocated(void **state)
 	v = open_disk(16 << 10, 8 << 20);
 	before = atomic_load(&n_allocations);
 	work(v);
+	assert_int_equal(volume_settle(v), 0); /* and from here on with clusters reserved */
+	work(v);
 	assert_int_equal(qcow2_resize(v, 8 << 20, false, &why), 0);
 	work(v);
 	assert_int_equal(atomic_load(&n_allocations), before);
@@ -225,6 +227,43 @@ static void test_growth_bound(void **state)
 		    true);
 	stays_below(&(struct qcow2_create_options){ .size = 32 << 20, .cluster_size = 2 << 20 },
 		    false);
+}
+
+static void fill(struct volume *v, uint8_t value)
+{
+	uint8_t bytes[4096];
+
+	memset(bytes, value, sizeof(bytes));
+	for (uint64_t at = 0; at < v->size; at += sizeof(bytes))
+		assert_int_equal(volume_write(v, bytes, sizeof(bytes), at), 0);
+}
+
+/* What the disk gives up of it is no hole, and nobody's. */
+static void test_a_snapshot_keeps_its_clusters(void **state)
+{
+	uint8_t bytes[4096], expected[4096];
+	struct volume *v;
+
+	(void)state;
+	make(&(struct qcow2_create_options){ .size = 1 << 20, .cluster_size = 4096 });
+	v = open_disk(0, 0);
+	memset(expected, 0x11, sizeof(expected));
+	fill(v, 0x11);
+	assert_int_equal(qcow2_snapshot_create(v, "s", 0, 0, &why), 0);
+	fill(v, 0x22);
+	assert_int_equal(volume_flush(v), 0);
+	assert_int_equal(volume_discard(v, 0, v->size), 0);
+	assert_int_equal(volume_flush(v), 0);
+	fill(v, 0x33);
+	assert_int_equal(volume_zero(v, 0, v->size / 2, true), 0);
+	assert_int_equal(volume_flush(v), 0);
+	assert_int_equal(qcow2_snapshot_apply(v, "s", &why), 0);
+	for (uint64_t at = 0; at < v->size; at += sizeof(bytes)) {
+		assert_int_equal(volume_read(v, bytes, sizeof(bytes), at), 0);
+		assert_memory_equal(bytes, expected, sizeof(bytes));
+	}
+	expect_sound(v);
+	volume_close(v);
 }
 
 /* A file that cannot grow: what was given up is used again, and then there is an error. */
@@ -337,6 +376,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_is_allocated),
 		cmocka_unit_test(test_nothing_is_allocated_for_compressed_clusters),
 		cmocka_unit_test(test_growth_bound),
+		cmocka_unit_test(test_a_snapshot_keeps_its_clusters),
 		cmocka_unit_test(test_a_full_image),
 		cmocka_unit_test(test_another_thread_asks),
 		cmocka_unit_test(test_a_change_while_asking),

@@ -23,15 +23,17 @@ static void note(struct memory *m, struct deed d)
 	m->log[m->n_log++] = d;
 }
 
-static bool fails(struct memory *m)
+static int error_of(struct memory *m)
 {
-	if (!m->fail)
-		return false;
-	if (m->fail_after) {
+	int r = m->fail;
+
+	if (r && m->fail_after) {
 		m->fail_after--;
-		return false;
+		return 0;
 	}
-	return true;
+	if (m->fail_once)
+		m->fail = 0;
+	return r;
 }
 
 static ssize_t read_memory(struct store *s, const struct iovec *iov, size_t n, uint64_t offset)
@@ -74,9 +76,11 @@ void memory_do(struct memory *m, const struct deed *d, uint64_t len)
 
 static int do_and_note(struct memory *m, struct deed d)
 {
-	if (fails(m)) {
+	int r = error_of(m);
+
+	if (r < 0) {
 		free(d.bytes);
-		return m->fail;
+		return r;
 	}
 	memory_do(m, &d, d.len);
 	note(m, d);

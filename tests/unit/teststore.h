@@ -31,6 +31,7 @@ struct memory {
 	size_t n_log, cap_log;
 	int fail;	     /* a negative errno that writes and flushes give, 0: none */
 	uint64_t fail_after; /* so many of them later */
+	bool fail_once;	     /* and then no more */
 };
 
 /* An empty one. */

@@ -30,13 +30,13 @@ static int is_free(struct qcow2 *q, uint64_t cluster, bool *ret)
 	return r;
 }
 
-/* The first free cluster, with a refcount block. */
+/* The first free cluster, with a refcount block, or that of those that are ready. */
 static int find(struct qcow2 *q, uint64_t *ret)
 {
 	bool found = false;
 	int r;
 
-	for (;;) {
+	while (!reserve_left(q) || q->cursor < q->reserved.next) {
 		r = is_free(q, q->cursor, &found);
 		if (r == 0 && found)
 			r = refcount_cover(q, q->cursor);
@@ -70,16 +70,14 @@ static int extend(struct qcow2 *q, uint64_t first, uint64_t want, bool fresh, ui
 	return r;
 }
 
-static int try_run(struct qcow2 *q, uint64_t want, uint64_t *ret_cluster, uint64_t *ret_n,
-		   bool *ret_fresh)
+/* From the first on that is free. */
+static int take_run(struct qcow2 *q, uint64_t first, uint64_t want, uint64_t *ret_cluster,
+		    uint64_t *ret_n, bool *ret_fresh)
 {
-	uint64_t first, n;
-	bool fresh;
-	int r = find(q, &first);
+	bool fresh = is_fresh(q, first);
+	uint64_t n;
+	int r;
 
-	if (r < 0)
-		return r;
-	fresh = is_fresh(q, first);
 	r = extend(q, first, want, fresh, &n);
 	if (r < 0)
 		return r;
@@ -87,6 +85,28 @@ static int try_run(struct qcow2 *q, uint64_t want, uint64_t *ret_cluster, uint64
 	*ret_cluster = first;
 	*ret_n = n;
 	*ret_fresh = fresh;
+	return 0;
+}
+
+static int try_run(struct qcow2 *q, uint64_t want, uint64_t *ret_cluster, uint64_t *ret_n,
+		   bool *ret_fresh)
+{
+	uint64_t first;
+	int r = reserve_mark(q);
+
+	if (r < 0)
+		return r;
+	do {
+		r = find(q, &first);
+		if (r == 0 && !reserve_left(q) && is_fresh(q, first))
+			r = reserve(q, first);
+		if (r < 0)
+			return r;
+		if (!reserve_left(q) || first < q->reserved.next)
+			return take_run(q, first, want, ret_cluster, ret_n, ret_fresh);
+		*ret_n = reserve_take(q, want, ret_cluster);
+		*ret_fresh = true;
+	} while (!*ret_n);
 	return 0;
 }
 
@@ -118,7 +138,7 @@ int alloc_contiguous(struct qcow2 *q, uint64_t n, uint64_t *ret_cluster, bool *r
 {
 	uint64_t first = 0;
 	bool ok = false;
-	int r = 0;
+	int r = reserve_release(q);
 
 	for (unsigned int tries = 0; r == 0 && !ok && tries < 64; tries++) {
 		first = clusters_for(q, q->frontier) + tries;

@@ -25,15 +25,28 @@ static uint64_t metadata(uint64_t size, uint32_t cluster_bits, uint32_t refcount
 	return sum;
 }
 
+static uint64_t needed(const struct qcow2 *q, uint64_t size)
+{
+	uint64_t data = divide_up(size, q->cluster_size);
+	uint64_t meta = metadata(size, q->cluster_bits, q->refcount_bits, q->subclusters > 1, data);
+
+	return 2 * meta + (q->external ? 0 : data);
+}
+
+uint64_t bound_needed(const struct qcow2 *q)
+{
+	uint64_t n = needed(q, q->max_size);
+
+	return n < q->limit ? n : q->limit;
+}
+
 /*
  * Twice the metadata, as a table that grows or is replaced lies there twice for a while, and a little
  * for what was leaked. What snapshots keep is there beside all that the disk can come to have.
  */
 uint64_t bound_clusters(const struct qcow2 *q, uint64_t size)
 {
-	uint64_t data = divide_up(size, q->cluster_size), there = clusters_for(q, q->file->size);
-	uint64_t meta = metadata(size, q->cluster_bits, q->refcount_bits, q->subclusters > 1, data);
-	uint64_t need = 2 * meta + (q->external ? 0 : data);
+	uint64_t need = needed(q, size), there = clusters_for(q, q->file->size);
 	uint64_t spare = need / 256 + MIB(1) / q->cluster_size + 16;
 	uint64_t most = BIT(56 - q->cluster_bits) - 1;
 

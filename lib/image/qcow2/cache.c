@@ -242,7 +242,6 @@ int cache_write(struct qcow2 *q, enum cache_kind kind)
 
 		if (done < 0)
 			return (int)done;
-		q->unflushed = true;
 		for (; done; done--) {
 			c->dirty[c->order[at++]] = 0;
 			c->n_dirty[kind]--;

@@ -153,6 +153,7 @@ static void end_look(struct check *k)
 {
 	walk_close(&k->w);
 	free(k->disk);
+	k->disk = NULL;
 }
 
 static int look_again(struct qcow2 *q, struct qcow2_check_result *result)
@@ -207,17 +208,20 @@ int qcow2_check(struct volume *v, enum qcow2_repair repair,
 	struct qcow2 *q = qcow2_of(v);
 	struct qcow2_check_result result = { 0 };
 	struct check k = { 0 };
-	int r = v->readonly ? 0 : flush_all(q);
+	int r = v->readonly ? 0 : reserve_release(q);
 
 	(void)volume_fail(e, 0, "%s", "");
 	if (repair != QCOW2_REPAIR_NOTHING && v->readonly)
 		return volume_fail(e, -EROFS,
 				   "the image was opened read-only: it cannot be repaired");
+	if (r == 0 && !v->readonly)
+		r = flush_all(q);
 	if (r == 0)
 		r = look(&k, q, say, arg);
 	if (r == 0)
 		fill_result(&k, &result);
 	if (r == 0 && is_wanted(&k, repair)) {
+		end_look(&k); /* to repair takes as much memory again */
 		r = repair_all(q, e);
 		if (r == 0 && ret)
 			r = look_again(q, &result);

@@ -2,9 +2,11 @@
 /*
  * The order in which tables are written:
  *
- *   refcount blocks | refcount table | L2 tables | L1 table | decrements of refcounts
+ *   refcount blocks | refcount table | L2 tables, L1 table | decrements of refcounts
  *
- * where | is a flush, left out when there is nothing on one of its sides.
+ * where | is a flush, left out when there is nothing on one of its sides. None is between L2 tables and
+ * the L1 table: a new L2 table was made as a whole, empty or a copy, before the flush, so that it is
+ * right whether or not what has changed in it since is there.
  */
 #include "lib/image/qcow2/internal.h"
 
@@ -27,7 +29,6 @@ int table_write(struct qcow2 *q, struct table *t, uint64_t offset)
 {
 	uint64_t chunk[CHUNK];
 
-	q->unflushed = true;
 	while (t->dirty_from < t->dirty_to) {
 		uint64_t at = t->dirty_from, n = t->dirty_to - at;
 		int r;
@@ -61,11 +62,11 @@ int barrier(struct qcow2 *q)
 		q->failed = r;
 		return r;
 	}
-	q->unsynced = q->unflushed = false;
+	q->unsynced = false;
 	return 0;
 }
 
-static int commit_refcounts(struct qcow2 *q)
+int commit_refcounts(struct qcow2 *q)
 {
 	int r;
 
@@ -81,13 +82,6 @@ static int commit_refcounts(struct qcow2 *q)
 	return r;
 }
 
-static int commit_l1(struct qcow2 *q)
-{
-	int r = q->unflushed ? barrier(q) : 0;
-
-	return r < 0 ? r : table_write(q, &q->l1, q->h.l1_offset);
-}
-
 int commit(struct qcow2 *q)
 {
 	int r = q->failed ? q->failed : commit_refcounts(q);
@@ -98,7 +92,7 @@ int commit(struct qcow2 *q)
 	if (r == 0)
 		r = cache_write(q, CACHE_L2);
 	if (r == 0 && is_dirty(&q->l1))
-		r = commit_l1(q);
+		r = table_write(q, &q->l1, q->h.l1_offset);
 	return r;
 }
 

@@ -18,6 +18,9 @@
 #define BOUNCE (128U << 10) /* bytes */
 #define MAX_FREES 1024U	    /* runs */
 #define WINDOW 64U	    /* pieces of memory of one transfer */
+#define RESERVE_BYTES MIB(64)
+#define RESERVE_MAX 16384U    /* clusters */
+#define REPAIR_MAX (3U << 18) /* clusters of a file: its refcounts are made anew in 7 MiB */
 
 /* Clusters to be freed, when nothing on the disk refers to them any more. */
 struct free_run {
@@ -40,6 +43,11 @@ struct table {
 	uint64_t *at;
 	uint64_t n, cap;
 	uint64_t dirty_from, dirty_to;
+};
+
+/* Clusters [next, end) that are ready to be referred to; see reserve.c. */
+struct reservation {
+	uint64_t next, end;
 };
 
 struct decompressor;
@@ -65,10 +73,15 @@ struct qcow2 {
 	uint64_t frontier; /* bytes: from here on the file was never written */
 	uint64_t limit;	   /* clusters of the file */
 	uint64_t max_size; /* of the disk while it is open, bytes */
+	uint64_t sized;	   /* bytes: that the file is at least so long is on stable storage */
+	struct reservation reserved;
+	uint64_t reserve_max;	/* clusters at once */
+	uint64_t reserve_below; /* clusters: none is from here on */
+	bool settles;		/* tables are written after each group of requests */
+	bool marked;		/* the dirty bit was set here */
 	struct free_run frees[MAX_FREES];
 	size_t n_frees;
 	bool unsynced;	 /* something was written that has to be stable before what refers to it */
-	bool unflushed;	 /* anything was written since the last flush */
 	int failed;	 /* 0, or why nothing is written any more */
 	uint8_t *bounce; /* BOUNCE bytes */
 	struct decompressor *decompressor;
@@ -133,12 +146,31 @@ static inline uint64_t refcounts_per_block(const struct qcow2 *q)
 [[nodiscard]] int alloc_contiguous(struct qcow2 *q, uint64_t n, uint64_t *ret_cluster,
 				   bool *ret_fresh);
 
+/* reserve.c: before a cluster is taken: says on the disk that refcounts may be too high. */
+[[nodiscard]] int reserve_mark(struct qcow2 *q);
+/* Makes clusters from the first on ready, where that is possible: else there are none. */
+[[nodiscard]] int reserve(struct qcow2 *q, uint64_t first);
+/* Up to `want` of them, side by side. Returns how many; 0: there are no more. */
+[[nodiscard]] uint64_t reserve_take(struct qcow2 *q, uint64_t want, uint64_t *ret_cluster);
+static inline bool reserve_left(const struct qcow2 *q)
+{
+	return q->reserved.next < q->reserved.end;
+}
+/* They are free again. */
+[[nodiscard]] int reserve_release(struct qcow2 *q);
+/* The same at the end, with everything flushed. */
+[[nodiscard]] int reserve_end(struct qcow2 *q);
+/* Before the first settling. */
+[[nodiscard]] int reserve_begin(struct qcow2 *q);
+
 /* frees.c */
 [[nodiscard]] int free_later(struct qcow2 *q, uint64_t cluster, uint64_t n);
 [[nodiscard]] int frees_apply(struct qcow2 *q); /* after a flush */
 
 /* commit.c: writes what is dirty, in order, without the last flush. */
 [[nodiscard]] int commit(struct qcow2 *q);
+/* The refcounts of it. */
+[[nodiscard]] int commit_refcounts(struct qcow2 *q);
 /* Writes and flushes everything, then frees. */
 [[nodiscard]] int flush_all(struct qcow2 *q);
 /* Flushes the file in the middle of things. */
@@ -208,6 +240,8 @@ void decompressor_forget(struct qcow2 *q);
 
 /* bound.c: clusters of the file that a disk of this size can come to need. */
 [[nodiscard]] uint64_t bound_clusters(const struct qcow2 *q, uint64_t size);
+/* The same without what is spare or there already: what is reserved ahead does not reach beyond. */
+[[nodiscard]] uint64_t bound_needed(const struct qcow2 *q);
 
 /* table.c of snapshots: reads where they lie. */
 [[nodiscard]] int snapshots_spans(struct qcow2 *q, struct volume_error *e);

@@ -95,11 +95,15 @@ static int copy_table(struct qcow2 *q, uint64_t from, uint64_t to)
 	return 0;
 }
 
+/* Nothing has to be written where there are zeroes already, and the file reaches that far. */
 static int fill_table(struct qcow2 *q, uint64_t old, uint64_t offset, bool fresh)
 {
+	if (!old && fresh && offset + q->cluster_size <= q->sized)
+		return 0;
+	q->unsynced = true;
 	if (old)
 		return copy_table(q, old, offset);
-	return fresh ? 0 : store_zero(q->file, offset, q->cluster_size);
+	return store_zero(q->file, offset, fresh ? 512 : q->cluster_size);
 }
 
 /* A page of a new table, to be written before the table is in use. */
@@ -139,7 +143,6 @@ int l2_own(struct qcow2 *q, uint64_t guest)
 		r = add_page(q, guest, cluster);
 	if (r < 0)
 		return r;
-	q->unsynced = q->unflushed = true;
 	cache_change(&q->cache);
 	cluster_set_remove(&q->tables, cluster_of(q, old)); /* a snapshot's now */
 	__atomic_store_n(&q->l1.at[i], cluster << q->cluster_bits | ENTRY_COPIED, __ATOMIC_RELAXED);

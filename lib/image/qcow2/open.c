@@ -11,6 +11,11 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 static int table_read(struct qcow2 *q, struct table *t, const char *what, uint64_t offset,
 		      uint64_t n, uint64_t cap, struct volume_error *e)
 {
@@ -52,6 +57,8 @@ int tables_load(struct qcow2 *q, struct volume_error *e)
 
 	q->limit = bound_clusters(q, q->max_size);
 	q->frontier = clusters_for(q, q->file->size) << q->cluster_bits;
+	q->reserved = (struct reservation){ 0 };
+	q->sized = 0;
 	q->cursor = 0;
 	r = table_read(q, &q->l1, "L1 table", q->h.l1_offset, q->h.l1_size, l1_cap, e);
 	if (r == 0)
@@ -99,7 +106,7 @@ static void q_close(struct volume *v)
 	struct qcow2 *q = qcow2_of(v);
 
 	if (!v->readonly && !q->failed)
-		(void)!flush_all(q);
+		(void)!reserve_end(q);
 	volume_close(v->backing);
 	if (q->data != q->file)
 		store_close(q->data);
@@ -118,7 +125,9 @@ static int q_flush(struct volume *v)
 
 static int q_settle(struct volume *v)
 {
-	return commit(qcow2_of(v));
+	int r = v->readonly ? 0 : reserve_begin(qcow2_of(v));
+
+	return r < 0 ? r : commit(qcow2_of(v));
 }
 
 static const struct volume_ops qcow2_ops = {
@@ -180,6 +189,10 @@ static void set_geometry(struct qcow2 *q, const struct qcow2_options *o)
 	q->sub_bits = extended ? h->cluster_bits - 5 : h->cluster_bits;
 	q->refcount_bits = (uint32_t)BIT(h->refcount_order);
 	q->bounded = o->max_size;
+	q->reserve_max = o->reserve_clusters ?
+				 o->reserve_clusters :
+				 min_u64(RESERVE_BYTES >> h->cluster_bits, RESERVE_MAX);
+	q->reserve_below = REPAIR_MAX;
 	q->max_size = max_u64(h->size, o->readonly ? 0 : o->max_size);
 	q->volume = (struct volume){ .ops = &qcow2_ops,
 				     .size = h->size & ~UINT64_C(511),

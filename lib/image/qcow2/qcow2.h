@@ -50,9 +50,10 @@ struct qcow2_info {
 struct qcow2_options {
 	bool readonly;
 	bool tool; /* to list, check or repair: opens what is damaged, and needs no backing */
-	size_t cache_bytes;	/* of tables of either kind; 0: QCOW2_CACHE_BYTES */
-	struct volume *backing; /* where the header names one, only there; taken on success */
-	struct store *data;	/* the same for a data file */
+	size_t cache_bytes;	   /* of tables of either kind; 0: QCOW2_CACHE_BYTES */
+	struct volume *backing;	   /* where the header names one, only there; taken on success */
+	struct store *data;	   /* the same for a data file */
+	uint64_t reserve_clusters; /* made ready ahead at once; 0: 64 MiB, at most 16384 */
 	uint64_t max_size; /* the disk may be grown up to this while it is open; 0: not at all */
 };
 

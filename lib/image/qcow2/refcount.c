@@ -104,7 +104,7 @@ static int add_block(struct qcow2 *q, uint64_t block)
 		return r;
 	if (q->frontier < offset + q->cluster_size)
 		q->frontier = offset + q->cluster_size;
-	q->unsynced = q->unflushed = true;
+	q->unsynced = true;
 	cache_change(&q->cache);
 	(void)!cluster_set_add(&q->tables, cluster);
 	cache_changed(&q->cache);

@@ -100,8 +100,10 @@ static int grow(struct qcow2 *q, uint64_t size, struct volume_error *e)
 {
 	uint64_t need = header_l1_needed(size, q->cluster_bits, q->subclusters > 1);
 	uint64_t old = q->volume.size;
-	int r = flush_all(q);
+	int r = reserve_release(q);
 
+	if (r == 0)
+		r = flush_all(q);
 	if (r == 0)
 		r = make_room(q, size, e);
 	if (r == 0)

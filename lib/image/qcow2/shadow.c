@@ -315,8 +315,10 @@ static void trim(struct shadow *s)
 
 	while (end && !s->now.count[end - 1])
 		end--;
-	if (end << q->cluster_bits < q->file->size)
-		(void)!store_truncate(q->file, end << q->cluster_bits);
+	if (end << q->cluster_bits < q->file->size &&
+	    store_truncate(q->file, end << q->cluster_bits) < 0)
+		(void)!store_punch(q->file, end << q->cluster_bits,
+				   q->file->size - (end << q->cluster_bits));
 	for (uint64_t c = 0; c <= end; c++) {
 		if (c < end && !s->now.count[c])
 			continue;
@@ -375,10 +377,14 @@ static void end(struct shadow *s)
 int shadow_commit(struct qcow2 *q, const struct shadow_state *to, struct volume_error *e)
 {
 	struct shadow s = { .q = q, .to = to, .h = q->h };
-	int r = flush_all(q);
+	int r = reserve_release(q);
 
 	if (r == 0)
+		r = flush_all(q);
+	if (r == 0)
 		r = carry_out(&s, e);
+	if (r < 0) /* what was written there is not used, and no zeroes */
+		q->frontier = clusters_for(q, q->file->size) << q->cluster_bits;
 	end(&s);
 	if (r == -ENOTSUP)
 		return volume_fail(e, r, "refcounts of %u bits are too narrow for this",

@@ -117,6 +117,12 @@ static uint64_t last_byte(const struct qcow2 *q, const struct job *j)
 	return q->external ? min_u64(j->fill_to, q->volume.size) : j->fill_to;
 }
 
+/* An entry may refer to it before the bytes have arrived: it finds zeroes. See also set_entries. */
+static bool is_ready(const struct qcow2 *q, const struct job *j)
+{
+	return j->fresh && j->host + (j->fill_to - j->fill_from) <= q->sized;
+}
+
 static int write_filled(struct qcow2 *q, struct job *j, const struct entry *first,
 			const struct entry *last)
 {
@@ -133,7 +139,8 @@ static int write_filled(struct qcow2 *q, struct job *j, const struct entry *firs
 		r = write_at_once(q, j, head, tail);
 	else
 		r = write_in_parts(q, j, head, tail);
-	q->unsynced = q->unflushed = true; /* now: what was read for it may have flushed */
+	if (!is_ready(q, j))
+		q->unsynced = true; /* now: what was read for it may have flushed */
 	return r;
 }
 
@@ -218,6 +225,15 @@ static uint64_t fill_unit(const struct qcow2 *q, const struct entry *old)
 	return old->compressed || old->alloc ? q->cluster_size : BIT(q->sub_bits);
 }
 
+/* Where bytes are replaced, a power cut leaves the old ones or the new ones, and no zeroes. */
+static bool replaces_zeroes(struct qcow2 *q, const struct job *j, const struct entry *old,
+			    uint64_t cluster)
+{
+	uint64_t from = j->fill_from > cluster ? j->fill_from : cluster;
+
+	return reads_zero(q, old, from, min_u64(j->fill_to, cluster + q->cluster_size) - from);
+}
+
 static int set_entries(struct qcow2 *q, const struct job *j, uint64_t host)
 {
 	uint64_t cluster = down(j->guest, q->cluster_size);
@@ -232,6 +248,8 @@ static int set_entries(struct qcow2 *q, const struct job *j, uint64_t host)
 				     .host = host,
 				     .alloc = subs,
 				     .zero = old.zero & ~subs };
+		if (r == 0 && !replaces_zeroes(q, j, &old, cluster))
+			q->unsynced = true;
 		if (r == 0)
 			r = l2_set(q, cluster, &en);
 		if (r == 0)
@@ -300,7 +318,6 @@ static int write_piece(struct qcow2 *q, struct job *j)
 		return write_elsewhere(q, j);
 	j->len = x.len;
 	j->n_vec = iov_window(j->vec + 1, j->n_vec, 0, &j->len, j->vec + 1, WINDOW);
-	q->unflushed = true;
 	return store_writev(x.store, j->vec + 1, j->n_vec, x.offset);
 }
 

@@ -42,7 +42,6 @@ static int zero_data_file(struct qcow2 *q, uint64_t offset, uint64_t len)
 {
 	int r = q->data->fixed ? -EOPNOTSUPP : store_punch(q->data, offset, len);
 
-	q->unflushed = true;
 	return r == -EOPNOTSUPP ? store_zero(q->data, offset, len) : r;
 }
 
