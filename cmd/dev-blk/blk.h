@@ -66,13 +66,14 @@
 enum blk_parser { BLK_TOGETHER, BLK_APART };
 
 /* Where the image is. */
-enum blk_place { BLK_FILE, BLK_NBD, BLK_NBD_TLS };
+enum blk_place { BLK_FILE, BLK_NBD, BLK_NBD_TLS, BLK_ISCSI };
 
 struct blk_options {
 	struct disk_options image;
 	uint32_t physical; /* enum disk_block and 1, or 0: the host's */
 	uint64_t queues;
 	const char *serial; /* at most BLK_ID_LEN bytes */
+	bool named;	    /* the address names who asks */
 	uint32_t parser;    /* enum blk_parser */
 	uint32_t place;	    /* enum blk_place, as its name says */
 	struct throttle_rates rates;

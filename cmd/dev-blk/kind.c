@@ -4,6 +4,7 @@
 #include "cmd/dev-blk/policy.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/units.h"
+#include "lib/iscsi/uri.h"
 #include "lib/nbd/uri.h"
 #include "lib/storagekit/rates.h"
 
@@ -68,10 +69,16 @@ static const struct kind_files beside[] = {
 	  .only_read = true,
 	  .secret = true },
 	{ .word = "tls-key", .noun = "private key", .most = 1, .only_read = true, .secret = true },
+	{ .word = "chap", .noun = "secret of CHAP", .most = 1, .only_read = true, .secret = true },
+	{ .word = "chap-target",
+	  .noun = "target's secret of CHAP",
+	  .most = 1,
+	  .only_read = true,
+	  .secret = true },
 };
-enum { BACKING, DATA, PSK, CA, CERT, KEY };
+enum { BACKING, DATA, PSK, CA, CERT, KEY, CHAP, CHAP_TARGET };
 _Static_assert(ARRAY_SIZE(beside) <= KIND_BESIDE_MAX, "room for what is said of them");
-_Static_assert(1 + DISK_BACKING_MAX + 1 + 4 <= KIND_FILES_MAX, "room for them");
+_Static_assert(1 + DISK_BACKING_MAX + 1 + 6 <= KIND_FILES_MAX, "room for them");
 
 /* 0: that of the device, then the backing files'; a data file has none. */
 static bool is_raw(const struct blk_options *o, unsigned int i)
@@ -118,8 +125,21 @@ static const char *behind(const void *of)
 	const struct blk_options *o = of;
 
 	if (o->place != BLK_FILE)
-		return "storage-nbd";
+		return o->place == BLK_ISCSI ? "storage-iscsi" : "storage-nbd";
 	return o->parser == BLK_APART || throttle_rates_bound(&o->rates) ? "storage-file" : NULL;
+}
+
+/* One who asks by name has a secret. */
+static int target(struct blk_options *o, const char *text, size_t len, const char **ret_why)
+{
+	struct iscsi_uri u;
+	int r = iscsi_uri_parse(text, len, &u, ret_why);
+
+	if (r < 0)
+		return r;
+	o->place = BLK_ISCSI;
+	o->named = *u.user;
+	return 1;
 }
 
 static int address(void *of, const char *text, size_t len, const char **ret_why)
@@ -128,6 +148,8 @@ static int address(void *of, const char *text, size_t len, const char **ret_why)
 	struct nbd_uri u;
 	int r;
 
+	if (iscsi_uri_is_meant(text, len))
+		return target(o, text, len, ret_why);
 	if (!nbd_uri_is_meant(text, len))
 		return 0;
 	r = nbd_uri_parse(text, len, &u, ret_why);
@@ -151,15 +173,34 @@ static const char *wrong_tls(const unsigned int n[KIND_BESIDE_MAX])
 }
 
 #define TLS_ALONE "tls-psk=, tls-ca=, tls-cert= and tls-key= are for nbds:// alone"
+#define CHAP_ALONE "chap= and chap-target= are for iscsi:// alone"
+
+static bool has_chap(const unsigned int n[KIND_BESIDE_MAX])
+{
+	return n[CHAP] || n[CHAP_TARGET];
+}
+
+static const char *wrong_chap(const struct blk_options *o, const unsigned int n[KIND_BESIDE_MAX])
+{
+	if (n[PSK] + n[CA] + n[CERT] + n[KEY])
+		return TLS_ALONE;
+	if (o->named != (n[CHAP] != 0))
+		return "USER@ in the address and chap=NAME, a secret of USER, come together";
+	return n[CHAP_TARGET] && !n[CHAP] ? "chap-target=NAME comes with chap=NAME" : NULL;
+}
 
 static const char *wrong_address(const struct blk_options *o, const unsigned int n[KIND_BESIDE_MAX])
 {
 	if (o->image.format != DISK_RAW)
-		return "what an NBD server serves is format=raw: its own files' format is its to read";
+		return "what a server or target serves is format=raw: its own files' format is its to read";
 	if (o->image.cache != DISK_WRITEBACK)
-		return "the cache of an NBD server is its own: leave out cache=";
+		return "the cache of a server or target is its own: leave out cache=";
 	if (n[BACKING] + n[DATA])
-		return "an NBD server has the files: leave out backing= and data-file=";
+		return "the server or target has the files: leave out backing= and data-file=";
+	if (o->place == BLK_ISCSI)
+		return wrong_chap(o, n);
+	if (has_chap(n))
+		return CHAP_ALONE;
 	if (o->place == BLK_NBD_TLS)
 		return wrong_tls(n);
 	return n[PSK] + n[CA] + n[CERT] + n[KEY] ? TLS_ALONE : NULL;
@@ -171,6 +212,7 @@ static int check_place(const struct blk_options *o, const unsigned int n[KIND_BE
 {
 	const char *wrong = o->place != BLK_FILE	      ? wrong_address(o, n) :
 			    n[PSK] + n[CA] + n[CERT] + n[KEY] ? TLS_ALONE :
+			    has_chap(n)			      ? CHAP_ALONE :
 								NULL;
 
 	if (!wrong)

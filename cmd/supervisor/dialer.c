@@ -5,6 +5,7 @@
 #include "cmd/supervisor/child.h"
 #include "cmd/supervisor/open.h"
 #include "lib/base/cleanup.h"
+#include "lib/iscsi/uri.h"
 #include "lib/nbd/uri.h"
 
 #include <arpa/inet.h>
@@ -93,43 +94,68 @@ static int look_up(struct dialer_client *c, const char *host, unsigned int port)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 127 ? -ENOSYS : 0;
 }
 
-static int find_addresses(struct dialer *d, struct dialer_client *c, const struct nbd_uri *u,
+static int find_addresses(struct dialer_client *c, const char *host, unsigned int port,
 			  const char *word, struct open_error *e)
 {
-	unsigned int port = (unsigned int)strtoul(u->port, NULL, 10);
+	const unsigned int before = c->n;
 	int r;
 
-	if (u->local) {
-		d->any_local = true;
-		add_socket(c, u->socket);
+	if (add_address(c, host, port))
 		return 0;
-	}
-	if (add_address(c, u->host, port))
-		return 0;
-	r = look_up(c, u->host, port);
+	r = look_up(c, host, port);
 	if (r == -ENOSYS)
 		return open_complain(e, r,
 				     "--%s: %s: a name is looked up by " GETENT
 				     ", which is not there: say an address",
-				     word, u->host);
-	return c->n ? 0 :
-		      open_complain(e, -EHOSTUNREACH, "--%s: %s: no address is known of that name",
-				    word, u->host);
+				     word, host);
+	return c->n > before || c->n == DIAL_ADDRESSES_MAX ?
+		       0 :
+		       open_complain(e, -EHOSTUNREACH, "--%s: %s: no address is known of that name",
+				     word, host);
+}
+
+/* All ways to a target. */
+static int find_portals(struct dialer_client *c, const struct config_device *device,
+			struct open_error *e)
+{
+	const char *word = device->kind->word, *why = "?";
+	struct iscsi_uri u;
+	int r = 0;
+
+	if (iscsi_uri_parse(device->path, device->path_len, &u, &why) < 0)
+		return open_complain(e, -EINVAL, "--%s: %s", word, why);
+	for (unsigned int i = 0; i < u.n_portals && r == 0; i++)
+		r = find_addresses(c, u.portal[i].host, u.portal[i].port, word, e);
+	return r;
+}
+
+static int find_server(struct dialer *d, struct dialer_client *c,
+		       const struct config_device *device, struct open_error *e)
+{
+	const char *word = device->kind->word, *why = "?";
+	struct nbd_uri u;
+
+	if (iscsi_uri_is_meant(device->path, device->path_len))
+		return find_portals(c, device, e);
+	if (nbd_uri_parse(device->path, device->path_len, &u, &why) < 0)
+		return open_complain(e, -EINVAL, "--%s: %s", word, why);
+	if (!u.local)
+		return find_addresses(c, u.host, (unsigned int)strtoul(u.port, NULL, 10), word, e);
+	d->any_local = true;
+	add_socket(c, u.socket);
+	return 0;
 }
 
 int dialer_add(struct dialer *d, const struct config_device *device, struct open_error *e)
 {
-	const char *word = device->kind->word, *why = "?";
-	struct nbd_uri u;
+	const char *word = device->kind->word;
 	int pair[2], r;
 
-	if (nbd_uri_parse(device->path, device->path_len, &u, &why) < 0)
-		return open_complain(e, -EINVAL, "--%s: %s", word, why);
 	if (!d->clients)
 		d->clients = calloc(DIALER_CLIENTS_MAX, sizeof(*d->clients));
 	if (!d->clients || d->n == DIALER_CLIENTS_MAX)
 		return open_complain(e, -ENOMEM, "--%s: no room for a dialer", word);
-	r = find_addresses(d, &d->clients[d->n], &u, word, e);
+	r = find_server(d, &d->clients[d->n], device, e);
 	if (r < 0)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

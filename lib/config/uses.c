@@ -32,6 +32,17 @@ static bool any_foreign(const struct vm_config *c)
 	return false;
 }
 
+static bool any_behind(const struct vm_config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_devices; i++) {
+		const struct device_kind *k = config_behind(&c->devices[i]);
+
+		if (c->devices[i].remote && k && strcmp(k->declared->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool config_uses(const struct vm_config *c, const struct config_facts *f, enum feature_id id)
 {
 	switch (id) {
@@ -40,7 +51,9 @@ bool config_uses(const struct vm_config *c, const struct config_facts *f, enum f
 	case FEATURE_RAW_TERMINAL:
 		return f->on_terminal && c->console == CONSOLE_RAW;
 	case FEATURE_STORAGE_NBD:
-		return config_dials(c);
+		return any_behind(c, "storage-nbd");
+	case FEATURE_STORAGE_ISCSI:
+		return any_behind(c, "storage-iscsi");
 	case FEATURE_FOREIGN_DISK:
 		return any_foreign(c);
 	default:

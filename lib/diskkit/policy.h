@@ -13,8 +13,8 @@ enum {
 	DISK_FD_IMAGE = 5,
 	DISK_FD_BACKING,
 	DISK_FD_DATA = DISK_FD_BACKING + DISK_BACKING_MAX,
-	DISK_FD_SECRETS, /* a shared key, the trusted certificates, the own one, its key: of a server's client */
-	DISK_FD_BOUND = DISK_FD_SECRETS + 4, /* how far the image may grow */
+	DISK_FD_SECRETS, /* a shared key, the trusted certificates, the own one, its key, and those of CHAP: of a server's client */
+	DISK_FD_BOUND = DISK_FD_SECRETS + 6, /* how far the image may grow */
 };
 
 #define DISK_BOUND_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)

@@ -129,6 +129,12 @@ const struct feature features[N_FEATURES] = {
 		.note = "a server that loses what was not flushed may lose it unnoticed",
 		.shown_by = "device/test_storage_nbd.py, drills/test_server.py",
 	},
+	[FEATURE_STORAGE_ISCSI] = {
+		"storage-iscsi", "a disk of an iSCSI target (iscsi://)",
+		FEATURE_EXPERIMENTAL, "storage-iscsi, dialer", "the target's bytes; NBD requests",
+		.note = "its bytes cross the network in the clear, and its client is new",
+		.shown_by = "device/test_storage_iscsi.py, drills/test_server.py, linux/test_iscsi.py",
+	},
 	[FEATURE_RATES] = {
 		"rates", "a disk's rates (iops=, bps= and more)", FEATURE_SUPPORTED, "storage-file",
 		"as storage-file's; the guest never speaks with it",

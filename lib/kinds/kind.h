@@ -13,8 +13,8 @@
 #define KINDS_MAX 32	       /* of a build */
 #define KIND_OPTIONS_BYTES 128 /* of the options' struct */
 #define KIND_CHANNELS_MAX 2    /* of a device, to the vmm */
-#define KIND_FILES_MAX 13      /* of a device */
-#define KIND_BESIDE_MAX 6      /* sorts of files beside the one that it serves */
+#define KIND_FILES_MAX 15      /* of a device */
+#define KIND_BESIDE_MAX 8      /* sorts of files beside the one that it serves */
 
 /* How many of it a VM has. */
 enum kind_number {

@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from bh import vm, wait
+from bh import tgt, vm, wait
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -93,27 +93,46 @@ def test_a_disk_with_metadata(build):
         place_.end()
 
 
-@pytest.mark.skipif(not shutil.which("nbdkit"), reason="no nbdkit: tools/deps check")
-def test_a_disk_of_a_server(build):
+@pytest.fixture
+def served(tmp_path):
+    """served(program, file) -> the address of that file's server."""
+    servers = []
+
+    def serve(program, file):
+        if program == "storage-iscsi":
+            if tgt.MISSING:
+                pytest.skip("no tgt: tools/deps check")
+            servers.append(tgt.Target(tmp_path, [(file, 512, False)]))
+            return servers[-1].uri()
+        if not shutil.which("nbdkit"):
+            pytest.skip("no nbdkit: tools/deps check")
+        sock = tmp_path / "served.sock"
+        servers.append(subprocess.Popen(["nbdkit", "-f", "-U", sock, "file", file]))
+        wait.until(sock.exists, "the server listens")
+        return f"nbd+unix:///?socket={sock}"
+
+    yield serve
+    for server in servers:
+        server.kill()
+
+
+@pytest.mark.parametrize("program", ("storage-nbd", "storage-iscsi"))
+def test_a_disk_of_a_server(build, served, program):
     """Its connection, the dialer, and the launcher's channel to that, are as declared; another channel would not be."""
     place_ = vm.Place(build, real=True)
-    image, sock = place_.file("served.raw", bytes(1 << 20)), place_.dir / "served.sock"
-    server = subprocess.Popen(["nbdkit", "-f", "-U", sock, "file", image])
+    address = served(program, place_.file("served.raw", bytes(1 << 20)))
     try:
-        wait.until(sock.exists, "the server listens")
         guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
         name = f"{A}-server"
         code, _, err = place_.call("run", "--accel", "soft", "--kernel", guest, "--memory", "64M", "--name", name,
-                                   "--allow", "storage-nbd", "--detach", "--disk", f"nbd+unix:///?socket={sock},format=raw")
+                                   "--allow", program, "--detach", "--disk", f"{address},format=raw")
         assert code == 0, err
         a = Audited(place_, name)
         assert (a.status, a.weak()) == (0, [])
-        assert {"storage-nbd", "dialer"} <= set(a.processes)
+        assert {program, "dialer"} <= set(a.processes)
         assert [d for d in a.processes["launcher"]["descriptors"] if d["fd"] > 3 and d["family"] == "unix"]
     finally:
         place_.end()
-        server.kill()
-        server.wait()
 
 
 def test_a_network_card(build):

@@ -89,7 +89,8 @@ class Machine:
             disk = f"{self.top},format=qcow2,backing={self.disk},backing-format=raw{options}"
             words = [*words, "--allow", "qcow2"]
         if server:
-            disk, words = f"{server(self.disk)},format=raw{options}", [*words, "--allow", "storage-nbd"]
+            address = server(self.disk)
+            disk, words = f"{address},format=raw{options}", [*words, "--allow", f"storage-{address[:address.index(':')]}"]
         passed = {}
         if net:
             self.link, theirs = socket.socketpair()

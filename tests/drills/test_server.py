@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A disk that an NBD server has: what whoever takes storage-nbd over, or the dialer, has not: any other address."""
+"""A disk that an NBD server or an iSCSI target has: what whoever takes storage-nbd or storage-iscsi over, or the dialer,
+has not: any other address."""
 
 import os
 import shutil
@@ -12,6 +13,7 @@ import pytest
 
 import machines
 import second
+from bh import tgt
 from taken import Died, maps_of
 from test_behind import links
 from test_first_step import SIGSYS_ENDED, Intruder
@@ -54,25 +56,50 @@ def serve():
         server.wait()
 
 
-def test_the_first_step_of_storage_nbd(ground, neighbour, count, serve):
+@pytest.fixture
+def target(tmp_path):
+    """target(file) -> the address of its logical unit."""
+    running = []
+
+    def target_of(file):
+        running.append(tgt.Target(tmp_path, [(file, 512, False)]))
+        return running[-1].uri()
+
+    if tgt.MISSING:
+        pytest.skip("no tgt: tools/deps check")
+    yield target_of
+    for one in running:
+        one.kill()
+
+
+@pytest.fixture(params=("storage-nbd", "storage-iscsi"))
+def server(request):
+    """The name of what holds the connection, and what serves it."""
+    return request.param, request.getfixturevalue("serve" if request.param == "storage-nbd" else "target")
+
+
+def test_the_first_step(ground, neighbour, count, server):
+    name, serve = server
+
     def take():
-        return ground.start(server=serve, more=OWN).take("storage-nbd")
+        return ground.start(server=serve, more=(name, "dialer")).take(name)
 
     intruder = Intruder(take).try_all(ground, neighbour)
-    count("storage-nbd", intruder.tried, intruder.gains)
+    count(name, intruder.tried, intruder.gains)
 
 
-def test_who_holds_what(ground, neighbour, count, serve):
-    """storage-nbd: no file and no guest RAM; the dialer: neither."""
-    machine = ground.start(server=serve, more=OWN)
+def test_who_holds_what(ground, neighbour, count, server):
+    """What holds the connection: no file and no guest RAM; the dialer: neither."""
+    name, serve = server
+    machine = ground.start(server=serve, more=(name, "dialer"))
     gains = []
-    for role in OWN:
+    for role in (name, "dialer"):
         pid = machine.pids[role]
         gains += [("held", role, m[3]) for m in maps_of(pid) if "guest-ram" in m[3]]
-        gains += [("held", role, name) for name in links(pid) if name.startswith("/") and name != "/dev/null"]
-    gains += [("network", "storage-nbd", "the host's")] * (os.readlink(f"/proc/{machine.pids['storage-nbd']}/ns/net") ==
-                                                          os.readlink("/proc/self/ns/net"))
-    count("storage-nbd", 3, gains)
+        gains += [("held", role, path) for path in links(pid) if path.startswith("/") and path != "/dev/null"]
+    gains += [("network", name, "the host's")] * (os.readlink(f"/proc/{machine.pids[name]}/ns/net") ==
+                                                  os.readlink("/proc/self/ns/net"))
+    count(name, 3, gains)
     machine.finish()
 
 

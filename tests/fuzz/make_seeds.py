@@ -633,6 +633,45 @@ def nbd_client():
     return seeds
 
 
+def iscsi_client():
+    """Bit 0: CHAP of both sides; bit 1: login and looking are over; bits 2 to 4: requests in flight. Then what the target
+    says."""
+    def pdu(opcode, tag=0, data=b"", flags=0x80, status=0, ttt=0xffffffff, tail=bytes(12), more=0):
+        head = struct.pack(">BBBBB3sQIIIII", opcode, flags, 0, status, more, len(data).to_bytes(3, "big"), 0, tag, ttt,
+                           1, 2, 40)
+        return head + tail + data + bytes(-len(data) % 4)
+
+    def login(flags, *pairs):
+        return pdu(0x23, 0, b"".join(p + b"\0" for p in pairs), flags)
+
+    def data(tag, offset, payload, flags=0x81):
+        return pdu(0x25, tag, payload, flags, tail=struct.pack(">III", 0, offset, 0))
+
+    def r2t(tag, offset, length):
+        return pdu(0x31, tag, ttt=5, tail=struct.pack(">III", 0, offset, length))
+
+    sense = struct.pack(">H", 18) + bytes((0x70, 0, 6, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x29)) + bytes(5)
+    up, full = login(0x81), login(0x87, b"MaxBurstLength=4096", b"ImmediateData=No", b"X-what=1")
+    tag, kilobyte = 1 << 16, b"d" * 512
+    looks = (data(1 << 16 | 64, 0, bytes(36)) + pdu(0x21, 2 << 16 | 64) +
+             data(3 << 16 | 64, 0, struct.pack(">QI20x", 2047, 512)) + data(4 << 16 | 64, 0, bytes((3, 0, 16, 0))) +
+             data(5 << 16 | 64, 0, bytes((23, 0, 16, 0, 8, 18, 4)) + bytes(17)) +
+             data(6 << 16 | 64, 0, bytes((0, 0x80, 0, 4)) + b"1234") +
+             data(7 << 16 | 64, 0, bytes((0, 0x83, 0, 8, 1, 3, 0, 4)) + b"abcd"))
+    return {
+        "login": b"\0" + up + full, "look": b"\0" + up + full + looks,
+        "chap": b"\1" + login(0, b"AuthMethod=CHAP") + login(0, b"CHAP_A=5", b"CHAP_I=1", b"CHAP_C=0bAQIDBA==") +
+                login(0x81, b"CHAP_N=host", b"CHAP_R=0x" + b"00" * 16),
+        "refused": b"\0" + pdu(0x23, tail=b"\2\1" + bytes(10)), "long": b"\0" + login(0x40, b"x=" + b"y" * 500) + full,
+        "read": b"\6" + data(tag, 0, kilobyte), "read-in-two": b"\6" + data(tag, 0, kilobyte, 0) + pdu(0x21, tag),
+        "r2t": b"\x0a" + r2t(tag | 1, 512, 512) + pdu(0x21, tag | 1), "r2t-far": b"\x0a" + r2t(tag | 1, 4096, 512),
+        "reset": b"\x12" + pdu(0x21, tag | 3, sense, status=2), "full": b"\x1e" + pdu(0x21, tag, status=0x28),
+        "ping": b"\2" + pdu(0x20, 0xffffffff, ttt=7), "reject": b"\2" + pdu(0x3f, 0xffffffff),
+        "logout": b"\2" + pdu(0x32, 0xffffffff, tail=b"\1" + bytes(11)), "headers": b"\2" + pdu(0x20, more=1),
+        "announced": b"\2" + pdu(0x21, 0, b"x" * 600)[:60],
+    }
+
+
 def storage():
     """Bit 0: the handshake is over; 1: the image holds back; 2: read-only. Then what the client says."""
     def request(command, flags=0, offset=0, length=512, data=b""):
@@ -865,6 +904,7 @@ TARGETS = {
     "nbd": nbd,
     "storage": storage,
     "nbd_client": nbd_client,
+    "iscsi_client": iscsi_client,
     "console_page": console_page,
     "qcow2": qcow2,
     "vhd": vhd,

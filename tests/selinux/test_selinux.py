@@ -17,7 +17,7 @@ import subprocess
 import pytest
 
 import policy
-from bh import vm, wait
+from bh import tgt, vm, wait
 from policy import file_label, label_file, level_of, make_place, process_label, run_words
 
 IMG = shutil.which("qemu-img")
@@ -152,6 +152,25 @@ def test_no_denial_of_a_disk_of_a_server(place, local):
     finally:
         server.kill()
         server.wait()
+    assert code == 0 and "ok write" in out, (out, err)
+    assert denied == []
+
+
+@pytest.mark.skipif(tgt.MISSING, reason="no tgt: tools/deps check")
+def test_no_denial_of_a_disk_of_a_target(place, tmp_path):
+    """With CHAP of both sides: its secrets are read in time."""
+    file = place.file("unit.raw", b"\x5a" * (1 << 20))
+    secrets = [("guest", place.file("guest.chap", tgt.GUEST.encode() + b"\n")),
+               ("host", place.file("host.chap", f"host:{tgt.HOST}\n".encode()))]
+    words = [word for name, path in secrets for word in ("--secret", f"{name}={path}")]
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    target = tgt.Target(tmp_path, [(file, 512, False)])
+    try:
+        (code, out, err), denied = denials(
+            lambda: place.call(*run_words(place, "virtio-blk"), "--allow", "storage-iscsi", *words, "--disk",
+                               f"{target.uri('chap', user='guest@')},format=raw,chap=guest,chap-target=host"))
+    finally:
+        target.kill()
     assert code == 0 and "ok write" in out, (out, err)
     assert denied == []
 

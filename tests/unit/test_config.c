@@ -488,6 +488,33 @@ static void test_a_disk_of_a_server(void **state)
 		     config_uses(&c, &(struct config_facts){ 0 }, FEATURE_STORAGE_NBD));
 }
 
+#define TARGET "iscsi://guest@san.example+[fe80::1]:33/iqn.2026-01.com.example:d/1"
+
+static void test_a_disk_of_a_target(void **state)
+{
+	const struct config_device *d;
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c,
+			       "--disk=" TARGET "?initiator=eui.1,format=raw,chap=g,chap-target=h",
+			       "--disk=iscsi://h/iqn.a:b/0,format=raw,logical_block_size=4096",
+			       "--disk=iscsi,format=raw"),
+			 0);
+	d = device(&c, "disk", 0);
+	assert_true(d->remote && config_dials(&c));
+	assert_string_equal(config_behind(d)->declared->name, "storage-iscsi");
+	assert_memory_equal(d->more[12].path, "g,", 2);
+	assert_memory_equal(d->more[13].path, "h", 2);
+	assert_true(device(&c, "disk", 1)->remote);
+	assert_false(device(&c, "disk", 2)->remote);
+	assert_same_again(&c);
+	assert_true(config_uses(&c, &(struct config_facts){ 0 }, FEATURE_STORAGE_ISCSI));
+	assert_false(config_uses(&c, &(struct config_facts){ 0 }, FEATURE_STORAGE_NBD));
+	assert_int_equal(WORDS(&c, "--disk=" SERVER ",format=raw"), 0);
+	assert_false(config_uses(&c, &(struct config_facts){ 0 }, FEATURE_STORAGE_ISCSI));
+}
+
 static void test_secrets(void **state)
 {
 	struct config_file f;
@@ -553,6 +580,20 @@ static void test_what_a_server_does_not_go_with(void **state)
 		{ "--disk=nbds://h/x,format=raw,tls-psk=f,tls-ca=g", "leave out the others" },
 		{ "--disk=nbds://h/x,format=raw,tls-ca=f,tls-cert=g", "come together" },
 		{ "--disk=nbds://h/x,format=raw,tls-ca=f,tls-ca=g", "at most 1 trusted" },
+		{ "--disk=nbd://h/x,format=raw,chap=f", "iscsi:// alone" },
+		{ "--disk=f,format=raw,chap-target=f", "iscsi:// alone" },
+		{ "--disk=iscsi://h/iqn.a:b/1,format=raw,chap=f", "come together" },
+		{ "--disk=" TARGET ",format=raw", "come together" },
+		{ "--disk=" TARGET ",format=raw,chap=f,chap=g", "at most 1 secret of CHAP" },
+		{ "--disk=iscsi://h/iqn.a:b/1,format=raw,chap-target=f", "comes with chap=NAME" },
+		{ "--disk=iscsi://h/iqn.a:b/1,format=raw,tls-ca=f", "nbds:// alone" },
+		{ "--disk=iscsi://h/iqn.a:b/1,format=qcow2", "format=raw" },
+		{ "--disk=iscsi://h/iqn.a:b/1,format=raw,cache=none", "leave out cache=" },
+		{ "--disk=iscsi://h/iqn.a:b/x,format=raw", "/LUN, a number" },
+		{ "--disk=iscsi://h/d/1,format=raw", "a name such as iqn." },
+		{ "--disk=iscsi://h/iqn.a:b/1?x,format=raw", "?initiator=, a name" },
+		{ "--disk=iscsi://h:0/iqn.a:b/1,format=raw", "1 to 65535" },
+		{ "--disk=iscsi+ssl://h/iqn.a:b/1,format=raw", "say iscsi://" },
 	};
 	struct vm_config c;
 
@@ -871,6 +912,7 @@ int main(void)
 		cmocka_unit_test(test_files_beside_a_raw_image),
 		cmocka_unit_test(test_files_beside_a_qcow2_image),
 		cmocka_unit_test(test_a_disk_of_a_server),
+		cmocka_unit_test(test_a_disk_of_a_target),
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_no_such_secret),
 		cmocka_unit_test(test_what_a_server_does_not_go_with),

@@ -126,7 +126,7 @@ class Blk(Device):
         if "data_file" in self.options:
             fds[13] = self.open_more(self.options["data_file"], os.O_RDWR)
         if "bound" in self.options:
-            fds[18] = self.options["bound"]
+            fds[20] = self.options["bound"]
         return fds
 
     def open_more(self, path, mode):
