@@ -16,6 +16,7 @@ static const char overview[] =
 	"  bulkhead ps                              list your VMs\n"
 	"  bulkhead stop NAME [--timeout N] [--now] press its power button, or end it\n"
 	"  bulkhead resume NAME                     let a paused VM go on\n"
+	"  bulkhead vsock NAME PORT                 join input and output to its port\n"
 	"  bulkhead console NAME [--console raw]    its console, when nobody else has it\n"
 	"  bulkhead attach NAME disk FILE,format=raw   or rng: one more device\n"
 	"  bulkhead detach NAME DEVICE              and the guest lets go of it\n"

@@ -18,6 +18,7 @@ static const struct sandbox_rule rules[] = {
 	SB_SEND,
 	SB_RECVMSG, /* the supervisor's messages */
 	SB_SENDMSG,
+	SB_FORM(shutdown, SB_IS(1, SHUT_WR)), /* of `vsock`, which is all else of it as a console */
 	SB_CALL(poll),
 	SB_PPOLL,
 	SB_CALL(close),

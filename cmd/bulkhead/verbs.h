@@ -20,6 +20,7 @@ int verb_resume(int argc, char **argv);
 int verb_resize(int argc, char **argv);
 int verb_audit(int argc, char **argv);
 int verb_console(int argc, char **argv);
+int verb_vsock(int argc, char **argv);
 int verb_version(int argc, char **argv);
 int verb_image(int argc, char **argv);
 int verb_explain(int argc, char **argv);

@@ -58,6 +58,8 @@ static const struct sandbox_rule rules[] = {
 	SB_SENDMMSG,
 	SB_PPOLL,
 	SB_CALL(close),
+	SB_FORM(accept4, SB_IS(1, 0), SB_IS(3, SOCK_CLOEXEC | SOCK_NONBLOCK)),
+	SB_FORM(shutdown, SB_IS(1, SHUT_WR)),
 	SB_CLOCK_MONOTONIC,
 
 	/* the launcher: channels, a process, its ids and whether it runs; or its end */
@@ -198,7 +200,8 @@ static const struct fd_row fds[] = {
 static const struct declared_held held[] = {
 	{ "anon_inode:[pidfd]", 0, "the processes that it may start again" },
 	{ "pidfd:", 0, "the processes that it may start again" },
-	{ "socket:", KIND_LINKS_MAX, "streams of network cards, for the next processes of theirs" },
+	{ "socket:", KIND_LINKS_MAX + 1,
+	  "streams of network cards, and where clients of a vsock connect, for the next processes of theirs" },
 };
 
 static const struct declared_gain gains[] = {
@@ -206,6 +209,8 @@ static const struct declared_gain gains[] = {
 	  "what they are started with, again or when one is attached; it has read bounded messages alone" },
 	{ "the streams of network cards", NULL,
 	  "a dev-net that is started again goes on with its own; to their other ends it is as hostile" },
+	{ "the socket that a vsock's clients connect to", NULL,
+	  "a dev-vsock that is started again goes on with it; they talk to a guest, whoever it is" },
 	{ "new processes", NULL,
 	  "in the ids of that VM only, with a filter that none of them can leave; the VM's "
 	  "limits hold them" },

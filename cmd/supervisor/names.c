@@ -38,6 +38,23 @@ int open_listeners(const char *name, const char *runtime, int ret[NAMES_PLACES],
 	return r < 0 ? open_complain(e, r, "the name '%s': %s", name, strerror(-r)) : 0;
 }
 
+int open_meeting(const char *name, const char *word, const char *runtime, int *ret,
+		 struct open_error *e)
+{
+	_cleanup_(names_close) struct names n = NAMES_NONE;
+
+	names_open(geteuid(), runtime, true, &n);
+	*ret = names_listen_beside(&n, name, word);
+	if (*ret == -ENOENT)
+		return open_complain(e, *ret,
+				     "--%s: its socket needs a directory of yours: set "
+				     "XDG_RUNTIME_DIR to one that nobody else may write to",
+				     word);
+	return *ret < 0 ? open_complain(e, *ret, "--%s: %s+%s: %s", word, name, word,
+					strerror(-*ret)) :
+			  0;
+}
+
 static int open_executable(const char *path, mode_t by)
 {
 	_cleanup_(closep) int fd = open(path, O_PATH | O_CLOEXEC);

@@ -24,7 +24,7 @@ void opened_init(struct opened *o)
 			      .dialer = { .pidfd = -1 },
 			      .vmm = -1 };
 	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++) {
-		o->links[i] = o->files[i] = o->foreign[i] = -1;
+		o->links[i] = o->files[i] = o->foreign[i] = o->meets[i] = -1;
 		for (size_t k = 0; k < KIND_FILES_MAX - 1; k++)
 			o->more[i][k] = -1;
 	}
@@ -43,6 +43,7 @@ void opened_close(struct opened *o)
 	fds_close(o->links, CONFIG_DEVICES_MAX);
 	fds_close(o->files, CONFIG_DEVICES_MAX);
 	fds_close(o->foreign, CONFIG_DEVICES_MAX);
+	fds_close(o->meets, CONFIG_DEVICES_MAX);
 	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
 		fds_close(o->more[i], KIND_FILES_MAX - 1);
 }
@@ -272,5 +273,11 @@ int opened_open(struct opened *o, const struct vm_config *c, const char *runtime
 	if (r < 0)
 		return r;
 	r = open_programs(o, c, other_ids, e);
-	return r < 0 ? r : open_listeners(c->name, runtime, o->listeners, e);
+	if (r == 0)
+		r = open_listeners(c->name, runtime, o->listeners, e);
+	for (size_t i = 0; i < c->n_devices && r == 0; i++)
+		if (c->devices[i].kind->meets_fd && !c->devices[i].off)
+			r = open_meeting(c->name, c->devices[i].kind->word, runtime, &o->meets[i],
+					 e);
+	return r;
 }

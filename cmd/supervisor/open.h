@@ -29,6 +29,7 @@ struct opened {
 	int links[CONFIG_DEVICES_MAX]; /* their streams that the command was started with; or -1 */
 	int files[CONFIG_DEVICES_MAX]; /* of the configuration's devices; -1: it has none */
 	int foreign[CONFIG_DEVICES_MAX]; /* their sockets, for those that another's program serves; or -1 */
+	int meets[CONFIG_DEVICES_MAX]; /* what the host's programs connect to; or -1 */
 	int more[CONFIG_DEVICES_MAX][KIND_FILES_MAX - 1]; /* beside each; -1 likewise */
 	int listeners[NAMES_PLACES];			  /* of the VM's name */
 	struct dialer dialer;				  /* of devices that are a server's */
@@ -69,6 +70,9 @@ void opened_close(struct opened *o);
 /* runtime: its user's $XDG_RUNTIME_DIR, or NULL. As names_listen. */
 [[nodiscard]] int open_listeners(const char *name, const char *runtime, int ret[NAMES_PLACES],
 				 struct open_error *ret_error);
+/* The socket of the VM's name and that word; the name is taken already. */
+[[nodiscard]] int open_meeting(const char *name, const char *word, const char *runtime, int *ret,
+			       struct open_error *ret_error);
 /* An executable beside this one: ../NAME/NAME in a build tree, NAME when installed. by_others: its
  * owner's right to execute it is not enough. */
 [[nodiscard]] int open_program(const char *name, bool by_others, struct open_error *ret_error);

@@ -197,6 +197,8 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 		give(l, o->links[i], kind_way(kind, d->options)->fd, false);
 	if (!config_behind(d))
 		give_state(l, d);
+	if (kind->meets_fd)
+		give(l, o->meets[i], kind->meets_fd, false);
 	words_say_options(&l->words, d, number);
 	plan_bus(ls, l, kind);
 	if (config_behind(d))

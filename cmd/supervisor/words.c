@@ -23,6 +23,12 @@ void words_say(struct words *w, const char *fmt, ...)
 	w->at += (size_t)len + 1;
 }
 
+/* One of several pieces would be said in one word. */
+static bool says(const struct option *o, const void *options, char *value, size_t cap)
+{
+	return o->put ? o->put(options, 0, value, cap) : option_get(o, options, value, cap);
+}
+
 void words_say_options(struct words *w, const struct config_device *d, unsigned int number)
 {
 	char value[CONFIG_PATH_MAX + 1];
@@ -32,8 +38,7 @@ void words_say_options(struct words *w, const struct config_device *d, unsigned 
 
 		if (o->made)
 			snprintf(value, sizeof(value), "%s%u", o->made, number);
-		else if (o->flags & OPTION_NOT_PASSED ||
-			 !option_get(o, d->options, value, sizeof(value)))
+		else if (o->flags & OPTION_NOT_PASSED || !says(o, d->options, value, sizeof(value)))
 			continue;
 		words_say(w, "--%s=%s", o->name, value);
 	}

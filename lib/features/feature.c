@@ -150,6 +150,12 @@ const struct feature features[N_FEATURES] = {
 		"virtio-rng", "virtio-rng", FEATURE_SUPPORTED, "dev-rng", "one virtqueue",
 		.shown_by = "device/test_rng.py",
 	},
+	[FEATURE_VSOCK] = {
+		"virtio-vsock", "virtio-vsock (--vsock)", FEATURE_EXPERIMENTAL, "dev-vsock",
+		"three virtqueues; what clients on the host say",
+		.note = "its packets have not been fuzzed for long",
+		.shown_by = "device/test_vsock.py, linux/test_vsock.py",
+	},
 	[FEATURE_UART] = {
 		"uart", "16550 UART", FEATURE_SUPPORTED, "dev-console",
 		"eight registers over vfio-user",

@@ -130,6 +130,7 @@ struct device_kind {
 	 * gets those of its options that it has, too; the device has a channel to it where the file
 	 * would be. NULL, or it returns NULL: there is none. */
 	const char *(*behind)(const void *options);
+	int meets_fd; /* a socket that the host's programs connect to, by the VM's name and the kind's word; 0: none */
 	int storage_fd; /* BEHIND: the number of that channel */
 	bool dials; /* BEHIND: it has an address, as --address=, and a channel to a dialer in the place of a file */
 	int serial_fd;	      /* a vfio-user channel for the UART's registers; 0: none */

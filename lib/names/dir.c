@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -79,20 +80,39 @@ static bool remove_stale(const struct names *n, const char *name)
 	       S_ISSOCK(st.st_mode) && unlinkat(n->dir, name, 0) == 0;
 }
 
-void dir_each(const struct names *n,
-	      void (*fn)(const struct names *n, const char *name, void *owner), void *owner)
+static void each(const struct names *n, bool (*is_right_name)(const char *name),
+		 void (*fn)(const struct names *n, const char *name, void *owner), void *owner)
 {
 	int fd = n->dir < 0 ? -1 : openat(n->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
 
 	while (d && (e = readdir(d)))
-		if (name_is_right(e->d_name))
+		if (is_right_name(e->d_name))
 			fn(n, e->d_name, owner);
 	if (d)
 		closedir(d);
 	else
 		closep(&fd);
+}
+
+void dir_each(const struct names *n,
+	      void (*fn)(const struct names *n, const char *name, void *owner), void *owner)
+{
+	each(n, name_is_right, fn, owner);
+}
+
+/* A VM's, or beside it. */
+static bool is_swept(const char *name)
+{
+	char own[NAMES_MAX + 1];
+	size_t len = strcspn(name, "+");
+
+	if (len > NAMES_MAX)
+		return false;
+	memcpy(own, name, len);
+	own[len] = '\0';
+	return name_is_right(own);
 }
 
 static void sweep_one(const struct names *n, const char *name, void *owner)
@@ -108,7 +128,7 @@ int dir_listen(const struct names *n, const char *name)
 
 	if (flock(n->dir, LOCK_EX) < 0)
 		return -errno;
-	dir_each(n, sweep_one, NULL);
+	each(n, is_swept, sweep_one, NULL);
 	r = remove_stale(n, name) ? address_listen(&a) : -EADDRINUSE;
 	(void)!flock(n->dir, LOCK_UN);
 	return r;
@@ -120,4 +140,38 @@ void dir_remove_stale(const struct names *n, const char *name)
 		return;
 	(void)!remove_stale(n, name);
 	(void)!flock(n->dir, LOCK_UN);
+}
+
+static void say_beside(const char *name, const char *word, char out[NAMES_MAX + 1 + NAMES_WORD_MAX])
+{
+	snprintf(out, NAMES_MAX + 1 + NAMES_WORD_MAX, "%s+%s", name, word);
+}
+
+int names_listen_beside(const struct names *n, const char *name, const char *word)
+{
+	char whole[NAMES_MAX + 1 + NAMES_WORD_MAX];
+	struct names_address a;
+	int r;
+
+	if (n->dir < 0)
+		return -ENOENT;
+	say_beside(name, word, whole);
+	a = dir_address(n->dir, whole);
+	if (flock(n->dir, LOCK_EX) < 0)
+		return -errno;
+	r = remove_stale(n, whole) ? address_listen_as(&a, SOCK_STREAM) : -EADDRINUSE;
+	(void)!flock(n->dir, LOCK_UN);
+	return r;
+}
+
+int names_connect_beside(const struct names *n, const char *name, const char *word)
+{
+	char whole[NAMES_MAX + 1 + NAMES_WORD_MAX];
+	struct names_address a;
+
+	if (n->dir < 0)
+		return -ENOENT;
+	say_beside(name, word, whole);
+	a = dir_address(n->dir, whole);
+	return address_connect_as(&a, n->uid, SOCK_STREAM);
 }

@@ -18,6 +18,9 @@ struct names_address {
 [[nodiscard]] int address_connect(const struct names_address *a, uid_t uid);
 /* A socket that listens there. */
 [[nodiscard]] int address_listen(const struct names_address *a);
+/* The same of a type: SOCK_STREAM. */
+[[nodiscard]] int address_connect_as(const struct names_address *a, uid_t uid, int type);
+[[nodiscard]] int address_listen_as(const struct names_address *a, int type);
 
 /* dir.c */
 [[nodiscard]] int dir_open(uid_t uid, const char *runtime, bool make);

@@ -40,25 +40,33 @@ void names_close(struct names *n)
 
 /* ---- one address ---- */
 
-int address_connect(const struct names_address *a, uid_t uid)
+int address_connect_as(const struct names_address *a, uid_t uid, int type)
 {
-	_cleanup_(closep) int sock =
-		socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_(closep) int sock = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (sock < 0 || connect(sock, (const struct sockaddr *)&a->sa, a->len) < 0)
 		return -errno;
 	return peer_is(sock, uid) ? take_fd(&sock) : -EACCES;
 }
 
-int address_listen(const struct names_address *a)
+int address_connect(const struct names_address *a, uid_t uid)
 {
-	_cleanup_(closep) int sock =
-		socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return address_connect_as(a, uid, SOCK_SEQPACKET);
+}
+
+int address_listen_as(const struct names_address *a, int type)
+{
+	_cleanup_(closep) int sock = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (sock < 0 || bind(sock, (const struct sockaddr *)&a->sa, a->len) < 0 ||
 	    listen(sock, QUEUE) < 0)
 		return -errno;
 	return take_fd(&sock);
+}
+
+int address_listen(const struct names_address *a)
+{
+	return address_listen_as(a, SOCK_SEQPACKET);
 }
 
 /* rest: what the name is followed by, "" or "#RANDOM". */

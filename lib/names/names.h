@@ -22,6 +22,7 @@
 
 #define NAMES_MAX 64 /* bytes of a name; letters, digits, '.', '_' and '-', not '.' first */
 #define NAMES_PLACES 2
+#define NAMES_WORD_MAX 16 /* bytes of a word beside a name, with its NUL */
 
 struct names {
 	uid_t uid;
@@ -39,6 +40,13 @@ void names_close(struct names *n);
  * last. 0; -EADDRINUSE when another VM of the user has it; or a negative errno.
  */
 [[nodiscard]] int names_listen(const struct names *n, const char *name, int ret[NAMES_PLACES]);
+
+/*
+ * In the directory, a stream socket of a VM's name, '+' and a word, which is no VM's name: to listen on, by
+ * who has taken the name; connected, non-blocking. -ENOENT: there is no directory, or no such socket.
+ */
+[[nodiscard]] int names_listen_beside(const struct names *n, const char *name, const char *word);
+[[nodiscard]] int names_connect_beside(const struct names *n, const char *name, const char *word);
 
 /*
  * Calls fn once for each VM that listens, or for the one of that name when only is not NULL: with a

@@ -166,6 +166,25 @@ def test_a_network_card(build):
         ours.close()
 
 
+def test_a_vsock(build):
+    """Where its clients connect is dev-vsock's, and its launcher's for the next one."""
+    place_ = vm.Place(build, real=True)
+    guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
+    name = f"{A}-vsock"
+    code, _, err = place_.call("run", "--accel", "soft", "--kernel", guest, "--memory", "64M", "--name", name, "--detach",
+                               "--vsock", "on", "--vsock-listen", "22", "--allow", "virtio-vsock")
+    try:
+        assert code == 0, err
+        a = Audited(place_, name, "--deep")
+        assert (a.status, a.weak()) == (0, [])
+        vsock = a.processes["dev-vsock"]
+        assert [0 < t["surface"]["calls"] <= 16 for t in vsock["threads"]] == [True]
+        assert {d["fd"] for d in vsock["descriptors"]} >= {3, 4, 5}
+        assert [d for d in a.processes["launcher"]["descriptors"] if d["fd"] > 3 and d["family"] == "unix"]
+    finally:
+        place_.end()
+
+
 @pytest.fixture
 def played(build):
     place_ = vm.Place(build)

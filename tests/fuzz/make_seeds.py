@@ -22,6 +22,25 @@ def answer():
             "bad-count": said(5, 1), "long": said(0, 2, -1, b"x" * 57)}
 
 
+def vsock():
+    """Steps: a packet of the guest, a client that says its line, what is due is given, a client's doings."""
+    def packet(op, length=0, alloc=1 << 16, fwd=0, own=1 << 30, **said):
+        return b"\0" + struct.pack("<QQIIIHHIII", 3, said.get("dst", 2), 22, own, length, said.get("type", 1), op,
+                                   said.get("flags", 0), alloc, fwd)
+    greet, due = bytes([64]), bytes([80])
+
+    def client(what, value=0, which=0):
+        return bytes([96 + what, which, value])
+    opened = greet + due + packet(2)
+    return {"unknown": packet(1) + packet(5, 9) + packet(3) + packet(1, dst=7) + due,
+            "data": opened + packet(5, 1000) + client(2, 255) + packet(7) + due + client(1, 9),
+            "lies": opened + packet(6, alloc=0) + client(1, 9) + packet(6, alloc=100, fwd=1 << 31) + client(1, 9),
+            "too-much": opened + packet(5, 32768) + packet(5, 1) + due,
+            "ends": opened + client(3) + due + packet(4, flags=3) + client(2, 255) + client(5) + due,
+            "reset": opened + packet(5, 700) + packet(3) + client(2, 255) + client(5),
+            "types": opened + packet(5, type=2) + due + greet + due + packet(1, own=(1 << 30) + 1)}
+
+
 def ask():
     return {
         "again": bytes([0, 1, 3, 0, 0]), "forget": bytes([0, 3, 5, 0, 0]), "rng": bytes([0, 2, 5, 1, 1]),
@@ -888,6 +907,7 @@ TARGETS = {
     "virtqueue": virtqueue,
     "inflight": inflight,
     "vu_state": vu_state,
+    "vsock": vsock,
     "blk": blk,
     "net": net,
     "bpf": bpf,

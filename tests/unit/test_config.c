@@ -874,23 +874,26 @@ static void test_render(void **state)
 		      "--on-panic=continue", "--on-crash=stop", "--verbose", "--accel=soft",
 		      "--allow=soft-many-cpus,kvm", "--limit-memory=1G", "--limit-tasks=none",
 		      "--limit-cpu=150%", "--limit-io=rbps=1M,wiops=9", "--cgroup=/sys/fs/cgroup/x",
-		      "--strict"),
+		      "--vsock=on", "--vsock-listen=22,9", "--vsock-listen=9", "--strict"),
 		0);
 	assert_same_again(&c);
 	assert_int_equal(config_render(&c, argv, buf, 16), -7);
 	n = config_render(&c, argv, buf, sizeof(buf));
 	assert_true(n > 5);
 	assert_string_equal(
-		argv[n - 5],
+		argv[n - 8],
 		"--disk=a,format=raw,readonly=off,cache=writeback,"
 		"logical_block_size=512,physical_block_size=auto,queues=3,parser=together,burst=1");
 	assert_string_equal(
-		argv[n - 4],
+		argv[n - 7],
 		"--disk=b,format=raw,readonly=on,cache=writeback,"
 		"logical_block_size=512,physical_block_size=auto,queues=1,parser=together,burst=1");
-	assert_string_equal(argv[n - 3], "--rng=off");
-	assert_string_equal(argv[n - 2], "--rng-rate=7");
-	assert_string_equal(argv[n - 1], "--console-input=virtio");
+	assert_string_equal(argv[n - 6], "--rng=off");
+	assert_string_equal(argv[n - 5], "--rng-rate=7");
+	assert_string_equal(argv[n - 3], "--vsock=on");
+	assert_string_equal(argv[n - 2], "--vsock-cid=3");
+	assert_string_equal(argv[n - 1], "--vsock-listen=22,9");
+	assert_string_equal(argv[n - 4], "--console-input=virtio");
 }
 
 int main(void)

@@ -6,6 +6,7 @@
  * (--wrap).
  */
 #include "tests/unit/testdev.h"
+#include "tests/unit/testvsock.h"
 
 #include "cmd/dev-blk/blk.h"
 #include "cmd/dev-console/virtio_console.h"
@@ -13,6 +14,7 @@
 #include "cmd/dev-rng/rng.h"
 #include "lib/base/cleanup.h"
 
+#include <linux/virtio_vsock.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -300,6 +302,55 @@ static void test_net(void **state)
 	}
 }
 
+/* One packet, header first, in random pieces of at least a byte. */
+static void put_packet(const uint8_t *bytes, size_t len)
+{
+	size_t at = 0;
+
+	for (unsigned int i = 0; at < len; i++) {
+		size_t most = i == 15 ? len - at : 1 + below(100);
+		size_t piece = most < len - at ? most : len - at;
+
+		testring_desc(&dev.ring, i, TR_DATA + at, (uint32_t)piece,
+			      at + piece < len ? D_NEXT : 0, (uint16_t)(i + 1));
+		at += piece;
+	}
+	memcpy(dev.ring.ram + TR_DATA, bytes, len);
+	testring_avail(&dev.ring, 0);
+}
+
+/* A packet's header and data are what was there at the first look. */
+static void test_vsock(void **state)
+{
+	static struct vsock vsock;
+
+	(void)state;
+	for (int round = 0; round < 50; round++) {
+		uint8_t packet[PACKET_HEADER + 2000], got[2100];
+		uint32_t len = 1 + below(2000);
+		int sock = testdev_open(&dev, N), client = testvsock_open(&vsock, &dev.loop, sock);
+		struct packet p;
+		ssize_t line;
+
+		testdev_start(&dev, &vsock.dev, VSOCK_TX);
+		testvsock_join(&vsock, &dev.loop, client);
+		p = testvsock_packet(&vsock, VIRTIO_VSOCK_OP_RW, len);
+		packet_encode(&p, packet);
+		for (uint32_t i = 0; i < len; i++)
+			packet[PACKET_HEADER + i] = (uint8_t)rand_r(&seed);
+		put_packet(packet, PACKET_HEADER + len);
+		run_scrambled();
+		expect_read_once(TR_DATA, TR_RAM);
+		assert_int_equal(testdev_used(&dev), 1);
+		line = sizeof("OK 1073741824\n") - 1;
+		assert_int_equal(recv(client, got, sizeof(got), MSG_DONTWAIT), line + len);
+		assert_memory_equal(got + line, packet + PACKET_HEADER, len);
+		testvsock_close(&vsock);
+		closep(&client);
+		testdev_close(&dev);
+	}
+}
+
 /* The hook itself works: without it the test would prove nothing. */
 static void test_hook(void **state)
 {
@@ -324,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_hook),	cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_request), cmocka_unit_test(test_console),
 		cmocka_unit_test(test_rng),	cmocka_unit_test(test_net),
+		cmocka_unit_test(test_vsock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

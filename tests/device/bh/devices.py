@@ -4,8 +4,9 @@
 import os
 import random
 import socket
+import tempfile
 
-from . import blk, console, net, rng
+from . import blk, console, net, rng, vsock
 from .guest import Buf
 from .process import Process
 from .session import Session
@@ -267,4 +268,39 @@ class Net(Device):
             os.close(self.page)
 
 
-ALL = [Rng, Blk, Console, Net]
+class Vsock(Device):
+    """Its clients' socket is ours; options: listen."""
+
+    name = "dev-vsock"
+    n_queues = 3
+    queue = vsock.TX
+    num_max = 256
+
+    def make_fds(self):
+        self.dir = tempfile.TemporaryDirectory()
+        self.path = f"{self.dir.name}/sock"
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen(64)
+        self.listener.setblocking(False)
+        return {5: self.listener.fileno()}
+
+    def make_args(self):
+        return ["--cid=3", f"--listen={self.options.get('listen', '22,23')}"]
+
+    def open(self, **how):
+        how.setdefault("n_queues", 3)
+        return super().open(**how)
+
+    def probe(self, session):
+        vsock.probe(session, self.path)
+
+    def chain(self, memory):
+        return [Buf(memory.put(bytes(vsock.Header.size)), vsock.Header.size)]
+
+    def close_fds(self):
+        self.listener.close()
+        self.dir.cleanup()
+
+
+ALL = [Rng, Blk, Console, Net, Vsock]
