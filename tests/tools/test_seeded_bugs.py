@@ -12,6 +12,7 @@ import pytest
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
 BUGS = tomllib.loads((TREE / "tests/tools/seeded_bugs.toml").read_text())["bug"]
 ENV = {**os.environ, "PATH": "/usr/bin:" + os.environ["PATH"], "CC": "gcc"}
+SECONDS = 60
 PARTS = ("lib", "cmd", "tests", "docs", "tools", "meson.build", "meson_options.txt")
 
 
@@ -38,13 +39,13 @@ class Copy:
                               errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def make(self, tests):
-        done = self.run("ninja", "-C", str(self.build), *(f"tests/unit/test_{t}" for t in tests), timeout=600)
+        done = self.run("ninja", "-C", str(self.build), *(f"tests/unit/test_{t}" for t in tests), timeout=1800)
         assert done.returncode == 0, done.stdout[-3000:]
 
-    def passes(self, test):
+    def passes(self, test, seconds):
         """Whether a unit test passes; one that hangs does not."""
         try:
-            done = self.run(str(self.build / f"tests/unit/test_{test}"), timeout=60)
+            done = self.run(str(self.build / f"tests/unit/test_{test}"), timeout=seconds)
         except subprocess.TimeoutExpired:
             return False
         return done.returncode == 0
@@ -53,10 +54,10 @@ class Copy:
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     copy = Copy(tmp_path_factory.mktemp("seeded"))
-    tests = sorted({test for bug in BUGS for test in bug["tests"]})
-    copy.make(tests)
-    for test in tests:
-        assert copy.passes(test), f"{test} fails without any bug"
+    seconds = {test: bug.get("seconds", SECONDS) for bug in BUGS for test in bug["tests"]}
+    copy.make(sorted(seconds))
+    for test, most in seconds.items():
+        assert copy.passes(test, most), f"{test} fails without any bug"
     return copy
 
 
@@ -75,11 +76,11 @@ def test_can_be_put_in(bug):
 def test_is_found(copy, bug):
     path = copy.tree / bug["file"]
     right = path.read_text()
-    assert right.count(bug["old"]) == 1
     path.write_text(right.replace(bug["old"], bug["new"]))
+    most = bug.get("seconds", SECONDS)
     try:
         copy.make(bug["tests"])
-        assert not all(copy.passes(test) for test in bug["tests"]), "no test has found it"
+        assert not all(copy.passes(test, most) for test in bug["tests"]), "no test has found it"
     finally:
         path.write_text(right)
         os.utime(path)  # newer than what was built

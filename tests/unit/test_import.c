@@ -82,6 +82,8 @@ static const struct spoilt spoilt[] = {
 	{ IMPORT_VHDX, (1 << 20) + 131072 + 32 + 16, UINT32_MAX, 4, false, "an item" },
 	{ IMPORT_VHDX, (1 << 20) + 131072 + 32 + 16, 0, 4, false, "an item" },
 	{ IMPORT_VHDX, (1 << 20) + 131072 + 32 + 20, 1 << 20, 4, false, "an item" },
+	{ IMPORT_VHDX, (1 << 20) + 131072 + 32 + 20, 64, 4, false, "an item" },
+	{ IMPORT_VHDX, (1 << 20) + 131072 + 32 + 20, 4, 4, false, "an item" },
 	{ IMPORT_VHDX, (1 << 20) + 196608, 0, 4, false, "block size 0" },
 	{ IMPORT_VHDX, (1 << 20) + 196608, 3 << 20, 4, false, "block size" },
 	{ IMPORT_VHDX, (1 << 20) + 196608 + 4, 2, 4, false, "differencing" },
@@ -149,6 +151,22 @@ static void test_fields_that_cannot_be(void **state)
 		assert_false(t.wild);
 		testimport_free(&t);
 	}
+}
+
+/* One that goes on behind what is read of it: what is right in it stands at its beginning. */
+static void test_a_long_descriptor(void **state)
+{
+	struct spoilt longer = { IMPORT_VMDK, 36, 100, 8, false, "" };
+	struct testimport t;
+	struct import_error e;
+	struct import i;
+
+	(void)state;
+	testimport_make(&t, IMPORT_VMDK);
+	spoil(&t, &longer);
+	assert_int_equal(testimport_run(&t, &i, &e), 0);
+	assert_string_equal(i.info.kind, "monolithicSparse");
+	testimport_free(&t);
 }
 
 /* A byte of what a checksum covers, without a new checksum. */
@@ -299,10 +317,15 @@ static void test_records(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_right), cmocka_unit_test(test_fields_that_cannot_be),
-		cmocka_unit_test(test_checksums),     cmocka_unit_test(test_cut_anywhere),
-		cmocka_unit_test(test_host_errors),   cmocka_unit_test(test_guests_footer),
-		cmocka_unit_test(test_sizes_of_vhd),  cmocka_unit_test(test_records),
+		cmocka_unit_test(test_what_is_right),
+		cmocka_unit_test(test_fields_that_cannot_be),
+		cmocka_unit_test(test_a_long_descriptor),
+		cmocka_unit_test(test_checksums),
+		cmocka_unit_test(test_cut_anywhere),
+		cmocka_unit_test(test_host_errors),
+		cmocka_unit_test(test_guests_footer),
+		cmocka_unit_test(test_sizes_of_vhd),
+		cmocka_unit_test(test_records),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

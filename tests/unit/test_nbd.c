@@ -165,6 +165,10 @@ static void a_client_that_wants_tls_does_without_nothing(void **state)
 		assert_int_equal(feed(&h, wire, reply(wire, rows[i].option, rows[i].type, NULL, 0)),
 				 rows[i].error);
 	}
+	/* an answer that says more than yes */
+	client_before_tls(&h, "");
+	assert_int_equal(feed(&h, wire, reply(wire, NBD_OPT_STARTTLS, NBD_REP_ACK, "more", 4)),
+			 -EBADMSG);
 	/* an export that is described in the clear */
 	client_before_tls(&h, "");
 	n = nbd_info_encode(NBD_INFO_EXPORT, &offered, info, sizeof(info));

@@ -266,6 +266,23 @@ static void test_a_snapshot_keeps_its_clusters(void **state)
 	volume_close(v);
 }
 
+/* What it may come to was said at its opening: no request makes more of it. */
+static void test_a_bounded_disk(void **state)
+{
+	struct volume *v;
+
+	(void)state;
+	make(&(struct qcow2_create_options){ .size = 1 << 20 });
+	v = open_disk(0, 4 << 20);
+	assert_int_equal(qcow2_resize(v, 4 << 20, false, &why), 0);
+	assert_int_equal(qcow2_resize(v, (4 << 20) + 512, false, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "4194304 bytes at most"));
+	assert_int_equal(v->size, 4 << 20);
+	write_all(v);
+	expect_sound(v);
+	volume_close(v);
+}
+
 /* A file that cannot grow: what was given up is used again, and then there is an error. */
 static void test_a_full_image(void **state)
 {
@@ -377,6 +394,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_is_allocated_for_compressed_clusters),
 		cmocka_unit_test(test_growth_bound),
 		cmocka_unit_test(test_a_snapshot_keeps_its_clusters),
+		cmocka_unit_test(test_a_bounded_disk),
 		cmocka_unit_test(test_a_full_image),
 		cmocka_unit_test(test_another_thread_asks),
 		cmocka_unit_test(test_a_change_while_asking),

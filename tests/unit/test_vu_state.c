@@ -209,6 +209,26 @@ static void test_damaged(void **state)
 	assert_int_equal(give(wire, LEN), 0); /* and it still can */
 }
 
+/* Whoever says more than any state has is hung up on at once. */
+static void test_too_much_in_pieces(void **state)
+{
+	static const uint8_t junk[STATE_IMAGE_MAX];
+	int p[2];
+
+	(void)state;
+	negotiate();
+	make_pipe(p);
+	assert_int_equal(begin(VU_TRANSFER_LOAD, p[0]), OK);
+	closep(&p[0]);
+	assert_int_equal(write(p[1], junk, 100), 100);
+	assert_int_equal(loop_run_once(&loop, 0), 0);
+	assert_int_equal(write(p[1], junk, sizeof(junk)), sizeof(junk));
+	assert_int_equal(loop_run_once(&loop, 0), 0);
+	assert_true(write(p[1], junk, 1) < 0);
+	closep(&p[1]);
+	assert_int_equal(check(), 1);
+}
+
 static void test_what_is_no_pipe(void **state)
 {
 	int s[2], before, fd;
@@ -359,12 +379,13 @@ static void test_must_be_negotiated(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_there_and_back),	CASE(test_in_pieces),
-		CASE(test_a_full_pipe),		CASE(test_damaged),
-		CASE(test_what_is_no_pipe),	CASE(test_the_wrong_end),
-		CASE(test_nobody_reads),	CASE(test_one_at_a_time),
-		CASE(test_what_is_not_known),	CASE(test_a_reset_ends_it),
-		CASE(test_not_while_rings_run), CASE(test_must_be_negotiated),
+		CASE(test_there_and_back),     CASE(test_in_pieces),
+		CASE(test_a_full_pipe),	       CASE(test_damaged),
+		CASE(test_too_much_in_pieces), CASE(test_what_is_no_pipe),
+		CASE(test_the_wrong_end),      CASE(test_nobody_reads),
+		CASE(test_one_at_a_time),      CASE(test_what_is_not_known),
+		CASE(test_a_reset_ends_it),    CASE(test_not_while_rings_run),
+		CASE(test_must_be_negotiated),
 	};
 
 	signal(SIGPIPE, SIG_IGN); /* as in every device's process */
