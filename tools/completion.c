@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Prints the part of the completion for bash that knows the options of `bulkhead run`: their names, and
- * for each what its value can begin with. Behind the text of the file that is named.
+ * for each what its value can begin with; and the same of each verb of `bulkhead image`. Behind the text of
+ * the file that is named.
  */
+#include "cmd/bulkhead/image/flags.h"
+#include "cmd/bulkhead/verbs.h"
 #include "lib/config/keys.h"
 
 #include <stdio.h>
@@ -89,8 +92,70 @@ static int copy(const char *name)
 	return fclose(f) != 0;
 }
 
+/* ---- bulkhead image ---- */
+
+/* Of the options' table, whose functions say what is wrong. */
+int complain(int status, const char *fmt, ...)
+{
+	(void)fmt;
+	return status;
+}
+
+static bool is_of(const struct flag *f, size_t verb)
+{
+	return f->verbs >> verb & 1;
+}
+
+static void print_image_options(const char *const *verbs)
+{
+	const struct flag *f;
+
+	printf("\n_bulkhead_image_options() {\n\tcase $1 in\n");
+	for (size_t v = 0; v < IMAGE_SERVE; v++) {
+		printf("\t%s) echo '", verbs[v]);
+		for (size_t i = 0; (f = flag_at(i)); i++)
+			if (is_of(f, v))
+				printf("--%s ", f->name);
+		printf("' ;;\n");
+	}
+	printf("\tesac\n}\n");
+}
+
+/* FORMAT, FILE, and what is words itself; whatever else it is the user knows. */
+static void print_image_words(const char *value)
+{
+	if (strcmp(value, "FORMAT") == 0)
+		for (size_t i = 0; image_formats[i]; i++)
+			printf("%s ", image_formats[i]);
+	else if (strcmp(value, "FILE") == 0)
+		printf("FILE");
+	else if (*value >= 'a')
+		for (; *value; value++)
+			putchar(*value == '|' ? ' ' : *value);
+}
+
+static void print_image_value(const char *const *verbs)
+{
+	const struct flag *f;
+
+	printf("\n_bulkhead_image_value() {\n\tcase $1:$2 in\n");
+	for (size_t i = 0; (f = flag_at(i)); i++)
+		for (size_t v = 0; f->value && v < IMAGE_SERVE; v++) {
+			if (!is_of(f, v))
+				continue;
+			printf("\t%s:--%s", verbs[v], f->name);
+			if (f->letter)
+				printf(" | %s:-%c", verbs[v], f->letter);
+			printf(") echo '");
+			print_image_words(f->value);
+			printf("' ;;\n");
+		}
+	printf("\t*) return 1 ;;\n\tesac\n}\n");
+}
+
 int main(int argc, char **argv)
 {
+	const char *const *verbs = image_option("verb", 4)->choices;
 	struct config_key key;
 
 	if (argc != 2 || copy(argv[1]))
@@ -101,5 +166,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; config_key_at(i, &key); i++)
 		print_value(&key);
 	printf("\t*)\n\t\treturn 1\n\t\t;;\n\tesac\n}\n");
+	print_image_options(verbs);
+	print_image_value(verbs);
 	return fflush(stdout) != 0;
 }

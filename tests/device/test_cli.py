@@ -429,6 +429,15 @@ def test_every_option_is_documented(build):
     (["bulkhead", "run", "--limit-cpu", "n"], ["none"]),
     (["bulkhead", "run", "--console", "=", ""], ["auto", "safe", "raw", "none"]),
     (["bulkhead", "stop", "--"], ["--now", "--timeout"]),
+    (["bulkhead", "image", "c"], ["create", "check", "convert", "compare"]),
+    (["bulkhead", "image", "compare", "--t"], ["--threads"]),
+    (["bulkhead", "image", "compare", "-m", ""], []),
+    (["bulkhead", "image", "compare", "-F", "v"], ["vmdk", "vhdx", "vpc"]),
+    (["bulkhead", "image", "map", "--s"], ["--start-offset"]),
+    (["bulkhead", "image", "check", "--repair", ""], ["leaks"]),
+    (["bulkhead", "image", "info", "--output", "=", ""], ["human", "json"]),
+    (["bulkhead", "image", "resize", "--j"], []),
+    (["bulkhead", "image", "snapshot", "appl"], ["apply"]),
 ])
 def test_completion(build, words, expected):
     script = ('source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _bulkhead; '

@@ -264,6 +264,11 @@ static const struct flag flags[] = {
 	{ 'h', "help", NULL, ALL, take_help, NULL },
 };
 
+const struct flag *flag_at(size_t i)
+{
+	return i < ARRAY_SIZE(flags) ? &flags[i] : NULL;
+}
+
 const struct flag *flag_find(const struct parse *p, const char *name, size_t len)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
