@@ -2,6 +2,7 @@
 /* Starts a VM's supervisor; see launch.h. */
 #include "cmd/bulkhead/launch.h"
 
+#include "cmd/bulkhead/programs.h"
 #include "cmd/bulkhead/verbs.h"
 #include "lib/base/cleanup.h"
 #include "lib/declared/declared.h"
@@ -19,35 +20,6 @@
 #define THEIR_CONTROL 3
 #define THEIR_STREAM 4
 #define ABOVE_THEIRS LINKS_ABOVE
-
-/* Beside this executable in a build tree, in libexec when installed. */
-static const char *const places[] = {
-	"../supervisor/supervisor",
-	"../libexec/bulkhead/supervisor",
-};
-
-static int find_supervisor(char *path, size_t cap)
-{
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	if (n < 0)
-		return -errno;
-	self[n] = '\0';
-	slash = strrchr(self, '/');
-	if (slash)
-		*slash = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		if ((size_t)snprintf(path, cap, "%s/%s", self, places[i]) < cap &&
-		    access(path, X_OK) == 0)
-			return 0;
-	}
-	if ((size_t)snprintf(path, cap, "%s/supervisor", BULKHEAD_LIBEXECDIR) < cap &&
-	    access(path, X_OK) == 0)
-		return 0;
-	return -ENOENT;
-}
 
 /* Both ends above the numbers that they get in the supervisor. */
 static int make_pair(int type, int pair[2])
@@ -116,7 +88,7 @@ int supervisor_spawn(const struct vm_config *c, struct links *links, uint64_t si
 	int control[2] = { -1, -1 }, stream[2] = { -1, -1 };
 	bool with_stream = !c->detach && c->console != CONSOLE_NONE;
 	pid_t pid = 0;
-	int r = find_supervisor(path, sizeof(path));
+	int r = program_find("supervisor", path, sizeof(path));
 
 	*ret_what = "the program supervisor is not installed";
 	if (r < 0)

@@ -2,9 +2,8 @@
 /* What an image is; see report.h. */
 #include "cmd/image-import/report.h"
 
+#include "lib/imagekit/json.h"
 #include "lib/imagekit/process.h"
-
-#include <jansson.h>
 
 static uint64_t on_disk; /* bytes that the file takes */
 
@@ -14,28 +13,24 @@ void report_prepare(const struct stat *st)
 	json_object_seed(1); /* it would look for one in a file */
 }
 
-static int put(const char *text, size_t len, void *arg)
-{
-	(void)arg;
-	image_print("%.*s", (int)len, text);
-	return 0;
-}
-
 static void print_json(const struct image_node *n, const struct import *i)
 {
 	const char *format = image_formats[n->format];
-	json_t *name = json_string(n->name);
-	json_t *o = json_pack("{so ss sI sI sb s{ss s{ss sb}}}", "filename",
-			      name ? name : json_string("?"), "format", format, "virtual-size",
-			      (json_int_t)i->info.size, "actual-size", (json_int_t)on_disk,
-			      "dirty-flag", 0, "format-specific", "type", format, "data",
-			      "create-type", i->info.kind, "compressed", i->info.compressed);
+	json_t *o = json_object(), *specific = json_object(), *data = json_object();
 
-	if (o && i->info.block)
-		(void)json_object_set_new(o, "cluster-size", json_integer(i->info.block));
-	(void)json_dump_callback(o, put, NULL, JSON_INDENT(4) | JSON_ENSURE_ASCII);
-	image_print("\n");
-	json_decref(o);
+	json_put_text(o, "filename", n->name);
+	json_put_text(o, "format", format);
+	json_put_number(o, "virtual-size", i->info.size);
+	json_put_number(o, "actual-size", on_disk);
+	json_put_bool(o, "dirty-flag", false);
+	json_put_text(data, "create-type", i->info.kind);
+	json_put_bool(data, "compressed", i->info.compressed);
+	json_put_text(specific, "type", format);
+	json_put(specific, "data", data);
+	json_put(o, "format-specific", specific);
+	if (i->info.block)
+		json_put_number(o, "cluster-size", i->info.block);
+	json_print(o);
 }
 
 static void print_text(const struct image_node *n, const struct import *i)

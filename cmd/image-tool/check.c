@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulkhead image check: the refcounts of a qcow2 image. Keys and words are those of `qemu-img check`. */
-#include "cmd/image-tool/json.h"
+#include "lib/imagekit/json.h"
 #include "cmd/image-tool/source.h"
 #include "cmd/image-tool/tool.h"
 #include "lib/image/qcow2/qcow2.h"

@@ -4,7 +4,7 @@
  * Trust: images HOSTILE, what image-import writes HOSTILE, argv trusted.
  * Holds: 3 control, 4 output, 5 progress, 6 and up images.
  */
-#include "cmd/image-tool/json.h"
+#include "lib/imagekit/json.h"
 #include "cmd/image-tool/pack.h"
 #include "cmd/image-tool/policy.h"
 #include "cmd/image-tool/pool.h"

@@ -3,7 +3,7 @@
 #ifndef BULKHEAD_IMAGE_TOOL_SHOTS_H
 #define BULKHEAD_IMAGE_TOOL_SHOTS_H
 
-#include "cmd/image-tool/json.h"
+#include "lib/imagekit/json.h"
 #include "lib/image/qcow2/qcow2.h"
 
 json_t *shots_json(const struct qcow2_snapshot *s, size_t n);

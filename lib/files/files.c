@@ -87,24 +87,26 @@ int file_open_served(const struct config_device *d, unsigned int file, const cha
 	return r < 0 ? r : take_fd(&fd);
 }
 
-int file_lock(int fd, bool readonly, const char *what, const char *path, char *why, size_t cap)
+int image_lock_soon(int fd, bool readonly)
 {
 	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
-	int waited_ms = 0;
+	int r;
 
-	for (;;) {
-		int r = image_lock(fd, readonly);
-
-		if (r == 0)
-			return 0;
-		if (r != -EAGAIN)
-			return say(why, cap, r, "%s: %s cannot be locked: %s", what, path,
-				   strerror(-r));
-		if (waited_ms >= LOCK_WAIT_MS)
-			break;
+	for (int waited_ms = 0;; waited_ms += LOCK_PAUSE_MS) {
+		r = image_lock(fd, readonly);
+		if (r != -EAGAIN || waited_ms >= LOCK_WAIT_MS)
+			return r;
 		nanosleep(&pause, NULL);
-		waited_ms += LOCK_PAUSE_MS;
 	}
-	return say(why, cap, -EBUSY, "%s: %s is in use by another VM%s", what, path,
-		   readonly ? " that writes to it" : ": only readonly=on can be shared");
+}
+
+int file_lock(int fd, bool readonly, const char *what, const char *path, char *why, size_t cap)
+{
+	int r = image_lock_soon(fd, readonly);
+
+	if (r == -EAGAIN)
+		return say(why, cap, -EBUSY, "%s: %s is in use by another VM%s", what, path,
+			   readonly ? " that writes to it" : ": only readonly=on can be shared");
+	return r < 0 ? say(why, cap, r, "%s: %s cannot be locked: %s", what, path, strerror(-r)) :
+		       0;
 }

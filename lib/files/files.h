@@ -33,4 +33,7 @@
  */
 [[nodiscard]] int image_lock(int fd, bool readonly);
 
+/* The same for a moment longer: a device that has just ended may still hold it. */
+[[nodiscard]] int image_lock_soon(int fd, bool readonly);
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JSON for machines; see json.h. */
-#include "cmd/image-tool/json.h"
+#include "lib/imagekit/json.h"
 
 #include "lib/imagekit/process.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JSON for machines. Names come from images: any bytes; what is no UTF-8 of them becomes '?'. */
-#ifndef BULKHEAD_IMAGE_TOOL_JSON_H
-#define BULKHEAD_IMAGE_TOOL_JSON_H
+#ifndef BULKHEAD_IMAGEKIT_JSON_H
+#define BULKHEAD_IMAGEKIT_JSON_H
 
 #include <jansson.h>
 #include <stdbool.h>

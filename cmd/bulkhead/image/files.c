@@ -12,10 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-
-#define LOCK_WAIT_MS 500
-#define LOCK_PAUSE_MS 5
 
 static int fail(const struct image_words *w, const char *path, const char *why)
 {
@@ -24,18 +20,10 @@ static int fail(const struct image_words *w, const char *path, const char *why)
 
 /* ---- what is read, or changed in its place ---- */
 
-/* A VM's device that has just ended may still hold it for a moment. */
 static int lock(const struct image_words *w, int fd, bool readonly, const char *path)
 {
-	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
-	int r;
+	int r = image_lock_soon(fd, readonly);
 
-	for (int waited = 0;; waited += LOCK_PAUSE_MS) {
-		r = image_lock(fd, readonly);
-		if (r != -EAGAIN || waited >= LOCK_WAIT_MS)
-			break;
-		nanosleep(&pause, NULL);
-	}
 	if (r == -EAGAIN)
 		return fail(w, path,
 			    readonly ? "a VM or another program writes to it: stop that first, or "
@@ -44,23 +32,17 @@ static int lock(const struct image_words *w, int fd, bool readonly, const char *
 	return r < 0 ? fail(w, path, strerror(-r)) : 0;
 }
 
-/* O_NONBLOCK: a pipe must not hold us up before it is refused. */
 static int open_file(const struct image_words *w, const char *path, bool readonly, int *ret)
 {
-	_cleanup_(closep) int fd =
-		open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	char what[20], why[400];
 	struct stat st;
+	int fd;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return fail(w, path, strerror(errno));
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return fail(w, path,
-			    S_ISDIR(st.st_mode) ?
-				    "it is a directory: a file or a block device is right" :
-				    "it is neither a file nor a block device");
-	if (fd_set_nonblock(fd, false) < 0)
-		return fail(w, path, strerror(errno));
-	*ret = take_fd(&fd);
+	snprintf(what, sizeof(what), "image %s", w->verb);
+	fd = file_open(what, path, readonly ? O_RDONLY : O_RDWR, true, &st, why, sizeof(why));
+	if (fd < 0)
+		return complain(EXIT_START, "%s", why);
+	*ret = fd;
 	return 0;
 }
 

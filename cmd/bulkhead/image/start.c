@@ -3,6 +3,7 @@
 #include "cmd/bulkhead/image/start.h"
 
 #include "cmd/bulkhead/image/policy.h"
+#include "cmd/bulkhead/programs.h"
 #include "lib/base/cleanup.h"
 #include "lib/control/control.h"
 #include "lib/sandbox/jail.h"
@@ -131,28 +132,12 @@ static int plan_all(struct plan *p, struct image_job *job, struct image_run *run
 
 static int open_program(const char *name)
 {
-	char self[PATH_MAX], path[PATH_MAX + 128];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-	int fd;
+	char path[PATH_MAX + 128];
+	int r = program_find(name, path, sizeof(path)), fd;
 
-	if (n < 0)
-		return -errno;
-	self[n] = '\0';
-	slash = strrchr(self, '/');
-	if (slash)
-		*slash = '\0';
-	/* in a build tree, or as installed */
-	snprintf(path, sizeof(path), "%s/../%s/%s", self, name, name);
+	if (r < 0)
+		return r;
 	fd = open(path, O_PATH | O_CLOEXEC);
-	if (fd < 0) {
-		snprintf(path, sizeof(path), "%s/../libexec/bulkhead/%s", self, name);
-		fd = open(path, O_PATH | O_CLOEXEC);
-	}
-	if (fd < 0) {
-		snprintf(path, sizeof(path), "%s/%s", BULKHEAD_LIBEXECDIR, name);
-		fd = open(path, O_PATH | O_CLOEXEC);
-	}
 	return fd < 0 ? -errno : fd;
 }
 
