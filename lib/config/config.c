@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,12 +15,12 @@
 
 void config_init(struct vm_config *c)
 {
-	*c = (struct vm_config){
-		.limits = { .rbps = CONFIG_LIMIT_NONE,
-			    .wbps = CONFIG_LIMIT_NONE,
-			    .riops = CONFIG_LIMIT_NONE,
-			    .wiops = CONFIG_LIMIT_NONE },
-	};
+	memset(c, 0,
+	       offsetof(struct vm_config, devices)); /* pages of what there is not stay untouched */
+	c->limits = (struct config_limits){ .rbps = CONFIG_LIMIT_NONE,
+					    .wbps = CONFIG_LIMIT_NONE,
+					    .riops = CONFIG_LIMIT_NONE,
+					    .wiops = CONFIG_LIMIT_NONE };
 	for (size_t i = 0; i < n_config_machine; i++)
 		option_init(&config_machine[i], c);
 	devices_init(c);

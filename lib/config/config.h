@@ -93,8 +93,6 @@ struct vm_config {
 	uint64_t memory; /* bytes, a multiple of 4096 */
 	bool huge_pages; /* of 2 MiB for the guest's RAM, where the host has them */
 	uint32_t cpus;
-	/* in the order of kinds_all, then as they were said, which is that of their names in the guest */
-	struct config_device devices[CONFIG_DEVICES_MAX];
 	size_t n_devices;
 	enum config_console console;
 	bool detach;
@@ -105,7 +103,6 @@ struct vm_config {
 	enum config_on_storage_error on_storage_error; /* of a server that a disk is of */
 	uint32_t storage_timeout_s;		       /* until then it is none */
 	enum config_accel accel;
-	struct config_secret secrets[CONFIG_SECRETS_MAX];
 	size_t n_secrets;
 	uint64_t allowed; /* features that may be used though experimental: a bit per feature_id */
 	struct config_limits limits;
@@ -114,6 +111,10 @@ struct vm_config {
 	bool verbose;
 	struct config_said from_words; /* private: what a word set */
 	struct config_said from_file;  /* private: the same for the file */
+	/* Nothing is in these beyond their numbers. The devices: in the order of kinds_all, then as they were
+	 * said, which is that of their names in the guest. */
+	struct config_device devices[CONFIG_DEVICES_MAX];
+	struct config_secret secrets[CONFIG_SECRETS_MAX];
 };
 
 /* One line for the user: what is wrong, where, and what would be right. */

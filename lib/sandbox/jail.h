@@ -26,14 +26,15 @@
  * process i is base + i; or all are the user.
  */
 struct jail_host {
-	int proc_fd;	 /* /proc */
-	int null_fd;	 /* /dev/null */
-	int userns_fd;	 /* that has the ids, or -1 */
-	uid_t base;	 /* first id */
-	uint32_t n_ids;	 /* 1, JAIL_N_IDS or JAIL_IDS_MAX */
-	int cgroup_fd;	 /* the group that processes are born in (cgroup.h), or -1; not owned */
-	uid_t owner;	 /* the id, as seen from inside, of the user who started this process */
-	bool for_parent; /* processes are the parent's children, who reaps them: the launcher's */
+	int proc_fd;	  /* /proc */
+	int null_fd;	  /* /dev/null */
+	int userns_fd;	  /* that has the ids, or -1 */
+	uid_t base;	  /* first id */
+	uint32_t n_ids;	  /* 1, JAIL_N_IDS or JAIL_IDS_MAX */
+	int cgroup_fd;	  /* the group that processes are born in (cgroup.h), or -1; not owned */
+	uid_t owner;	  /* the id, as seen from inside, of the user who started this process */
+	uint64_t ignored; /* signals, a bit each from 1 on; processes have none */
+	bool for_parent;  /* processes are the parent's children, who reaps them: the launcher's */
 };
 
 #define JAIL_HOST_NONE \
@@ -48,8 +49,8 @@ struct jail_host {
  * others' (where it does either), and a cgroup namespace unless its processes have a group: that waits for
  * jail_host_leave, as they could not be born in a group outside of it; where it has ids it takes them, gives up all
  * groups, and loses all power over anything else. From here on no path can be reached, save through
- * descriptors. It keeps all capabilities in its own namespace: sandbox_confine_self drops them. As
- * jail_host_open.
+ * descriptors. It keeps all capabilities in its own namespace: sandbox_confine_self drops them. It ignores
+ * no other signal afterwards. As jail_host_open.
  *
  * The user who started it is seen as the id `owner` inside (JAIL_ID_OWNER of ids.h). It is there so
  * that SO_PEERCRED can tell who connects; where there are ids, nothing takes that one.

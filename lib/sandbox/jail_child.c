@@ -81,16 +81,16 @@ static int forget_host(struct child *c)
 	return setsid() < 0 ? -errno : 0;
 }
 
-/* By the call itself: the C library refuses to touch two signals of its own, which posix_spawn
- * leaves ignored in everything that it starts. */
+/* Handlers end with exec; what is ignored would stay so. By the call itself: the C library refuses to touch
+ * two signals of its own. */
 static int reset_signals(struct child *c)
 {
 	static const unsigned long default_action[4]; /* handler, flags, restorer, mask */
 	sigset_t none;
 
-	(void)c;
 	for (int sig = 1; sig < NSIG; sig++)
-		(void)syscall(SYS_rt_sigaction, sig, default_action, NULL, 8UL);
+		if (c->host->ignored >> (sig - 1) & 1)
+			(void)syscall(SYS_rt_sigaction, sig, default_action, NULL, 8UL);
 	sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }

@@ -90,13 +90,20 @@ static int soft_add_ram(struct accel *vm, uint64_t gpa, void *host, uint64_t siz
 	return 0;
 }
 
+/* For as long as the process is there. calloc leaves pages that are new, and zero, untouched. */
+static struct soft_cpu *cpu_alloc(void)
+{
+	uint8_t *p = calloc(1, sizeof(struct soft_cpu) + 63);
+
+	return p ? (void *)(((uintptr_t)p + 63) & ~(uintptr_t)63) : NULL;
+}
+
 static int soft_vcpu_create(struct accel *vm, unsigned int index, struct accel_vcpu **ret)
 {
-	struct soft_cpu *c = aligned_alloc(64, (sizeof(*c) + 63) & ~63UL);
+	struct soft_cpu *c = cpu_alloc();
 
 	if (!c)
 		return -ENOMEM;
-	memset(c, 0, sizeof(*c));
 	c->vm = vm;
 	c->index = index;
 	if (soft_lapic_create(c) < 0 || soft_cache_create(c) < 0)
