@@ -107,6 +107,30 @@ static void print_form(const char *name, const char *form, const char *text)
 	printf("%s%s\n", column + 1 + strlen(text) < SCREEN ? " " : "\n    ", text);
 }
 
+/* As many as fit into a line. */
+static void print_more_files(const struct device_kind *kind)
+{
+	size_t column = 0;
+	char form[120];
+
+	for (size_t i = 0; i < kind->file.n_more; i++) {
+		const struct kind_files *f = &kind->file.more[i];
+		const char *dots = f->most > 1 ? "..." : "";
+		size_t len;
+
+		kind_files_form(f, form, sizeof(form));
+		len = 2 + strlen(form) + strlen(dots);
+		if (column == 0 || column + len >= SCREEN) {
+			printf("%s    and ", column ? "\n" : "");
+			column = 8;
+		}
+		printf("[%s]%s", form, dots);
+		column += len;
+	}
+	if (column)
+		putchar('\n');
+}
+
 static void print_device(const struct config_key *key)
 {
 	const struct device_kind *kind = key->kind;
@@ -120,12 +144,7 @@ static void print_device(const struct config_key *key)
 	kind_form(kind, false, form, sizeof(form));
 	snprintf(times, sizeof(times), "up to %u times", kind->most);
 	print_form(key->name, form, times);
-	for (size_t i = 0; i < kind->file.n_more; i++) {
-		const struct kind_files *f = &kind->file.more[i];
-
-		kind_files_form(f, form, sizeof(form));
-		printf("    and [%s]%s\n", form, f->most > 1 ? "..." : "");
-	}
+	print_more_files(kind);
 }
 
 void help_run(void)
