@@ -118,6 +118,7 @@ int main(int argc, char **argv)
 		return 0;
 	if (r < 0)
 		return control_fail(FD_CONTROL, "storage-iscsi: %s", e.text);
+	c.why = target.client.why;
 	r = storage_serve(&storage, &c); /* 6 the dev-blk */
 	if (r == 0)
 		iscsi_client_leave(&target.client);

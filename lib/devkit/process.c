@@ -103,5 +103,5 @@ int process_serve(struct process *c)
 
 	if (r >= 0)
 		return 0;
-	return process_fail(c->name, c->why ? c->why : "serving", r);
+	return process_fail(c->name, c->why && *c->why ? c->why : "serving", r);
 }

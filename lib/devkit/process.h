@@ -40,7 +40,7 @@ struct process {
 	 * is done. NULL: it ends at once. */
 	void (*finish)(struct process *c);
 	void *owner;	 /* for message and finish */
-	const char *why; /* what ended the loop with an error, for the last line; or NULL */
+	const char *why; /* what ended the loop with an error, for the last line; or NULL or "" */
 };
 
 /*

@@ -4,6 +4,7 @@ another way to it; and what is said of one that refuses."""
 
 import os
 import socket
+import subprocess
 
 import pytest
 
@@ -157,16 +158,50 @@ def test_a_target_that_is_away_for_a_while(target, begin):
         assert file_of(target).read_bytes()[1 << 20:(1 << 20) + len(new)] == new
 
 
-def test_another_disk_than_before(target, begin):
+def test_a_target_that_is_away_too_long(target, begin):
+    """Errors are reported, and none any more once it is there again."""
+    p, sock = begin(target, target.uri(), "--on-error=report", "--away=1")
+    works(p, sock, target)
+    target.kill()
+    sock.sendall(request(WRITE, 1, 0, 512, b"x" * 512))
+    assert answer(sock) == (1, 5, b"")
+    target.start()
+    wait.until(lambda: written(sock), "it is there again")
+    assert file_of(target).read_bytes()[:512] == b"y" * 512
+
+
+def written(sock):
+    sock.sendall(request(WRITE, 2, 0, 512, b"y" * 512))
+    return answer(sock) == (2, 0, b"")
+
+
+@pytest.mark.parametrize("name, lun, words", (("plain", 1, ()), ("plain", 2, ("logical=4096",)), ("plain", 3, ("readonly",)),
+                                              ("chap", 1, ("chap", "target"))))
+def test_many_requests_at_once(build, target, tmp_path, name, lun, words):
+    """32 writes of 160 KiB from two pieces each, all under way; zeroes and discards; and all of it read back."""
+    for word, text in (("chap", GUEST), ("target", f"host:{HOST}")):
+        (tmp_path / word).write_text(text + "\n")
+    said = [f"{word}={tmp_path / word}" if word in ("chap", "target") else word for word in words]
+    out = subprocess.run([build / "tests/device/iscsi-tool", target.uri(name, lun, "guest@" if said[1:] else ""), *said],
+                         input="\n", capture_output=True, text=True, check=False, timeout=120).stdout.splitlines()
+    assert out[0].startswith(f"up {SIZE + (1536 if lun == 3 else 0)} {4096 if lun == 2 else 512} ")
+    assert out[1:] == ["same", "same"]
+
+
+@pytest.mark.parametrize("as_large", (False, True))
+def test_another_disk_than_before(target, begin, as_large):
     """Whatever is there instead is not written to."""
     p, sock = begin(target, target.uri())
     works(p, sock, target)
     target.kill()
-    file_of(target).write_bytes(bytes(SIZE // 2))
+    file_of(target).write_bytes(bytes(SIZE if as_large else SIZE // 2))
+    target.serial = "second" if as_large else "first"
     target.start()
     try:
         sock.sendall(request(WRITE, 1, 0, 512, b"x" * 512))
     except BrokenPipeError:
         pass  # it has ended already
     p.wait_end()
+    assert [m.text for m in p.said(process.CTL_FAILED)] == [
+        "storage-iscsi: the target has another disk there than before: Bad message"]
     assert file_of(target).read_bytes()[:512] == bytes(512)

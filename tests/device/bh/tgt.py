@@ -28,6 +28,7 @@ class Target:
         self.folder, self.units = pathlib.Path(folder), units
         self.ports = [free_port() for _ in range(ports)]
         self.port = self.ports[0]
+        self.serial = "first"  # of its units
         self.env = os.environ | {"TGT_IPC_SOCKET": str(self.folder / "tgt")}
         self.start()
 
@@ -56,7 +57,7 @@ class Target:
         file, block, readonly = self.units[lun - 1]
         self.admin("logicalunit", "new", "--tid", tid, "--lun", lun, "--backing-store", file, "--blocksize", block)
         self.admin("logicalunit", "update", "--tid", tid, "--lun", lun, "--params",
-                   f"thin_provisioning=1,readonly={int(readonly)}")
+                   f"thin_provisioning=1,readonly={int(readonly)},scsi_sn={self.serial}{lun}")
 
     def kill(self):
         self.process.kill()  # it does not heed SIGTERM while it has targets
