@@ -2,11 +2,6 @@
 /* How far an image can grow. */
 #include "lib/image/qcow2/internal.h"
 
-static uint64_t divide_up(uint64_t a, uint64_t b)
-{
-	return a / b + (a % b ? 1 : 0);
-}
-
 /* Clusters of metadata beside `data` clusters; the refcount structures count themselves. */
 static uint64_t metadata(uint64_t size, uint32_t cluster_bits, uint32_t refcount_bits,
 			 bool extended, uint64_t data)

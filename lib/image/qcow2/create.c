@@ -97,11 +97,6 @@ static int check_names(const struct qcow2_create_options *o, struct volume_error
 	return 0;
 }
 
-static uint64_t divide_up(uint64_t a, uint64_t b)
-{
-	return a / b + (a % b ? 1 : 0);
-}
-
 static int plan(const struct qcow2_create_options *o, struct layout *l, struct volume_error *e)
 {
 	uint64_t cluster = o->cluster_size, per_block = cluster * 8 / o->refcount_bits, before;

@@ -93,6 +93,16 @@ static inline struct qcow2 *qcow2_of(struct volume *v)
 }
 _Static_assert(offsetof(struct qcow2, volume) == 0, "qcow2_of");
 
+static inline uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint64_t divide_up(uint64_t a, uint64_t b)
+{
+	return a / b + (a % b ? 1 : 0);
+}
+
 static inline uint64_t cluster_of(const struct qcow2 *q, uint64_t offset)
 {
 	return offset >> q->cluster_bits;
@@ -226,6 +236,8 @@ int qcow2_readv(struct volume *v, const struct iovec *iov, size_t n_iov, uint64_
 int qcow2_writev(struct volume *v, const struct iovec *iov, size_t n_iov, uint64_t offset);
 int qcow2_zero(struct volume *v, uint64_t offset, uint64_t len, bool may_unmap);
 int qcow2_discard(struct volume *v, uint64_t offset, uint64_t len);
+/* Bits of the subclusters of the cluster at `cluster` that lie in [from, to). */
+[[nodiscard]] uint32_t subs_in(const struct qcow2 *q, uint64_t cluster, uint64_t from, uint64_t to);
 /* Whether a range of one cluster reads as zeroes, as far as can be told without reading it. */
 [[nodiscard]] bool reads_zero(struct qcow2 *q, const struct entry *en, uint64_t guest,
 			      uint64_t len);

@@ -2,11 +2,6 @@
 /* What lies where: runs of one kind within one page of an L2 table. */
 #include "lib/image/qcow2/internal.h"
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static enum extent_kind kind_of(const struct entry *en, uint32_t sub)
 {
 	if (en->compressed)

@@ -11,11 +11,6 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int table_read(struct qcow2 *q, struct table *t, const char *what, uint64_t offset,
 		      uint64_t n, uint64_t cap, struct volume_error *e)
 {

@@ -8,11 +8,6 @@ struct plan {
 	uint64_t n, n_blocks; /* clusters of either */
 };
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* As long as the file can come to need, so that this is done once. */
 static int make_plan(const struct qcow2 *q, uint64_t entries, struct plan *ret)
 {
@@ -52,8 +47,7 @@ static int write_blocks(struct qcow2 *q, const struct plan *p)
 
 static int write_table(struct qcow2 *q, const struct plan *p)
 {
-	q->reftable.dirty_from = 0;
-	q->reftable.dirty_to = q->reftable.n;
+	table_dirty(&q->reftable, 0, q->reftable.n);
 	return table_write(q, &q->reftable, p->first << q->cluster_bits);
 }
 

@@ -17,11 +17,6 @@
 
 #define SECTOR 512U
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int write_incompatible(struct qcow2 *q, uint64_t bits)
 {
 	uint8_t bytes[8];

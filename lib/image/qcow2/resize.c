@@ -4,11 +4,6 @@
 
 #include "lib/base/cleanup.h"
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int write_header(struct qcow2 *q, uint64_t size, uint64_t l1_size, uint64_t l1_offset)
 {
 	uint8_t b[H_L1_OFFSET + 8 - H_SIZE] = { 0 };
@@ -43,8 +38,7 @@ static int move_l1(struct qcow2 *q, uint64_t need, uint64_t *ret_offset)
 		r = store_zero(q->file, cluster << q->cluster_bits, n << q->cluster_bits);
 	if (r < 0)
 		return r;
-	q->l1.dirty_from = 0;
-	q->l1.dirty_to = need;
+	table_dirty(&q->l1, 0, need);
 	r = table_write(q, &q->l1, cluster << q->cluster_bits);
 	if (r == 0)
 		r = barrier(q);

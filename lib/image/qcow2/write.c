@@ -26,13 +26,7 @@ static uint64_t up(uint64_t v, uint64_t unit)
 	return down(v + unit - 1, unit);
 }
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-/* Bits of the subclusters of the cluster at `cluster` that lie in [from, to). */
-static uint32_t subs_in(const struct qcow2 *q, uint64_t cluster, uint64_t from, uint64_t to)
+uint32_t subs_in(const struct qcow2 *q, uint64_t cluster, uint64_t from, uint64_t to)
 {
 	uint64_t first = from > cluster ? (from - cluster) >> q->sub_bits : 0;
 	uint64_t end = min_u64(to - cluster, q->cluster_size) >> q->sub_bits;

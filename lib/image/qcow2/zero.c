@@ -4,11 +4,6 @@
 
 static const uint8_t zeroes[64U << 10]; /* never written, so that it takes no memory */
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int write_zeroes(struct qcow2 *q, uint64_t offset, uint64_t len)
 {
 	while (len) {
@@ -22,11 +17,6 @@ static int write_zeroes(struct qcow2 *q, uint64_t offset, uint64_t len)
 		len -= iov.iov_len;
 	}
 	return 0;
-}
-
-static uint32_t subs_between(const struct qcow2 *q, uint64_t from, uint64_t to)
-{
-	return (uint32_t)((BIT(to >> q->sub_bits) - 1) & ~(BIT(from >> q->sub_bits) - 1));
 }
 
 /* Of a cluster's bytes [from, to), what is not behind the disk's end; all while the disk grows. */
@@ -48,7 +38,7 @@ static int zero_data_file(struct qcow2 *q, uint64_t offset, uint64_t len)
 /* Subclusters [from, to) of the cluster at guest, in bytes. */
 static int zero_subs(struct qcow2 *q, uint64_t guest, uint64_t from, uint64_t to, bool may_unmap)
 {
-	uint32_t subs = subs_between(q, from, to);
+	uint32_t subs = subs_in(q, 0, from, to);
 	struct entry old = { 0 }, en;
 	int r = l2_own(q, guest);
 
