@@ -161,6 +161,44 @@ def test_a_guest_that_lends_no_buffer(device):
     vsock.probe(session, device.path)
 
 
+def test_a_guest_that_resets_whom_it_is_asked_for(device):
+    """Thousands, one after another: each is refused, none is left, and nothing grows."""
+    before = device.process.private_bytes()
+    for _ in range(2000):
+        client = Client(device.path, 22)
+        asked = device.driver.hear()
+        device.driver.send(RST, 22, asked.src_port)
+        assert client.line() == b""
+        client.close()
+    assert device.process.private_bytes() - before < 1 << 20
+    vsock.probe(device.session, device.path)
+
+
+def test_resets_of_the_device_under_load(device):
+    """With every connection there is: clients that read nothing, and those whose bytes wait for credit."""
+    before = device.process.private_bytes()
+    for _ in range(3):
+        conns = [Conn(device.driver, device.path, buf_alloc=0) for _ in range(CONNECTIONS)]
+        for i, conn in enumerate(conns):
+            conn.send(RW, bytes(BUFFER // 2), buf_alloc=0)
+            conn.client.sock.sendall(bytes(5000))
+            if i % 2:
+                conn.send(CREDIT_REQUEST, buf_alloc=1 << 20)  # due, and never given
+        device.session.restart()
+        device.driver.lent.clear()
+        for conn in conns:
+            got = b"more"
+            try:
+                while got:
+                    got = conn.client.sock.recv(65536)
+            except ConnectionResetError:
+                pass  # it had said what nobody has read
+            conn.client.close()
+    device.process.assert_idle()
+    assert device.process.private_bytes() - before < 4 << 20
+    vsock.probe(device.session, device.path)
+
+
 # ---- clients ----
 
 @pytest.mark.parametrize("line", [b"CONNECT 24\n", b"CONNECT\n", b"\n", b"CONNECT 22 \n", b"CONNECT -1\n", b"GET 22\n",

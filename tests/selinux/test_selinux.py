@@ -223,6 +223,35 @@ def test_no_denial_of_what_comes_and_goes(place):
     assert file_label(place.dir / "hot-shared.raw").endswith(":bulkhead_shared_t:s0")
 
 
+def test_no_denial_of_a_vsock(place):
+    """Its process takes clients and ends them, and so does the one that takes its place."""
+    def refused():
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(60)
+            client.connect(str(place.runtime / "bulkhead/v+vsock"))
+            client.sendall(b"CONNECT 23\n")  # that nobody named
+            return client.recv(1) == b""
+
+    def pid_of():
+        return next(pid for pid, exe in place.processes() if exe.endswith("/dev-vsock"))
+
+    def do():
+        code, _, err = place.call(*run_words(place, "powerbutton"), "--name", "v", "--detach", "--vsock", "on",
+                                  "--vsock-listen", "22", "--allow", "virtio-vsock")
+        assert code == 0, err
+        served = [refused()]
+        os.kill(pid_of(), signal.SIGKILL)
+        wait.until(lambda: re.search(r"^v .* 1 \d\d:", place.call("ps")[1], re.MULTILINE), "a restart")
+        served.append(refused())
+        label = process_label(pid_of())
+        return served, label, place.call("stop", "v")[0]
+
+    (served, label, stopped), denied = denials(do)
+    assert (served, stopped) == ([True, True], 0)
+    assert [line for line in denied if 'comm="python3"' not in line] == []
+    assert label.startswith(f"{WHO}:bulkhead_vsock_t:")
+
+
 def await_end(level):
     """Of all that has the level."""
     wait.until(lambda: level not in map(level_of, policy.all_labels()), f"nothing has {level}")
