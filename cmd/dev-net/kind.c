@@ -30,6 +30,7 @@ static const struct option options[] = {
 	  .max = NET_SPEED_MAX,
 	  .initial = "10000",
 	  .value = "MBITS" },
+	NETKIT_OPTIONS(struct net_options, frames, OPTION_NOT_PASSED),
 };
 
 static const struct kind_way ways[] = {
@@ -62,6 +63,14 @@ static bool always(const void *of)
 	return true;
 }
 
+/* What passes is not this process's to judge, which the guest faces. */
+static const char *behind(const void *of)
+{
+	const struct net_options *o = of;
+
+	return netkit_is_wanted(&o->frames) ? "net-relay" : NULL;
+}
+
 const struct device_kind net_kind = {
 	.word = "net",
 	.declared = &net_declared,
@@ -83,6 +92,7 @@ const struct device_kind net_kind = {
 		    .config_len = NET_CONFIG_LEN,
 		    .features = NET_FEATURES,
 		    .fd = NET_FD_VHOST_USER },
+	.behind = behind,
 	.restartable = true,
 	.memory = NET_STATE_SIZE,
 };

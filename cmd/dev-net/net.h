@@ -20,9 +20,10 @@
 #define BULKHEAD_DEV_NET_NET_H
 
 #include "cmd/dev-net/header.h"
-#include "cmd/dev-net/link.h"
 #include "lib/base/loop.h"
 #include "lib/devkit/vu_device.h"
+#include "lib/netkit/link.h"
+#include "lib/netkit/options.h"
 
 #include <stdint.h>
 
@@ -52,6 +53,8 @@ struct net_options {
 	uint64_t mac; /* the first byte on the wire is the most significant of six; 0: none was said */
 	uint64_t mtu;	/* bytes */
 	uint64_t speed; /* Mbit/s, as the guest is told */
+	struct netkit_options
+		frames; /* not this process's: what holds the guest to them is behind it */
 };
 
 /* A frame that goes into several buffers. */

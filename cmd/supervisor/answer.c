@@ -24,7 +24,7 @@ static bool is_right(const struct answer *a, size_t n_fds)
 {
 	switch (a->result) {
 	case ANSWER_STARTED:
-		return a->reason == 0 && n_fds >= 3 && n_fds <= ANSWER_MAX_FDS && !*a->text;
+		return a->reason == 0 && n_fds >= 2 && n_fds <= ANSWER_MAX_FDS && !*a->text;
 	case ANSWER_FAILED:
 		return a->reason < 0 && a->reason > -4096 && n_fds <= 1;
 	case ANSWER_REFUSED:

@@ -200,7 +200,7 @@ static const struct fd_row fds[] = {
 static const struct declared_held held[] = {
 	{ "anon_inode:[pidfd]", 0, "the processes that it may start again" },
 	{ "pidfd:", 0, "the processes that it may start again" },
-	{ "socket:", KIND_LINKS_MAX + 1,
+	{ "socket:", 3 * KIND_LINKS_MAX + 1,
 	  "streams of network cards, and where clients of a vsock connect, for the next processes of theirs" },
 };
 
@@ -208,7 +208,8 @@ static const struct declared_gain gains[] = {
 	{ "the executables and images of one VM's devices", NULL,
 	  "what they are started with, again or when one is attached; it has read bounded messages alone" },
 	{ "the streams of network cards", NULL,
-	  "a dev-net that is started again goes on with its own; to their other ends it is as hostile" },
+	  "a dev-net or net-relay that is started again goes on with its own; to their other ends it is as "
+	  "hostile" },
 	{ "the socket that a vsock's clients connect to", NULL,
 	  "a dev-vsock that is started again goes on with it; they talk to a guest, whoever it is" },
 	{ "new processes", NULL,

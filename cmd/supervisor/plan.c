@@ -19,11 +19,9 @@ static void give(struct launch *l, int from, int to, bool ours)
 	l->ours[l->n_fds++] = ours;
 }
 
-static void give_state(struct launch *l, const struct config_device *d)
+static void give_state(struct launch *l, const struct kind_state *s, const void *options)
 {
-	const struct kind_state *s = &d->kind->state;
-
-	if (!s->fd || (s->wanted && !s->wanted(d->options)))
+	if (!s->fd || (s->wanted && !s->wanted(options)))
 		return;
 	give(l,
 	     s->once ? ram_create_unsealed(s->name, s->size) : ram_create_sealed(s->name, s->size),
@@ -157,6 +155,44 @@ static void give_files(struct launch *l, const struct opened *o, size_t i, int f
 			give(l, o->more[i][k], first + 1 + k, false);
 }
 
+/* A stream between a device and the process behind it. No process that is started again gets another one. */
+static void connect_stream(struct launch *dev, int at, struct launch *relay, int to)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		dev->failed = true;
+		return;
+	}
+	give(dev, pair[0], at, true);
+	give(relay, pair[1], to, true);
+}
+
+static void plan_storage(struct launch *l, const struct vm *vm, const struct opened *o, size_t i,
+			 struct launch *dev)
+{
+	const struct config_device *d = &vm->config->devices[i];
+	const struct device_kind *behind = l->part->device;
+
+	resize_note(l->part, d);
+	give_files(l, o, i, behind->file.fd);
+	give_state(l, &d->kind->state, d->options);
+	if (behind->dials)
+		words_say_server(&l->words, vm->config, d);
+	connect_pair(dev, d->kind->file.fd, l, behind->storage_fd);
+}
+
+static void plan_relay(struct launch *l, const struct vm *vm, const struct opened *o, size_t i,
+		       struct launch *dev)
+{
+	const struct config_device *d = &vm->config->devices[i];
+	const struct device_kind *behind = l->part->device;
+
+	give(l, o->links[i], behind->link_fd, false);
+	give_state(l, &behind->state, d->options);
+	connect_stream(dev, kind_way(d->kind, d->options)->fd, l, behind->storage_fd);
+}
+
 /* It has the number of its device. */
 static void plan_behind(struct vm *vm, struct launches *ls, const struct opened *o, size_t i,
 			struct launch *dev, unsigned int number)
@@ -167,22 +203,20 @@ static void plan_behind(struct vm *vm, struct launches *ls, const struct opened 
 	struct launch *l = add(vm, ls, PART_DEVICE, program, o->programs[kind_index(behind)]);
 
 	l->part->device = behind;
-	resize_note(l->part, d);
 	if (config_count(vm->config, d->kind) > 1)
 		snprintf(l->part->name, sizeof(l->part->name), "%s %u", program, number + 1);
-	give_files(l, o, i, behind->file.fd);
-	give_state(l, d);
-	if (behind->dials)
-		words_say_server(&l->words, vm->config, d);
 	words_say_same_options(&l->words, d, behind);
-	connect_pair(dev, d->kind->file.fd, l, behind->storage_fd);
+	if (behind->link_fd)
+		plan_relay(l, vm, o, i, dev);
+	else
+		plan_storage(l, vm, o, i, dev);
 }
 
 static void plan_device(struct vm *vm, struct launches *ls, const struct opened *o, size_t i,
 			unsigned int number)
 {
 	const struct config_device *d = &vm->config->devices[i];
-	const struct device_kind *kind = d->kind;
+	const struct device_kind *kind = d->kind, *behind = config_behind(d);
 	struct launch *l = add(vm, ls, kind->takes_stream ? PART_CONSOLE : PART_DEVICE,
 			       kind->declared->name, o->programs[kind_index(kind)]);
 
@@ -191,17 +225,17 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 	if (config_count(vm->config, kind) > 1)
 		snprintf(l->part->name, sizeof(l->part->name), "%s %u", kind->declared->name,
 			 number + 1);
-	if (kind->file.fd && !config_behind(d))
+	if (kind->file.fd && !behind)
 		give_files(l, o, i, kind->file.fd);
-	if (config_is_linked(d))
+	if (config_is_linked(d) && !behind)
 		give(l, o->links[i], kind_way(kind, d->options)->fd, false);
-	if (!config_behind(d))
-		give_state(l, d);
+	if (!behind || behind->link_fd)
+		give_state(l, &kind->state, d->options);
 	if (kind->meets_fd)
 		give(l, o->meets[i], kind->meets_fd, false);
 	words_say_options(&l->words, d, number);
 	plan_bus(ls, l, kind);
-	if (config_behind(d))
+	if (behind)
 		plan_behind(vm, ls, o, i, l, number);
 }
 

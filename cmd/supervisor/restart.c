@@ -453,7 +453,7 @@ void restart_ready(struct part *p)
 {
 	struct part_again *a = &p->again;
 	char line[CTL_TEXT_MAX + 1];
-	bool again = a->channels[0] >= 0;
+	bool again = a->n_channels ? a->channels[0] >= 0 : *a->lost;
 
 	a->ready = true;
 	a->ready_ms = monotonic_ms();

@@ -23,38 +23,34 @@ void words_say(struct words *w, const char *fmt, ...)
 	w->at += (size_t)len + 1;
 }
 
-/* One of several pieces would be said in one word. */
-static bool says(const struct option *o, const void *options, char *value, size_t cap)
+static void say(struct words *w, const struct config_device *d, const struct option *o)
 {
-	return o->put ? o->put(options, 0, value, cap) : option_get(o, options, value, cap);
+	char value[CONFIG_PATH_MAX + 1];
+
+	for (unsigned int i = 0; option_say(o, d->options, i, value, sizeof(value)); i++)
+		words_say(w, "--%s=%s", o->name, value);
 }
 
 void words_say_options(struct words *w, const struct config_device *d, unsigned int number)
 {
-	char value[CONFIG_PATH_MAX + 1];
-
 	for (size_t i = 0; i < d->kind->n_options; i++) {
 		const struct option *o = &d->kind->options[i];
 
 		if (o->made)
-			snprintf(value, sizeof(value), "%s%u", o->made, number);
-		else if (o->flags & OPTION_NOT_PASSED || !says(o, d->options, value, sizeof(value)))
-			continue;
-		words_say(w, "--%s=%s", o->name, value);
+			words_say(w, "--%s=%s%u", o->name, o->made, number);
+		else if (!(o->flags & OPTION_NOT_PASSED))
+			say(w, d, o);
 	}
 }
 
 void words_say_same_options(struct words *w, const struct config_device *d,
 			    const struct device_kind *behind)
 {
-	char value[CONFIG_PATH_MAX + 1];
-
 	for (size_t i = 0; i < behind->n_options; i++) {
-		const char *name = behind->options[i].name;
-		const struct option *o = kind_option(d->kind, name);
+		const struct option *o = kind_option(d->kind, behind->options[i].name);
 
-		if (o && option_get(o, d->options, value, sizeof(value)))
-			words_say(w, "--%s=%s", name, value);
+		if (o)
+			say(w, d, o);
 	}
 }
 

@@ -254,6 +254,7 @@ static int set_word(struct config_device *d, struct span word, uint64_t *said, c
 	const struct option *o = find_option(d->kind, name);
 	unsigned int first = 0;
 	const struct kind_files *files = find_files(d->kind, name, &first);
+	const char *right = NULL;
 	char range[100];
 
 	if (files)
@@ -266,9 +267,9 @@ static int set_word(struct config_device *d, struct span word, uint64_t *said, c
 		say_options(d->kind, why, cap);
 		return -EINVAL;
 	}
-	if (option_set_span(o, d->options, value) < 0) {
+	if (option_set_span(o, d->options, value, &right) < 0) {
 		option_range(o, range, sizeof(range));
-		snprintf(why, cap, "%s must be %s", o->name, range);
+		snprintf(why, cap, "%s must be %s", o->name, right ? right : range);
 		return -EINVAL;
 	}
 	*said |= 1ULL << (o - d->kind->options);

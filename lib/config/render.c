@@ -40,9 +40,7 @@ static void put_option(struct words *w, const struct config_key *key, const void
 	char value[CONFIG_NAME_MAX + 1 + CONFIG_PATH_MAX + 1]; /* of a secret */
 	const struct option *o = key->option;
 
-	for (unsigned int i = 0; o->put && o->put(owner, i, value, sizeof(value)); i++)
-		put(w, "--%s=%s", key->name, value);
-	if (!o->put && option_get(o, owner, value, sizeof(value)))
+	for (unsigned int i = 0; option_say(o, owner, i, value, sizeof(value)); i++)
 		put(w, "--%s=%s", key->name, value);
 }
 
@@ -68,9 +66,9 @@ static size_t render_file(const struct config_device *d, unsigned int i, char *o
  * a kind that serves none */
 static void put_device(struct words *w, const struct config_device *d)
 {
-	static char text[512 + (KIND_FILES_MAX - 1) * (CONFIG_PATH_MAX + 64)];
+	static char text[2048 + (KIND_FILES_MAX - 1) * (CONFIG_PATH_MAX + 64)];
 	const struct kind_way *way = kind_way(d->kind, d->options);
-	char value[64];
+	char value[OPTION_OWN_MAX + 1];
 	size_t at = 0;
 
 	if (d->foreign) {
@@ -82,8 +80,10 @@ static void put_device(struct words *w, const struct config_device *d)
 	for (size_t i = 0; i < d->kind->n_options && at < sizeof(text); i++) {
 		const struct option *o = &d->kind->options[i];
 
-		if (!(o->flags & OPTION_INNER) && !o->list &&
-		    option_get(o, d->options, value, sizeof(value)))
+		if (o->flags & OPTION_INNER || o->list)
+			continue;
+		for (unsigned int k = 0;
+		     at < sizeof(text) && option_say(o, d->options, k, value, sizeof(value)); k++)
 			at += (size_t)snprintf(text + at, sizeof(text) - at, ",%s=%s", o->name,
 					       value);
 	}

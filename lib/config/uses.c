@@ -8,12 +8,21 @@
 
 #define SOFT_CPUS_TESTED 8
 
+static bool kind_uses(const struct device_kind *kind, const void *options, enum feature_id id)
+{
+	const struct kind_feature *f = &kind->feature;
+
+	return f->name && strcmp(f->name, features[id].name) == 0 && f->used(options);
+}
+
+/* Or what is behind it. */
 static bool one_uses(const struct config_device *d, enum feature_id id)
 {
-	const struct kind_feature *f = &d->kind->feature;
+	const struct device_kind *behind = config_behind(d);
 
-	return !d->off && !d->foreign && f->name && strcmp(f->name, features[id].name) == 0 &&
-	       f->used(d->options);
+	if (d->off || d->foreign)
+		return false;
+	return kind_uses(d->kind, d->options, id) || (behind && kind_uses(behind, d->options, id));
 }
 
 static bool device_uses(const struct vm_config *c, enum feature_id id)

@@ -32,7 +32,8 @@ static int parse_word(const struct device_kind *kind, const char *word, void *op
 	const struct option *o = find(kind, word, &value);
 	uint32_t bit = o ? 1U << (o - kind->options) : 0;
 
-	if (!o || *seen & bit || option_set(o, options, value, &why) < 0)
+	if (!o || (*seen & bit && !(o->flags & OPTION_ADDS_UP)) ||
+	    option_set(o, options, value, &why) < 0)
 		return -EINVAL;
 	*seen |= bit;
 	return 0;

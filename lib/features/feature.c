@@ -143,8 +143,14 @@ const struct feature features[N_FEATURES] = {
 	[FEATURE_NET] = {
 		"virtio-net", "virtio-net on a stream of frames (--net fd=)", FEATURE_EXPERIMENTAL,
 		"dev-net", "two virtqueues; frames of the stream's other end",
-		.note = "no offloads, and nothing bounds the frames that a guest sends",
+		.note = "no offloads; without guard=on nothing bounds the frames of a guest",
 		.shown_by = "device/test_net.py, linux/test_debian_net.py",
+	},
+	[FEATURE_NET_RELAY] = {
+		"net-relay", "which frames pass, and how many (guard=, allow=, packets-out= ...)",
+		FEATURE_EXPERIMENTAL, "net-relay", "frames of dev-net and of the link's other end",
+		.note = "IPv6 addresses of one network are a guest's to choose, unless ip= says it",
+		.shown_by = "unit/test_guard.c, device/test_net_relay.py, drills/test_frames.py",
 	},
 	[FEATURE_RNG] = {
 		"virtio-rng", "virtio-rng", FEATURE_SUPPORTED, "dev-rng", "one virtqueue",

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RIGHT "say ADDRESS[/BITS][:PORT[-PORT]], as 10.0.0.0/8:443 or [2001:db8::/32]:443"
+#define RIGHT "ADDRESS[/BITS][:PORT[-PORT]], as 10.0.0.0/8:443 or [2001:db8::/32]:443"
 
 static int fail(const char *why, const char **ret_why)
 {
@@ -39,7 +39,7 @@ static int parse_ports(const char *at, struct dest *d, const char **ret_why)
 			return fail(RIGHT, ret_why);
 	}
 	if (*at || !first || last < first)
-		return fail("ports are 1 to 65535, the lower one first", ret_why);
+		return fail("a network with ports of 1 to 65535, the lower one first", ret_why);
 	d->ports = true;
 	d->first = (uint16_t)first;
 	d->last = (uint16_t)last;
@@ -58,10 +58,10 @@ static int parse_net(char *text, struct dest *d, const char **ret_why)
 		return fail(RIGHT, ret_why);
 	most = addr_is_v4(&d->net) ? ADDR_BITS - ADDR_V4_BITS : ADDR_BITS;
 	if (at && (!number(&at, most, &bits) || *at))
-		return fail("a network has up to 32 bits, one of IPv6 up to 128", ret_why);
+		return fail("a network of up to 32 bits, of IPv6 up to 128", ret_why);
 	d->bits = (uint8_t)((at ? bits : most) + ADDR_BITS - most);
 	if (!addr_is_net(&d->net, d->bits))
-		return fail("bits behind the network's own are set: say 10.0.0.0/8, not 10.1.2.3/8",
+		return fail("a network without bits behind its own, as 10.0.0.0/8, not 10.1.2.3/8",
 			    ret_why);
 	return 0;
 }

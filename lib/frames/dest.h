@@ -18,7 +18,7 @@ struct dest {
 	uint16_t first, last; /* port */
 };
 
-/* 0, or -EINVAL with what would be right. */
+/* 0, or -EINVAL with what it must be. */
 [[nodiscard]] int dest_parse(const char *text, struct dest *ret, const char **ret_why);
 /* As it is parsed. */
 void dest_say(const struct dest *d, char out[DEST_TEXT_MAX]);

@@ -24,7 +24,7 @@
 struct judge {
 	const struct guard_rules *rules;
 	struct guard_known *known;
-	const struct packet *p;
+	const struct ip_packet *p;
 };
 
 const char *guard_verdict_name(enum guard_verdict v)
@@ -174,7 +174,7 @@ static bool is_forbidden(const struct judge *j)
 
 static bool is_named(const struct judge *j)
 {
-	const struct packet *p = j->p;
+	const struct ip_packet *p = j->p;
 	const uint16_t *port = p->has_ports && !p->fragment ? &p->to_port : NULL;
 
 	for (size_t i = 0; i < j->rules->n_dests; i++)
@@ -185,7 +185,7 @@ static bool is_named(const struct judge *j)
 
 /* ---- who may be answered ---- */
 
-static bool is_echo(const struct packet *p, bool reply)
+static bool is_echo(const struct ip_packet *p, bool reply)
 {
 	if (p->protocol == IP_ICMP)
 		return p->icmp_type == (reply ? ICMP_ECHO_REPLY : ICMP_ECHO);
@@ -194,7 +194,7 @@ static bool is_echo(const struct packet *p, bool reply)
 }
 
 /* Ping's number stands for both ports. */
-static bool flow_of(const struct packet *p, bool to_guest, struct flow *ret)
+static bool flow_of(const struct ip_packet *p, bool to_guest, struct flow *ret)
 {
 	*ret = (struct flow){ .peer = to_guest ? p->from : p->to, .protocol = p->protocol };
 	if (p->fragment)
@@ -235,7 +235,7 @@ static enum guard_verdict judge_dest(const struct judge *j)
 
 static enum guard_verdict judge_arp(const struct judge *j)
 {
-	const struct packet *p = j->p;
+	const struct ip_packet *p = j->p;
 
 	if (!is_own_mac(j, p->arp_mac))
 		return GUARD_MAC;
@@ -248,13 +248,13 @@ static enum guard_verdict judge_arp(const struct judge *j)
 
 /* ---- IPv4 ---- */
 
-static bool is_dhcp_client(const struct packet *p)
+static bool is_dhcp_client(const struct ip_packet *p)
 {
 	return p->has_ports && p->protocol == IP_UDP && p->from_port == DHCP_CLIENT_PORT &&
 	       p->to_port == DHCP_SERVER_PORT;
 }
 
-static bool is_server4(const struct packet *p)
+static bool is_server4(const struct ip_packet *p)
 {
 	if (p->protocol == IP_ICMP && !p->later)
 		return p->icmp_type == ICMP_REDIRECT || p->icmp_type == ICMP_ROUTER_ADVERT;
@@ -279,7 +279,7 @@ static enum guard_verdict judge_dhcp(const struct judge *j)
 
 static enum guard_verdict judge_ipv4(const struct judge *j)
 {
-	const struct packet *p = j->p;
+	const struct ip_packet *p = j->p;
 
 	if (is_server4(p))
 		return GUARD_ROLE;
@@ -318,7 +318,7 @@ static bool stays_on_link(const struct judge *j)
 
 static enum guard_verdict judge_neighbour(struct judge *j)
 {
-	const struct packet *p = j->p;
+	const struct ip_packet *p = j->p;
 	size_t least = p->icmp_type == ND_ROUTER_SOLICIT ? ND_ROUTER_SOLICIT_LEN : ND_TARGET_LEN;
 	struct addr target;
 
@@ -350,7 +350,7 @@ static enum guard_verdict judge_listener(const struct judge *j)
 /* A router's, or one of which nothing good is known, passes from no guest. */
 static enum guard_verdict judge_icmpv6(struct judge *j)
 {
-	const struct packet *p = j->p;
+	const struct ip_packet *p = j->p;
 	bool echo = p->icmp_type == ICMPV6_ECHO || p->icmp_type == ICMPV6_ECHO_REPLY;
 
 	if (!p->fragment && p->icmp_type >= ND_ROUTER_SOLICIT && p->icmp_type <= ND_ADVERT &&
@@ -366,13 +366,13 @@ static enum guard_verdict judge_icmpv6(struct judge *j)
 	return is_own6(j, &p->from) ? judge_dest(j) : GUARD_SOURCE;
 }
 
-static bool is_server6(const struct packet *p)
+static bool is_server6(const struct ip_packet *p)
 {
 	return p->protocol == IP_UDP && p->has_ports &&
 	       (p->from_port == DHCPV6_SERVER_PORT || p->to_port == DHCPV6_CLIENT_PORT);
 }
 
-static bool is_dhcpv6_client(const struct packet *p)
+static bool is_dhcpv6_client(const struct ip_packet *p)
 {
 	static const struct addr servers = { { 0xff, 2, [13] = 1, [15] = 2 } };
 
@@ -383,7 +383,7 @@ static bool is_dhcpv6_client(const struct packet *p)
 
 static enum guard_verdict judge_ipv6(struct judge *j)
 {
-	const struct packet *p = j->p;
+	const struct ip_packet *p = j->p;
 
 	if (p->protocol == IP_ICMPV6)
 		return judge_icmpv6(j);
@@ -399,7 +399,7 @@ static enum guard_verdict judge_ipv6(struct judge *j)
 enum guard_verdict guard_from_guest(const struct guard_rules *rules, struct guard_known *known,
 				    const uint8_t *frame, size_t len)
 {
-	struct packet p;
+	struct ip_packet p;
 	struct judge j = { rules, known, &p };
 	enum packet_fault f = packet_parse(frame, len, &p);
 
@@ -420,7 +420,7 @@ enum guard_verdict guard_from_guest(const struct guard_rules *rules, struct guar
 enum guard_verdict guard_to_guest(const struct guard_rules *rules, struct guard_known *known,
 				  const uint8_t *frame, size_t len)
 {
-	struct packet p;
+	struct ip_packet p;
 	struct judge j = { rules, known, &p };
 	enum packet_fault f = packet_parse(frame, len, &p);
 	struct flow flow;

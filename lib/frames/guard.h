@@ -41,7 +41,7 @@ struct guard_rules {
 
 /* What is learned of what passes; all zero: nothing yet. The same in each byte order of this host. */
 struct guard_known {
-	bool leased;
+	uint32_t leased;
 	struct addr ip4;
 	struct addr server;		  /* who gave it */
 	uint32_t dhcp_request;		  /* the number of the guest's last request */

@@ -18,7 +18,7 @@
 
 /* ---- DHCP ---- */
 
-static bool is_dhcp(const struct guard_rules *rules, const struct packet *p, uint8_t op)
+static bool is_dhcp(const struct guard_rules *rules, const struct ip_packet *p, uint8_t op)
 {
 	const uint8_t *b = p->body;
 
@@ -29,7 +29,7 @@ static bool is_dhcp(const struct guard_rules *rules, const struct packet *p, uin
 }
 
 /* Its type, or 0. What stands in fields of the header (option 52) is not looked for: the type never does. */
-static uint8_t dhcp_type(const struct packet *p)
+static uint8_t dhcp_type(const struct ip_packet *p)
 {
 	size_t at = BOOTP_LEN + 4;
 
@@ -44,7 +44,7 @@ static uint8_t dhcp_type(const struct packet *p)
 }
 
 bool learn_dhcp_request(const struct guard_rules *rules, struct guard_known *known,
-			const struct packet *p)
+			const struct ip_packet *p)
 {
 	if (!is_dhcp(rules, p, BOOTP_REQUEST))
 		return false;
@@ -61,7 +61,7 @@ static bool can_be_own(const struct addr *a)
 
 /* Of an address that is fixed there is nothing to learn but who gives it. */
 static void learn_lease(const struct guard_rules *rules, struct guard_known *known,
-			const struct packet *p)
+			const struct ip_packet *p)
 {
 	struct addr ip4;
 
@@ -74,12 +74,12 @@ static void learn_lease(const struct guard_rules *rules, struct guard_known *kno
 		return;
 	known->ip4 = ip4;
 	known->server = p->from;
-	known->leased = true;
+	known->leased = 1;
 }
 
 /* ---- neighbour discovery ---- */
 
-bool learn_options(const struct packet *p, size_t from,
+bool learn_options(const struct ip_packet *p, size_t from,
 		   bool (*visit)(void *owner, const uint8_t *option, size_t len), void *owner)
 {
 	size_t at = from;
@@ -143,7 +143,7 @@ static void note_other(struct guard_known *known, const struct addr *a)
 		known->others[known->next_other++ % GUARD_OTHERS_MAX] = *a;
 }
 
-static void learn_neighbour(struct guard_known *known, const struct packet *p)
+static void learn_neighbour(struct guard_known *known, const struct ip_packet *p)
 {
 	struct addr target;
 
@@ -164,7 +164,7 @@ static void learn_neighbour(struct guard_known *known, const struct packet *p)
 /* ---- all ---- */
 
 void learn_from_outside(const struct guard_rules *rules, struct guard_known *known,
-			const struct packet *p)
+			const struct ip_packet *p)
 {
 	if (p->kind == PACKET_IPV4)
 		learn_lease(rules, known, p);

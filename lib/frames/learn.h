@@ -7,10 +7,10 @@
 
 /* A message of the guest's DHCP client, with the guest's MAC address as the client's, which is noted. False: it is none. */
 [[nodiscard]] bool learn_dhcp_request(const struct guard_rules *rules, struct guard_known *known,
-				      const struct packet *p);
+				      const struct ip_packet *p);
 /* Of a packet that goes to the guest. */
 void learn_from_outside(const struct guard_rules *rules, struct guard_known *known,
-			const struct packet *p);
+			const struct ip_packet *p);
 /* Somebody outside has shown it to be his own. */
 bool learn_is_others(const struct guard_known *known, const struct addr *a);
 
@@ -18,7 +18,7 @@ bool learn_is_others(const struct guard_known *known, const struct addr *a);
  * The options of neighbour discovery behind the first `from` bytes of an ICMPv6 message: in order, until visit says
  * false or none is left. False: visit has, or they are malformed.
  */
-[[nodiscard]] bool learn_options(const struct packet *p, size_t from,
+[[nodiscard]] bool learn_options(const struct ip_packet *p, size_t from,
 				 bool (*visit)(void *owner, const uint8_t *option, size_t len),
 				 void *owner);
 

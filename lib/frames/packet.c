@@ -38,7 +38,7 @@ static bool fills_up(size_t frame_len, size_t spare)
 
 /* ---- ARP ---- */
 
-static enum packet_fault parse_arp(struct rest r, size_t frame_len, struct packet *p)
+static enum packet_fault parse_arp(struct rest r, size_t frame_len, struct ip_packet *p)
 {
 	static const uint8_t ethernet_ipv4[] = { 0, 1, 8, 0, ETHER_ADDR_LEN, 4 };
 
@@ -55,7 +55,7 @@ static enum packet_fault parse_arp(struct rest r, size_t frame_len, struct packe
 
 /* ---- what IP carries ---- */
 
-static enum packet_fault parse_tcp(struct rest r, struct packet *p)
+static enum packet_fault parse_tcp(struct rest r, struct ip_packet *p)
 {
 	size_t header = r.len < TCP_LEN ? 0 : (size_t)(r.at[12] >> 4) * 4;
 
@@ -67,7 +67,7 @@ static enum packet_fault parse_tcp(struct rest r, struct packet *p)
 	return PACKET_FINE;
 }
 
-static enum packet_fault parse_udp(struct rest r, struct packet *p)
+static enum packet_fault parse_udp(struct rest r, struct ip_packet *p)
 {
 	size_t len = r.len < UDP_LEN ? 0 : packet_be16(r.at + 4);
 
@@ -81,7 +81,7 @@ static enum packet_fault parse_udp(struct rest r, struct packet *p)
 	return PACKET_FINE;
 }
 
-static enum packet_fault parse_icmp(struct rest r, size_t least, struct packet *p)
+static enum packet_fault parse_icmp(struct rest r, size_t least, struct ip_packet *p)
 {
 	if (r.len < least)
 		return PACKET_MALFORMED;
@@ -91,7 +91,7 @@ static enum packet_fault parse_icmp(struct rest r, size_t least, struct packet *
 	return PACKET_FINE;
 }
 
-static enum packet_fault parse_payload(struct rest r, struct packet *p)
+static enum packet_fault parse_payload(struct rest r, struct ip_packet *p)
 {
 	if (p->later)
 		return PACKET_FINE;
@@ -110,7 +110,7 @@ static enum packet_fault parse_payload(struct rest r, struct packet *p)
 }
 
 /* off in 8 bytes. All but the last are multiples of them. */
-static enum packet_fault note_fragment(struct packet *p, unsigned int off, bool more, size_t len)
+static enum packet_fault note_fragment(struct ip_packet *p, unsigned int off, bool more, size_t len)
 {
 	p->fragment = true;
 	p->later = off != 0;
@@ -120,7 +120,7 @@ static enum packet_fault note_fragment(struct packet *p, unsigned int off, bool 
 
 /* ---- IPv4 ---- */
 
-static enum packet_fault parse_ipv4(struct rest r, size_t frame_len, struct packet *p)
+static enum packet_fault parse_ipv4(struct rest r, size_t frame_len, struct ip_packet *p)
 {
 	size_t header, total;
 	unsigned int word;
@@ -148,7 +148,7 @@ static enum packet_fault parse_ipv4(struct rest r, size_t frame_len, struct pack
 
 /* ---- IPv6 ---- */
 
-static enum packet_fault skip_hop_options(struct rest *r, struct packet *p)
+static enum packet_fault skip_hop_options(struct rest *r, struct ip_packet *p)
 {
 	size_t len = r->len < 8 ? 0 : ((size_t)r->at[1] + 1) * 8;
 
@@ -160,7 +160,7 @@ static enum packet_fault skip_hop_options(struct rest *r, struct packet *p)
 	return PACKET_FINE;
 }
 
-static enum packet_fault skip_fragment(struct rest *r, struct packet *p)
+static enum packet_fault skip_fragment(struct rest *r, struct ip_packet *p)
 {
 	unsigned int word;
 
@@ -180,7 +180,7 @@ static bool is_extension(uint8_t protocol)
 	return memchr(all, protocol, sizeof(all)) != NULL;
 }
 
-static enum packet_fault parse_ipv6(struct rest r, size_t frame_len, struct packet *p)
+static enum packet_fault parse_ipv6(struct rest r, size_t frame_len, struct ip_packet *p)
 {
 	enum packet_fault f = PACKET_FINE;
 	size_t len;
@@ -207,11 +207,11 @@ static enum packet_fault parse_ipv6(struct rest r, size_t frame_len, struct pack
 
 /* ---- all ---- */
 
-enum packet_fault packet_parse(const uint8_t *frame, size_t len, struct packet *ret)
+enum packet_fault packet_parse(const uint8_t *frame, size_t len, struct ip_packet *ret)
 {
 	struct rest r;
 
-	*ret = (struct packet){ .kind = PACKET_ARP };
+	*ret = (struct ip_packet){ .kind = PACKET_ARP };
 	if (len < ETHER_LEN)
 		return PACKET_RUNT;
 	r = behind((struct rest){ frame, len }, ETHER_LEN);

@@ -30,7 +30,7 @@ enum packet_fault {
 	PACKET_OPTIONS,	  /* options or extension headers */
 };
 
-struct packet {
+struct ip_packet {
 	enum packet_kind kind;
 	const uint8_t *to_mac, *from_mac; /* the frame's */
 	struct addr from, to;		  /* ARP: of the sender and the target */
@@ -48,7 +48,7 @@ struct packet {
 	size_t body_len;
 };
 
-enum packet_fault packet_parse(const uint8_t *frame, size_t len, struct packet *ret);
+enum packet_fault packet_parse(const uint8_t *frame, size_t len, struct ip_packet *ret);
 
 static inline uint16_t packet_be16(const uint8_t *at)
 {

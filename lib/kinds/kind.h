@@ -11,7 +11,7 @@
 #include "lib/options/option.h"
 
 #define KINDS_MAX 32	       /* of a build */
-#define KIND_OPTIONS_BYTES 128 /* of the options' struct */
+#define KIND_OPTIONS_BYTES 512 /* of the options' struct */
 #define KIND_CHANNELS_MAX 2    /* of a device, to the vmm */
 #define KIND_FILES_MAX 15      /* of a device */
 #define KIND_BESIDE_MAX 8      /* sorts of files beside the one that it serves */
@@ -21,7 +21,7 @@ enum kind_number {
 	KIND_ALWAYS, /* one; its options are said as `--WORD-OPTION VALUE` */
 	KIND_SWITCH, /* one or none, as `--WORD on` says; options likewise */
 	KIND_MANY,   /* one for each `--WORD FILE,OPTION=VALUE,...` */
-	KIND_BEHIND, /* one for each device that says so: a storage process between it and its files */
+	KIND_BEHIND, /* one for each device that says so: between it and its files, or what it is joined to */
 };
 
 /* Files of a device beside the one that it serves, said as options of it, in their order: `backing=FILE`. */
@@ -93,7 +93,8 @@ struct kind_state {
 	bool (*wanted)(const void *options); /* NULL: always */
 };
 
-/* A feature (lib/features) of which there is something to say, and whether a device uses it. */
+/* A feature (lib/features) of which there is something to say, and whether a device uses it; BEHIND: by the device's
+ * options. */
 struct kind_feature {
 	const char *name;
 	bool (*used)(const void *options);
@@ -132,6 +133,9 @@ struct device_kind {
 	const char *(*behind)(const void *options);
 	int meets_fd; /* a socket that the host's programs connect to, by the VM's name and the kind's word; 0: none */
 	int storage_fd; /* BEHIND: the number of that channel */
+	/* BEHIND: the number of what the device is joined to, which it has in its place; the device has one end of a
+	 * stream instead, and this process the other, at storage_fd. Both ends outlive the processes. 0: it has files */
+	int link_fd;
 	bool dials; /* BEHIND: it has an address, as --address=, and a channel to a dialer in the place of a file */
 	int serial_fd;	      /* a vfio-user channel for the UART's registers; 0: none */
 	bool takes_stream;    /* the console's */

@@ -137,13 +137,26 @@ static int append(const struct option *o, void *owner, struct span values)
 	return 0;
 }
 
-int option_set_span(const struct option *o, void *owner, struct span value)
+static int set_own(const struct option *o, void *owner, struct span value, const char **ret_why)
+{
+	char text[OPTION_OWN_MAX + 1];
+
+	if (!o->set || value.len > OPTION_OWN_MAX)
+		return -EINVAL;
+	memcpy(text, value.at, value.len);
+	text[value.len] = '\0';
+	return o->set((char *)owner + o->own_at, text, ret_why);
+}
+
+int option_set_span(const struct option *o, void *owner, struct span value, const char **ret_why)
 {
 	uint64_t v = 0;
 	int r;
 
 	if (o->list)
 		return append(o, owner, value);
+	if (o->type == OPTION_OWN)
+		return set_own(o, owner, value, ret_why);
 	r = parse(o, value, &v);
 	if (r < 0 || (o->multiple && v % o->multiple))
 		return -EINVAL;
@@ -174,8 +187,9 @@ static int set_text(const struct option *o, void *owner, const char *value)
 int option_set(const struct option *o, void *owner, const char *value, const char **ret_why)
 {
 	if (o->set)
-		return o->set(owner, value, ret_why);
-	return is_text(o) ? set_text(o, owner, value) : option_set_span(o, owner, span_of(value));
+		return o->set((char *)owner + o->own_at, value, ret_why);
+	return is_text(o) ? set_text(o, owner, value) :
+			    option_set_span(o, owner, span_of(value), ret_why);
 }
 
 void option_init(const struct option *o, void *owner)
@@ -240,6 +254,13 @@ bool option_get(const struct option *o, const void *owner, char *out, size_t cap
 		snprintf(out, cap, "%llu%s", (unsigned long long)v,
 			 o->type == OPTION_PERCENT ? "%" : "");
 	return true;
+}
+
+bool option_say(const struct option *o, const void *owner, unsigned int i, char *out, size_t cap)
+{
+	if (o->put)
+		return o->put((const char *)owner + o->own_at, i, out, cap);
+	return i == 0 && option_get(o, owner, out, cap);
 }
 
 /* ---- about it ---- */

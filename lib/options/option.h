@@ -55,6 +55,8 @@ struct option {
 	const char *right;   /* what would be right, where the rest does not say it */
 	const char *
 		made; /* INNER: its value is this and the device's number among its kind; or NULL */
+	/* OWN: set and put are of what is there in the owner's struct */
+	size_t own_at;
 	int (*set)(void *owner, const char *value, const char **ret_why);
 	/* OWN: the next piece of its value, from 0 up, or false: no more */
 	bool (*put)(const void *owner, unsigned int i, char *out, size_t cap);
@@ -66,12 +68,17 @@ struct option {
 /* Takes a value. 0, or -EINVAL; *ret_why may then say more than option_right. */
 [[nodiscard]] int option_set(const struct option *o, void *owner, const char *value,
 			     const char **ret_why);
+#define OPTION_OWN_MAX 127U /* bytes of an OPTION_OWN in a piece of a text */
 /* The same of a piece of a text; not for the types that keep a text. */
-[[nodiscard]] int option_set_span(const struct option *o, void *owner, struct span value);
+[[nodiscard]] int option_set_span(const struct option *o, void *owner, struct span value,
+				  const char **ret_why);
 /* Its default, or what it is without one: 0, NULL. */
 void option_init(const struct option *o, void *owner);
 /* Its value as it is said, cut at cap: false when there is none to be said. Not for OPTION_OWN. */
 [[nodiscard]] bool option_get(const struct option *o, const void *owner, char *out, size_t cap);
+/* The i-th piece, from 0 on, of what is to be said of it, whatever its type; false: there is none. */
+[[nodiscard]] bool option_say(const struct option *o, const void *owner, unsigned int i, char *out,
+			      size_t cap);
 /* How many there are of a list. */
 unsigned int option_count(const struct option *o, const void *owner);
 /* What its values are: "1 to 16", "on or off", "auto, kvm or soft"; "" if the type does not say. */

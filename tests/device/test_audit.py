@@ -135,9 +135,10 @@ def test_a_disk_of_a_server(build, served, program):
         place_.end()
 
 
-def test_a_network_card(build):
-    """Its stream is dev-net's, and its launcher's for the next one; nobody else holds either end, not even what the
-    command was started with beside it."""
+@pytest.mark.parametrize("options,holder", [("", "dev-net"), (",guard=on", "net-relay")])
+def test_a_network_card(build, options, holder):
+    """Its stream is dev-net's, or that of the net-relay behind it, and its launcher's for the next one; nobody else holds
+    either end, not even what the command was started with beside it."""
     place_ = vm.Place(build, real=True)
     guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
     name = f"{A}-net"
@@ -145,7 +146,7 @@ def test_a_network_card(build):
     other, _ = pair = socket.socketpair()
     inodes = [os.fstat(s.fileno()).st_ino for s in (theirs, other)]
     started = place_.start("run", "--accel", "soft", "--kernel", guest, "--memory", "64M", "--name", name, "--detach",
-                           f"--net=fd={theirs.fileno()}", "--allow", "virtio-net",
+                           f"--net=fd={theirs.fileno()}{options}", "--allow", "virtio-net,net-relay",
                            pass_fds=[theirs.fileno(), other.fileno()])
     _, err = started.communicate(timeout=60)
     assert started.returncode == 0, err
@@ -154,13 +155,14 @@ def test_a_network_card(build):
     try:
         a = Audited(place_, name, "--deep")
         assert (a.status, a.weak()) == (0, [])
-        net = a.processes["dev-net"]
-        assert [0 < t["surface"]["calls"] <= 16 for t in net["threads"]] == [True]
-        assert {d["fd"] for d in net["descriptors"]} >= {3, 4, 5, 6}
+        for program, calls in {"dev-net": 16, holder: 16 if holder == "dev-net" else 11}.items():
+            found = a.processes[program]
+            assert [0 < t["surface"]["calls"] <= calls for t in found["threads"]] == [True]
+            assert {d["fd"] for d in found["descriptors"]} >= {3, 4, 5, 6}
         holders = [{os.path.basename(exe) for pid, exe in place_.processes()
                     if any(os.stat(f"/proc/{pid}/fd/{fd}").st_ino == inode for fd in os.listdir(f"/proc/{pid}/fd"))}
                    for inode in inodes]
-        assert holders == [{"dev-net", "launcher"}, set()]
+        assert holders == [{holder, "launcher"}, set()]
     finally:
         place_.end()
         ours.close()

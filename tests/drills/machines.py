@@ -74,7 +74,7 @@ class Machine:
 
     def __init__(self, ground, words=(), says="waiting\n", launcher=False, options="", more=(), qcow2=False, server=None,
                  net=False):
-        """words: more for bulkhead run; options: of its disk; qcow2: an image on that disk; server: what serves that disk, as an address; net: a network card, whose link's other end is self.link; more: processes that come of them; says: the line by which its guest is up; launcher: whether it has one.
+        """words: more for bulkhead run; options: of its disk; qcow2: an image on that disk; server: what serves that disk, as an address; net: a network card, whose link's other end is self.link, or its further options; more: processes that come of them; says: the line by which its guest is up; launcher: whether it has one.
         Without, a device that dies is seen to end its VM."""
         self.ground = ground
         words = [*words, "--on-crash", "restart" if launcher else "stop"]
@@ -94,7 +94,7 @@ class Machine:
         passed = {}
         if net:
             self.link, theirs = socket.socketpair()
-            words = [*words, "--net", f"fd={theirs.fileno()}", "--allow", "virtio-net"]
+            words = [*words, "--net", f"fd={theirs.fileno()}{'' if net is True else net}", "--allow", "virtio-net,net-relay"]
             passed = {"pass_fds": (theirs.fileno(),)}
         self.run = ground.place.start(
             "run", "--accel", ground.accel, "--kernel", ground.guest, "--memory", "64M", "--cmdline",

@@ -896,6 +896,21 @@ def guard():
     }
 
 
+def net_relay():
+    """What the relay is told; then steps: which side, what is done, and with what."""
+    turn = bytes([0, 5])
+    lease = bytes([1, 1, 2]) + turn + bytes([0, 1, 2]) + turn
+    out, back, kill, lie = bytes([1, 1, 1]), bytes([0, 1, 1]), bytes([0, 4, 1]), bytes([0, 4, 8, 0, 3, 0, 0, 0, 255])
+    return {
+        "lease": b"\0" + lease + out + turn + back + turn, "fixed": b"\4" + (out + back + turn) * 4,
+        "restricted": b"\5" + out + turn + back + turn + out + turn, "rate": b"\6" + out * 4 + turn * 3,
+        "killed": b"\4" + (out + back + kill + turn) * 3, "lied": b"\4" + out + lie + out + turn * 2,
+        "no-frame": b"\0" + bytes([1, 0, 4]) + b"\xff" * 4 + turn + bytes([0, 0, 5]) + b"\0\0\0\1x" + turn,
+        "halves": b"\4" + bytes([1, 0, 2, 0, 0]) + kill + bytes([1, 0, 2, 0, 20]) + turn,
+        "spoiled": b"\4" + bytes([1, 1, 5, 20, 9]) + bytes([1, 1, 9, 40]) + turn,
+    }
+
+
 TARGETS = {
     "ask": ask,
     "answer": answer,
@@ -910,6 +925,7 @@ TARGETS = {
     "vsock": vsock,
     "blk": blk,
     "net": net,
+    "net_relay": net_relay,
     "bpf": bpf,
     "bzimage": bzimage,
     "procfs": procfs,

@@ -95,8 +95,9 @@ def test_huge_pages_change_at_once(cpus):
     assert "FAILED" not in g.text()
 
 
-def devices_of(pid, gone=()):
-    """The device processes among a process's descendants, but for those that were killed and may still be ending."""
+def devices_of(pid, gone=(), also=()):
+    """The device processes among a process's descendants, but for those that were killed and may still be ending; and those
+    called as also says."""
     parents, names = {}, {}
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -109,7 +110,7 @@ def devices_of(pid, gone=()):
     family = {pid}
     while more := {p for p, parent in parents.items() if parent in family} - family:
         family |= more
-    return {p: names[p] for p in family.difference(gone) if names.get(p, "").startswith("dev-")}
+    return {p: names[p] for p in family.difference(gone) if names.get(p, "").startswith(("dev-", *also))}
 
 
 def rounds_of(text):

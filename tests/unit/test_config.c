@@ -291,6 +291,49 @@ static void test_a_disks_format_is_never_guessed(void **state)
 	assert_int_equal(count(&c, "disk"), 0);
 }
 
+/* What holds a guest to its frames is a process behind the card. */
+static void test_frames_that_pass(void **state)
+{
+	static const char *const each[] = {
+		"guard=on",	   "ip=10.0.2.15",	   "ip=2001:db8::5",
+		"restrict=on",	   "allow=10.0.0.0/8:443", "link-local=on",
+		"packets-in=1000", "bytes-out=1M"
+	};
+	char value[100];
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--net", "fd=5,guard=off"), 0);
+	assert_null(config_behind(device(&c, "net", 0)));
+	for (size_t i = 0; i < ARRAY_SIZE(each); i++) {
+		snprintf(value, sizeof(value), "fd=5,%s", each[i]);
+		assert_int_equal(WORDS(&c, "--net", value), 0);
+		assert_string_equal(config_behind(device(&c, "net", 0))->declared->name,
+				    "net-relay");
+		assert_same_again(&c);
+	}
+	assert_int_equal(WORDS(&c, "--net",
+			       "fd=5,ip=10.0.2.15,ip=2001:db8::5,allow=10.0.0.0/8:443,"
+			       "allow=[2001:db8::/32]:80-90,allow=::/0,burst=2"),
+			 0);
+	assert_same_again(&c);
+	assert_error(
+		WORDS(&c, "--net", "fd=5,ip=10.0.2.15,ip=10.0.2.16"),
+		"--net: 'fd=5,ip=10.0.2.15,ip=10.0.2.16' will not do: ip must be the address of "
+		"the guest, once of IPv4 and once of IPv6");
+	assert_error(WORDS(&c, "--net", "fd=5,ip=224.0.0.1"),
+		     "--net: 'fd=5,ip=224.0.0.1' will not do: ip must be the address of the guest, "
+		     "once of IPv4 and once of IPv6");
+	assert_error(WORDS(&c, "--net", "fd=5,allow=10.0.0.1/8"),
+		     "--net: 'fd=5,allow=10.0.0.1/8' will not do: allow must be a network without "
+		     "bits behind its own, as 10.0.0.0/8, not 10.1.2.3/8");
+	assert_error(WORDS(&c, "--net", "fd=5,allow=example.com"),
+		     "--net: 'fd=5,allow=example.com' will not do: allow must be "
+		     "ADDRESS[/BITS][:PORT[-PORT]], as 10.0.0.0/8:443 or [2001:db8::/32]:443");
+	assert_error(WORDS(&c, "--net", "fd=5,bytes-in=0"),
+		     "--net: 'fd=5,bytes-in=0' will not do: bytes-in must be 1 to 1T");
+}
+
 static void test_networks(void **state)
 {
 	struct vm_config c;
@@ -314,8 +357,10 @@ static void test_networks(void **state)
 	assert_error(WORDS(&c, "--net", "mtu=1500,fd=5"),
 		     "--net: 'mtu=1500,fd=5' will not do: what it is joined to comes first and "
 		     "is never guessed: say fd=N");
-	assert_error(WORDS(&c, "--net", "fd=5,fd=6"),
-		     "--net: 'fd=5,fd=6' will not do: a net has mac=, mtu= and speed=");
+	assert_error(
+		WORDS(&c, "--net", "fd=5,fd=6"),
+		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, guard=, ip=, restrict=, "
+		"allow=, link-local=, packets-in=, packets-out=, bytes-in=, bytes-out= and burst=");
 	assert_error(WORDS(&c, "--net", "fd"), "--net: 'fd' will not do: fd must be 3 to 1048576");
 	assert_error(WORDS(&c, "--net", "fd="),
 		     "--net: 'fd=' will not do: fd must be 3 to 1048576");
@@ -909,6 +954,7 @@ int main(void)
 		cmocka_unit_test(test_foreign_disks),
 		cmocka_unit_test(test_a_disks_format_is_never_guessed),
 		cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_frames_that_pass),
 		cmocka_unit_test(test_ethernet_addresses),
 		cmocka_unit_test(test_a_habit_from_qemu_gets_a_hint),
 		cmocka_unit_test(test_bad_disks),

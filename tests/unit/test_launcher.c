@@ -119,7 +119,7 @@ static void test_answers_come_back(void **state)
 
 	(void)state;
 	for (size_t n = 0; n < 8; n++) {
-		assert_int_equal(turn(&started, n, &a), n == 3 || n == 4 ? 0 : -EBADMSG);
+		assert_int_equal(turn(&started, n, &a), n >= 2 && n <= 4 ? 0 : -EBADMSG);
 		assert_int_equal(turn(&failed, n, &a), n <= 1 ? 0 : -EBADMSG);
 		assert_int_equal(turn(&refused, n, &a), n == 0 ? 0 : -EBADMSG);
 		assert_int_equal(turn(&found, n, &a), n == 0 ? 0 : -EBADMSG);

@@ -3,7 +3,7 @@
  * dev-net's link: frames at every place of its rings, and a process that is killed at any of its moves. A
  * kill is played by taking the page as it was before or after a call, or as the kernel leaves it within one.
  */
-#include "cmd/dev-net/link.h"
+#include "lib/netkit/link.h"
 #include "lib/base/cleanup.h"
 
 #include <errno.h>

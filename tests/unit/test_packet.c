@@ -8,7 +8,7 @@
 #include <errno.h>
 
 static struct testframe f;
-static struct packet p;
+static struct ip_packet p;
 
 static enum packet_fault parsed(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frames over a stream; see link.h. */
-#include "cmd/dev-net/link.h"
+#include "lib/netkit/link.h"
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"

@@ -15,8 +15,8 @@
  * HOSTILE: the peer; and the page, whose last process may have been taken over. Each number is read
  * once and checked, and all that it can do is what a guest can do with frames of its own.
  */
-#ifndef BULKHEAD_DEV_NET_LINK_H
-#define BULKHEAD_DEV_NET_LINK_H
+#ifndef BULKHEAD_NETKIT_LINK_H
+#define BULKHEAD_NETKIT_LINK_H
 
 #include "lib/base/loop.h"
 
