@@ -127,14 +127,14 @@ static void test_no_chap_is_no_way_in(void **state)
 	assert_int_equal(SAY("", .transit = true, .next = 3), -EACCES);
 	/* what it asks of an initiator without a secret */
 	begin(false, false);
-	assert_int_equal(SAY("AuthMethod=CHAP\0"), -EACCES);
+	assert_int_equal(SAY("AuthMethod=CHAP\0", .itt = 0), -EACCES);
 }
 
 static void come_to_proof(void)
 {
 	begin(true, true);
-	assert_int_equal(SAY("AuthMethod=CHAP\0"), 0);
-	assert_int_equal(SAY("CHAP_A=5\0CHAP_I=7\0CHAP_C=0x01020304\0"), 0);
+	assert_int_equal(SAY("AuthMethod=CHAP\0", .itt = 0), 0);
+	assert_int_equal(SAY("CHAP_A=5\0CHAP_I=7\0CHAP_C=0x01020304\0", .itt = 0), 0);
 }
 
 /* A target that proves nothing, with the name of another, or with our own proof. */
@@ -175,7 +175,7 @@ static void test_logins_that_go_nowhere(void **state)
 
 	(void)state;
 	begin(false, false);
-	assert_int_equal(SAY("AuthMethod"), -EBADMSG);
+	assert_int_equal(SAY("AuthMethod", .itt = 0), -EBADMSG);
 	begin(false, false);
 	assert_int_equal(SAY("", .stage = 1), -EBADMSG);
 	begin(false, false);
@@ -191,7 +191,7 @@ static void test_logins_that_go_nowhere(void **state)
 			 -EBADMSG);
 	begin(false, false);
 	for (unsigned int i = 0; i < 100 && r == 0; i++)
-		r = SAY("");
+		r = SAY("", .itt = 0);
 	assert_int_equal(r, -EBADMSG);
 	begin(false, false);
 	assert_int_equal(SAY("", .transit = true, .next = 1), 0);

@@ -260,16 +260,31 @@ static void test_r2t_to_a_read_and_twice(void **state)
 	assert_broken(NO_DATA);
 }
 
-/* A write of four kibibytes, 512 bytes with its command and the rest as it is asked. */
-static void give(uint32_t tag)
+/* A write of four kibibytes, 512 bytes with its command and the rest up to there as it is asked. */
+static void give_up_to(uint32_t tag, uint32_t end)
 {
-	for (uint32_t at = 512; at < LEN; at += 512) {
+	for (uint32_t at = 512; at < end; at += 512) {
 		faketarget_r2t(&t, tag, at, 512);
 		assert_int_equal(turn(), 0);
 		faketarget_hear(&t);
 		assert_int_equal(t.in[0], ISCSI_DATA_OUT);
 		assert_int_equal(t.data_len, 512);
 	}
+}
+
+static void give(uint32_t tag)
+{
+	give_up_to(tag, LEN);
+}
+
+static void test_r2t_behind_the_end(void **state)
+{
+	uint32_t tag = asked(0, IMAGE_WRITE, WRITE16);
+
+	(void)state;
+	give_up_to(tag, LEN - 512);
+	faketarget_r2t(&t, tag, LEN - 512, FAKETARGET_BURST);
+	assert_broken(NO_DATA);
 }
 
 static void test_a_write_that_was_not_given_whole(void **state)
@@ -566,6 +581,7 @@ int main(void)
 		ROW(test_a_short_read_is_an_error),
 		ROW(test_r2t_for_what_there_is_not),
 		ROW(test_r2t_to_a_read_and_twice),
+		ROW(test_r2t_behind_the_end),
 		ROW(test_a_write_that_was_not_given_whole),
 		ROW(test_answers_to_nothing),
 		ROW(test_pdus_that_nobody_sends_an_initiator),
