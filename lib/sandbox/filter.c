@@ -8,7 +8,8 @@
  *   the number: x32's kill (and -1, which is no call)
  *   for each call, in the order of the rows:
  *     its number, else the next call
- *     for each row: its comparisons, else the next row; ALLOW
+ *     what all its rows compare alike, else refuse
+ *     for each row: its other comparisons, else the next row; ALLOW
  *     refuse
  *   refuse
  */
@@ -70,42 +71,49 @@ static void put(struct sandbox_filter *f, unsigned int code, uint8_t jt, uint8_t
 		f->code[f->len++] = (struct sock_filter){ (uint16_t)code, jt, jf, k };
 }
 
-/* (half an argument & mask) == value; a comparison that fails goes on at the row's end. */
-static void put_half(struct sandbox_filter *f, size_t offset, uint32_t mask, uint32_t value)
+/* ---- comparisons: of halves of arguments, which is what a filter can load ---- */
+
+struct half {
+	size_t offset;
+	uint32_t mask, value; /* (half & mask) == value */
+};
+
+struct halves {
+	struct half at[2 * SANDBOX_MAX_ARGS];
+	size_t n;
+};
+
+static void add_half(struct halves *h, size_t offset, uint32_t mask, uint32_t value)
 {
-	if (!mask && !value)
-		return;
-	put(f, LOAD, 0, 0, (uint32_t)offset);
-	if (mask != UINT32_MAX)
-		put(f, AND, 0, 0, mask);
-	put(f, JUMP_EQ, 0, 0, value);
+	if (mask || value)
+		h->at[h->n++] = (struct half){ offset, mask, value };
 }
 
-static void put_test(struct sandbox_filter *f, unsigned int index, uint64_t mask, uint64_t value)
+static void add_test(struct halves *h, unsigned int index, uint64_t mask, uint64_t value)
 {
 	const size_t at = offsetof(struct seccomp_data, args) + index * sizeof(uint64_t);
 
-	put_half(f, at + sizeof(uint32_t), (uint32_t)(mask >> 32), (uint32_t)(value >> 32));
-	put_half(f, at, (uint32_t)mask, (uint32_t)value);
+	add_half(h, at + sizeof(uint32_t), (uint32_t)(mask >> 32), (uint32_t)(value >> 32));
+	add_half(h, at, (uint32_t)mask, (uint32_t)value);
 }
 
 /* -EINVAL: a comparison or an argument that does not exist. */
-static int put_arg(struct sandbox_filter *f, const struct sandbox_arg *a)
+static int add_arg(struct halves *h, const struct sandbox_arg *a)
 {
 	if (a->index > 5)
 		return -EINVAL;
 	switch (a->cmp) {
 	case SB_EQ:
-		put_test(f, a->index, UINT64_MAX, a->value);
+		add_test(h, a->index, UINT64_MAX, a->value);
 		return 0;
 	case SB_MASKED_EQ:
-		put_test(f, a->index, a->mask, a->value);
+		add_test(h, a->index, a->mask, a->value);
 		return 0;
 	case SB_NO_BITS:
-		put_test(f, a->index, a->value, 0);
+		add_test(h, a->index, a->value, 0);
 		return 0;
 	case SB_OWN_PID:
-		put_test(f, a->index, UINT64_MAX, (uint64_t)getpid());
+		add_test(h, a->index, UINT64_MAX, (uint64_t)getpid());
 		return 0;
 	case SB_NONE:
 		break;
@@ -113,21 +121,87 @@ static int put_arg(struct sandbox_filter *f, const struct sandbox_arg *a)
 	return -EINVAL;
 }
 
-static int put_row(struct sandbox_filter *f, const struct sandbox_rule *rule)
+static int halves_of(const struct sandbox_rule *rule, struct halves *ret)
+{
+	int r = 0;
+
+	ret->n = 0;
+	for (size_t i = 0; i < SANDBOX_MAX_ARGS && rule->args[i].cmp != SB_NONE && r == 0; i++)
+		r = add_arg(ret, &rule->args[i]);
+	return r;
+}
+
+static bool has_half(const struct halves *h, const struct half *x)
+{
+	for (size_t i = 0; i < h->n; i++)
+		if (h->at[i].offset == x->offset && h->at[i].mask == x->mask &&
+		    h->at[i].value == x->value)
+			return true;
+	return false;
+}
+
+/* Keeps those that the other has, too. */
+static void keep_shared(struct halves *h, const struct halves *other)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->n; i++)
+		if (has_half(other, &h->at[i]))
+			h->at[n++] = h->at[i];
+	h->n = n;
+}
+
+/* What all rows of a call compare alike, if there are several: mostly that upper halves are 0. */
+static int find_shared(const struct sandbox_rule *rules, size_t n, int nr, struct halves *ret)
+{
+	struct halves row;
+	size_t rows = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		if (rules[i].nr != nr)
+			continue;
+		r = halves_of(&rules[i], &row);
+		if (rows++ == 0)
+			*ret = row;
+		keep_shared(ret, &row);
+	}
+	if (rows < 2)
+		ret->n = 0;
+	return r;
+}
+
+/* jt, jf: how many instructions further it goes on. */
+static void put_half(struct sandbox_filter *f, const struct half *h, uint8_t jt, uint8_t jf)
+{
+	put(f, LOAD, 0, 0, (uint32_t)h->offset);
+	if (h->mask != UINT32_MAX)
+		put(f, AND, 0, 0, h->mask);
+	put(f, JUMP_EQ, jt, jf, h->value);
+}
+
+/* ---- rows and calls ---- */
+
+/* The comparisons that are not shared; the first that fails goes on at the row's end. */
+static void put_row(struct sandbox_filter *f, const struct halves *row, const struct halves *shared)
 {
 	unsigned short start = f->len;
 
-	for (size_t i = 0; i < SANDBOX_MAX_ARGS && rule->args[i].cmp != SB_NONE; i++) {
-		int r = put_arg(f, &rule->args[i]);
-
-		if (r < 0)
-			return r;
-	}
+	for (size_t i = 0; i < row->n; i++)
+		if (!has_half(shared, &row->at[i]))
+			put_half(f, &row->at[i], 0, 0);
 	put(f, RETURN, 0, 0, SECCOMP_RET_ALLOW);
 	for (unsigned short i = start; i < f->len; i++)
 		if (f->code[i].code == JUMP_EQ)
 			f->code[i].jf = (uint8_t)(f->len - i - 1);
-	return 0;
+}
+
+static void put_shared(struct sandbox_filter *f, const struct halves *shared, uint32_t refuse)
+{
+	for (size_t i = 0; i < shared->n; i++) {
+		put_half(f, &shared->at[i], 1, 0);
+		put(f, RETURN, 0, 0, refuse);
+	}
 }
 
 /* Whether a row allows the call whatever its arguments are. */
@@ -143,20 +217,28 @@ static bool is_free(const struct sandbox_rule *rules, size_t n, int nr)
 static int put_call(struct sandbox_filter *f, const struct sandbox_rule *rules, size_t n, int nr,
 		    uint32_t refuse)
 {
+	struct halves shared, row;
 	unsigned short start;
-	int r = 0;
+	int r;
 
 	if (is_free(rules, n, nr)) {
 		put(f, JUMP_EQ, 0, 1, (uint32_t)nr);
 		put(f, RETURN, 0, 0, SECCOMP_RET_ALLOW);
 		return 0;
 	}
+	r = find_shared(rules, n, nr, &shared);
+	if (r < 0)
+		return r;
 	put(f, JUMP_EQ, 1, 0, (uint32_t)nr);
 	put(f, JUMP, 0, 0, 0);
 	start = f->len;
-	for (size_t i = 0; i < n && r == 0; i++)
-		if (rules[i].nr == nr)
-			r = put_row(f, &rules[i]);
+	put_shared(f, &shared, refuse);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		if (rules[i].nr != nr)
+			continue;
+		r = halves_of(&rules[i], &row);
+		put_row(f, &row, &shared);
+	}
 	put(f, RETURN, 0, 0, refuse);
 	f->code[start - 1].k = (uint32_t)(f->len - start);
 	return r;
