@@ -238,6 +238,27 @@ static void test_the_mark(void **state)
 	volume_close(v);
 }
 
+/* Whoever repairs cannot cut the file off; what lies behind the last cluster in use takes no space then. */
+static void test_repair_gives_the_tail_back(void **state)
+{
+	uint8_t bytes[4096], zeroes[4096] = { 0 }, dirty[8];
+	struct volume *v;
+	uint64_t end;
+
+	(void)state;
+	make(&(struct qcow2_create_options){ .size = 8 << 20, .cluster_size = sizeof(bytes) });
+	end = file.store.size + 16 * sizeof(bytes); /* the tables made anew have room before it */
+	memset(bytes, 0xee, sizeof(bytes));
+	assert_int_equal(store_write(&file.store, bytes, sizeof(bytes), end), 0);
+	put_be64(dirty, INCOMPATIBLE_DIRTY);
+	assert_int_equal(store_write(&file.store, dirty, sizeof(dirty), H_INCOMPATIBLE), 0);
+	v = open_disk();
+	assert_int_equal(incompatible(), 0);
+	assert_int_equal(store_read(&file.store, bytes, sizeof(bytes), end), sizeof(bytes));
+	volume_close(v);
+	assert_memory_equal(bytes, zeroes, sizeof(bytes));
+}
+
 /* Behind that, one flush per group again, and no mark: what would repair it could lack the memory. */
 static void test_a_file_too_long_to_repair(void **state)
 {
@@ -269,6 +290,7 @@ int main(void)
 		cmocka_unit_test(test_what_was_given_back_is_new),
 		cmocka_unit_test(test_version_2_reserves_nothing),
 		cmocka_unit_test(test_the_mark),
+		cmocka_unit_test(test_repair_gives_the_tail_back),
 		cmocka_unit_test(test_a_file_too_long_to_repair),
 	};
 
