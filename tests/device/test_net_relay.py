@@ -4,9 +4,12 @@ and what is left of both streams when it is killed."""
 
 import os
 import random
+import shutil
 import signal
 import socket
 import struct
+import subprocess
+import sys
 import time
 
 import pytest
@@ -88,11 +91,13 @@ def relay(build):
 
 def test_right_frames_pass_as_they_are(relay):
     relay.begin("--guard=on").settle_addresses()
-    right = [frames.tcp(), frames.tcp(frames.FAR6), frames.udp(data=os.urandom(1400)), frames.arp(1, frames.OWN, frames.SERVER),
+    right = [frames.tcp(), frames.tcp(frames.FAR6), frames.udp(data=os.urandom(1400)),
+             frames.arp(1, frames.OWN, frames.SERVER),
              frames.neighbour(135, frames.ROUTER6, b"\1\1" + net.MAC), frames.ipv4(1, b"\x08" + bytes(63)),
              frames.ipv4(47, bytes(100)), frames.udp("239.1.1.1")]
     assert relay.passed(*right) == right
-    for frame in (frames.to_guest(frames.tcp(frames.OWN, from_address=frames.FAR)), frames.to_guest(frames.arp(1, frames.SERVER, frames.OWN))):
+    for frame in (frames.to_guest(frames.tcp(frames.OWN, from_address=frames.FAR)),
+                  frames.to_guest(frames.arp(1, frames.SERVER, frames.OWN))):
         relay.outer.send(frame)
         assert relay.inner.recv() == frame
     assert relay.lines() == []
@@ -150,6 +155,76 @@ def test_answers_alone(relay):
     relay.outer.send(asked)
     assert relay.inner.recv() == asked
     assert relay.passed(answer, frames.tcp("203.0.113.5", 5001, 22)) == [answer]
+
+
+# ---- the other side is somebody else's ----
+
+NETWORK = """ip link set lo up && ip link add v0 type veth peer name v1 && ip addr add 10.0.2.15/24 dev v0 &&
+ip addr add 10.0.2.2/24 dev v1 && ip link set v0 up && ip link set v1 up && ip route add default via 10.0.2.2 dev v0 &&
+echo up && exec sleep 1000"""
+SERVER = """import socket
+s = socket.create_server(("10.0.2.2", 8080))
+print("up", flush=True)
+print("accepted", s.accept()[1][0], flush=True)"""
+
+
+def checksum(data):
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return struct.pack(">H", ~total & 0xffff)
+
+
+def summed(frame):
+    """A TCP frame as somebody takes it who looks at checksums."""
+    head, ip, tcp = frame[:14], bytearray(frame[14:34]), bytearray(frame[34:])
+    ip[10:12] = checksum(bytes(ip))
+    tcp[16:18] = checksum(bytes(ip[12:20]) + struct.pack(">BBH", 0, 6, len(tcp)) + bytes(tcp))
+    return head + bytes(ip) + bytes(tcp)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network of its own takes root")
+@pytest.mark.skipif(not shutil.which("passt"), reason="no passt: tools/deps check")
+def test_with_passt(relay):
+    """A lease of Debian's passt is the guest's address; from it, and from no other, a server in passt's network is
+    reached; and passt ends with its stream."""
+    running = []
+
+    def start(*words, **more):
+        running.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True, **more))
+        return running[-1]
+
+    try:
+        network = start("unshare", "-n", "sh", "-c", NETWORK)
+        assert network.stdout.readline() == "up\n"
+        inside = ("nsenter", "-t", str(network.pid), "-n")
+        server = start(*inside, sys.executable, "-c", SERVER)
+        assert server.stdout.readline() == "up\n"
+        link = relay.outer.sock
+        passt = start(*inside, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "passt", "--fd",
+                      str(link.fileno()), "-f", "-q", "-4", "-i", "v0", "--no-map-gw", pass_fds=[link.fileno()])
+        link.close()
+        relay.begin("--guard=on")
+        for kind in (1, 3):
+            relay.inner.send(frames.dhcp(kind))
+            while (frame := relay.inner.recv())[23] != 17:
+                pass
+            assert frame[58:62] == frames.packed(frames.OWN)
+        relay.inner.send(summed(frames.tcp("10.0.2.2", 8080, from_address="10.0.2.99")))
+        relay.inner.send(summed(frames.tcp("10.0.2.2", 8080)))
+        while (frame := relay.inner.recv())[23] != 6:
+            pass
+        assert frame[47] == 0x12, "SYN and ACK"
+        assert server.stdout.readline() == "accepted 10.0.2.2\n"
+        assert relay.lines() == ["frames from the guest are dropped: an IP address that is not the VM's"]
+        relay.kill()
+        relay.theirs[1].close()
+        assert passt.wait(60) == 0
+    finally:
+        for p in running:
+            p.kill()
+            p.wait()
+            p.stdout.close()
 
 
 # ---- how much ----

@@ -25,7 +25,8 @@ class Pair:
 
     def __init__(self, size, times=1, options=""):
         ends = socket.socketpair()
-        flags = [[f"--net=fd={e.fileno()}{options.format(n)}", "--allow", "virtio-net,net-relay"] for n, e in enumerate(ends, 1)]
+        flags = [[f"--net=fd={e.fileno()}{options.format(n)}", "--allow", "virtio-net,net-relay"]
+                 for n, e in enumerate(ends, 1)]
         for e in ends:
             e.set_inheritable(True)
         words = [f"bh.net=1 bh.bytes={size}", f"bh.net=2 bh.times={times}"]
