@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bulkhead attach: gives a running VM one more device. Its file is opened here, with the rights of who asks,
- * locked and labelled; the VM's supervisor gets its descriptor.
+ * locked and labelled; the VM's supervisor gets its descriptor. A server's disk gets a dialer of its own, which is started
+ * here, too, so that no address comes from anybody but the user.
  */
+#include "cmd/bulkhead/dial.h"
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/vmlink.h"
 #include "lib/base/cleanup.h"
@@ -17,6 +19,7 @@
 #include <string.h>
 
 #define USAGE "say NAME KIND [FILE][,OPTION=VALUE]..., for example vm1 disk data.raw,format=raw"
+#define SECRET "--secret"
 #define PATIENCE_MS 60000 /* for the device's process, and the guest's bus */
 
 struct attachment {
@@ -24,6 +27,7 @@ struct attachment {
 	struct config_device device;
 	const char *options;	   /* as they were said */
 	int files[KIND_FILES_MAX]; /* as config_device_file counts; or -1 */
+	struct vm_config said;	   /* its secrets alone */
 };
 
 /* ---- words ---- */
@@ -44,6 +48,28 @@ static int complain_kind(const char *word)
 	return complain(EXIT_WORDS,
 			"attach: '%.60s' is no device that can be attached: there are %s", word,
 			list);
+}
+
+/* Takes what says secrets, wherever it stands; the others are what is left. 0, or the exit status. */
+static int take_secrets(struct attachment *a, int *argc, char **argv)
+{
+	struct config_error e;
+	int left = 0;
+
+	config_init(&a->said);
+	for (int i = 0; i < *argc; i++) {
+		bool own = strncmp(argv[i], SECRET "=", sizeof(SECRET)) == 0;
+		int n = own ? 1 : strcmp(argv[i], SECRET) == 0 ? 2 : 0;
+
+		if (n == 0)
+			argv[left++] = argv[i];
+		else if (config_parse_words(&a->said, i + n > *argc ? *argc - i : n, argv + i, &e) <
+			 0)
+			return complain(EXIT_WORDS, "attach: %s", e.text);
+		i += n == 2;
+	}
+	*argc = left;
+	return 0;
 }
 
 /* 0, or the exit status. */
@@ -69,7 +95,7 @@ static int parse(struct attachment *a, int argc, char **argv)
 		return complain(EXIT_WORDS, "attach: %s: '%.100s' will not do: %s", kind->word,
 				value, why);
 	a->name = argv[0];
-	a->options = kind->file.fd ? value + a->device.path_len : value;
+	a->options = kind->file.fd && !a->device.remote ? value + a->device.path_len : value;
 	return 0;
 }
 
@@ -107,17 +133,51 @@ static int limit(const struct attachment *a, const char *path, int fd, pid_t sup
 				       0;
 }
 
+static int start_dialer(struct attachment *a)
+{
+	const struct config_device *d = &a->device;
+	char address[CONFIG_PATH_MAX + 1], why[400] = "";
+
+	snprintf(address, sizeof(address), "%.*s", (int)d->path_len, d->path);
+	a->files[0] = dial_start(d->kind->word, address, why, sizeof(why));
+	return a->files[0] < 0 ? complain(EXIT_START, "%s", why) : 0;
+}
+
+static bool is_secret(const struct config_device *d, unsigned int i)
+{
+	unsigned int nth;
+
+	return i && kind_files_of(d->kind, i - 1, &nth)->secret;
+}
+
+static int complain_secret(const struct config_device *d, unsigned int i)
+{
+	const struct config_file f = config_device_file(d, i);
+	unsigned int nth;
+
+	return complain(EXIT_WORDS,
+			"attach: %s: %s=%.*s: there is no secret of that name: say " SECRET
+			" %.*s=FILE",
+			d->kind->word, kind_files_of(d->kind, i - 1, &nth)->word,
+			(int)(f.path_len < 64 ? f.path_len : 64), f.path,
+			(int)(f.path_len < 64 ? f.path_len : 64), f.path);
+}
+
 /* 0, or the exit status. */
 static int open_file(struct attachment *a, unsigned int i, pid_t supervisor)
 {
 	const struct config_device *d = &a->device;
-	const struct config_file file = config_device_file(d, i);
+	const struct config_file file = config_file_of(&a->said, d, i);
 	const bool readonly = config_file_readonly(d, i);
 	char path[CONFIG_PATH_MAX + 1], why[400];
 	_cleanup_(closep) int fd = -1;
 	struct stat st = { 0 };
 	int r;
 
+	if (i == 0 && d->remote)
+		return start_dialer(a);
+	if (!file.path)
+		return complain_secret(d, i);
 	snprintf(path, sizeof(path), "%.*s", (int)file.path_len, file.path);
 	fd = file_open_served(d, i, d->kind->word, path, &st, why, sizeof(why));
 	if (fd < 0)
@@ -131,7 +191,7 @@ static int open_file(struct attachment *a, unsigned int i, pid_t supervisor)
 	if (r < 0)
 		return complain(EXIT_START, "%s", why);
 	r = label(a, path, fd, readonly, supervisor);
-	if (r == 0)
+	if (r == 0 && !is_secret(d, i))
 		r = limit(a, path, fd, supervisor);
 	if (r == 0)
 		a->files[i] = take_fd(&fd);
@@ -233,8 +293,11 @@ int verb_attach(int argc, char **argv)
 {
 	_cleanup_(closep) int sock = -1;
 	pid_t supervisor = 0;
-	struct attachment a = { .name = NULL };
-	int status = parse(&a, argc, argv);
+	static struct attachment a;
+	int status = take_secrets(&a, &argc, argv);
+
+	if (status == 0)
+		status = parse(&a, argc, argv);
 
 	memset(a.files, -1, sizeof(a.files));
 	if (status || !a.name)

@@ -115,29 +115,29 @@ static int find_addresses(struct dialer_client *c, const char *host, unsigned in
 }
 
 /* All ways to a target. */
-static int find_portals(struct dialer_client *c, const struct config_device *device,
-			struct open_error *e)
+static int find_portals(struct dialer_client *c, const struct config_file *address,
+			const char *word, struct open_error *e)
 {
-	const char *word = device->kind->word, *why = "?";
+	const char *why = "?";
 	struct iscsi_uri u;
 	int r = 0;
 
-	if (iscsi_uri_parse(device->path, device->path_len, &u, &why) < 0)
+	if (iscsi_uri_parse(address->path, address->path_len, &u, &why) < 0)
 		return open_complain(e, -EINVAL, "--%s: %s", word, why);
 	for (unsigned int i = 0; i < u.n_portals && r == 0; i++)
 		r = find_addresses(c, u.portal[i].host, u.portal[i].port, word, e);
 	return r;
 }
 
-static int find_server(struct dialer *d, struct dialer_client *c,
-		       const struct config_device *device, struct open_error *e)
+static int find_server(struct dialer *d, struct dialer_client *c, const struct config_file *address,
+		       const char *word, struct open_error *e)
 {
-	const char *word = device->kind->word, *why = "?";
+	const char *why = "?";
 	struct nbd_uri u;
 
-	if (iscsi_uri_is_meant(device->path, device->path_len))
-		return find_portals(c, device, e);
-	if (nbd_uri_parse(device->path, device->path_len, &u, &why) < 0)
+	if (iscsi_uri_is_meant(address->path, address->path_len))
+		return find_portals(c, address, word, e);
+	if (nbd_uri_parse(address->path, address->path_len, &u, &why) < 0)
 		return open_complain(e, -EINVAL, "--%s: %s", word, why);
 	if (!u.local)
 		return find_addresses(c, u.host, (unsigned int)strtoul(u.port, NULL, 10), word, e);
@@ -146,22 +146,35 @@ static int find_server(struct dialer *d, struct dialer_client *c,
 	return 0;
 }
 
-int dialer_add(struct dialer *d, const struct config_device *device, struct open_error *e)
+int dialer_add_channel(struct dialer *d, const struct config_file *address, const char *word,
+		       int sock, struct open_error *e)
 {
-	const char *word = device->kind->word;
-	int pair[2], r;
+	int r;
 
 	if (!d->clients)
 		d->clients = calloc(DIALER_CLIENTS_MAX, sizeof(*d->clients));
 	if (!d->clients || d->n == DIALER_CLIENTS_MAX)
 		return open_complain(e, -ENOMEM, "--%s: no room for a dialer", word);
-	r = find_server(d, &d->clients[d->n], device, e);
-	if (r < 0)
-		return r;
+	r = find_server(d, &d->clients[d->n], address, word, e);
+	if (r == 0)
+		d->clients[d->n++].sock = sock;
+	return r;
+}
+
+int dialer_add(struct dialer *d, const struct config_device *device, struct open_error *e)
+{
+	const struct config_file address = { device->path, device->path_len };
+	const char *word = device->kind->word;
+	_cleanup_(closep) int theirs = -1;
+	int pair[2], r;
+
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return open_complain(e, -errno, "--%s: a channel: %s", word, strerror(errno));
-	d->clients[d->n++].sock = pair[0];
-	return pair[1];
+	theirs = pair[1];
+	r = dialer_add_channel(d, &address, word, pair[0], e);
+	if (r < 0)
+		close(pair[0]);
+	return r < 0 ? r : take_fd(&theirs);
 }
 
 /* ---- the process ---- */

@@ -51,6 +51,9 @@ struct dialer {
  */
 [[nodiscard]] int dialer_add(struct dialer *d, const struct config_device *device,
 			     struct open_error *ret_error);
+/* The same with the dialer's end of a channel that is there. */
+[[nodiscard]] int dialer_add_channel(struct dialer *d, const struct config_file *address,
+				     const char *word, int sock, struct open_error *ret_error);
 /* Makes the process, and waits until it is confined; without any device none. As dialer_add. */
 [[nodiscard]] int dialer_start(struct dialer *d, struct open_error *ret_error);
 /* Forgets everything but the process, which ends once nobody has the other ends of its channels. */
@@ -58,5 +61,14 @@ void dialer_close(struct dialer *d);
 
 /* dialer_process.c: the dialer itself, in the child; says a byte to ready once it is confined. */
 void dialer_run(struct dialer *d, int ready) __attribute__((noreturn));
+
+/*
+ * dial.c: this executable as the dialer of one disk that is attached, started by its user's command, which has the address
+ * from its user alone: `supervisor --dial WORD ADDRESS`, with the channel as descriptor 3, and as 4 where it says a byte
+ * once it is confined, or in a line why it is not.
+ */
+#define DIALER_WORD "--dial"
+
+int dial_main(char *const *argv);
 
 #endif

@@ -65,6 +65,9 @@ static const struct declared_held held[] = {
 static const struct declared_gain gains[] = {
 	{ "connections to the servers of one VM's disks", NULL,
 	  "to no other address: the filter takes those of a table that nobody can write" },
+	{ "of a disk that is attached: a place outside of the VM's control group", NULL,
+	  "its user's command started it, as no address is to come from anybody else; it ends with the disk, and what it may take of "
+	  "the host its own limits say" },
 	{ "its user's domain, where SELinux is", NULL,
 	  "of the VM's domains none has a network; Landlock allows it no file and its filter opens none" },
 	{ "its user's network, for those connections", NULL,

@@ -51,6 +51,7 @@ struct launcher_kit {
 	struct launcher_part parts[BOUNDS_MAX_PARTS];
 	size_t n;
 	int programs[KINDS_MAX];
+	const struct vm_config *config;
 };
 
 /* Forks it, to work on its copy of the kit. 0, or a negative errno with *ret_error. */
@@ -72,6 +73,8 @@ void launcher_end(struct launcher *l);
 
 /* launcher_files.c: the whole of a file or block device, open for just what is to be done with it. */
 bool launcher_can_serve(int fd, bool readonly);
+/* A channel to a dialer. */
+bool launcher_can_dial(int fd);
 /* The part whose disk is served from the file, which is open to be read and written; or NULL. Whoever shows it could
  * open it so; the supervisor can open none. Of the parts some may be NULL. */
 struct launcher_part *launcher_find(struct launcher_part *const parts[BOUNDS_MAX_PARTS], int fd);
@@ -94,6 +97,7 @@ struct launcher_filling {
 	struct launcher_spare *spare;
 	const int *programs;
 	const struct selinux_vm *labels;
+	const struct vm_config *config;
 };
 
 /* launcher_fill.c: what ASK_NEW or ASK_BEHIND says, or why not, and then the part is as it was. */

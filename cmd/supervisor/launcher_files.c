@@ -20,6 +20,13 @@ bool launcher_can_serve(int fd, bool readonly)
 	       (flags & (O_ACCMODE | O_PATH)) == (readonly ? O_RDONLY : O_RDWR);
 }
 
+bool launcher_can_dial(int fd)
+{
+	struct stat st;
+
+	return fd_stat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 static const struct device_kind *kind_of(const struct launcher_part *part)
 {
 	for (size_t i = 0; i < n_kinds_all; i++)

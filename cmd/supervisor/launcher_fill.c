@@ -28,6 +28,8 @@ static bool make_words(const struct launcher_filling *f, const struct config_dev
 		words_say_options(&w, d, f->ask->number);
 	else
 		words_say_same_options(&w, d, runs);
+	if (runs->dials)
+		words_say_server(&w, f->config, d);
 	return !w.failed;
 }
 
@@ -45,7 +47,8 @@ static bool has_none(const struct launcher_filling *f)
 /* Those that were sent are those that are said. */
 static bool has_all(const struct launcher_filling *f, const struct config_device *d)
 {
-	if (*f->fd < 0 || !launcher_can_serve(*f->fd, config_readonly(d)))
+	if (*f->fd < 0 || !(d->remote ? launcher_can_dial(*f->fd) :
+					launcher_can_serve(*f->fd, config_readonly(d))))
 		return false;
 	for (unsigned int i = 1; i < KIND_FILES_MAX; i++) {
 		const int fd = f->beside[i - 1];

@@ -31,6 +31,7 @@ struct state {
 	struct launcher_spare spares[CONFIG_SPARES];
 	struct launcher_spare *of[BOUNDS_MAX_PARTS]; /* of spare parts */
 	int programs[KINDS_MAX];
+	const struct vm_config *config;
 	struct bounds bounds;
 	int beside[KIND_FILES_MAX - 1]; /* of what is attached next; or -1 */
 	struct launcher_part *found;	/* whose file its user has shown; or NULL */
@@ -123,6 +124,7 @@ static void learn(const struct jail_host *host, const struct selinux_vm *labels,
 	state.host = *host;
 	state.labels = *labels;
 	memcpy(state.programs, kit->programs, sizeof(state.programs));
+	state.config = kit->config;
 	state.host.userns_fd = -1;
 	memset(state.beside, -1, sizeof(state.beside));
 	state.host.for_parent = true;
@@ -300,7 +302,8 @@ static enum bounds_refusal on_new(struct launcher_part *part, const struct ask *
 					    .beside = state.beside,
 					    .spare = state.of[part->number],
 					    .programs = state.programs,
-					    .labels = &state.labels };
+					    .labels = &state.labels,
+					    .config = state.config };
 	enum bounds_refusal r = part->spare && !part->argv ? launcher_fill(part, &f) :
 							     BOUNDS_UNKNOWN;
 

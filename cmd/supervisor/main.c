@@ -9,6 +9,7 @@
  * the listening sockets. Not for long: kernel, initrd, disks, /dev/kvm.
  */
 #include "cmd/supervisor/bringup.h"
+#include "cmd/supervisor/dialer.h"
 #include "cmd/supervisor/start.h"
 #include "lib/base/fd.h"
 
@@ -99,6 +100,8 @@ int main(int argc, char **argv)
 	struct open_error e = { "" };
 	int r;
 
+	if (argc > 1 && strcmp(argv[1], DIALER_WORD) == 0)
+		return dial_main(argv);
 	vm_init(&vm, &config);
 	r = adopt(&vm, &e); /* 1 close others */
 	if (r == 0)

@@ -178,7 +178,9 @@ const char *plug_attach(struct vm *vm, struct client *asker, const char *text, i
 	*why = '\0';
 	if (!kind)
 		return "there is no such kind of device, or none that can be attached";
-	if ((kind->file.fd != 0) != (fd >= 0) || strlen(options) > ASK_TEXT_MAX)
+	if (strlen(options) > ASK_TEXT_MAX)
+		return "its options are too long: 360 bytes are the most";
+	if ((kind->file.fd != 0) != (fd >= 0))
 		return "that is not how it is attached";
 	if (config_device_options(kind, options, &d, why, sizeof(why)) < 0)
 		return *why ? why : "its options will not do";

@@ -178,6 +178,7 @@ static int start_launcher(struct vm *vm, const struct launches *ls, const struct
 		if (ls->l[i].part->kind != PART_VMM)
 			describe(&ls->l[i], host, (uint8_t)i, &kit.parts[kit.n++]);
 	describe_spares(vm, o, host, &kit);
+	kit.config = vm->config;
 	r = launcher_start(host, &vm->labels, &kit, &vm->launcher, e);
 	if (r < 0)
 		return r;

@@ -433,13 +433,6 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 
 /* ---- one that is attached ---- */
 
-int config_device_options(const struct device_kind *kind, const char *text,
-			  struct config_device *ret, char *why, size_t cap)
-{
-	device_init(ret, kind);
-	return set_words(ret, span_of(text), why, cap);
-}
-
 int config_device_parse(const struct device_kind *kind, const char *value,
 			struct config_device *ret, char *why, size_t cap)
 {
@@ -460,12 +453,32 @@ int config_device_parse(const struct device_kind *kind, const char *value,
 		return -EINVAL;
 	if (ret->path && look_at_path(ret, why, cap) < 0)
 		return -EINVAL;
-	if (ret->remote) {
+	if (ret->remote && config_behind(ret) && !config_behind(ret)->comes) {
 		snprintf(why, cap,
-			 "a disk of a server is there from the VM's start: say it to run");
+			 "a disk of such a server is there from the VM's start: say it to run");
 		return -EINVAL;
 	}
 	return set_words(ret, rest, why, cap);
+}
+
+/* Whether an address comes first, or what means to be one: it has no file whose name would be left out. */
+static bool has_address(const struct device_kind *kind, const char *text)
+{
+	struct config_device d;
+	const char *right;
+
+	device_init(&d, kind);
+	return kind->file.address &&
+	       kind->file.address(d.options, text, strcspn(text, ","), &right) != 0;
+}
+
+int config_device_options(const struct device_kind *kind, const char *text,
+			  struct config_device *ret, char *why, size_t cap)
+{
+	if (has_address(kind, text))
+		return config_device_parse(kind, text, ret, why, cap);
+	device_init(ret, kind);
+	return set_words(ret, span_of(text), why, cap);
 }
 
 int devices_set(struct vm_config *c, const struct device_kind *kind, const char *value, char *why,

@@ -41,14 +41,18 @@ static bool any_foreign(const struct vm_config *c)
 	return false;
 }
 
+static bool is_behind(const struct config_device *d, const char *name)
+{
+	const struct device_kind *k = config_behind(d);
+
+	return d->remote && k && strcmp(k->declared->name, name) == 0;
+}
+
 static bool any_behind(const struct vm_config *c, const char *name)
 {
-	for (size_t i = 0; i < c->n_devices; i++) {
-		const struct device_kind *k = config_behind(&c->devices[i]);
-
-		if (c->devices[i].remote && k && strcmp(k->declared->name, name) == 0)
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (is_behind(&c->devices[i], name))
 			return true;
-	}
 	return false;
 }
 
@@ -90,7 +94,7 @@ int config_check_attached(const struct vm_config *c, const struct config_device 
 {
 	for (enum feature_id i = 0; i < N_FEATURES; i++) {
 		if (features[i].status != FEATURE_EXPERIMENTAL || c->allowed >> i & 1 ||
-		    !one_uses(d, i))
+		    !(i == FEATURE_STORAGE_NBD ? is_behind(d, "storage-nbd") : one_uses(d, i)))
 			continue;
 		snprintf(why, cap,
 			 "%s: experimental: a VM takes it that was started with --allow %s",

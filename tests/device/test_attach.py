@@ -211,7 +211,8 @@ WRONG = {
     "wrong option": ((NAME, "disk", "{data},format=raw,colour=on"), 2, "a disk has format="),
     "wrong value": ((NAME, "rng", "rate=0"), 2, "rate must be bytes a second, 1 to 1G"),
     "no image, in a process behind": ((NAME, "disk", "{data},format=qcow2,parser=apart"), 1, "storage-file 2: "),
-    "a server's": ((NAME, "disk", "nbd://localhost,format=raw"), 2, "is there from the VM's start"),
+    "a server's": ((NAME, "disk", "nbd://localhost,format=qcow2"), 2, "serves is format=raw: its own files"),
+    "a target's": ((NAME, "disk", "iscsi://localhost/iqn.2026-11.a:b/1,format=raw"), 2, "is there from the VM's start"),
     "served by another": ((NAME, "disk", "vhost-user=/run/x"), 2, "a disk that is attached has a process of ours"),
     "inner option": ((NAME, "disk", "{data},format=raw,serial=x"), 2, "a disk has format="),
     "no such VM": (("no-such-vm", "rng"), 1, "no VM of yours is named 'no-such-vm'"),
@@ -528,7 +529,7 @@ def test_requests_that_no_command_makes(client):
             (ADD_FILE, "disk,format=raw,readonly=on", (both,), "no file that is open for all"),
             (ADD_FILE, "disk,format=raw", (ends[0],), "no file that is open for all"),
             (ADD_FILE, "disk,format=raw", (sock.fileno(),), "no file that is open for all"),
-            (ADD_FILE, "disk,format=raw" + ",readonly=off" * 28, (both,), "not how it is attached"),
+            (ADD_FILE, "disk,format=raw" + ",readonly=off" * 28, (both,), "its options are too long"),
             (ADD_FILE, "disk,format=raw,backing=/etc/passwd,backing-format=raw", (both,), ""),
             (ADD_FILE, "disk,format=qcow2,backing=+,backing-format=raw", (both,), "not how it is attached"),
             (REMOVE, "", (), "no device that was attached"), (REMOVE, "x" * 400, (), "no device that was attached")):

@@ -46,7 +46,7 @@ def ask():
         "again": bytes([0, 1, 3, 0, 0]), "forget": bytes([0, 3, 5, 0, 0]), "rng": bytes([0, 2, 5, 1, 1]),
         "disk": bytes([1, 2, 6, 0, 1]) + b"format=raw,readonly=on", "two": bytes([2, 2, 6, 0, 1]) + b"format=raw",
         "find": bytes([1, 4, 0, 0, 0]), "beside": bytes([1, 6, 0, 0, 8]), "beside-none": bytes([1, 6, 0, 0, 0]), "larger": bytes([0, 5, 3, 0, 0]), "find-a-part": bytes([1, 4, 3, 0, 0]),
-        "behind": bytes([1, 7, 9, 1, 0]) + b"format=raw,parser=apart", "behind-none": bytes([0, 7, 9, 1, 0]) + b"format=raw",
+        "behind": bytes([1, 7, 9, 1, 0]) + b"format=raw,parser=apart", "behind-dials": bytes([1, 7, 9, 1, 0]) + b"nbd://host/x,format=raw", "behind-none": bytes([0, 7, 9, 1, 0]) + b"format=raw",
         "again-with-text": bytes([0, 1, 3, 0, 0]) + b"x", "long": bytes([1, 2, 6, 0, 1]) + b"x" * 361,
     }
 

@@ -3,13 +3,18 @@
  * Works virtio-rng devices that come and go, until the power button is pressed. Words: "unasked" ejects what
  * has come at once, with its queue running; "reset" restarts once something has come; "all" ejects every slot
  * there is, whatever is in it; "stubborn" keeps what it is to
- * let go of; "again" does not look at what comes second, but asks the first for bytes once more.
+ * let go of; "again" does not look at what comes second, but asks the first for bytes once more; "disks" works a disk
+ * that comes, too.
  */
 #include "tests/guest/lib/pci.h"
 
 #define ALL_SLOTS 0xffffffffU
 #define BYTES 64
 #define VIRTIO_RNG_ID 0x1044 /* VIRTIO 1.2, 4.1.2 and 5 */
+#define VIRTIO_BLOCK_ID 0x1042
+#define SECTOR 512
+#define BLK_IN 0
+#define BLK_OUT 1
 
 static struct virtq q;
 static struct virtio first;
@@ -53,6 +58,44 @@ static void run_again(struct virtio *v)
 	print("ok bytes again\n");
 }
 
+static struct virtq disk;
+static struct {
+	uint32_t type, reserved;
+	uint64_t sector;
+} header;
+static uint8_t data[SECTOR];
+static volatile uint8_t status;
+
+static void transfer(struct virtio *v, uint16_t n, uint32_t type)
+{
+	header.type = type;
+	status = 0xff;
+	disk.desc[0] = (struct virtq_desc){ (uint64_t)&header, sizeof(header), DESC_NEXT, 1 };
+	disk.desc[1] = (struct virtq_desc){ (uint64_t)data, SECTOR,
+					    DESC_NEXT | (type == BLK_IN ? DESC_WRITE : 0), 2 };
+	disk.desc[2] = (struct virtq_desc){ (uint64_t)&status, 1, DESC_WRITE, 0 };
+	virtq_submit(v, &disk, 0);
+	while (virtq_poll(&disk, n) < 0)
+		;
+	check_eq(status, 0, "a sector");
+}
+
+static void run_disk(unsigned int slot)
+{
+	struct virtio v;
+
+	virtio_open(&v, slot);
+	memset(&disk, 0, sizeof(disk));
+	check(virtio_begin(&v), "features of the disk");
+	virtio_run(&v, &disk, NO_VECTOR);
+	memset(data, 0xa5, SECTOR);
+	transfer(&v, 1, BLK_OUT);
+	memset(data, 0, SECTOR);
+	transfer(&v, 2, BLK_IN);
+	check_eq(data[SECTOR - 1], 0xa5, "what was written");
+	print("the disk works\n");
+}
+
 static void come(const struct pvh_info *info, unsigned int slot)
 {
 	struct virtio v;
@@ -65,6 +108,8 @@ static void come(const struct pvh_info *info, unsigned int slot)
 		return;
 	}
 	place(slot);
+	if (guest_word(info, "disks") && read32(pci_at(slot, PCI_ID)) >> 16 == VIRTIO_BLOCK_ID)
+		run_disk(slot);
 	if (read32(pci_at(slot, PCI_ID)) >> 16 != VIRTIO_RNG_ID)
 		return;
 	virtio_open(&v, slot);

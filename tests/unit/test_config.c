@@ -511,6 +511,8 @@ static void test_files_beside_a_qcow2_image(void **state)
 static void test_a_disk_of_a_server(void **state)
 {
 	const struct config_device *d;
+	struct config_device one;
+	char why[300] = "";
 	struct vm_config c;
 
 	(void)state;
@@ -524,6 +526,16 @@ static void test_a_disk_of_a_server(void **state)
 	d = device(&c, "disk", 1);
 	assert_true(d->remote && config_file_readonly(d, 9));
 	assert_memory_equal(d->more[8].path, "k,", 2);
+	assert_int_equal(
+		config_device_options(d->kind, SERVER ",format=raw", &one, why, sizeof(why)), 0);
+	assert_true(one.remote && one.path_len == strlen(SERVER));
+	assert_int_equal(config_device_options(d->kind, "format=raw", &one, why, sizeof(why)), 0);
+	assert_false(one.remote || one.path);
+	assert_int_equal(config_device_options(d->kind, SERVER ",format=qcow2", &one, why,
+					       sizeof(why)),
+			 -22);
+	assert_int_equal(
+		config_device_options(d->kind, "nbd://:x,format=raw", &one, why, sizeof(why)), -22);
 	assert_false(device(&c, "disk", 2)->remote);
 	assert_null(config_behind(device(&c, "disk", 2)));
 	assert_same_again(&c);

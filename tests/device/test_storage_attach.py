@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Disks of NBD servers that are attached to a VM that runs, and detached: each with a dialer of its own, which ends with
+it."""
+
+import os
+import shutil
+import signal
+
+import pytest
+
+from bh import vm, wait
+from test_attach import NAME, Guest, attach, attached, detach, pids_of, restarts
+from test_storage_nbd import Server, pki, serve, tls_words  # noqa: F401
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(not all(map(shutil.which, ("nbdkit", "qemu-nbd", "openssl", "psktool"))),
+                       reason="no nbdkit, qemu-utils, openssl or gnutls-bin: tools/deps check")]
+
+OWN = ("dev-blk", "storage-nbd", "dialer")
+
+
+@pytest.fixture(params=["root", "user", "subids"])
+def place(request, build):
+    place_ = vm.place_of(build, request.param, real=True)
+    yield place_
+    place_.wait_until_empty()
+    place_.close()
+
+
+@pytest.fixture
+def quick(build):
+    place_ = vm.Place(build, real=True)
+    yield place_
+    place_.wait_until_empty()
+    place_.close()
+
+
+def start(place_, build, *words):
+    return Guest(place_, build, "disks", "--allow", "storage-nbd", *words)
+
+
+def come(place_, guest, *words):
+    """Attached, and its guest has read and written it."""
+    assert attach(place_, "disk", *words) == "disk-1 at 0000:00:18.0\n"
+    guest.wait_for("the disk works")
+
+
+def go(place_):
+    """Nothing is left of it."""
+    detach(place_, "disk-1")
+    assert attached(place_) == []
+    wait.until(lambda: not any(pids_of(place_, name) for name in OWN), "all of its processes have ended")
+
+
+def test_a_disk_of_a_server_comes_and_goes(place, build, serve):
+    """Whichever of its processes dies is started again with what it was given, and finds the server."""
+    server, guest = serve(), start(place, build)
+    for _ in range(2):
+        come(place, guest, f"{server.address('vm')},format=raw")
+        assert server.file.read_bytes()[511] == 0xa5
+        before = restarts(place)
+        for name in ("storage-nbd", "dev-blk"):
+            (pid,) = pids_of(place, name)
+            os.kill(pid, signal.SIGKILL)
+            before += 1
+            wait.until(lambda n=before: restarts(place) == n, "a restart")
+        go(place)
+    guest.stop()
+
+
+def test_over_tls(quick, build, serve, pki):
+    """Its key is sent with it; the audit takes its processes for what they declare."""
+    server, guest = serve("nbdkit", tls_words("nbdkit", pki, "psk")), start(quick, build)
+    come(quick, guest, f"{server.address('vm', True)},format=raw,tls-psk=k", "--secret", f"k={pki / 'right.psk'}")
+    code, out, err = quick.call("audit", NAME)
+    assert code == 0 and "WEAKER" not in out and "storage-nbd" in out, out + err
+    go(quick)
+    guest.stop()
+
+
+def test_a_server_that_is_away_pauses_the_vm(quick, build, serve):
+    """As one that was there from the start; it is paused still when the disk's process dies."""
+    server, guest = serve(local=True), start(quick, build, "--on-storage-error", "stop", "--storage-timeout", "1")
+    come(quick, guest, f"{server.address('vm')},format=raw")
+    server.kill()
+    wait.until(lambda: "paused: storage-nbd 1: " in quick.call("ps")[1], "the VM is paused")
+    server.start()
+    wait.until(lambda: quick.call("resume", NAME)[0] == 0, "the server is back")
+    go(quick)
+    guest.stop()
+
+
+def refused(place_, *words):
+    code, out, err = place_.call("attach", NAME, "disk", *words)
+    assert code != 0 and not out and err.count("\n") == 1, err
+    return err
+
+
+def test_what_is_refused(quick, build, serve, pki):
+    """One line each, and nothing is left."""
+    server, guest = serve(), start(quick, build)
+    before = quick.processes()
+    address = server.address("vm")
+    assert "there is no secret of that name: say --secret k=FILE" in \
+        refused(quick, f"{server.address('vm', True)},format=raw,tls-psk=k")
+    assert "no address is known of that name" in refused(quick, "nbd://nowhere.invalid/vm,format=raw")
+    assert "format=raw" in refused(quick, f"{address},format=qcow2")
+    assert "the server has no TLS" in \
+        refused(quick, f"{server.address('vm', True)},format=raw,tls-psk=k", "--secret", f"k={pki / 'right.psk'}")
+    assert "its options are too long" in refused(quick, f"{address}{'x' * 380},format=raw")
+    server.kill()
+    assert f"storage-nbd 1: 127.0.0.1:{server.port}: Connection refused" in refused(quick, f"{address},format=raw")
+    wait.until(lambda: quick.processes() == before, "nothing is left of them")
+    guest.stop()
+
+
+def test_only_where_it_is_allowed(quick, build, serve):
+    guest = Guest(quick, build)
+    assert "a VM takes it that was started with --allow storage-nbd" in refused(quick, f"{serve().address('vm')},format=raw")
+    wait.until(lambda: not pids_of(quick, "dialer"), "its dialer ends")
+    guest.stop()
