@@ -2,6 +2,7 @@
 /* What devices of the VM are joined to; see links.h. */
 #include "cmd/bulkhead/links.h"
 
+#include "cmd/bulkhead/tap.h"
 #include "cmd/bulkhead/verbs.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
@@ -52,7 +53,14 @@ static int open_stream(const struct links *l, const char *value, const char **re
 }
 
 /* By what a way opens: a descriptor, or a negative errno with what would be right. */
+static int open_tap(const struct links *l, const char *value, const char **ret_why)
+{
+	(void)l;
+	return tap_open(value, ret_why);
+}
+
 static int (*const openers[])(const struct links *l, const char *value, const char **ret_why) = {
+	[KIND_OPENS_TAP] = open_tap,
 	[KIND_OPENS_STREAM] = open_stream,
 };
 

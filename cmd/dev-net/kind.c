@@ -5,7 +5,10 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/units.h"
 
+#include <errno.h>
 #include <linux/virtio_ids.h>
+#include <net/if.h>
+#include <stdio.h>
 
 #define FNV_START 0xcbf29ce484222325ULL
 #define FNV_PRIME 0x100000001b3ULL
@@ -41,6 +44,12 @@ static const struct kind_way ways[] = {
 	  .max = 1 << 20,
 	  .opens = KIND_OPENS_STREAM,
 	  .fd = NET_FD_LINK },
+	{ .word = "tap",
+	  .value = "NAME",
+	  .min = 1,
+	  .max = IFNAMSIZ - 1,
+	  .opens = KIND_OPENS_TAP,
+	  .fd = NET_FD_TAP },
 };
 
 /* Each VM's are its own, and the same the next time: made of its name. */
@@ -63,6 +72,19 @@ static bool always(const void *of)
 	return true;
 }
 
+/* A relay would need a stream. */
+static int check(const struct kind_said *said, char *why, size_t cap)
+{
+	const struct net_options *o = said->options;
+
+	if (ways[o->way].opens != KIND_OPENS_TAP || !netkit_is_wanted(&o->frames))
+		return 0;
+	snprintf(
+		why, cap,
+		"which frames pass on a tap, and how many, is said to the host: by nftables and tc");
+	return -EINVAL;
+}
+
 /* What passes is not this process's to judge, which the guest faces. */
 static const char *behind(const void *of)
 {
@@ -82,6 +104,7 @@ const struct device_kind net_kind = {
 		  .n_ways = ARRAY_SIZE(ways),
 		  .way_at = offsetof(struct net_options, way),
 		  .settle = settle },
+	.file = { .check = check },
 	.feature = { "virtio-net", always },
 	.state = { .fd = NET_FD_STATE, .name = NET_STATE_NAME, .size = NET_STATE_SIZE },
 	.virtio = { .id = VIRTIO_ID_NET,
@@ -90,11 +113,11 @@ const struct device_kind net_kind = {
 		    .n_queues = NET_N_QUEUES,
 		    .queues_min = NET_N_QUEUES,
 		    .config_len = NET_CONFIG_LEN,
-		    .features = NET_FEATURES,
+		    .features = NET_FEATURES | NET_TAP_FEATURES,
 		    .fd = NET_FD_VHOST_USER },
 	.behind = behind,
 	.restartable = true,
-	.memory = NET_STATE_SIZE,
+	.memory = NET_STATE_SIZE + 4 * TAP_FRAME_MAX,
 };
 _Static_assert(sizeof(struct net_options) <= KIND_OPTIONS_BYTES, "room for them");
 _Static_assert(sizeof(struct link_page) <= NET_STATE_SIZE, "what its supervisor makes");

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dev-net: serves one virtio-net device over vhost-user, on a stream of frames.
- * Trust: rings HOSTILE, vmm HOSTILE, the stream's other end HOSTILE, the page that a predecessor left
+ * dev-net: serves one virtio-net device over vhost-user, on a stream of frames or a tap.
+ * Trust: rings HOSTILE, vmm HOSTILE, the frames of the stream's other end or the tap HOSTILE, the page that a predecessor left
  *	HOSTILE, argv trusted.
- * Holds: 3 control, 4 vhost-user, 5 the page that keeps the link, 6 the link.
+ * Holds: 3 control, 4 vhost-user, 5 the page that keeps the link, 6 the link, or 7 the tap.
  */
 #include "cmd/dev-net/net.h"
 #include "cmd/dev-net/policy.h"
 #include "lib/base/cleanup.h"
 #include "lib/devkit/args.h"
 #include "lib/devkit/process.h"
+
+#include <fcntl.h>
 
 int main(int argc, char **argv)
 {
@@ -18,6 +20,8 @@ int main(int argc, char **argv)
 	struct net_options options;
 	struct link_page *page = NULL;
 	const char *what = "word";
+	/* now, as what is opened next may get that number */
+	int tap = fcntl(NET_FD_TAP, F_GETFD) < 0 ? -1 : NET_FD_TAP;
 	int r;
 
 	r = args_parse(&net_kind, argc, argv, &options, &what); /* 1 words only */
@@ -29,7 +33,7 @@ int main(int argc, char **argv)
 				  &page); /* 3 no hostile byte but the page's positions */
 	}
 	if (r == 0)
-		r = net_prepare(&net, &options, page, &c.loop, NET_FD_VHOST_USER, NET_FD_LINK,
+		r = net_prepare(&net, &options, page, &c.loop, NET_FD_VHOST_USER, NET_FD_LINK, tap,
 				&what);
 	if (r == 0)
 		r = process_enter(&c, &net_policy, &what); /* 4 no way back */

@@ -3,7 +3,6 @@
 #include "cmd/dev-net/net.h"
 
 #include "lib/base/bytes.h"
-#include "lib/base/units.h"
 
 #include <errno.h>
 
@@ -51,27 +50,70 @@ static void set_features(void *owner, uint64_t features)
 
 /* ---- to the peer ---- */
 
-/* 5.1.6.2.1: no bit and no type without its feature, of which none is offered; the other fields mean
- * nothing without them. */
-static int check_header(const struct virtq_chain *c)
+static bool chose(const struct net *net, unsigned int feature)
 {
-	struct net_header h;
-	int r;
-
-	if (c->writable_len || c->readable_len < sizeof(h))
-		return -EBADMSG;
-	r = virtq_chain_read(c, 0, &h, sizeof(h));
-	if (r < 0)
-		return r;
-	return h.flags || h.gso_type ? -EBADMSG : 0;
+	return net->features & BIT(feature);
 }
 
-static int put_frame(struct net *net, const struct virtq_chain *c, size_t len)
+/* 5.1.6.2.1: no bit and no type without its feature; the other fields mean nothing without them. */
+static bool is_negotiated(const struct net *net, const struct net_header *h)
 {
+	uint8_t type = h->gso_type & (uint8_t)~NET_HDR_GSO_ECN;
+
+	if (h->flags & ~(chose(net, VIRTIO_NET_F_CSUM) ? NET_HDR_F_NEEDS_CSUM : 0))
+		return false;
+	if (h->gso_type & NET_HDR_GSO_ECN &&
+	    (!chose(net, VIRTIO_NET_F_HOST_ECN) || type == NET_HDR_GSO_NONE))
+		return false;
+	return type == NET_HDR_GSO_NONE ||
+	       (type == NET_HDR_GSO_TCPV4 && chose(net, VIRTIO_NET_F_HOST_TSO4)) ||
+	       (type == NET_HDR_GSO_TCPV6 && chose(net, VIRTIO_NET_F_HOST_TSO6));
+}
+
+static int read_header(const struct net *net, const struct virtq_chain *c, struct net_header *ret)
+{
+	int r;
+
+	if (c->writable_len || c->readable_len < sizeof(*ret))
+		return -EBADMSG;
+	r = virtq_chain_read(c, 0, ret, sizeof(*ret));
+	if (r < 0)
+		return r;
+	return is_negotiated(net, ret) ? 0 : -EBADMSG;
+}
+
+/* What a program in the guest may have made, and is no error of the guest's driver. */
+static bool may_go(const struct net *net, const struct net_header *h, uint64_t len)
+{
+	if (h->gso_type == NET_HDR_GSO_NONE)
+		return net_is_frame(net, len) && header_can_be(h, (size_t)len);
+	return len >= LINK_FRAME_MIN && len <= TAP_FRAME_MAX && header_can_be(h, (size_t)len);
+}
+
+/* Fields without meaning go no further. */
+static struct net_header meant(const struct net_header *h)
+{
+	struct net_header m = { .flags = h->flags, .gso_type = h->gso_type };
+
+	if (h->flags & NET_HDR_F_NEEDS_CSUM) {
+		m.csum_start = h->csum_start;
+		m.csum_offset = h->csum_offset;
+	}
+	if (h->gso_type != NET_HDR_GSO_NONE) {
+		m.hdr_len = h->hdr_len;
+		m.gso_size = h->gso_size;
+	}
+	return m;
+}
+
+static int put_frame(struct net *net, const struct virtq_chain *c, const struct net_header *h,
+		     size_t len)
+{
+	const struct net_header m = meant(h);
 	struct link_bytes to;
 	int r;
 
-	if (!link_is_up(&net->link) || !link_claim(&net->link, len, &to)) {
+	if (!port_is_up(&net->port) || !port_claim(&net->port, len, &to)) {
 		drop(net);
 		return 0;
 	}
@@ -79,21 +121,22 @@ static int put_frame(struct net *net, const struct virtq_chain *c, size_t len)
 	if (r == 0)
 		r = virtq_chain_read(c, NET_HEADER_LEN + to.len[0], to.at[1], to.len[1]);
 	if (r == 0)
-		link_commit(&net->link, len);
+		port_commit(&net->port, len, &m);
 	return r;
 }
 
 static int transmit(struct net *net, struct dev_queue *q)
 {
 	const struct virtq_chain *c = &net->chain;
+	struct net_header h;
 	uint64_t len;
-	int r = check_header(c);
+	int r = read_header(net, c, &h);
 
 	if (r < 0)
 		return r;
 	len = c->readable_len - NET_HEADER_LEN;
-	if (net_is_frame(net, len))
-		r = put_frame(net, c, (size_t)len);
+	if (may_go(net, &h, len))
+		r = put_frame(net, c, &h, (size_t)len);
 	else
 		drop(net);
 	if (r == 0)
@@ -101,12 +144,12 @@ static int transmit(struct net *net, struct dev_queue *q)
 	return r;
 }
 
-/* What is taken has room, or the link is down. */
+/* What is taken has room, or the port is down. */
 static bool may_transmit(struct net *net)
 {
 	struct link_bytes to;
 
-	return !link_is_up(&net->link) || link_claim(&net->link, frame_max(net), &to);
+	return !port_is_up(&net->port) || port_claim(&net->port, frame_max(net), &to);
 }
 
 static int run_transmit(struct net *net, struct dev_queue *q)
@@ -128,32 +171,28 @@ static int run_transmit(struct net *net, struct dev_queue *q)
 
 static void say_down(struct net *net)
 {
-	if (net->told_down || link_is_up(&net->link))
+	if (net->told_down || port_is_up(&net->port))
 		return;
 	net->told_down = true;
-	log_line(
-		LOG_LEVEL_WARNING, "%s",
-		net->link.page->broken ?
-			"dev-net: its network's other end has sent what is no frame: the link is down" :
-			"dev-net: its network's other end has gone: the link is down");
+	log_line(LOG_LEVEL_WARNING, "dev-net: %s: the link is down", port_down_why(&net->port));
 }
 
 static int run(void *owner, struct dev_queue *q)
 {
 	struct net *net = owner;
 	int r = q->index == NET_RECEIVEQ ? net_run_receive(net, q) : run_transmit(net, q);
-	int e = link_settle(&net->link);
+	int e = port_settle(&net->port);
 
 	say_down(net);
 	if (e < 0)
 		loop_stop(net->dev.loop, e);
 	/* what waited for room is dropped now */
-	if (q->index == NET_TRANSMITQ && net->link.waiting && !link_is_up(&net->link))
+	if (q->index == NET_TRANSMITQ && port_is_waiting(&net->port) && !port_is_up(&net->port))
 		dev_queue_run_later(q);
 	return r;
 }
 
-static void on_link(void *owner)
+static void on_port(void *owner)
 {
 	struct net *net = owner;
 
@@ -164,39 +203,39 @@ static void on_link(void *owner)
 	say_down(net);
 }
 
-static const struct dev_spec net_spec = {
-	.name = "dev-net",
-	.features = NET_FEATURES,
-	.n_queues = NET_N_QUEUES,
-	.queue_max = NET_QUEUE_MAX,
-	.config_len = NET_CONFIG_LEN,
-};
-
 static const struct dev_ops net_ops = { .set_features = set_features,
 					.config_read = config_read,
 					.queue_run = run };
 
 int net_prepare(struct net *net, const struct net_options *o, struct link_page *page,
-		struct loop *loop, int sock, int fd, const char **ret_what)
+		struct loop *loop, int sock, int link, int tap, const char **ret_what)
 {
 	int r;
 
+	net->spec = (struct dev_spec){
+		.name = "dev-net",
+		.features = NET_FEATURES | (tap < 0 ? 0 : NET_TAP_FEATURES),
+		.n_queues = NET_N_QUEUES,
+		.queue_max = NET_QUEUE_MAX,
+		.config_len = NET_CONFIG_LEN,
+	};
+	net->cut_len = 0;
 	net->mac = o->mac;
 	net->mtu = (uint16_t)o->mtu;
 	net->speed = (uint32_t)o->speed;
-	*ret_what = "link";
-	r = link_open(&net->link, page, loop, fd, on_link, net);
+	*ret_what = tap < 0 ? "link" : "tap";
+	r = port_open(&net->port, page, loop, link, tap, on_port, net);
 	if (r < 0)
 		return r;
 	*ret_what = "device";
-	r = vu_device_open(&net->dev, &net_spec, &net_ops, net, loop, sock);
+	r = vu_device_open(&net->dev, &net->spec, &net_ops, net, loop, sock);
 	if (r < 0)
-		link_close(&net->link);
+		port_close(&net->port);
 	return r;
 }
 
 void net_close(struct net *net)
 {
 	vu_device_close(&net->dev);
-	link_close(&net->link);
+	port_close(&net->port);
 }

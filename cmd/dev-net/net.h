@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * virtio-net (VIRTIO 1.2, 5.1): one pair of queues over a link (link.h), without offloads: the link
- * carries whole frames and nothing about them, so the driver computes its checksums itself.
+ * virtio-net (VIRTIO 1.2, 5.1): one pair of queues over a port (port.h). On a link there are no offloads, as it
+ * carries whole frames and nothing about them: the driver computes its checksums itself. On a tap checksums and large
+ * TCP frames go through both ways, as the header says; what the driver did not choose is done here
+ * (checksum.h), so that the tap's offloads never need to change.
  *
- * A frame that the guest sends is copied out of its memory once; nothing of it is looked at. What is no
- * Ethernet frame, is longer than the MTU allows, or finds the link down is dropped, and so is a frame
+ * A frame that the guest sends is copied out of its memory once; nothing of it is looked at but its header. What is no
+ * Ethernet frame, is longer than the MTU allows and no large one, has a header that cannot be, or finds the port down is dropped, and so is a frame
  * from the peer that no driver would take or that is larger than the buffer for it. A chain without a whole header, with
  * a header that asks for what was not negotiated, or with parts that it cannot have is the guest's
  * error: NEEDS_RESET.
@@ -19,7 +21,9 @@
 #ifndef BULKHEAD_DEV_NET_NET_H
 #define BULKHEAD_DEV_NET_NET_H
 
-#include "cmd/dev-net/header.h"
+#include "cmd/dev-net/checksum.h"
+#include "cmd/dev-net/port.h"
+#include "lib/base/units.h"
 #include "lib/base/loop.h"
 #include "lib/devkit/vu_device.h"
 #include "lib/netkit/link.h"
@@ -39,14 +43,27 @@
 #define NET_MERGE_MAX 64U
 
 /* 5.1.3 */
+#define VIRTIO_NET_F_CSUM 0
+#define VIRTIO_NET_F_GUEST_CSUM 1
 #define VIRTIO_NET_F_MTU 3
 #define VIRTIO_NET_F_MAC 5
+#define VIRTIO_NET_F_GUEST_TSO4 7
+#define VIRTIO_NET_F_GUEST_TSO6 8
+#define VIRTIO_NET_F_GUEST_ECN 9
+#define VIRTIO_NET_F_HOST_TSO4 11
+#define VIRTIO_NET_F_HOST_TSO6 12
+#define VIRTIO_NET_F_HOST_ECN 13
 #define VIRTIO_NET_F_MRG_RXBUF 15
 #define VIRTIO_NET_F_SPEED_DUPLEX 63
 
 #define NET_FEATURES                                                                   \
 	(BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_MTU) | BIT(VIRTIO_NET_F_MRG_RXBUF) | \
 	 BIT(VIRTIO_NET_F_SPEED_DUPLEX))
+/* On a tap also these: what is left to be done to a frame goes through. */
+#define NET_TAP_FEATURES                                                                        \
+	(BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_GUEST_TSO4) | \
+	 BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN) |                           \
+	 BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN))
 
 struct net_options {
 	uint8_t way; /* of the kind's ways: which; not this process's to know */
@@ -68,8 +85,13 @@ struct net_merge {
 
 struct net {
 	struct vu_device dev;
+	struct dev_spec spec;
 	struct virtq_chain chain; /* scratch */
-	struct link link;
+	struct port port;
+	/* A large frame for a driver that takes none: cut_len bytes of its next piece; 0: there is none. */
+	struct segmenter cutter;
+	size_t cut_len;
+	uint8_t cut[TAP_FRAME_MAX];
 	struct net_merge merge;
 	uint64_t features; /* that the driver chose */
 	uint64_t mac;
@@ -79,10 +101,11 @@ struct net {
 	uint64_t n_dropped; /* frames, either way */
 };
 
-/* Before the sandbox. sock, the vhost-user channel, and fd, the link's stream, are taken; the page
- * outlives net. As vu_device_open and link_open; *ret_what is what failed. */
+/* Before the sandbox. sock, the vhost-user channel, and the link's stream or, if not negative, the tap, are taken; the
+ * page outlives net. As vu_device_open and port_open; *ret_what is what failed. */
 [[nodiscard]] int net_prepare(struct net *net, const struct net_options *o, struct link_page *page,
-			      struct loop *loop, int sock, int fd, const char **ret_what);
+			      struct loop *loop, int sock, int link, int tap,
+			      const char **ret_what);
 void net_close(struct net *net);
 
 /* What the driver chose. */

@@ -33,7 +33,8 @@ static const struct fd_row fds[] = {
 	BLOCK_CONTROL_FD,
 	BLOCK_VHOST_USER_FD(NET_FD_VHOST_USER),
 	{ NET_FD_STATE, FD_FILE, false, "the page that keeps its link" },
-	{ NET_FD_LINK, FD_SOCKET, false, "the link" },
+	{ NET_FD_LINK, FD_SOCKET, true, "the link" },
+	{ NET_FD_TAP, FD_CHAR, true, "the tap" },
 };
 
 static const struct declared_held held[] = {
@@ -50,7 +51,7 @@ static const struct declared_map maps[] = {
 
 static const struct declared_gain gains[] = {
 	BLOCK_GUEST_RAM_GAIN,
-	{ "frames to the other end of its link, and what comes from there",
+	{ "frames to the other end of its link or tap, and what comes from there",
 	  "through its device: any frame, from any address", NULL },
 	{ "bytes on the link that are no frame", NULL,
 	  "who has the other end reads lengths as hostile, or closes it" },
@@ -64,8 +65,8 @@ static const struct declared_gain gains[] = {
 const struct declared_process net_declared = {
 	.name = "dev-net",
 	.domain = "bulkhead_net_t",
-	.job = "a network card on a stream of frames",
-	.hostile = "the virtqueues, vhost-user messages, frames of the link's other end",
+	.job = "a network card on a stream of frames or a tap",
+	.hostile = "the virtqueues, vhost-user messages, frames of the link's other end or the tap",
 	.place = DECLARED_JAIL,
 	.guest_facing = true,
 	.policy = &net_policy,

@@ -2,14 +2,21 @@
 /* Frames from the link into the guest's buffers; see net.h. */
 #include "cmd/dev-net/net.h"
 
-#include "lib/base/units.h"
-
 #include <errno.h>
+
+/* The next piece of a large frame, or, behind its last, the next frame. */
+static void skip(struct net *net, const struct link_bytes *frame)
+{
+	if (net->cut_len)
+		net->cut_len = segmenter_next(&net->cutter, net->cut);
+	if (!net->cut_len)
+		port_skip(&net->port, link_bytes_len(frame));
+}
 
 static void drop(struct net *net, const struct link_bytes *frame)
 {
 	net->n_dropped++;
-	link_skip(&net->link, link_bytes_len(frame));
+	skip(net, frame);
 }
 
 /* The bytes [at, at + len) of a frame, to the chain's offset. */
@@ -33,20 +40,21 @@ static int write_part(const struct virtq_chain *c, uint64_t offset, const struct
 	return r;
 }
 
-static int write_header(const struct virtq_chain *c, uint16_t n_buffers)
+static int write_header(const struct virtq_chain *c, const struct port_frame *f, uint16_t n_buffers)
 {
-	const struct net_header h = { .num_buffers = n_buffers };
+	struct net_header h = f->header;
 
+	h.num_buffers = n_buffers;
 	return virtq_chain_write(c, 0, &h, sizeof(h));
 }
 
 /* ---- one buffer for each frame ---- */
 
 /* A buffer that is too small comes back empty. */
-static int receive_one(struct net *net, struct dev_queue *q, const struct link_bytes *from)
+static int receive_one(struct net *net, struct dev_queue *q, const struct port_frame *from)
 {
 	const struct virtq_chain *c = &net->chain;
-	size_t frame = link_bytes_len(from);
+	size_t frame = link_bytes_len(&from->bytes);
 	uint64_t len = NET_HEADER_LEN + frame;
 	int r = dev_queue_pop(q, &net->chain);
 
@@ -58,14 +66,14 @@ static int receive_one(struct net *net, struct dev_queue *q, const struct link_b
 		net->n_dropped++;
 		len = 0;
 	} else {
-		r = write_header(c, 1);
+		r = write_header(c, from, 1);
 		if (r == 0)
-			r = write_part(c, NET_HEADER_LEN, from, 0, frame);
+			r = write_part(c, NET_HEADER_LEN, &from->bytes, 0, frame);
 	}
 	if (r < 0)
 		return r;
 	dev_queue_push(q, c->head, (uint32_t)len);
-	link_skip(&net->link, frame);
+	skip(net, &from->bytes);
 	return 1;
 }
 
@@ -116,48 +124,93 @@ static int gather_ends(struct net *net, struct dev_queue *q, const struct link_b
 	return r;
 }
 
-static int receive_merged(struct net *net, struct dev_queue *q, const struct link_bytes *from)
+static int receive_merged(struct net *net, struct dev_queue *q, const struct port_frame *from)
 {
 	struct net_merge *m = &net->merge;
-	size_t len = link_bytes_len(from);
+	size_t len = link_bytes_len(&from->bytes);
 	int r;
 
 	for (m->n = 0, m->at = 0; m->at < len;) {
 		struct virtq_chain *c = m->n ? &net->chain : &m->first;
 
 		if (is_hopeless(net, q))
-			return gather_ends(net, q, from, 1);
+			return gather_ends(net, q, &from->bytes, 1);
 		r = dev_queue_pop(q, c);
 		if (r != 1)
-			return gather_ends(net, q, from, r);
-		r = fill_next(net, c, from);
+			return gather_ends(net, q, &from->bytes, r);
+		r = fill_next(net, c, &from->bytes);
 		if (r < 0)
 			return r;
 	}
-	r = write_header(&m->first, m->n);
+	r = write_header(&m->first, from, m->n);
 	if (r < 0)
 		return r;
 	dev_queue_push_all(q, m->done, m->n);
-	link_skip(&net->link, len);
+	skip(net, &from->bytes);
 	return 1;
+}
+
+/* ---- what the driver takes ---- */
+
+static bool chose(const struct net *net, unsigned int feature)
+{
+	return net->features & BIT(feature);
+}
+
+static bool takes_whole(const struct net *net, const struct net_header *h)
+{
+	if (h->gso_type & NET_HDR_GSO_ECN && !chose(net, VIRTIO_NET_F_GUEST_ECN))
+		return false;
+	switch (h->gso_type & ~NET_HDR_GSO_ECN) {
+	case NET_HDR_GSO_NONE:
+		return true;
+	case NET_HDR_GSO_TCPV4:
+		return chose(net, VIRTIO_NET_F_GUEST_TSO4);
+	case NET_HDR_GSO_TCPV6:
+		return chose(net, VIRTIO_NET_F_GUEST_TSO6);
+	}
+	return false;
+}
+
+/* What the port has said of a frame becomes what its driver takes. False: no driver would take it. */
+static bool fit(struct net *net, struct port_frame *f)
+{
+	size_t len = link_bytes_len(&f->bytes);
+
+	if (!header_can_be(&f->header, len) ||
+	    (f->header.gso_type == NET_HDR_GSO_NONE && !net_is_frame(net, len)))
+		return false;
+	if (!takes_whole(net, &f->header)) {
+		if (segmenter_begin(&net->cutter, &f->header, f->bytes.at[0], len) < 0)
+			return false;
+		net->cut_len = segmenter_next(&net->cutter, net->cut);
+	} else if (!chose(net, VIRTIO_NET_F_GUEST_CSUM)) {
+		port_finish(&net->port, f);
+	}
+	return true;
+}
+
+/* The oldest frame that the guest may have, or a piece of it. */
+static bool next_frame(struct net *net, struct port_frame *ret)
+{
+	while (!net->cut_len) {
+		if (!port_peek(&net->port, ret))
+			return false;
+		if (!fit(net, ret))
+			drop(net, &ret->bytes);
+		else if (!net->cut_len)
+			return true;
+	}
+	*ret = (struct port_frame){ .bytes = { { net->cut, net->cut }, { net->cut_len, 0 } } };
+	return true;
 }
 
 /* ---- the queue ---- */
 
-/* The oldest frame that the guest may have: 1, or 0. */
-static int next_frame(struct net *net, struct link_bytes *ret)
-{
-	int r;
-
-	while ((r = link_peek(&net->link, ret)) == 1 && !net_is_frame(net, link_bytes_len(ret)))
-		drop(net, ret);
-	return r == 1;
-}
-
 int net_run_receive(struct net *net, struct dev_queue *q)
 {
-	bool merges = net->features & BIT(VIRTIO_NET_F_MRG_RXBUF);
-	struct link_bytes frame;
+	bool merges = chose(net, VIRTIO_NET_F_MRG_RXBUF);
+	struct port_frame frame;
 	int r = 0;
 
 	net->merge.first_of_pass = true;
@@ -173,8 +226,11 @@ int net_run_receive(struct net *net, struct dev_queue *q)
 
 void net_forget_oldest(struct net *net)
 {
-	struct link_bytes frame;
+	struct port_frame frame;
 
-	while (link_is_full(&net->link) && link_peek(&net->link, &frame) == 1)
-		drop(net, &frame);
+	net->cut_len = 0;
+	while (port_is_full(&net->port) && port_peek(&net->port, &frame)) {
+		net->n_dropped++;
+		port_skip(&net->port, link_bytes_len(&frame.bytes));
+	}
 }

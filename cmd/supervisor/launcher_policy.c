@@ -202,12 +202,13 @@ static const struct declared_held held[] = {
 	{ "pidfd:", 0, "the processes that it may start again" },
 	{ "socket:", 3 * KIND_LINKS_MAX + 1,
 	  "streams of network cards, and where clients of a vsock connect, for the next processes of theirs" },
+	{ "/dev/net/tun", KIND_LINKS_MAX, "taps of network cards, likewise" },
 };
 
 static const struct declared_gain gains[] = {
 	{ "the executables and images of one VM's devices", NULL,
 	  "what they are started with, again or when one is attached; it has read bounded messages alone" },
-	{ "the streams of network cards", NULL,
+	{ "the streams and taps of network cards", NULL,
 	  "a dev-net or net-relay that is started again goes on with its own; to their other ends it is as "
 	  "hostile" },
 	{ "the socket that a vsock's clients connect to", NULL,

@@ -62,10 +62,10 @@ const struct sandbox_policy supervisor_policy = {
 static const struct fd_row fds[] = {
 	{ SUPERVISOR_FD_FRONT, FD_SOCKET, true, "the command's channel" },
 	{ SUPERVISOR_FD_STREAM, FD_SOCKET, true, "the console's stream" },
-	{ SUPERVISOR_FD_LINKS, FD_SOCKET, true, "a device's stream" },
-	{ SUPERVISOR_FD_LINKS + 1, FD_SOCKET, true, "a device's stream" },
-	{ SUPERVISOR_FD_LINKS + 2, FD_SOCKET, true, "a device's stream" },
-	{ SUPERVISOR_FD_LINKS + 3, FD_SOCKET, true, "a device's stream" },
+	{ SUPERVISOR_FD_LINKS, FD_LINK, true, "what a device is joined to" },
+	{ SUPERVISOR_FD_LINKS + 1, FD_LINK, true, "what a device is joined to" },
+	{ SUPERVISOR_FD_LINKS + 2, FD_LINK, true, "what a device is joined to" },
+	{ SUPERVISOR_FD_LINKS + 3, FD_LINK, true, "what a device is joined to" },
 };
 
 _Static_assert(KIND_LINKS_MAX == 4, "a row each");

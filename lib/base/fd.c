@@ -64,6 +64,8 @@ static bool fd_is(int fd, enum fd_kind kind)
 		return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) || S_ISSOCK(st.st_mode);
 	case FD_CHAR:
 		return S_ISCHR(st.st_mode);
+	case FD_LINK:
+		return S_ISSOCK(st.st_mode) || S_ISCHR(st.st_mode);
 	case FD_EVENT:
 		/* an anonymous inode has no file type */
 		return (st.st_mode & S_IFMT) == 0;

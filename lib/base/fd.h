@@ -17,6 +17,7 @@ enum fd_kind {
 	FD_SOCKET, /* connected AF_UNIX socket */
 	FD_FILE,   /* regular file or block device */
 	FD_STORE,  /* a file as FD_FILE, or a socket to who has it */
+	FD_LINK,   /* a socket as FD_SOCKET, or a character device */
 	FD_EVENT,  /* eventfd */
 	FD_CHAR,   /* character device */
 };

@@ -62,6 +62,7 @@ struct kind_file {
 /* What the command opens for a way, with the rights of its user. */
 enum kind_opens {
 	KIND_OPENS_NOTHING, /* the supervisor has it otherwise */
+	KIND_OPENS_TAP,	    /* a tap, by its name */
 	KIND_OPENS_STREAM, /* a UNIX stream socket that the command was started with, by its number */
 };
 

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """bulkhead's words and files: what is wrong is one clear line, and nothing starts."""
 
+import fcntl
 import json
 import os
 import pathlib
 import re
 import socket
+import struct
 import subprocess
 
 import pytest
 
-from bh import vm
+from bh import tap, vm
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -359,6 +361,34 @@ def test_a_network_that_cannot_be(place, stream):
         (1, "", f"bulkhead: --net: fd={fd} is of another device already\n")
     code, _, err = run_with(place, [fd], f"--net=fd={fd}")
     assert code == 1 and "say --allow virtio-net to use it all the same" in err
+    assert place.processes() == []
+
+
+def test_a_tap_that_cannot_be(place):
+    """One line, before anything starts; and no interface is made of a misspelt name."""
+    def refused(name):
+        code, _, err = run_with(place, [], f"--net=tap={name}", "--allow", "virtio-net")
+        assert code == 1 and err.count("\n") == 1, err
+        return err
+
+    def body():
+        subprocess.run("ip tuntap add owned mode tap user 12345; ip tuntap add busy mode tap; ip tuntap add l3 mode tun",
+                       shell=True, check=True)
+        assert "there is no such interface: `ip tuntap add NAME mode tap" in refused("missing")
+        assert "missing" not in [name for _, name in socket.if_nameindex()]
+        if place.user:
+            assert re.search("it is not yours|/dev/net/tun cannot be opened", refused("owned"))
+            return
+        for name in ("lo", "l3"):
+            assert "it is no tap" in refused(name)
+        with open("/dev/net/tun", "r+b", buffering=0) as tun:
+            fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH22x", b"busy", 0x1002))
+            assert "another program or VM has it" in refused("busy")
+        code, _, err = run_with(place, [], *["--net=tap=busy"] * 2, "--allow", "virtio-net")
+        assert (code, err) == (1, "bulkhead: --net: tap=busy is of another device already\n")
+        assert run_with(place, [], "--net=tap=owned", "--allow", "virtio-net")[0] == 0
+
+    tap.apart(body)
     assert place.processes() == []
 
 

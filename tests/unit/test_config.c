@@ -348,15 +348,15 @@ static void test_networks(void **state)
 	assert_int_equal(count(&c, "net"), 0);
 	assert_error(WORDS(&c, "--net", "mtu=1500"),
 		     "--net: 'mtu=1500' will not do: what it is joined to comes first and is "
-		     "never guessed: say fd=N");
+		     "never guessed: say fd=N or tap=NAME");
 	assert_error(WORDS(&c, "--net", "fd=2"),
 		     "--net: 'fd=2' will not do: fd must be 3 to 1048576");
 	assert_error(WORDS(&c, "--net", "5"),
 		     "--net: '5' will not do: what it is joined to comes first and is never "
-		     "guessed: say fd=N");
+		     "guessed: say fd=N or tap=NAME");
 	assert_error(WORDS(&c, "--net", "mtu=1500,fd=5"),
 		     "--net: 'mtu=1500,fd=5' will not do: what it is joined to comes first and "
-		     "is never guessed: say fd=N");
+		     "is never guessed: say fd=N or tap=NAME");
 	assert_error(
 		WORDS(&c, "--net", "fd=5,fd=6"),
 		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, guard=, ip=, restrict=, "
@@ -364,6 +364,16 @@ static void test_networks(void **state)
 	assert_error(WORDS(&c, "--net", "fd"), "--net: 'fd' will not do: fd must be 3 to 1048576");
 	assert_error(WORDS(&c, "--net", "fd="),
 		     "--net: 'fd=' will not do: fd must be 3 to 1048576");
+	assert_int_equal(WORDS(&c, "--net", "tap=tap0,mtu=9000"), 0);
+	assert_same_again(&c);
+	assert_error(WORDS(&c, "--net", "tap=tap0,guard=on"),
+		     "--net: 'tap=tap0,guard=on' will not do: which frames pass on a tap, and how "
+		     "many, is said to the host: by nftables and tc");
+	assert_error(WORDS(&c, "--net", "tap="),
+		     "--net: 'tap=' will not do: tap must be a name of 1 to 15 bytes");
+	assert_error(WORDS(&c, "--net", "tap=abcdefghijklmnop"),
+		     "--net: 'tap=abcdefghijklmnop' will not do: tap must be a name of 1 to 15 "
+		     "bytes");
 	assert_error(WORDS(&c, "--net", "fd=5,mtu=67"),
 		     "--net: 'fd=5,mtu=67' will not do: mtu must be 68 to 65535");
 	assert_error(WORDS(&c, "--net", "fd=3", "--net", "fd=4", "--net", "fd=5", "--net", "fd=6",

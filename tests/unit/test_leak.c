@@ -272,7 +272,7 @@ static void test_net(void **state)
 	memset(link_page.in, POISON, sizeof(link_page.in));
 	memset(link_page.out, POISON, sizeof(link_page.out));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(net_prepare(&net, &o, &link_page, &t.loop, sock, pair[1], &what), 0);
+	assert_int_equal(net_prepare(&net, &o, &link_page, &t.loop, sock, pair[1], -1, &what), 0);
 	testdev_start(&t, &net.dev, NET_RECEIVEQ);
 	for (size_t i = 0; i < ARRAY_SIZE(rooms); i++)
 		for (size_t k = 0; k < ARRAY_SIZE(lens); k++)

@@ -31,6 +31,8 @@ static bool is_kind(const struct facts_fd *fd, enum fd_kind kind)
 		return is_unix(fd) || is_kind(fd, FD_FILE);
 	case FD_CHAR:
 		return fd->type == S_IFCHR;
+	case FD_LINK:
+		return is_unix(fd) || fd->type == S_IFCHR;
 	case FD_EVENT:
 		return begins(fd->link, "anon_inode:[eventfd");
 	}

@@ -303,4 +303,27 @@ class Vsock(Device):
         self.dir.cleanup()
 
 
+class NetOnTap(Device):
+    """A network card on a tap; options: tap (bh.tap), mtu; features: that its driver chooses."""
+
+    name = "dev-net"
+    n_queues = 2
+    queue = net.TRANSMITQ
+    num_max = net.NUM_MAX
+
+    @property
+    def features(self):
+        return self.options.get("features", net.FEATURES)
+
+    def make_fds(self):
+        self.page = net.state_page()
+        return {net.STATE_FD: self.page, net.TAP_FD: self.options["tap"].fd}
+
+    def make_args(self):
+        return ["--mac=52:54:00:12:34:56", f"--mtu={self.options.get('mtu', 1500)}"]
+
+    def close_fds(self):
+        os.close(self.page)
+
+
 ALL = [Rng, Blk, Console, Net, Vsock]

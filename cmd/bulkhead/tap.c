@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A tap for a network card; see tap.h. */
+#include "cmd/bulkhead/tap.h"
+
+#include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#define HEADER_LEN 12 /* virtio's, with num_buffers */
+#define OFFLOADS (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
+
+unsigned int if_nametoindex(const char *name); /* <net/if.h> and <linux/if.h> exclude each other */
+
+static int blame(int error, const char *why, const char **ret_why)
+{
+	*ret_why = why;
+	return -error;
+}
+
+/* Of what may be behind an error of TUNSETIFF; by its manual and what the kernel checks in turn. */
+static int blame_join(int error, const char **ret_why)
+{
+	switch (error) {
+	case EBUSY:
+		return blame(error, "another program or VM has it", ret_why);
+	case EPERM:
+		return blame(
+			error,
+			"it is not yours: its owner is root, or who `ip tuntap add ... user NAME` "
+			"said",
+			ret_why);
+	case EINVAL:
+		return blame(error,
+			     "it is no tap: `ip tuntap add NAME mode tap user USER` makes one",
+			     ret_why);
+	}
+	return blame(error, strerror(error), ret_why);
+}
+
+/* One that was made for several queues is only joined as such. */
+static int join(int fd, const char *name)
+{
+	static const short kinds[] = { 0, IFF_MULTI_QUEUE };
+	struct ifreq r = { .ifr_flags = 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+		r.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | kinds[i]);
+		if (ioctl(fd, TUNSETIFF, &r) == 0)
+			return 0;
+		if (errno != EINVAL)
+			break;
+	}
+	return -errno;
+}
+
+static int set_up(int fd)
+{
+	int len = HEADER_LEN;
+
+	if (ioctl(fd, TUNSETVNETHDRSZ, &len) < 0 || ioctl(fd, TUNSETOFFLOAD, OFFLOADS) < 0)
+		return -errno;
+	return 0;
+}
+
+int tap_open(const char *name, const char **ret_why)
+{
+	_cleanup_(closep) int fd = -1;
+	int r;
+
+	/* whoever has the right to would make it by joining it, a name that is misspelt too */
+	if (!if_nametoindex(name))
+		return blame(ENODEV,
+			     "there is no such interface: `ip tuntap add NAME mode tap user USER` "
+			     "makes one",
+			     ret_why);
+	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ENOENT ?
+			       blame(ENOENT,
+				     "this host has no /dev/net/tun: its module tun is not loaded",
+				     ret_why) :
+			       blame(errno,
+				     "/dev/net/tun cannot be opened: it is for everybody usually",
+				     ret_why);
+	r = join(fd, name);
+	if (r < 0)
+		return blame_join(-r, ret_why);
+	r = set_up(fd);
+	return r < 0 ? blame(-r, "this kernel's taps have no virtio header or offloads", ret_why) :
+		       take_fd(&fd);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A tap for a network card, with the rights of who starts the VM. */
+#ifndef BULKHEAD_CMD_BULKHEAD_TAP_H
+#define BULKHEAD_CMD_BULKHEAD_TAP_H
+
+/*
+ * Joins the tap of that name, which is there already and whose owner the caller is, unless it is root. It comes with
+ * virtio's header before each frame, all offloads that dev-net knows, and never blocks. The descriptor, or a negative
+ * errno with what is wrong and what would be right.
+ */
+[[nodiscard]] int tap_open(const char *name, const char **ret_why);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checksums, and large TCP frames cut into small ones; see checksum.h. */
+#include "cmd/dev-net/checksum.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define ETHERNET 14U
+#define VLAN_TAG 4U
+#define KIND_VLAN 0x8100U
+#define KIND_IPV4 0x0800U
+#define KIND_IPV6 0x86ddU
+#define IPV4_MIN 20U
+#define IPV6_LEN 40U
+#define PROTOCOL_TCP 6U
+#define TCP_MIN 20U
+#define TCP_CHECKSUM 16U
+#define TCP_FIN 0x01U
+#define TCP_PSH 0x08U
+#define TCP_CWR 0x80U
+
+static uint16_t get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+	return (uint32_t)get16(p) << 16 | get16(p + 2);
+}
+
+static void put16(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static void put32(uint8_t *p, uint32_t v)
+{
+	put16(p, v >> 16);
+	put16(p + 2, v);
+}
+
+/* RFC 1071: of 16-bit words, folded, not inverted. */
+static uint16_t fold(uint64_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+static uint16_t sum_of(const uint8_t *p, size_t len)
+{
+	uint64_t sum = 0;
+
+	for (; len > 1; p += 2, len -= 2)
+		sum += get16(p);
+	if (len)
+		sum += (uint32_t)*p << 8;
+	return fold(sum);
+}
+
+/* 0 would say that there is none. */
+static uint16_t inverted(uint16_t sum)
+{
+	return sum == 0xffff ? 0xffff : (uint16_t)~sum;
+}
+
+static bool is_segmented(const struct net_header *h)
+{
+	return (h->gso_type & ~NET_HDR_GSO_ECN) != NET_HDR_GSO_NONE;
+}
+
+bool header_can_be(const struct net_header *h, size_t len)
+{
+	bool sums = h->flags & NET_HDR_F_NEEDS_CSUM;
+
+	if (sums && (size_t)h->csum_start + h->csum_offset + 2 > len)
+		return false;
+	if (!is_segmented(h))
+		return true;
+	return sums && h->gso_size && h->hdr_len < len;
+}
+
+void checksum_finish(const struct net_header *h, uint8_t *frame, size_t len)
+{
+	put16(frame + h->csum_start + h->csum_offset,
+	      inverted(sum_of(frame + h->csum_start, len - h->csum_start)));
+}
+
+/* ---- segments ---- */
+
+static int find_ip(struct segmenter *s, uint8_t gso_type)
+{
+	size_t at = ETHERNET - 2;
+	uint16_t kind;
+
+	if (s->len < ETHERNET + VLAN_TAG + IPV6_LEN)
+		return -EBADMSG;
+	kind = get16(s->frame + at);
+	if (kind == KIND_VLAN)
+		kind = get16(s->frame + (at += VLAN_TAG));
+	s->l3 = (uint16_t)(at + 2);
+	s->v6 = kind == KIND_IPV6;
+	if (kind != (gso_type == NET_HDR_GSO_TCPV6 ? KIND_IPV6 : KIND_IPV4))
+		return -EBADMSG;
+	return 0;
+}
+
+/* Headers between the two are the sender's; what matters is that the fields which are changed lie before. */
+static int find_tcp(struct segmenter *s, const struct net_header *h)
+{
+	const uint8_t *ip = s->frame + s->l3;
+	size_t tcp;
+
+	s->l4 = h->csum_start;
+	if (s->v6 ? s->l4 < s->l3 + IPV6_LEN : s->l4 != s->l3 + (ip[0] & 15U) * 4U)
+		return -EBADMSG;
+	if (!s->v6 && (s->l4 < s->l3 + IPV4_MIN || ip[9] != PROTOCOL_TCP))
+		return -EBADMSG;
+	if (h->csum_offset != TCP_CHECKSUM || (size_t)s->l4 + TCP_MIN > s->len)
+		return -EBADMSG;
+	tcp = (s->frame[s->l4 + 12] >> 4) * 4U;
+	s->headers = s->l4 + tcp;
+	return tcp < TCP_MIN || s->headers >= s->len ? -EBADMSG : 0;
+}
+
+int segmenter_begin(struct segmenter *s, const struct net_header *h, const uint8_t *frame,
+		    size_t len)
+{
+	uint8_t type = h->gso_type & (uint8_t)~NET_HDR_GSO_ECN;
+	int r;
+
+	*s = (struct segmenter){ .frame = frame, .len = len, .size = h->gso_size };
+	if (!header_can_be(h, len) || (type != NET_HDR_GSO_TCPV4 && type != NET_HDR_GSO_TCPV6))
+		return -EBADMSG;
+	r = find_ip(s, type);
+	return r < 0 ? r : find_tcp(s, h);
+}
+
+static void fix_ip(const struct segmenter *s, uint8_t *out, size_t len)
+{
+	uint8_t *ip = out + s->l3;
+
+	if (s->v6) {
+		put16(ip + 4, (uint32_t)(len - s->l3 - IPV6_LEN));
+		return;
+	}
+	put16(ip + 2, (uint32_t)(len - s->l3));
+	put16(ip + 4, (uint32_t)get16(ip + 4) + s->n);
+	put16(ip + 10, 0);
+	put16(ip + 10, (uint16_t)~sum_of(ip, (size_t)(s->l4 - s->l3)));
+}
+
+/* The sum that is there is of the pseudo header, with the whole's length. */
+static void fix_tcp(const struct segmenter *s, uint8_t *out, size_t len, bool last)
+{
+	uint8_t *tcp = out + s->l4;
+	uint64_t sum = get16(tcp + TCP_CHECKSUM);
+
+	put32(tcp + 4, get32(tcp + 4) + (uint32_t)s->at);
+	if (!last)
+		tcp[13] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+	if (s->n)
+		tcp[13] &= (uint8_t)~TCP_CWR;
+	sum += (uint16_t) ~(uint16_t)(s->len - s->l4);
+	sum += len - s->l4;
+	put16(tcp + TCP_CHECKSUM, fold(sum));
+	put16(tcp + TCP_CHECKSUM, inverted(sum_of(tcp, len - s->l4)));
+}
+
+size_t segmenter_next(struct segmenter *s, uint8_t *out)
+{
+	size_t left = s->len - s->headers - s->at;
+	size_t n = left < s->size ? left : s->size;
+
+	if (!left)
+		return 0;
+	memcpy(out, s->frame, s->headers);
+	memcpy(out + s->headers, s->frame + s->headers + s->at, n);
+	fix_ip(s, out, s->headers + n);
+	fix_tcp(s, out, s->headers + n, n == left);
+	s->at += n;
+	s->n++;
+	return s->headers + n;
+}

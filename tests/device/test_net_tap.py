@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""dev-net on a tap: what is left to be done to a frame goes through, or is done."""
+
+import os
+import struct
+
+import pytest
+
+from bh import net, process
+from bh.devices import NetOnTap
+from bh.guest import Buf
+from bh.tap import Tap
+from test_net import settled
+
+ROOM = 70000
+NEEDS_CSUM, TSO4, TSO6, ECN = 1, 1, 4, 0x80
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a tap is made by root")
+
+
+@pytest.fixture
+def tap():
+    t = Tap()
+    yield t
+    t.close()
+
+
+@pytest.fixture
+def device(start, tap):
+    return lambda features=net.FEATURES, **how: start(NetOnTap, tap=tap, features=features, **how)
+
+
+def total(data):
+    if len(data) % 2:
+        data += b"\0"
+    s = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while s >> 16:
+        s = (s & 0xffff) + (s >> 16)
+    return s
+
+
+def tcp(payload, v6=False, flags=0x18, tag=b""):
+    """A frame whose checksum is left to be done: over the pseudo header alone."""
+    head = struct.pack(">HHIIBBHHH", 1000, 2000, 7, 9, 5 << 4, flags, 512, 0, 0)
+    length = len(head) + len(payload)
+    if v6:
+        ends = bytes(range(32))
+        ip = struct.pack(">IHBB", 6 << 28, length, 6, 64) + ends
+    else:
+        ends = bytes([10, 0, 0, 1, 10, 0, 0, 2])
+        ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + length, 77, 0x4000, 64, 6, 0) + ends
+        ip = ip[:10] + struct.pack(">H", 0xffff & ~total(ip)) + ip[12:]
+    pseudo = total(ends + struct.pack(">II", length, 6))
+    head = head[:16] + struct.pack(">H", pseudo) + head[18:]
+    kind = b"\x86\xdd" if v6 else b"\x08\0"
+    return net.MAC + net.OTHER + tag + kind + ip + head + payload
+
+
+def header(v6=False, gso=0, kind=None, hdr_len=None, start=None, flags=NEEDS_CSUM, offset=16):
+    start = (54 if v6 else 34) if start is None else start
+    kind = (TSO6 if v6 else TSO4) if kind is None else kind
+    hdr_len = min(start + 20, 65535) if hdr_len is None else hdr_len
+    return struct.pack("<BBHHHH", flags, kind if gso else 0, hdr_len, gso, start, offset)
+
+
+def check_tcp(data, v6):
+    """Its checksums are right, and its lengths. (number, flags, payload)"""
+    ip = data[14:]
+    if v6:
+        assert struct.unpack_from(">H", ip, 4)[0] == len(ip) - 40
+        ends, segment = ip[8:40], ip[40:]
+    else:
+        assert total(ip[:20]) == 0xffff
+        assert struct.unpack_from(">H", ip, 2)[0] == len(ip)
+        ends, segment = ip[12:20], ip[20:]
+    assert total(ends + struct.pack(">II", len(segment), 6) + segment) == 0xffff
+    return struct.unpack_from(">I", segment, 4)[0], segment[13], segment[20:]
+
+
+def send(session, data, head):
+    net.send(session, data, header=head + bytes(2))
+
+
+def take(session, at):
+    [(_, written)] = session.wait(1, net.RECEIVEQ)
+    whole = session.memory.read(at, written)
+    return whole[:10], whole[12:]
+
+
+# ---- hostile headers ----
+
+NOT_NEGOTIATED = {
+    "checksum": (net.FEATURES, header()),
+    "TSO4": (net.FEATURES | net.F_CSUM, header(gso=1000)),
+    "TSO6": (net.FEATURES | net.F_CSUM | net.F_HOST_TSO4, header(v6=True, gso=1000)),
+    "ECN": (net.FEATURES | net.F_CSUM | net.F_HOST_TSO4, header(gso=1000, kind=TSO4 | ECN)),
+    "ECN alone": (net.SENDS_LARGE, header(gso=1, kind=ECN)),
+    "UFO": (net.SENDS_LARGE, header(gso=1000, kind=3)),
+    "USO": (net.SENDS_LARGE, header(gso=1000, kind=5)),
+    "every type": (net.SENDS_LARGE, header(gso=1000, kind=0xff)),
+    "a flag of the device": (net.SENDS_LARGE, header(flags=3)),
+    "every flag": (net.SENDS_LARGE, header(flags=0xff)),
+}
+
+
+@pytest.mark.parametrize("name", NOT_NEGOTIATED)
+def test_headers_that_were_not_negotiated(device, tap, name):
+    features, head = NOT_NEGOTIATED[name]
+    d = device(features)
+    session = d.open()
+    whole = head + bytes(2) + tcp(b"x" * 3000)
+    session.submit([Buf(session.memory.put(whole), len(whole))], net.TRANSMITQ)
+    session.settle()
+    assert session.needs_reset()
+    session.restart()
+    net.send(session, net.frame(b"fine"))
+    assert tap.recv()[1] == net.frame(b"fine")
+    d.assert_bounded()
+
+
+CANNOT_BE = {
+    "no segment size": header(gso=1)[:4] + bytes(2) + header(gso=1)[6:],
+    "segments without a checksum": header(gso=1000, flags=0),
+    "checksum beyond": header(start=3054),
+    "checksum over the end": header(start=3053, offset=0),
+    "checksum far beyond": header(start=65535),
+    "offset beyond": header(offset=65535),
+    "both": header(start=65535, offset=65535),
+    "segmented, checksum beyond": header(gso=1000, start=65535),
+    "headers as long as the frame": header(gso=1000, hdr_len=3054),
+    "headers that are longer": header(gso=1000, hdr_len=65535),
+}
+
+
+@pytest.mark.parametrize("name", CANNOT_BE)
+def test_headers_that_cannot_be(device, tap, name):
+    """A program in the guest can have made them: the frame is dropped, and its card goes on."""
+    d = device(net.SENDS_LARGE, mtu=9000)
+    session = d.open()
+    send(session, tcp(b"x" * 3000), CANNOT_BE[name])
+    net.send(session, net.frame(b"fine"))
+    assert tap.recv()[1] == net.frame(b"fine")
+    settled(d, session)
+
+
+@pytest.mark.parametrize("head", [header(gso=1), header(gso=1000, hdr_len=0), header(gso=1000, hdr_len=3000),
+                                  header(gso=65535), header(gso=1000, start=0), header(gso=1000, v6=True),
+                                  header(gso=1000, offset=0)])
+def test_headers_that_lie(device, tap, head):
+    """What the frame really is the kernel finds out; the card goes on."""
+    d = device(net.SENDS_LARGE)
+    session = d.open()
+    send(session, tcp(b"x" * 3000), head)
+    net.send(session, net.frame(b"fine"))
+    while tap.recv()[1] != net.frame(b"fine"):
+        pass
+    settled(d, session)
+
+
+def test_large_without_the_feature_is_too_large(device, tap):
+    d = device(net.SENDS_LARGE)
+    session = d.open()
+    send(session, tcp(b"x" * 3000), header())
+    send(session, tcp(b"x" * 60000) + bytes(6000), header(gso=1000))
+    net.send(session, net.frame(b"fine"))
+    assert tap.recv()[1] == net.frame(b"fine")
+    settled(d, session)
+
+
+# ---- to the tap ----
+
+def test_frames_come_out_as_they_are(device, tap):
+    d = device()
+    session = d.open()
+    for length in (14, 60, 1514):
+        data = net.frame(os.urandom(length - 14))
+        net.send(session, data)
+        assert tap.recv() == (bytes(10), data)
+    settled(d, session)
+
+
+@pytest.mark.parametrize("v6", [False, True])
+def test_large_frames_go_through_whole(device, tap, v6):
+    d = device(net.SENDS_LARGE)
+    session = d.open()
+    data = tcp(os.urandom(60000), v6)
+    send(session, data, header(v6, 1400))
+    head, got = tap.recv()
+    assert got == data
+    flags, kind, _, gso, start, offset = struct.unpack("<BBHHHH", head)
+    assert (flags, kind, gso, start, offset) == (NEEDS_CSUM, TSO6 if v6 else TSO4, 1400, 54 if v6 else 34, 16)
+    settled(d, session)
+
+
+# ---- from the tap ----
+
+def test_frames_arrive_as_they_are(device, tap):
+    d = device()
+    session = d.open()
+    for length in (14, 60, 1514):
+        data = net.frame(os.urandom(length - 14), net.MAC)
+        at = net.offer(session, ROOM)
+        tap.send(data)
+        assert take(session, at) == (bytes(10), data)
+    settled(d, session)
+
+
+@pytest.mark.parametrize("v6", [False, True])
+def test_a_large_frame_arrives_whole(device, tap, v6):
+    d = device(net.TAKES_LARGE)
+    session = d.open()
+    at = net.offer(session, ROOM)
+    data = tcp(os.urandom(40000), v6)
+    tap.send(data, header(v6, 1400))
+    head, got = take(session, at)
+    assert got == data
+    assert head[:2] == bytes([NEEDS_CSUM, TSO6 if v6 else TSO4])
+    assert struct.unpack_from("<H", head, 4) == (1400,)
+    settled(d, session)
+
+
+@pytest.mark.parametrize("v6", [False, True])
+@pytest.mark.parametrize("features", [net.FEATURES, net.FEATURES | net.F_GUEST_CSUM])
+def test_a_large_frame_is_cut_for_a_driver_that_takes_none(device, tap, features, v6):
+    d = device(features)
+    session = d.open(num=256)
+    payload = os.urandom(20001)
+    places = [net.offer(session, 2048) for _ in range(15)]
+    tap.send(tcp(payload, v6, flags=0x99), header(v6, 1400))  # CWR, ACK, PSH, FIN
+    used = session.wait(15, net.RECEIVEQ)
+    got = b""
+    for i, (at, (_, written)) in enumerate(zip(places, used)):
+        whole = session.memory.read(at, written)
+        assert whole[:10] == bytes(10)
+        number, flags, part = check_tcp(whole[12:], v6)
+        assert number == 7 + len(got) and len(part) == (1400 if i < 14 else 401)
+        assert flags == {0: 0x90, 14: 0x19}.get(i, 0x10)
+        if not v6:
+            assert struct.unpack_from(">H", whole, 12 + 18) == (77 + i,)
+        got += part
+    assert got == payload
+    settled(d, session)
+
+
+def test_cut_while_buffers_are_missing(device, tap):
+    """The rest waits for buffers, and what comes behind it waits, too."""
+    d = device()
+    session = d.open()
+    tap.send(tcp(b"q" * 5000), header(gso=1400))
+    tap.send(net.frame(b"behind", net.MAC))
+    got = b""
+    for _ in range(4):
+        got += check_tcp(take(session, net.offer(session, 2048))[1], False)[2]
+    assert got == b"q" * 5000
+    assert take(session, net.offer(session, 2048))[1] == net.frame(b"behind", net.MAC)
+    settled(d, session)
+
+
+@pytest.mark.parametrize("v6", [False, True])
+def test_a_checksum_is_finished_for_a_driver_that_does_not(device, tap, v6):
+    d = device()
+    session = d.open()
+    tap.send(tcp(b"odd" * 111, v6), header(v6))
+    d.session.settle()
+    head, got = take(session, net.offer(session, 2048))
+    assert head == bytes(10)
+    assert check_tcp(got, v6)[2] == b"odd" * 111
+    settled(d, session)
+
+
+def test_without_a_driver_frames_are_dropped(device, tap):
+    d = device()
+    for i in range(600):
+        tap.send(net.frame(struct.pack("<I", i) + bytes(1000), net.MAC))
+    session = d.open()
+    session.settle()
+    at = net.offer(session, 2048)
+    tap.send(net.frame(b"now", net.MAC))
+    while take(session, at)[1] != net.frame(b"now", net.MAC):
+        at = net.offer(session, 2048)
+    settled(d, session)
+
+
+# ---- the tap's end ----
+
+def test_the_tap_is_removed(start):
+    """The guest sends into the void."""
+    t = Tap()
+    d = start(NetOnTap, tap=t)
+    session = d.open()
+    net.offer(session, 2048)
+    t.remove()
+    while not d.process.said(process.CTL_LOG):
+        session.settle()
+    assert d.process.said(process.CTL_LOG)[0].text == "dev-net: its tap has been removed: the link is down"
+    for _ in range(5):
+        net.send(session, net.frame(b"x" * 60))
+    settled(d, session)
+    d.process.assert_idle()
+    t.close()
