@@ -127,8 +127,8 @@ const struct feature features[N_FEATURES] = {
 		FEATURE_EXPERIMENTAL, "storage-nbd, dialer",
 		"the server's bytes, TLS too; NBD requests",
 		.note = "a server that loses what was not flushed may lose it unnoticed",
-		.shown_by = "device/test_storage_nbd.py, test_storage_away.py, "
-			    "test_storage_attach.py, drills/test_server.py",
+		.shown_by = "device/test_storage_nbd.py, device/test_storage_away.py, "
+			    "device/test_storage_attach.py, drills/test_server.py",
 	},
 	[FEATURE_STORAGE_ISCSI] = {
 		"storage-iscsi", "a disk of an iSCSI target (iscsi://)",

@@ -15,7 +15,8 @@ from test_net import settled
 ROOM = 70000
 NEEDS_CSUM, TSO4, TSO6, ECN = 1, 1, 4, 0x80
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a tap is made by root")
+pytestmark = pytest.mark.skipif(not os.access("/dev/net/tun", os.R_OK | os.W_OK) or os.geteuid() != 0,
+                                reason="a tap is made by root, by /dev/net/tun")
 
 
 @pytest.fixture

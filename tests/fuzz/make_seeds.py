@@ -896,6 +896,26 @@ def guard():
     }
 
 
+def segment():
+    """A header as virtio-net has it, and a frame of TCP."""
+    def frame(v6, size, payload, tag=b""):
+        tcp = struct.pack(">HHIIBBHHH", 1000, 2000, 7, 9, 5 << 4, 0x19, 512, 0x1234, 0) + bytes(payload)
+        if v6:
+            ip = struct.pack(">IHBB", 6 << 28, len(tcp), 6, 64) + bytes(range(32))
+        else:
+            ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 77, 0x4000, 64, 6, 0) + bytes(range(8))
+        start = 14 + len(tag) + len(ip)
+        header = struct.pack("<BBHHHHH", 1, 4 if v6 else 1, start + 20, size, start, 16, 0)
+        return header + bytes(12) + tag + (b"\x86\xdd" if v6 else b"\x08\0") + ip + tcp
+
+    return {
+        "v4": frame(False, 100, 450),
+        "v6": frame(True, 77, 300),
+        "tagged": frame(False, 1, 9, b"\x81\0\0\x07"),
+        "checksum": struct.pack("<BBHHHHH", 1, 0, 0, 0, 34, 6, 0) + bytes(60),
+    }
+
+
 def net_relay():
     """What the relay is told; then steps: which side, what is done, and with what."""
     turn = bytes([0, 5])
@@ -925,6 +945,7 @@ TARGETS = {
     "vsock": vsock,
     "blk": blk,
     "net": net,
+    "segment": segment,
     "net_relay": net_relay,
     "bpf": bpf,
     "bzimage": bzimage,
