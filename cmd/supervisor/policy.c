@@ -59,16 +59,21 @@ const struct sandbox_policy supervisor_policy = {
 	.has_children = true,
 };
 
+#define LINK(n)                                                                        \
+	{                                                                              \
+		SUPERVISOR_FD_LINKS + (n), FD_LINK, true, "what a device is joined to" \
+	}
+
+/* clang-format off */
 static const struct fd_row fds[] = {
 	{ SUPERVISOR_FD_FRONT, FD_SOCKET, true, "the command's channel" },
 	{ SUPERVISOR_FD_STREAM, FD_SOCKET, true, "the console's stream" },
-	{ SUPERVISOR_FD_LINKS, FD_LINK, true, "what a device is joined to" },
-	{ SUPERVISOR_FD_LINKS + 1, FD_LINK, true, "what a device is joined to" },
-	{ SUPERVISOR_FD_LINKS + 2, FD_LINK, true, "what a device is joined to" },
-	{ SUPERVISOR_FD_LINKS + 3, FD_LINK, true, "what a device is joined to" },
+	LINK(0), LINK(1), LINK(2), LINK(3), LINK(4), LINK(5), LINK(6), LINK(7),
+	LINK(8), LINK(9), LINK(10), LINK(11), LINK(12), LINK(13), LINK(14), LINK(15),
 };
+/* clang-format on */
 
-_Static_assert(KIND_LINKS_MAX == 4, "a row each");
+_Static_assert(KIND_LINKS_MAX == 16, "a row each");
 
 static const struct declared_held held[] = {
 	BLOCK_LOOP_HELD,

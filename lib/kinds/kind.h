@@ -57,7 +57,7 @@ struct kind_file {
 	int (*check)(const struct kind_said *said, char *why, size_t cap);
 };
 
-#define KIND_LINKS_MAX 4 /* of a VM */
+#define KIND_LINKS_MAX 16 /* of a VM */
 
 /* What the command opens for a way, with the rights of its user. */
 enum kind_opens {
