@@ -120,7 +120,7 @@ static int find_tcp(struct segmenter *s, const struct net_header *h)
 		return -EBADMSG;
 	if (h->csum_offset != TCP_CHECKSUM || (size_t)s->l4 + TCP_MIN > s->len)
 		return -EBADMSG;
-	tcp = (s->frame[s->l4 + 12] >> 4) * 4U;
+	tcp = (size_t)(s->frame[s->l4 + 12] >> 4) * 4;
 	s->headers = s->l4 + tcp;
 	return tcp < TCP_MIN || s->headers >= s->len ? -EBADMSG : 0;
 }

@@ -96,7 +96,7 @@ int dest_parse(const char *text, struct dest *ret, const char **ret_why)
 
 	if (strlen(text) >= sizeof(copy))
 		return fail(RIGHT, ret_why);
-	strcpy(copy, text);
+	memcpy(copy, text, strlen(text) + 1);
 	if (!cut(copy, &net, &ports))
 		return fail(RIGHT, ret_why);
 	if (ports && parse_ports(ports, &d, ret_why) < 0)

@@ -114,8 +114,9 @@ static enum packet_fault note_fragment(struct ip_packet *p, unsigned int off, bo
 {
 	p->fragment = true;
 	p->later = off != 0;
-	return off * 8 + len > PACKET_MAX || (more && (len % 8 || !len)) ? PACKET_MALFORMED :
-									   PACKET_FINE;
+	return (size_t)off * 8 + len > PACKET_MAX || (more && (len % 8 || !len)) ?
+		       PACKET_MALFORMED :
+		       PACKET_FINE;
 }
 
 /* ---- IPv4 ---- */

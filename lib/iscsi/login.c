@@ -303,10 +303,10 @@ static int take_terms(struct iscsi_login *l, const struct iscsi_in *in)
 {
 	struct iscsi_pair p;
 	size_t at = 0;
-	int r;
 
-	while ((r = iscsi_text_next(&l->in, &at, &p)) == 1) {
-		r = take_term(l, &p);
+	while (iscsi_text_next(&l->in, &at, &p) == 1) {
+		int r = take_term(l, &p);
+
 		if (r < 0)
 			return r;
 	}

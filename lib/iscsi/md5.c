@@ -56,7 +56,7 @@ static void take_block(struct md5 *m, const uint8_t *block)
 	for (unsigned int i = 0; i < 64; i++) {
 		unsigned int round = i / 16, s = shifts[round][i % 4];
 		unsigned int word = (words[round][0] * i + words[round][1]) % 16;
-		uint32_t sum = a + mix(round, b, c, d) + sines[i] + get(block + 4 * word);
+		uint32_t sum = a + mix(round, b, c, d) + sines[i] + get(block + (size_t)4 * word);
 
 		a = d;
 		d = c;
@@ -97,6 +97,6 @@ void md5_end(struct md5 *m, uint8_t out[MD5_LEN])
 		md5_add(m, "", 1);
 	md5_add(m, length, sizeof(length));
 	for (unsigned int i = 0; i < 4; i++)
-		put(out + 4 * i, m->state[i]);
+		put(out + (size_t)4 * i, m->state[i]);
 	explicit_bzero(m, sizeof(*m));
 }

@@ -216,7 +216,8 @@ static int make(const struct sandbox_policy *p, int control_fd, struct bpf_progr
 	if (!code)
 		return -ENOMEM;
 	memcpy(code, f.code, f.len * sizeof(*code));
-	*ret = (struct bpf_program){ code, f.len };
+	ret->code = code;
+	ret->n = f.len;
 	return 0;
 }
 

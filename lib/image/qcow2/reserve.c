@@ -78,7 +78,7 @@ static bool extend_file(struct qcow2 *q, uint64_t end)
 /* Refcount blocks that come in between are left out. Returns 0 where a foreign cluster ends the run. */
 static int raise_one(struct qcow2 *q, uint64_t cluster)
 {
-	uint64_t count;
+	uint64_t count = 0;
 	int r = refcount_cover(q, cluster);
 
 	if (r == 0)
