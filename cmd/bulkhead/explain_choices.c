@@ -80,6 +80,19 @@ static void explain_foreign(const struct config_device *d)
 		(int)d->path_len, d->path);
 }
 
+/* As cmd/bulkhead/passt.c starts it. */
+static void explain_passt(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (config_is_linked(&c->devices[i]) &&
+		    kind_way(c->devices[i].kind, c->devices[i].options)->opens == KIND_OPENS_PASST)
+			paragraph("foreign network",
+				  "passt, a program of its own package, which confines itself: it "
+				  "has the host's network with its user's rights (as root: "
+				  "nobody's), and of this VM the frames that net-relay lets "
+				  "through; who takes it over reaches what the host reaches");
+}
+
 static void explain_disks(const struct vm_config *c)
 {
 	for (size_t i = 0; i < c->n_devices; i++) {
@@ -163,6 +176,7 @@ void explain_choices(const struct explained *x)
 	printf("\nWhat weakens it: choices, and this host\n");
 	explain_experimental(x);
 	explain_disks(x->config);
+	explain_passt(x->config);
 	explain_console(x->config);
 	explain_unlimited(x->config);
 	explain_panic(x->config);

@@ -2,6 +2,7 @@
 /* What devices of the VM are joined to; see links.h. */
 #include "cmd/bulkhead/links.h"
 
+#include "cmd/bulkhead/passt.h"
 #include "cmd/bulkhead/tap.h"
 #include "cmd/bulkhead/verbs.h"
 #include "lib/base/cleanup.h"
@@ -36,10 +37,12 @@ static bool is_ours(const struct links *l, int fd)
 	return false;
 }
 
-static int open_stream(const struct links *l, const char *value, const char **ret_why)
+static int open_stream(const struct links *l, const struct config_device *d, const char *value,
+		       const char **ret_why)
 {
 	int fd = atoi(value);
 
+	(void)d;
 	if (fcntl(fd, F_GETFD) < 0 || is_ours(l, fd)) {
 		*ret_why = "there is no such descriptor: start the command with a UNIX stream "
 			   "socket there";
@@ -53,14 +56,26 @@ static int open_stream(const struct links *l, const char *value, const char **re
 }
 
 /* By what a way opens: a descriptor, or a negative errno with what would be right. */
-static int open_tap(const struct links *l, const char *value, const char **ret_why)
+static int open_tap(const struct links *l, const struct config_device *d, const char *value,
+		    const char **ret_why)
 {
 	(void)l;
+	(void)d;
 	return tap_open(value, ret_why);
 }
 
-static int (*const openers[])(const struct links *l, const char *value, const char **ret_why) = {
+static int open_passt(const struct links *l, const struct config_device *d, const char *value,
+		      const char **ret_why)
+{
+	(void)l;
+	(void)value;
+	return passt_open(d, ret_why);
+}
+
+static int (*const openers[])(const struct links *l, const struct config_device *d,
+			      const char *value, const char **ret_why) = {
 	[KIND_OPENS_TAP] = open_tap,
+	[KIND_OPENS_PASST] = open_passt,
 	[KIND_OPENS_STREAM] = open_stream,
 };
 
@@ -75,18 +90,20 @@ static int open_one(const struct config_device *d, const struct links *l, int *r
 	const struct kind_way *w = kind_way(d->kind, d->options);
 	char value[LINK_VALUE_MAX + 1];
 	const char *why = "";
-	int fd = openers[w->opens](l, value_of(d, value, sizeof(value)), &why);
+	int fd = openers[w->opens](l, d, value_of(d, value, sizeof(value)), &why);
 
 	if (fd < 0)
-		return complain(EXIT_START, "--%s: %s=%s: %s", d->kind->word, w->word, value, why);
+		return complain(EXIT_START, "--%s: %s%s%s: %s", d->kind->word, w->word,
+				w->value ? "=" : "", value, why);
 	*ret = fd;
 	return 0;
 }
 
 static bool is_same(const struct config_device *a, const struct config_device *b)
 {
-	return kind_way(a->kind, a->options) == kind_way(b->kind, b->options) &&
-	       a->to.path_len == b->to.path_len &&
+	const struct kind_way *w = kind_way(a->kind, a->options);
+
+	return w->value && w == kind_way(b->kind, b->options) && a->to.path_len == b->to.path_len &&
 	       memcmp(a->to.path, b->to.path, a->to.path_len) == 0;
 }
 

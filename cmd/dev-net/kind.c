@@ -34,9 +34,24 @@ static const struct option options[] = {
 	  .initial = "10000",
 	  .value = "MBITS" },
 	NETKIT_OPTIONS(struct net_options, frames, OPTION_NOT_PASSED),
+	{ .name = "publish",
+	  .type = OPTION_OWN,
+	  .own_at = offsetof(struct net_options, publishes),
+	  .value = "[ADDRESS:]HOSTPORT:PORT[/udp]",
+	  .set = publish_set,
+	  .put = publish_put,
+	  .flags = OPTION_NOT_PASSED | OPTION_ADDS_UP },
 };
 
+static bool passt_argument(const void *of, unsigned int i, char *out, size_t cap)
+{
+	const struct net_options *o = of;
+
+	return publish_passt(&o->publishes, i, out, cap);
+}
+
 static const struct kind_way ways[] = {
+	{ .word = "user", .opens = KIND_OPENS_PASST, .fd = NET_FD_LINK, .argument = passt_argument },
 	{ .word = "fd",
 	  .value = "N",
 	  .number = true,
@@ -72,25 +87,36 @@ static bool always(const void *of)
 	return true;
 }
 
+static int fail(const char *what, char *why, size_t cap)
+{
+	snprintf(why, cap, "%s", what);
+	return -EINVAL;
+}
+
 /* A relay would need a stream. */
 static int check(const struct kind_said *said, char *why, size_t cap)
 {
 	const struct net_options *o = said->options;
+	enum kind_opens opens = ways[o->way].opens;
 
-	if (ways[o->way].opens != KIND_OPENS_TAP || !netkit_is_wanted(&o->frames))
-		return 0;
-	snprintf(
-		why, cap,
-		"which frames pass on a tap, and how many, is said to the host: by nftables and tc");
-	return -EINVAL;
+	if (o->publishes.n && opens != KIND_OPENS_PASST)
+		return fail("publish= is for the user's network: --net user,publish=8022:22", why,
+			    cap);
+	if (opens == KIND_OPENS_TAP && netkit_is_wanted(&o->frames))
+		return fail("which frames pass on a tap, and how many, is said to the host: by "
+			    "nftables and tc",
+			    why, cap);
+	return 0;
 }
 
-/* What passes is not this process's to judge, which the guest faces. */
+/* What passes is not this process's to judge, which the guest faces. The user's network has one in any case. */
 static const char *behind(const void *of)
 {
 	const struct net_options *o = of;
 
-	return netkit_is_wanted(&o->frames) ? "net-relay" : NULL;
+	return ways[o->way].opens == KIND_OPENS_PASST || netkit_is_wanted(&o->frames) ?
+		       "net-relay" :
+		       NULL;
 }
 
 const struct device_kind net_kind = {

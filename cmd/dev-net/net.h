@@ -27,6 +27,7 @@
 #include "lib/base/loop.h"
 #include "lib/devkit/vu_device.h"
 #include "lib/netkit/link.h"
+#include "cmd/dev-net/publish.h"
 #include "lib/netkit/options.h"
 
 #include <stdint.h>
@@ -72,6 +73,7 @@ struct net_options {
 	uint64_t speed; /* Mbit/s, as the guest is told */
 	struct netkit_options
 		frames; /* not this process's: what holds the guest to them is behind it */
+	struct publishes publishes; /* nor these: who gives the network has them */
 };
 
 /* A frame that goes into several buffers. */

@@ -340,7 +340,7 @@ static int cut_way(struct config_device *d, struct span *rest, char *why, size_t
 	char form[100];
 
 	if (!w) {
-		kind_ways_form(d->kind, " or ", form, sizeof(form));
+		kind_ways_form(d->kind, ", ", " or ", form, sizeof(form));
 		snprintf(why, cap, "what it is joined to comes first and is never guessed: say %s",
 			 form);
 		return -EINVAL;

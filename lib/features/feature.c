@@ -142,12 +142,12 @@ const struct feature features[N_FEATURES] = {
 		.shown_by = "unit/test_throttle.c, device/test_storage.py",
 	},
 	[FEATURE_NET] = {
-		"virtio-net", "virtio-net on a stream of frames or a tap (--net fd=, tap=)",
+		"virtio-net", "virtio-net on a stream or tap, or the user's network (--net)",
 		FEATURE_EXPERIMENTAL, "dev-net",
-		"two virtqueues; frames of the stream's other end or the tap",
+		"two virtqueues; frames of the stream or tap",
 		.note = "without guard=on nothing bounds the frames of a guest",
 		.shown_by = "device/test_net.py, device/test_net_tap.py, linux/test_debian_net.py, "
-			    "linux/test_debian_tap.py",
+			    "linux/test_debian_tap.py, linux/test_debian_user.py",
 	},
 	[FEATURE_NET_RELAY] = {
 		"net-relay", "which frames pass, and how many (guard=, allow=, packets-out= ...)",

@@ -91,16 +91,20 @@ void kind_files_form(const struct kind_files *f, char *out, size_t cap)
 		snprintf(out, cap, ",%s=FILE", f->word);
 }
 
-void kind_ways_form(const struct device_kind *kind, const char *between, char *out, size_t cap)
+void kind_ways_form(const struct device_kind *kind, const char *between, const char *last,
+		    char *out, size_t cap)
 {
-	size_t at = 0;
+	size_t at = 0, n = kind->link.n_ways;
 
 	*out = '\0';
-	for (size_t i = 0; i < kind->link.n_ways && at < cap; i++) {
+	for (size_t i = 0; i < n && at < cap; i++) {
 		const struct kind_way *w = &kind->link.ways[i];
 
-		at += (size_t)snprintf(out + at, cap - at, "%s%s%s%s", i ? between : "", w->word,
-				       w->value ? "=" : "", w->value ? w->value : "");
+		at += (size_t)snprintf(out + at, cap - at, "%s%s%s%s",
+				       !i	  ? "" :
+				       i == n - 1 ? last :
+						    between,
+				       w->word, w->value ? "=" : "", w->value ? w->value : "");
 	}
 }
 
@@ -108,7 +112,7 @@ void kind_form(const struct device_kind *kind, bool required_only, char *out, si
 {
 	size_t at;
 
-	kind_ways_form(kind, "|", out, cap);
+	kind_ways_form(kind, "|", "|", out, cap);
 	if (kind->file.fd)
 		snprintf(out, cap, "FILE");
 	at = strlen(out);

@@ -11,7 +11,7 @@
 #include "lib/options/option.h"
 
 #define KINDS_MAX 32	       /* of a build */
-#define KIND_OPTIONS_BYTES 512 /* of the options' struct */
+#define KIND_OPTIONS_BYTES 704 /* of the options' struct */
 #define KIND_CHANNELS_MAX 2    /* of a device, to the vmm */
 #define KIND_FILES_MAX 15      /* of a device */
 #define KIND_BESIDE_MAX 8      /* sorts of files beside the one that it serves */
@@ -63,6 +63,7 @@ struct kind_file {
 enum kind_opens {
 	KIND_OPENS_NOTHING, /* the supervisor has it otherwise */
 	KIND_OPENS_TAP,	    /* a tap, by its name */
+	KIND_OPENS_PASST,   /* a stream to a passt that it starts */
 	KIND_OPENS_STREAM, /* a UNIX stream socket that the command was started with, by its number */
 };
 
@@ -74,6 +75,8 @@ struct kind_way {
 	bool number;
 	enum kind_opens opens;
 	int fd; /* the number in the process of what is opened */
+	/* Of what is started: its i-th argument from 0 on that the options say; false: there are no more. NULL: none. */
+	bool (*argument)(const void *options, unsigned int i, char *out, size_t cap);
 };
 
 /* How a device is joined to what is outside, a network's card, say. */
@@ -178,7 +181,8 @@ static inline const struct kind_way *kind_way(const struct device_kind *kind, co
 				   NULL;
 }
 /* "fd=N", or "fd=N or tap=NAME": what is said first of a device that is joined. */
-void kind_ways_form(const struct device_kind *kind, const char *between, char *out, size_t cap);
+void kind_ways_form(const struct device_kind *kind, const char *between, const char *last,
+		    char *out, size_t cap);
 /* The option of that name, or NULL. */
 const struct option *kind_option(const struct device_kind *kind, const char *name);
 /* "FILE,format=raw[,readonly=on]", with a way in the place of FILE for a kind that is joined, or without for a kind that serves none: what is said of one of many. */

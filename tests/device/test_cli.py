@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """bulkhead's words and files: what is wrong is one clear line, and nothing starts."""
 
+import ctypes
 import fcntl
 import json
 import os
@@ -21,6 +22,7 @@ without_real_kvm = pytest.mark.skipif(
     subprocess.run([TOP / "tools/kvm-real"], capture_output=True, check=False).returncode == 0,
     reason="a real KVM is here")
 
+CLONE_NEWNS = 0x20000
 UP = "enter,ready,event:1"
 FOREVER = f"{UP},power,event:2"
 
@@ -387,6 +389,30 @@ def test_a_tap_that_cannot_be(place):
         code, _, err = run_with(place, [], *["--net=tap=busy"] * 2, "--allow", "virtio-net")
         assert (code, err) == (1, "bulkhead: --net: tap=busy is of another device already\n")
         assert run_with(place, [], "--net=tap=owned", "--allow", "virtio-net")[0] == 0
+
+    tap.apart(body)
+    assert place.processes() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network and a file system of its own take root")
+def test_a_users_network_that_cannot_be(place):
+    """One line, before anything starts."""
+    def refused(options=""):
+        code, _, err = run_with(place, [], f"--net=user{options}", "--allow", "virtio-net,net-relay")
+        assert code == 1 and err.count("\n") == 1, err
+        return err
+
+    def body():
+        assert "bulkhead: --net: user: passt does not start: " in refused()
+        subprocess.run("ip link set lo up; ip link add v0 type veth peer name v1; ip addr add 10.9.0.1/24 dev v0; "
+                       "ip link set v0 up; ip link set v1 up; ip route add default via 10.9.0.254", shell=True, check=True)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            assert "bulkhead: --net: user: passt does not start: " in refused(f",publish={port}:22")
+        if ctypes.CDLL(None).unshare(CLONE_NEWNS):
+            raise OSError("unshare")
+        subprocess.run("mount --make-rprivate / && mount --bind /dev/null /usr/bin/passt", shell=True, check=True)
+        assert refused() == "bulkhead: --net: user: passt is not installed: the package is passt\n"
 
     tap.apart(body)
     assert place.processes() == []

@@ -2,13 +2,19 @@
 """A VM with a network card: what whoever takes dev-net over has not."""
 
 import os
+import pathlib
+import shutil
 import subprocess
+import sys
 
 import pytest
 
 from taken import maps_of
 from test_behind import links
 from test_first_step import Intruder
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "device"))
+from bh.tap import apart  # noqa: E402
 
 NET = {"net": True, "more": ("dev-net",)}
 SHARED = ("guest-ram", "/memfd:inflight", "/memfd:net-link")
@@ -58,3 +64,45 @@ def test_what_dev_net_holds_on_a_tap(ground, neighbour, count, tap):
                                      "/guest-ram", "/dev/net/tun"))]
     count("dev-net, tap", 1, gains)
     machine.finish()
+
+
+NETWORK = ("ip link set lo up && ip link add v0 type veth peer name v1 && ip addr add 10.9.0.1/24 dev v0 && "
+           "ip link set v0 up && ip link set v1 up && ip route add default via 10.9.0.254")
+
+
+def fields(pid, *names):
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: rest.split() for name, _, rest in (line.partition(":") for line in lines) if name in names}
+
+
+def of_passt(ground):
+    """What the passt of a VM has that it should not."""
+    subprocess.run(NETWORK, shell=True, check=True)
+    machine = ground.start("--net", "user", "--allow", "virtio-net,net-relay", more=("dev-net", "net-relay"))
+    net = os.readlink("/proc/thread-self/ns/net")
+    [pid] = [int(p) for p in os.listdir("/proc") if p.isdigit() and link_of(p, "ns/net") == net and
+             link_of(p, "exe").startswith("/usr/bin/passt")]
+    gains = [("held", name, "") for name in links(pid) if name not in ("socket", "anon_inode:[eventpoll]") and
+             not name.startswith("anon_inode:[timerfd")]
+    gains += [("mapped", m[3], "") for m in maps_of(pid) if m[3].startswith(("/memfd", "/guest"))]
+    gains += [("in its root", name, "") for name in os.listdir(f"/proc/{pid}/root/")]
+    status = fields(pid, "Uid", "Gid", "Groups", "CapPrm", "CapEff", "NoNewPrivs", "Seccomp")
+    right = {"Uid": ["65534"] * 4, "Gid": ["65534"] * 4, "Groups": [], "CapPrm": ["0" * 16], "CapEff": ["0" * 16],
+             "NoNewPrivs": ["1"], "Seccomp": ["2"]}
+    gains += [("status", name, str(status[name])) for name in right if status[name] != right[name]]
+    machine.finish()
+    return len(right) + 3, gains
+
+
+def link_of(pid, what):
+    try:
+        return os.readlink(f"/proc/{pid}/{what}")
+    except OSError:
+        return ""
+
+
+@pytest.mark.skipif(not shutil.which("passt"), reason="passt is not installed")
+def test_what_passt_holds(ground, count):
+    """No file, no memory of a VM, no root, no capability: what its user's network is."""
+    tried, gains = apart(lambda: of_passt(ground))
+    count("passt", tried, gains)

@@ -4,6 +4,7 @@
 
 #include "lib/config/keys.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -348,22 +349,27 @@ static void test_networks(void **state)
 	assert_int_equal(count(&c, "net"), 0);
 	assert_error(WORDS(&c, "--net", "mtu=1500"),
 		     "--net: 'mtu=1500' will not do: what it is joined to comes first and is "
-		     "never guessed: say fd=N or tap=NAME");
+		     "never guessed: say user, fd=N or tap=NAME");
 	assert_error(WORDS(&c, "--net", "fd=2"),
 		     "--net: 'fd=2' will not do: fd must be 3 to 1048576");
 	assert_error(WORDS(&c, "--net", "5"),
 		     "--net: '5' will not do: what it is joined to comes first and is never "
-		     "guessed: say fd=N or tap=NAME");
+		     "guessed: say user, fd=N or tap=NAME");
 	assert_error(WORDS(&c, "--net", "mtu=1500,fd=5"),
 		     "--net: 'mtu=1500,fd=5' will not do: what it is joined to comes first and "
-		     "is never guessed: say fd=N or tap=NAME");
+		     "is never guessed: say user, fd=N or tap=NAME");
 	assert_error(
 		WORDS(&c, "--net", "fd=5,fd=6"),
 		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, guard=, ip=, restrict=, "
-		"allow=, link-local=, packets-in=, packets-out=, bytes-in=, bytes-out= and burst=");
+		"allow=, link-local=, packets-in=, packets-out=, bytes-in=, bytes-out=, burst= and "
+		"publish=");
 	assert_error(WORDS(&c, "--net", "fd"), "--net: 'fd' will not do: fd must be 3 to 1048576");
 	assert_error(WORDS(&c, "--net", "fd="),
 		     "--net: 'fd=' will not do: fd must be 3 to 1048576");
+	assert_int_equal(WORDS(&c, "--net", "user"), 0);
+	assert_same_again(&c);
+	assert_error(WORDS(&c, "--net", "user=x"),
+		     "--net: 'user=x' will not do: user has no value");
 	assert_int_equal(WORDS(&c, "--net", "tap=tap0,mtu=9000"), 0);
 	assert_same_again(&c);
 	assert_error(WORDS(&c, "--net", "tap=tap0,guard=on"),
@@ -680,6 +686,61 @@ static void test_too_many_disks(void **state)
 	assert_same_again(&c);
 	assert_error(words(&c, 65, argv), "--disk: 'a,format=raw' will not do: at most 64 disks");
 	assert_int_equal(count(&c, "disk"), 64);
+}
+
+static void test_published_ports(void **state)
+{
+	static const char *const right[] = { "8022:22", "0.0.0.0:80:8080", "[::1]:65535:1/udp",
+					     "[::]:1:2", "127.0.0.1:5353:53/udp" };
+	static const char *const wrong[] = { "",
+					     "22",
+					     "0:22",
+					     "8022:0",
+					     "8022:",
+					     ":22",
+					     "65536:22",
+					     "8022:22/tcp",
+					     "8022:22/",
+					     "8022:22:1",
+					     "1.2.3:8:9",
+					     "[::1]8022:22",
+					     "[::1:8:9",
+					     "::1:8022:22",
+					     "[1.2.3.4]:8:9",
+					     "224.0.0.1:8:9",
+					     "[]:8:9",
+					     " 8022:22",
+					     "8022:22 ",
+					     "+8022:22",
+					     "[ff02::1]:8:9" };
+	struct vm_config c;
+	char word[80];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(right); i++) {
+		snprintf(word, sizeof(word), "user,publish=%s", right[i]);
+		assert_int_equal(WORDS(&c, "--net", word), 0);
+		assert_same_again(&c);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		snprintf(word, sizeof(word), "user,publish=%s", wrong[i]);
+		assert_int_equal(WORDS(&c, "--net", word), -EINVAL);
+		assert_non_null(strstr(err.text, "publish must be [ADDRESS:]HOSTPORT:PORT[/udp]"));
+	}
+	assert_error(
+		WORDS(&c, "--net", "fd=3,publish=8022:22"),
+		"--net: 'fd=3,publish=8022:22' will not do: publish= is for the user's network: "
+		"--net user,publish=8022:22");
+	assert_int_equal(WORDS(&c, "--net",
+			       "user,publish=1:1,publish=2:2,publish=3:3,publish=4:4,"
+			       "publish=5:5,publish=6:6,publish=7:7,publish=8:8"),
+			 0);
+	assert_same_again(&c);
+	assert_int_equal(WORDS(&c, "--net",
+			       "user,publish=1:1,publish=2:2,publish=3:3,publish=4:4,"
+			       "publish=5:5,publish=6:6,publish=7:7,publish=8:8,publish=9:9"),
+			 -EINVAL);
+	assert_non_null(strstr(err.text, "publish must be said at most 8 times"));
 }
 
 static void test_too_many_networks(void **state)
@@ -999,6 +1060,7 @@ int main(void)
 		cmocka_unit_test(test_no_such_secret),
 		cmocka_unit_test(test_what_a_server_does_not_go_with),
 		cmocka_unit_test(test_too_many_disks),
+		cmocka_unit_test(test_published_ports),
 		cmocka_unit_test(test_too_many_networks),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_cmdline_length),

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A passt for a network card; see passt.h. */
+#include "cmd/bulkhead/passt.h"
+
+#include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NOBODY 65534
+#define ITS_STREAM 3
+#define FAILED_TO_BEGIN 125 /* no status of passt's */
+#define SAID_MAX 16
+#define ARGUMENT_MAX 96
+
+static const char *const places[] = { "/usr/bin/passt", "/usr/local/bin/passt" };
+
+/* It would do the same itself, but have files open until then. */
+static bool drop_root(void)
+{
+	if (geteuid() != 0)
+		return true;
+	return setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
+	       setresuid(NOBODY, NOBODY, NOBODY) == 0;
+}
+
+/* Both are above ITS_STREAM and close at execve. */
+static bool place(int stream, int errors)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	return null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDOUT_FILENO) >= 0 &&
+	       dup2(errors, STDERR_FILENO) >= 0 && dup2(stream, ITS_STREAM) >= 0 &&
+	       close_range(ITS_STREAM + 1, ~0U, 0) == 0;
+}
+
+/* No address of its own stands for the host: its loopback stays its own. */
+struct arguments {
+	const char *argv[SAID_MAX + 8];
+	char said[SAID_MAX][ARGUMENT_MAX];
+};
+
+static void make_arguments(const struct config_device *d, struct arguments *ret)
+{
+	static const char *const first[] = { "passt", "--fd", "3", "--quiet", "--no-map-gw" };
+	const struct kind_way *w = kind_way(d->kind, d->options);
+	size_t n = 0;
+
+	for (; n < ARRAY_SIZE(first); n++)
+		ret->argv[n] = first[n];
+	for (unsigned int i = 0;
+	     i < SAID_MAX && w->argument && w->argument(d->options, i, ret->said[i], ARGUMENT_MAX);
+	     i++)
+		ret->argv[n++] = ret->said[i];
+	ret->argv[n] = NULL;
+}
+
+static _Noreturn void become(const char *program, const struct arguments *a, int stream, int errors)
+{
+	static char *const nothing[] = { NULL };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (place(stream, errors) && drop_root())
+		execve(program, (char *const *)(uintptr_t)a->argv, nothing);
+	_exit(FAILED_TO_BEGIN);
+}
+
+/* It says why not before it serves, and is then rid of standard error; the last line counts. */
+static void read_line(int fd, char *out, size_t cap)
+{
+	char buf[512], *end;
+	size_t len = 0;
+	ssize_t n;
+
+	out[0] = 0;
+	while ((n = read(fd, buf + len, sizeof(buf) - 1 - len)) > 0 || (n < 0 && errno == EINTR))
+		len += n > 0 ? (size_t)n : 0;
+	buf[len] = 0;
+	for (char *line = strtok_r(buf, "\n", &end); line; line = strtok_r(NULL, "\n", &end))
+		snprintf(out, cap, "%s", line);
+	for (char *c = out; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+}
+
+/* The first process ends with 0 once the one that serves is there. */
+static int await(pid_t pid, int errors, const char **ret_why)
+{
+	static char line[256], why[300];
+	int status;
+
+	read_line(errors, line, sizeof(line));
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	snprintf(why, sizeof(why), "passt does not start: %s", line[0] ? line : "it says nothing");
+	*ret_why = why;
+	return -ECHILD;
+}
+
+static const char *find(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (access(places[i], X_OK) == 0)
+			return places[i];
+	return NULL;
+}
+
+int passt_open(const struct config_device *d, const char **ret_why)
+{
+	struct arguments arguments;
+	_cleanup_(closep) int ours = -1, theirs = -1, errors = -1, said = -1;
+	const char *program = find();
+	int stream[2], pipes[2], r;
+	pid_t pid;
+
+	*ret_why = "passt is not installed: the package is passt";
+	if (!program)
+		return -ENOENT;
+	make_arguments(d, &arguments);
+	*ret_why = "no passt can be started";
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) < 0)
+		return -errno;
+	ours = stream[0];
+	theirs = fcntl(stream[1], F_DUPFD_CLOEXEC, ITS_STREAM + 1);
+	close(stream[1]);
+	if (theirs < 0 || pipe2(pipes, O_CLOEXEC) < 0)
+		return -errno;
+	errors = pipes[0];
+	said = fcntl(pipes[1], F_DUPFD_CLOEXEC, ITS_STREAM + 1);
+	close(pipes[1]);
+	pid = said < 0 ? -1 : fork();
+	if (pid == 0)
+		become(program, &arguments, theirs, said);
+	if (pid < 0)
+		return -errno;
+	closep(&said);
+	closep(&theirs);
+	r = await(pid, errors, ret_why);
+	return r < 0 ? r : take_fd(&ours);
+}
