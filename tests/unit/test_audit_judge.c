@@ -96,9 +96,9 @@ static void set_fds(struct facts *f, const struct declared_process *d)
 		set_fd(f, fd, S_IFCHR, "/dev/null");
 	for (size_t i = 0; i < d->n_fds; i++)
 		set_fd(f, d->fds[i].fd,
-		       d->fds[i].kind == FD_SOCKET ? S_IFSOCK :
-		       d->fds[i].kind == FD_CHAR   ? S_IFCHR :
-						     S_IFREG,
+		       d->fds[i].kind == FD_SOCKET || d->fds[i].kind == FD_LINK ? S_IFSOCK :
+		       d->fds[i].kind == FD_CHAR				? S_IFCHR :
+										  S_IFREG,
 		       "/some/where");
 	set_fd(f, 60, 0, "anon_inode:[eventpoll]");
 }
@@ -387,7 +387,7 @@ static void test_descriptors(void **state)
 		{ RNG, 9, 0, "anon_inode:[userfaultfd]" },
 		{ CONSOLE, 9, S_IFREG, "/memfd:guest-ram (deleted)" },
 		{ VMM, 20, S_IFCHR, "/dev/mem" },
-		{ SUPERVISOR, 9, S_IFREG, "/home/user/disk.raw" },
+		{ SUPERVISOR, 90, S_IFREG, "/home/user/disk.raw" },
 		{ RELAY, 9, S_IFIFO, "pipe:[3]" },
 	};
 
@@ -439,14 +439,14 @@ static void test_files_of_a_control_group(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		set_fd(f, 9, S_IFREG, rows[i].link);
+		set_fd(f, 90, S_IFREG, rows[i].link);
 		f->fds[f->n_fds - 1].in_cgroup = rows[i].in_cgroup;
 		if (rows[i].declared)
 			expect_none();
 		else
 			expect(SUPERVISOR, "descriptor");
 	}
-	for (int fd = 9; fd < 11; fd++) {
+	for (int fd = 90; fd < 92; fd++) {
 		set_fd(f, fd, S_IFREG, rows[0].link);
 		f->fds[f->n_fds - 1].in_cgroup = true;
 	}
