@@ -44,12 +44,12 @@ static bool place(int stream, int errors)
 	       close_range(ITS_STREAM + 1, ~0U, 0) == 0;
 }
 
-/* No address of its own stands for the host: its loopback stays its own. */
 struct arguments {
 	const char *argv[SAID_MAX + 8];
 	char said[SAID_MAX][ARGUMENT_MAX];
 };
 
+/* No address of its own stands for the host: its loopback stays its own. */
 static void make_arguments(const struct config_device *d, struct arguments *ret)
 {
 	static const char *const first[] = { "passt", "--fd", "3", "--quiet", "--no-map-gw" };

@@ -2,6 +2,8 @@
 /* Checksums, and large TCP frames cut into small ones; see checksum.h. */
 #include "cmd/dev-net/checksum.h"
 
+#include "lib/base/be.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -19,28 +21,6 @@
 #define TCP_PSH 0x08U
 #define TCP_CWR 0x80U
 
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)get16(p) << 16 | get16(p + 2);
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
-
 /* RFC 1071: of 16-bit words, folded, not inverted. */
 static uint16_t fold(uint64_t sum)
 {
@@ -54,7 +34,7 @@ static uint16_t sum_of(const uint8_t *p, size_t len)
 	uint64_t sum = 0;
 
 	for (; len > 1; p += 2, len -= 2)
-		sum += get16(p);
+		sum += get_be16(p);
 	if (len)
 		sum += (uint32_t)*p << 8;
 	return fold(sum);
@@ -84,8 +64,8 @@ bool header_can_be(const struct net_header *h, size_t len)
 
 void checksum_finish(const struct net_header *h, uint8_t *frame, size_t len)
 {
-	put16(frame + h->csum_start + h->csum_offset,
-	      inverted(sum_of(frame + h->csum_start, len - h->csum_start)));
+	put_be16(frame + h->csum_start + h->csum_offset,
+		 inverted(sum_of(frame + h->csum_start, len - h->csum_start)));
 }
 
 /* ---- segments ---- */
@@ -97,9 +77,9 @@ static int find_ip(struct segmenter *s, uint8_t gso_type)
 
 	if (s->len < ETHERNET + VLAN_TAG + IPV6_LEN)
 		return -EBADMSG;
-	kind = get16(s->frame + at);
+	kind = get_be16(s->frame + at);
 	if (kind == KIND_VLAN)
-		kind = get16(s->frame + (at += VLAN_TAG));
+		kind = get_be16(s->frame + (at += VLAN_TAG));
 	s->l3 = (uint16_t)(at + 2);
 	s->v6 = kind == KIND_IPV6;
 	if (kind != (gso_type == NET_HDR_GSO_TCPV6 ? KIND_IPV6 : KIND_IPV4))
@@ -143,30 +123,30 @@ static void fix_ip(const struct segmenter *s, uint8_t *out, size_t len)
 	uint8_t *ip = out + s->l3;
 
 	if (s->v6) {
-		put16(ip + 4, (uint32_t)(len - s->l3 - IPV6_LEN));
+		put_be16(ip + 4, (uint32_t)(len - s->l3 - IPV6_LEN));
 		return;
 	}
-	put16(ip + 2, (uint32_t)(len - s->l3));
-	put16(ip + 4, (uint32_t)get16(ip + 4) + s->n);
-	put16(ip + 10, 0);
-	put16(ip + 10, (uint16_t)~sum_of(ip, (size_t)(s->l4 - s->l3)));
+	put_be16(ip + 2, (uint32_t)(len - s->l3));
+	put_be16(ip + 4, (uint32_t)get_be16(ip + 4) + s->n);
+	put_be16(ip + 10, 0);
+	put_be16(ip + 10, (uint16_t)~sum_of(ip, (size_t)(s->l4 - s->l3)));
 }
 
 /* The sum that is there is of the pseudo header, with the whole's length. */
 static void fix_tcp(const struct segmenter *s, uint8_t *out, size_t len, bool last)
 {
 	uint8_t *tcp = out + s->l4;
-	uint64_t sum = get16(tcp + TCP_CHECKSUM);
+	uint64_t sum = get_be16(tcp + TCP_CHECKSUM);
 
-	put32(tcp + 4, get32(tcp + 4) + (uint32_t)s->at);
+	put_be32(tcp + 4, get_be32(tcp + 4) + (uint32_t)s->at);
 	if (!last)
 		tcp[13] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
 	if (s->n)
 		tcp[13] &= (uint8_t)~TCP_CWR;
 	sum += (uint16_t) ~(uint16_t)(s->len - s->l4);
 	sum += len - s->l4;
-	put16(tcp + TCP_CHECKSUM, fold(sum));
-	put16(tcp + TCP_CHECKSUM, inverted(sum_of(tcp, len - s->l4)));
+	put_be16(tcp + TCP_CHECKSUM, fold(sum));
+	put_be16(tcp + TCP_CHECKSUM, inverted(sum_of(tcp, len - s->l4)));
 }
 
 size_t segmenter_next(struct segmenter *s, uint8_t *out)

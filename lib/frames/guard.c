@@ -206,7 +206,7 @@ static bool flow_of(const struct ip_packet *p, bool to_guest, struct flow *ret)
 	}
 	if (!p->body || p->body_len < 6 || !is_echo(p, !to_guest))
 		return false;
-	ret->peer_port = packet_be16(p->body + 4);
+	ret->peer_port = get_be16(p->body + 4);
 	return true;
 }
 

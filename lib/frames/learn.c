@@ -25,7 +25,7 @@ static bool is_dhcp(const struct guard_rules *rules, const struct ip_packet *p, 
 	return p->protocol == IP_UDP && !p->fragment && p->body_len >= BOOTP_LEN + 4 &&
 	       b[0] == op && b[1] == 1 && b[2] == ETHER_ADDR_LEN &&
 	       memcmp(b + 28, rules->mac, ETHER_ADDR_LEN) == 0 &&
-	       packet_be32(b + BOOTP_LEN) == DHCP_COOKIE;
+	       get_be32(b + BOOTP_LEN) == DHCP_COOKIE;
 }
 
 /* Its type, or 0. What stands in fields of the header (option 52) is not looked for: the type never does. */
@@ -48,7 +48,7 @@ bool learn_dhcp_request(const struct guard_rules *rules, struct guard_known *kno
 {
 	if (!is_dhcp(rules, p, BOOTP_REQUEST))
 		return false;
-	known->dhcp_request = packet_be32(p->body + 4);
+	known->dhcp_request = get_be32(p->body + 4);
 	return true;
 }
 
@@ -67,7 +67,7 @@ static void learn_lease(const struct guard_rules *rules, struct guard_known *kno
 
 	if (p->from_port != DHCP_SERVER_PORT || p->to_port != DHCP_CLIENT_PORT ||
 	    !is_dhcp(rules, p, BOOTP_REPLY) || dhcp_type(p) != DHCP_ACK ||
-	    packet_be32(p->body + 4) != known->dhcp_request)
+	    get_be32(p->body + 4) != known->dhcp_request)
 		return;
 	ip4 = addr_v4(p->body + 16);
 	if (!can_be_own(&ip4)) /* as of an answer to DHCPINFORM */
@@ -122,9 +122,9 @@ static bool learn_prefix(void *owner, const uint8_t *o, size_t len)
 	if (!can_be_net(&net))
 		return true;
 	i = find_net(known, &net);
-	if (packet_be32(o + 4) && i == GUARD_NETS_MAX)
+	if (get_be32(o + 4) && i == GUARD_NETS_MAX)
 		known->nets[known->next_net++ % GUARD_NETS_MAX] = net;
-	else if (!packet_be32(o + 4) && i < GUARD_NETS_MAX)
+	else if (!get_be32(o + 4) && i < GUARD_NETS_MAX)
 		memset(&known->nets[i], 0, sizeof(known->nets[i])); /* no longer valid */
 	return true;
 }

@@ -46,7 +46,7 @@ static enum packet_fault parse_arp(struct rest r, size_t frame_len, struct ip_pa
 	    memcmp(r.at, ethernet_ipv4, sizeof(ethernet_ipv4)) != 0)
 		return PACKET_MALFORMED;
 	p->kind = PACKET_ARP;
-	p->arp_op = packet_be16(r.at + 6);
+	p->arp_op = get_be16(r.at + 6);
 	p->arp_mac = r.at + 8;
 	p->from = addr_v4(r.at + 14);
 	p->to = addr_v4(r.at + 24);
@@ -62,20 +62,20 @@ static enum packet_fault parse_tcp(struct rest r, struct ip_packet *p)
 	if (header < TCP_LEN || (header > r.len && !p->fragment))
 		return PACKET_MALFORMED;
 	p->has_ports = true;
-	p->from_port = packet_be16(r.at);
-	p->to_port = packet_be16(r.at + 2);
+	p->from_port = get_be16(r.at);
+	p->to_port = get_be16(r.at + 2);
 	return PACKET_FINE;
 }
 
 static enum packet_fault parse_udp(struct rest r, struct ip_packet *p)
 {
-	size_t len = r.len < UDP_LEN ? 0 : packet_be16(r.at + 4);
+	size_t len = r.len < UDP_LEN ? 0 : get_be16(r.at + 4);
 
 	if (len < UDP_LEN || (p->fragment ? len < r.len : len != r.len))
 		return PACKET_MALFORMED;
 	p->has_ports = true;
-	p->from_port = packet_be16(r.at);
-	p->to_port = packet_be16(r.at + 2);
+	p->from_port = get_be16(r.at);
+	p->to_port = get_be16(r.at + 2);
 	p->body = r.at + UDP_LEN;
 	p->body_len = r.len - UDP_LEN;
 	return PACKET_FINE;
@@ -129,8 +129,8 @@ static enum packet_fault parse_ipv4(struct rest r, size_t frame_len, struct ip_p
 	if (r.len < IPV4_LEN || r.at[0] >> 4 != 4)
 		return PACKET_MALFORMED;
 	header = (size_t)(r.at[0] & 15) * 4;
-	total = packet_be16(r.at + 2);
-	word = packet_be16(r.at + 6);
+	total = get_be16(r.at + 2);
+	word = get_be16(r.at + 6);
 	if (header < IPV4_LEN || total < header || total > r.len || word & 0x8000 ||
 	    !fills_up(frame_len, r.len - total))
 		return PACKET_MALFORMED;
@@ -167,7 +167,7 @@ static enum packet_fault skip_fragment(struct rest *r, struct ip_packet *p)
 
 	if (r->len < FRAGMENT_LEN)
 		return PACKET_MALFORMED;
-	word = packet_be16(r->at + 2);
+	word = get_be16(r->at + 2);
 	p->protocol = r->at[0];
 	*r = behind(*r, FRAGMENT_LEN);
 	return note_fragment(p, word >> 3, word & 1, r->len);
@@ -188,7 +188,7 @@ static enum packet_fault parse_ipv6(struct rest r, size_t frame_len, struct ip_p
 
 	if (r.len < IPV6_LEN || r.at[0] >> 4 != 6)
 		return PACKET_MALFORMED;
-	len = packet_be16(r.at + 4);
+	len = get_be16(r.at + 4);
 	if (!len || len > r.len - IPV6_LEN || !fills_up(frame_len, r.len - IPV6_LEN - len))
 		return PACKET_MALFORMED;
 	p->kind = PACKET_IPV6;
@@ -218,7 +218,7 @@ enum packet_fault packet_parse(const uint8_t *frame, size_t len, struct ip_packe
 	r = behind((struct rest){ frame, len }, ETHER_LEN);
 	ret->to_mac = frame;
 	ret->from_mac = frame + ETHER_ADDR_LEN;
-	switch (packet_be16(frame + 12)) {
+	switch (get_be16(frame + 12)) {
 	case TYPE_ARP:
 		return parse_arp(r, len, ret);
 	case TYPE_IPV4:

@@ -10,6 +10,7 @@
 #ifndef BULKHEAD_FRAMES_PACKET_H
 #define BULKHEAD_FRAMES_PACKET_H
 
+#include "lib/base/be.h"
 #include "lib/frames/addr.h"
 
 #define ETHER_LEN 14U	   /* its header */
@@ -49,15 +50,5 @@ struct ip_packet {
 };
 
 enum packet_fault packet_parse(const uint8_t *frame, size_t len, struct ip_packet *ret);
-
-static inline uint16_t packet_be16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static inline uint32_t packet_be32(const uint8_t *at)
-{
-	return (uint32_t)packet_be16(at) << 16 | packet_be16(at + 2);
-}
 
 #endif

@@ -2,6 +2,8 @@
 /* iSCSI's headers; see pdu.h. All numbers are big-endian. */
 #include "lib/iscsi/pdu.h"
 
+#include "lib/base/be.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -17,42 +19,20 @@
 
 enum { AT_LUN = 8, AT_ITT = 16, AT_TTT = 20, AT_CMDSN = 24, AT_EXPSTATSN = 28 };
 
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
-
-static uint32_t get16(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 8 | p[1];
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return get16(p) << 16 | get16(p + 2);
-}
-
 /* ---- what is sent ---- */
 
 static void begin(uint8_t *out, uint8_t opcode, uint8_t flags, uint32_t data_len)
 {
 	memset(out, 0, ISCSI_BHS_LEN);
-	put32(out + 4, data_len);
+	put_be32(out + 4, data_len);
 	out[0] = opcode;
 	out[1] = flags;
 }
 
 static void put_numbers(uint8_t *out, struct iscsi_numbers at)
 {
-	put32(out + AT_CMDSN, at.cmdsn);
-	put32(out + AT_EXPSTATSN, at.expstatsn);
+	put_be32(out + AT_CMDSN, at.cmdsn);
+	put_be32(out + AT_EXPSTATSN, at.expstatsn);
 }
 
 void iscsi_login_encode(const struct iscsi_login_request *q, uint8_t out[ISCSI_BHS_LEN])
@@ -63,8 +43,8 @@ void iscsi_login_encode(const struct iscsi_login_request *q, uint8_t out[ISCSI_B
 		flags |= FINAL | (unsigned int)q->next;
 	begin(out, ISCSI_LOGIN | IMMEDIATE, (uint8_t)(flags | (q->more ? MORE : 0)), q->data_len);
 	memcpy(out + 8, q->isid, sizeof(q->isid));
-	put16(out + 14, q->tsih);
-	put32(out + AT_ITT, q->itt);
+	put_be16(out + 14, q->tsih);
+	put_be32(out + AT_ITT, q->itt);
 	put_numbers(out, q->at);
 }
 
@@ -74,8 +54,8 @@ void iscsi_command_encode(const struct iscsi_command *q, uint8_t out[ISCSI_BHS_L
 
 	begin(out, ISCSI_COMMAND, (uint8_t)flags, q->data_len);
 	memcpy(out + AT_LUN, q->lun, ISCSI_LUN_LEN);
-	put32(out + AT_ITT, q->itt);
-	put32(out + 20, q->expected);
+	put_be32(out + AT_ITT, q->itt);
+	put_be32(out + 20, q->expected);
 	put_numbers(out, q->at);
 	memcpy(out + 32, q->cdb, ISCSI_CDB_LEN);
 }
@@ -84,11 +64,11 @@ void iscsi_data_out_encode(const struct iscsi_data_out *q, uint8_t out[ISCSI_BHS
 {
 	begin(out, ISCSI_DATA_OUT, q->final ? FINAL : 0, q->data_len);
 	memcpy(out + AT_LUN, q->lun, ISCSI_LUN_LEN);
-	put32(out + AT_ITT, q->itt);
-	put32(out + AT_TTT, q->ttt);
-	put32(out + AT_EXPSTATSN, q->expstatsn);
-	put32(out + 36, q->datasn);
-	put32(out + 40, q->offset);
+	put_be32(out + AT_ITT, q->itt);
+	put_be32(out + AT_TTT, q->ttt);
+	put_be32(out + AT_EXPSTATSN, q->expstatsn);
+	put_be32(out + 36, q->datasn);
+	put_be32(out + 40, q->offset);
 }
 
 void iscsi_nop_out_encode(const uint8_t *lun, uint32_t ttt, struct iscsi_numbers at,
@@ -96,15 +76,15 @@ void iscsi_nop_out_encode(const uint8_t *lun, uint32_t ttt, struct iscsi_numbers
 {
 	begin(out, ISCSI_NOP_OUT | IMMEDIATE, FINAL, 0);
 	memcpy(out + AT_LUN, lun, ISCSI_LUN_LEN);
-	put32(out + AT_ITT, ISCSI_NO_TAG);
-	put32(out + AT_TTT, ttt);
+	put_be32(out + AT_ITT, ISCSI_NO_TAG);
+	put_be32(out + AT_TTT, ttt);
 	put_numbers(out, at);
 }
 
 void iscsi_logout_encode(uint32_t itt, struct iscsi_numbers at, uint8_t out[ISCSI_BHS_LEN])
 {
 	begin(out, ISCSI_LOGOUT | IMMEDIATE, FINAL, 0); /* reason 0: the session */
-	put32(out + AT_ITT, itt);
+	put_be32(out + AT_ITT, itt);
 	put_numbers(out, at);
 }
 
@@ -117,7 +97,7 @@ static void decode_login(const uint8_t *in, struct iscsi_in *r)
 	r->stage = in[1] >> 2 & 3;
 	r->next = in[1] & 3;
 	r->version = in[3]; /* Version-active */
-	r->tsih = (uint16_t)get16(in + 14);
+	r->tsih = (uint16_t)get_be16(in + 14);
 	r->response = in[36];
 	r->status = in[37];
 }
@@ -126,15 +106,15 @@ static void decode_residual(const uint8_t *in, struct iscsi_in *r)
 {
 	r->over = in[1] & OVER;
 	r->under = in[1] & UNDER;
-	r->residual = get32(in + 44);
+	r->residual = get_be32(in + 44);
 }
 
 static void decode_data_in(const uint8_t *in, struct iscsi_in *r)
 {
 	r->has_status = in[1] & HAS_STATUS;
 	r->status = in[3];
-	r->datasn = get32(in + 36);
-	r->offset = get32(in + 40);
+	r->datasn = get_be32(in + 36);
+	r->offset = get_be32(in + 40);
 	if (r->has_status)
 		decode_residual(in, r);
 }
@@ -156,9 +136,9 @@ static int decode_rest(const uint8_t *in, struct iscsi_in *r)
 		decode_data_in(in, r);
 		return 0;
 	case ISCSI_R2T:
-		r->datasn = get32(in + 36);
-		r->offset = get32(in + 40);
-		r->len = get32(in + 44);
+		r->datasn = get_be32(in + 36);
+		r->offset = get_be32(in + 40);
+		r->len = get_be32(in + 44);
 		return 0;
 	case ISCSI_ASYNC:
 		r->event = in[36];
@@ -178,12 +158,12 @@ int iscsi_in_decode(const uint8_t in[ISCSI_BHS_LEN], struct iscsi_in *ret)
 {
 	struct iscsi_in r = { .opcode = in[0] & 0x3f,
 			      .final = in[1] & FINAL,
-			      .data_len = get32(in + 4) & 0xffffff,
-			      .itt = get32(in + AT_ITT),
-			      .ttt = get32(in + AT_TTT),
-			      .statsn = get32(in + 24),
-			      .expcmdsn = get32(in + 28),
-			      .maxcmdsn = get32(in + 32) };
+			      .data_len = get_be32(in + 4) & 0xffffff,
+			      .itt = get_be32(in + AT_ITT),
+			      .ttt = get_be32(in + AT_TTT),
+			      .statsn = get_be32(in + 24),
+			      .expcmdsn = get_be32(in + 28),
+			      .maxcmdsn = get_be32(in + 32) };
 
 	memcpy(r.lun, in + AT_LUN, ISCSI_LUN_LEN);
 	if (in[4] || decode_rest(in, &r) < 0)

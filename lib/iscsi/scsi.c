@@ -2,6 +2,8 @@
 /* The commands of a disk; see scsi.h. All numbers are big-endian. */
 #include "lib/iscsi/scsi.h"
 
+#include "lib/base/be.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -25,46 +27,13 @@
 #define UNBOUNDED 0xffffffffU
 #define SAME_MOST 65536U /* blocks of one command where the target says no bound */
 
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
-
-static void put64(uint8_t *p, uint64_t v)
-{
-	put32(p, (uint32_t)(v >> 32));
-	put32(p + 4, (uint32_t)v);
-}
-
-static uint32_t get16(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 8 | p[1];
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return get16(p) << 16 | get16(p + 2);
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-	return (uint64_t)get32(p) << 32 | get32(p + 4);
-}
-
 /* ---- commands ---- */
 
 static void of_range(uint8_t *out, uint8_t operation, uint64_t lba, uint32_t blocks)
 {
 	out[0] = operation;
-	put64(out + 2, lba);
-	put32(out + 10, blocks);
+	put_be64(out + 2, lba);
+	put_be32(out + 10, blocks);
 }
 
 static void of_inquiry(uint8_t *out, uint8_t page, uint32_t len)
@@ -72,7 +41,7 @@ static void of_inquiry(uint8_t *out, uint8_t page, uint32_t len)
 	out[0] = 0x12;
 	out[1] = page != 0;
 	out[2] = page;
-	put16(out + 3, len);
+	put_be16(out + 3, len);
 }
 
 static void of_mode(uint8_t *out, uint8_t page, uint8_t len)
@@ -120,7 +89,7 @@ void scsi_cdb(enum scsi_verb verb, uint64_t lba, uint32_t blocks, uint8_t out[IS
 	case SCSI_CAPACITY:
 		out[0] = 0x9e;
 		out[1] = 0x10;
-		put32(out + 10, CAPACITY_LEN);
+		put_be32(out + 10, CAPACITY_LEN);
 		break;
 	case SCSI_MODE:
 		of_mode(out, ALL_PAGES, MODE_LEN);
@@ -130,7 +99,7 @@ void scsi_cdb(enum scsi_verb verb, uint64_t lba, uint32_t blocks, uint8_t out[IS
 		break;
 	case SCSI_UNMAP:
 		out[0] = 0x42;
-		put16(out + 7, SCSI_UNMAP_LEN);
+		put_be16(out + 7, SCSI_UNMAP_LEN);
 		break;
 	}
 }
@@ -138,10 +107,10 @@ void scsi_cdb(enum scsi_verb verb, uint64_t lba, uint32_t blocks, uint8_t out[IS
 void scsi_unmap_list(uint64_t lba, uint32_t blocks, uint8_t out[SCSI_UNMAP_LEN])
 {
 	memset(out, 0, SCSI_UNMAP_LEN);
-	put16(out, SCSI_UNMAP_LEN - 2);
-	put16(out + 2, SCSI_UNMAP_LEN - 8);
-	put64(out + 8, lba);
-	put32(out + 16, blocks);
+	put_be16(out, SCSI_UNMAP_LEN - 2);
+	put_be16(out + 2, SCSI_UNMAP_LEN - 8);
+	put_be64(out + 8, lba);
+	put_be32(out + 16, blocks);
 }
 
 uint32_t scsi_reply_len(enum scsi_verb verb)
@@ -183,8 +152,8 @@ static int take_capacity(struct scsi_disk *d, const uint8_t *data, size_t len)
 
 	if (len < 12)
 		return -EBADMSG;
-	last = get64(data);
-	block = get32(data + 8);
+	last = get_be64(data);
+	block = get_be32(data + 8);
 	if (block < 512 || block > SCSI_BLOCK_MAX || block & (block - 1))
 		return -EOPNOTSUPP;
 	if (last >= INT64_MAX / block)
@@ -204,7 +173,7 @@ static int take_capacity(struct scsi_disk *d, const uint8_t *data, size_t len)
 
 static uint32_t limit_of(const uint8_t *data, size_t len, size_t at, uint32_t unsaid)
 {
-	return len >= at + 4 && get32(data + at) ? get32(data + at) : unsaid;
+	return len >= at + 4 && get_be32(data + at) ? get_be32(data + at) : unsaid;
 }
 
 /* A target that has no such page says none of it. */
@@ -214,7 +183,7 @@ static int take_limits(struct scsi_disk *d, const uint8_t *data, size_t len)
 	uint64_t same = 0;
 
 	if (len >= 44 && is_page)
-		same = get64(data + 36);
+		same = get_be64(data + 36);
 	d->same_max = same && same < SAME_MOST ? (uint32_t)same : SAME_MOST;
 	d->io_max = limit_of(data, is_page ? len : 0, 8, UNBOUNDED);
 	d->unmap_max = limit_of(data, is_page ? len : 0, 20, UNBOUNDED);
@@ -254,7 +223,7 @@ static size_t page_end(const uint8_t *data, size_t len, uint8_t page)
 {
 	if (len < 4 || data[1] != page)
 		return 0;
-	return get16(data + 2) < len - 4 ? get16(data + 2) + 4 : len;
+	return get_be16(data + 2) < len - 4 ? get_be16(data + 2) + 4 : len;
 }
 
 static int take_serial(struct scsi_disk *d, const uint8_t *data, size_t len)
@@ -313,7 +282,7 @@ struct scsi_sense scsi_sense_decode(const uint8_t *data, size_t len)
 {
 	const struct scsi_sense none = { .key = 0 };
 	const uint8_t *s = data + 2;
-	size_t n = len < 2 ? 0 : get16(data);
+	size_t n = len < 2 ? 0 : get_be16(data);
 
 	if (n > len - 2 && len >= 2)
 		n = len - 2;
@@ -336,6 +305,6 @@ int scsi_lun(uint32_t number, uint8_t out[ISCSI_LUN_LEN])
 	if (number >= 16384)
 		return -EINVAL;
 	memset(out, 0, ISCSI_LUN_LEN);
-	put16(out, number < 256 ? number : 0x4000 | number);
+	put_be16(out, number < 256 ? number : 0x4000 | number);
 	return 0;
 }

@@ -133,7 +133,7 @@ static void check_output(struct side *s)
 		s->n_out += (size_t)n;
 	while (!lied && s->n_out - s->parsed >= LINK_LENGTH) {
 		const uint8_t *at = s->out + s->parsed;
-		size_t len = packet_be32(at);
+		size_t len = get_be32(at);
 
 		require(len >= LINK_FRAME_MIN && len <= LINK_FRAME_MAX);
 		if (s->n_out - s->parsed < LINK_LENGTH + len)

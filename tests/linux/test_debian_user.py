@@ -2,7 +2,6 @@
 """An unmodified Debian guest on the user's network: it gets its address by DHCP, and what it fetches from a server
 that the host reaches is right; what is not allowed it does not reach, nor the host's loopback."""
 
-import hashlib
 import http.server
 import os
 import pathlib
@@ -15,6 +14,7 @@ import time
 
 import pytest
 import vm
+from test_debian_tap import Files
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "device"))
 from bh import tap  # noqa: E402
@@ -26,21 +26,6 @@ NETWORK = ("ip link set lo up && ip link add v0 type veth peer name v1 && ip add
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("passt"),
                                 reason="the network of the test is made by root; and passt")
-
-
-class Files(http.server.BaseHTTPRequestHandler):
-    """/data, and its sum as sha256sum prints it."""
-
-    def do_GET(self):
-        body = self.server.data if self.path == "/data" else \
-            f"{hashlib.sha256(self.server.data).hexdigest()}  -\n".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
 
 
 def passts():

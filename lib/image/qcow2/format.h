@@ -3,9 +3,9 @@
 #ifndef BULKHEAD_IMAGE_QCOW2_FORMAT_H
 #define BULKHEAD_IMAGE_QCOW2_FORMAT_H
 
+#include "lib/base/be.h"
 #include "lib/base/units.h"
 
-#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -62,47 +62,5 @@
 #define MAX_SNAPSHOT_TABLE_BYTES MIB(64)
 #define MAX_SNAPSHOT_EXTRA 1024U
 #define MAX_BACKING_NAME 1023U
-
-static inline uint32_t get_be32(const void *at)
-{
-	uint32_t v;
-
-	memcpy(&v, at, sizeof(v));
-	return be32toh(v);
-}
-
-static inline uint64_t get_be64(const void *at)
-{
-	uint64_t v;
-
-	memcpy(&v, at, sizeof(v));
-	return be64toh(v);
-}
-
-static inline uint16_t get_be16(const void *at)
-{
-	uint16_t v;
-
-	memcpy(&v, at, sizeof(v));
-	return be16toh(v);
-}
-
-static inline void put_be16(void *at, uint16_t v)
-{
-	v = htobe16(v);
-	memcpy(at, &v, sizeof(v));
-}
-
-static inline void put_be32(void *at, uint32_t v)
-{
-	v = htobe32(v);
-	memcpy(at, &v, sizeof(v));
-}
-
-static inline void put_be64(void *at, uint64_t v)
-{
-	v = htobe64(v);
-	memcpy(at, &v, sizeof(v));
-}
 
 #endif
