@@ -221,9 +221,12 @@ static void add_name(struct scsi_disk *d, const uint8_t *data, size_t len)
 /* Of a page of identification: its bytes, up to what came. */
 static size_t page_end(const uint8_t *data, size_t len, uint8_t page)
 {
+	size_t end;
+
 	if (len < 4 || data[1] != page)
 		return 0;
-	return get_be16(data + 2) < len - 4 ? get_be16(data + 2) + 4 : len;
+	end = get_be16(data + 2) + 4U;
+	return end < len ? end : len;
 }
 
 static int take_serial(struct scsi_disk *d, const uint8_t *data, size_t len)
