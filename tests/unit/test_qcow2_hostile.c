@@ -20,6 +20,9 @@
 #define L2 4U
 #define DATA 5U
 
+/* The first word of a header extension. */
+#define EXTENSION(type, len) ((uint64_t)(type) << 32 | (len))
+
 static struct memory file;
 static struct volume_error why;
 
@@ -123,6 +126,10 @@ static void test_header_fields(void **state)
 		{ 104, 1, 2, "unknown compression_type 2", -ENOTSUP },
 		{ 112, 4, EXT_CRYPTO, "encrypted (LUKS)", -ENOTSUP },
 		{ 116, 4, 0xffffffff, "ends behind the header", -EINVAL },
+		{ 112, 8, EXTENSION(EXT_BACKING_FORMAT, QCOW2_NAME_MAX),
+		  "the backing format has 1024 bytes: 1023 at most", -EINVAL },
+		{ 112, 8, EXTENSION(EXT_DATA_FILE, QCOW2_NAME_MAX),
+		  "the data file has 1024 bytes: 1023 at most", -EINVAL },
 	};
 
 	(void)state;
@@ -270,6 +277,48 @@ static void test_used_clusters_without_refcounts(void **state)
 	expect_corrupt_bit();
 }
 
+/* Refcounts of 64 bits have room for what becomes of 0. */
+static void test_a_free_cluster_is_given_up(void **state)
+{
+	const uint8_t b[512] = { 1 };
+	struct volume *v;
+
+	(void)state;
+	make(&(struct qcow2_create_options){
+		.size = DISK, .cluster_size = CLUSTER, .refcount_bits = 64 });
+	assert_int_equal(open_image(false, &v), 0);
+	assert_int_equal(volume_write(v, b, sizeof(b), 0), 0);
+	volume_close(v);
+	assert_int_equal(get_be64(file.bytes + at_cluster(BLOCK) + 8 * DATA), 1);
+	put64(at_cluster(BLOCK) + 8 * DATA, 0);
+	assert_int_equal(open_image(false, &v), 0);
+	assert_int_equal(volume_discard(v, 0, CLUSTER), 0);
+	assert_int_equal(volume_flush(v), -EIO);
+	volume_close(v);
+	expect_corrupt_bit();
+	assert_int_equal(get_be64(file.bytes + at_cluster(BLOCK) + 8 * DATA), 0);
+}
+
+/* A tool opens that. What is read as an L2 table is not written as refcounts. */
+static void test_a_table_of_two_kinds(void **state)
+{
+	const struct qcow2_options tool = { .tool = true };
+	static uint8_t before[CLUSTER];
+	uint8_t b[512] = { 0 };
+	struct volume *v;
+
+	(void)state;
+	make_used();
+	put64(at_cluster(L1), at_cluster(BLOCK) | ENTRY_COPIED);
+	memcpy(before, file.bytes + at_cluster(BLOCK), CLUSTER);
+	assert_int_equal(qcow2_open(&file.store, &tool, &v, &why), 0);
+	(void)!volume_read(v, b, sizeof(b), DISK / 8);
+	assert_int_equal(volume_write(v, b, sizeof(b), DISK / 8), -EIO);
+	volume_close(v);
+	assert_memory_equal(before, file.bytes + at_cluster(BLOCK), CLUSTER);
+	assert_true(get_be64(file.bytes + H_INCOMPATIBLE) & INCOMPATIBLE_CORRUPT);
+}
+
 static void read_with_entry(uint64_t entry, int expected)
 {
 	struct volume *v;
@@ -295,6 +344,57 @@ static void test_entries(void **state)
 	read_with_entry(ENTRY_COMPRESSED, -EIO);
 	put32(4, 2);
 	read_with_entry(ENTRY_ZERO, -EIO); /* version 2 has none */
+}
+
+/* A frame of zstd (RFC 8878) that is one byte n times: n of 256 and more has two bytes of length, less 256. */
+static size_t put_frame(uint8_t *at, uint32_t n)
+{
+	const bool is_long = n >= 256;
+	const uint32_t len = is_long ? n - 256 : n, block = n << 3 | 1 << 1 | 1; /* RLE, the last */
+	const uint8_t bytes[] = { 0x28,	      0xb5,    0x2f, 0xfd, is_long ? 0x60 : 0x20,
+				  len & 0xff, len >> 8 };
+	const uint8_t rest[] = { block & 0xff, block >> 8 & 0xff, block >> 16, 0x5a };
+	size_t head = is_long ? sizeof(bytes) : sizeof(bytes) - 1;
+
+	memcpy(at, bytes, head);
+	memcpy(at + head, rest, sizeof(rest));
+	return head + sizeof(rest);
+}
+
+static void read_frames(const uint32_t *n, size_t n_frames, int expected)
+{
+	uint8_t *at = file.bytes + at_cluster(DATA), b[CLUSTER];
+	struct volume *v;
+
+	memset(at, 0, CLUSTER);
+	for (size_t i = 0; i < n_frames; i++)
+		at += put_frame(at, n[i]);
+	assert_int_equal(open_image(true, &v), 0);
+	assert_int_equal(volume_read(v, b, sizeof(b), 0), expected);
+	if (expected == 0)
+		assert_int_equal(b[CLUSTER - 1], 0x5a);
+	volume_close(v);
+}
+
+/* All that they hold together is one cluster. */
+static void test_frames_of_zstd(void **state)
+{
+	const uint8_t b[512] = { 1 };
+	struct volume *v;
+
+	(void)state;
+	make(&(struct qcow2_create_options){
+		.size = DISK, .cluster_size = CLUSTER, .compression = QCOW2_ZSTD });
+	assert_int_equal(open_image(false, &v), 0);
+	assert_int_equal(volume_write(v, b, sizeof(b), 0), 0);
+	volume_close(v);
+	put64(at_cluster(L2), ENTRY_COMPRESSED | UINT64_C(3) << 58 | at_cluster(DATA));
+	read_frames((uint32_t[]){ CLUSTER }, 1, 0);
+	read_frames((uint32_t[]){ 1, 1000, CLUSTER - 1001 }, 3, 0);
+	read_frames((uint32_t[]){ CLUSTER + 1 }, 1, -EIO);
+	read_frames((uint32_t[]){ 1, CLUSTER }, 2, -EIO);
+	read_frames((uint32_t[]){ CLUSTER - 1, 2 }, 2, -EIO);
+	read_frames((uint32_t[]){ 1, 2 }, 2, -EIO);
 }
 
 static void test_extended_entries(void **state)
@@ -476,7 +576,10 @@ int main(void)
 		cmocka_unit_test(test_tables_on_each_other),
 		cmocka_unit_test(test_data_on_metadata),
 		cmocka_unit_test(test_used_clusters_without_refcounts),
+		cmocka_unit_test(test_a_free_cluster_is_given_up),
+		cmocka_unit_test(test_a_table_of_two_kinds),
 		cmocka_unit_test(test_entries),
+		cmocka_unit_test(test_frames_of_zstd),
 		cmocka_unit_test(test_extended_entries),
 		cmocka_unit_test(test_snapshot_tables),
 		cmocka_unit_test(test_what_the_caller_must_give),
