@@ -168,6 +168,16 @@ static bool has_console(const struct vm_config *c)
 	return !c->detach && c->console != CONSOLE_NONE;
 }
 
+/* The device of that kind whose guest reaches sockets of the host, or NULL. */
+static const struct config_device *reaching(const struct vm_config *c,
+					    const struct device_kind *kind)
+{
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (c->devices[i].kind == kind && config_reaches(&c->devices[i]))
+			return &c->devices[i];
+	return NULL;
+}
+
 /* Whether a row of the table is there with this configuration. */
 static bool has_row(const struct explained *x, const struct declared_process *d, int fd)
 {
@@ -175,6 +185,8 @@ static bool has_row(const struct explained *x, const struct declared_process *d,
 		return x->config->accel != ACCEL_SOFT;
 	if (d == &vmm_declared && fd == VMM_FD_INITRD)
 		return x->config->initrd;
+	if (kind_whose(d) && kind_whose(d)->reach_fd == fd)
+		return reaching(x->config, kind_whose(d)) != NULL;
 	return d != &supervisor_declared || fd != SUPERVISOR_FD_STREAM || has_console(x->config);
 }
 
@@ -261,6 +273,18 @@ static void explain_files(const struct vm_config *c, const struct device_kind *k
 	paragraph(config_count(c, kind) > 1 ? "one each for" : its, "%s", l.text);
 }
 
+static void explain_reached(const struct vm_config *c, const struct device_kind *kind)
+{
+	const struct config_device *d = reaching(c, kind);
+	struct list l = { .len = 0 };
+	uint32_t port;
+
+	for (unsigned int i = 0; d && kind->reaches(d->options, i, &port); i++)
+		list_add(&l, "%s+%s_%u", c->name, kind->word, port);
+	if (d)
+		paragraph("connected to", "%s, where its user's programs listen", l.text);
+}
+
 /* ---- what a taker has ---- */
 
 static bool is_kvms(const struct declared_gain *g)
@@ -299,5 +323,7 @@ void explain_process(const struct explained *x, const struct declared_process *d
 	explain_held(x, d);
 	if (kind && kind->file.fd)
 		explain_files(x->config, kind);
+	if (kind && kind->reaches)
+		explain_reached(x->config, kind);
 	explain_gains(x, d);
 }

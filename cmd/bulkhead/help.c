@@ -37,9 +37,8 @@ static const char overview[] =
 #define SCREEN 80U /* columns */
 
 static const char run_end[] =
-	"Ends with 0 when the guest powers off; 1 it could not start, 2 wrong words,\n"
-	"3 guest panic, 4 guest crash, 5 a process failed, 6 ended from outside,\n"
-	"7 the guest ended well, not all of its output was written.\n";
+	"Ends with 0: guest powered off, 1: no start, 2: wrong words, 3: guest panic,\n"
+	"4: guest crash, 5: a process failed, 6: ended from outside, 7: output was lost.\n";
 
 /* "or safe, raw, none": what there is beside the default. */
 static void add_others(const struct option *o, struct list *l)

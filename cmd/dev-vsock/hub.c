@@ -12,21 +12,24 @@
 void hub_clear(struct hub *h)
 {
 	h->n_replies = h->first_reply = h->turn = 0;
+	h->dialing = NULL;
 	for (size_t i = 0; i < HUB_CONNS; i++)
 		memset(&h->conns[i], 0, offsetof(struct conn, bytes)); /* what was due, too */
 }
 
-void hub_init(struct hub *h, uint64_t cid, const struct ports *listen)
+void hub_init(struct hub *h, uint64_t cid, const struct ports *listen, const struct ports *reach)
 {
 	h->cid = cid;
 	h->listen = listen;
+	h->reach = reach;
+	h->dial_pending = false;
 	h->next_port = CONN_OWN_PORTS;
 	hub_clear(h);
 }
 
 static bool is_known(const struct conn *c)
 {
-	return c->state == CONN_REQUESTED || c->state == CONN_OPEN;
+	return c->state == CONN_REQUESTED || c->state == CONN_DIALING || c->state == CONN_OPEN;
 }
 
 static struct conn *find(struct hub *h, uint32_t own_port, uint32_t guest_port)
@@ -75,10 +78,15 @@ static void reply(struct hub *h, const struct packet *p)
 	};
 }
 
+static void forget_due(struct conn *c)
+{
+	c->due_request = c->due_response = c->due_credit = c->due_shutdown = c->due_dial = false;
+}
+
 /* What it has written is still the host's; nothing more is. */
 static void let_go(struct conn *c)
 {
-	c->due_request = c->due_credit = c->due_shutdown = false;
+	forget_due(c);
 	c->state = CONN_DRAINING;
 }
 
@@ -150,6 +158,25 @@ static bool is_right(const struct packet *p, uint64_t len)
 	       (p->op != VIRTIO_VSOCK_OP_SHUTDOWN || !(p->flags & ~(uint32_t)SHUTDOWN_BOTH));
 }
 
+/* False: it is not for the guest to ask, or there is no room. */
+static bool ask(struct hub *h, const struct packet *p, uint64_t len)
+{
+	struct conn *c;
+
+	if (p->op != VIRTIO_VSOCK_OP_REQUEST || p->dst_cid != PACKET_HOST_CID ||
+	    !is_right(p, len) || !ports_have(h->reach, p->dst_port))
+		return false;
+	c = begin(h, CONN_DIALING);
+	if (!c)
+		return false;
+	c->own_port = p->dst_port;
+	c->guest_port = p->src_port;
+	c->peer_alloc = p->buf_alloc;
+	c->peer_fwd = p->fwd_cnt;
+	c->due_dial = true;
+	return true;
+}
+
 struct conn *hub_take(struct hub *h, const struct packet *p, uint64_t len)
 {
 	struct conn *c;
@@ -157,6 +184,8 @@ struct conn *hub_take(struct hub *h, const struct packet *p, uint64_t len)
 	if (p->src_cid != h->cid)
 		return NULL; /* who could be answered? */
 	c = p->dst_cid == PACKET_HOST_CID ? find(h, p->dst_port, p->src_port) : NULL;
+	if (!c && ask(h, p, len))
+		return NULL;
 	if (!c)
 		reply(h, p);
 	else if (!is_right(p, len))
@@ -185,7 +214,8 @@ static void stamp(const struct hub *h, struct conn *c, struct packet *ret)
 
 static bool has_due(const struct conn *c)
 {
-	return c->state == CONN_RESET || c->due_request || c->due_shutdown || c->due_credit;
+	return c->state == CONN_RESET || c->due_request || c->due_response || c->due_shutdown ||
+	       c->due_credit;
 }
 
 bool hub_is_due(const struct hub *h)
@@ -205,6 +235,9 @@ static void next_of(const struct hub *h, struct conn *c, struct packet *ret)
 	} else if (c->due_request) {
 		ret->op = VIRTIO_VSOCK_OP_REQUEST;
 		c->due_request = false;
+	} else if (c->due_response) {
+		ret->op = VIRTIO_VSOCK_OP_RESPONSE;
+		c->due_response = false;
 	} else if (c->due_shutdown) {
 		ret->op = VIRTIO_VSOCK_OP_SHUTDOWN;
 		ret->flags = VIRTIO_VSOCK_SHUTDOWN_SEND;
@@ -246,6 +279,50 @@ bool hub_next(struct hub *h, struct packet *ret)
 		return true;
 	}
 	return false;
+}
+
+/* ---- connections that the guest asks for ---- */
+
+static uint32_t index_of(const struct ports *p, uint32_t port)
+{
+	uint32_t i = 0;
+
+	while (p->port[i] != port)
+		i++;
+	return i;
+}
+
+bool hub_dials(struct hub *h, uint32_t *ret_index)
+{
+	for (size_t i = 0; i < HUB_CONNS && !h->dial_pending; i++) {
+		struct conn *c = &h->conns[i];
+
+		if (!c->due_dial)
+			continue;
+		c->due_dial = false;
+		h->dialing = c;
+		h->dial_pending = true;
+		*ret_index = index_of(h->reach, c->own_port);
+		return true;
+	}
+	return false;
+}
+
+struct conn *hub_dialed(struct hub *h, bool made)
+{
+	struct conn *c = h->dialing;
+
+	h->dialing = NULL;
+	h->dial_pending = false;
+	if (!c || c->state != CONN_DIALING || c->due_dial)
+		return NULL; /* another's slot by now, or nobody's */
+	if (!made) {
+		conn_gone(c);
+		return NULL;
+	}
+	c->state = CONN_OPEN;
+	c->due_response = true;
+	return c;
 }
 
 /* ---- the host's side ---- */
@@ -345,7 +422,7 @@ void conn_gone(struct conn *c)
 {
 	bool known = is_known(c) && !c->due_request;
 
-	c->due_request = c->due_credit = c->due_shutdown = false;
+	forget_due(c);
 	fifo_clear(&c->out);
 	c->state = known ? CONN_RESET : CONN_FREE;
 }

@@ -11,6 +11,7 @@
  *	state       from                      the guest may say                     goes to
  *	GREETING    a client has connected    nothing: it does not know of it       REQUESTED by its line
  *	REQUESTED   the guest is asked        RESPONSE, RST                         OPEN, or DONE
+ *	DIALING     the guest asks for the host    RST                         OPEN by hub_dialed, or RESET
  *	OPEN        both ends are there       RW, SHUTDOWN, CREDIT_*, RST           DRAINING, RESET
  *	DRAINING    the guest has let go      nothing: it is unknown to it          FREE, once its bytes are written
  *	RESET       the host side is gone     nothing more is heard                 FREE, once the RST was given
@@ -37,6 +38,7 @@ enum conn_state {
 	CONN_FREE,
 	CONN_GREETING,
 	CONN_REQUESTED,
+	CONN_DIALING,
 	CONN_OPEN,
 	CONN_DRAINING,
 	CONN_RESET,
@@ -51,7 +53,8 @@ struct conn {
 	uint32_t fwd;		       /* of these, what the host's side has */
 	uint32_t fwd_told;
 	uint32_t uncounted; /* bytes at the front of `out` that are not the guest's */
-	bool due_request, due_credit, due_shutdown;
+	bool due_request, due_response, due_credit, due_shutdown;
+	bool due_dial;	  /* nobody has been asked yet to connect its host side */
 	bool host_ended;  /* the host's side says no more */
 	bool guest_ended; /* SHUTDOWN_SEND: the guest says no more */
 	bool guest_deaf;  /* SHUTDOWN_RCV: it hears no more */
@@ -71,6 +74,10 @@ struct hub_reply {
 struct hub {
 	uint64_t cid;
 	const struct ports *listen; /* ports of the guest that a client may ask for */
+	const struct ports *
+		reach; /* ports of the host that the guest may ask for; each below CONN_OWN_PORTS */
+	bool dial_pending;    /* an answer is waited for */
+	struct conn *dialing; /* for whom; NULL: it is gone meanwhile */
 	uint32_t next_port;
 	unsigned int turn; /* whose packet is looked for first */
 	unsigned int n_replies, first_reply;
@@ -78,7 +85,7 @@ struct hub {
 	struct conn conns[HUB_CONNS];
 };
 
-void hub_init(struct hub *h, uint64_t cid, const struct ports *listen);
+void hub_init(struct hub *h, uint64_t cid, const struct ports *listen, const struct ports *reach);
 /* All connections are gone; their host sides are the caller's to close. */
 void hub_clear(struct hub *h);
 
@@ -94,6 +101,16 @@ struct conn *hub_take(struct hub *h, const struct packet *p, uint64_t len);
 /* The next packet for the guest, without data. False: there is none. */
 [[nodiscard]] bool hub_next(struct hub *h, struct packet *ret);
 [[nodiscard]] bool hub_is_due(const struct hub *h);
+
+/* ---- connections that the guest asks for ---- */
+
+/*
+ * Whether a host side is to be connected now, and for which of `reach`. One at a time: until hub_dialed there is no
+ * next, also after hub_clear, as the answer still comes.
+ */
+[[nodiscard]] bool hub_dials(struct hub *h, uint32_t *ret_index);
+/* The answer. The connection whose host side was made; NULL: it failed, or nobody waits for it, and it is to be closed. */
+struct conn *hub_dialed(struct hub *h, bool made);
 
 /* ---- the host's side of a connection ---- */
 

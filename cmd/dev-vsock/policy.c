@@ -33,6 +33,7 @@ static const struct fd_row fds[] = {
 	BLOCK_CONTROL_FD,
 	BLOCK_VHOST_USER_FD(VSOCK_FD_VHOST_USER),
 	{ VSOCK_FD_LISTENER, FD_SOCKET, false, "the socket that clients connect to" },
+	{ VSOCK_FD_DIALER, FD_SOCKET, true, "channel to the dialer" },
 };
 
 static const struct declared_held held[] = {
@@ -55,6 +56,8 @@ static const struct declared_gain gains[] = {
 	{ "the socket that clients connect to", NULL,
 	  "it takes connections that its user's programs ask for, and makes none; a port that the "
 	  "configuration does not name can so be answered, by who is the guest's equal" },
+	{ "the channel to the dialer", "through its device",
+	  "connections to the host's sockets that the configuration names, and to no other" },
 	BLOCK_VHOST_USER_GAIN("the vhost-user channel"),
 	BLOCK_CONTROL_GAIN,
 };

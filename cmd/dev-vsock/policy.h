@@ -5,7 +5,7 @@
 
 #include "lib/kinds/kind.h"
 
-enum { VSOCK_FD_VHOST_USER = 4, VSOCK_FD_LISTENER };
+enum { VSOCK_FD_VHOST_USER = 4, VSOCK_FD_LISTENER, VSOCK_FD_DIALER };
 
 extern const struct sandbox_policy vsock_policy;
 extern const struct declared_process vsock_declared;

@@ -4,6 +4,8 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+#include "lib/storagekit/dial.h"
 
 #include <errno.h>
 #include <linux/virtio_vsock.h>
@@ -259,6 +261,74 @@ static int on_accept(struct loop_source *src, uint32_t events)
 	return 0;
 }
 
+/* ---- the host's programs that the guest asks for ---- */
+
+/*
+ * 1 and a connection, or *ret -1 where there is none; 0: nothing, or what a process before this one asked for; -EBADMSG: its
+ * end, or it breaks the protocol.
+ */
+static int take_answer(struct vsock *v, int *ret)
+{
+	uint8_t wire[DIAL_ANSWER_LEN];
+	struct dial_answer a;
+	int fds[MSG_MAX_FDS];
+	size_t n = 0;
+	ssize_t got = msg_recv(v->dialer, wire, sizeof(wire), fds, &n, MSG_DONTWAIT);
+
+	if (got == -EAGAIN)
+		return 0;
+	if (got <= 0 || dial_decode(wire, (size_t)got, n, &a) < 0) {
+		fds_close(fds, n);
+		return -EBADMSG;
+	}
+	if (!v->hub.dial_pending || a.addresses != v->dialed + 1) {
+		fds_close(fds, n);
+		return 0;
+	}
+	*ret = a.error ? -1 : fds[0];
+	return 1;
+}
+
+/* What the guest asks for from now on is not there; what is open goes on. */
+static void lose_dialer(struct vsock *v)
+{
+	loop_remove(v->loop, &v->answers);
+	closep(&v->dialer);
+}
+
+static int on_answer(struct loop_source *src, uint32_t events)
+{
+	struct vsock *v = src->owner;
+	_cleanup_(closep) int fd = -1;
+	struct conn *c;
+	int r = take_answer(v, &fd);
+
+	(void)events;
+	if (r == 0)
+		return 0;
+	if (r < 0)
+		lose_dialer(v);
+	c = hub_dialed(&v->hub, fd >= 0);
+	if (c)
+		end_of(v, c)->fd = take_fd(&fd);
+	settle(v);
+	return 0;
+}
+
+static void dial(struct vsock *v)
+{
+	while (hub_dials(&v->hub, &v->dialed)) {
+		uint8_t byte =
+			(uint8_t)v
+				->dialed; /* its place in the option is that in the dialer's table */
+		struct iovec iov = { &byte, 1 };
+
+		if (v->dialer >= 0 && msg_send(v->dialer, &iov, 1, NULL, 0) == 0)
+			return;
+		(void)hub_dialed(&v->hub, false);
+	}
+}
+
 /* ---- what to wait for ---- */
 
 /* Waiting for nothing is no registration, or a client that has gone would keep the loop awake. */
@@ -301,6 +371,7 @@ static void settle(struct vsock *v)
 {
 	bool room = false;
 
+	dial(v);
 	for (size_t i = 0; i < HUB_CONNS; i++) {
 		settle_one(v, &v->hub.conns[i]);
 		room |= v->hub.conns[i].state == CONN_FREE;
@@ -350,19 +421,22 @@ static const struct dev_ops ops = { .config_read = config_read,
 				    .reset = reset };
 
 int vsock_prepare(struct vsock *v, const struct vsock_options *o, struct loop *loop, int sock,
-		  int listener)
+		  int listener, int dialer)
 {
 	int r;
 
-	hub_init(&v->hub, o->cid, &o->listen);
+	hub_init(&v->hub, o->cid, &o->listen, &o->connect);
 	v->loop = loop;
 	v->listener = listener;
-	v->accepts.fd = -1;
+	v->dialer = dialer;
+	v->accepts.fd = v->answers.fd = -1;
 	v->staged_for = NULL;
 	v->tx_waits = v->rx_empty = false;
 	v->tells_reset = true;
 	for (size_t i = 0; i < HUB_CONNS; i++)
 		v->ends[i] = (struct vsock_end){ .vsock = v, .src = { .fd = -1 }, .fd = -1 };
 	r = loop_add(loop, &v->accepts, listener, EPOLLIN, on_accept, v);
+	if (r == 0 && dialer >= 0)
+		r = loop_add(loop, &v->answers, dialer, EPOLLIN, on_answer, v);
 	return r < 0 ? r : vu_device_open(&v->dev, &spec, &ops, v, loop, sock);
 }

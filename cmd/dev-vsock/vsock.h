@@ -20,6 +20,7 @@ enum { VSOCK_RX, VSOCK_TX, VSOCK_EVENT, VSOCK_QUEUES };
 struct vsock_options {
 	uint32_t cid;
 	struct ports listen;
+	struct ports connect; /* by their places the dialer knows them; none: no dialer was given */
 };
 
 struct vsock;
@@ -35,7 +36,9 @@ struct vsock {
 	struct hub hub;
 	struct loop *loop;
 	int listener;
-	struct loop_source accepts;
+	struct loop_source accepts, answers;
+	int dialer;		  /* a channel to it; -1 */
+	uint32_t dialed;	  /* which of the ports was asked for last */
 	struct virtq_chain chain; /* scratch */
 	bool tells_reset;	  /* the guest is to hear that its connections are gone */
 	bool rx_empty;		  /* the guest lends no buffer, and kicks when it does */
@@ -46,8 +49,8 @@ struct vsock {
 	uint8_t stage[VSOCK_STAGE];
 };
 
-/* Before the sandbox. Takes both sockets; listener does not block. o must outlive it. */
+/* Before the sandbox. Takes the sockets; listener does not block; dialer is -1 where nothing is to be reached. o must outlive it. */
 [[nodiscard]] int vsock_prepare(struct vsock *v, const struct vsock_options *o, struct loop *loop,
-				int sock, int listener);
+				int sock, int listener, int dialer);
 
 #endif

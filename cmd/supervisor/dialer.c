@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define GETENT "/usr/bin/getent"
+#define SOCKET_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
 
 /* ---- addresses ---- */
 
@@ -146,18 +147,87 @@ static int find_server(struct dialer *d, struct dialer_client *c, const struct c
 	return 0;
 }
 
+/* Firecracker's convention: what listens for the guest on port 80 is PATH_80. */
+static int add_reached(struct dialer_client *c, const char *beside, uint32_t port, const char *word,
+		       struct open_error *e)
+{
+	char path[SOCKET_PATH_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s_%u", beside, port);
+	if (strlen(path) >= SOCKET_PATH_MAX)
+		return open_complain(e, -ENAMETOOLONG,
+				     "--%s: %s: a socket's path has up to %zu bytes: say a shorter "
+				     "--name, or set XDG_RUNTIME_DIR to a shorter one",
+				     word, path, SOCKET_PATH_MAX - 1);
+	add_socket(c, path);
+	return 0;
+}
+
+static int find_reached(struct dialer_client *c, const struct config_device *device,
+			const char *name, const char *runtime, struct open_error *e)
+{
+	_cleanup_(names_close) struct names n = NAMES_NONE;
+	const char *word = device->kind->word;
+	char beside[SOCKET_PATH_MAX];
+	uint32_t port;
+	int r;
+
+	names_open(geteuid(), runtime, true, &n);
+	r = names_path_beside(&n, name, word, beside, sizeof(beside));
+	if (r == -ENAMETOOLONG)
+		return open_complain(e, r,
+				     "--%s: the directory of %s+%s has a path too long for "
+				     "sockets: set XDG_RUNTIME_DIR to a shorter one",
+				     word, name, word);
+	if (r < 0)
+		return open_complain(e, r,
+				     "--%s: its sockets need a directory of yours: set "
+				     "XDG_RUNTIME_DIR to one that nobody else may write to",
+				     word);
+	while (r == 0 && c->n < DIAL_ADDRESSES_MAX &&
+	       device->kind->reaches(device->options, c->n, &port))
+		r = add_reached(c, beside, port, word, e);
+	return r;
+}
+
+/* ---- clients ---- */
+
+static struct dialer_client *next_client(struct dialer *d, const char *word, struct open_error *e)
+{
+	if (!d->clients)
+		d->clients = calloc(DIALER_CLIENTS_MAX, sizeof(*d->clients));
+	if (!d->clients || d->n == DIALER_CLIENTS_MAX) {
+		open_complain(e, -ENOMEM, "--%s: no room for a dialer", word);
+		return NULL;
+	}
+	return &d->clients[d->n];
+}
+
 int dialer_add_channel(struct dialer *d, const struct config_file *address, const char *word,
 		       int sock, struct open_error *e)
 {
-	int r;
+	struct dialer_client *c = next_client(d, word, e);
+	int r = c ? find_server(d, c, address, word, e) : -ENOMEM;
 
-	if (!d->clients)
-		d->clients = calloc(DIALER_CLIENTS_MAX, sizeof(*d->clients));
-	if (!d->clients || d->n == DIALER_CLIENTS_MAX)
-		return open_complain(e, -ENOMEM, "--%s: no room for a dialer", word);
-	r = find_server(d, &d->clients[d->n], address, word, e);
 	if (r == 0)
 		d->clients[d->n++].sock = sock;
+	return r;
+}
+
+static int make_channel(const char *word, int pair[2], struct open_error *e)
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ?
+		       open_complain(e, -errno, "--%s: a channel: %s", word, strerror(errno)) :
+		       0;
+}
+
+/* r: whether the dialer has its end now. */
+static int keep_theirs(const int pair[2], int r)
+{
+	if (r == 0)
+		return pair[1];
+	close(pair[0]);
+	close(pair[1]);
 	return r;
 }
 
@@ -165,16 +235,27 @@ int dialer_add(struct dialer *d, const struct config_device *device, struct open
 {
 	const struct config_file address = { device->path, device->path_len };
 	const char *word = device->kind->word;
-	_cleanup_(closep) int theirs = -1;
-	int pair[2], r;
+	int pair[2], r = make_channel(word, pair, e);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return open_complain(e, -errno, "--%s: a channel: %s", word, strerror(errno));
-	theirs = pair[1];
-	r = dialer_add_channel(d, &address, word, pair[0], e);
+	return r < 0 ? r : keep_theirs(pair, dialer_add_channel(d, &address, word, pair[0], e));
+}
+
+int dialer_add_reached(struct dialer *d, const struct config_device *device, const char *name,
+		       const char *runtime, struct open_error *e)
+{
+	const char *word = device->kind->word;
+	struct dialer_client *c = next_client(d, word, e);
+	int pair[2], r = c ? make_channel(word, pair, e) : -ENOMEM;
+
 	if (r < 0)
-		close(pair[0]);
-	return r < 0 ? r : take_fd(&theirs);
+		return r;
+	r = find_reached(c, device, name, runtime, e);
+	if (r == 0) {
+		c->chosen = d->any_local = true;
+		c->sock = pair[0];
+		d->n++;
+	}
+	return keep_theirs(pair, r);
 }
 
 /* ---- the process ---- */

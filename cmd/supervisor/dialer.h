@@ -6,6 +6,9 @@
  * were found out before, with its user's rights; they lie in memory that is read-only for good, and the filter lets
  * connect be called with a place in that memory alone. So even a dialer that was taken over, which it would have to be by
  * single bytes, reaches the VM's servers and nobody else. It reads nothing that a server sends.
+ *
+ * The same for a device whose guest reaches sockets of the host (dev-vsock): by its byte the device chooses one of those that
+ * the configuration names. As a guest may ask without end, these connections have a rate.
  */
 #ifndef BULKHEAD_SUPERVISOR_DIALER_H
 #define BULKHEAD_SUPERVISOR_DIALER_H
@@ -34,6 +37,7 @@ _Static_assert(DIALER_CLIENTS_MAX *DIAL_ADDRESSES_MAX *DIALER_ADDRESS_LEN == DIA
 struct dialer_client {
 	int sock; /* the dialer's end */
 	uint8_t n, next;
+	bool chosen; /* by the byte that asks; else in turn */
 	socklen_t len[DIAL_ADDRESSES_MAX];
 	struct dialer_address address[DIAL_ADDRESSES_MAX]; /* until it runs */
 };
@@ -51,7 +55,11 @@ struct dialer {
  */
 [[nodiscard]] int dialer_add(struct dialer *d, const struct config_device *device,
 			     struct open_error *ret_error);
-/* The same with the dialer's end of a channel that is there. */
+/* The same of sockets of the host that the device's guest may reach, beside the VM's name; runtime as for open_listeners. */
+[[nodiscard]] int dialer_add_reached(struct dialer *d, const struct config_device *device,
+				     const char *name, const char *runtime,
+				     struct open_error *ret_error);
+/* As dialer_add with the dialer's end of a channel that is there. */
 [[nodiscard]] int dialer_add_channel(struct dialer *d, const struct config_file *address,
 				     const char *word, int sock, struct open_error *ret_error);
 /* Makes the process, and waits until it is confined; without any device none. As dialer_add. */

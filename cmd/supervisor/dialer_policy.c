@@ -57,14 +57,13 @@ static const struct sandbox_policy policy = {
 };
 
 static const struct declared_held held[] = {
-	{ "socket:", 64,
-	  "channels to storage processes, and to a server by its path while it connects" },
+	{ "socket:", 64, "channels to its clients, and to a server by its path while it connects" },
 	{ "server:", 1, "a connection to a server, until it is handed over" },
 };
 
 static const struct declared_gain gains[] = {
-	{ "connections to the servers of one VM's disks", NULL,
-	  "to no other address: the filter takes those of a table that nobody can write" },
+	{ "connections to the servers of one VM's disks, and to the host's sockets that its guest may reach",
+	  NULL, "to no other address: the filter takes those of a table that nobody can write" },
 	{ "of a disk that is attached: a place outside of the VM's control group", NULL,
 	  "its user's command started it, as no address is to come from anybody else; it ends with the disk, and what it may take of "
 	  "the host its own limits say" },
@@ -77,8 +76,8 @@ static const struct declared_gain gains[] = {
 const struct declared_process dialer_declared = {
 	.name = "dialer",
 	.program = "supervisor",
-	.job = "connects to the servers of one VM's disks",
-	.hostile = "single bytes of storage processes",
+	.job = "connects to the servers of one VM's disks, and to sockets that its guest reaches",
+	.hostile = "single bytes of storage processes and of dev-vsock",
 	.place = DECLARED_USER,
 	.policy = &policy,
 	.held = held,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The dialer; see dialer.h. Trust: storage processes HOSTILE, one byte each time; what it was made with trusted. */
+/* The dialer; see dialer.h. Trust: its clients HOSTILE, one byte each time; what it was made with trusted. */
 #include "cmd/supervisor/dialer.h"
 
 #include "cmd/supervisor/own_id.h"
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define EXIT_FAILED 1
+#define CHOSEN_PAUSE_NS 2000000L /* so at most 500 connections a second */
 
 /* What a server that has vanished is noticed by: seconds, and at last milliseconds. */
 static const struct {
@@ -33,6 +34,7 @@ static const struct {
 /* The clients, by the numbers of their descriptors; the addresses are in the table. */
 static struct {
 	uint8_t n, next;
+	bool chosen;
 	socklen_t len[DIAL_ADDRESSES_MAX];
 } clients[DIALER_CLIENTS_MAX];
 static struct pollfd waiting[DIALER_CLIENTS_MAX];
@@ -54,6 +56,7 @@ static int make_table(const struct dialer *d)
 		       sizeof(d->clients[i].address));
 		memcpy(clients[i].len, d->clients[i].len, sizeof(clients[i].len));
 		clients[i].n = d->clients[i].n;
+		clients[i].chosen = d->clients[i].chosen;
 	}
 	n_clients = d->n;
 	return mprotect(table, DIALER_TABLE_LEN, PROT_READ) < 0 ? -errno : 0;
@@ -99,11 +102,11 @@ static int prepare(const struct dialer *d, int *ready)
 
 /* ---- connections ---- */
 
-static const struct sockaddr *address_of(size_t client)
+static const struct sockaddr *address_of(size_t client, uint8_t place)
 {
 	const struct dialer_address *table = (const void *)DIALER_TABLE;
 
-	return (const struct sockaddr *)&table[client * DIAL_ADDRESSES_MAX + clients[client].next];
+	return (const struct sockaddr *)&table[client * DIAL_ADDRESSES_MAX + place];
 }
 
 /* What was not sent when its owner gave it up is never to be: it is sent again, on another. */
@@ -122,9 +125,9 @@ static void tune(int sock)
 }
 
 /* A socket, connected or about to be, or a negative errno. */
-static int dial(size_t client)
+static int dial(size_t client, uint8_t place)
 {
-	const struct sockaddr *a = address_of(client);
+	const struct sockaddr *a = address_of(client, place);
 	_cleanup_(closep) int sock =
 		socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
@@ -134,22 +137,49 @@ static int dial(size_t client)
 		tune(sock);
 		drop_at_close(sock);
 	}
-	if (connect(sock, a, clients[client].len[clients[client].next]) < 0 && errno != EINPROGRESS)
+	if (connect(sock, a, clients[client].len[place]) < 0 && errno != EINPROGRESS)
 		return -errno;
 	return take_fd(&sock);
 }
 
 /* Who does not take the answer asks again. */
-static void answer(size_t client)
+static void answer(size_t client, uint8_t place, unsigned int first)
 {
 	uint8_t wire[DIAL_ANSWER_LEN];
 	struct iovec iov = { wire, sizeof(wire) };
-	_cleanup_(closep) int sock = dial(client);
-	const struct dial_answer a = { clients[client].n, sock < 0 ? sock : 0 };
+	_cleanup_(closep) int sock = dial(client, place);
+	const struct dial_answer a = { first, sock < 0 ? sock : 0 };
 
-	clients[client].next = (uint8_t)((clients[client].next + 1) % clients[client].n);
 	dial_encode(&a, wire);
 	(void)!msg_send(waiting[client].fd, &iov, 1, &sock, sock < 0 ? 0 : 1);
+}
+
+static void answer_in_turn(size_t client)
+{
+	const uint8_t place = clients[client].next;
+
+	clients[client].next = (uint8_t)((place + 1) % clients[client].n);
+	answer(client, place, clients[client].n);
+}
+
+/* A guest is behind the question: the host's programs are not to hear more from it than they can bear. */
+static void answer_chosen(size_t client, uint8_t place)
+{
+	const struct timespec pause = { .tv_nsec = CHOSEN_PAUSE_NS };
+
+	answer(client, place, place + 1U);
+	(void)!ppoll(NULL, 0, &pause, NULL);
+}
+
+static bool answer_to(size_t client, uint8_t byte)
+{
+	if (clients[client].chosen && byte >= clients[client].n)
+		return false;
+	if (clients[client].chosen)
+		answer_chosen(client, byte);
+	else
+		answer_in_turn(client);
+	return true;
 }
 
 static void hear(size_t client)
@@ -163,10 +193,8 @@ static void hear(size_t client)
 		return;
 	if (got >= 0)
 		fds_close(fds, n);
-	if (got == 1 && n == 0) {
-		answer(client);
+	if (got == 1 && n == 0 && answer_to(client, byte))
 		return;
-	}
 	/* nobody has it any more, or who has it breaks the protocol */
 	closep(&waiting[client].fd);
 }

@@ -24,7 +24,7 @@ void opened_init(struct opened *o)
 			      .dialer = { .pidfd = -1 },
 			      .vmm = -1 };
 	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++) {
-		o->links[i] = o->files[i] = o->foreign[i] = o->meets[i] = -1;
+		o->links[i] = o->files[i] = o->foreign[i] = o->meets[i] = o->reach[i] = -1;
 		for (size_t k = 0; k < KIND_FILES_MAX - 1; k++)
 			o->more[i][k] = -1;
 	}
@@ -44,6 +44,7 @@ void opened_close(struct opened *o)
 	fds_close(o->files, CONFIG_DEVICES_MAX);
 	fds_close(o->foreign, CONFIG_DEVICES_MAX);
 	fds_close(o->meets, CONFIG_DEVICES_MAX);
+	fds_close(o->reach, CONFIG_DEVICES_MAX);
 	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
 		fds_close(o->more[i], KIND_FILES_MAX - 1);
 }
@@ -260,11 +261,29 @@ static int open_programs(struct opened *o, const struct vm_config *c, bool other
 	return 0;
 }
 
+/* Whoever is reached need not be there yet. */
+static int open_reached(struct opened *o, const struct vm_config *c, const char *runtime,
+			struct open_error *e)
+{
+	for (size_t i = 0; i < c->n_devices; i++) {
+		const struct config_device *d = &c->devices[i];
+
+		if (!config_reaches(d))
+			continue;
+		o->reach[i] = dialer_add_reached(&o->dialer, d, c->name, runtime, e);
+		if (o->reach[i] < 0)
+			return o->reach[i];
+	}
+	return 0;
+}
+
 int opened_open(struct opened *o, const struct vm_config *c, const char *runtime, bool other_ids,
 		struct open_error *e)
 {
 	int r = open_files(o, c, e);
 
+	if (r == 0)
+		r = open_reached(o, c, runtime, e);
 	if (r == 0)
 		r = dialer_start(&o->dialer, e);
 	if (r < 0)

@@ -233,6 +233,8 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 		give_state(l, &kind->state, d->options);
 	if (kind->meets_fd)
 		give(l, o->meets[i], kind->meets_fd, false);
+	if (config_reaches(d))
+		give(l, o->reach[i], kind->reach_fd, false);
 	words_say_options(&l->words, d, number);
 	plan_bus(ls, l, kind);
 	if (behind)

@@ -76,8 +76,9 @@ static void lose_dialer(struct vm *vm, int status)
 		vm_end(vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "the dialer %s", how);
 		return;
 	}
-	snprintf(line, sizeof(line), "the dialer %s: a disk that loses its server ends the VM",
-		 how);
+	snprintf(line, sizeof(line), "the dialer %s: %s", how,
+		 config_has_server(vm->config) ? "a disk that loses its server ends the VM" :
+						 "the guest reaches no more ports of the host");
 	tell(vm, NULL, LOG_LEVEL_WARNING, line);
 }
 

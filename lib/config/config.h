@@ -137,7 +137,11 @@ void config_init(struct vm_config *c);
 size_t config_count(const struct vm_config *c, const struct device_kind *kind);
 /* The same of a kind, whoever serves them. */
 size_t config_count_all(const struct vm_config *c, const struct device_kind *kind);
-/* Whether any device is a server's, so that there is a dialer. */
+/* Whether any device is a server's. */
+bool config_has_server(const struct vm_config *c);
+/* Whether the device's guest reaches sockets of the host. */
+bool config_reaches(const struct config_device *d);
+/* Whether any device is a server's or reaches the host's sockets, so that there is a dialer. */
 bool config_dials(const struct vm_config *c);
 /* The kind of the storage process that has the device's files in its place, or NULL. */
 const struct device_kind *config_behind(const struct config_device *d);

@@ -34,12 +34,27 @@ const struct device_kind *config_behind(const struct config_device *d)
 	return kind_behind(d->kind, d->options);
 }
 
-bool config_dials(const struct vm_config *c)
+bool config_has_server(const struct vm_config *c)
 {
 	for (size_t i = 0; i < c->n_devices; i++)
 		if (c->devices[i].remote)
 			return true;
 	return false;
+}
+
+bool config_reaches(const struct config_device *d)
+{
+	uint32_t port;
+
+	return !d->off && d->kind->reaches && d->kind->reaches(d->options, 0, &port);
+}
+
+bool config_dials(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (config_reaches(&c->devices[i]))
+			return true;
+	return config_has_server(c);
 }
 
 static bool counts(const struct config_device *d, const struct device_kind *kind)

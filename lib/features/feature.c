@@ -160,8 +160,8 @@ const struct feature features[N_FEATURES] = {
 		.shown_by = "device/test_rng.py",
 	},
 	[FEATURE_VSOCK] = {
-		"virtio-vsock", "virtio-vsock (--vsock)", FEATURE_EXPERIMENTAL, "dev-vsock",
-		"three virtqueues; what clients on the host say",
+		"virtio-vsock", "virtio-vsock (--vsock)", FEATURE_EXPERIMENTAL, "dev-vsock, dialer",
+		"three virtqueues; programs of the host",
 		.note = "its packets have not been fuzzed for long",
 		.shown_by = "device/test_vsock.py, linux/test_vsock.py",
 	},

@@ -136,6 +136,10 @@ struct device_kind {
 	 * would be. NULL, or it returns NULL: there is none. */
 	const char *(*behind)(const void *options);
 	int meets_fd; /* a socket that the host's programs connect to, by the VM's name and the kind's word; 0: none */
+	/* A channel to the dialer, by which the device connects to sockets of the host that its guest may reach: beside the
+	 * VM's name, NAME+WORD_PORT. 0: none. The i-th of them (from 0 on); false: there are no more. */
+	int reach_fd;
+	bool (*reaches)(const void *options, unsigned int i, uint32_t *ret_port);
 	int storage_fd; /* BEHIND: the number of that channel */
 	/* BEHIND: the number of what the device is joined to, which it has in its place; the device has one end of a
 	 * stream instead, and this process the other, at storage_fd. Both ends outlive the processes. 0: it has files */

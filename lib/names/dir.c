@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define FOLDER "bulkhead"
 
@@ -102,13 +103,13 @@ void dir_each(const struct names *n,
 	each(n, name_is_right, fn, owner);
 }
 
-/* A VM's, or beside it. */
+/* A VM's, or beside it; NAME+WORD_PORT is another program's. */
 static bool is_swept(const char *name)
 {
 	char own[NAMES_MAX + 1];
 	size_t len = strcspn(name, "+");
 
-	if (len > NAMES_MAX)
+	if (len > NAMES_MAX || strchr(name + len, '_'))
 		return false;
 	memcpy(own, name, len);
 	own[len] = '\0';
@@ -162,6 +163,25 @@ int names_listen_beside(const struct names *n, const char *name, const char *wor
 	r = remove_stale(n, whole) ? address_listen_as(&a, SOCK_STREAM) : -EADDRINUSE;
 	(void)!flock(n->dir, LOCK_UN);
 	return r;
+}
+
+int names_path_beside(const struct names *n, const char *name, const char *word, char *out,
+		      size_t cap)
+{
+	char whole[NAMES_MAX + 1 + NAMES_WORD_MAX], link[40];
+	ssize_t len;
+
+	if (n->dir < 0)
+		return -ENOENT;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", n->dir);
+	len = readlink(link, out, cap);
+	if (len < 0)
+		return -errno;
+	say_beside(name, word, whole);
+	if ((size_t)len + 1 + strlen(whole) >= cap)
+		return -ENAMETOOLONG;
+	snprintf(out + len, cap - (size_t)len, "/%s", whole);
+	return 0;
 }
 
 int names_connect_beside(const struct names *n, const char *name, const char *word)

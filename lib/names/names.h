@@ -47,6 +47,9 @@ void names_close(struct names *n);
  */
 [[nodiscard]] int names_listen_beside(const struct names *n, const char *name, const char *word);
 [[nodiscard]] int names_connect_beside(const struct names *n, const char *name, const char *word);
+/* Its path, by which others find it. -ENOENT as above, or -ENAMETOOLONG. */
+[[nodiscard]] int names_path_beside(const struct names *n, const char *name, const char *word,
+				    char *out, size_t cap);
 
 /*
  * Calls fn once for each VM that listens, or for the one of that name when only is not NULL: with a

@@ -3,6 +3,10 @@
  * What a storage process and its dialer say to one another, on a SOCK_SEQPACKET. The process sends one byte, whichever:
  * "once more". The dialer answers with two, and with a socket that is connected to the process's one server, or is
  * about to be: how many addresses the server has, which are tried in turn, and 0; or with no socket and the error.
+ *
+ * A device whose guest reaches several sockets of the host chooses: its byte is the place of one in its list, and the
+ * answer's first byte is that place + 1, not their number. So a process whose predecessor died with a question open
+ * knows which answer is its own.
  */
 #ifndef BULKHEAD_STORAGEKIT_DIAL_H
 #define BULKHEAD_STORAGEKIT_DIAL_H
@@ -15,7 +19,7 @@
 #define DIAL_ANSWER_LEN 2U
 
 struct dial_answer {
-	unsigned int addresses; /* 1 to DIAL_ADDRESSES_MAX */
+	unsigned int addresses; /* 1 to DIAL_ADDRESSES_MAX; or place + 1 */
 	int error;		/* 0, or a negative errno above -256 */
 };
 

@@ -168,13 +168,15 @@ def test_a_network_card(build, options, holder):
         ours.close()
 
 
-def test_a_vsock(build):
-    """Where its clients connect is dev-vsock's, and its launcher's for the next one."""
+@pytest.mark.parametrize("reaches", [False, True], ids=["listens", "connects"])
+def test_a_vsock(build, reaches):
+    """Where its clients connect is dev-vsock's, and its launcher's for the next one; and so is its channel to the dialer."""
     place_ = vm.Place(build, real=True)
     guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
     name = f"{A}-vsock"
     code, _, err = place_.call("run", "--accel", "soft", "--kernel", guest, "--memory", "64M", "--name", name, "--detach",
-                               "--vsock", "on", "--vsock-listen", "22", "--allow", "virtio-vsock")
+                               "--vsock", "on", "--vsock-listen", "22", "--allow", "virtio-vsock",
+                               *(("--vsock-connect", "80,81") if reaches else ()))
     try:
         assert code == 0, err
         a = Audited(place_, name, "--deep")
@@ -182,6 +184,7 @@ def test_a_vsock(build):
         vsock = a.processes["dev-vsock"]
         assert [0 < t["surface"]["calls"] <= 16 for t in vsock["threads"]] == [True]
         assert {d["fd"] for d in vsock["descriptors"]} >= {3, 4, 5}
+        assert ("dialer" in a.processes) == reaches
         assert [d for d in a.processes["launcher"]["descriptors"] if d["fd"] > 3 and d["family"] == "unix"]
     finally:
         place_.end()

@@ -56,6 +56,17 @@ def test_a_keeper_where_there_are_control_groups(place):
             "tasks as they have, 150% of a CPU")
 
 
+def test_sockets_that_the_guest_reaches(place):
+    vsock = ["--vsock", "on", "--allow", "virtio-vsock"]
+    found = explained(place, *vsock, "--vsock-connect", "80,81")
+    assert found["dev-vsock"]["connected to"] == "vm+vsock_80, vm+vsock_81, where its user's programs listen"
+    assert "6 channel to the dialer" in found["dev-vsock"]["handed to it"]
+    assert found["dialer"]["stands against"] == "single bytes of storage processes and of dev-vsock"
+    found = explained(place, *vsock, "--vsock-listen", "22")
+    assert "dialer" not in found and "connected to" not in found["dev-vsock"]
+    assert "dialer" not in found["dev-vsock"]["handed to it"]
+
+
 def test_every_process_and_no_other(place):
     assert titles(explained(place)) == ["bulkhead", "supervisor", "vmm", "dev-rng", "dev-console", "launcher"]
     assert titles(explained(place, "--rng", "off", "--detach")) == \

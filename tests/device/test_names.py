@@ -163,6 +163,48 @@ def test_killed_ones_leave_nothing_for_long(place):
     assert sockets_in(place) == []
 
 
+def test_sockets_of_the_hosts_programs_are_theirs(place):
+    """What a VM left beside its name goes with it; what a program of the host left for guests does not."""
+    folder = place.runtime / "bulkhead"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, place.uid, place.gid)
+    for name in ("gone+vsock", "gone+vsock_80", "b+vsock_80"):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(str(folder / name))
+        os.chown(folder / name, place.uid, place.gid)
+    assert detached(place, "b") == (0, "b\n", "")
+    assert sockets_in(place) == ["b", "b+vsock_80", "gone+vsock_80"]
+    kill_all(place)
+    assert names_of(place) == (set(), set())
+    assert sockets_in(place) == ["b+vsock_80", "gone+vsock_80"]
+
+
+REACHING = ("--vsock", "on", "--vsock-connect", "4294967,80", "--allow", "virtio-vsock")
+
+
+def test_a_path_too_long_for_what_a_guest_reaches(place):
+    for deep, line in ((80, "a socket's path has up to 107 bytes: say a shorter --name, or set XDG_RUNTIME_DIR to a shorter one"),
+                       (120, "the directory of b+vsock has a path too long for sockets: set XDG_RUNTIME_DIR to a shorter one")):
+        longer = place.runtime / ("x" * (deep - len(str(place.runtime)) - len("/") + 10))
+        longer.mkdir(mode=0o700)
+        os.chown(longer, place.uid, place.gid)
+        before, place.runtime = place.runtime, longer
+        code, _, err = place.call("run", "--kernel", place.kernel, "--cmdline", SCRIPT, "--name", "b", "--detach", *REACHING)
+        place.runtime = before
+        assert code == 1 and err.startswith("bulkhead: --vsock: ") and err.endswith(f"{line}\n"), err
+        assert len(err.splitlines()) == 1
+        assert place.processes() == []
+
+
+def test_no_directory_for_what_a_guest_reaches(met):
+    code, out, err = met.call("run", "--kernel", met.kernel, "--cmdline", SCRIPT, "--name", "b", "--detach", *REACHING)
+    if met.runtime:
+        assert (code, out) == (0, "b\n"), err
+        kill_all(met)
+    else:
+        assert code == 1 and "--vsock: its sockets need a directory of yours: set XDG_RUNTIME_DIR" in err, err
+
+
 def test_a_logged_out_users_vm_is_still_met(place):
     """The directory of a session goes with it; the machine does not."""
     assert detached(place, "stays")[0] == 0

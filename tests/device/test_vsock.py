@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """dev-vsock: clients of the host and a driver that may say anything; hostile cases first."""
 
+import errno
 import hashlib
 import os
 import random
@@ -293,6 +294,158 @@ def test_a_megabyte_each_way(device):
             updated |= p.op == CREDIT_UPDATE
             fwd = p.fwd_cnt
     assert hashlib.sha256(got).digest() == hashlib.sha256(back).digest() == hashlib.sha256(out).digest()
+
+
+# ---- ports of the host ----
+
+def dialed(device, place, error=0):
+    """The dialer's part: the other end of what it gives."""
+    assert device.dialer.recv(16) == bytes([place])
+    if error:
+        device.dialer.send(bytes([place + 1, error]))
+        return None
+    return connected(device, place)
+
+
+def connected(device, place):
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    socket.send_fds(device.dialer, [bytes([place + 1, 0])], [theirs.fileno()])
+    theirs.close()
+    ours.settimeout(60)
+    return ours
+
+
+def silent(device):
+    device.dialer.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        device.dialer.recv(16)
+    device.dialer.settimeout(60)
+
+
+def test_the_guest_reaches_a_port_of_the_host(device):
+    device.driver.send(REQUEST, 5000, 81)
+    host = dialed(device, 1)
+    p = device.driver.hear()
+    assert (p.op, p.src_port, p.dst_port, p.buf_alloc) == (RESPONSE, 81, 5000, BUFFER)
+    device.driver.send(RW, 5000, 81, b"from the guest")
+    assert host.recv(100) == b"from the guest"
+    host.sendall(b"from the host")
+    assert device.driver.hear().data == b"from the host"
+    host.close()
+    assert device.driver.hear().op in (SHUTDOWN, RST)
+
+
+@pytest.mark.parametrize("port,said", [(82, {}), (22, {}), (80, {"type": 2}), (80, {"len": 1}), (80, {"dst_cid": 1})], ids=str)
+def test_nobody_is_asked_for_what_was_not_named(device, port, said):
+    device.driver.send(REQUEST, 5000, port, **said)
+    assert device.driver.hear().op == RST
+    silent(device)
+
+
+@pytest.mark.parametrize("error", [errno.ECONNREFUSED, errno.ENOENT, errno.EAGAIN, errno.ENOTCONN, errno.EBADMSG, 255])
+def test_the_host_side_is_not_there(device, error):
+    """Nobody listens, or takes no more; the next one may find somebody."""
+    device.driver.send(REQUEST, 5000, 80)
+    dialed(device, 0, error)
+    assert device.driver.hear().op == RST
+    device.driver.send(REQUEST, 5001, 80)
+    host = dialed(device, 0)
+    assert device.driver.hear().op == RESPONSE
+    host.close()
+    assert device.driver.hear().op in (SHUTDOWN, RST)
+    vsock.probe(device.session, device.path)
+
+
+def test_answers_to_a_process_before_it(device):
+    """What was not asked for is closed, and so is another port's; that of its own port will do."""
+    assert connected(device, 1).recv(1) == b""
+    device.driver.send(REQUEST, 5000, 80)
+    assert device.dialer.recv(16) == b"\0"
+    device.dialer.send(bytes([2, errno.ECONNREFUSED]))
+    assert connected(device, 1).recv(1) == b""
+    host = connected(device, 0)
+    assert device.driver.hear().op == RESPONSE
+    assert connected(device, 0).recv(1) == b""
+    device.driver.send(RW, 5000, 80, b"to the first")
+    assert host.recv(100) == b"to the first"
+    host.close()
+
+
+def test_what_the_guest_says_before_the_answer(device):
+    """It may say nothing yet but that it gives up."""
+    for i, op in enumerate((RW, SHUTDOWN, RESPONSE, CREDIT_UPDATE, CREDIT_REQUEST, REQUEST)):
+        device.driver.send(REQUEST, 5000 + i, 80)
+        assert device.dialer.recv(16) == b"\0"
+        device.driver.send(op, 5000 + i, 80, b"early" if op == RW else b"")
+        p = device.driver.hear()
+        assert (p.op, p.dst_port) == (RST, 5000 + i)
+        assert connected(device, 0).recv(1) == b""
+    vsock.probe(device.session, device.path)
+
+
+def test_a_host_side_that_does_not_read(device):
+    """What waits for it is the device's buffer and a socket's; another connection goes on."""
+    device.driver.send(REQUEST, 5000, 80)
+    slow = dialed(device, 0)
+    assert device.driver.hear().op == RESPONSE
+    device.driver.send(REQUEST, 5001, 81)
+    quick = dialed(device, 1)
+    assert device.driver.hear().op == RESPONSE
+    sent, fwd = 0, 0
+    while sent - fwd + 1024 <= BUFFER:  # as the credit says
+        device.driver.send(RW, 5000, 80, bytes(1024))
+        sent += 1024
+        device.driver.send(RW, 5001, 81, b"q")
+        assert quick.recv(16) == b"q"
+        device.driver.send(CREDIT_REQUEST, 5000, 80)
+        while (p := device.driver.hear()).src_port != 80 or p.op != CREDIT_UPDATE:
+            pass
+        fwd = p.fwd_cnt
+        assert sent < 16 << 20
+    device.driver.send(RW, 5000, 80, bytes(1025))  # more than it may
+    while (p := device.driver.hear()).op != RST:
+        assert p.op == CREDIT_UPDATE
+    assert (p.src_port, p.dst_port) == (80, 5000)
+    slow.close()
+    quick.close()
+
+
+def test_the_guest_gives_up_before_the_answer(device):
+    device.driver.send(REQUEST, 5000, 80)
+    device.driver.send(RST, 5000, 80)
+    device.driver.send(REQUEST, 5001, 81)
+    assert dialed(device, 0).recv(1) == b""
+    host = dialed(device, 1)
+    assert (device.driver.hear().dst_port) == 5001
+    host.close()
+
+
+def test_more_than_there_may_be_are_reset(device):
+    for i in range(CONNECTIONS + 1):
+        device.driver.send(REQUEST, 5000 + i, 80)
+    p = device.driver.hear()
+    assert (p.op, p.dst_port) == (RST, 5000 + CONNECTIONS)
+    hosts = []
+    for i in range(CONNECTIONS):
+        hosts.append(dialed(device, 0))
+        assert device.driver.hear().op == RESPONSE
+    for host in hosts:
+        host.close()
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x02", b"\0\0", b"\x02\0", b"\x02\0\0", b"\x09\x6f"])
+def test_a_dialer_that_breaks_the_protocol(device, answer):
+    device.driver.send(REQUEST, 5000, 80)
+    assert device.dialer.recv(16) == b"\0"
+    if answer:
+        device.dialer.send(answer)
+    else:
+        device.dialer.close()
+    assert device.driver.hear().op == RST
+    device.driver.send(REQUEST, 5001, 80)
+    assert device.driver.hear().op == RST
+    vsock.probe(device.session, device.path)
 
 
 # ---- the device's own life ----

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A VM with virtio-vsock: what whoever takes dev-vsock over has not: a connection that it begins itself."""
+"""A VM with virtio-vsock: what whoever takes dev-vsock over has not: a connection that it begins itself; of the host's
+sockets it reaches those that the VM's configuration names, through the dialer, at a rate. Nor has whoever takes that."""
 
+import os
 import socket
+import struct
+import time
 
 import pytest
 
@@ -15,6 +19,12 @@ LISTENER = 5
 NOSIGNAL = 0x4000
 WORDS = ("--vsock", "on", "--vsock-listen", "22", "--allow", "virtio-vsock")
 OPTIONS = {"more": ("dev-vsock",)}
+NAME, PORTS, NOT_NAMED = "drill-vsock", (80, 81), 82
+REACHING = ("--vsock", "on", "--vsock-connect", "80,81", "--allow", "virtio-vsock", "--name", NAME)
+DIALER, PAUSE_S, ASKS = 6, 0.002, 300
+CONNECT_TABLE = 0x10000000000  # lib/declared/declared.h
+RECVMSG, MMAP, MPROTECT, MUNMAP, MREMAP = 47, 9, 10, 11, 25
+STREAM = 1 | 0o2000000 | 0o4000
 
 
 def start(ground):
@@ -91,3 +101,139 @@ def test_a_taken_dev_vsock_begins_nothing(ground, neighbour, count, decoy):
         if tried == len(ways):
             break
     count("dev-vsock", tried, gains)
+
+
+# ---- with ports of the host ----
+
+@pytest.fixture
+def named(ground):
+    """Programs of the host that listen by the VM's name, on ports that it may reach and on one that it may not."""
+    folder = ground.place.runtime / "bulkhead"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = []
+    for port in (*PORTS, NOT_NAMED):
+        found.append(socket.socket(socket.AF_UNIX))
+        found[-1].bind(str(folder / f"{NAME}+vsock_{port}"))
+        found[-1].listen(64)
+        found[-1].settimeout(60)
+    yield found
+    for sock in found:
+        os.unlink(sock.getsockname())
+        sock.close()
+
+
+def start_reaching(ground):
+    return ground.start(*REACHING, more=("dev-vsock", "dialer"))
+
+
+def message(t, data, fd=None):
+    control = t.put(struct.pack("<QiiI4x", 20, 1, 1, fd)) if fd is not None else 0
+    return t.put(struct.pack("<7Q", 0, 0, t.put(struct.pack("<2Q", t.put(data or b" "), len(data))), 1, control,
+                             24 if control else 0, 0))
+
+
+def ask(t, data, fd=None):
+    return t.call(SENDMSG, DIALER, message(t, data, fd), NOSIGNAL).value
+
+
+def silent(listener):
+    listener.settimeout(0)
+    try:
+        return not reached(listener)
+    finally:
+        listener.settimeout(60)
+
+
+def await_answer(t):
+    """What comes over the channel: a length, 0 once the dialer has closed it."""
+    room = t.put(struct.pack("<7Q", 0, 0, t.put(struct.pack("<2Q", t.put(bytes(16)), 16)), 1, t.put(bytes(64)), 64, 0))
+    end = time.monotonic() + 60
+    while (got := t.call(RECVMSG, DIALER, room, 0x40000040).value) == -11:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return got
+
+
+def test_a_taken_dev_vsock_reaches_what_is_named_at_a_rate(ground, neighbour, count, named):
+    machine = start_reaching(ground)
+    t = machine.take("dev-vsock")
+    gains = []
+    for place, listener in enumerate(named[:2]):
+        assert ask(t, bytes([place])) == 1
+        listener.accept()[0].close()
+        assert await_answer(t) == 2
+    began = time.monotonic()
+    for _ in range(ASKS):
+        t.forget()
+        assert ask(t, b"\0") == 1
+        named[0].accept()[0].close()
+        assert await_answer(t) == 2
+    took = time.monotonic() - began
+    gains += [("dev-vsock", "faster than the rate", f"{took:.3f} s")] * (took < (ASKS - 1) * PAUSE_S)
+    gains += [("dev-vsock", "a port that nobody named", "reached")] * (not silent(named[2]) or not silent(named[1]))
+    count("dev-vsock", 2 + ASKS, gains)
+    machine.discard()
+
+
+@pytest.mark.parametrize("data,fd", [(b"\2", None), (b"\x08", None), (b"\xff", None), (b"\0\0", None), (b"", None),
+                                     (b"\0", 5)], ids=str)
+def test_a_taken_dev_vsock_asks_for_more(ground, neighbour, count, named, data, fd):
+    """A place that there is not, or no place at all, ends its channel: it reaches nobody, and never again."""
+    machine = start_reaching(ground)
+    t = machine.take("dev-vsock")
+    assert ask(t, data, fd) == len(data)
+    gains = [("dev-vsock", f"answered {data}", "")] * (await_answer(t) != 0)
+    gains += [("dev-vsock", "asked again", "")] * (ask(t, b"\0") != -32)
+    gains += [("dev-vsock", f"reached by {data}", str(i)) for i, one in enumerate(named) if not silent(one)]
+    count("dev-vsock", 2, gains)
+    machine.discard()
+
+
+def ways_of_a_dialer(t, path):
+    """How a taken dialer might reach a socket of the host that nobody named: (name, number, arguments)."""
+    sock = t.call(SOCKET, socket.AF_UNIX, STREAM, 0).value
+    assert sock >= 0
+    address = t.put(b"\x01\0" + path + b"\0")
+    size = 2 + len(path) + 1
+    yield "an address of its own", CONNECT, (sock, address, size)
+    yield "an address of nothing", CONNECT, (sock, CONNECT_TABLE + 8, size)
+    yield "behind the table", CONNECT, (sock, CONNECT_TABLE + 65536, size)
+    yield "the table made writable", MPROTECT, (CONNECT_TABLE, 65536, 3)
+    yield "another table there", MMAP, (CONNECT_TABLE, 65536, 3, 0x32, -1 & (1 << 64) - 1, 0)
+    yield "none there", MUNMAP, (CONNECT_TABLE, 65536)
+    yield "another page moved there", MREMAP, (address & ~4095, 4096, 4096, 3, CONNECT_TABLE)
+    yield "a datagram", SOCKET, (socket.AF_UNIX, 2, 0)
+    yield "a vsock of the host", SOCKET, (40, STREAM, 0)
+    yield "to listen in the other's place", BIND, (sock, address, size)
+
+
+def test_a_taken_dialer_reaches_no_other_socket(ground, neighbour, count, named):
+    gains, tried, path = [], 0, named[2].getsockname().encode()
+    while True:
+        machine = start_reaching(ground)
+        t = machine.take("dialer")
+        try:
+            ways = list(ways_of_a_dialer(t, path))
+            what, nr, args = ways[tried]
+            result = t.call(nr, *args)
+            gains += [("dialer", what, str(result))] * (not result.refused)
+        except Died as death:
+            gains += [("dialer", what, str(death))] * (death.status != SIGSYS_ENDED)
+        gains += [("dialer", what, "reached")] * (not silent(named[2]))
+        machine.discard()
+        tried += 1
+        if tried == len(ways):
+            break
+    count("dialer", tried, gains)
+
+
+def test_a_dialer_holds_no_guest(ground, neighbour, count):
+    machine = start_reaching(ground)
+    pid = machine.pids["dialer"]
+    gains = [("held", "dialer", m[3]) for m in maps_of(pid) if "guest-ram" in m[3]]
+    gains += [("held", "dialer", path) for path in links(pid) if path.startswith("/") and path != "/dev/null"]
+    with open(f"/proc/{pid}/maps", encoding="ascii") as f:
+        (rights,) = [line.split()[1] for line in f if line.startswith(f"{CONNECT_TABLE:x}-")]
+    gains += [("table", "is", rights)] * (rights != "r--p")
+    count("dialer", 2, gains)
+    machine.finish()

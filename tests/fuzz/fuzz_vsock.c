@@ -84,6 +84,22 @@ static void greet(void)
 		require(conn_hear(&hub, c, *line) >= 0);
 }
 
+/* Between the question and its answer anything may happen. */
+static void dial(bool asks, bool made)
+{
+	bool pending = hub.dial_pending;
+	uint32_t index = 0;
+	struct conn *c;
+
+	if (asks && hub_dials(&hub, &index))
+		require(!pending && index < 2);
+	if (asks || !pending)
+		return;
+	c = hub_dialed(&hub, made);
+	require(!c || (made && c->state == CONN_OPEN));
+	require(!hub.dial_pending);
+}
+
 static void check(void)
 {
 	for (size_t i = 0; i < HUB_CONNS; i++) {
@@ -100,9 +116,10 @@ static void check(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct ports listen = { .n = 2, .port = { 22, 23 } };
+	static const struct ports reach = { .n = 2, .port = { 80, 81 } };
 	size_t at = 0;
 
-	hub_init(&hub, 3, &listen);
+	hub_init(&hub, 3, &listen, &reach);
 	while (at < size) {
 		uint8_t what = data[at++];
 
@@ -113,6 +130,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			greet();
 		} else if (what < 96) {
 			drain_due();
+		} else if (what < 112) {
+			dial(what & 2, what & 1);
 		} else if (size - at >= 2) {
 			client(&hub.conns[data[at] % HUB_CONNS], what, data[at + 1]);
 			at += 2;

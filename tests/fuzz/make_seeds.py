@@ -23,14 +23,15 @@ def answer():
 
 
 def vsock():
-    """Steps: a packet of the guest, a client that says its line, what is due is given, a client's doings."""
+    """Steps: a packet of the guest, a client that says its line, what is due is given, the dialer is asked or answers, a client's
+    doings."""
     def packet(op, length=0, alloc=1 << 16, fwd=0, own=1 << 30, **said):
         return b"\0" + struct.pack("<QQIIIHHIII", 3, said.get("dst", 2), 22, own, length, said.get("type", 1), op,
                                    said.get("flags", 0), alloc, fwd)
-    greet, due = bytes([64]), bytes([80])
+    greet, due, asks, made, fails = bytes([64]), bytes([80]), bytes([98]), bytes([97]), bytes([96])
 
     def client(what, value=0, which=0):
-        return bytes([96 + what, which, value])
+        return bytes([112 + what, which, value])
     opened = greet + due + packet(2)
     return {"unknown": packet(1) + packet(5, 9) + packet(3) + packet(1, dst=7) + due,
             "data": opened + packet(5, 1000) + client(2, 255) + packet(7) + due + client(1, 9),
@@ -38,7 +39,11 @@ def vsock():
             "too-much": opened + packet(5, 32768) + packet(5, 1) + due,
             "ends": opened + client(3) + due + packet(4, flags=3) + client(2, 255) + client(5) + due,
             "reset": opened + packet(5, 700) + packet(3) + client(2, 255) + client(5),
-            "types": opened + packet(5, type=2) + due + greet + due + packet(1, own=(1 << 30) + 1)}
+            "types": opened + packet(5, type=2) + due + greet + due + packet(1, own=(1 << 30) + 1),
+            "reached": packet(1, own=80) + asks + made + due + packet(5, 1000, own=80) + client(2, 255) + client(1, 9) + due,
+            "reached-none": packet(1, own=81) + asks + fails + due + packet(1, own=79) + due,
+            "reached-late": packet(1, own=80) + asks + packet(3, own=80) + client(5) + packet(1, own=81) + asks + made + asks +
+            made + due + packet(3, own=81)}
 
 
 def ask():

@@ -29,11 +29,64 @@ def runtime(tmp_path, monkeypatch):
     assert vm.processes() == []
 
 
-def boot(*flags):
-    g = vm.Guest("vsock", cpus=2, flags=["--name", NAME, "--allow", "virtio-vsock", "--vsock", "on",
+def boot(*flags, test="vsock"):
+    g = vm.Guest(test, cpus=2, flags=["--name", NAME, "--allow", "virtio-vsock", "--vsock", "on",
                                          "--vsock-listen", f"{PORT},8", *flags])
     g.wait_for(b"vsock-echo listens")
     return g
+
+
+class Host:
+    """A program of the host that guests reach at a port: it sends back what it hears, on any number of connections."""
+
+    def __init__(self, runtime, port):
+        (runtime / "bulkhead").mkdir(mode=0o700, exist_ok=True)
+        self.path = str(runtime / "bulkhead" / f"{NAME}+vsock_{port}")
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen(64)
+        self.threads, self.socks, self.answered = [], [], 0
+        self.taker = threading.Thread(target=self.take)
+        self.taker.start()
+
+    def take(self):
+        while True:
+            try:
+                sock = self.listener.accept()[0]
+            except OSError:
+                return
+            self.socks.append(sock)
+            self.threads.append(threading.Thread(target=self.serve, args=[sock]))
+            self.threads[-1].start()
+
+    def serve(self, sock):
+        with sock:
+            try:
+                while data := sock.recv(65536):
+                    sock.sendall(data)
+                sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                return
+        self.answered += 1
+
+    def die(self):
+        """As the kernel ends a program: what waits to be taken, and what was, all at once."""
+        os.unlink(self.path)
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.taker.join(vm.HANGS)
+        for sock in self.socks:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def end(self):
+        """Nothing of it is left open once its guests are gone."""
+        self.die()
+        for thread in self.threads:
+            thread.join(vm.HANGS)
+            assert not thread.is_alive()
 
 
 def through_the_command(data, port=PORT):
@@ -98,3 +151,49 @@ def test_its_process_is_killed(runtime):
         assert through_the_command(b"again") == (0, b"again", "")
         finish(g)
         assert "started again" in g.err
+
+
+def test_both_ways_at_once(runtime):
+    """The guest calls a program of the host while the host's call one of the guest's: 4 MiB each way both, and hundreds
+    of connections. Ports that nobody listens on, or that were not named, are refused."""
+    data = random.Random(8).randbytes(4 << 20)
+    got = []
+    host = Host(runtime, 80)
+    with boot("--vsock-connect", "80,81", test="vsock-both") as g:
+        caller = threading.Thread(target=lambda: got.append(through_the_command(data)))
+        caller.start()
+        g.wait_for(b"vsock-call 80: right 8 refused 0 cut 0 wrong 0")
+        g.wait_for(b"vsock-call 80: right 200 refused 0 cut 0 wrong 0")
+        g.wait_for(b"vsock-call 81: right 0 refused 2")
+        g.wait_for(b"vsock-call 99: right 0 refused 2")
+        caller.join(vm.HANGS)
+        assert got == [(0, data, "")], (got[0][0], got[0][2])
+        load_and_loss(g, runtime, host)
+
+
+def kill(g, role):
+    [pid] = [p for p, name in debian.devices_of(g.process.pid, also=("dialer",)).items() if name == role]
+    os.kill(pid, signal.SIGKILL)
+    g.out = b""
+
+
+def load_and_loss(g, runtime, host):
+    """Under load dev-vsock is killed, then the host's program; either is there again, and so is the guest. Then the dialer,
+    which nobody makes again: the guest is refused, the host is not, and dev-vsock still is started again."""
+    kill(g, "dev-vsock")
+    g.wait_for(b"right 8 refused 0 cut 0 wrong 0")
+    host.die()
+    g.wait_for(b"right 0 refused 8 cut 0 wrong 0")
+    second = Host(runtime, 80)
+    g.out = b""
+    g.wait_for(b"right 8 refused 0 cut 0 wrong 0")
+    kill(g, "dialer")
+    g.wait_for(b"right 0 refused 8 cut 0 wrong 0")
+    kill(g, "dev-vsock")
+    g.wait_for(b"right 0 refused 8 cut 0 wrong 0")
+    assert through_the_command(b"again") == (0, b"again", "")
+    finish(g)
+    assert "the dialer was killed by signal KILL (9): the guest reaches no more ports of the host" in g.err
+    assert g.err.count("started again") == 2
+    assert host.answered >= 208
+    second.end()

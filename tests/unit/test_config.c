@@ -558,6 +558,39 @@ static void test_a_disk_of_a_server(void **state)
 		     config_uses(&c, &(struct config_facts){ 0 }, FEATURE_STORAGE_NBD));
 }
 
+static void test_sockets_that_a_guest_reaches(void **state)
+{
+	struct vm_config c;
+	uint32_t port = 0;
+
+	(void)state;
+	assert_int_equal(
+		WORDS(&c, "--vsock=on", "--vsock-connect=80,1073741823", "--vsock-connect=80"), 0);
+	assert_true(config_dials(&c) && !config_has_server(&c));
+	for (size_t i = 0; i < c.n_devices; i++) {
+		const struct config_device *d = &c.devices[i];
+
+		assert_int_equal(config_reaches(d), strcmp(d->kind->word, "vsock") == 0);
+		if (!config_reaches(d))
+			continue;
+		assert_true(d->kind->reaches(d->options, 0, &port) && port == 80);
+		assert_true(d->kind->reaches(d->options, 1, &port) && port == 1073741823);
+		assert_false(d->kind->reaches(d->options, 2, &port));
+	}
+	assert_same_again(&c);
+	assert_int_equal(WORDS(&c, "--vsock=off", "--vsock-connect=80"), 0);
+	assert_false(config_dials(&c));
+	assert_int_equal(WORDS(&c, "--vsock=on", "--vsock-listen=80"), 0);
+	assert_false(config_dials(&c));
+	assert_int_equal(WORDS(&c, "--vsock-connect=1073741824"), -22);
+	assert_non_null(strstr(err.text, "--vsock-connect"));
+	assert_non_null(strstr(err.text, "say ports below 1073741824"));
+	assert_int_equal(WORDS(&c, "--vsock-connect=1,2,3,4,5,6,7,8,9"), -22);
+	assert_non_null(strstr(err.text, "say at most 8 ports"));
+	assert_int_equal(WORDS(&c, "--vsock-connect=80,"), -22);
+	assert_int_equal(WORDS(&c, "--vsock-connect=x"), -22);
+}
+
 #define TARGET "iscsi://guest@san.example+[fe80::1]:33/iqn.2026-01.com.example:d/1"
 
 static void test_a_disk_of_a_target(void **state)
@@ -1056,6 +1089,7 @@ int main(void)
 		cmocka_unit_test(test_files_beside_a_qcow2_image),
 		cmocka_unit_test(test_a_disk_of_a_server),
 		cmocka_unit_test(test_a_disk_of_a_target),
+		cmocka_unit_test(test_sockets_that_a_guest_reaches),
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_no_such_secret),
 		cmocka_unit_test(test_what_a_server_does_not_go_with),

@@ -12,11 +12,12 @@
 
 static struct hub hub;
 static const struct ports named = { .n = 1, .port = { 22 } };
+static const struct ports reach = { .n = 2, .port = { 80, 81 } };
 
 static int setup(void **state)
 {
 	(void)state;
-	hub_init(&hub, CID, &named);
+	hub_init(&hub, CID, &named, &reach);
 	return 0;
 }
 
@@ -292,6 +293,73 @@ static void test_nothing_is_due_after_a_reset(void **state)
 		assert_non_null(hub_greet(&hub));
 }
 
+static struct packet guest_asks(uint32_t port)
+{
+	return (struct packet){ .src_cid = CID,
+				.dst_cid = PACKET_HOST_CID,
+				.src_port = 5000,
+				.dst_port = port,
+				.type = VIRTIO_VSOCK_TYPE_STREAM,
+				.op = VIRTIO_VSOCK_OP_REQUEST,
+				.buf_alloc = 1000 };
+}
+
+static void test_the_guest_reaches_what_was_named(void **state)
+{
+	struct packet p = guest_asks(81), no = guest_asks(82);
+	struct conn *c;
+	uint32_t index = 9;
+
+	(void)state;
+	assert_null(hub_take(&hub, &no, 0));
+	assert_int_equal(next_op(), VIRTIO_VSOCK_OP_RST);
+	assert_false(hub_dials(&hub, &index));
+	assert_null(hub_take(&hub, &p, 0));
+	assert_true(hub_dials(&hub, &index));
+	assert_int_equal(index, 1);
+	assert_false(hub_is_due(&hub));
+	c = hub_dialed(&hub, true);
+	assert_non_null(c);
+	assert_int_equal(next_op(), VIRTIO_VSOCK_OP_RESPONSE);
+	assert_int_equal(conn_credit(c), 1000);
+}
+
+static void test_nobody_is_there(void **state)
+{
+	struct packet p = guest_asks(80);
+	uint32_t index;
+
+	(void)state;
+	assert_null(hub_take(&hub, &p, 0));
+	assert_true(hub_dials(&hub, &index));
+	assert_null(hub_dialed(&hub, false));
+	assert_int_equal(next_op(), VIRTIO_VSOCK_OP_RST);
+}
+
+/* The answer for one that is gone is nobody's, also if its slot is another's by then. */
+static void test_an_answer_that_comes_late(void **state)
+{
+	struct packet p = guest_asks(80), rst = p;
+	uint32_t index;
+
+	(void)state;
+	rst.op = VIRTIO_VSOCK_OP_RST;
+	assert_null(hub_take(&hub, &p, 0));
+	assert_true(hub_dials(&hub, &index));
+	assert_null(hub_take(&hub, &rst, 0));
+	(void)!conn_step(&hub.conns[0]);
+	p.dst_port = 81;
+	assert_null(hub_take(&hub, &p, 0));
+	assert_int_equal(hub.conns[0].state, CONN_DIALING);
+	assert_false(hub_dials(&hub, &index)); /* one at a time */
+	assert_null(hub_dialed(&hub, true));
+	assert_true(hub_dials(&hub, &index));
+	assert_int_equal(index, 1);
+	hub_clear(&hub);
+	assert_false(hub_dials(&hub, &index));
+	assert_null(hub_dialed(&hub, true));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +373,9 @@ int main(void)
 		cmocka_unit_test_setup(test_ports_are_not_given_twice, setup),
 		cmocka_unit_test_setup(test_a_client_that_ended_before_the_answer, setup),
 		cmocka_unit_test_setup(test_nothing_is_due_after_a_reset, setup),
+		cmocka_unit_test_setup(test_the_guest_reaches_what_was_named, setup),
+		cmocka_unit_test_setup(test_nobody_is_there, setup),
+		cmocka_unit_test_setup(test_an_answer_that_comes_late, setup),
 		cmocka_unit_test(test_lists_of_ports),
 	};
 

@@ -34,7 +34,7 @@ int testvsock_open(struct vsock *v, struct loop *loop, int sock)
 	need(listen(listener, 1) == 0, "listen");
 	need(getsockname(listener, (struct sockaddr *)&a, &len) == 0, "getsockname");
 	need(connect(client, (struct sockaddr *)&a, len) == 0, "connect");
-	need(vsock_prepare(v, &o, loop, sock, listener) == 0, "vsock_prepare");
+	need(vsock_prepare(v, &o, loop, sock, listener, -1) == 0, "vsock_prepare");
 	return client;
 }
 

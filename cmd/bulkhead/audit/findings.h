@@ -28,7 +28,7 @@ struct subject {
 	struct subject_process process[SUBJECT_MAX_PROCESSES];
 	size_t n_processes;
 	unsigned int channels; /* that the vmm has to the machine's devices, one or two to each */
-	unsigned int dialers;  /* channels to it that storage processes have, and the launcher */
+	unsigned int dialers;  /* channels to it that its clients have, and the launcher */
 	unsigned int foreign;  /* and to programs that are not of the machine */
 };
 

@@ -146,6 +146,15 @@ static unsigned int foreign_of(const struct subject *s, const struct subject_pro
 	return n;
 }
 
+/* A process whose guest reaches the host's sockets has one, where there is a dialer. */
+static unsigned int dialers_of(const struct subject *s, const struct device_kind *k)
+{
+	for (size_t i = 0; k->reach_fd && i < s->n_processes; i++)
+		if (s->process[i].declared == &dialer_declared)
+			return 1;
+	return k->dials;
+}
+
 void count_channels(struct subject *s)
 {
 	s->channels = s->dialers = s->foreign = 0;
@@ -154,7 +163,7 @@ void count_channels(struct subject *s)
 		const struct device_kind *k = d ? kind_whose(d) : NULL;
 
 		s->channels += k ? kind_channels(k) : 0;
-		s->dialers += k && k->dials;
+		s->dialers += k ? dialers_of(s, k) : 0;
 	}
 	for (size_t i = 0; i < s->n_processes; i++)
 		s->foreign += s->process[i].declared ? foreign_of(s, &s->process[i]) : 0;

@@ -269,7 +269,7 @@ class Net(Device):
 
 
 class Vsock(Device):
-    """Its clients' socket is ours; options: listen."""
+    """Its clients' socket is ours, and we are its dialer; options: listen, connect."""
 
     name = "dev-vsock"
     n_queues = 3
@@ -283,10 +283,16 @@ class Vsock(Device):
         self.listener.bind(self.path)
         self.listener.listen(64)
         self.listener.setblocking(False)
-        return {5: self.listener.fileno()}
+        self.dialer, self.asks = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.dialer.settimeout(60)
+        return {5: self.listener.fileno(), 6: self.asks.fileno()}
 
     def make_args(self):
-        return ["--cid=3", f"--listen={self.options.get('listen', '22,23')}"]
+        return ["--cid=3", f"--listen={self.options.get('listen', '22,23')}",
+                f"--connect={self.options.get('connect', '80,81')}"]
+
+    def started(self):
+        self.asks.close()
 
     def open(self, **how):
         how.setdefault("n_queues", 3)
@@ -299,6 +305,7 @@ class Vsock(Device):
         return [Buf(memory.put(bytes(vsock.Header.size)), vsock.Header.size)]
 
     def close_fds(self):
+        self.dialer.close()
         self.listener.close()
         self.dir.cleanup()
 
