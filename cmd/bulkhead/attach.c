@@ -2,9 +2,11 @@
 /*
  * bulkhead attach: gives a running VM one more device. Its file is opened here, with the rights of who asks,
  * locked and labelled; the VM's supervisor gets its descriptor. A server's disk gets a dialer of its own, which is started
- * here, too, so that no address comes from anybody but the user.
+ * here, too, so that no address comes from anybody but the user. What a network card is joined to is opened, or started,
+ * as `run` does.
  */
 #include "cmd/bulkhead/dial.h"
+#include "cmd/bulkhead/links.h"
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/vmlink.h"
 #include "lib/base/cleanup.h"
@@ -18,7 +20,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define USAGE "say NAME KIND [FILE][,OPTION=VALUE]..., for example vm1 disk data.raw,format=raw"
+#define USAGE                                                                                  \
+	"say NAME KIND [FILE][,OPTION=VALUE]..., for example vm1 disk data.raw,format=raw or " \
+	"vm1 net user"
 #define SECRET "--secret"
 #define PATIENCE_MS 60000 /* for the device's process, and the guest's bus */
 
@@ -300,6 +304,8 @@ int verb_attach(int argc, char **argv)
 		status = parse(&a, argc, argv);
 
 	memset(a.files, -1, sizeof(a.files));
+	if (status == 0 && a.name)
+		status = links_take_one(&a.device, &a.files[0]);
 	if (status || !a.name)
 		return status;
 	sock = vmlink_open(a.name);
@@ -308,6 +314,8 @@ int verb_attach(int argc, char **argv)
 	status = ask_pid(sock, a.name, &supervisor);
 	if (status == 0)
 		status = open_files(&a, supervisor);
+	if (status == 0)
+		status = links_open_one(&a.device, &a.files[0]);
 	if (status == 0)
 		status = ask(sock, &a);
 	fds_close(a.files, KIND_FILES_MAX);

@@ -18,7 +18,7 @@ static const char overview[] =
 	"  bulkhead resume NAME                     let a paused VM go on\n"
 	"  bulkhead vsock NAME PORT                 join input and output to its port\n"
 	"  bulkhead console NAME [--console raw]    its console, when nobody else has it\n"
-	"  bulkhead attach NAME disk FILE,format=raw   or rng: one more device\n"
+	"  bulkhead attach NAME disk FILE,format=raw   or rng, net user: one more\n"
 	"  bulkhead detach NAME DEVICE              and the guest lets go of it\n"
 	"  bulkhead resize NAME FILE [+]SIZE        a larger disk, while its guest runs\n"
 	"  bulkhead explain [OPTION]...             its walls, before it is started\n"

@@ -85,7 +85,9 @@ static const char *value_of(const struct config_device *d, char *out, size_t cap
 	return out;
 }
 
-static int open_one(const struct config_device *d, const struct links *l, int *ret)
+/* dashes: before its kind, in the line that says why not. */
+static int open_one(const struct config_device *d, const struct links *l, const char *dashes,
+		    int *ret)
 {
 	const struct kind_way *w = kind_way(d->kind, d->options);
 	char value[LINK_VALUE_MAX + 1];
@@ -93,7 +95,7 @@ static int open_one(const struct config_device *d, const struct links *l, int *r
 	int fd = openers[w->opens](l, d, value_of(d, value, sizeof(value)), &why);
 
 	if (fd < 0)
-		return complain(EXIT_START, "--%s: %s%s%s: %s", d->kind->word, w->word,
+		return complain(EXIT_START, "%s%s: %s%s%s: %s", dashes, d->kind->word, w->word,
 				w->value ? "=" : "", value, why);
 	*ret = fd;
 	return 0;
@@ -127,7 +129,7 @@ static int take(struct vm_config *c, size_t i, struct links *l)
 	int r = check_once(c, i), fd;
 
 	if (r == 0)
-		r = open_one(d, l, &old);
+		r = open_one(d, l, "--", &old);
 	if (r)
 		return r;
 	fd = fcntl(old, F_DUPFD_CLOEXEC, LINKS_ABOVE);
@@ -173,4 +175,28 @@ void links_close(struct links *l)
 {
 	fds_close(l->fds, l->n);
 	l->n = 0;
+}
+
+static bool is_number(const struct config_device *d)
+{
+	return kind_way(d->kind, d->options)->opens == KIND_OPENS_STREAM;
+}
+
+int links_take_one(const struct config_device *d, int *ret)
+{
+	struct links l = { .n = 0 };
+	int r = config_is_linked(d) && is_number(d) ? open_one(d, &l, "", &l.fds[0]) : 0;
+
+	if (r)
+		return r;
+	if (config_is_linked(d) && is_number(d))
+		*ret = l.fds[l.n++];
+	return close_others(&l);
+}
+
+int links_open_one(const struct config_device *d, int *ret)
+{
+	const struct links none = { .n = 0 };
+
+	return config_is_linked(d) && !is_number(d) ? open_one(d, &none, "", ret) : 0;
 }

@@ -22,6 +22,12 @@ struct links {
  * and 2, and settles what was left open of those devices. 0, or an exit status after one line.
  */
 [[nodiscard]] int links_take(struct vm_config *c, struct links *ret);
+/*
+ * The same of one device that is attached, in two steps. Before anything else is opened: takes what its way says by a
+ * number, and closes all else; *ret stays as it is where it says none. Later: opens what it says otherwise. As links_take.
+ */
+[[nodiscard]] int links_take_one(const struct config_device *d, int *ret);
+[[nodiscard]] int links_open_one(const struct config_device *d, int *ret);
 void links_close(struct links *l);
 
 #endif

@@ -77,9 +77,9 @@ int main(int argc, char **argv)
 {
 	if (!take_standard())
 		return EXIT_START;
-	/* what its starter left open is none of a VM's business, nor a hostile console's; run takes what it
-	 * was told of, and closes the rest */
-	if (argc < 2 || strcmp(argv[1], "run") != 0)
+	/* what its starter left open is none of a VM's business, nor a hostile console's; run and attach take
+	 * what they are told of, and close the rest */
+	if (argc < 2 || (strcmp(argv[1], "run") != 0 && strcmp(argv[1], "attach") != 0))
 		(void)close_range(3, ~0U, 0);
 	signal(SIGCHLD, SIG_DFL); /* children are waited for, by the supervisor too */
 	if (argc < 2)

@@ -143,6 +143,7 @@ const struct device_kind net_kind = {
 		    .fd = NET_FD_VHOST_USER },
 	.behind = behind,
 	.restartable = true,
+	.attachable = true,
 	.memory = NET_STATE_SIZE + 4 * TAP_FRAME_MAX,
 };
 _Static_assert(sizeof(struct net_options) <= KIND_OPTIONS_BYTES, "room for them");

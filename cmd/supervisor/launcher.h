@@ -75,12 +75,15 @@ void launcher_end(struct launcher *l);
 bool launcher_can_serve(int fd, bool readonly);
 /* A channel to a dialer. */
 bool launcher_can_dial(int fd);
+/* What a device can be joined to in that way. */
+bool launcher_can_link(int fd, const struct kind_way *way);
 /* The part whose disk is served from the file, which is open to be read and written; or NULL. Whoever shows it could
  * open it so; the supervisor can open none. Of the parts some may be NULL. */
 struct launcher_part *launcher_find(struct launcher_part *const parts[BOUNDS_MAX_PARTS], int fd);
-/* Memory of its own that outlives its process, for one that is attached; where the device wants any. 0 or a negative
+/* Memory of its own that outlives its process, for one that is attached; where the device wants any of it. 0 or a negative
  * errno. */
-[[nodiscard]] int launcher_give_state(struct launcher_part *part, const struct config_device *d);
+[[nodiscard]] int launcher_give_state(struct launcher_part *part, const struct kind_state *s,
+				      const struct config_device *d);
 /* What the part's first process noted for all after it is as the first one finds it. 0 or a negative errno. */
 [[nodiscard]] int launcher_renew_note(struct launcher_part *part);
 
@@ -94,6 +97,7 @@ struct launcher_spare {
 struct launcher_filling {
 	const struct ask *ask;
 	int *fd, *beside; /* KIND_FILES_MAX - 1 of these; or -1; what goes into the part is taken */
+	int *inner; /* the stream of a card to the relay behind it, from that one's ASK_BEHIND on; or -1 */
 	struct launcher_spare *spare;
 	const int *programs;
 	const struct selinux_vm *labels;

@@ -7,8 +7,10 @@
 #include "lib/base/fd.h"
 
 #include <fcntl.h>
+#include <linux/major.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 bool launcher_can_serve(int fd, bool readonly)
 {
@@ -25,6 +27,22 @@ bool launcher_can_dial(int fd)
 	struct stat st;
 
 	return fd_stat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* Linux, Documentation/admin-guide/devices.txt */
+#define TUN_MINOR 200
+
+bool launcher_can_link(int fd, const struct kind_way *way)
+{
+	const int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+
+	if (flags < 0 || fd_stat(fd, &st) < 0)
+		return false;
+	if (way->opens != KIND_OPENS_TAP)
+		return S_ISSOCK(st.st_mode);
+	return S_ISCHR(st.st_mode) && st.st_rdev == makedev(MISC_MAJOR, TUN_MINOR) &&
+	       (flags & (O_ACCMODE | O_PATH | O_NONBLOCK)) == (O_RDWR | O_NONBLOCK);
 }
 
 static const struct device_kind *kind_of(const struct launcher_part *part)
@@ -87,9 +105,9 @@ int launcher_renew_note(struct launcher_part *part)
 	return 0;
 }
 
-int launcher_give_state(struct launcher_part *part, const struct config_device *d)
+int launcher_give_state(struct launcher_part *part, const struct kind_state *s,
+			const struct config_device *d)
 {
-	const struct kind_state *s = &d->kind->state;
 	int fd;
 
 	if (!s->fd || (s->wanted && !s->wanted(d->options)))

@@ -4,6 +4,8 @@
 
 #include "lib/base/cleanup.h"
 
+#include <errno.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define EXIT_FAILED 1
@@ -35,13 +37,18 @@ static bool make_words(const struct launcher_filling *f, const struct config_dev
 
 /* ---- its files ---- */
 
-static bool has_none(const struct launcher_filling *f)
+static bool has_none_beside(const struct launcher_filling *f)
 {
-	bool none = *f->fd < 0;
+	bool none = true;
 
 	for (unsigned int i = 1; i < KIND_FILES_MAX; i++)
 		none &= f->beside[i - 1] < 0;
 	return none;
+}
+
+static bool has_none(const struct launcher_filling *f)
+{
+	return *f->fd < 0 && has_none_beside(f);
 }
 
 /* Those that were sent are those that are said. */
@@ -60,6 +67,23 @@ static bool has_all(const struct launcher_filling *f, const struct config_device
 	return true;
 }
 
+static bool has_link(const struct launcher_filling *f, const struct config_device *d)
+{
+	return *f->fd >= 0 && launcher_can_link(*f->fd, kind_way(d->kind, d->options)) &&
+	       has_none_beside(f);
+}
+
+/* A card's link goes to its relay, which comes first and leaves one end of the stream between the two. */
+static bool has_right(const struct launcher_filling *f, const struct config_device *d,
+		      const struct device_kind *runs)
+{
+	const bool outer = runs != d->kind || !config_behind(d);
+
+	if (config_is_linked(d))
+		return outer ? has_link(f, d) : has_none(f) && *f->inner >= 0;
+	return outer && runs->file.fd ? has_all(f, d) : has_none(f);
+}
+
 static void give(struct launcher_part *part, int *from, int to)
 {
 	if (*from >= 0)
@@ -73,19 +97,73 @@ static void give_files(struct launcher_part *part, const struct launcher_filling
 		give(part, &f->beside[i - 1], first + i);
 }
 
+/* Both ends outlive the processes. */
+static int make_stream(struct launcher_part *relay, const struct launcher_filling *f, int to)
+{
+	int pair[2];
+
+	closep(f->inner);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	*f->inner = pair[0];
+	give(relay, &pair[1], to);
+	return 0;
+}
+
+static int give_link(struct launcher_part *part, const struct launcher_filling *f,
+		     const struct config_device *d, const struct device_kind *runs)
+{
+	const int own = kind_way(d->kind, d->options)->fd;
+	int r = 0;
+
+	if (runs != d->kind) {
+		give(part, f->fd, runs->link_fd);
+		r = make_stream(part, f, runs->storage_fd);
+	} else {
+		give(part, config_behind(d) ? f->inner : f->fd, own);
+	}
+	return r < 0 ? r : launcher_give_state(part, &runs->state, d);
+}
+
+/* All of it is there. 0 or a negative errno. */
+static int give_right(struct launcher_part *part, const struct launcher_filling *f,
+		      const struct config_device *d, const struct device_kind *runs)
+{
+	if (config_is_linked(d))
+		return give_link(part, f, d, runs);
+	if (runs == d->kind && config_behind(d))
+		return 0;
+	if (runs->file.fd)
+		give_files(part, f, runs->file.fd);
+	return launcher_give_state(part, &d->kind->state, d);
+}
+
 /* ---- the whole ---- */
 
-/* A device with a storage process behind it has a channel to that where the file would be. */
+/* A disk with a storage process behind it has a channel to that where the file would be. */
 static void give_channels(struct launcher_part *part, const struct config_device *d,
 			  const struct device_kind *runs)
 {
+	const struct device_kind *behind = config_behind(d);
+
 	part->n_channels = 0;
-	if (runs != d->kind)
-		part->channels[part->n_channels++] = runs->storage_fd;
-	else
+	if (runs == d->kind)
 		part->channels[part->n_channels++] = d->kind->virtio.fd;
-	if (runs == d->kind && config_behind(d))
-		part->channels[part->n_channels++] = d->kind->file.fd;
+	if (!behind || behind->link_fd)
+		return;
+	part->channels[part->n_channels++] = runs == d->kind ? d->kind->file.fd : runs->storage_fd;
+}
+
+/* What the text says, and what is not said of it as it is in this VM. */
+static int understand(const struct launcher_filling *f, const struct device_kind *kind,
+		      struct config_device *ret)
+{
+	char why[200] = "";
+	int r = config_device_options(kind, f->ask->text, ret, why, sizeof(why));
+
+	if (r == 0 && kind->link.settle)
+		kind->link.settle(ret->options, f->config->name, f->ask->number);
+	return r;
 }
 
 enum bounds_refusal launcher_fill(struct launcher_part *part, const struct launcher_filling *f)
@@ -93,22 +171,15 @@ enum bounds_refusal launcher_fill(struct launcher_part *part, const struct launc
 	const struct ask *a = f->ask;
 	const struct device_kind *kind = a->kind < n_kinds_all ? kinds_all[a->kind] : NULL, *runs;
 	struct config_device d;
-	char why[200] = "";
-	bool own, files;
 
-	if (!kind || !kind->attachable ||
-	    config_device_options(kind, a->text, &d, why, sizeof(why)) < 0)
+	if (!kind || !kind->attachable || understand(f, kind, &d) < 0)
 		return BOUNDS_UNKNOWN;
 	runs = a->what == ASK_BEHIND ? config_behind(&d) : kind;
 	if (!runs || f->programs[kind_index(runs)] < 0 || !make_words(f, &d, runs))
 		return BOUNDS_UNKNOWN;
-	own = runs != kind || !config_behind(&d); /* files and state */
-	files = own && runs->file.fd;
-	if (files ? !has_all(f, &d) : !has_none(f))
+	if (!has_right(f, &d, runs))
 		return BOUNDS_NO_FILE;
-	if (files)
-		give_files(part, f, runs->file.fd);
-	if (own && launcher_give_state(part, &d) < 0)
+	if (give_right(part, f, &d, runs) < 0)
 		_exit(EXIT_FAILED);
 	part->exe_fd = f->programs[kind_index(runs)];
 	part->argv = f->spare->argv;

@@ -209,8 +209,8 @@ static const struct declared_gain gains[] = {
 	{ "the executables and images of one VM's devices", NULL,
 	  "what they are started with, again or when one is attached; it has read bounded messages alone" },
 	{ "the streams and taps of network cards", NULL,
-	  "a dev-net or net-relay that is started again goes on with its own; to their other ends it is as "
-	  "hostile" },
+	  "a dev-net or net-relay that is started again goes on with its own, and one that is attached gets what its "
+	  "user's command sent; to their other ends it is as hostile" },
 	{ "the socket that a vsock's clients connect to", NULL,
 	  "a dev-vsock that is started again goes on with it; they talk to a guest, whoever it is" },
 	{ "new processes", NULL,

@@ -34,7 +34,8 @@ struct state {
 	const struct vm_config *config;
 	struct bounds bounds;
 	int beside[KIND_FILES_MAX - 1]; /* of what is attached next; or -1 */
-	struct launcher_part *found;	/* whose file its user has shown; or NULL */
+	int inner; /* of the card that is attached next, after what is behind it; or -1 */
+	struct launcher_part *found; /* whose file its user has shown; or NULL */
 };
 
 static struct state state;
@@ -127,6 +128,7 @@ static void learn(const struct jail_host *host, const struct selinux_vm *labels,
 	state.config = kit->config;
 	state.host.userns_fd = -1;
 	memset(state.beside, -1, sizeof(state.beside));
+	state.inner = -1;
 	state.host.for_parent = true;
 	bounds_init(&state.bounds, now);
 	for (size_t i = 0; i < kit->n; i++) {
@@ -300,6 +302,7 @@ static enum bounds_refusal on_new(struct launcher_part *part, const struct ask *
 	const struct launcher_filling f = { .ask = a,
 					    .fd = fd,
 					    .beside = state.beside,
+					    .inner = &state.inner,
 					    .spare = state.of[part->number],
 					    .programs = state.programs,
 					    .labels = &state.labels,
@@ -308,13 +311,15 @@ static enum bounds_refusal on_new(struct launcher_part *part, const struct ask *
 							     BOUNDS_UNKNOWN;
 
 	fds_close(state.beside, ARRAY_SIZE(state.beside));
-	if (r != BOUNDS_FINE)
-		return r;
-	r = may_start(part);
-	if (r == BOUNDS_FINE)
-		start(part);
-	else
-		launcher_empty(part);
+	if (r == BOUNDS_FINE) {
+		r = may_start(part);
+		if (r == BOUNDS_FINE)
+			start(part);
+		else
+			launcher_empty(part);
+	}
+	if (a->what == ASK_NEW || r != BOUNDS_FINE)
+		closep(&state.inner);
 	return r;
 }
 

@@ -6,6 +6,8 @@
  *   the device was started again    its channel goes to the storage process, as soon as that is ready
  *   the storage process was         a channel of the device that waits for it is the one; else its own goes
  *                                   to the device, unless that is still to be started
+ *
+ * A relay has no such channel: both ends of its stream are the launcher's to give again.
  */
 #include "cmd/supervisor/vm.h"
 
@@ -30,19 +32,27 @@ struct part *pair_device(const struct part *p)
 {
 	size_t i = find(p);
 
-	return is_behind(p) && i < LAUNCHER_MAX_CHANNELS ? p->again.peer[i] :
-							   &p->vm->parts[p - p->vm->parts];
+	if (is_behind(p) && i < LAUNCHER_MAX_CHANNELS)
+		return p->again.peer[i];
+	return is_behind(p) && p->plug.with ? p->plug.with : &p->vm->parts[p - p->vm->parts];
 }
 
 struct part *pair_behind(const struct part *p)
 {
 	size_t i = find(p);
 
-	return !is_behind(p) && i < LAUNCHER_MAX_CHANNELS ? p->again.peer[i] : NULL;
+	if (is_behind(p))
+		return NULL;
+	return i < LAUNCHER_MAX_CHANNELS ? p->again.peer[i] : p->plug.with;
 }
 
 void pair_tie(struct part *device, struct part *storage)
 {
+	if (storage->device->link_fd) {
+		device->plug.with = storage;
+		storage->plug.with = device;
+		return;
+	}
 	device->again.peer[device->again.n_channels++] = storage;
 	storage->again.peer[storage->again.n_channels++] = device;
 }
@@ -53,8 +63,11 @@ void pair_untie(struct part *device)
 
 	if (!storage)
 		return;
-	device->again.peer[find(device)] = NULL;
-	storage->again.peer[find(storage)] = NULL;
+	if (!device->plug.with) {
+		device->again.peer[find(device)] = NULL;
+		storage->again.peer[find(storage)] = NULL;
+	}
+	device->plug.with = storage->plug.with = NULL;
 }
 
 bool pair_is_needed(const struct part *p)

@@ -208,6 +208,13 @@ void plug_fail(struct part *p, const char *why)
 
 /* ---- to attach ---- */
 
+const char *plug_no_file(const struct part *p)
+{
+	return pair_device(p)->device->link.n_ways ?
+		       "what it would be joined to is no stream socket or tap, as is said" :
+		       "its image is no file that is open for all that is done with it";
+}
+
 void plug_refused(struct part *p, const char *why)
 {
 	struct part *device = pair_device(p);

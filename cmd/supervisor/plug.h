@@ -14,8 +14,8 @@
  * What fails before THERE goes to ENDING. A process that dies in THERE or ASKED is started again as any; one
  * that is lost for good does not end the VM, but the guest is asked to let go of the device.
  *
- * A disk with a storage process takes a second part, which has no state of its own: it is asked for first, is ready
- * first, ends last, and both are forgotten.
+ * A disk with a storage process, or a card with a relay, takes a second part, which has no state of its own: it is asked
+ * for first, ends last, and both are forgotten.
  */
 #ifndef BULKHEAD_SUPERVISOR_PLUG_H
 #define BULKHEAD_SUPERVISOR_PLUG_H
@@ -26,8 +26,8 @@
 void plug_init(struct vm *vm, struct part *p, uint32_t channel);
 
 /*
- * What a client asks: to attach what the text says ("disk,format=raw"), with a descriptor for a kind that
- * serves a file, and those beside it in the client; to detach what is called so. NULL: it is answered later; or why not.
+ * What a client asks: to attach what the text says ("disk,format=raw", "net,tap=t0"), with a descriptor for a kind that
+ * serves a file or is joined to what it is, and those beside it in the client; to detach what is called so. NULL: it is answered later; or why not.
  */
 const char *plug_attach(struct vm *vm, struct client *asker, const char *text, int fd);
 const char *plug_detach(struct vm *vm, struct client *asker, const char *name);
@@ -55,6 +55,8 @@ bool plug_ready(struct part *p);
 void plug_ended(struct part *p);
 /* It is lost: why it does not come, or why it is to go. */
 void plug_lose(struct part *p, const char *text);
+/* Why not, when the descriptor that came for it is none that it could serve. */
+const char *plug_no_file(const struct part *p);
 /* The launcher does not start it. */
 void plug_refused(struct part *p, const char *why);
 /* It has let go of it. -EBADMSG: nobody asked. */

@@ -28,6 +28,19 @@ static bool is_taken(const struct vm *vm, const struct device_kind *kind, unsign
 	return false;
 }
 
+/* Of the kind, those that were there from the start and those that were attached. */
+static bool is_full(const struct vm *vm, const struct device_kind *kind)
+{
+	size_t n = config_count_all(vm->config, kind);
+
+	for (size_t i = 0; i < vm->n_parts; i++) {
+		const struct part *p = &vm->parts[i];
+
+		n += p->spare && p->plug.state != PLUG_FREE && p->device == kind;
+	}
+	return kind->number == KIND_MANY && n >= kind->most;
+}
+
 /* Behind those that were there from the start. */
 static unsigned int next_number(const struct vm *vm, const struct device_kind *kind)
 {
@@ -129,6 +142,12 @@ static bool has_files(const struct client *c, const struct config_device *d)
 	return right;
 }
 
+/* Of a kind that serves a file, or is joined to what the command opens. */
+static bool has_descriptor(const struct config_device *d)
+{
+	return d->kind->file.fd || config_is_linked(d);
+}
+
 /* The whole of what stands against it; or NULL. */
 static const char *refusal(const struct vm *vm, const struct config_device *d)
 {
@@ -142,6 +161,10 @@ static const char *refusal(const struct vm *vm, const struct config_device *d)
 		       "more devices";
 	if (vm->launcher.sock < 0)
 		return "the launcher has ended: this VM takes no more devices";
+	if (is_full(vm, d->kind)) {
+		snprintf(why, sizeof(why), "a VM has at most %u %ss", d->kind->most, d->kind->word);
+		return why;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
 		if (!needed[i] || vm->attachable[kind_index(needed[i])])
 			continue;
@@ -155,14 +178,16 @@ static const char *refusal(const struct vm *vm, const struct config_device *d)
 static const char *no_room(const struct vm *vm, const struct config_device *d)
 {
 	static char why[CTL_TEXT_MAX + 1];
+	const unsigned int n = config_spares(vm->config);
 
-	snprintf(
-		why, sizeof(why),
-		config_behind(d) ?
-			"this disk has two processes, and of the %u for what is attached fewer are "
-			"left: detach a device first" :
-			"%u devices are attached already: detach one of them first",
-		config_spares(vm->config));
+	if (config_behind(d))
+		snprintf(why, sizeof(why),
+			 "this %s has two processes, and of the %u for what is attached fewer are "
+			 "left: detach a device first",
+			 d->kind->word, n);
+	else
+		snprintf(why, sizeof(why),
+			 "%u devices are attached already: detach one of them first", n);
 	return why;
 }
 
@@ -180,11 +205,11 @@ const char *plug_attach(struct vm *vm, struct client *asker, const char *text, i
 		return "there is no such kind of device, or none that can be attached";
 	if (strlen(options) > ASK_TEXT_MAX)
 		return "its options are too long: 360 bytes are the most";
-	if ((kind->file.fd != 0) != (fd >= 0))
+	if (!kind->link.n_ways && (kind->file.fd != 0) != (fd >= 0))
 		return "that is not how it is attached";
 	if (config_device_options(kind, options, &d, why, sizeof(why)) < 0)
 		return *why ? why : "its options will not do";
-	if (!has_files(asker, &d))
+	if (has_descriptor(&d) != (fd >= 0) || !has_files(asker, &d))
 		return "that is not how it is attached";
 	no = refusal(vm, &d);
 	if (no)

@@ -92,8 +92,9 @@ static const struct declared_gain gains[] = {
 	{ "the channel to its launcher", NULL,
 	  "which device that has died or has a larger image is to be started again, or which kind with which options is to be new, "
 	  "with one descriptor of its own; the launcher says how often, and takes no other file than one "
-	  "that is open for reading, or for both, and for a disk of a server a socket alone" },
-	{ "the image of a device that is being attached, or its channel to a dialer and its keys, or the image of a disk that becomes larger",
+	  "that is open for reading, or for both, and for a disk of a server a socket alone, "
+	  "for a network card a socket or a tap" },
+	{ "the image of a device that is being attached, or what it is joined to, or its channel to a dialer and its keys, or the image of a disk that becomes larger",
 	  NULL,
 	  "its user's command sent it, as it is or is to be served to the guest; it goes on to the launcher at once" },
 	{ "the listening sockets and clients", NULL,

@@ -294,7 +294,7 @@ static int bury(struct part *p, const struct answer *a, const int *fds, size_t n
 static int refuse_new(struct part *p, const struct answer *a)
 {
 	if (a->reason == BOUNDS_NO_FILE)
-		plug_refused(p, "its image is no file that is open for all that is done with it");
+		plug_refused(p, plug_no_file(p));
 	else if (a->reason == BOUNDS_TOO_OFTEN)
 		plug_refused(p, "devices were started too often lately: try again in a second");
 	else
@@ -312,8 +312,8 @@ static void end_away(struct part *p)
 
 static int refuse(struct part *p, const struct answer *a)
 {
-	if (plug_is(p, PLUG_STARTING))
-		return refuse_new(p, a);
+	if (plug_is(p, PLUG_STARTING) || (plug_is(p, PLUG_ENDING) && !p->again.n_asked))
+		return refuse_new(p, a); /* it may end because what is behind it was refused */
 	if (a->reason != BOUNDS_TOO_OFTEN)
 		return -EBADMSG;
 	if (p->vm->state == VM_ENDING || plug_is(p, PLUG_ENDING))

@@ -87,6 +87,7 @@ struct plug {
 	unsigned int number;  /* among the VM's devices of its kind, from 1 on */
 	uint32_t channel;     /* of this part, whatever is in it */
 	uint32_t slot;	      /* that the guest has it in */
+	struct part *with;    /* of a card the relay behind it, of that the card; or NULL */
 	struct client *asker; /* who waits for it to come or to go; or NULL */
 	bool held;	      /* the launcher has what it was given */
 	bool failed;	      /* it does not come: why says it */

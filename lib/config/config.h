@@ -152,8 +152,8 @@ unsigned int config_processes(const struct vm_config *c);
 unsigned int config_spares(const struct vm_config *c);
 /*
  * One device by itself, for a VM that runs: "FILE,OPTION=VALUE,...", without FILE for a kind that serves
- * none; or its options alone, or behind the address of its server. 0, or -EINVAL with why, which has room for what is
- * said. ret->path points into value, or text.
+ * none and how it is joined for one that is; or the same without FILE, unless that is the address of its server. 0, or
+ * -EINVAL with why, which has room for what is said. ret->path and ret->to point into value, or text.
  */
 [[nodiscard]] int config_device_parse(const struct device_kind *kind, const char *value,
 				      struct config_device *ret, char *why, size_t cap);

@@ -490,7 +490,7 @@ static bool has_address(const struct device_kind *kind, const char *text)
 int config_device_options(const struct device_kind *kind, const char *text,
 			  struct config_device *ret, char *why, size_t cap)
 {
-	if (has_address(kind, text))
+	if (kind->link.n_ways || has_address(kind, text))
 		return config_device_parse(kind, text, ret, why, cap);
 	device_init(ret, kind);
 	return set_words(ret, span_of(text), why, cap);

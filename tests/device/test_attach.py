@@ -495,7 +495,7 @@ def test_one_that_dies_without_a_launcher(played):
 
 @pytest.fixture
 def client(played):
-    process = start(played, f"{UP},{PLUG},{PLUGGED},power,{END}")
+    process = start(played, f"{UP},{PLUG},{PLUGGED},power,{END}", "--allow", "virtio-net,net-relay")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     (name,) = {line.split()[-1] for line in open("/proc/net/unix", encoding="ascii")
                if line.rstrip().endswith(NAME) and "@" in line} or {None}

@@ -173,7 +173,7 @@ def test_strict(place):
 
 def test_what_may_be_attached(place):
     _, out, _ = place.call("explain", "--kernel", "/no/k")
-    assert re.search(r"^ +may get +8 devices more while it runs: disk, rng$", out, re.MULTILINE)
+    assert re.search(r"^ +may get +8 devices more while it runs: disk, rng, net$", out, re.MULTILINE)
     _, out, _ = place.call("explain", "--kernel", "/no/k", "--on-crash", "stop")
     assert re.search(r"^ +may get +no device more while it runs: --on-crash stop$", out, re.MULTILINE)
 

@@ -4,7 +4,8 @@
  * has come at once, with its queue running; "reset" restarts once something has come; "all" ejects every slot
  * there is, whatever is in it; "stubborn" keeps what it is to
  * let go of; "again" does not look at what comes second, but asks the first for bytes once more; "disks" works a disk
- * that comes, too.
+ * that comes, too; "cards" a network card: the data of each UDP packet that it receives is a frame, which it sends, and
+ * none is the last.
  */
 #include "tests/guest/lib/pci.h"
 
@@ -12,6 +13,10 @@
 #define BYTES 64
 #define VIRTIO_RNG_ID 0x1044 /* VIRTIO 1.2, 4.1.2 and 5 */
 #define VIRTIO_BLOCK_ID 0x1042
+#define VIRTIO_NET_ID 0x1041
+#define NET_HEADER 12
+#define UDP_DATA 42 /* behind headers of Ethernet, IPv4 and UDP */
+#define FRAME_MAX 2048
 #define SECTOR 512
 #define BLK_IN 0
 #define BLK_OUT 1
@@ -96,6 +101,52 @@ static void run_disk(unsigned int slot)
 	print("the disk works\n");
 }
 
+static struct virtq received, sent;
+static uint8_t received_frame[NET_HEADER + FRAME_MAX], sent_frame[NET_HEADER + FRAME_MAX];
+
+static uint32_t next_frame(struct virtio *v, uint16_t n)
+{
+	int64_t len;
+
+	received.desc[0] = (struct virtq_desc){ (uint64_t)received_frame, sizeof(received_frame),
+						DESC_WRITE, 0 };
+	virtq_submit(v, &received, 0);
+	while ((len = virtq_poll(&received, n)) < 0)
+		;
+	return (uint32_t)len;
+}
+
+static void send_frame(struct virtio *v, uint16_t n, uint32_t len)
+{
+	memset(sent_frame, 0, NET_HEADER);
+	memcpy(sent_frame + NET_HEADER, received_frame + NET_HEADER + UDP_DATA, len);
+	sent.desc[0] = (struct virtq_desc){ (uint64_t)sent_frame, NET_HEADER + len, 0, 0 };
+	virtq_submit_to(v, 1, &sent, 0);
+	while (virtq_poll(&sent, n) < 0)
+		;
+}
+
+static void run_card(unsigned int slot)
+{
+	struct virtio v;
+	uint16_t n = 0;
+
+	virtio_open(&v, slot);
+	check(virtio_begin(&v), "features of the card");
+	virtio_set_queue(&v, 1, &sent, NO_VECTOR);
+	virtio_run(&v, &received, NO_VECTOR);
+	say_hex("its address ends with", read8(v.config + 4) << 8 | read8(v.config + 5));
+	for (;;) {
+		const uint32_t len = next_frame(&v, ++n);
+
+		check(len >= NET_HEADER + UDP_DATA, "the length of a frame");
+		if (len == NET_HEADER + UDP_DATA)
+			break;
+		send_frame(&v, n, len - NET_HEADER - UDP_DATA);
+	}
+	print("the card works\n");
+}
+
 static void come(const struct pvh_info *info, unsigned int slot)
 {
 	struct virtio v;
@@ -110,6 +161,8 @@ static void come(const struct pvh_info *info, unsigned int slot)
 	place(slot);
 	if (guest_word(info, "disks") && read32(pci_at(slot, PCI_ID)) >> 16 == VIRTIO_BLOCK_ID)
 		run_disk(slot);
+	if (guest_word(info, "cards") && read32(pci_at(slot, PCI_ID)) >> 16 == VIRTIO_NET_ID)
+		run_card(slot);
 	if (read32(pci_at(slot, PCI_ID)) >> 16 != VIRTIO_RNG_ID)
 		return;
 	virtio_open(&v, slot);

@@ -5,6 +5,7 @@ it mounts a disk, writes it and finds it again, whatever is killed or busy meanw
 import os
 import random
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -31,8 +32,8 @@ def image(tmp_path):
     return path
 
 
-def call(*words):
-    return subprocess.run([vm.BULKHEAD, *words], capture_output=True, text=True, timeout=vm.HANGS, check=False)
+def call(*words, fds=()):
+    return subprocess.run([vm.BULKHEAD, *words], capture_output=True, text=True, timeout=vm.HANGS, check=False, pass_fds=fds)
 
 
 class Host:
@@ -41,8 +42,8 @@ class Host:
     def __init__(self, guest):
         self.guest, self.name = guest, f"vm{guest.process.pid}"
 
-    def attach(self, *words):
-        done = call("attach", self.name, *words)
+    def attach(self, *words, fds=()):
+        done = call("attach", self.name, *words, fds=fds)
         assert done.returncode == 0, done.stderr + self.guest.text()
         return done.stdout.split()[0]
 
@@ -98,16 +99,24 @@ def test_while_cpus_work_three_disks(image, tmp_path):
         path = tmp_path / f"cold-{i}.raw"
         path.write_bytes(random.Random(1).randbytes(16 << 20))
         disks += ["--disk", f"{path},format=raw"]
-    with vm.Guest("kills", cpus=BUSY_CPUS, words="bh.disk=vda", flags=disks, stdin=subprocess.PIPE) as g:
+    flags = [*disks, "--net=none", "--allow", "virtio-net,net-relay"]
+    with vm.Guest("kills", cpus=BUSY_CPUS, words="bh.disk=vda", flags=flags, stdin=subprocess.PIPE) as g:
         host = Host(g)
         g.wait_for(b"kills ready")
         for _ in range(BUSY_ROUNDS):
-            names = [host.attach("rng"), host.attach("disk", f"{image},format=raw"), host.attach("rng")]
-            assert names == ["rng-2", "disk-4", "rng-3"]
+            ours, theirs = socket.socketpair()
+            names = [host.attach("rng"), host.attach("disk", f"{image},format=raw"),
+                     host.attach("net", f"fd={theirs.fileno()},guard=on", fds=(theirs.fileno(),)), host.attach("rng")]
+            theirs.close()
+            assert names == ["rng-2", "disk-4", "net-1", "rng-3"]
             before = g.text().count(" 0123456789abcdefghijklmnopqrstuvwxyz")
             g.wait_for(f"round {before} 0123456789abcdefghijklmnopqrstuvwxyz".encode())
             for name in names:
                 host.detach(name)
+            ours.settimeout(vm.HANGS)
+            while ours.recv(65536):  # what the guest sends of itself; and the end, as nobody has the link
+                pass
+            ours.close()
         g.process.stdin.write(b"enough\n")
         g.process.stdin.flush()
         assert g.end() == 0, g.err

@@ -133,10 +133,10 @@ static void test_a_note_is_made_anew(void **state)
 	assert_int_equal(launcher_renew_note(p), 0); /* there is none */
 	assert_int_equal(p->n_given, 2);
 	assert_int_equal(config_device_options(d.kind, "format=raw", &d, why, sizeof(why)), 0);
-	assert_int_equal(launcher_give_state(p, &d), 0);
+	assert_int_equal(launcher_give_state(p, &d.kind->state, &d), 0);
 	assert_int_equal(p->n_given, 2); /* a raw disk has none */
 	assert_int_equal(config_device_options(d.kind, "format=qcow2", &d, why, sizeof(why)), 0);
-	assert_int_equal(launcher_give_state(p, &d), 0);
+	assert_int_equal(launcher_give_state(p, &d.kind->state, &d), 0);
 	assert_int_equal(p->n_given, 3);
 	assert_int_equal(p->given[2].to, d.kind->state.fd);
 	fd = p->given[2].from;

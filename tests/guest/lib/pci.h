@@ -97,6 +97,8 @@ void virtio_open(struct virtio *v, unsigned int slot);
 bool virtio_find(unsigned int type, struct virtio *ret);
 /* Resets, accepts VERSION_1 alone, up to FEATURES_OK. */
 bool virtio_begin(struct virtio *v);
+/* Sets up a queue likewise, before virtio_run. */
+void virtio_set_queue(struct virtio *v, uint16_t queue, struct virtq *q, uint16_t vector);
 /* Sets up queue 0 with this vector (or NO_VECTOR), enables it, and sets DRIVER_OK. */
 void virtio_run(struct virtio *v, struct virtq *q, uint16_t vector);
 uint64_t virtio_notify_at(const struct virtio *v, unsigned int queue);
@@ -104,6 +106,7 @@ uint64_t virtio_notify_at(const struct virtio *v, unsigned int queue);
 void msix_enable(struct virtio *v, unsigned int vectors);
 /* Makes the chain that starts at descriptor `head` available, and notifies. */
 void virtq_submit(struct virtio *v, struct virtq *q, uint16_t head);
+void virtq_submit_to(struct virtio *v, unsigned int queue, struct virtq *q, uint16_t head);
 /* Waits by looking at the used ring, with an end; the length that was used, or -1. */
 int64_t virtq_poll(struct virtq *q, uint16_t idx);
 

@@ -79,17 +79,22 @@ static void set_address(struct virtio *v, unsigned int reg, const void *at)
 	write32(v->common + reg + 4, (uint32_t)((uint64_t)at >> 32));
 }
 
-void virtio_run(struct virtio *v, struct virtq *q, uint16_t vector)
+void virtio_set_queue(struct virtio *v, uint16_t queue, struct virtq *q, uint16_t vector)
 {
 	memset(q, 0, sizeof(*q));
-	write16(v->common + COMMON_CONFIG_VECTOR, NO_VECTOR);
-	write16(v->common + COMMON_Q_SELECT, 0);
+	write16(v->common + COMMON_Q_SELECT, queue);
 	write16(v->common + COMMON_Q_SIZE, RING);
 	write16(v->common + COMMON_Q_VECTOR, vector);
 	set_address(v, COMMON_Q_DESC, q->desc);
 	set_address(v, COMMON_Q_DRIVER, &q->avail);
 	set_address(v, COMMON_Q_DEVICE, &q->used);
 	write16(v->common + COMMON_Q_ENABLE, 1);
+}
+
+void virtio_run(struct virtio *v, struct virtq *q, uint16_t vector)
+{
+	write16(v->common + COMMON_CONFIG_VECTOR, NO_VECTOR);
+	virtio_set_queue(v, 0, q, vector);
 	write8(v->common + COMMON_STATUS,
 	       STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK);
 }
@@ -100,7 +105,7 @@ uint64_t virtio_notify_at(const struct virtio *v, unsigned int queue)
 	return v->notify + read16(v->common + COMMON_Q_NOTIFY_OFF) * v->notify_multiplier;
 }
 
-void virtq_submit(struct virtio *v, struct virtq *q, uint16_t head)
+void virtq_submit_to(struct virtio *v, unsigned int queue, struct virtq *q, uint16_t head)
 {
 	volatile uint16_t *idx = &q->avail.idx;
 
@@ -108,7 +113,12 @@ void virtq_submit(struct virtio *v, struct virtq *q, uint16_t head)
 	barrier();
 	*idx = *idx + 1;
 	barrier();
-	write16(virtio_notify_at(v, 0), 0);
+	write16(virtio_notify_at(v, queue), (uint16_t)queue);
+}
+
+void virtq_submit(struct virtio *v, struct virtq *q, uint16_t head)
+{
+	virtq_submit_to(v, 0, q, head);
 }
 
 int64_t virtq_poll(struct virtq *q, uint16_t idx)
