@@ -229,7 +229,7 @@ const struct feature features[N_FEATURES] = {
 	[FEATURE_HOTPLUG] = {
 		"hotplug", "devices come and go while the guest runs (attach, detach)",
 		FEATURE_SUPPORTED, "launcher, supervisor, vmm",
-		"I/O registers; an open file, socket or tap",
+		"I/O registers; a file, socket or tap",
 		.note = "eight at a time; one with a process behind it counts as two",
 		.shown_by = "device/test_hotplug.py, device/test_net_attach.py, "
 			    "linux/test_debian_attach.py",
