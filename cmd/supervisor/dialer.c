@@ -31,10 +31,10 @@ static bool add_address(struct dialer_client *c, const char *text, unsigned int 
 	if (c->n == DIAL_ADDRESSES_MAX)
 		return true;
 	if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
-		memcpy(&c->address[c->n], &v4, sizeof(v4));
+		c->address[c->n].v4 = v4;
 		c->len[c->n++] = sizeof(v4);
 	} else if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1) {
-		memcpy(&c->address[c->n], &v6, sizeof(v6));
+		c->address[c->n].v6 = v6;
 		c->len[c->n++] = sizeof(v6);
 	} else {
 		return false;
@@ -47,7 +47,7 @@ static void add_socket(struct dialer_client *c, const char *path)
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
-	memcpy(&c->address[c->n], &a, sizeof(a));
+	c->address[c->n].path = a;
 	c->len[c->n++] = sizeof(a);
 }
 

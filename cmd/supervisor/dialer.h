@@ -4,7 +4,7 @@
  * to the servers of a VM's disks, at first and whenever a connection was lost, for storage processes that have no
  * network. A storage process can ask for one thing, with one byte: a connection to its own server. The addresses
  * were found out before, with its user's rights; they lie in memory that is read-only for good, and the filter lets
- * connect be called with a place in that memory alone. So even a dialer that was taken over, which it would have to be by
+ * connect be called with a whole address there alone. So even a dialer that was taken over, which it would have to be by
  * single bytes, reaches the VM's servers and nobody else. It reads nothing that a server sends.
  *
  * The same for a device whose guest reaches sockets of the host (dev-vsock): by its byte the device chooses one of those that
@@ -17,8 +17,10 @@
 #include "lib/declared/declared.h"
 #include "lib/storagekit/dial.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 #define DIALER_CLIENTS_MAX 64U
 
@@ -26,7 +28,12 @@ struct open_error;
 
 struct dialer_address {
 	union {
-		struct sockaddr_storage any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+		struct {
+			uint8_t before[DIALER_PATH_AT];
+			struct sockaddr_un path;
+		};
 		uint8_t room[DIALER_ADDRESS_LEN];
 	};
 };

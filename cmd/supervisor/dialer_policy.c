@@ -9,12 +9,16 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/un.h>
 
-/* a place in the table, at an address's beginning */
-#define IN_TABLE                                                                     \
-	{                                                                            \
-		SB_MASKED_EQ, 1, DIALER_TABLE,                                       \
-			~(uint64_t)(DIALER_TABLE_LEN - 1) | (DIALER_ADDRESS_LEN - 1) \
+/* With the whole of an address in the table: a path that could be cut would be others', too. */
+#define CONNECT(at, type)                                                                 \
+	{                                                                                 \
+		.nr = __NR_connect, .args = {                                             \
+			{ SB_MASKED_EQ, 1, DIALER_TABLE + (at),                           \
+			  ~(uint64_t)(DIALER_TABLE_LEN - 1) | (DIALER_ADDRESS_LEN - 1) }, \
+			SB_IS(2, sizeof(type))                                            \
+		}                                                                         \
 	}
 #define SOCKET_OF(family)                                                                         \
 	SB_FORM(socket, SB_IS(0, (family)), SB_IS(1, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK), \
@@ -36,7 +40,9 @@ static const struct sandbox_rule rules[] = {
 	TUNE(IPPROTO_TCP, TCP_KEEPINTVL),
 	TUNE(IPPROTO_TCP, TCP_KEEPCNT),
 	TUNE(IPPROTO_TCP, TCP_USER_TIMEOUT),
-	{ .nr = __NR_connect, .args = { IN_TABLE } },
+	CONNECT(0, struct sockaddr_in),
+	CONNECT(0, struct sockaddr_in6),
+	CONNECT(DIALER_PATH_AT, struct sockaddr_un),
 	SB_FORM(write, SB_IS(2, 1)), /* that it is confined */
 	SB_CALL(close),
 	SB_CALL(exit_group),

@@ -105,8 +105,10 @@ static int prepare(const struct dialer *d, int *ready)
 static const struct sockaddr *address_of(size_t client, uint8_t place)
 {
 	const struct dialer_address *table = (const void *)DIALER_TABLE;
+	const struct dialer_address *a = &table[client * DIAL_ADDRESSES_MAX + place];
 
-	return (const struct sockaddr *)&table[client * DIAL_ADDRESSES_MAX + place];
+	return clients[client].len[place] == sizeof(a->path) ? (const struct sockaddr *)&a->path :
+							       (const struct sockaddr *)a;
 }
 
 /* What was not sent when its owner gave it up is never to be: it is sent again, on another. */

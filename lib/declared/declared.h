@@ -48,6 +48,8 @@ enum {
 /* Where the dialer has the addresses that it may connect to: see cmd/supervisor/dialer.h. */
 #define DIALER_TABLE 0x10000000000ULL
 #define DIALER_ADDRESS_LEN 128U /* bytes of each */
+#define DIALER_PATH_AT \
+	16U /* in those that are paths, so that none is connected to with another's length */
 #define DIALER_TABLE_LEN 65536U
 
 /* Where a process lives. */

@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #define VCPU_MOST 12
@@ -610,9 +611,20 @@ static void test_arguments(void **state)
 	assert_int_equal(c.verdict, SURFACE_NEVER);
 }
 
-/* Nobody else may connect at all, and the dialer with nothing that lies elsewhere, or between two addresses. */
+static bool is_whole_address(uint64_t at, uint64_t len)
+{
+	const uint64_t in = at % DIALER_ADDRESS_LEN;
+
+	return at < DIALER_TABLE_LEN &&
+	       (in == 0 ? len == sizeof(struct sockaddr_in) || len == sizeof(struct sockaddr_in6) :
+			  in == DIALER_PATH_AT && len == sizeof(struct sockaddr_un));
+}
+
+/* Nobody else may connect at all, and the dialer with nothing that lies elsewhere, or between two addresses, or is a part of
+ * one. */
 static void test_the_dialer_connects_to_its_table(void **state)
 {
+	static const uint64_t lens[] = { 0, 2, 15, 16, 17, 28, 109, 110, 111, 1ULL << 32 | 16 };
 	static struct made m;
 
 	(void)state;
@@ -622,14 +634,17 @@ static void test_the_dialer_connects_to_its_table(void **state)
 		struct seccomp_data q = { .nr = __NR_connect, .arch = AUDIT_ARCH_X86_64 };
 
 		make_for(d->policy, d->place == DECLARED_JAIL ? 3 : -1, &m);
-		for (uint64_t at = 0; at < 2 * DIALER_TABLE_LEN; at += 8) {
-			bool in = at < DIALER_TABLE_LEN && at % DIALER_ADDRESS_LEN == 0;
+		for (uint64_t n = 0; n < 2 * DIALER_TABLE_LEN / 8 * ARRAY_SIZE(lens); n++) {
+			const uint64_t at = n / ARRAY_SIZE(lens) * 8;
 
 			q.args[1] = DIALER_TABLE + at;
-			assert_int_equal(surface_passes(surface_action(&m.f, &q)), dials && in);
+			q.args[2] = lens[n % ARRAY_SIZE(lens)];
+			assert_int_equal(surface_passes(surface_action(&m.f, &q)),
+					 dials && is_whole_address(at, q.args[2]));
 		}
 		for (unsigned int bit = 16; bit < 64; bit++) {
 			q.args[1] = DIALER_TABLE ^ UINT64_C(1) << bit;
+			q.args[2] = sizeof(struct sockaddr_in);
 			assert_false(surface_passes(surface_action(&m.f, &q)));
 		}
 	}
