@@ -47,7 +47,10 @@ static bool passt_argument(const void *of, unsigned int i, char *out, size_t cap
 {
 	const struct net_options *o = of;
 
-	return publish_passt(&o->publishes, i, out, cap);
+	if (i > 0)
+		return publish_passt(&o->publishes, i - 1, out, cap);
+	snprintf(out, cap, "--mtu=%u", (unsigned int)o->mtu); /* as the card has it */
+	return true;
 }
 
 static const struct kind_way ways[] = {

@@ -1,93 +1,152 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An unmodified Debian guest on the user's network: it gets its address by DHCP, and what it fetches from a server
-that the host reaches is right; what is not allowed it does not reach, nor the host's loopback."""
+"""An unmodified Debian guest on the user's network: it gets its addresses by DHCP and of a router, and what it fetches
+from servers that the host reaches is right, by address and by name, and so is what it sends there; what is not
+allowed it does not reach, nor the host's loopback; and published ports lead to it."""
 
-import http.server
+import hashlib
 import os
 import pathlib
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
+import user_network
 import vm
-from test_debian_tap import Files
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "device"))
 from bh import tap  # noqa: E402
-
-SIZE = 1 << 20
-NETWORK = ("ip link set lo up && ip link add v0 type veth peer name v1 && ip addr add 10.9.0.1/24 dev v0 && "
-           "ip link set v0 up && ip link set v1 up && ip route add default via 10.9.0.254 && "
-           "ip addr add 10.77.0.1/32 dev lo && ip addr add 10.78.0.1/32 dev lo")
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("passt"),
                                 reason="the network of the test is made by root; and passt")
 
 
 def passts():
-    """Those that run."""
-    return [p for p in os.listdir("/proc") if p.isdigit() and is_passt(p)]
+    """Those that run in this thread's network."""
+    here = os.readlink("/proc/thread-self/ns/net")
+    return [p for p in os.listdir("/proc") if p.isdigit() and is_passt(p, here)]
 
 
-def is_passt(pid):
+def is_passt(pid, network):
     try:
         name, _, rest = pathlib.Path(f"/proc/{pid}/stat").read_text().partition(") ")
+        return "(passt" in name and not rest.startswith("Z") and os.readlink(f"/proc/{pid}/ns/net") == network
     except OSError:
         return False
-    return "(passt" in name and not rest.startswith("Z")
 
 
-def greet(port):
-    """Says hi to the guest, and hears it; as often as it takes until the guest listens."""
+def again(attempt):
+    """As often as it takes until the guest answers."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
-                s.sendall(b"hi\n")
-                if s.recv(100) == b"hello\n":
-                    return
+            if attempt():
+                return
         except OSError:
             pass
         time.sleep(0.2)
     raise AssertionError("the guest does not answer")
 
 
-def fetch(options, foreign, words=""):
-    subprocess.run(NETWORK, shell=True, check=True)
-    server = http.server.ThreadingHTTPServer(("", 80), Files)
-    server.data = os.urandom(SIZE)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+def greet_tcp():
+    """Says hi to the guest, and hears it."""
+    with socket.create_connection(("127.0.0.1", 8007), timeout=10) as s:
+        s.sendall(b"hi\n")
+        return s.recv(100) == b"hello\n"
+
+
+def greet_udp(address, port):
+    """Each datagram that the guest sends back is as it was."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(1)
+        s.connect((address, port))
+        for size in (1, 512, 1300):
+            sent = os.urandom(size)
+            s.send(sent)
+            if s.recv(2000) != sent:
+                return False
+        return True
+
+
+def greet_both():
+    again(lambda: greet_udp(user_network.HOST, 8009))
+    again(lambda: greet_udp(user_network.HOST6, 8010))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.sendto(b"end", (user_network.HOST, 8009))
+
+
+def run_guest(options, words, during=None):
+    """A whole run, in the network that is there; what it said."""
     flags = [f"--net=user{options}", "--allow", "virtio-net,net-relay"]
-    before = len(passts())
-    with vm.Guest("net", words=f"bh.net=user bh.server=10.77.0.1 bh.foreign={foreign}{words}", flags=flags) as g:
-        g.wait_for(b"net leased")
-        assert len(passts()) == before + 1
-        if words:
-            greet(8007)
-            g.wait_for(b"net heard")
+    with vm.Guest("user", words=f"bh.server={user_network.SERVER} {words}", flags=flags) as g:
+        g.wait_for(b"user leased")
+        assert len(passts()) == 1
+        if during:
+            during(g)
         status = g.end()
-        g.said(r"net leased 10\.9\.0\.1/24")
-        g.said(r"net refused")
+        g.said(r"user leased 10\.9\.0\.1/24")
+        g.said(r"user refused")
+        g.said(r"bulkhead-guest: test user status 0")
         assert status == 0, g.err
     end = time.monotonic() + 60
-    while len(passts()) > before and time.monotonic() < end:
+    while passts() and time.monotonic() < end:
         time.sleep(0.05)
-    assert len(passts()) == before
-    server.shutdown()
-    server.server_close()
+    assert not passts()
+    return g
 
 
-@pytest.mark.parametrize("options, foreign", [("", "127.0.0.1"), ("", "169.254.169.254"),
+@pytest.mark.parametrize("options, foreign", [("", user_network.ROUTER), ("", "169.254.169.254"),
                                               (",allow=10.77.0.0/16:80", "10.78.0.1")],
                          ids=["loopback", "metadata", "allow"])
 def test_a_guest_on_the_users_network(options, foreign):
-    tap.apart(lambda: fetch(options, foreign))
+    """passt by itself would have the router's address stand for the host's loopback."""
+    def body():
+        user_network.make()
+        with user_network.Servers() as servers:
+            run_guest(options, f"bh.foreign={foreign}")
+        assert servers.web.asked == [user_network.SERVER] * 2
+
+    tap.apart(body)
 
 
 def test_a_port_of_the_host_leads_to_the_guest():
     """Also where nothing else is allowed."""
-    tap.apart(lambda: fetch(",publish=8007:7,allow=10.77.0.1:80", "10.77.0.1:81", " bh.listen=1"))
+    def during(g):
+        g.wait_for(b"user listens")
+        again(greet_tcp)
+        g.wait_for(b"user heard")
+
+    def body():
+        user_network.make()
+        with user_network.Servers():
+            run_guest(",publish=8007:7,allow=10.77.0.1:80", "bh.foreign=10.77.0.1:81 bh.listen=tcp", during)
+
+    tap.apart(body)
+
+
+def test_both_versions_names_pings_and_datagrams(tmp_path):
+    """A package index is fetched by name, as apt does, from a server with IPv4 and from one with IPv6 alone; both are
+    pinged, and what was fetched is sent back; then published ports of UDP lead another host to the guest."""
+    def during(g):
+        g.wait_for(b"user listens")
+        user_network.elsewhere(greet_both)
+        g.wait_for(b"user heard")
+
+    def body():
+        user_network.make(version6=True)
+        user_network.resolve_by(user_network.SERVER, tmp_path)
+        options = f",mtu=1400,publish={user_network.HOST}:8009:9/udp,publish=[{user_network.HOST6}]:8010:9/udp"
+        with user_network.Servers(dns=user_network.SERVER) as servers:
+            g = run_guest(options, f"bh.foreign=127.0.0.1 bh.index={user_network.NAME} bh.listen=udp", during)
+        for name in (user_network.NAME, user_network.NAME6):
+            g.said(rf"user index {name} {user_network.N_PACKAGES} ping 3")
+            g.said(rf"user sent back {name}")
+        g.said(r"user leased \S+ mtu 1400")
+        g.said(r"user address6 2001:db8:9:")
+        g.said(r"user router6 fe80::")
+        assert servers.web.asked[2:] == [user_network.NAME] * 2 + [user_network.NAME6] * 2
+        assert servers.taker.taken == [hashlib.sha256(user_network.LIST).hexdigest()] * 2
+
+    tap.apart(body)
