@@ -59,7 +59,7 @@ bool header_can_be(const struct net_header *h, size_t len)
 		return false;
 	if (!is_segmented(h))
 		return true;
-	return sums && h->gso_size && h->hdr_len < len;
+	return sums && h->gso_size && h->hdr_len <= len;
 }
 
 void checksum_finish(const struct net_header *h, uint8_t *frame, size_t len)

@@ -10,7 +10,8 @@
 
 /*
  * Whether a header can be (5.1.6.2): a checksum's place lies in the frame; a segmented frame has one, segments of at
- * least a byte, and headers that are shorter than it.
+ * least a byte, and headers that are no longer than it. (A hint alone: Linux's tap says the whole frame of one that
+ * lies in one piece.)
  */
 [[nodiscard]] bool header_can_be(const struct net_header *h, size_t len);
 /* Puts the checksum where the header, which can be and asks for it, says: over the sum that is there. */

@@ -128,7 +128,7 @@ CANNOT_BE = {
     "offset beyond": header(offset=65535),
     "both": header(start=65535, offset=65535),
     "segmented, checksum beyond": header(gso=1000, start=65535),
-    "headers as long as the frame": header(gso=1000, hdr_len=3054),
+    "headers that are a byte longer": header(gso=1000, hdr_len=3055),
     "headers that are longer": header(gso=1000, hdr_len=65535),
 }
 
@@ -217,6 +217,20 @@ def test_a_large_frame_arrives_whole(device, tap, v6):
     assert got == data
     assert head[:2] == bytes([NEEDS_CSUM, TSO6 if v6 else TSO4])
     assert struct.unpack_from("<H", head, 4) == (1400,)
+    settled(d, session)
+
+
+@pytest.mark.parametrize("length", [2000, 3000, 3800])
+def test_a_small_large_frame_arrives(device, tap, length):
+    """The host has it in one piece, and says that its headers are as long as all of it."""
+    d = device(net.TAKES_LARGE)
+    session = d.open()
+    at = net.offer(session, ROOM)
+    data = tcp(os.urandom(length))
+    tap.send(data, header(gso=1000))
+    head, got = take(session, at)
+    assert got == data
+    assert struct.unpack_from("<H", head, 4) == (1000,)
     settled(d, session)
 
 
