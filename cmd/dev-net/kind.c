@@ -150,4 +150,4 @@ const struct device_kind net_kind = {
 	.memory = NET_STATE_SIZE + 4 * TAP_FRAME_MAX,
 };
 _Static_assert(sizeof(struct net_options) <= KIND_OPTIONS_BYTES, "room for them");
-_Static_assert(sizeof(struct link_page) <= NET_STATE_SIZE, "what its supervisor makes");
+_Static_assert(sizeof(struct net_page) <= NET_STATE_SIZE, "what its supervisor makes");

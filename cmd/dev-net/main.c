@@ -3,7 +3,7 @@
  * dev-net: serves one virtio-net device over vhost-user, on a stream of frames or a tap.
  * Trust: rings HOSTILE, vmm HOSTILE, the frames of the stream's other end or the tap HOSTILE, the page that a predecessor left
  *	HOSTILE, argv trusted.
- * Holds: 3 control, 4 vhost-user, 5 the page that keeps the link, 6 the link, or 7 the tap.
+ * Holds: 3 control, 4 vhost-user, 5 the page that keeps the link and what the driver has set, 6 the link, or 7 the tap.
  */
 #include "cmd/dev-net/net.h"
 #include "cmd/dev-net/policy.h"
@@ -18,7 +18,7 @@ int main(int argc, char **argv)
 	static struct net net;
 	static struct process c;
 	struct net_options options;
-	struct link_page *page = NULL;
+	struct net_page *page = NULL;
 	const char *what = "word";
 	/* now, as what is opened next may get that number */
 	int tap = fcntl(NET_FD_TAP, F_GETFD) < 0 ? -1 : NET_FD_TAP;
@@ -29,8 +29,7 @@ int main(int argc, char **argv)
 		r = process_open(&c, &net_declared, &what); /* 2 close others */
 	if (r == 0) {
 		what = "state page";
-		r = link_page_map(NET_FD_STATE,
-				  &page); /* 3 no hostile byte but the page's positions */
+		r = net_page_map(NET_FD_STATE, &page); /* 3 no hostile byte but the page's */
 	}
 	if (r == 0)
 		r = net_prepare(&net, &options, page, &c.loop, NET_FD_VHOST_USER, NET_FD_LINK, tap,

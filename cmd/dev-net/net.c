@@ -3,11 +3,14 @@
 #include "cmd/dev-net/net.h"
 
 #include "lib/base/bytes.h"
+#include "lib/base/fd.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define DUPLEX_FULL 1U
-#define HEADROOM 18U /* an Ethernet header and a VLAN tag */
+#define HEADROOM 18U	 /* an Ethernet header and a VLAN tag */
+#define COMMANDS_MAX 64U /* of one pass */
 
 static size_t frame_max(const struct net *net)
 {
@@ -48,12 +51,32 @@ static void set_features(void *owner, uint64_t features)
 	net_set_features(owner, features);
 }
 
-/* ---- to the peer ---- */
-
 static bool chose(const struct net *net, unsigned int feature)
 {
 	return net->features & BIT(feature);
 }
+
+bool net_takes(const struct net *net, unsigned int offload)
+{
+	return chose(net, offload) && !(net->control.off & BIT(offload));
+}
+
+/* Without a control queue nothing has been said. */
+bool net_wants(const struct net *net, const struct link_bytes *frame)
+{
+	uint8_t head[FILTER_HEAD] = { 0 };
+	size_t len = frame->len[0] < sizeof(head) ? frame->len[0] : sizeof(head);
+	size_t rest = sizeof(head) - len < frame->len[1] ? sizeof(head) - len : frame->len[1];
+
+	if (!chose(net, VIRTIO_NET_F_CTRL_VQ))
+		return true;
+	memcpy(head, frame->at[0], len);
+	memcpy(head + len, frame->at[1], rest);
+	return filter_passes(&net->control.filter, chose(net, VIRTIO_NET_F_CTRL_VLAN), head,
+			     len + rest);
+}
+
+/* ---- to the peer ---- */
 
 /* 5.1.6.2.1: no bit and no type without its feature; the other fields mean nothing without them. */
 static bool is_negotiated(const struct net *net, const struct net_header *h)
@@ -167,7 +190,53 @@ static int run_transmit(struct net *net, struct dev_queue *q)
 	return r;
 }
 
-/* ---- both ---- */
+/* ---- the control queue ---- */
+
+static int command(struct net *net, struct dev_queue *q)
+{
+	const struct virtq_chain *c = &net->chain;
+	uint8_t answer;
+	int r;
+
+	if (!chose(net, VIRTIO_NET_F_CTRL_VQ))
+		return -EBADMSG;
+	r = control_run(&net->control, net->features, c);
+	if (r < 0)
+		return r;
+	if (r == CONTROL_OK)
+		control_keep(&net->control, net->kept);
+	answer = (uint8_t)r;
+	r = virtq_chain_write(c, 0, &answer, sizeof(answer));
+	if (r == 0)
+		dev_queue_push(q, c->head, sizeof(answer));
+	return r;
+}
+
+static int run_control(struct net *net, struct dev_queue *q)
+{
+	int r = 0;
+
+	for (unsigned int n = 0; n < COMMANDS_MAX; n++) {
+		r = dev_queue_pop(q, &net->chain);
+		if (r != 1)
+			return r;
+		r = command(net, q);
+		if (r < 0)
+			return r;
+	}
+	return -EAGAIN;
+}
+
+/* The driver begins anew. */
+static void reset(void *owner)
+{
+	struct net *net = owner;
+
+	control_init(&net->control, net->mac);
+	control_keep(&net->control, net->kept);
+}
+
+/* ---- all ---- */
 
 static void say_down(struct net *net)
 {
@@ -180,9 +249,12 @@ static void say_down(struct net *net)
 static int run(void *owner, struct dev_queue *q)
 {
 	struct net *net = owner;
-	int r = q->index == NET_RECEIVEQ ? net_run_receive(net, q) : run_transmit(net, q);
-	int e = port_settle(&net->port);
+	int r, e;
 
+	if (q->index == NET_CONTROLQ)
+		return run_control(net, q);
+	r = q->index == NET_RECEIVEQ ? net_run_receive(net, q) : run_transmit(net, q);
+	e = port_settle(&net->port);
 	say_down(net);
 	if (e < 0)
 		loop_stop(net->dev.loop, e);
@@ -205,9 +277,20 @@ static void on_port(void *owner)
 
 static const struct dev_ops net_ops = { .set_features = set_features,
 					.config_read = config_read,
-					.queue_run = run };
+					.queue_run = run,
+					.reset = reset };
 
-int net_prepare(struct net *net, const struct net_options *o, struct link_page *page,
+int net_page_map(int fd, struct net_page **ret)
+{
+	void *page = NULL;
+	int r = fd_map_shared(fd, sizeof(**ret), &page);
+
+	if (r == 0)
+		*ret = page;
+	return r;
+}
+
+int net_prepare(struct net *net, const struct net_options *o, struct net_page *page,
 		struct loop *loop, int sock, int link, int tap, const char **ret_what)
 {
 	int r;
@@ -223,8 +306,10 @@ int net_prepare(struct net *net, const struct net_options *o, struct link_page *
 	net->mac = o->mac;
 	net->mtu = (uint16_t)o->mtu;
 	net->speed = (uint32_t)o->speed;
+	net->kept = &page->control;
+	control_load(&net->control, net->kept, net->mac);
 	*ret_what = tap < 0 ? "link" : "tap";
-	r = port_open(&net->port, page, loop, link, tap, on_port, net);
+	r = port_open(&net->port, &page->link, loop, link, tap, on_port, net);
 	if (r < 0)
 		return r;
 	*ret_what = "device";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * virtio-net (VIRTIO 1.2, 5.1): one pair of queues over a port (port.h). On a link there are no offloads, as it
+ * virtio-net (VIRTIO 1.2, 5.1): one pair of queues over a port (port.h), and a control queue (control.h). On a link there are no offloads, as it
  * carries whole frames and nothing about them: the driver computes its checksums itself. On a tap checksums and large
- * TCP frames go through both ways, as the header says; what the driver did not choose is done here
+ * TCP frames go through both ways, as the header says; what the driver did not choose, or has switched off, is done here
  * (checksum.h), so that the tap's offloads never need to change.
  *
  * A frame that the guest sends is copied out of its memory once; nothing of it is looked at but its header. What is no
@@ -22,8 +22,9 @@
 #define BULKHEAD_DEV_NET_NET_H
 
 #include "cmd/dev-net/checksum.h"
+#include "cmd/dev-net/control.h"
+#include "cmd/dev-net/net_features.h"
 #include "cmd/dev-net/port.h"
-#include "lib/base/units.h"
 #include "lib/base/loop.h"
 #include "lib/devkit/vu_device.h"
 #include "lib/netkit/link.h"
@@ -34,7 +35,8 @@
 
 #define NET_RECEIVEQ 0U
 #define NET_TRANSMITQ 1U
-#define NET_N_QUEUES 2U
+#define NET_CONTROLQ 2U
+#define NET_N_QUEUES 3U
 #define NET_QUEUE_MAX 256U
 #define NET_CONFIG_LEN 17U /* 5.1.4, up to the duplex */
 #define NET_MTU_MIN 68U
@@ -42,29 +44,6 @@
 #define NET_SPEED_MAX INT32_MAX /* Mbit/s */
 /* Buffers of one frame: the largest one takes 43 of the smallest that Linux offers. A frame that takes more is dropped. */
 #define NET_MERGE_MAX 64U
-
-/* 5.1.3 */
-#define VIRTIO_NET_F_CSUM 0
-#define VIRTIO_NET_F_GUEST_CSUM 1
-#define VIRTIO_NET_F_MTU 3
-#define VIRTIO_NET_F_MAC 5
-#define VIRTIO_NET_F_GUEST_TSO4 7
-#define VIRTIO_NET_F_GUEST_TSO6 8
-#define VIRTIO_NET_F_GUEST_ECN 9
-#define VIRTIO_NET_F_HOST_TSO4 11
-#define VIRTIO_NET_F_HOST_TSO6 12
-#define VIRTIO_NET_F_HOST_ECN 13
-#define VIRTIO_NET_F_MRG_RXBUF 15
-#define VIRTIO_NET_F_SPEED_DUPLEX 63
-
-#define NET_FEATURES                                                                   \
-	(BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_MTU) | BIT(VIRTIO_NET_F_MRG_RXBUF) | \
-	 BIT(VIRTIO_NET_F_SPEED_DUPLEX))
-/* On a tap also these: what is left to be done to a frame goes through. */
-#define NET_TAP_FEATURES                                                                        \
-	(BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_GUEST_TSO4) | \
-	 BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN) |                           \
-	 BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN))
 
 struct net_options {
 	uint8_t way; /* of the kind's ways: which; not this process's to know */
@@ -85,11 +64,19 @@ struct net_merge {
 	struct virtq_chain first; /* of them; its header is written last */
 };
 
+/* What outlives the process. */
+struct net_page {
+	struct link_page link;
+	struct control_kept control;
+};
+
 struct net {
 	struct vu_device dev;
 	struct dev_spec spec;
 	struct virtq_chain chain; /* scratch */
 	struct port port;
+	struct control control;
+	struct control_kept *kept;
 	/* A large frame for a driver that takes none: cut_len bytes of its next piece; 0: there is none. */
 	struct segmenter cutter;
 	size_t cut_len;
@@ -105,13 +92,21 @@ struct net {
 
 /* Before the sandbox. sock, the vhost-user channel, and the link's stream or, if not negative, the tap, are taken; the
  * page outlives net. As vu_device_open and port_open; *ret_what is what failed. */
-[[nodiscard]] int net_prepare(struct net *net, const struct net_options *o, struct link_page *page,
+[[nodiscard]] int net_prepare(struct net *net, const struct net_options *o, struct net_page *page,
 			      struct loop *loop, int sock, int link, int tap,
 			      const char **ret_what);
 void net_close(struct net *net);
 
+/* Before the sandbox: maps the file that fd is, of at least that size and sealed against shrinking. 0;
+ * -EINVAL for a file that is not so, or the error of fstat or mmap. */
+[[nodiscard]] int net_page_map(int fd, struct net_page **ret);
+
 /* What the driver chose. */
 void net_set_features(struct net *net, uint64_t features);
+/* Whether the driver takes that one of NET_GUEST_OFFLOADS now. */
+[[nodiscard]] bool net_takes(const struct net *net, unsigned int offload);
+/* Whether the driver wants that frame. */
+[[nodiscard]] bool net_wants(const struct net *net, const struct link_bytes *frame);
 /* Whether a frame of that length is one that the link and the guest may have. */
 [[nodiscard]] bool net_is_frame(const struct net *net, uint64_t len);
 /* receive.c: as dev_ops' queue_run. */

@@ -55,7 +55,7 @@ static const struct declared_gain gains[] = {
 	  "through its device: any frame, from any address", NULL },
 	{ "bytes on the link that are no frame", NULL,
 	  "who has the other end reads lengths as hostile, or closes it" },
-	{ "the page that keeps its link", NULL,
+	{ "the page that keeps its link and what the driver has set", NULL,
 	  "bytes for its successor, which reads them as a guest's" },
 	BLOCK_EVENTFD_GAIN("the queues' eventfds"),
 	BLOCK_VHOST_USER_GAIN("the vhost-user channel"),

@@ -159,15 +159,17 @@ static bool chose(const struct net *net, unsigned int feature)
 
 static bool takes_whole(const struct net *net, const struct net_header *h)
 {
-	if (h->gso_type & NET_HDR_GSO_ECN && !chose(net, VIRTIO_NET_F_GUEST_ECN))
+	if (h->gso_type != NET_HDR_GSO_NONE && !net_takes(net, VIRTIO_NET_F_GUEST_CSUM))
+		return false;
+	if (h->gso_type & NET_HDR_GSO_ECN && !net_takes(net, VIRTIO_NET_F_GUEST_ECN))
 		return false;
 	switch (h->gso_type & ~NET_HDR_GSO_ECN) {
 	case NET_HDR_GSO_NONE:
 		return true;
 	case NET_HDR_GSO_TCPV4:
-		return chose(net, VIRTIO_NET_F_GUEST_TSO4);
+		return net_takes(net, VIRTIO_NET_F_GUEST_TSO4);
 	case NET_HDR_GSO_TCPV6:
-		return chose(net, VIRTIO_NET_F_GUEST_TSO6);
+		return net_takes(net, VIRTIO_NET_F_GUEST_TSO6);
 	}
 	return false;
 }
@@ -177,14 +179,14 @@ static bool fit(struct net *net, struct port_frame *f)
 {
 	size_t len = link_bytes_len(&f->bytes);
 
-	if (!header_can_be(&f->header, len) ||
+	if (!header_can_be(&f->header, len) || !net_wants(net, &f->bytes) ||
 	    (f->header.gso_type == NET_HDR_GSO_NONE && !net_is_frame(net, len)))
 		return false;
 	if (!takes_whole(net, &f->header)) {
 		if (segmenter_begin(&net->cutter, &f->header, f->bytes.at[0], len) < 0)
 			return false;
 		net->cut_len = segmenter_next(&net->cutter, net->cut);
-	} else if (!chose(net, VIRTIO_NET_F_GUEST_CSUM)) {
+	} else if (!net_takes(net, VIRTIO_NET_F_GUEST_CSUM)) {
 		port_finish(&net->port, f);
 	}
 	return true;

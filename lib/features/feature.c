@@ -144,9 +144,10 @@ const struct feature features[N_FEATURES] = {
 	[FEATURE_NET] = {
 		"virtio-net", "virtio-net on a stream or tap, or the user's network (--net)",
 		FEATURE_EXPERIMENTAL, "dev-net",
-		"two virtqueues; frames of the stream or tap",
+		"three virtqueues; frames of the stream or tap",
 		.note = "without guard=on nothing bounds the frames of a guest",
-		.shown_by = "device/test_net.py, device/test_net_tap.py, linux/test_debian_net.py, "
+		.shown_by = "device/test_net.py, device/test_net_control.py, device/test_net_tap.py, "
+			    "linux/test_debian_net.py, "
 			    "linux/test_debian_tap.py, linux/test_debian_user.py",
 	},
 	[FEATURE_NET_RELAY] = {

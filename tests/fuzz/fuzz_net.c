@@ -20,7 +20,7 @@
 
 static struct testdev t;
 static struct net net;
-static struct link_page page;
+static struct net_page page;
 static int peer, spare; /* the link's other end, and this one's for the next life */
 static bool lied;
 static unsigned int queue;
@@ -178,8 +178,8 @@ static bool step(void)
 		break;
 	}
 	check_output();
-	require(page.out_tail - page.out_head <= LINK_CAP);
-	require(page.in_tail - page.in_head <= LINK_CAP);
+	require(page.link.out_tail - page.link.out_head <= LINK_CAP);
+	require(page.link.in_tail - page.link.in_head <= LINK_CAP);
 	require(t.q->vq.n_in_flight <= N);
 	return true;
 }
@@ -195,7 +195,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	lied = false;
 	n_out = parsed = 0;
 	merges = in.left && *in.data & 2;
-	queue = take() & 1;
+	queue = in.left && *in.data & 4 ? NET_CONTROLQ : in.left && *in.data & 1;
+	(void)take();
 	require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	peer = pair[0];
 	spare = pair[1];

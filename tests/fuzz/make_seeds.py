@@ -438,6 +438,7 @@ def net():
         "merge-too-few": b"\2" + chain(length=2) + run + frame(60) + turn + chain(2) + run + kill + chain(4) + run + turn,
         "half": b"\0" + chain() + run + bytes([3, 6, 0, 0, 0, 16, 1, 2]) + turn + kill + bytes([3, 14]) + bytes(14) + turn,
         "broken": b"\0" + chain() + run + bytes([3, 4, 0, 1, 0, 0x12]) + turn + kill + frame(20) + turn,
+        "control": b"\4" + bytes([0, 0, 1, 0, 0, 7, 1, 1]) + run + turn + kill + run,
         "lie": b"\0" + bytes([5, 0, 8, 0, 0, 0, 1, 255]) + chain() + run + turn,
     }
 
@@ -921,6 +922,33 @@ def segment():
     }
 
 
+def net_control():
+    """Whether it has no tap; then steps: a command of some length and its bytes, a frame's head, the next process."""
+    def command(class_, number, data=b"", cut=2, how=0):
+        whole = bytes([class_, number]) + data
+        far = len(data) >= 512
+        return bytes([0, len(data) - 512 * far, far, cut, how]) + whole
+
+    def frame(to, tag=b""):
+        return bytes([5, len(tag)]) + to + bytes(6) + (b"\x81\0" if tag else b"\x88\xb5") + tag + b"\1"
+
+    own, group, other = bytes.fromhex("525400123456"), bytes.fromhex("01005e000001"), bytes.fromhex("020000000001")
+    quiet, following, lie = command(0, 0, b"\0"), b"\7\0", b"\7\1"
+    table = command(1, 0, struct.pack("<I", 1) + other + struct.pack("<I", 1) + group)
+    return {
+        "modes": b"\1" + b"".join(command(0, n, b"\1") for n in range(6)) + frame(own) + following,
+        "table": b"\1" + quiet + table + frame(other) + frame(group) + following + frame(own),
+        "large": b"\1" + command(1, 0, struct.pack("<I", 100) + other * 100 + bytes(4)) + following,
+        "count-lies": b"\1" + command(1, 0, struct.pack("<I", 0x2aaaaaab) + other + bytes(4)) + table,
+        "address": b"\1" + quiet + command(1, 1, other) + frame(own) + frame(other) + following,
+        "vlan": b"\1" + quiet + command(2, 0, b"\7\0") + frame(own, b"\0\7\0\0") + command(2, 1, b"\7\0"),
+        "offloads": b"\0" + command(5, 0, struct.pack("<Q", 0x82)) + command(5, 0, struct.pack("<Q", 0x80)) + following,
+        "pieces": b"\1" + quiet + table[:3] + b"\7" + table[4:] + command(0, 1, b"\1", cut=1),
+        "no-answer": b"\1" + command(0, 0, b"\1", how=1) + command(0, 0, b"\1", how=2) + command(0, 0, b"\1", how=8),
+        "lies": b"\1" + table + lie + bytes([0, 5, 255]) + frame(own) + lie + bytes([0, 20, 200]) + frame(other),
+    }
+
+
 def net_relay():
     """What the relay is told; then steps: which side, what is done, and with what."""
     turn = bytes([0, 5])
@@ -950,6 +978,7 @@ TARGETS = {
     "vsock": vsock,
     "blk": blk,
     "net": net,
+    "net_control": net_control,
     "segment": segment,
     "net_relay": net_relay,
     "bpf": bpf,

@@ -262,7 +262,7 @@ static void test_rng(void **state)
 static void test_net(void **state)
 {
 	static struct net net;
-	static struct link_page page;
+	static struct net_page page;
 	const struct net_options o = { .mac = 0x525400123456, .mtu = 9000 };
 	const char *what;
 

@@ -233,7 +233,7 @@ static void test_console(void **state)
 /* ---- net ---- */
 
 static struct net net;
-static struct link_page link_page;
+static struct net_page net_page;
 
 static void net_frame(int peer, uint32_t room, uint32_t len)
 {
@@ -269,14 +269,47 @@ static void test_net(void **state)
 	int pair[2], sock = testdev_open(&t, N);
 
 	(void)state;
-	memset(link_page.in, POISON, sizeof(link_page.in));
-	memset(link_page.out, POISON, sizeof(link_page.out));
+	memset(net_page.link.in, POISON, sizeof(net_page.link.in));
+	memset(net_page.link.out, POISON, sizeof(net_page.link.out));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(net_prepare(&net, &o, &link_page, &t.loop, sock, pair[1], -1, &what), 0);
+	assert_int_equal(net_prepare(&net, &o, &net_page, &t.loop, sock, pair[1], -1, &what), 0);
 	testdev_start(&t, &net.dev, NET_RECEIVEQ);
 	for (size_t i = 0; i < ARRAY_SIZE(rooms); i++)
 		for (size_t k = 0; k < ARRAY_SIZE(lens); k++)
 			net_frame(pair[0], rooms[i], lens[k]);
+	net_close(&net);
+	closep(&pair[0]);
+	testdev_close(&t);
+}
+
+/* Of the answer's room one byte is written. */
+static void test_net_control(void **state)
+{
+	const struct net_options o = { .mac = 0x525400123456, .mtu = 1500 };
+	static struct net_page page;
+	const char *what;
+	int pair[2], sock = testdev_open(&t, N);
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(net_prepare(&net, &o, &page, &t.loop, sock, pair[1], -1, &what), 0);
+	testdev_start(&t, &net.dev, NET_CONTROLQ);
+	net_set_features(&net, NET_FEATURES);
+	for (uint8_t class = 0; class < 8; class ++)
+		for (uint32_t room = 1; room < 3000; room *= 3) {
+			memset(t.ring.ram + TR_DATA, UNTOUCHED, 0x10000);
+			memset(t.ring.ram + TR_DATA + 0x8000, class, 2);
+			testring_desc(&t.ring, 0, TR_DATA + 0x8000, 8, D_NEXT, 1);
+			testring_desc(&t.ring, 1, TR_DATA, room, D_WRITE, 0);
+			testring_avail(&t.ring, 0);
+			memset(&net.chain, POISON, sizeof(net.chain));
+			poison_stack();
+			dev_queue_run(t.q);
+			assert_int_equal(testdev_used_len(&t, (uint16_t)(testdev_used(&t) - 1) % N),
+					 1);
+			expect_written(t.ring.ram, TR_DATA, 1, room);
+			expect_clean(t.ring.ram);
+		}
 	net_close(&net);
 	closep(&pair[0]);
 	testdev_close(&t);
@@ -388,7 +421,7 @@ int main(void)
 		cmocka_unit_test(test_search),	      cmocka_unit_test(test_blk),
 		cmocka_unit_test(test_rng),	      cmocka_unit_test(test_console),
 		cmocka_unit_test(test_configuration), cmocka_unit_test(test_net),
-		cmocka_unit_test(test_vsock),
+		cmocka_unit_test(test_net_control),   cmocka_unit_test(test_vsock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,7 +227,7 @@ class Net(Device):
     predecessor's; features: that its driver chooses."""
 
     name = "dev-net"
-    n_queues = 2
+    n_queues = 3
     queue = net.TRANSMITQ
     num_max = net.NUM_MAX
 
@@ -314,7 +314,7 @@ class NetOnTap(Device):
     """A network card on a tap; options: tap (bh.tap), mtu; features: that its driver chooses."""
 
     name = "dev-net"
-    n_queues = 2
+    n_queues = 3
     queue = net.TRANSMITQ
     num_max = net.NUM_MAX
 

@@ -9,6 +9,7 @@ from .guest import Buf
 
 RECEIVEQ = 0
 TRANSMITQ = 1
+CONTROLQ = 2
 NUM_MAX = 256
 HEADER_LEN = 12
 FRAME_MAX = 65553  # of the link
@@ -24,6 +25,9 @@ F_HOST_TSO4, F_HOST_TSO6, F_HOST_ECN = 1 << 11, 1 << 12, 1 << 13
 SENDS_LARGE = FEATURES | F_CSUM | F_HOST_TSO4 | F_HOST_TSO6 | F_HOST_ECN
 TAKES_LARGE = FEATURES | F_GUEST_CSUM | F_GUEST_TSO4 | F_GUEST_TSO6 | F_GUEST_ECN
 MERGING = FEATURES | F_MRG_RXBUF
+F_CTRL_VQ, F_CTRL_RX, F_CTRL_VLAN, F_CTRL_RX_EXTRA, F_CTRL_MAC_ADDR = (1 << n for n in (17, 18, 19, 20, 23))
+F_CTRL_GUEST_OFFLOADS = 1 << 2
+CONTROLLED = FEATURES | F_CTRL_VQ | F_CTRL_RX | F_CTRL_VLAN | F_CTRL_RX_EXTRA | F_CTRL_MAC_ADDR
 
 STATE_FD, LINK_FD, TAP_FD = 5, 6, 7
 STATE_SIZE = (512 << 10) + 4096
@@ -149,6 +153,36 @@ def received(session, at, size):
         return None
     assert data[:HEADER_LEN] == EXPECTED
     return data[HEADER_LEN:written]
+
+
+RX_PROMISC, RX_ALLMULTI, RX_ALLUNI, RX_NOMULTI, RX_NOUNI, RX_NOBCAST = ((0, n) for n in range(6))
+MAC_TABLE_SET, MAC_ADDR_SET, VLAN_ADD, VLAN_DEL, OFFLOADS_SET = (1, 0), (1, 1), (2, 0), (2, 1), (5, 0)
+OK, ERR = 0, 1
+
+
+def macs(*lists):
+    """The data of MAC_TABLE_SET."""
+    return b"".join(struct.pack("<I", len(l)) + b"".join(l) for l in lists)
+
+
+def control(session, command, data=b"", room=1, queue=CONTROLQ, sizes=None):
+    """The answer to a command; sizes: of the pieces that it is cut into."""
+    memory = session.memory
+    mark = memory.next
+    whole = bytes(command) + data
+    at, bufs, done = memory.put(whole), [], 0
+    for size in sizes or [len(whole)]:
+        bufs.append(Buf(at + done, size))
+        done += size
+    answer = memory.put(bytes([guest.CANARY]) * room)
+    bufs.append(Buf(answer, room, True))
+    session.submit(bufs, queue)
+    [(_, written)] = session.wait(1, queue)
+    assert written == 1
+    got = memory.read(answer, room)
+    assert got[1:] == bytes([guest.CANARY]) * (room - 1)
+    memory.next = mark
+    return got[0]
 
 
 def probe_transmit(session, peer):
