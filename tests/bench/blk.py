@@ -88,13 +88,6 @@ class Ours:
         self.process.close()
 
 
-def compile_driver(directory):
-    program = os.path.join(directory, "blk_ring")
-    subprocess.run(["gcc", "-O2", "-o", program, os.path.join(m.TOP, "tests/bench/blk_ring.c")],
-                   check=True)
-    return program
-
-
 def measure(driver, backs, options, jobs):
     """For each job, for each round, (requests per second, µs of CPU) of each back end."""
     command = [driver, str(options.slice), str(options.rounds)]
@@ -200,7 +193,7 @@ def main():
     p.add_argument("--only", help="kinds that have this in their name")
     options = p.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        driver = compile_driver(directory)
+        driver = m.compile_driver("blk_ring", directory)
         for where in options.where:
             for kind in KINDS:
                 if options.only and options.only not in str(kind):

@@ -36,6 +36,26 @@ def qemu_command(machine, kernel, cmdline, memory="256M", cpus=1, accel="kvm", m
             *extra]
 
 
+def compile_driver(name, directory):
+    """A driver of virtqueues in C, which plays the guest."""
+    program = os.path.join(directory, name)
+    here = os.path.join(TOP, "tests/bench")
+    subprocess.run(["gcc", "-O2", "-pthread", "-o", program, f"{here}/{name}.c", f"{here}/front.c"], check=True)
+    return program
+
+
+def append_to_initrd(tree, folder):
+    """The path, in the folder, of the guest's initial RAM disk with the tree behind it."""
+    more = os.path.join(folder, "more.cpio.gz")
+    subprocess.run([f"{TOP}/tools/initrd", tree, more], check=True)
+    initrd = os.path.join(folder, "initrd.cpio.gz")
+    with open(initrd, "wb") as out:
+        for part in (guest("initrd.cpio.gz"), more):
+            with open(part, "rb") as f:
+                shutil.copyfileobj(f, out)
+    return initrd
+
+
 @contextlib.contextmanager
 def disk(size=16 << 20):
     """The path of an empty disk image."""

@@ -79,14 +79,7 @@ def build_initrd(folder):
                    check=True)
     for name in ("cpu.sh", "pair.sh"):
         subprocess.run(["cp", f"{here}/guest/{name}", f"{tree}/tests/"], check=True)
-    more = os.path.join(folder, "more.cpio.gz")
-    subprocess.run([f"{m.TOP}/tools/initrd", tree, more], check=True)
-    initrd = os.path.join(folder, "initrd.cpio.gz")
-    with open(initrd, "wb") as out:
-        for part in (m.guest("initrd.cpio.gz"), more):
-            with open(part, "rb") as f:
-                out.write(f.read())
-    return program, initrd
+    return program, m.append_to_initrd(tree, folder)
 
 
 LINE = re.compile(r"BENCH (\w+) ([\d.]+) ([0-9a-f]{16})")
