@@ -56,7 +56,7 @@ const struct device_kind storage_iscsi_kind = {
 	.storage_fd = STORAGE_ISCSI_FD_CHANNEL,
 	.dials = true,
 	.restartable = true,
-	/* its buffers, if all are used whole */
-	.memory = STORAGE_SLOTS * (uint64_t)STORAGE_DATA_MAX,
+	/* its buffers, if all are used whole, and what its target may lose */
+	.memory = STORAGE_SLOTS * (uint64_t)STORAGE_DATA_MAX + JOURNAL_BYTES,
 };
 _Static_assert(sizeof(struct storage_iscsi_options) <= KIND_OPTIONS_BYTES, "room for them");

@@ -86,7 +86,7 @@ static int prepare(const struct storage_iscsi_options *o, struct process *c, con
 		return r;
 	link_bound(&target.link, (enum link_away)o->on_error, o->away_s);
 	*ret_what = "target";
-	return storage_open(&storage, &target.client.image, &c->loop, &o->rates);
+	return storage_open(&storage, &target.link.lasting.image, &c->loop, &o->rates);
 }
 
 int main(int argc, char **argv)

@@ -24,7 +24,7 @@ const struct sandbox_policy storage_iscsi_policy = {
 	.name = "storage-iscsi",
 	.rules = rules,
 	.n_rules = ARRAY_SIZE(rules),
-	/* its buffers take 32 MiB */
+	/* its buffers take 32 MiB, what its target may lose 16 */
 	.limits = { .nofile = 40, .nproc = 1, .as = 64U << 20, .fsize = 0, .memlock = SB_UNSET },
 };
 

@@ -93,5 +93,5 @@ int target_open(struct target *t, const struct iscsi_uri *uri, const struct iscs
 	t->client.lost = lost;
 	t->client.found = found;
 	t->client.lost_owner = &t->link;
-	return link_open(&t->link, &of_iscsi, t, STORAGE_ISCSI_FD_DIALER, loop);
+	return link_open(&t->link, &of_iscsi, t, &t->client.image, STORAGE_ISCSI_FD_DIALER, loop);
 }

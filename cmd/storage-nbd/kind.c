@@ -52,7 +52,7 @@ const struct device_kind storage_nbd_kind = {
 	.dials = true,
 	.comes = true,
 	.restartable = true,
-	/* its buffers, if all are used whole, and libssl's memory */
-	.memory = STORAGE_SLOTS * (uint64_t)STORAGE_DATA_MAX + TLS_ARENA,
+	/* its buffers, if all are used whole, what its server may lose, and libssl's memory */
+	.memory = STORAGE_SLOTS * (uint64_t)STORAGE_DATA_MAX + JOURNAL_BYTES + TLS_ARENA,
 };
 _Static_assert(sizeof(struct storage_nbd_options) <= KIND_OPTIONS_BYTES, "room for them");

@@ -51,7 +51,7 @@ static int prepare(const struct storage_nbd_options *o, struct process *c, const
 		return r;
 	link_bound(&server.link, (enum link_away)o->on_error, o->away_s);
 	*ret_what = "server";
-	return storage_open(&storage, &server.client.image, &c->loop, &o->rates);
+	return storage_open(&storage, &server.link.lasting.image, &c->loop, &o->rates);
 }
 
 int main(int argc, char **argv)

@@ -26,7 +26,7 @@ const struct sandbox_policy storage_nbd_policy = {
 	.name = "storage-nbd",
 	.rules = rules,
 	.n_rules = ARRAY_SIZE(rules),
-	/* its buffers take 32 MiB, libssl 4 */
+	/* its buffers take 32 MiB, what its server may lose 16, libssl 4 */
 	.limits = { .nofile = 40, .nproc = 1, .as = 80U << 20, .fsize = 0, .memlock = SB_UNSET },
 };
 

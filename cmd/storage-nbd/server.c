@@ -176,5 +176,5 @@ int server_open(struct server *s, const struct nbd_uri *uri, bool readonly, stru
 	s->client.lost = lost;
 	s->client.found = found;
 	s->client.lost_owner = &s->link;
-	return link_open(&s->link, &of_nbd, s, STORAGE_NBD_FD_DIALER, loop);
+	return link_open(&s->link, &of_nbd, s, &s->client.image, STORAGE_NBD_FD_DIALER, loop);
 }

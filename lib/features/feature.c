@@ -126,15 +126,17 @@ const struct feature features[N_FEATURES] = {
 		"storage-nbd", "a disk of an NBD server (nbd://, nbds://, nbd+unix://)",
 		FEATURE_EXPERIMENTAL, "storage-nbd, dialer",
 		"the server's bytes, TLS too; NBD requests",
-		.note = "a server that loses what was not flushed may lose it unnoticed",
+		.note = "what was not flushed is lost if its server and its storage process die at once",
 		.shown_by = "device/test_storage_nbd.py, device/test_storage_away.py, "
-			    "device/test_storage_attach.py, drills/test_server.py",
+			    "device/test_storage_attach.py, device/test_storage_lost.py, "
+			    "drills/test_server.py",
 	},
 	[FEATURE_STORAGE_ISCSI] = {
 		"storage-iscsi", "a disk of an iSCSI target (iscsi://)",
 		FEATURE_EXPERIMENTAL, "storage-iscsi, dialer", "the target's bytes; NBD requests",
 		.note = "its bytes cross the network in the clear, and its client is new",
-		.shown_by = "device/test_storage_iscsi.py, drills/test_server.py, linux/test_iscsi.py",
+		.shown_by = "device/test_storage_iscsi.py, device/test_storage_lost.py, "
+			    "drills/test_server.py, linux/test_iscsi.py",
 	},
 	[FEATURE_RATES] = {
 		"rates", "a disk's rates (iops=, bps= and more)", FEATURE_SUPPORTED, "storage-file",

@@ -60,6 +60,7 @@ struct image {
 	uint32_t block;	   /* bytes of the host's preferred unit, a power of two from 512 on */
 	bool readonly;
 	bool can_discard; /* DISCARD gives something back */
+	bool cached;	  /* what is not sync may be lost before a FLUSH, and nobody says so */
 	bool prompt;	  /* what was submitted may have completed when submit returns */
 	int fd;		  /* readable when completions are there to reap */
 	int other_fd;	  /* the same, or -1 */

@@ -5,8 +5,8 @@
  *
  * When the connection ends, what is in flight is kept until there is a new one (iscsi_client_connect), and is then done
  * again. A new session has the name of the one before, and is refused by way of another portal group, so that a target ends
- * the old one's commands first: nothing old is ever written over something new. Where the disk has a cache that can be lost, every write is stable before it is done:
- * so a flush after a lost connection, or after the disk was reset, has nothing to lose.
+ * the old one's commands first: nothing old is ever written over something new. The connection also ends when the disk says that it was reset: where it has
+ * a cache (image.cached), what was written since the last flush may be lost then, and is its owner's to write again.
  *
  * The target is HOSTILE: data that nobody asked for, out of order or too much, a reply to nothing, a disk of another size than
  * before break it, which is the owner's end (image_reap fails with -EBADMSG).

@@ -37,14 +37,10 @@ static bool is_same(enum scsi_verb verb)
 
 /* ---- requests ---- */
 
-/*
- * Whether it is done once it is stable. Where the unit has a cache that can be lost, all that changes it is: after a
- * connection was lost nobody can say whether the unit was reset in between, and then a flush that succeeds would lie.
- */
+/* Whether it is done once it is stable, which it is where the unit has no cache that can be lost. */
 static bool is_stable(const struct iscsi_client *c, const struct iscsi_task *t)
 {
-	return (t->io.op == IMAGE_WRITE || t->io.op == IMAGE_ZERO) &&
-	       (t->io.sync || c->disk.cached);
+	return (t->io.op == IMAGE_WRITE || t->io.op == IMAGE_ZERO) && t->io.sync && c->disk.cached;
 }
 
 static enum scsi_verb write_verb(const struct iscsi_client *c, const struct iscsi_task *t)
@@ -153,6 +149,7 @@ static int become_up(struct iscsi_client *c)
 	c->phase = ISCSI_CLIENT_UP;
 	c->image.capacity = c->disk.blocks * c->disk.block;
 	c->image.block = c->disk.physical;
+	c->image.cached = !c->image.readonly && c->disk.cached;
 	c->image.can_discard = !c->image.readonly && c->disk.unmaps;
 	for (unsigned int i = 0; i < ISCSI_CLIENT_DEPTH; i++)
 		if (c->task[i].state == ISCSI_TASK_COMMAND)

@@ -319,7 +319,6 @@ static uint32_t clamp_block(uint32_t preferred)
 int client_up(struct nbd_client *c)
 {
 	const struct nbd_export *e = &c->hand.export;
-	const bool again = c->known;
 	int r = judge_export(c, e);
 
 	if (r < 0)
@@ -328,10 +327,11 @@ int client_up(struct nbd_client *c)
 	c->known = c->up = true;
 	c->image.capacity = e->size - e->size % IMAGE_SECTOR;
 	c->image.block = clamp_block(e->block_preferred);
+	c->image.cached = !c->image.readonly;
 	c->image.can_discard = !c->image.readonly && e->flags & NBD_FLAG_SEND_TRIM;
 	for (uint16_t i = c->send_first; i != NBD_NO_SLOT; i = c->slot[i].next)
 		prepare(c, &c->slot[i]);
-	if (again && c->found)
+	if (c->found)
 		c->found(c);
 	return 0;
 }

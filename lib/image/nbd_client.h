@@ -57,7 +57,7 @@ struct nbd_client {
 	int why;	       /* what ended the connection: a negative errno; -EPIPE: the peer */
 	/* The connection has ended: from within reap. NULL: the owner looks at gone. */
 	void (*lost)(struct nbd_client *c);
-	/* Another one is up; likewise. NULL: nobody needs to know. */
+	/* Another one is up, or the first; likewise. NULL: nobody needs to know. */
 	void (*found)(struct nbd_client *c);
 	void *lost_owner; /* of both */
 	struct nbd_export export;

@@ -14,6 +14,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+_Static_assert(STORAGE_SLOTS <= LASTING_SLOTS, "none has to wait for one");
+_Static_assert(STORAGE_DATA_MAX <= JOURNAL_BYTES, "each fits");
+
 static bool is_in(const struct link *l, enum link_state state)
 {
 	return l->of->state(l->client) == state;
@@ -95,7 +98,7 @@ static int set_timer(struct link *l, unsigned int ms)
 /* What waits for it. */
 static void report(struct link *l)
 {
-	l->of->fail(l->client, -EIO);
+	lasting_fail(&l->lasting, -EIO);
 	storage_completed(l->storage);
 }
 
@@ -124,6 +127,14 @@ static void look_at_bound(struct link *l)
 
 void link_found(struct link *l)
 {
+	lasting_found(&l->lasting);
+}
+
+/* What it had acknowledged is there. */
+static void on_whole(void *owner)
+{
+	struct link *l = owner;
+
 	if (l->stopped)
 		l->tell(NULL);
 	l->stopped = false;
@@ -138,13 +149,40 @@ static int pause_and_retry(struct link *l)
 	return set_timer(l, ms);
 }
 
+/* The client's is gone. What was under way waits, and the client knows nothing of it any more. */
+static void put_aside(struct link *l)
+{
+	storage_forget_image(l->storage);
+	lasting_lost(&l->lasting);
+	l->of->fail(l->client, -ENOTCONN);
+}
+
+/* It does not take again what it has lost, which it may do later. */
+static void on_refused(void *owner, int error)
+{
+	struct link *l = owner;
+	struct link_error e = { "" };
+
+	l->of->hang_up(l->client);
+	put_aside(l);
+	l->last = error;
+	l->of->explain(l->client, error, &e);
+	if (!l->told_refused)
+		log_line(
+			LOG_LEVEL_WARNING,
+			"%s: what it had acknowledged and lost is not taken again: the disk waits for it",
+			e.text);
+	l->told = l->told_refused = true;
+	(void)!pause_and_retry(l);
+}
+
 void link_lost(struct link *l, int error)
 {
 	struct link_error e = { "" };
 
 	if (!l->storage)
 		return; /* the first one: who awaits it is told */
-	storage_forget_image(l->storage);
+	put_aside(l);
 	l->last = error;
 	if (l->of->served && l->of->served(l->client)) { /* it does not only come and go */
 		l->away_ms = 0;
@@ -165,7 +203,7 @@ static int settle(struct link *l)
 	l->away_ms = 0;
 	if (l->told)
 		log_line(LOG_LEVEL_INFO, "the %s is there again", l->of->server);
-	l->told = false;
+	l->told = l->told_refused = false;
 	return 0;
 }
 
@@ -173,6 +211,12 @@ static int fail_alone(struct link *l)
 {
 	*l->ret_why = "the server is away, and so is the dialer";
 	return -ENOTCONN;
+}
+
+static int watch(struct link *l)
+{
+	lasting_look(&l->lasting);
+	return storage_watch_image(l->storage);
 }
 
 /* It has not come up in time, or is to be tried. */
@@ -191,8 +235,8 @@ static int on_timer(struct loop_source *src, uint32_t events)
 	if (l->alone)
 		return fail_alone(l);
 	if (!is_in(l, LINK_GONE)) {
-		storage_forget_image(l->storage);
 		l->of->hang_up(l->client);
+		put_aside(l);
 		l->last = -ETIMEDOUT;
 	}
 	l->away_ms += l->away_ms < l->bound_ms ? l->armed_ms : 0;
@@ -234,7 +278,7 @@ static int on_dialer(struct loop_source *src, uint32_t events)
 	}
 	r = l->of->connect(l->client, r);
 	if (r == 0)
-		r = storage_watch_image(l->storage);
+		r = watch(l);
 	/* by then it is up, or given up */
 	return r < 0 ? r : set_timer(l, LINK_PATIENCE_MS);
 }
@@ -244,7 +288,7 @@ int link_keep(struct link *l, struct storage *s)
 	int r;
 
 	l->storage = s;
-	r = storage_watch_image(s);
+	r = watch(l);
 	if (r == 0)
 		r = loop_add(l->loop, &l->timer, l->timer_fd, EPOLLIN, on_timer, l);
 	if (r == 0)
@@ -252,8 +296,8 @@ int link_keep(struct link *l, struct storage *s)
 	return r;
 }
 
-int link_open(struct link *l, const struct link_client *of, void *client, int dialer_fd,
-	      struct loop *loop)
+int link_open(struct link *l, const struct link_client *of, void *client, struct image *image,
+	      int dialer_fd, struct loop *loop)
 {
 	*l = (struct link){ .of = of,
 			    .client = client,
@@ -261,6 +305,10 @@ int link_open(struct link *l, const struct link_client *of, void *client, int di
 			    .dialer_fd = dialer_fd,
 			    .pause_ms = LINK_PAUSE_MIN_MS };
 	l->timer.fd = l->dialer.fd = -1;
+	lasting_open(&l->lasting, image);
+	l->lasting.whole = on_whole;
+	l->lasting.refused = on_refused;
+	l->lasting.owner = l;
 	l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	return l->timer_fd < 0 ? -errno : 0;
 }

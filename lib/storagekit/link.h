@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The connection of a storage process to its server: the first one, and another whenever it was lost. In between requests
- * are kept, and done again: what a guest sees is slow I/O. It is tried at once, then ever more slowly, up to
+ * are kept, and done again, after what the server had acknowledged and may have lost (lasting.h): what a guest sees is slow I/O. It is tried at once, then ever more slowly, up to
  * LINK_PAUSE_MAX_MS. Once it is away for too long what waits goes on waiting, or is an error until it is back, or the
  * supervisor is told, and once more when it is back. Sockets come from the dialer (dial.h), connected; what is said over them is the client's.
  */
@@ -9,6 +9,7 @@
 #define BULKHEAD_STORAGEKIT_LINK_H
 
 #include "lib/base/loop.h"
+#include "lib/storagekit/lasting.h"
 #include "lib/storagekit/server.h"
 
 #define LINK_PAUSE_MIN_MS 100U
@@ -26,7 +27,7 @@ struct link_error {
 	char text[600];
 };
 
-/* A protocol's client, whose image the storage serves. */
+/* A protocol's client, over whose image the link has one that the storage serves. */
 struct link_client {
 	const char *server; /* what it calls the other side */
 	enum link_state (*state)(const void *client);
@@ -49,6 +50,7 @@ struct link {
 	void *client;
 	struct loop *loop;
 	struct storage *storage;
+	struct lasting lasting; /* what the storage serves */
 	int dialer_fd, timer_fd;
 	struct loop_source timer, dialer;
 	unsigned int pause_ms;
@@ -63,12 +65,13 @@ struct link {
 	bool asked;	      /* the dialer owes an answer */
 	bool alone;	      /* the dialer has ended */
 	bool told;	      /* that the connection is lost */
+	bool told_refused;    /* that it does not take again what it has lost */
 	bool stopped;	      /* the supervisor was told so, and not that it is back */
 };
 
-/* Before the sandbox. The client is not connected. 0 or a negative errno. */
+/* Before the sandbox. The client, whose image that is, is not connected. 0 or a negative errno. */
 [[nodiscard]] int link_open(struct link *l, const struct link_client *of, void *client,
-			    int dialer_fd, struct loop *loop);
+			    struct image *image, int dialer_fd, struct loop *loop);
 /* Before it is kept: what is done once the server is away for so long. */
 void link_bound(struct link *l, enum link_away on_away, unsigned int seconds);
 /* In the sandbox: the first connection, as long as nobody ends it by control_fd: -ECANCELED. 0, or a negative errno
@@ -78,7 +81,7 @@ void link_bound(struct link *l, enum link_away on_away, unsigned int seconds);
 [[nodiscard]] int link_keep(struct link *l, struct storage *s);
 /* The client says that its connection has ended, of error. */
 void link_lost(struct link *l, int error);
-/* The client says that another one is up. */
+/* The client says that one is up, the first or another. */
 void link_found(struct link *l);
 
 #endif

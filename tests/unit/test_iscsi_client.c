@@ -101,9 +101,10 @@ static int end(void **state)
 }
 
 /* Asks, and the target has heard it: its tag. */
-static void ask(unsigned int i, enum image_op op)
+static void ask_so(unsigned int i, enum image_op op, bool sync)
 {
 	const struct image_io io = { .op = op,
+				     .sync = sync,
 				     .offset = (uint64_t)i * LEN,
 				     .len = LEN,
 				     .iov = &iov[i],
@@ -114,6 +115,16 @@ static void ask(unsigned int i, enum image_op op)
 	results[i] = 1;
 	assert_int_equal(image_queue(&c.image, &io), 0);
 	assert_int_equal(image_submit(&c.image), 0);
+}
+
+static void ask(unsigned int i, enum image_op op)
+{
+	ask_so(i, op, false);
+}
+
+static void ask_stable(unsigned int i)
+{
+	ask_so(i, IMAGE_WRITE, true);
 }
 
 static uint32_t asked(unsigned int i, enum image_op op, uint8_t operation)
@@ -398,12 +409,14 @@ static void test_it_may_end_at_any_byte(void **state)
 
 /* ---- a disk that was reset ---- */
 
-static void test_a_flush_after_a_reset_has_nothing_to_lose(void **state)
+/* What was in its cache is its owner's to write again. */
+static void test_a_flush_that_finds_a_reset(void **state)
 {
 	uint32_t tag = asked(0, IMAGE_WRITE, WRITE16);
 
 	(void)state;
-	assert_int_equal(t.in[33], 8); /* stable before it is answered: there is a cache */
+	assert_int_equal(t.in[33], 0);
+	assert_true(c.image.cached);
 	give(tag);
 	faketarget_respond(&t, tag, SCSI_GOOD, 0, 0, 0);
 	assert_int_equal(turn(), 0);
@@ -426,6 +439,22 @@ static void test_a_flush_after_a_reset_has_nothing_to_lose(void **state)
 	assert_int_equal(results[2], 0);
 }
 
+static void test_what_is_to_be_stable(void **state)
+{
+	uint32_t tag;
+
+	(void)state;
+	ask_stable(0);
+	faketarget_hear(&t);
+	assert_int_equal(t.in[32], WRITE16);
+	assert_int_equal(t.in[33], 8);
+	tag = faketarget_tag(&t);
+	give(tag);
+	faketarget_respond(&t, tag, SCSI_GOOD, 0, 0, 0);
+	assert_int_equal(turn(), 0);
+	assert_int_equal(results[0], 0);
+}
+
 static void test_a_cache_without_fua(void **state)
 {
 	uint32_t tag;
@@ -433,7 +462,10 @@ static void test_a_cache_without_fua(void **state)
 	(void)state;
 	t.fua = false;
 	assert_int_equal(look(), 0);
-	tag = asked(0, IMAGE_WRITE, WRITE16);
+	ask_stable(0);
+	faketarget_hear(&t);
+	tag = faketarget_tag(&t);
+	assert_int_equal(t.in[32], WRITE16);
 	assert_int_equal(t.in[33], 0);
 	give(tag);
 	faketarget_respond(&t, tag, SCSI_GOOD, 0, 0, 0);
@@ -452,7 +484,10 @@ static void test_no_cache_and_one_that_does_not_say(void **state)
 
 	t.cached = false;
 	assert_int_equal(look(), 0);
-	tag = asked(0, IMAGE_WRITE, WRITE16);
+	assert_false(c.image.cached);
+	ask_stable(0);
+	faketarget_hear(&t);
+	tag = faketarget_tag(&t);
 	assert_int_equal(t.in[33], 0);
 	give(tag);
 	faketarget_respond(&t, tag, SCSI_GOOD, 0, 0, 0);
@@ -462,8 +497,7 @@ static void test_no_cache_and_one_that_does_not_say(void **state)
 	begin(state);
 	t.silent_page = 0x08;
 	assert_int_equal(look(), 0);
-	(void)asked(0, IMAGE_WRITE, WRITE16);
-	assert_int_equal(t.in[33], 8);
+	assert_true(c.image.cached);
 }
 
 static void test_other_attentions_are_passed_over(void **state)
@@ -588,7 +622,8 @@ int main(void)
 		ROW(test_pings),
 		ROW(test_a_target_that_wants_an_end),
 		ROW(test_it_may_end_at_any_byte),
-		ROW(test_a_flush_after_a_reset_has_nothing_to_lose),
+		ROW(test_a_flush_that_finds_a_reset),
+		ROW(test_what_is_to_be_stable),
 		cmocka_unit_test_setup_teardown(test_a_cache_without_fua, begin, end),
 		cmocka_unit_test_setup_teardown(test_no_cache_and_one_that_does_not_say, begin,
 						end),
