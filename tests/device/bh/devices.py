@@ -17,7 +17,7 @@ MEMORY_BOUND = 16 << 20
 
 
 class Device:
-    """A running device, and what a vmm holds of it."""
+    """A running device, and what a vmm holds of it. ends: of its channel, if it is connected already."""
 
     name = None
     args = ()
@@ -28,7 +28,7 @@ class Device:
     num_max = 1024  # of a ring
 
     def __init__(self, build, **options):
-        self.sock, theirs = socket.socketpair()
+        self.sock, theirs = options.get("ends") or socket.socketpair()
         self.options, self.build = options, build
         fds = {self.channel: theirs.fileno(), **self.make_fds()}
         try:
