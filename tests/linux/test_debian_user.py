@@ -6,6 +6,7 @@ allowed it does not reach, nor the host's loopback; and published ports lead to 
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -77,10 +78,10 @@ def greet_both():
         s.sendto(b"end", (user_network.HOST, 8009))
 
 
-def run_guest(options, words, during=None):
+def run_guest(options, words, during=None, **more):
     """A whole run, in the network that is there; what it said."""
-    flags = [f"--net=user{options}", "--allow", "virtio-net,net-relay"]
-    with vm.Guest("user", words=f"bh.server={user_network.SERVER} {words}", flags=flags) as g:
+    flags = [f"--net=user{options}", "--allow", "virtio-net,net-relay", *more.pop("flags", ())]
+    with vm.Guest("user", words=f"bh.server={user_network.SERVER} {words}", flags=flags, **more) as g:
         g.wait_for(b"user leased")
         assert len(passts()) == 1
         if during:
@@ -148,5 +149,49 @@ def test_both_versions_names_pings_and_datagrams(tmp_path):
         g.said(r"user router6 fe80::")
         assert servers.web.asked[2:] == [user_network.NAME] * 2 + [user_network.NAME6] * 2
         assert servers.taker.taken == [hashlib.sha256(user_network.LIST).hexdigest()] * 2
+
+    tap.apart(body)
+
+
+def with_ssh(place):
+    """An initial RAM disk with Debian's dropbear, and a key of its own and of who may log in."""
+    root = place / "ssh"
+    for d in ("bin", "etc/dropbear", "root/.ssh"):
+        (root / d).mkdir(parents=True)
+    dropbear = shutil.which("dropbear", path="/usr/sbin:/usr/bin")
+    shutil.copy(dropbear, root / "bin")
+    for name in re.findall(r"(/\S+)", subprocess.run(["ldd", dropbear], capture_output=True, text=True, check=True).stdout):
+        (root / name[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(name, root / name[1:])
+    for key in (root / "etc/dropbear/key", place / "key"):
+        said = subprocess.run(["dropbearkey", "-t", "ed25519", "-f", key], capture_output=True, text=True, check=True).stdout
+    (root / "root/.ssh/authorized_keys").write_text(re.search(r"^ssh-ed25519.*$", said, re.M).group() + "\n")
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    (root / "etc/shells").write_text("/bin/sh\n")
+    subprocess.run([vm.TOP / "tools/initrd", root, place / "ssh.cpio.gz"], check=True)
+    whole = place / "initrd"
+    whole.write_bytes((vm.GUEST / "initrd.cpio.gz").read_bytes() + (place / "ssh.cpio.gz").read_bytes())
+    return whole
+
+
+@pytest.mark.skipif(not shutil.which("dbclient"), reason="no dropbear: tools/deps check")
+def test_a_person_logs_in_by_ssh(tmp_path):
+    def during(g):
+        g.wait_for(b"user listens")
+        again(lambda: log_in().returncode == 0)
+        g.wait_for(b"user heard")
+
+    def log_in():
+        done = subprocess.run(["dbclient", "-y", "-y", "-i", tmp_path / "key", "-p", "8022", "root@127.0.0.1",
+                               "cat /proc/version && touch /tmp/heard"], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=60, check=False)
+        assert done.returncode or done.stdout.startswith("Linux version"), done
+        return done
+
+    def body():
+        user_network.make()
+        with user_network.Servers():
+            run_guest(",publish=8022:22", "bh.foreign=127.0.0.1 bh.listen=ssh", during, initrd=False,
+                      flags=["--initrd", with_ssh(tmp_path)])
 
     tap.apart(body)
