@@ -85,6 +85,18 @@ static void look_at_host(struct explained *x)
 	guarantees_look(x->grouped ? &place : NULL, why, ids.why, &x->missing);
 }
 
+/* Whether the host's kernel is to hold any of its devices to rules. */
+static bool is_ruled(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_devices; i++) {
+		const struct kind_link *l = &c->devices[i].kind->link;
+
+		if (l->ruled && config_is_linked(&c->devices[i]) && l->ruled(c->devices[i].options))
+			return true;
+	}
+	return false;
+}
+
 static bool is_there(const struct explained *x, const struct declared_process *d)
 {
 	const struct vm_config *c = x->config;
@@ -93,6 +105,8 @@ static bool is_there(const struct explained *x, const struct declared_process *d
 		return !c->detach;
 	if (d == &keeper_declared)
 		return x->grouped;
+	if (d == &net_keeper_declared)
+		return x->root && is_ruled(c);
 	if (d == &dialer_declared)
 		return config_dials(c);
 	if (d == &launcher_declared)

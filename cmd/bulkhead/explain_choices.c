@@ -93,6 +93,33 @@ static void explain_passt(const struct vm_config *c)
 				  "through; who takes it over reaches what the host reaches");
 }
 
+static void explain_interface(const struct config_device *d, enum kind_opens opens)
+{
+	bool ruled = d->kind->link.ruled(d->options);
+
+	if (opens == KIND_OPENS_TAP && !ruled)
+		paragraph(
+			"tap",
+			"%.*s: what passes there is what the host's administrator lets pass: nothing "
+			"of this VM bounds it; as root guard=on does, by nftables",
+			(int)d->to.path_len, d->to.path);
+	if (opens == KIND_OPENS_BRIDGE)
+		paragraph(
+			"bridge",
+			"%.*s: the guest reaches all that is on it, from its own addresses alone: the "
+			"host's kernel holds its tap to that, by nftables",
+			(int)d->to.path_len, d->to.path);
+}
+
+static void explain_interfaces(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (config_is_linked(&c->devices[i]))
+			explain_interface(
+				&c->devices[i],
+				kind_way(c->devices[i].kind, c->devices[i].options)->opens);
+}
+
 static void explain_disks(const struct vm_config *c)
 {
 	for (size_t i = 0; i < c->n_devices; i++) {
@@ -177,6 +204,7 @@ void explain_choices(const struct explained *x)
 	explain_experimental(x);
 	explain_disks(x->config);
 	explain_passt(x->config);
+	explain_interfaces(x->config);
 	explain_console(x->config);
 	explain_unlimited(x->config);
 	explain_panic(x->config);

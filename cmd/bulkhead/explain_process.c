@@ -39,8 +39,10 @@ static void explain_place(const struct explained *x, const struct declared_proce
 	list_add(&l, "%s", place_of(d));
 	if (landlock)
 		list_add(&l, "%s", landlock_of(d->policy));
-	list_add(&l, d->policy->capabilities ? "the capabilities to give ids of the VM, a filter" :
-					       "no capability, a filter");
+	list_add(&l, "%s, a filter",
+		 d == &net_keeper_declared ? "the capability to change the host's network" :
+		 d->policy->capabilities   ? "the capabilities to give ids of the VM" :
+					     "no capability");
 	if (!x->missing.missing[GUARANTEE_LABELS] && d->domain)
 		list_add(&l, "SELinux's domain %s with the VM's categories", d->domain);
 	if (x->grouped && d->place == DECLARED_JAIL)

@@ -2,6 +2,7 @@
 /* What devices of the VM are joined to; see links.h. */
 #include "cmd/bulkhead/links.h"
 
+#include "cmd/bulkhead/net/bridge.h"
 #include "cmd/bulkhead/passt.h"
 #include "cmd/bulkhead/tap.h"
 #include "cmd/bulkhead/verbs.h"
@@ -37,7 +38,7 @@ static bool is_ours(const struct links *l, int fd)
 	return false;
 }
 
-static int open_stream(const struct links *l, const struct config_device *d, const char *value,
+static int open_stream(struct links *l, const struct config_device *d, const char *value,
 		       const char **ret_why)
 {
 	int fd = atoi(value);
@@ -55,16 +56,37 @@ static int open_stream(const struct links *l, const struct config_device *d, con
 	return fd;
 }
 
-/* By what a way opens: a descriptor, or a negative errno with what would be right. */
-static int open_tap(const struct links *l, const struct config_device *d, const char *value,
-		    const char **ret_why)
+static void note_made(struct links *l, unsigned int index, bool interface)
 {
-	(void)l;
-	(void)d;
-	return tap_open(value, ret_why);
+	l->made[l->n_made++] = (struct net_made){ index, interface };
 }
 
-static int open_passt(const struct links *l, const struct config_device *d, const char *value,
+static int open_tap(struct links *l, const struct config_device *d, const char *value,
+		    const char **ret_why)
+{
+	_cleanup_(closep) int fd = tap_open(value, ret_why);
+	unsigned int index = 0;
+	int r = fd < 0 ? fd : bridge_rule_tap(d, value, &index, ret_why);
+
+	if (r < 0)
+		return r;
+	if (index)
+		note_made(l, index, false);
+	return take_fd(&fd);
+}
+
+static int open_bridge(struct links *l, const struct config_device *d, const char *value,
+		       const char **ret_why)
+{
+	unsigned int index = 0;
+	int fd = bridge_open(d, value, &index, ret_why);
+
+	if (fd >= 0)
+		note_made(l, index, true);
+	return fd;
+}
+
+static int open_passt(struct links *l, const struct config_device *d, const char *value,
 		      const char **ret_why)
 {
 	(void)l;
@@ -72,9 +94,11 @@ static int open_passt(const struct links *l, const struct config_device *d, cons
 	return passt_open(d, ret_why);
 }
 
-static int (*const openers[])(const struct links *l, const struct config_device *d,
-			      const char *value, const char **ret_why) = {
+/* By what a way opens: a descriptor, or a negative errno with what would be right. */
+static int (*const openers[])(struct links *l, const struct config_device *d, const char *value,
+			      const char **ret_why) = {
 	[KIND_OPENS_TAP] = open_tap,
+	[KIND_OPENS_BRIDGE] = open_bridge,
 	[KIND_OPENS_PASST] = open_passt,
 	[KIND_OPENS_STREAM] = open_stream,
 };
@@ -86,8 +110,7 @@ static const char *value_of(const struct config_device *d, char *out, size_t cap
 }
 
 /* dashes: before its kind, in the line that says why not. */
-static int open_one(const struct config_device *d, const struct links *l, const char *dashes,
-		    int *ret)
+static int open_one(const struct config_device *d, struct links *l, const char *dashes, int *ret)
 {
 	const struct kind_way *w = kind_way(d->kind, d->options);
 	char value[LINK_VALUE_MAX + 1];
@@ -105,7 +128,8 @@ static bool is_same(const struct config_device *a, const struct config_device *b
 {
 	const struct kind_way *w = kind_way(a->kind, a->options);
 
-	return w->value && w == kind_way(b->kind, b->options) && a->to.path_len == b->to.path_len &&
+	return w->value && !w->shared && w == kind_way(b->kind, b->options) &&
+	       a->to.path_len == b->to.path_len &&
 	       memcmp(a->to.path, b->to.path, a->to.path_len) == 0;
 }
 
@@ -164,11 +188,22 @@ int links_take(struct vm_config *c, struct links *ret)
 	int r = 0;
 
 	*ret = (struct links){ .n = 0 };
+	settle_all(c);
 	for (size_t i = 0; i < c->n_devices && r == 0; i++)
 		if (config_is_linked(&c->devices[i]))
 			r = take(c, i, ret);
-	settle_all(c);
-	return r ? r : close_others(ret);
+	if (r == 0)
+		r = close_others(ret);
+	if (r)
+		links_undo(ret);
+	return r;
+}
+
+void links_undo(struct links *l)
+{
+	if (l->n_made)
+		net_keeper_undo(l->made, l->n_made);
+	l->n_made = 0;
 }
 
 void links_close(struct links *l)
@@ -194,9 +229,24 @@ int links_take_one(const struct config_device *d, int *ret)
 	return close_others(&l);
 }
 
+/* Whose MAC address its supervisor alone knows, and which no net keeper would remove. */
+static int refuse_ruled(const struct config_device *d)
+{
+	const struct kind_way *w = kind_way(d->kind, d->options);
+
+	return complain(EXIT_START,
+			"%s: %s=%.*s: a card that the host's kernel holds to rules is there from "
+			"the VM's start: it cannot be attached",
+			d->kind->word, w->word, (int)d->to.path_len, d->to.path);
+}
+
 int links_open_one(const struct config_device *d, int *ret)
 {
-	const struct links none = { .n = 0 };
+	struct links none = { .n = 0 };
 
-	return config_is_linked(d) && !is_number(d) ? open_one(d, &none, "", ret) : 0;
+	if (!config_is_linked(d) || is_number(d))
+		return 0;
+	if (d->kind->link.ruled && d->kind->link.ruled(d->options))
+		return refuse_ruled(d);
+	return open_one(d, &none, "", ret);
 }

@@ -3,6 +3,7 @@
 #ifndef BULKHEAD_CMD_BULKHEAD_LINKS_H
 #define BULKHEAD_CMD_BULKHEAD_LINKS_H
 
+#include "cmd/bulkhead/net/keeper.h"
 #include "lib/config/config.h"
 
 #include <stddef.h>
@@ -15,6 +16,8 @@
 struct links {
 	int fds[KIND_LINKS_MAX];
 	size_t n;
+	struct net_made made[KIND_LINKS_MAX]; /* of the host's network; nobody's yet */
+	size_t n_made;
 };
 
 /*
@@ -29,5 +32,7 @@ struct links {
 [[nodiscard]] int links_take_one(const struct config_device *d, int *ret);
 [[nodiscard]] int links_open_one(const struct config_device *d, int *ret);
 void links_close(struct links *l);
+/* Removes what was made for them: there is no VM. */
+void links_undo(struct links *l);
 
 #endif

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <time.h>
 
 /* A reader that has taken nothing for this long is said to be waited for … */
@@ -34,6 +35,7 @@ struct run {
 	struct loop loop;
 	struct supervisor supervisor;
 	struct links links; /* until it has them */
+	pid_t net_keeper;   /* 0: there is none */
 	struct loop_source control;
 	struct loop_source signals;
 	struct terminal terminal;
@@ -55,6 +57,21 @@ static void say_given_up(const struct vm_config *c)
 	for (enum feature_id i = 0; i < N_FEATURES; i++)
 		if (features[i].status == FEATURE_NO_CLAIM && config_uses(c, &facts, i))
 			complain_no_claim(c->name, &features[i]);
+}
+
+/* A tap of which root did not say otherwise. */
+static void say_unguarded(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_devices; i++) {
+		const struct config_device *d = &c->devices[i];
+
+		if (config_is_linked(d) && kind_way(d->kind, d->options)->opens == KIND_OPENS_TAP &&
+		    !d->kind->link.ruled(d->options))
+			complain(0,
+				 "%s: tap=%.*s is as guarded as the host's administrator made it: "
+				 "see TAPS in bulkhead(1)",
+				 c->name, (int)d->to.path_len, d->to.path);
+	}
 }
 
 /* ---- stopping ---- */
@@ -279,6 +296,8 @@ static int end(struct run *r, int loop_status)
 	}
 	close(r->supervisor.control); /* a VM without its command ends */
 	status = supervisor_wait(&r->supervisor, &signal);
+	if (r->net_keeper)
+		(void)waitpid(r->net_keeper, NULL, 0);
 	if (!r->ended)
 		return say_silent_end(r, loop_status, status, signal);
 	return say_end(r, status, lost);
@@ -290,6 +309,23 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+/* Who removes what was made of the host's network; without it the VM ends at once. */
+static int keep_net(struct run *r, const char **ret_what)
+{
+	int signal;
+
+	if (!r->links.n_made)
+		return 0;
+	r->net_keeper =
+		net_keeper_start(r->links.made, r->links.n_made, r->supervisor.pid, ret_what);
+	if (r->net_keeper > 0)
+		return 0;
+	close(r->supervisor.control);
+	(void)supervisor_wait(&r->supervisor, &signal);
+	links_undo(&r->links);
+	return r->net_keeper;
 }
 
 int verb_run(int argc, char **argv)
@@ -311,11 +347,16 @@ int verb_run(int argc, char **argv)
 	if (e)
 		return e;
 	say_given_up(&config);
+	say_unguarded(&config);
 	/* nor may a reader that has stopped hold the end up */
 	(void)fd_unshare_output(STDERR_FILENO);
 	e = watch(&r);
 	if (e == 0)
 		e = supervisor_spawn(&config, &r.links, since, &r.supervisor, &what);
+	if (e < 0)
+		links_undo(&r.links);
+	if (e == 0)
+		e = keep_net(&r, &what);
 	if (e < 0)
 		return complain(EXIT_START, "%s: %s", what, strerror(-e));
 	e = loop_add(&r.loop, &r.control, r.supervisor.control, EPOLLIN, on_control, &r);

@@ -44,21 +44,20 @@ static int blame_join(int error, const char **ret_why)
 	return blame(error, strerror(error), ret_why);
 }
 
+static int set_interface(int fd, const char *name, unsigned int more)
+{
+	struct ifreq r = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | more) };
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	return ioctl(fd, TUNSETIFF, &r) < 0 ? -errno : 0;
+}
+
 /* One that was made for several queues is only joined as such. */
 static int join(int fd, const char *name)
 {
-	static const short kinds[] = { 0, IFF_MULTI_QUEUE };
-	struct ifreq r = { .ifr_flags = 0 };
+	int r = set_interface(fd, name, 0);
 
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
-		r.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | kinds[i]);
-		if (ioctl(fd, TUNSETIFF, &r) == 0)
-			return 0;
-		if (errno != EINVAL)
-			break;
-	}
-	return -errno;
+	return r == -EINVAL ? set_interface(fd, name, IFF_MULTI_QUEUE) : r;
 }
 
 static int set_up(int fd)
@@ -68,6 +67,27 @@ static int set_up(int fd)
 	if (ioctl(fd, TUNSETVNETHDRSZ, &len) < 0 || ioctl(fd, TUNSETOFFLOAD, OFFLOADS) < 0)
 		return -errno;
 	return 0;
+}
+
+static int open_tun(const char **ret_why)
+{
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0)
+		return fd;
+	return errno == ENOENT ?
+		       blame(ENOENT, "this host has no /dev/net/tun: its module tun is not loaded",
+			     ret_why) :
+		       blame(errno, "/dev/net/tun cannot be opened: it is for everybody usually",
+			     ret_why);
+}
+
+static int finish(int fd, const char **ret_why)
+{
+	int r = set_up(fd);
+
+	return r < 0 ? blame(-r, "this kernel's taps have no virtio header or offloads", ret_why) :
+		       0;
 }
 
 int tap_open(const char *name, const char **ret_why)
@@ -81,19 +101,33 @@ int tap_open(const char *name, const char **ret_why)
 			     "there is no such interface: `ip tuntap add NAME mode tap user USER` "
 			     "makes one",
 			     ret_why);
-	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	fd = open_tun(ret_why);
 	if (fd < 0)
-		return errno == ENOENT ?
-			       blame(ENOENT,
-				     "this host has no /dev/net/tun: its module tun is not loaded",
-				     ret_why) :
-			       blame(errno,
-				     "/dev/net/tun cannot be opened: it is for everybody usually",
-				     ret_why);
+		return fd;
 	r = join(fd, name);
 	if (r < 0)
 		return blame_join(-r, ret_why);
-	r = set_up(fd);
-	return r < 0 ? blame(-r, "this kernel's taps have no virtio header or offloads", ret_why) :
-		       take_fd(&fd);
+	r = finish(fd, ret_why);
+	return r < 0 ? r : take_fd(&fd);
+}
+
+int tap_make(const char *name, const char **ret_why)
+{
+	_cleanup_(closep) int fd = open_tun(ret_why);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = set_interface(fd, name, IFF_TUN_EXCL);
+	if (r == -EBUSY)
+		return -EEXIST;
+	if (r == -EPERM)
+		return blame(EPERM,
+			     "making a tap takes root (CAP_NET_ADMIN): it can make one for you to "
+			     "use by tap=NAME, see TAPS in bulkhead(1)",
+			     ret_why);
+	if (r < 0)
+		return blame(-r, strerror(-r), ret_why);
+	r = finish(fd, ret_why);
+	return r < 0 ? r : take_fd(&fd);
 }

@@ -9,5 +9,9 @@
  * errno with what is wrong and what would be right.
  */
 [[nodiscard]] int tap_open(const char *name, const char **ret_why);
+/*
+ * Makes one of that name, which goes with its last descriptor; -EEXIST: there is such an interface. Likewise.
+ */
+[[nodiscard]] int tap_make(const char *name, const char **ret_why);
 
 #endif

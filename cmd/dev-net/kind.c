@@ -4,6 +4,7 @@
 #include "cmd/dev-net/policy.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/units.h"
+#include "lib/netkit/nftables.h"
 
 #include <errno.h>
 #include <linux/virtio_ids.h>
@@ -68,6 +69,13 @@ static const struct kind_way ways[] = {
 	  .max = IFNAMSIZ - 1,
 	  .opens = KIND_OPENS_TAP,
 	  .fd = NET_FD_TAP },
+	{ .word = "bridge",
+	  .value = "NAME",
+	  .shared = true,
+	  .min = 1,
+	  .max = IFNAMSIZ - 1,
+	  .opens = KIND_OPENS_BRIDGE,
+	  .fd = NET_FD_TAP },
 };
 
 /* Each VM's are its own, and the same the next time: made of its name. */
@@ -96,19 +104,43 @@ static int fail(const char *what, char *why, size_t cap)
 	return -EINVAL;
 }
 
-/* A relay would need a stream. */
+static enum kind_opens opens_of(const void *of)
+{
+	const struct net_options *o = of;
+
+	return ways[o->way].opens;
+}
+
+/* An interface of the host's: what passes there is its kernel's to judge. A relay would need a stream. */
+static bool is_interface(const void *of)
+{
+	return opens_of(of) == KIND_OPENS_TAP || opens_of(of) == KIND_OPENS_BRIDGE;
+}
+
+/* That of a bridge in any case: it has other VMs' ports. */
+static bool is_ruled(const void *of)
+{
+	const struct net_options *o = of;
+
+	return opens_of(of) == KIND_OPENS_BRIDGE ||
+	       (is_interface(of) && netkit_is_wanted(&o->frames));
+}
+
+static size_t rules(const void *of, const struct kind_interface *i, char *out, size_t cap)
+{
+	const struct net_options *o = of;
+	const struct nftables_place place = { i->table, i->name, i->lower };
+
+	return nftables_render(&o->frames, o->mac, &place, out, cap);
+}
+
 static int check(const struct kind_said *said, char *why, size_t cap)
 {
 	const struct net_options *o = said->options;
-	enum kind_opens opens = ways[o->way].opens;
 
-	if (o->publishes.n && opens != KIND_OPENS_PASST)
+	if (o->publishes.n && opens_of(o) != KIND_OPENS_PASST)
 		return fail("publish= is for the user's network: --net user,publish=8022:22", why,
 			    cap);
-	if (opens == KIND_OPENS_TAP && netkit_is_wanted(&o->frames))
-		return fail("which frames pass on a tap, and how many, is said to the host: by "
-			    "nftables and tc",
-			    why, cap);
 	return 0;
 }
 
@@ -117,9 +149,10 @@ static const char *behind(const void *of)
 {
 	const struct net_options *o = of;
 
-	return ways[o->way].opens == KIND_OPENS_PASST || netkit_is_wanted(&o->frames) ?
-		       "net-relay" :
-		       NULL;
+	if (is_interface(of))
+		return NULL;
+	return opens_of(of) == KIND_OPENS_PASST || netkit_is_wanted(&o->frames) ? "net-relay" :
+										  NULL;
 }
 
 const struct device_kind net_kind = {
@@ -132,7 +165,9 @@ const struct device_kind net_kind = {
 	.link = { .ways = ways,
 		  .n_ways = ARRAY_SIZE(ways),
 		  .way_at = offsetof(struct net_options, way),
-		  .settle = settle },
+		  .settle = settle,
+		  .ruled = is_ruled,
+		  .rules = rules },
 	.file = { .check = check },
 	.feature = { "virtio-net", always },
 	.state = { .fd = NET_FD_STATE, .name = NET_STATE_NAME, .size = NET_STATE_SIZE },
@@ -150,4 +185,5 @@ const struct device_kind net_kind = {
 	.memory = NET_STATE_SIZE + 4 * TAP_FRAME_MAX,
 };
 _Static_assert(sizeof(struct net_options) <= KIND_OPTIONS_BYTES, "room for them");
+_Static_assert(NFTABLES_TEXT_MAX == KIND_RULES_MAX, "room for its rules");
 _Static_assert(sizeof(struct net_page) <= NET_STATE_SIZE, "what its supervisor makes");

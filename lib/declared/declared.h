@@ -25,6 +25,11 @@ enum {
 	KEEPER_FD_VM,
 	KEEPER_FD_KILL, /* its cgroup.kill */
 
+	NET_KEEPER_FD_VM = 3, /* the pidfd of its first process */
+	NET_KEEPER_FD_READY,  /* until it is confined */
+	NET_KEEPER_FD_ROUTE,
+	NET_KEEPER_FD_NFTABLES,
+
 	LAUNCHER_FD_SUPERVISOR = 3, /* its requests, and the answers */
 	LAUNCHER_FD_PROC,
 	LAUNCHER_FD_GROUP, /* that new processes are born in, where there is one */
@@ -174,6 +179,7 @@ static inline uint64_t declared_descriptors(const struct declared_process *d, un
 
 extern const struct declared_process relay_declared;
 extern const struct declared_process keeper_declared;
+extern const struct declared_process net_keeper_declared;
 extern const struct declared_process dialer_declared;
 extern const struct declared_process supervisor_declared;
 extern const struct declared_process launcher_declared;

@@ -63,6 +63,7 @@ struct kind_file {
 enum kind_opens {
 	KIND_OPENS_NOTHING, /* the supervisor has it otherwise */
 	KIND_OPENS_TAP,	    /* a tap, by its name */
+	KIND_OPENS_BRIDGE,  /* a tap that it makes, a port of that bridge */
 	KIND_OPENS_PASST,   /* a stream to a passt that it starts */
 	KIND_OPENS_STREAM, /* a UNIX stream socket that the command was started with, by its number */
 };
@@ -73,10 +74,20 @@ struct kind_way {
 	const char *value; /* stands for its value in help: "N"; NULL: it has none */
 	uint64_t min, max; /* of a number, or of the bytes of a name */
 	bool number;
+	bool shared; /* several devices may be joined to the same */
 	enum kind_opens opens;
 	int fd; /* the number in the process of what is opened */
 	/* Of what is started: its i-th argument from 0 on that the options say; false: there are no more. NULL: none. */
 	bool (*argument)(const void *options, unsigned int i, char *out, size_t cap);
+};
+
+#define KIND_RULES_MAX 32768U /* bytes */
+
+/* An interface of the host's that is a device's other end. */
+struct kind_interface {
+	const char *table; /* of nftables, that is to be its own */
+	const char *name;
+	bool lower; /* what the guest sends leaves by it; else it comes in by it */
 };
 
 /* How a device is joined to what is outside, a network's card, say. */
@@ -86,6 +97,10 @@ struct kind_link {
 	size_t way_at; /* the byte of the options that says which: its index */
 	/* What is not said of the number-th of its kind (from 0 on) becomes what it is in that VM. */
 	void (*settle)(void *options, const char *vm, unsigned int number);
+	/* Whether the host's kernel is to hold it to rules, and those, as `nft -f` reads them: their length, or 0: too
+	 * long. NULL: never. */
+	bool (*ruled)(const void *options);
+	size_t (*rules)(const void *options, const struct kind_interface *i, char *out, size_t cap);
 };
 
 /* Memory of a device's own that outlives its process, so that the next one goes on with it. */

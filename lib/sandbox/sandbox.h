@@ -88,7 +88,7 @@ struct sandbox_policy {
 	 */
 	bool inherited;
 	bool connects; /* to addresses that its filter names: Landlock keeps no port from it */
-	uint64_t capabilities; /* that are left, a bit each: in a user namespace of the VM's own only */
+	uint64_t capabilities; /* that are left, a bit each: in a user namespace of the VM's own, or of who hears nobody */
 	struct sandbox_beneath beneath; /* outside a jail only */
 };
 

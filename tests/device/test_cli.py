@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """bulkhead's words and files: what is wrong is one clear line, and nothing starts."""
 
+import contextlib
 import ctypes
 import fcntl
 import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import struct
 import subprocess
 
 import pytest
 
-from bh import tap, vm
+from bh import bridge, tap, vm, wait
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -21,6 +23,8 @@ needs_kvm = pytest.mark.skipif(not os.path.exists("/dev/kvm"), reason="needs /de
 without_real_kvm = pytest.mark.skipif(
     subprocess.run([TOP / "tools/kvm-real"], capture_output=True, check=False).returncode == 0,
     reason="a real KVM is here")
+
+needs_nft = pytest.mark.skipif(not shutil.which("nft"), reason="no nftables: tools/deps check")
 
 CLONE_NEWNS = 0x20000
 UP = "enter,ready,event:1"
@@ -392,6 +396,109 @@ def test_a_tap_that_cannot_be(place):
 
     tap.apart(body)
     assert place.processes() == []
+
+
+def refused_net(place, way, **more):
+    code, _, err = run_with(place, [], f"--net={way}", "--allow", "virtio-net", **more)
+    assert code == 1 and err.count("\n") == 1, err
+    return err
+
+
+def test_a_bridge_that_cannot_be(place):
+    """One line, before anything starts, and nothing is left of what was made until then."""
+    def body():
+        bridge.sh("ip link add br0 type bridge", "ip tuntap add tap0 mode tap user 65534", "ip link set lo up")
+        before = bridge.names()
+        assert "there is no such interface: `ip link add NAME type bridge` makes one" in refused_net(place, "bridge=missing")
+        assert "it is no bridge: `ip link add NAME type bridge` makes one" in refused_net(place, "bridge=lo")
+        if place.user:
+            assert re.search("making a tap takes root|/dev/net/tun cannot be opened", refused_net(place, "bridge=br0"))
+            assert re.search("take root, which tells the host's kernel|/dev/net/tun cannot be", refused_net(place, "tap=tap0,guard=on"))
+        code, _, err = run_with(place, [], "--net=bridge=0123456789abcdef", "--allow", "virtio-net")
+        assert code == 2 and err.count("\n") == 1 and "15" in err, err
+        assert bridge.names() == before and bridge.tables() == []
+
+    tap.apart(body)
+    assert place.processes() == []
+
+
+def no_nft():
+    """In a mount namespace of the caller's."""
+    for name in ("/usr/sbin/nft", "/sbin/nft"):
+        if os.path.exists(name):
+            bridge.sh(f"mount --bind /dev/null {name}")
+
+
+def hidden(body):
+    """With a file system of its own, in which nft is none."""
+    def inside():
+        libc = ctypes.CDLL(None, use_errno=True)
+        assert libc.unshare(CLONE_NEWNS | 0x200) == 0  # and a working directory
+        bridge.sh("mount --make-rprivate /")
+        no_nft()
+        return body()
+    return tap.apart(inside)
+
+
+@needs_nft
+def test_a_bridge_without_nft(place):
+    if place.user:
+        return
+
+    def body():
+        bridge.sh("ip link add br0 type bridge")
+        assert "nft is not installed: the package is nftables" in refused_net(place, "bridge=br0")
+        assert bridge.names() == ["lo", "br0"]
+
+    hidden(body)
+
+
+@needs_nft
+def test_what_is_made_for_a_bridge_goes(place):
+    """At the VM's end; and what is left of one whose processes were all killed, at the next one's start."""
+    if place.user:
+        return
+
+    def body():
+        bridge.sh("ip link add br0 type bridge", "ip link set br0 up")
+        before = bridge.names()
+        assert run_with(place, [], "--net=bridge=br0", "--net=bridge=br0", "--allow", "virtio-net")[0] == 0
+        assert bridge.names() == before and bridge.tables() == []
+        process = place.start("run", "--kernel", place.kernel, "--cmdline", FOREVER, "--net=bridge=br0", "--allow", "virtio-net")
+        wait.until(lambda: len(bridge.names()) > len(before) and bridge.tables(), "there is a tap")
+        [made] = set(bridge.names()) - set(before)
+        assert made in bridge.sh("ip link show master br0")
+        assert bridge.tables() == [f"bulkhead_{socket.if_nametoindex(made)}"]
+        wait.until(lambda: bridge.net_keepers(), "there is a keeper")
+        for pid in bridge.net_keepers() + [pid for pid, _ in place.processes()]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        process.communicate(timeout=60)
+        wait.until(lambda: bridge.names() == before, "the tap has gone")
+        assert len(bridge.tables()) == 1
+        assert run_with(place, [], "--net=bridge=br0", "--allow", "virtio-net")[0] == 0
+        assert bridge.names() == before and bridge.tables() == []
+
+    tap.apart(body)
+
+
+@needs_nft
+def test_rules_of_a_tap_that_is_there(place):
+    """They go at the end, and those that were left before the next VM has it."""
+    if place.user:
+        return
+
+    def body():
+        bridge.sh("ip tuntap add tap0 mode tap")
+        index = socket.if_nametoindex("tap0")
+        assert run_with(place, [], "--net=tap=tap0,guard=on", "--allow", "virtio-net")[0] == 0
+        assert bridge.tables() == [] and "tap0" in bridge.names()
+        bridge.sh(f"nft add table netdev bulkhead_{index}", "nft add table netdev bulkhead_4000000", "nft add table netdev bulkhead_x",
+                  "nft add table netdev bulkhead_1")
+        assert run_with(place, [], "--net=tap=tap0", "--allow", "virtio-net")[0] == 0
+        assert bridge.tables() == ["bulkhead_x", "bulkhead_1"]
+
+    tap.apart(body)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a network and a file system of its own take root")

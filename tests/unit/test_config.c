@@ -349,15 +349,15 @@ static void test_networks(void **state)
 	assert_int_equal(count(&c, "net"), 0);
 	assert_error(WORDS(&c, "--net", "mtu=1500"),
 		     "--net: 'mtu=1500' will not do: what it is joined to comes first and is "
-		     "never guessed: say user, fd=N or tap=NAME");
+		     "never guessed: say user, fd=N, tap=NAME or bridge=NAME");
 	assert_error(WORDS(&c, "--net", "fd=2"),
 		     "--net: 'fd=2' will not do: fd must be 3 to 1048576");
 	assert_error(WORDS(&c, "--net", "5"),
 		     "--net: '5' will not do: what it is joined to comes first and is never "
-		     "guessed: say user, fd=N or tap=NAME");
+		     "guessed: say user, fd=N, tap=NAME or bridge=NAME");
 	assert_error(WORDS(&c, "--net", "mtu=1500,fd=5"),
 		     "--net: 'mtu=1500,fd=5' will not do: what it is joined to comes first and "
-		     "is never guessed: say user, fd=N or tap=NAME");
+		     "is never guessed: say user, fd=N, tap=NAME or bridge=NAME");
 	assert_error(
 		WORDS(&c, "--net", "fd=5,fd=6"),
 		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, guard=, ip=, restrict=, "
@@ -372,9 +372,16 @@ static void test_networks(void **state)
 		     "--net: 'user=x' will not do: user has no value");
 	assert_int_equal(WORDS(&c, "--net", "tap=tap0,mtu=9000"), 0);
 	assert_same_again(&c);
-	assert_error(WORDS(&c, "--net", "tap=tap0,guard=on"),
-		     "--net: 'tap=tap0,guard=on' will not do: which frames pass on a tap, and how "
-		     "many, is said to the host: by nftables and tc");
+	assert_int_equal(WORDS(&c, "--net", "tap=tap0,guard=on,packets-out=100"), 0);
+	assert_int_equal(WORDS(&c, "--net", "bridge=br0,ip=192.0.2.1,allow=10.0.0.0/8:443"), 0);
+	assert_null(config_behind(&c.devices[c.n_devices - 1])); /* the host's kernel is */
+	assert_error(
+		WORDS(&c, "--net", "bridge=br0,publish=8022:22"),
+		"--net: 'bridge=br0,publish=8022:22' will not do: publish= is for the user's network: "
+		"--net user,publish=8022:22");
+	assert_error(
+		WORDS(&c, "--net", "bridge=abcdefghijklmnop"),
+		"--net: 'bridge=abcdefghijklmnop' will not do: bridge must be a name of 1 to 15 bytes");
 	assert_error(WORDS(&c, "--net", "tap="),
 		     "--net: 'tap=' will not do: tap must be a name of 1 to 15 bytes");
 	assert_error(WORDS(&c, "--net", "tap=abcdefghijklmnop"),

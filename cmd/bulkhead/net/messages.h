@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is sent to the kernel to remove an interface, or a table of nftables: rtnetlink(7), <linux/netfilter/nf_tables.h>. Pure. */
+#ifndef BULKHEAD_CMD_BULKHEAD_NET_MESSAGES_H
+#define BULKHEAD_CMD_BULKHEAD_NET_MESSAGES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MESSAGE_MAX 128U
+
+struct message {
+	_Alignas(uint64_t) uint8_t bytes[MESSAGE_MAX];
+	size_t len;
+};
+
+void message_delete_interface(struct message *m, unsigned int index);
+/* Of the netdev family. */
+void message_delete_table(struct message *m, const char *name);
+
+#endif

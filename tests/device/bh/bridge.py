@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bridge with a guest's tap and one of a neighbour's, in a network namespace of their own; and the guest's macvtap beside
+a wire."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import select
+import socket
+import struct
+import subprocess
+
+from . import wait
+
+TUNSETIFF, TUNSETVNETHDRSZ, TUNGETIFF = 0x400454ca, 0x400454d8, 0x800454d2
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 2, 0x1000, 0x4000
+HEADER = bytes(12)
+QUIET = ("for f in /proc/sys/net/bridge/bridge-nf-call-*tables; do [ ! -e $f ] || echo 0 > $f; done; "
+         "echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6; echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6")
+
+
+def sh(*lines):
+    return subprocess.run(" && ".join(lines), shell=True, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def names():
+    return [name for _, name in socket.if_nameindex()]
+
+
+def tables():
+    """Of this namespace, that bulkhead made."""
+    out = sh("nft list tables netdev").split()
+    return [name for name in out if name.startswith("bulkhead_")]
+
+
+def net_keepers():
+    """In this namespace."""
+    def own(pid):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/comm", encoding="ascii") as f:
+                return f.read() == "net-keeper\n" and os.readlink(f"/proc/{pid}/ns/net") == os.readlink("/proc/thread-self/ns/net")
+        return False
+    return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and own(pid)]
+
+
+class End:
+    """Frames at a tap's descriptor, or a macvtap's: what whoever has it can send and gets."""
+
+    def __init__(self, fd):
+        self.fd = fd
+        os.set_blocking(fd, False)
+
+    def send(self, frame, header=HEADER):
+        """What the kernel does not take at all has not passed either."""
+        with contextlib.suppress(OSError):
+            os.write(self.fd, header + frame)
+
+    def read(self):
+        try:
+            return os.read(self.fd, 70000)[len(HEADER):]
+        except BlockingIOError:
+            return None
+        except OSError as e:
+            assert e.errno == errno.EBADFD
+            return None
+
+    def recv(self):
+        wait.until(lambda: select.select([self.fd], [], [], 0)[0], "a frame comes")
+        return self.read()
+
+    def drain(self):
+        came = []
+        while (frame := self.read()) is not None:
+            came.append(frame)
+        return came
+
+    def close(self):
+        os.close(self.fd)
+
+
+def tap(name):
+    fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+    fcntl.ioctl(fd, TUNSETVNETHDRSZ, struct.pack("i", len(HEADER)))
+    return End(fd)
+
+
+class Bridged:
+    """guest: where a dev-net would be; other: everybody else on the bridge."""
+
+    lower = 0
+    interface = "guest0"
+
+    def __init__(self):
+        sh(QUIET, "ip link add br0 type bridge mcast_snooping 0", "ip link set br0 up")
+        self.guest, self.other = tap(self.interface), tap("other0")
+        for name in (self.interface, "other0"):
+            sh(f"ip link set {name} master br0", f"ip link set {name} up")
+
+    def close(self):
+        self.guest.close()
+        self.other.close()
