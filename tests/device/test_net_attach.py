@@ -250,12 +250,13 @@ def test_the_users_network(quick, build):
 
 WRONG = {
     "no way": ((), 2, "attach: net: '' will not do: what it is joined to comes first and is never guessed: say user, fd=N"),
-    "another way": (("bridge",), 2, "is never guessed: say user, fd=N"),
+    "another way": (("wire",), 2, "is never guessed: say user, fd=N"),
     "none": (("none",), 2, "is never guessed: say user, fd=N"),
     "no name of a tap": (("tap=",), 2, "tap must be a name of 1 to 15 bytes"),
     "an option of none": (("user,colour=red",), 2, "a net has mac="),
     "a port of the user's network": (("fd={},publish=8022:22",), 2, "publish= is for the user's network"),
-    "a guarded tap": (("tap=t0,guard=on",), 2, "is said to the host"),
+    "a guarded tap": (("tap=t0,guard=on",), 1, "is there from the VM's start: it cannot be attached"),
+    "a bridge": (("bridge=br0",), 1, "bridge=br0: a card that the host's kernel holds to rules is there from"),
     "no such descriptor": (("fd=777",), 1, "net: fd=777: there is no such descriptor"),
     "one that this command opens": (("fd=3",), 1, "net: fd=3: there is no such descriptor"),
     "no stream": (("fd={}",), 1, "it is no connected UNIX stream socket"),

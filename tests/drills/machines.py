@@ -112,7 +112,7 @@ class Machine:
 
     def _find(self):
         relay = self.run.pid
-        (supervisor,) = children(relay)
+        (supervisor,) = [pid for pid in children(relay) if name_of(pid) != "bulkhead"]  # that is a net-keeper
         found = {"relay": relay, "supervisor": supervisor}
         below = children(supervisor)
         if [name_of(pid) for pid in below] == ["supervisor"]:  # where there is a control group

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -14,6 +15,7 @@ from test_behind import links
 from test_first_step import Intruder
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "device"))
+from bh import bridge, frames, net  # noqa: E402
 from bh.tap import apart  # noqa: E402
 
 NET = {"net": True, "more": ("dev-net",)}
@@ -64,6 +66,81 @@ def test_what_dev_net_holds_on_a_tap(ground, neighbour, count, tap):
                                      "/guest-ram", "/dev/net/tun"))]
     count("dev-net, tap", 1, gains)
     machine.finish()
+
+
+TAP = 7  # of dev-net
+WRITE = 1
+LAST = frames.udp(port=9, data=b"the last one")
+RATE, FRAMES = 50, 400
+needs_bridge = pytest.mark.skipif(not os.access("/dev/net/tun", os.R_OK | os.W_OK) or not shutil.which("nft"),
+                                  reason="no /dev/net/tun, or nftables: tools/deps check")
+
+
+def send(t, frame):
+    """As dev-net may: what the kernel does not take has not passed."""
+    data = bytes(12) + frame
+    t.call(WRITE, TAP, t.put(data), len(data))
+    t.forget()
+
+
+def through(t, other, *sent):
+    """What comes out on the bridge of these."""
+    for frame in (*sent, LAST):
+        send(t, frame)
+    came = []
+    while (frame := other.recv()) != LAST:
+        came.append(frame)
+    return came
+
+
+def on_a_bridge(ground, options, body):
+    """With an intruder in the dev-net of a VM that is on a bridge, in a network of their own, and everybody else there; and
+    nothing is left of it afterwards."""
+    def inside():
+        bridge.sh(bridge.QUIET, "ip link add br0 type bridge mcast_snooping 0", "ip link set br0 up")
+        other = bridge.tap("other0")
+        bridge.sh("ip link set other0 master br0", "ip link set other0 up")
+        before = bridge.names()
+        machine = ground.start("--net", f"bridge=br0,mac={net.MAC.hex(':')}{options}", "--allow", "virtio-net", more=("dev-net",))
+        t = machine.take("dev-net")
+        result = body(t, other)
+        t.release()
+        machine.finish()
+        assert bridge.names() == before and bridge.tables() == []
+        other.close()
+        return result
+    return apart(inside)
+
+
+@needs_bridge
+def test_no_foreign_frame_of_a_taken_dev_net_on_a_bridge(ground, neighbour, count):
+    """Foreign addresses of every sort, a router's and servers' messages, tags: the host's kernel passes none of them. A
+    right one comes through behind each."""
+    def body(t, other):
+        asked, answer = frames.lease()
+        send(t, asked)
+        assert other.recv() == asked
+        other.send(answer)
+        other.send(frames.router())
+        # the kernel has them at once, as a tap's frames are passed on by who writes them
+        return [(what, frame) for what, frame in wrong.items() if through(t, other, frame)]
+    # what a rule cannot say: tests/device/test_net_rules.py
+    wrong = {what: f for what, f in frames.SPOOFED.items() if what != "a frame longer than its packet"}
+    came = on_a_bridge(ground, "", body)
+    count("dev-net, bridge", len(wrong), [("spoofed", what, "passed") for what, _ in came])
+
+
+@needs_bridge
+def test_no_flood_of_a_taken_dev_net_on_a_bridge(ground, neighbour, count):
+    """Right frames, as many as the tap takes: no more pass than a burst and the time's share."""
+    def body(t, other):
+        began = time.monotonic()
+        for _ in range(FRAMES):
+            send(t, frames.udp())
+        came = len(other.drain())
+        return came, RATE * (1 + time.monotonic() - began + 0.1)
+    came, most = on_a_bridge(ground, f",ip={frames.OWN},packets-out={RATE}", body)
+    count("dev-net, bridge", FRAMES, [] if RATE <= came <= most else [("rate", f"{came} frames", f"of {most:.0f}")])
 
 
 NETWORK = ("ip link set lo up && ip link add v0 type veth peer name v1 && ip addr add 10.9.0.1/24 dev v0 && "
