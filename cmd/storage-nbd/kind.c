@@ -50,7 +50,6 @@ const struct device_kind storage_nbd_kind = {
 		  .readonly_at = offsetof(struct storage_nbd_options, readonly) },
 	.storage_fd = STORAGE_NBD_FD_CHANNEL,
 	.dials = true,
-	.comes = true,
 	.restartable = true,
 	/* its buffers, if all are used whole, what its server may lose, and libssl's memory */
 	.memory = STORAGE_SLOTS * (uint64_t)STORAGE_DATA_MAX + JOURNAL_BYTES + TLS_ARENA,

@@ -468,11 +468,6 @@ int config_device_parse(const struct device_kind *kind, const char *value,
 		return -EINVAL;
 	if (ret->path && look_at_path(ret, why, cap) < 0)
 		return -EINVAL;
-	if (ret->remote && config_behind(ret) && !config_behind(ret)->comes) {
-		snprintf(why, cap,
-			 "a disk of such a server is there from the VM's start: say it to run");
-		return -EINVAL;
-	}
 	return set_words(ret, rest, why, cap);
 }
 

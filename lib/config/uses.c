@@ -15,6 +15,13 @@ static bool kind_uses(const struct device_kind *kind, const void *options, enum 
 	return f->name && strcmp(f->name, features[id].name) == 0 && f->used(options);
 }
 
+static bool is_behind(const struct config_device *d, const char *name)
+{
+	const struct device_kind *k = config_behind(d);
+
+	return d->remote && k && strcmp(k->declared->name, name) == 0;
+}
+
 /* Or what is behind it. */
 static bool one_uses(const struct config_device *d, enum feature_id id)
 {
@@ -22,6 +29,8 @@ static bool one_uses(const struct config_device *d, enum feature_id id)
 
 	if (d->off || d->foreign)
 		return false;
+	if (id == FEATURE_STORAGE_NBD || id == FEATURE_STORAGE_ISCSI)
+		return is_behind(d, features[id].name);
 	return kind_uses(d->kind, d->options, id) || (behind && kind_uses(behind, d->options, id));
 }
 
@@ -41,21 +50,6 @@ static bool any_foreign(const struct vm_config *c)
 	return false;
 }
 
-static bool is_behind(const struct config_device *d, const char *name)
-{
-	const struct device_kind *k = config_behind(d);
-
-	return d->remote && k && strcmp(k->declared->name, name) == 0;
-}
-
-static bool any_behind(const struct vm_config *c, const char *name)
-{
-	for (size_t i = 0; i < c->n_devices; i++)
-		if (is_behind(&c->devices[i], name))
-			return true;
-	return false;
-}
-
 bool config_uses(const struct vm_config *c, const struct config_facts *f, enum feature_id id)
 {
 	switch (id) {
@@ -63,10 +57,6 @@ bool config_uses(const struct vm_config *c, const struct config_facts *f, enum f
 		return f->soft && c->cpus > SOFT_CPUS_TESTED;
 	case FEATURE_RAW_TERMINAL:
 		return f->on_terminal && c->console == CONSOLE_RAW;
-	case FEATURE_STORAGE_NBD:
-		return any_behind(c, "storage-nbd");
-	case FEATURE_STORAGE_ISCSI:
-		return any_behind(c, "storage-iscsi");
 	case FEATURE_FOREIGN_DISK:
 		return any_foreign(c);
 	default:
@@ -94,7 +84,7 @@ int config_check_attached(const struct vm_config *c, const struct config_device 
 {
 	for (enum feature_id i = 0; i < N_FEATURES; i++) {
 		if (features[i].status != FEATURE_EXPERIMENTAL || c->allowed >> i & 1 ||
-		    !(i == FEATURE_STORAGE_NBD ? is_behind(d, "storage-nbd") : one_uses(d, i)))
+		    !one_uses(d, i))
 			continue;
 		snprintf(why, cap,
 			 "%s: experimental: a VM takes it that was started with --allow %s",

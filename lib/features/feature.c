@@ -136,7 +136,7 @@ const struct feature features[N_FEATURES] = {
 		FEATURE_EXPERIMENTAL, "storage-iscsi, dialer", "the target's bytes; NBD requests",
 		.note = "its bytes cross the network in the clear, and its client is new",
 		.shown_by = "device/test_storage_iscsi.py, device/test_storage_lost.py, "
-			    "drills/test_server.py, linux/test_iscsi.py",
+			    "device/test_storage_attach.py, drills/test_server.py, linux/test_iscsi.py",
 	},
 	[FEATURE_RATES] = {
 		"rates", "a disk's rates (iops=, bps= and more)", FEATURE_SUPPORTED, "storage-file",

@@ -35,7 +35,7 @@ const struct device_kind *kind_behind(const struct device_kind *kind, const void
 
 bool kind_may_come(const struct device_kind *kind)
 {
-	return kind->attachable || (kind->number == KIND_BEHIND && (!kind->dials || kind->comes));
+	return kind->attachable || kind->number == KIND_BEHIND;
 }
 
 void kinds_attachable(const char *between, char *out, size_t cap)

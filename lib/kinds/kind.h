@@ -165,7 +165,6 @@ struct device_kind {
 	bool foreign;	      /* vhost-user=SOCKET: another's program may serve it */
 	bool restartable;     /* a new process can take its place while the guest runs */
 	bool attachable;      /* a virtio device that may come and go while the guest runs */
-	bool comes;	      /* BEHIND, and dials: also behind one that does */
 	uint64_t memory;      /* bytes that it takes beside guest RAM and its program */
 	unsigned int threads; /* of its own, beside the main one */
 	unsigned int tasks_each_node; /* tasks of the kernel in its name, for each NUMA node */

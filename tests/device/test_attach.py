@@ -212,7 +212,7 @@ WRONG = {
     "wrong value": ((NAME, "rng", "rate=0"), 2, "rate must be bytes a second, 1 to 1G"),
     "no image, in a process behind": ((NAME, "disk", "{data},format=qcow2,parser=apart"), 1, "storage-file 2: "),
     "a server's": ((NAME, "disk", "nbd://localhost,format=qcow2"), 2, "serves is format=raw: its own files"),
-    "a target's": ((NAME, "disk", "iscsi://localhost/iqn.2026-11.a:b/1,format=raw"), 2, "is there from the VM's start"),
+    "a target's": ((NAME, "disk", "iscsi://localhost/iqn.2026-11.a:b/1,format=qcow2"), 2, "serves is format=raw: its own files"),
     "served by another": ((NAME, "disk", "vhost-user=/run/x"), 2, "a disk that is attached has a process of ours"),
     "inner option": ((NAME, "disk", "{data},format=raw,serial=x"), 2, "a disk has format="),
     "no such VM": (("no-such-vm", "rng"), 1, "no VM of yours is named 'no-such-vm'"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Disks of NBD servers that are attached to a VM that runs, and detached: each with a dialer of its own, which ends with
+"""Disks of NBD servers and iSCSI targets that are attached to a VM that runs, and detached: each with a dialer of its own, which ends with
 it."""
 
 import os
@@ -8,8 +8,10 @@ import signal
 
 import pytest
 
-from bh import vm, wait
+from bh import tgt, vm, wait
+from bh.tgt import GUEST, HOST
 from test_attach import NAME, Guest, attach, attached, detach, pids_of, restarts
+from test_storage_iscsi import file_of, target  # noqa: F401
 from test_storage_nbd import Server, pki, serve, tls_words  # noqa: F401
 
 pytestmark = [
@@ -17,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(not all(map(shutil.which, ("nbdkit", "qemu-nbd", "openssl", "psktool"))),
                        reason="no nbdkit, qemu-utils, openssl or gnutls-bin: tools/deps check")]
 
-OWN = ("dev-blk", "storage-nbd", "dialer")
+OWN = ("dev-blk", "storage-nbd", "storage-iscsi", "dialer")
 
 
 @pytest.fixture(params=["root", "user", "subids"])
@@ -37,7 +39,7 @@ def quick(build):
 
 
 def start(place_, build, *words):
-    return Guest(place_, build, "disks", "--allow", "storage-nbd", *words)
+    return Guest(place_, build, "disks", "--allow", "storage-nbd,storage-iscsi", *words)
 
 
 def come(place_, guest, *words):
@@ -53,6 +55,9 @@ def go(place_):
     wait.until(lambda: not any(pids_of(place_, name) for name in OWN), "all of its processes have ended")
 
 
+needs_tgt = pytest.mark.skipif(tgt.MISSING, reason="no tgt: tools/deps check")
+
+
 def test_a_disk_of_a_server_comes_and_goes(place, build, serve):
     """Whichever of its processes dies is started again with what it was given, and finds the server."""
     server, guest = serve(), start(place, build)
@@ -66,6 +71,39 @@ def test_a_disk_of_a_server_comes_and_goes(place, build, serve):
             before += 1
             wait.until(lambda n=before: restarts(place) == n, "a restart")
         go(place)
+    guest.stop()
+
+
+@needs_tgt
+def test_a_unit_of_a_target_comes_and_goes(place, build, target):
+    """With CHAP of both sides, whichever of its processes dies; the audit takes them for what they declare."""
+    secrets = [word for name, text in (("who", GUEST), ("peer", f"host:{HOST}"))
+               for word in ("--secret", f"{name}={place.file(name, text.encode())}")]
+    guest = start(place, build)
+    for _ in range(2):
+        come(place, guest, f"{target.uri('chap', user='guest@')},format=raw,chap=who,chap-target=peer", *secrets)
+        assert file_of(target).read_bytes()[511] == 0xa5
+        before = restarts(place)
+        for name in ("storage-iscsi", "dev-blk"):
+            (pid,) = pids_of(place, name)
+            os.kill(pid, signal.SIGKILL)
+            before += 1
+            wait.until(lambda n=before: restarts(place) == n, "a restart")
+        code, out, err = place.call("audit", NAME)
+        assert code == 0 and "WEAKER" not in out and "storage-iscs" in out, out + err
+        go(place)
+    guest.stop()
+
+
+@needs_tgt
+def test_a_target_that_is_away_pauses_the_vm(quick, build, target):
+    guest = start(quick, build, "--on-storage-error", "stop", "--storage-timeout", "1")
+    come(quick, guest, f"{target.uri()},format=raw")
+    target.kill()
+    wait.until(lambda: "paused: storage-iscsi 1: " in quick.call("ps")[1], "the VM is paused")
+    target.start()
+    wait.until(lambda: quick.call("resume", NAME)[0] == 0, "the target is back")
+    go(quick)
     guest.stop()
 
 
@@ -109,6 +147,8 @@ def test_what_is_refused(quick, build, serve, pki):
     assert "the server has no TLS" in \
         refused(quick, f"{server.address('vm', True)},format=raw,tls-psk=k", "--secret", f"k={pki / 'right.psk'}")
     assert "its options are too long" in refused(quick, f"{address}{'x' * 380},format=raw")
+    assert "there is no secret of that name: say --secret c=FILE" in \
+        refused(quick, "iscsi://me@localhost/iqn.2026-11.a:b/1,format=raw,chap=c")
     server.kill()
     assert f"storage-nbd 1: 127.0.0.1:{server.port}: Connection refused" in refused(quick, f"{address},format=raw")
     wait.until(lambda: quick.processes() == before, "nothing is left of them")
@@ -118,5 +158,7 @@ def test_what_is_refused(quick, build, serve, pki):
 def test_only_where_it_is_allowed(quick, build, serve):
     guest = Guest(quick, build)
     assert "a VM takes it that was started with --allow storage-nbd" in refused(quick, f"{serve().address('vm')},format=raw")
+    assert "a VM takes it that was started with --allow storage-iscsi" in \
+        refused(quick, "iscsi://localhost/iqn.2026-11.a:b/1,format=raw")
     wait.until(lambda: not pids_of(quick, "dialer"), "its dialer ends")
     guest.stop()
