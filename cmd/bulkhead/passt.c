@@ -4,6 +4,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
+#include "lib/base/units.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +24,8 @@
 #define FAILED_TO_BEGIN 125 /* no status of passt's */
 #define SAID_MAX 16
 #define ARGUMENT_MAX 96
+#define DESCRIPTORS 4096       /* two for each connection of the guest's */
+#define ADDRESS_SPACE MIB(256) /* all of its tables are of fixed sizes, 72 MiB in Debian 12's */
 
 static const char *const places[] = { "/usr/bin/passt", "/usr/local/bin/passt" };
 
@@ -42,6 +46,32 @@ static bool place(int stream, int errors)
 	return null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDOUT_FILENO) >= 0 &&
 	       dup2(errors, STDERR_FILENO) >= 0 && dup2(stream, ITS_STREAM) >= 0 &&
 	       close_range(ITS_STREAM + 1, ~0U, 0) == 0;
+}
+
+/* It raises the soft ones. One that its user has set lower stays. */
+static bool limit(void)
+{
+	static const struct {
+		__rlimit_resource_t what;
+		rlim_t most;
+	} rows[] = {
+		{ RLIMIT_NOFILE, DESCRIPTORS },
+		{ RLIMIT_AS, ADDRESS_SPACE },
+		{ RLIMIT_FSIZE, 0 },
+		{ RLIMIT_CORE, 0 },
+	};
+	struct rlimit l;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (getrlimit(rows[i].what, &l) < 0)
+			return false;
+		if (l.rlim_max > rows[i].most)
+			l.rlim_max = rows[i].most;
+		l.rlim_cur = l.rlim_max;
+		if (setrlimit(rows[i].what, &l) < 0)
+			return false;
+	}
+	return true;
 }
 
 struct arguments {
@@ -72,7 +102,7 @@ static _Noreturn void become(const char *program, const struct arguments *a, int
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (place(stream, errors) && drop_root())
+	if (place(stream, errors) && limit() && drop_root())
 		execve(program, (char *const *)(uintptr_t)a->argv, nothing);
 	_exit(FAILED_TO_BEGIN);
 }

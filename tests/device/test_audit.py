@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from bh import tgt, vm, wait
+from bh import tap, tgt, vm, wait
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -42,13 +42,13 @@ class Audited:
                 if f["grade"] == "weaker"]
 
 
-def start_real(build, user, name=A, *words, subids=False):
+def start_real(build, user, name=A, *words, subids=False, pass_fds=()):
     place_ = vm.Place(build, user=user, real=True, subids=subids)
     disk = place_.file("disk.raw", bytes(1 << 20))
     guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
     code, _, err = place_.call("run", "--accel", "soft", "--kernel", guest, "--cpus", "2",
                                "--memory", "64M", "--disk", f"{disk},format=raw", "--name", name, *words,
-                               "--detach")
+                               "--detach", pass_fds=pass_fds)
     assert code == 0, err
     return place_
 
@@ -166,6 +166,42 @@ def test_a_network_card(build, options, holder):
     finally:
         place_.end()
         ours.close()
+
+
+NETWORK = ("ip link set lo up && ip link add v0 type veth peer name v1 && ip addr add 10.9.0.1/24 dev v0 && "
+           "ip link set v0 up && ip link set v1 up && ip route add default via 10.9.0.254")
+
+
+@pytest.mark.parametrize("right", [True, False], ids=["passt", "no passt"])
+def test_what_has_the_links_other_end(build, tmp_path, right):
+    """passt is shown as it confines itself; and what only calls itself so, as what it lacks."""
+    name = f"{A}-user"
+
+    def body():
+        subprocess.run(NETWORK, shell=True, check=True)
+        ours, theirs = socket.socketpair()
+        other = subprocess.Popen([tmp_path / "passt", "1000"], pass_fds=[ours.fileno()])
+        net = ["--net=user"] if right else [f"--net=fd={theirs.fileno()},guard=on"]
+        place_ = start_real(build, False, name, *net, "--allow", "virtio-net,net-relay", pass_fds=[theirs.fileno()])
+        theirs.close()
+        ours.close()
+        try:
+            return Audited(place_, name), other.pid
+        finally:
+            place_.end()
+            other.kill()
+            other.wait()
+
+    if right and not shutil.which("passt"):
+        pytest.skip("no passt: tools/deps check")
+    shutil.copy("/bin/sleep", tmp_path / "passt")
+    a, pid = tap.apart(body)
+    [found] = [f for f in a.audit["findings"] if f["aspect"] == "network"]
+    assert found["is"].startswith("passt"), found
+    if right:
+        assert (a.status, a.weak()) == (0, []) and found["grade"] == "note" and "user id 65534" in found["is"], found
+    else:
+        assert a.status == 1 and found["grade"] == "weaker" and f"process {pid}, user id 0, runs as root" in found["is"]
 
 
 @pytest.mark.parametrize("reaches", [False, True], ids=["listens", "connects"])

@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -147,6 +148,9 @@ NETWORK = ("ip link set lo up && ip link add v0 type veth peer name v1 && ip add
            "ip link set v0 up && ip link set v1 up && ip route add default via 10.9.0.254")
 
 
+LIMITS_OF_PASST = {"Max open files": 4096, "Max address space": 256 << 20, "Max file size": 0, "Max core file size": 0}
+
+
 def fields(pid, *names):
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: rest.split() for name, _, rest in (line.partition(":") for line in lines) if name in names}
@@ -167,8 +171,11 @@ def of_passt(ground):
     right = {"Uid": ["65534"] * 4, "Gid": ["65534"] * 4, "Groups": [], "CapPrm": ["0" * 16], "CapEff": ["0" * 16],
              "NoNewPrivs": ["1"], "Seccomp": ["2"]}
     gains += [("status", name, str(status[name])) for name in right if status[name] != right[name]]
+    limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+    gains += [("limit", name, hard) for name, most in LIMITS_OF_PASST.items()
+              if (hard := re.search(rf"^{name} +\S+ +(\S+)", limits, re.M).group(1)) == "unlimited" or int(hard) > most]
     machine.finish()
-    return len(right) + 3, gains
+    return len(right) + len(LIMITS_OF_PASST) + 3, gains
 
 
 def link_of(pid, what):

@@ -570,6 +570,69 @@ static void test_unseen(void **state)
 	expect_none();
 }
 
+/* ---- what is not of the machine ---- */
+
+static struct facts_thread network_thread;
+
+static struct facts *set_network(const char *name)
+{
+	struct facts *n = &s.network[0];
+
+	network_thread = (struct facts_thread){
+		.status = { .uid = { 65534, 65534, 65534, 65534 }, .no_new_privs = 1, .seccomp = 2 }
+	};
+	*n = (struct facts){
+		.pid = 9, .threads = &network_thread, .n_threads = 1, .root = { .empty = true }
+	};
+	snprintf(n->name, sizeof(n->name), "%s", name);
+	for (size_t i = 0; i < N_NAMESPACES; i++)
+		n->ns[i] = i == NS_NET ? s.own_ns[i] : s.own_ns[i] + 1000;
+	s.n_network = 1;
+	return n;
+}
+
+/* How many findings there are of it, and how many of these are weak. */
+static void expect_network(size_t all, size_t weak)
+{
+	struct findings f;
+	size_t n = 0;
+
+	judge(&s, &f);
+	for (size_t i = 0; i < f.n; i++)
+		n += strcmp(f.list[i].aspect, "network") == 0;
+	assert_int_equal(n, all);
+	assert_int_equal(f.n_weak, weak);
+	findings_free(&f);
+	s.n_network = 0;
+	set_up(NULL);
+}
+
+static void test_network(void **state)
+{
+	(void)state;
+	expect_network(0, 0);
+	set_network("passt.avx2");
+	expect_network(1, 0);
+	set_network("passt");
+	network_thread.status.uid[0] = 0;
+	expect_network(1, 1);
+	set_network("passt");
+	network_thread.status.seccomp = 0;
+	expect_network(1, 1);
+	set_network("passt");
+	network_thread.status.no_new_privs = 0;
+	expect_network(1, 1);
+	set_network("passt");
+	network_thread.status.caps[CAPS_PERMITTED] = 1;
+	expect_network(1, 1);
+	set_network("passt")->ns[NS_MNT] = s.own_ns[NS_MNT];
+	expect_network(1, 1);
+	set_network("passt")->root.empty = false;
+	expect_network(1, 1);
+	set_network("qemu-system-x86_64")->root.empty = false; /* nothing is known of it */
+	expect_network(1, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -591,6 +654,7 @@ int main(void)
 		cmocka_unit_test(test_dumpable),
 		cmocka_unit_test(test_labels),
 		cmocka_unit_test(test_labels_of_others),
+		cmocka_unit_test(test_network),
 		cmocka_unit_test(test_label_without_a_pair),
 		cmocka_unit_test(test_unseen),
 	};

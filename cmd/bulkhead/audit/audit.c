@@ -2,6 +2,7 @@
 /* bulkhead audit: what the kernel says of a running machine's processes. */
 #include "cmd/bulkhead/audit/deep.h"
 #include "cmd/bulkhead/audit/judge.h"
+#include "cmd/bulkhead/audit/network.h"
 #include "cmd/bulkhead/audit/show.h"
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/vmlink.h"
@@ -185,6 +186,7 @@ static void subject_free(struct subject *s)
 {
 	for (size_t i = 0; i < s->n_processes; i++)
 		facts_free(&s->process[i].facts);
+	network_free(s);
 }
 
 static int show(struct run *run, struct subject *s)
@@ -233,6 +235,8 @@ static int audit_machine(struct run *run, const char *name)
 	facts_own_namespaces(s.own_ns);
 	if (r == 0)
 		r = read_machine(&s, supervisor);
+	if (r == 0)
+		r = network_read(&s);
 	if (r == 0)
 		r = show(run, &s);
 	subject_free(&s);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #define SUBJECT_MAX_PROCESSES 160
+#define SUBJECT_MAX_NETWORK 32
 
 /* One process of what is audited. */
 struct subject_process {
@@ -27,6 +28,9 @@ struct subject {
 	uint64_t own_ns[N_NAMESPACES];
 	struct subject_process process[SUBJECT_MAX_PROCESSES];
 	size_t n_processes;
+	struct facts
+		network[SUBJECT_MAX_NETWORK]; /* who has other ends of its links; not of the machine */
+	size_t n_network;
 	unsigned int channels; /* that the vmm has to the machine's devices, one or two to each */
 	unsigned int dialers;  /* channels to it that its clients have, and the launcher */
 	unsigned int foreign;  /* and to programs that are not of the machine */

@@ -290,6 +290,7 @@ void judge(struct subject *s, struct findings *ret)
 	for (size_t i = 0; i < s->n_processes; i++)
 		if (s->process[i].declared)
 			judge_process(s, &s->process[i], ret);
+	judge_network(s, ret);
 	if (s->n_processes)
 		note_host(s, ret);
 }

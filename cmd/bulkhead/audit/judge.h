@@ -9,7 +9,8 @@
 /* Fills findings, and each process's n_weak. */
 void judge(struct subject *s, struct findings *ret);
 
-/* judge_fds.c, judge_labels.c, judge_threads.c */
+/* judge_fds.c, judge_labels.c, judge_network.c, judge_threads.c */
+void judge_network(const struct subject *s, struct findings *f);
 void judge_fds(const struct subject *s, struct subject_process *p, struct findings *f);
 void judge_labels(const struct subject *s, struct subject_process *p, struct findings *f);
 void note_labels(const struct subject *s, struct findings *f);

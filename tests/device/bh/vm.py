@@ -125,8 +125,8 @@ class Place:
                    "stderr": subprocess.PIPE, "env": self.environment(), **options}
         return subprocess.Popen(self.command(*words), text=True, **options)
 
-    def call(self, *words, timeout=60):
-        process = self.start(*words)
+    def call(self, *words, timeout=60, **more):
+        process = self.start(*words, **more)
         out, err = process.communicate(timeout=timeout)
         return process.returncode, out, without_host(err)
 

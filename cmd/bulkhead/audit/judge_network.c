@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is at the other ends of network links: nothing is declared of it, but of passt is known how it confines itself. */
+#include "cmd/bulkhead/audit/judge.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PASST "passt"
+#define NS_OF_PASST (1U << NS_USER | 1U << NS_MNT | 1U << NS_PID | 1U << NS_IPC | 1U << NS_UTS)
+
+static bool is_passt(const struct facts *n)
+{
+	return strncmp(n->name, PASST, strlen(PASST)) == 0;
+}
+
+/* What is not as passt leaves it, or NULL. */
+static const char *weaker(const struct subject *s, const struct facts *n)
+{
+	const struct proc_status *st = &n->threads[0].status;
+
+	if (st->uid[0] == 0 || st->uid[1] == 0)
+		return "runs as root";
+	if (st->seccomp != 2 || !st->no_new_privs)
+		return "is in no seccomp filter";
+	if (st->caps[CAPS_PERMITTED] || st->caps[CAPS_EFFECTIVE])
+		return "has capabilities";
+	for (size_t i = 0; i < N_NAMESPACES; i++)
+		if (NS_OF_PASST >> i & 1 && n->ns[i] && n->ns[i] == s->own_ns[i])
+			return "has not all namespaces of its own";
+	if (!(n->unseen & UNSEEN_ROOT) && !n->root.empty)
+		return "has files in its root";
+	return NULL;
+}
+
+void judge_network(const struct subject *s, struct findings *f)
+{
+	for (size_t i = 0; i < s->n_network; i++) {
+		const struct facts *n = &s->network[i];
+		const char *what = is_passt(n) ? weaker(s, n) : NULL;
+
+		if (what)
+			findings_add(f, GRADE_WEAK, NULL, 0, "network",
+				     "passt as it confines itself",
+				     "%s, process %d, user id %u, %s", n->name, (int)n->pid,
+				     n->threads[0].status.uid[0], what);
+		else
+			findings_add(
+				f, GRADE_NOTE, NULL, 0, "network", "",
+				"%s, process %d, user id %u, has the other end of a link and is not of the VM%s",
+				n->name, (int)n->pid, n->threads[0].status.uid[0],
+				is_passt(n) ?
+					": seccomp filter, no capability, namespaces of its own, "
+					"an empty root, the host's network" :
+					"");
+	}
+}
