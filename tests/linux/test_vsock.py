@@ -5,6 +5,7 @@ import hashlib
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import threading
 
 import pytest
 import test_debian as debian
+import test_debian_user as user
 import vm
 
 SIZE = 10 << 20
@@ -29,9 +31,10 @@ def runtime(tmp_path, monkeypatch):
     assert vm.processes() == []
 
 
-def boot(*flags, test="vsock"):
+def boot(*flags, test="vsock", initrd=None):
+    flags = [*flags, *(["--initrd", initrd] if initrd else [])]
     g = vm.Guest(test, cpus=2, flags=["--name", NAME, "--allow", "virtio-vsock", "--vsock", "on",
-                                         "--vsock-listen", f"{PORT},8", *flags])
+                                         "--vsock-listen", f"{PORT},8,22", *flags], initrd=not initrd)
     g.wait_for(b"vsock-echo listens")
     return g
 
@@ -197,3 +200,44 @@ def load_and_loss(g, runtime, host):
     assert g.err.count("started again") == 2
     assert host.answered >= 208
     second.end()
+
+
+# ---- programs that others wrote ----
+
+def with_ssh_server(folder):
+    """An initial RAM disk with dropbear; and for OpenSSH its user's key, and whom it knows."""
+    initrd = user.with_ssh(folder)
+    subprocess.run(["dropbearconvert", "dropbear", "openssh", folder / "key", folder / "openssh"], check=True, capture_output=True)
+    said = subprocess.run(["dropbearkey", "-y", "-f", folder / "ssh/etc/dropbear/key"], capture_output=True, text=True,
+                          check=True).stdout
+    (folder / "known").write_text(f"{NAME} {re.search('^ssh-ed25519.*$', said, re.M)[0]}\n")
+    return initrd
+
+
+def ssh(folder, data, *words):
+    command = ["ssh", "-F", "none", "-i", folder / "openssh", "-o", f"UserKnownHostsFile={folder / 'known'}", "-o", "BatchMode=yes",
+               "-o", "StrictHostKeyChecking=yes", "-o", f"ProxyCommand={vm.BULKHEAD} vsock %h 22", f"root@{NAME}", *words]
+    return subprocess.run(command, input=data, capture_output=True, timeout=vm.HANGS, check=False)
+
+
+@pytest.mark.skipif(not all(map(shutil.which, ("dropbearkey", "ssh", "socat"))),
+                    reason="no dropbear, ssh or socat: tools/deps check")
+def test_ssh_and_socat(runtime, tmp_path):
+    """A shell of the guest without any network, and the convention of Firecracker and Cloud Hypervisor, spoken by socat both
+    ways."""
+    (runtime / "bulkhead").mkdir(mode=0o700)
+    socket_of = str(runtime / "bulkhead" / f"{NAME}+vsock")
+    with subprocess.Popen(["socat", f"UNIX-LISTEN:{socket_of}_80,fork", "EXEC:cat"]) as listener:
+        try:
+            with boot("--vsock-connect", "80", test="vsock-ssh", initrd=with_ssh_server(tmp_path)) as g:
+                g.wait_for(b"vsock-call 80: right 4 refused 0 cut 0 wrong 0")
+                done = subprocess.run(["socat", "-t", str(vm.HANGS), "-", f"UNIX-CONNECT:{socket_of}"], capture_output=True,
+                                      input=b"CONNECT 7\nby socat", timeout=vm.HANGS, check=True)
+                assert re.fullmatch(rb"OK \d+\nby socat", done.stdout), done
+                data = random.Random(9).randbytes(1 << 20)
+                done = ssh(tmp_path, data, "sha256sum; uname -s")
+                assert done.returncode == 0, (done.stderr, g.text())
+                assert done.stdout.decode() == f"{hashlib.sha256(data).hexdigest()}  -\nLinux\n"
+                finish(g)
+        finally:
+            listener.kill()

@@ -21,6 +21,8 @@ from bh import tgt, vm, wait
 from policy import file_label, label_file, level_of, make_place, process_label, run_words
 
 IMG = shutil.which("qemu-img")
+TOP = pathlib.Path(__file__).resolve().parents[2]
+GUEST = pathlib.Path(os.environ.get("BULKHEAD_GUEST", TOP / "build/guest"))
 WHO = "unconfined_u:unconfined_r"
 DOMAINS = {"supervisor": "bulkhead_supervisor_t", "vmm": "bulkhead_vmm_t",
            "dev-blk": "bulkhead_blk_t", "dev-rng": "bulkhead_rng_t",
@@ -250,6 +252,40 @@ def test_no_denial_of_a_vsock(place):
     assert (served, stopped) == ([True, True], 0)
     assert [line for line in denied if 'comm="python3"' not in line] == []
     assert label.startswith(f"{WHO}:bulkhead_vsock_t:")
+
+
+def test_no_denial_of_what_a_guest_reaches(place):
+    """A Debian guest calls a program of the host, in its user's domain, as the dialer is that connects them."""
+    folder = place.runtime / "bulkhead"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    words = ["run", "--accel", "kvm", "--kernel", place.file("vmlinuz", (GUEST / "vmlinuz").read_bytes()),
+             "--initrd", place.file("initrd", (GUEST / "initrd.cpio.gz").read_bytes()), "--memory", "256M",
+             "--cmdline", "console=ttyS0 quiet cryptomgr.notests=1 panic=-1 bh.test=vsock-out", "--name", "w", "--detach",
+             "--vsock", "on", "--vsock-connect", "80", "--allow", "virtio-vsock"]
+
+    def do():
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(folder / "w+vsock_80"))
+            listener.listen(8)
+            listener.settimeout(240)
+            code, _, err = place.call(*words)
+            assert code == 0, err
+            [dialer] = [pid for pid, exe in place.processes() if exe.endswith("/dialer")]
+            label, sizes = process_label(dialer), []
+            for _ in range(2):
+                with listener.accept()[0] as sock:
+                    sizes.append(0)
+                    while data := sock.recv(65536):
+                        sizes[-1] += len(data)
+                        sock.sendall(data)
+            place.wait_until_empty()
+        os.unlink(folder / "w+vsock_80")
+        return label, sizes
+
+    (label, sizes), denied = denials(do)
+    assert sizes == [65536, 65536]
+    assert [line for line in denied if 'comm="python3"' not in line] == []
+    assert label.startswith(f"{WHO}:unconfined_t:")
 
 
 def await_end(level):
