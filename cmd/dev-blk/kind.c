@@ -263,7 +263,7 @@ const struct device_kind blk_kind = {
 		  .address = address,
 		  .check = check },
 	.feature = { "qcow2", grows },
-	.state = { DISK_BOUND, .wanted = grows },
+	.state = { { DISK_BOUND, .wanted = grows }, { DISK_REDO, .wanted = grows } },
 	.virtio = { .id = VIRTIO_ID_BLOCK,
 		    .name = "disk",
 		    .class_code = 0x010000,

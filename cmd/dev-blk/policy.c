@@ -54,6 +54,7 @@ static const struct declared_map maps[] = {
 	BLOCK_GUEST_RAM_MAPS,
 	BLOCK_VHOST_USER_MAPS,
 	DISK_RING_MAP,
+	DISK_REDO_MAP,
 };
 
 static const struct declared_gain gains[] = {

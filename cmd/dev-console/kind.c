@@ -43,7 +43,9 @@ const struct device_kind console_kind = {
 		    .features = BIT(VIRTIO_CONSOLE_F_SIZE) | BIT(VIRTIO_CONSOLE_F_EMERG_WRITE),
 		    .fd = CONSOLE_FD_VHOST_USER },
 	.serial_fd = CONSOLE_FD_VFIO_USER,
-	.state = { .fd = CONSOLE_FD_STATE, .name = CONSOLE_STATE_NAME, .size = CONSOLE_STATE_SIZE },
+	.state = { { .fd = CONSOLE_FD_STATE,
+		     .name = CONSOLE_STATE_NAME,
+		     .size = CONSOLE_STATE_SIZE } },
 	.takes_stream = true,
 	.restartable = true,
 };

@@ -170,7 +170,7 @@ const struct device_kind net_kind = {
 		  .rules = rules },
 	.file = { .check = check },
 	.feature = { "virtio-net", always },
-	.state = { .fd = NET_FD_STATE, .name = NET_STATE_NAME, .size = NET_STATE_SIZE },
+	.state = { { .fd = NET_FD_STATE, .name = NET_STATE_NAME, .size = NET_STATE_SIZE } },
 	.virtio = { .id = VIRTIO_ID_NET,
 		    .name = "net",
 		    .class_code = 0x020000,

@@ -21,7 +21,7 @@ const struct device_kind storage_file_kind = {
 	.file = { .fd = DISK_FD_IMAGE,
 		  .noun = "image",
 		  .readonly_at = offsetof(struct storage_file_options, image.readonly) },
-	.state = { DISK_BOUND }, /* the disk says whether it is wanted */
+	.state = { { DISK_BOUND }, { DISK_REDO } }, /* the disk says whether they are wanted */
 	.storage_fd = STORAGE_FILE_FD_CHANNEL,
 	.restartable = true,
 	.memory =

@@ -50,6 +50,7 @@ static const struct declared_held held[] = {
 
 static const struct declared_map maps[] = {
 	DISK_RING_MAP,
+	DISK_REDO_MAP,
 };
 
 static const struct declared_gain gains[] = {

@@ -82,7 +82,8 @@ bool launcher_can_link(int fd, const struct kind_way *way);
 struct launcher_part *launcher_find(struct launcher_part *const parts[BOUNDS_MAX_PARTS], int fd);
 /* Memory of its own that outlives its process, for one that is attached; where the device wants any of it. 0 or a negative
  * errno. */
-[[nodiscard]] int launcher_give_state(struct launcher_part *part, const struct kind_state *s,
+[[nodiscard]] int launcher_give_state(struct launcher_part *part,
+				      const struct kind_state state[KIND_STATES],
 				      const struct config_device *d);
 /* What the part's first process noted for all after it is as the first one finds it. 0 or a negative errno. */
 [[nodiscard]] int launcher_renew_note(struct launcher_part *part);

@@ -90,11 +90,10 @@ struct launcher_part *launcher_find(struct launcher_part *const parts[BOUNDS_MAX
 	return NULL;
 }
 
-int launcher_renew_note(struct launcher_part *part)
+static int renew(struct launcher_part *part, const struct kind_state *s)
 {
-	const struct device_kind *kind = kind_of(part);
-	int *note = kind && kind->state.once ? given(part, kind->state.fd) : NULL;
-	int fd = note ? ram_create_unsealed(kind->state.name, kind->state.size) : -1;
+	int *note = given(part, s->fd);
+	int fd = note ? ram_create_unsealed(s->name, s->size) : -1;
 
 	if (!note)
 		return 0;
@@ -105,16 +104,33 @@ int launcher_renew_note(struct launcher_part *part)
 	return 0;
 }
 
-int launcher_give_state(struct launcher_part *part, const struct kind_state *s,
+int launcher_renew_note(struct launcher_part *part)
+{
+	const struct device_kind *kind = kind_of(part);
+
+	for (size_t i = 0; kind && i < KIND_STATES; i++) {
+		int r = kind->state[i].once ? renew(part, &kind->state[i]) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int launcher_give_state(struct launcher_part *part, const struct kind_state state[KIND_STATES],
 			const struct config_device *d)
 {
-	int fd;
+	for (size_t i = 0; i < KIND_STATES; i++) {
+		const struct kind_state *s = &state[i];
+		int fd;
 
-	if (!s->fd || (s->wanted && !s->wanted(d->options)))
-		return 0;
-	fd = s->once ? ram_create_unsealed(s->name, s->size) : ram_create_sealed(s->name, s->size);
-	if (fd < 0)
-		return fd;
-	part->given[part->n_given++] = (struct jail_fd){ fd, s->fd };
+		if (!s->fd || (s->wanted && !s->wanted(d->options)))
+			continue;
+		fd = s->once ? ram_create_unsealed(s->name, s->size) :
+			       ram_create_sealed(s->name, s->size);
+		if (fd < 0)
+			return fd;
+		part->given[part->n_given++] = (struct jail_fd){ fd, s->fd };
+	}
 	return 0;
 }

@@ -122,7 +122,7 @@ static int give_link(struct launcher_part *part, const struct launcher_filling *
 	} else {
 		give(part, config_behind(d) ? f->inner : f->fd, own);
 	}
-	return r < 0 ? r : launcher_give_state(part, &runs->state, d);
+	return r < 0 ? r : launcher_give_state(part, runs->state, d);
 }
 
 /* All of it is there. 0 or a negative errno. */
@@ -135,7 +135,7 @@ static int give_right(struct launcher_part *part, const struct launcher_filling 
 		return 0;
 	if (runs->file.fd)
 		give_files(part, f, runs->file.fd);
-	return launcher_give_state(part, &d->kind->state, d);
+	return launcher_give_state(part, d->kind->state, d);
 }
 
 /* ---- the whole ---- */

@@ -19,13 +19,18 @@ static void give(struct launch *l, int from, int to, bool ours)
 	l->ours[l->n_fds++] = ours;
 }
 
-static void give_state(struct launch *l, const struct kind_state *s, const void *options)
+static void give_state(struct launch *l, const struct device_kind *kind, const void *options)
 {
-	if (!s->fd || (s->wanted && !s->wanted(options)))
-		return;
-	give(l,
-	     s->once ? ram_create_unsealed(s->name, s->size) : ram_create_sealed(s->name, s->size),
-	     s->fd, true);
+	for (size_t i = 0; i < KIND_STATES; i++) {
+		const struct kind_state *s = &kind->state[i];
+
+		if (!s->fd || (s->wanted && !s->wanted(options)))
+			continue;
+		give(l,
+		     s->once ? ram_create_unsealed(s->name, s->size) :
+			       ram_create_sealed(s->name, s->size),
+		     s->fd, true);
+	}
 }
 
 /* A channel between a device and the vmm. Returns its number in the vmm, or -1. */
@@ -176,7 +181,7 @@ static void plan_storage(struct launch *l, const struct vm *vm, const struct ope
 
 	resize_note(l->part, d);
 	give_files(l, o, i, behind->file.fd);
-	give_state(l, &d->kind->state, d->options);
+	give_state(l, d->kind, d->options);
 	if (behind->dials)
 		words_say_server(&l->words, vm->config, d);
 	connect_pair(dev, d->kind->file.fd, l, behind->storage_fd);
@@ -189,7 +194,7 @@ static void plan_relay(struct launch *l, const struct vm *vm, const struct opene
 	const struct device_kind *behind = l->part->device;
 
 	give(l, o->links[i], behind->link_fd, false);
-	give_state(l, &behind->state, d->options);
+	give_state(l, behind, d->options);
 	connect_stream(dev, kind_way(d->kind, d->options)->fd, l, behind->storage_fd);
 }
 
@@ -230,7 +235,7 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 	if (config_is_linked(d) && !behind)
 		give(l, o->links[i], kind_way(kind, d->options)->fd, false);
 	if (!behind || behind->link_fd)
-		give_state(l, &kind->state, d->options);
+		give_state(l, kind, d->options);
 	if (kind->meets_fd)
 		give(l, o->meets[i], kind->meets_fd, false);
 	if (config_reaches(d))

@@ -15,11 +15,13 @@ enum {
 	DISK_FD_DATA = DISK_FD_BACKING + DISK_BACKING_MAX,
 	DISK_FD_SECRETS, /* a shared key, the trusted certificates, the own one, its key, and those of CHAP: of a server's client */
 	DISK_FD_BOUND = DISK_FD_SECRETS + 6, /* how far the image may grow */
+	DISK_FD_REDO,			     /* entries that are settled and not in the image yet */
 };
 
 #define DISK_BOUND_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 #define DISK_POOL_THREADS 4U
+#define DISK_REDO_BYTES (UINT64_C(64) << 10)
 
 /* of the threads that do everything, where there is no io_uring */
 extern const struct sandbox_policy disk_pool_policy;
@@ -45,19 +47,27 @@ extern const struct sandbox_policy disk_opening_policy, disk_volume_policy;
 	DISK_BACKING_FD(0), DISK_BACKING_FD(1), DISK_BACKING_FD(2), DISK_BACKING_FD(3), \
 	DISK_BACKING_FD(4), DISK_BACKING_FD(5), DISK_BACKING_FD(6),                    \
 	{ DISK_FD_DATA, FD_FILE, true, "data file" },                                 \
-	{ DISK_FD_BOUND, FD_FILE, true, "how far the image may grow" }
+	{ DISK_FD_BOUND, FD_FILE, true, "how far the image may grow" },                \
+	{ DISK_FD_REDO, FD_FILE, true, "the image's redo log" }
 
 #define DISK_RING_HELD { "anon_inode:[io_uring]", 1, "ring, restricted to the image" }
 #define DISK_RING_MAP { "anon_inode:[io_uring]", true, "the ring's queues" }
 
+#define DISK_REDO_NAME "image-redo"
+#define DISK_REDO_MAP { "/memfd:" DISK_REDO_NAME, true, "the image's redo log" }
+
 /* How far its file grows, by what its first process found. */
 #define DISK_BOUND \
 	.fd = DISK_FD_BOUND, .name = "image-bound", .size = sizeof(uint64_t), .once = true
+/* What a process that is killed had not written into its file. */
+#define DISK_REDO .fd = DISK_FD_REDO, .name = DISK_REDO_NAME, .size = DISK_REDO_BYTES
 
 #define DISK_METADATA_GAINS \
 	{ "the image's metadata, where its format has any", NULL, \
 	  "what it says is read in the filters alone; the file grows no further than its disk and " \
 	  "metadata came to when the VM started, or its user made it larger" }, \
+	{ "the image's redo log, which outlives the process", NULL, \
+	  "the next process writes what it says into the image, as this one can, and no further than its file reaches" }, \
 	{ "its backing files, to be read", "through its disk", NULL }, \
 	{ "their metadata, and what they keep out of the disk's sight", NULL, \
 	  "one that is shared by VMs has nothing of any of them: none may write it" }

@@ -7,6 +7,7 @@
  */
 #include "lib/diskkit/disk.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
 #include "lib/image/front.h"
 #include "lib/image/qcow2/qcow2.h"
 
@@ -24,7 +25,8 @@ static struct {
 	struct store_fd image, backing[DISK_BACKING_MAX], data;
 	struct volume_raw raw[DISK_BACKING_MAX]; /* of those that are */
 	unsigned int n_backing;
-	bool has_data, has_bound; /* were handed over */
+	bool has_data, has_bound, has_redo; /* were handed over */
+	void *redo;
 	struct front front;
 	struct sandbox_filter opening, serving; /* filters of the worker */
 } disk;
@@ -110,7 +112,9 @@ static int open_backing(unsigned int i, struct volume *below, struct volume **re
 static int open_chain(struct volume **ret, struct volume_error *e)
 {
 	struct qcow2_options options = { .readonly = disk.options->readonly,
-					 .data = disk.has_data ? &disk.data.store : NULL };
+					 .data = disk.has_data ? &disk.data.store : NULL,
+					 .redo = disk.redo,
+					 .redo_bytes = DISK_REDO_BYTES };
 	struct volume *below = NULL;
 	int r = 0;
 
@@ -152,6 +156,7 @@ void disk_look(void)
 {
 	disk.has_data = fcntl(DISK_FD_DATA, F_GETFD) >= 0;
 	disk.has_bound = fcntl(DISK_FD_BOUND, F_GETFD) >= 0;
+	disk.has_redo = fcntl(DISK_FD_REDO, F_GETFD) >= 0;
 }
 
 static int add_file(struct front_setup *setup, struct store_fd *s, int fd, bool readonly)
@@ -212,6 +217,10 @@ int disk_volume(struct disk *ret, const struct disk_options *o, const char **ret
 	r = sandbox_prepare_thread(&disk_opening_policy, &disk.opening);
 	if (r == 0)
 		r = sandbox_prepare_thread(&disk_volume_policy, &disk.serving);
+	if (r < 0)
+		return r;
+	*ret_what = "redo log";
+	r = disk.has_redo ? fd_map_shared(DISK_FD_REDO, DISK_REDO_BYTES, &disk.redo) : 0;
 	if (r < 0)
 		return r;
 	*ret_what = "image";

@@ -103,6 +103,8 @@ struct kind_link {
 	size_t (*rules)(const void *options, const struct kind_interface *i, char *out, size_t cap);
 };
 
+#define KIND_STATES 2
+
 /* Memory of a device's own that outlives its process, so that the next one goes on with it. */
 struct kind_state {
 	int fd;		  /* its number in the process; 0: there is none */
@@ -144,7 +146,7 @@ struct device_kind {
 	struct kind_file file;
 	struct kind_link link;
 	struct kind_feature feature; /* name NULL: there is none */
-	struct kind_state state;
+	struct kind_state state[KIND_STATES];
 	struct kind_virtio virtio;
 	/* The name of the process behind a device with these options, which has its files and state in its place and
 	 * gets those of its options that it has, too; the device has a channel to it where the file

@@ -7,6 +7,7 @@ workers for it included."""
 
 import argparse
 import contextlib
+import fcntl
 import itertools
 import os
 import pathlib
@@ -28,6 +29,8 @@ JOBS = [("read", 4096, 1, "random"), ("read", 4096, 32, "random"), ("write", 409
         ("write", 128 << 10, 8, "sequential")]
 FIRST_WRITES = [("write", 4096, 32, "random")]
 EMPTY_MIB = 16 << 10
+BASE_MIB = 1 << 10
+REDO_FD, REDO_BYTES = 21, 64 << 10  # as the supervisor hands it over
 
 
 def connect(path, process):
@@ -68,17 +71,33 @@ class Theirs:
         self.process.wait()
 
 
+def redo_log():
+    fd = os.memfd_create("image-redo", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, REDO_BYTES)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    return fd
+
+
 class Ours:
     def __init__(self, image, build, kind, name="dev-blk"):
         self.name = name
         self.sock, theirs = socket.socketpair()
-        fd = os.open(image, os.O_RDWR | os.O_CLOEXEC)
+        fds = [os.open(image, os.O_RDWR | os.O_CLOEXEC)]
+        table = {4: theirs.fileno(), 5: fds[0]}
+        if kind.format != "raw":
+            fds.append(redo_log())
+            table[REDO_FD] = fds[-1]
+        words = []
+        if kind.overlay:
+            fds.append(os.open(os.path.join(os.path.dirname(image), BASE), os.O_RDONLY | os.O_CLOEXEC))
+            table[6] = fds[-1]
+            words = ["--backing-format=raw"]
         self.process = Process(
             pathlib.Path(build), "dev-blk",
             [f"--format={kind.format}", "--readonly=off", "--queues=1", "--serial=bench",
-             f"--cache={'none' if kind.direct else 'writeback'}"],
-            {4: theirs.fileno(), 5: fd}).wait_ready()
-        os.close(fd)
+             f"--cache={'none' if kind.direct else 'writeback'}", *words], table).wait_ready()
+        for fd in fds:
+            os.close(fd)
         theirs.close()
         self.pid = self.process.pid
 
@@ -112,19 +131,23 @@ def show(job, rounds, backs):
 
 
 class Kind(typing.NamedTuple):
-    """What is compared. empty: the disk has no cluster yet, and is for first writes alone."""
+    """What is compared. empty: the disk has no cluster yet, and is for first writes alone; overlay: on a
+    raw base that is full."""
 
     format: str = "raw"
     direct: bool = False
     empty: bool = False
+    overlay: bool = False
 
     def __str__(self):
         return (self.format + (", empty" if self.empty else "") +
-                (", cache=none" if self.direct else ""))
+                (", overlay" if self.overlay else "") + (", cache=none" if self.direct else ""))
 
 
+BASE = "disk.raw"
 RAW = Kind()
-KINDS = [RAW, Kind(direct=True), Kind("qcow2"), Kind("qcow2", empty=True)]
+KINDS = [RAW, Kind(direct=True), Kind("qcow2"), Kind("qcow2", empty=True),
+         Kind("qcow2", empty=True, overlay=True)]
 
 
 def fill(path, mib):
@@ -144,14 +167,15 @@ def has_direct(directory):
 
 def images(directory, kind, mib):
     """One after the other: a raw file is for all; of another format each has its own."""
-    filled = os.path.join(directory, "disk.raw")
-    if not kind.empty:
-        fill(filled, mib)
+    filled = os.path.join(directory, BASE)
+    if kind.overlay or not kind.empty:
+        fill(filled, BASE_MIB if kind.overlay else mib)
     if kind.format == "raw":
         yield from itertools.repeat(filled)
     for i in itertools.count():
         path = os.path.join(directory, f"disk-{i}.{kind.format}")
-        make = (["create", "-q", "-f", kind.format, path, f"{EMPTY_MIB}M"] if kind.empty else
+        make = (["create", "-q", "-f", kind.format, "-b", filled, "-F", "raw", path] if kind.overlay else
+                ["create", "-q", "-f", kind.format, path, f"{EMPTY_MIB}M"] if kind.empty else
                 ["convert", "-f", "raw", "-O", kind.format, filled, path])
         subprocess.run(["qemu-img", *make], check=True)
         yield path
@@ -163,7 +187,7 @@ def open_backs(stack, where, kind, options):
     image = images(directory, kind, options.mib)
     backs = [Ours(next(image), build, kind) for build in options.build]
     if kind.format != "raw" and not kind.empty:
-        backs.append(Ours(os.path.join(directory, "disk.raw"), options.build[0], RAW, "dev-blk raw"))
+        backs.append(Ours(os.path.join(directory, BASE), options.build[0], RAW, "dev-blk raw"))
     backs += [Theirs(next(image), how, sockets, kind) for how in options.aio]
     for b in backs:
         stack.callback(b.end)

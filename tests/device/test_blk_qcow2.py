@@ -72,6 +72,13 @@ def bound():
     return os.memfd_create("image-bound", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
 
 
+def redo_log():
+    fd = os.memfd_create("image-redo", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, 64 << 10)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    return fd
+
+
 def open_disk(start, image, **how):
     device = start(Blk, image=image, format="qcow2", queues=2, **how)
     disk = blk.Disk(device.open(n_queues=2))
@@ -326,6 +333,57 @@ def test_killed_in_the_middle(start, tmp_path, kind):
     assert content(image) == model
     img("check", "-f", "qcow2", image, ok=(0, LEAKS) if kind == "old" else (0,))
     os.close(note)
+
+
+def overlay(tmp_path):
+    base, top = tmp_path / "base.raw", tmp_path / "top.qcow2"
+    base.write_bytes(pattern(SIZE))
+    return create(top, "-b", base, "-F", "raw"), {"backing": [(base, "raw")]}
+
+
+def snapshots(tmp_path):
+    """Of version 2, which has no dirty bit."""
+    image = convert(tmp_path / "a.qcow2", pattern(SIZE), "-o", "compat=0.10")
+    img("snapshot", "-c", "s", image)
+    return image, {}
+
+
+@pytest.mark.parametrize("make", [overlay, snapshots])
+def test_what_a_killed_process_had_in_its_log(start, tmp_path, make):
+    """No flush: the next process finds all that the guest was told, each time; the image is sound meanwhile."""
+    image, how = make(tmp_path)
+    log = redo_log()
+    model = bytearray(pattern(SIZE))
+    choice = random.Random(3)
+    for _ in range(4):
+        disk = open_disk(start, image, redo=log, **how)
+        for _ in range(20):
+            sector, n = choice.randrange(SIZE // SECTOR - 8), choice.randrange(1, 9)
+            new = choice.randbytes(n * SECTOR)
+            disk.write(sector, new)
+            disk.rewind()
+            model[sector * SECTOR:(sector + n) * SECTOR] = new
+        assert disk.read(0, 128) == model[:128 * SECTOR]
+        kill(disk)
+        assert int.from_bytes(os.pread(log, 8, 0), "little"), "there is something to be redone"
+        img("check", "-f", "qcow2", image, ok=(0, LEAKS))
+    disk = open_disk(start, image, redo=log, **how)
+    end(disk)
+    assert os.pread(log, 8, 0) == bytes(8)
+    assert content(image) == model
+    img("check", "-f", "qcow2", image, ok=(0, LEAKS))
+    os.close(log)
+
+
+def test_a_log_that_cannot_be(start, tmp_path):
+    image = create(tmp_path / "a.qcow2")
+    log = redo_log()
+    before = image.read_bytes()
+    for count, offset in ((1 << 60, 0), (1, 1 << 60), (1, 4)):
+        os.pwrite(log, struct.pack("<3Q", count, offset, 0), 0)
+        assert "the process before this one left" in refusal(start, image, redo=log)
+    assert image.read_bytes() == before
+    os.close(log)
 
 
 # ---- growth ----

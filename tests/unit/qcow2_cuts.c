@@ -234,6 +234,10 @@ const char *cuts_record(struct cuts *c, const struct cuts_options *o)
 	*c = (struct cuts){ .state = o->seed };
 	c->options = (struct qcow2_options){ .cache_bytes = o->cache_bytes,
 					     .reserve_clusters = o->reserve };
+	if (o->redo) {
+		c->options.redo = c->redo;
+		c->options.redo_bytes = (1 + 2 * (size_t)o->redo) * 8;
+	}
 	memory_open(&c->file, FILE_MAX);
 	c->moment = calloc(3 * o->n_requests + 4, sizeof(*c->moment));
 	c->request = calloc(o->n_requests + 1, sizeof(*c->request));
@@ -242,6 +246,8 @@ const char *cuts_record(struct cuts *c, const struct cuts_options *o)
 	if (r < 0)
 		return wrong("create", r);
 	c->file.logs = true;
+	c->file.beside = c->options.redo;
+	c->file.beside_len = c->options.redo_bytes;
 	c->file.no_holes = o->no_holes;
 	/* the log begins with what is there */
 	c->log_base = malloc(c->file.store.size);
@@ -298,6 +304,16 @@ static void lose_some(struct cuts *c, struct memory *image, size_t flushed, size
 	}
 }
 
+/* Before this deed, the one before it done. */
+static void set_redo(struct cuts *c, size_t at)
+{
+	memset(c->redo_then, 0, sizeof(c->redo_then));
+	if (c->lost || !c->options.redo)
+		return;
+	memcpy(c->redo_then, at < c->file.n_log ? c->file.log[at].beside : (uint8_t *)c->redo,
+	       c->options.redo_bytes);
+}
+
 static void start(const struct cuts *c, struct memory *m)
 {
 	memory_open(m, FILE_MAX);
@@ -326,6 +342,7 @@ const char *cuts_for_each(struct cuts *c, bool lost,
 			lose_some(c, &image, flushed, at);
 		else if (at < c->file.n_log)
 			tear(c, &image, at);
+		set_redo(c, at);
 		bad = f(c, &image, at, arg);
 		(*ret_n)++;
 		if (at == c->file.n_log)
@@ -342,11 +359,11 @@ const char *cuts_for_each(struct cuts *c, bool lost,
 	return bad;
 }
 
-static const struct moment *last_moment(const struct cuts *c, size_t at)
+static const struct moment *last_moment(const struct cuts *c, size_t at, bool settled)
 {
 	size_t i = c->n_moments - 1;
 
-	while (c->moment[i].at > at || (c->lost && c->moment[i].settled))
+	while (c->moment[i].at > at || (!settled && c->moment[i].settled))
 		i--;
 	return &c->moment[i];
 }
@@ -399,11 +416,12 @@ static bool same(const uint8_t *got, const struct moment *m, uint64_t size, cons
 	return true;
 }
 
-static const char *compare_disk(struct cuts *c, struct volume *v, size_t at)
+/* settled: with what was settled; else with what was flushed. */
+static const char *compare_disk(struct cuts *c, struct volume *v, size_t at, bool settled)
 {
 	static uint8_t got[DISK_MAX];
 	static struct allowed changed[DISK_MAX / SECTOR];
-	const struct moment *m = last_moment(c, at);
+	const struct moment *m = last_moment(c, at, settled);
 	bool whole;
 	int r = volume_read(v, got, v->size, 0);
 
@@ -445,7 +463,7 @@ const char *cuts_check(struct cuts *c, struct memory *image, size_t at, bool com
 	else if (result.corruptions)
 		bad = what;
 	else if (compare)
-		bad = compare_disk(c, v, at);
+		bad = compare_disk(c, v, at, !c->lost && !c->options.redo);
 	volume_close(v);
 	return bad;
 }
@@ -464,7 +482,7 @@ static const char *check_recovered(struct cuts *c, struct volume *v, size_t at, 
 		return what;
 	if (result.leaks && !leaks)
 		return "there are leaks";
-	return compare_disk(c, v, at);
+	return compare_disk(c, v, at, !c->lost);
 }
 
 const char *cuts_recover(struct cuts *c, struct memory *image, size_t at, bool leaks)
@@ -476,6 +494,8 @@ const char *cuts_recover(struct cuts *c, struct memory *image, size_t at, bool l
 	int r;
 
 	options.backing = backing_of(options.backing);
+	if (options.redo)
+		options.redo = c->redo_then;
 	r = qcow2_open(&image->store, &options, &v, &why);
 	if (r < 0)
 		return wrong("open", r);

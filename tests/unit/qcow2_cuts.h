@@ -19,6 +19,7 @@ struct moment {
 };
 
 #define MAX_SAVED 64U
+#define MAX_REDO 128U /* records of a log */
 
 /* A request, from its first deed on. */
 struct request {
@@ -43,7 +44,8 @@ struct cuts {
 	unsigned int n_snapshots;
 	struct moment saved[MAX_SAVED]; /* the disk as snapshots have it; [0] is not used */
 	struct qcow2_options options;
-	bool lost;	      /* the power was cut */
+	bool lost;						      /* the power was cut */
+	uint64_t redo[1 + 2 * MAX_REDO], redo_then[1 + 2 * MAX_REDO]; /* now, and at a cut */
 	unsigned int n_dirty; /* images that cuts_recover made anew */
 };
 
@@ -60,6 +62,7 @@ struct cuts_options {
 	unsigned int
 		kill_every; /* so many requests: the one that goes on from the file is another; 0: none */
 	unsigned int reserve; /* clusters at once */
+	unsigned int redo;    /* records of a log that a killed process leaves; 0: there is none */
 };
 
 /* Records. NULL, or what went wrong. */
@@ -67,7 +70,7 @@ const char *cuts_record(struct cuts *c, const struct cuts_options *o);
 void cuts_free(struct cuts *c);
 /*
  * Calls f with the image as each cut leaves it, `lost` or not: writes since the last flush may be
- * missing. f returns NULL or what is wrong, which ends it. *ret_n: calls of f.
+ * missing, and the redo log is gone; else it is as it was then (redo_then). f returns NULL or what is wrong, which ends it. *ret_n: calls of f.
  */
 const char *cuts_for_each(struct cuts *c, bool lost,
 			  const char *(*f)(struct cuts *c, struct memory *image, size_t at,

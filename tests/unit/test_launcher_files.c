@@ -127,18 +127,21 @@ static void test_a_note_is_made_anew(void **state)
 	struct launcher_part *p = &parts[7];
 	struct config_device d = { .kind = kind_named("dev-blk") };
 	char why[200];
-	int fd;
+	int fd, log;
 
 	(void)state;
 	assert_int_equal(launcher_renew_note(p), 0); /* there is none */
 	assert_int_equal(p->n_given, 2);
 	assert_int_equal(config_device_options(d.kind, "format=raw", &d, why, sizeof(why)), 0);
-	assert_int_equal(launcher_give_state(p, &d.kind->state, &d), 0);
+	assert_int_equal(launcher_give_state(p, d.kind->state, &d), 0);
 	assert_int_equal(p->n_given, 2); /* a raw disk has none */
 	assert_int_equal(config_device_options(d.kind, "format=qcow2", &d, why, sizeof(why)), 0);
-	assert_int_equal(launcher_give_state(p, &d.kind->state, &d), 0);
-	assert_int_equal(p->n_given, 3);
-	assert_int_equal(p->given[2].to, d.kind->state.fd);
+	assert_int_equal(launcher_give_state(p, d.kind->state, &d), 0);
+	assert_int_equal(p->n_given, 4);
+	assert_int_equal(p->given[2].to, d.kind->state[0].fd);
+	assert_int_equal(p->given[3].to, d.kind->state[1].fd);
+	log = p->given[3].from;
+	assert_int_equal(fcntl(log, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 	fd = p->given[2].from;
 	assert_int_equal(pwrite(fd, &bound, sizeof(bound), 0), sizeof(bound));
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, SEALS), 0);
@@ -147,8 +150,9 @@ static void test_a_note_is_made_anew(void **state)
 	assert_int_equal(fcntl(fd, F_GET_SEALS), 0);
 	assert_int_equal(pread(fd, &now, sizeof(now), 0), sizeof(now));
 	assert_int_equal(now, 0);
-	assert_int_equal(p->n_given, 3);
-	assert_int_equal(p->given[2].to, d.kind->state.fd);
+	assert_int_equal(p->n_given, 4);
+	assert_int_equal(p->given[2].to, d.kind->state[0].fd);
+	assert_int_equal(p->given[3].from, log); /* not that one */
 }
 
 /* ---- what comes into a spare part ---- */

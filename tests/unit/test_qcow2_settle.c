@@ -25,15 +25,35 @@ static void make(const struct qcow2_create_options *o)
 	assert_int_equal(qcow2_create(&file.store, o, &why), 0);
 }
 
-static struct volume *open_disk(void)
+static uint64_t redo[QCOW2_REDO_BYTES / 8];
+
+/* A raw disk of 64 MiB that is not zeroes; one at a time is open. */
+static struct volume *open_base(void)
 {
-	const struct qcow2_options o = { .cache_bytes = 0 };
+	static struct store_fd store;
+	static struct volume_raw raw;
+	int fd = memfd_create("test-base", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 64 << 20), 0);
+	assert_int_equal(store_fd_open(&store, fd, STORE_READONLY), 0);
+	assert_int_equal(volume_raw_open(&raw, &store.store), 0);
+	return &raw.volume;
+}
+
+static struct volume *open_with(struct qcow2_options o)
+{
 	struct volume *v;
 	int r = qcow2_open(&file.store, &o, &v, &why);
 
 	if (r < 0)
 		fail_msg("open: %s", why.text);
 	return v;
+}
+
+static struct volume *open_disk(void)
+{
+	return open_with((struct qcow2_options){ 0 });
 }
 
 static void expect_sound(struct volume *v)
@@ -58,6 +78,12 @@ static int counted_flush(struct store *s)
 {
 	n_flushes++;
 	return real_ops->flush(s);
+}
+
+static int failed_flush(struct store *s)
+{
+	(void)s;
+	return -EIO;
 }
 
 static void count_flushes(void)
@@ -282,6 +308,142 @@ static void test_a_file_too_long_to_repair(void **state)
 	volume_close(v);
 }
 
+/* Clusters of 4 KiB, all written for the first time in groups of 32. Returns the flushes that took. */
+static unsigned int flushes_of_all(struct qcow2_options o)
+{
+	struct volume *v;
+
+	memset(redo, 0, sizeof(redo));
+	count_flushes();
+	v = open_with(o);
+	assert_int_equal(volume_settle(v), 0);
+	write_groups(v, 0, (64 << 20) / 4096);
+	printf("%u flushes\n", n_flushes);
+	expect_sound(v);
+	volume_close(v);
+	return n_flushes;
+}
+
+/* With a log no group waits, whatever its clusters replace: only where the log is full, or its pages are. */
+static void test_a_log_takes_what_replaces(void **state)
+{
+	struct qcow2_create_options on_base = { .size = 64 << 20,
+						.cluster_size = 4096,
+						.backing_file = "base" };
+	const struct qcow2_options log = { .redo = redo, .redo_bytes = sizeof(redo) };
+	struct qcow2_options o = log;
+	struct volume *v;
+	int other;
+
+	(void)state;
+	make(&on_base);
+	assert_true(flushes_of_all((struct qcow2_options){ .backing = open_base() }) > 512);
+	make(&on_base);
+	o.backing = open_base();
+	assert_true(flushes_of_all(o) < 32);
+	make(&(struct qcow2_create_options){
+		.size = 64 << 20, .cluster_size = 4096, .version = 2 });
+	assert_true(flushes_of_all(log) < 100); /* and one for each L2 table */
+	make(&(struct qcow2_create_options){ .size = 64 << 20, .cluster_size = 4096 });
+	v = open_disk();
+	write_groups(v, 0, (64 << 20) / 4096);
+	assert_int_equal(qcow2_snapshot_create(v, "s", 0, 0, &why), 0);
+	other = dup(file.fd);
+	volume_close(v);
+	file.fd = other;
+	assert_true(flushes_of_all(log) < 150); /* and what is given up fills its list */
+}
+
+/* Nothing is in the file, and the next process has all of it; or without the log nothing, as after a power cut. */
+static void test_a_log_is_taken_over(void **state)
+{
+	const struct qcow2_options log = { .redo = redo, .redo_bytes = sizeof(redo) };
+	const uint8_t bytes[512] = { 7 };
+	uint8_t got[512] = { 0 };
+	struct volume *v;
+	bool cut = false;
+
+	(void)state;
+	do {
+		memset(redo, 0, sizeof(redo));
+		make(&(struct qcow2_create_options){ .size = 64 << 20, .cluster_size = 4096 });
+		v = open_with(log);
+		assert_int_equal(volume_settle(v), 0);
+		assert_int_equal(volume_write(v, bytes, sizeof(bytes), 8 << 20), 0);
+		assert_int_equal(redo[0], 0);
+		assert_int_equal(volume_settle(v), 0);
+		assert_int_equal(redo[0], 2); /* of the L1 table, and of the L2 table */
+		qcow2_free(qcow2_of(v));
+		file.store.size = (uint64_t)lseek(file.fd, 0, SEEK_END);
+		if (cut)
+			memset(redo, 0, sizeof(redo));
+		v = open_with(log);
+		assert_int_equal(redo[0], 0);
+		assert_int_equal(volume_read(v, got, sizeof(got), 8 << 20), 0);
+		assert_int_equal(got[0], cut ? 0 : 7);
+		expect_sound(v);
+		volume_close(v);
+		cut = !cut;
+	} while (cut);
+}
+
+/* Who wrote it may have been taken over: it makes no file longer, and nothing is read behind it. */
+static void test_a_log_that_cannot_be(void **state)
+{
+	static const uint64_t bad[][2] = {
+		{ UINT64_MAX, 0 },   { sizeof(redo) / 16, 0 },
+		{ 1, UINT64_MAX },   { 1, UINT64_MAX - 7 },
+		{ 1, BIT(63) },	     { 1, UINT64_C(1) << 40 },
+		{ 1, 5 * 4096 + 4 }, { 1, 0xffff },
+	};
+	const struct qcow2_options log = { .redo = redo, .redo_bytes = sizeof(redo) };
+	struct volume *v;
+
+	(void)state;
+	make(&(struct qcow2_create_options){ .size = 8 << 20, .cluster_size = 4096 });
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		const uint64_t size = file.store.size;
+
+		memset(redo, 0, sizeof(redo));
+		redo[0] = bad[i][0];
+		redo[1] = bad[i][1];
+		assert_int_equal(qcow2_open(&file.store, &log, &v, &why), -EBADMSG);
+		assert_non_null(strstr(why.text, "before this one left"));
+		assert_int_equal(file.store.size, size);
+	}
+	memset(redo, 0, sizeof(redo));
+	v = open_with(log);
+	expect_sound(v);
+	volume_close(v);
+}
+
+/* What a failed flush has lost nobody knows: nothing that was settled since the last one is referred to. */
+static void test_a_flush_that_fails_ends_the_log(void **state)
+{
+	const struct qcow2_options log = { .redo = redo, .redo_bytes = sizeof(redo) };
+	static struct store_ops failing;
+	const uint8_t bytes[512] = { 7 };
+	struct volume *v;
+
+	(void)state;
+	memset(redo, 0, sizeof(redo));
+	make(&(struct qcow2_create_options){ .size = 8 << 20, .cluster_size = 4096 });
+	v = open_with(log);
+	assert_int_equal(volume_settle(v), 0);
+	assert_int_equal(volume_write(v, bytes, sizeof(bytes), 0), 0);
+	assert_int_equal(volume_settle(v), 0);
+	assert_int_equal(redo[0], 2);
+	failing = *file.store.ops;
+	failing.flush = failed_flush;
+	file.store.ops = &failing;
+	assert_int_equal(volume_flush(v), -EIO);
+	assert_int_equal(redo[0], 0);
+	assert_int_equal(volume_write(v, bytes, sizeof(bytes), 1 << 20), -EIO);
+	assert_int_equal(volume_settle(v), -EIO);
+	volume_close(v);
+	assert_int_equal(redo[0], 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +454,10 @@ int main(void)
 		cmocka_unit_test(test_the_mark),
 		cmocka_unit_test(test_repair_gives_the_tail_back),
 		cmocka_unit_test(test_a_file_too_long_to_repair),
+		cmocka_unit_test(test_a_log_takes_what_replaces),
+		cmocka_unit_test(test_a_log_is_taken_over),
+		cmocka_unit_test(test_a_log_that_cannot_be),
+		cmocka_unit_test(test_a_flush_that_fails_ends_the_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

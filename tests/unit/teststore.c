@@ -16,6 +16,10 @@ static void note(struct memory *m, struct deed d)
 {
 	if (!m->logs)
 		return;
+	if (m->beside) {
+		d.beside = malloc(m->beside_len);
+		memcpy(d.beside, m->beside, m->beside_len);
+	}
 	if (m->n_log == m->cap_log) {
 		m->cap_log = m->cap_log ? 2 * m->cap_log : 1024;
 		m->log = realloc(m->log, m->cap_log * sizeof(*m->log));
@@ -144,8 +148,10 @@ void memory_open(struct memory *m, uint64_t max)
 
 void memory_free(struct memory *m)
 {
-	for (size_t i = 0; i < m->n_log; i++)
+	for (size_t i = 0; i < m->n_log; i++) {
 		free(m->log[i].bytes);
+		free(m->log[i].beside);
+	}
 	free(m->log);
 	free(m->bytes);
 	*m = (struct memory){ 0 };

@@ -19,6 +19,7 @@ struct deed {
 	enum deed_kind kind;
 	uint64_t offset, len; /* bytes */
 	uint8_t *bytes;	      /* of a write */
+	uint8_t *beside;      /* what was beside the store then */
 };
 
 struct memory {
@@ -29,6 +30,8 @@ struct memory {
 	bool no_holes; /* as some file systems */
 	struct deed *log;
 	size_t n_log, cap_log;
+	const void *beside; /* memory that is logged with each deed, as it is then */
+	size_t beside_len;
 	int fail;	     /* a negative errno that writes and flushes give, 0: none */
 	uint64_t fail_after; /* so many of them later */
 	bool fail_once;	     /* and then no more */

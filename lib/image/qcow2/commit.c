@@ -59,6 +59,7 @@ int barrier(struct qcow2 *q)
 	if (r == 0)
 		r = store_flush(q->file);
 	if (r < 0) {
+		redo_forget(q);
 		q->failed = r;
 		return r;
 	}
@@ -82,18 +83,37 @@ int commit_refcounts(struct qcow2 *q)
 	return r;
 }
 
-int commit(struct qcow2 *q)
+static int commit_entries(struct qcow2 *q)
 {
-	int r = q->failed ? q->failed : commit_refcounts(q);
+	int r = q->unsynced ? barrier(q) : 0;
 
-	if (r < 0 || (!q->cache.n_dirty[CACHE_L2] && !is_dirty(&q->l1)))
-		return r;
-	r = q->unsynced ? barrier(q) : 0;
 	if (r == 0)
 		r = cache_write(q, CACHE_L2);
 	if (r == 0 && is_dirty(&q->l1))
 		r = table_write(q, &q->l1, q->h.l1_offset);
 	return r;
+}
+
+int commit(struct qcow2 *q)
+{
+	int r = q->failed ? q->failed : commit_refcounts(q);
+
+	if (r == 0 && (q->cache.n_dirty[CACHE_L2] || is_dirty(&q->l1)))
+		r = commit_entries(q);
+	if (r == 0)
+		redo_forget(q);
+	return r;
+}
+
+int settle_all(struct qcow2 *q)
+{
+	int r = q->failed ? q->failed : 0;
+
+	if (r == 0 && q->redo.words)
+		r = commit_refcounts(q);
+	if (r < 0 || redo_settle(q))
+		return r;
+	return commit(q);
 }
 
 /* Decrements are written at once, without a flush: a process that is killed leaks none of them. */

@@ -50,6 +50,13 @@ struct reservation {
 	uint64_t next, end;
 };
 
+/* See redo.c. */
+struct redo {
+	uint64_t *words; /* NULL: there is none */
+	uint64_t n, cap; /* records */
+	bool full;	 /* something was not noted */
+};
+
 struct decompressor;
 
 struct qcow2 {
@@ -77,8 +84,9 @@ struct qcow2 {
 	struct reservation reserved;
 	uint64_t reserve_max;	/* clusters at once */
 	uint64_t reserve_below; /* clusters: none is from here on */
-	bool settles;		/* tables are written after each group of requests */
-	bool marked;		/* the dirty bit was set here */
+	struct redo redo;
+	bool settles; /* tables are written after each group of requests */
+	bool marked;  /* the dirty bit was set here */
 	struct free_run frees[MAX_FREES];
 	size_t n_frees;
 	bool unsynced;	 /* something was written that has to be stable before what refers to it */
@@ -173,12 +181,23 @@ static inline bool reserve_left(const struct qcow2 *q)
 /* Before the first settling. */
 [[nodiscard]] int reserve_begin(struct qcow2 *q);
 
+/* redo.c: writes what a process before this one has left there. NULL: there is no log. */
+[[nodiscard]] int redo_open(struct qcow2 *q, void *at, size_t bytes, struct volume_error *e);
+/* 8 bytes of the file have changed in memory. */
+void redo_note(struct qcow2 *q, uint64_t offset, const void *bytes);
+/* All that was noted is settled. False: it has to be written instead. */
+[[nodiscard]] bool redo_settle(struct qcow2 *q);
+/* Everything was written, or is to be forgotten. */
+void redo_forget(struct qcow2 *q);
+
 /* frees.c */
 [[nodiscard]] int free_later(struct qcow2 *q, uint64_t cluster, uint64_t n);
 [[nodiscard]] int frees_apply(struct qcow2 *q); /* after a flush */
 
 /* commit.c: writes what is dirty, in order, without the last flush. */
 [[nodiscard]] int commit(struct qcow2 *q);
+/* The same after a group of requests, where the entries may stay in the log. */
+[[nodiscard]] int settle_all(struct qcow2 *q);
 /* The refcounts of it. */
 [[nodiscard]] int commit_refcounts(struct qcow2 *q);
 /* Writes and flushes everything, then frees. */

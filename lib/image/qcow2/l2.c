@@ -126,6 +126,22 @@ static int add_page(struct qcow2 *q, uint64_t guest, uint64_t cluster)
 	return r;
 }
 
+static void note_l1(struct qcow2 *q, uint64_t i)
+{
+	uint64_t word = htobe64(q->l1.at[i]);
+
+	redo_note(q, q->h.l1_offset + i * 8, &word);
+}
+
+static void note_entry(struct qcow2 *q, uint64_t guest, const struct entries *e)
+{
+	uint64_t page = page_offset(q, table_offset(q, guest), guest);
+	uint64_t at = (uint64_t)e->index << q->entry_bits, end = at + BIT(q->entry_bits);
+
+	for (; at < end; at += 8)
+		redo_note(q, page + at, e->page + at);
+}
+
 int l2_own(struct qcow2 *q, uint64_t guest)
 {
 	uint64_t i = l1_index(q, guest), old = q->l1.at[i] & OFFSET_MASK, cluster, n;
@@ -149,6 +165,7 @@ int l2_own(struct qcow2 *q, uint64_t guest)
 	cache_changed(&q->cache);
 	cache_drop(&q->cache, old, q->cluster_size);
 	table_dirty(&q->l1, i, 1);
+	note_l1(q, i);
 	return old ? free_later(q, cluster_of(q, old), 1) : 0;
 }
 
@@ -163,6 +180,7 @@ int l2_set(struct qcow2 *q, uint64_t guest, const struct entry *en)
 	entry_encode(q, e.page, e.index, en);
 	cache_changed(&q->cache);
 	cache_set_dirty(&q->cache, e.page);
+	note_entry(q, guest, &e);
 	return 0;
 }
 

@@ -122,7 +122,7 @@ static int q_settle(struct volume *v)
 {
 	int r = v->readonly ? 0 : reserve_begin(qcow2_of(v));
 
-	return r < 0 ? r : commit(qcow2_of(v));
+	return r < 0 ? r : settle_all(qcow2_of(v));
 }
 
 static const struct volume_ops qcow2_ops = {
@@ -240,6 +240,8 @@ static int set_up(struct qcow2 *q, const struct qcow2_options *o, struct volume_
 
 	set_geometry(q, o);
 	r = allocate(q, o);
+	if (r == 0 && !o->readonly && !o->tool)
+		r = redo_open(q, o->redo, o->redo_bytes, e);
 	if (r == 0)
 		r = tables_load(q, e);
 	if (r < 0 || q->volume.readonly || q->tool)

@@ -13,6 +13,7 @@
 
 #define QCOW2_NAME_MAX 1024 /* bytes of a file's name in a header, with the NUL */
 #define QCOW2_CACHE_BYTES (1U << 20)
+#define QCOW2_REDO_BYTES (64U << 10)
 
 enum qcow2_compression {
 	QCOW2_ZLIB = 0,
@@ -55,6 +56,12 @@ struct qcow2_options {
 	struct store *data;	   /* the same for a data file */
 	uint64_t reserve_clusters; /* made ready ahead at once; 0: 64 MiB, at most 16384 */
 	uint64_t max_size; /* the disk may be grown up to this while it is open; 0: not at all */
+	/*
+	 * Memory that outlives the process and not the host, zeroes at first: QCOW2_REDO_BYTES, or others, whole words. What was
+	 * settled is kept there and need not be written (redo.c). NULL: it is written. Not with readonly or tool.
+	 */
+	void *redo;
+	size_t redo_bytes;
 };
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clusters whose refcounts are raised ahead. What serves a guest writes its tables after each group of
+ * Clusters whose refcounts are raised ahead. What serves a guest without a redo log writes its tables after each group of
  * requests (volume_settle), so that its successor can go on if it is killed; a power cut may keep any
  * of these writes and lose the others. So that no group has to wait for stable storage, a run of clusters
  * behind all that was ever written is made ready at once: their refcounts are 1, the file reaches over

@@ -119,7 +119,7 @@ class Blk(Device):
 
     def make_fds(self):
         """options: image, a path, else a new one; readonly; queues; serial; format; backing, (path,
-        format) each; data_file, a path; bound, a descriptor."""
+        format) each; data_file, a path; bound and redo, descriptors."""
         self.more = []
         fds = {5: self.open_image()}
         for i, (path, _) in enumerate(self.options.get("backing", ())):
@@ -128,6 +128,8 @@ class Blk(Device):
             fds[13] = self.open_more(self.options["data_file"], os.O_RDWR)
         if "bound" in self.options:
             fds[20] = self.options["bound"]
+        if "redo" in self.options:
+            fds[21] = self.options["redo"]
         return fds
 
     def open_more(self, path, mode):
