@@ -179,7 +179,7 @@ static void settle_all(struct vm_config *c)
 	unsigned int number = 0;
 
 	for (size_t i = 0; i < c->n_devices; i++)
-		if (c->devices[i].kind->link.settle)
+		if (c->devices[i].kind->link.settle && !c->devices[i].foreign)
 			c->devices[i].kind->link.settle(c->devices[i].options, c->name, number++);
 }
 

@@ -203,14 +203,14 @@ static int open_device(struct opened *o, const struct vm_config *c, size_t i, st
 {
 	const struct config_device *d = &c->devices[i];
 
-	if (config_is_linked(d))
-		return take_link(o, c, i, e);
-	if (!d->kind->file.fd)
-		return 0;
 	if (d->foreign) {
 		o->foreign[i] = connect_foreign(d, e);
 		return o->foreign[i] < 0 ? o->foreign[i] : 0;
 	}
+	if (config_is_linked(d))
+		return take_link(o, c, i, e);
+	if (!d->kind->file.fd)
+		return 0;
 	o->files[i] = d->remote ? dialer_add(&o->dialer, d, e) : open_served(o, c, i, 0, e);
 	if (o->files[i] < 0)
 		return o->files[i];

@@ -134,9 +134,15 @@ static void say_virtio(struct launches *ls, const struct kind_virtio *v, int cha
 /* No process of ours: the vmm speaks with another's. */
 static void plan_foreign(struct vm *vm, struct launches *ls, const struct opened *o, size_t i)
 {
+	struct kind_virtio v = vm->config->devices[i].kind->virtio;
+
+	if (v.foreign.features) {
+		v.features = v.foreign.features;
+		v.n_queues = v.queues_min = v.foreign.n_queues;
+	}
 	vm->foreign[i] = (uint32_t)(ls->next_channel - VMM_FD_CHANNELS) + 1;
 	give(&ls->l[0], o->foreign[i], ls->next_channel, false);
-	say_virtio(ls, &vm->config->devices[i].kind->virtio, ls->next_channel++);
+	say_virtio(ls, &v, ls->next_channel++);
 }
 
 /* What the device is on the bus, and the vmm's end of its channels. */

@@ -163,7 +163,7 @@ unsigned int config_spares(const struct vm_config *c);
  * are so, which is where that is among all of the command's. */
 static inline bool config_is_linked(const struct config_device *d)
 {
-	const struct kind_way *w = kind_way(d->kind, d->options);
+	const struct kind_way *w = d->foreign ? NULL : kind_way(d->kind, d->options);
 
 	return w && w->opens != KIND_OPENS_NOTHING;
 }

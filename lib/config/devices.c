@@ -31,7 +31,7 @@ struct config_device *devices_single(struct vm_config *c, const struct device_ki
 
 const struct device_kind *config_behind(const struct config_device *d)
 {
-	return kind_behind(d->kind, d->options);
+	return d->foreign ? NULL : kind_behind(d->kind, d->options);
 }
 
 bool config_has_server(const struct vm_config *c)
@@ -396,11 +396,11 @@ static int cut_socket(struct config_device *d, struct span rest, char *why, size
 	return 0;
 }
 
-static bool is_foreign(const struct config_device *d)
+static bool is_foreign(const struct device_kind *kind, struct span said)
 {
 	const size_t len = strlen(CONFIG_FOREIGN);
 
-	return d->kind->foreign && d->path_len >= len && memcmp(d->path, CONFIG_FOREIGN, len) == 0;
+	return kind->foreign && said.len >= len && memcmp(said.at, CONFIG_FOREIGN, len) == 0;
 }
 
 static int set_words(struct config_device *d, struct span rest, char *why, size_t cap)
@@ -417,14 +417,15 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 	       size_t cap)
 {
 	struct span rest = span_of(value);
+	const bool foreign = is_foreign(kind, rest);
 	struct config_device d;
 
 	if (!kind->file.fd && span_is(rest, "none"))
 		return 0;
 	device_init(&d, kind);
-	if (kind->file.fd && cut_path(&d, &rest, why, cap) < 0)
+	if ((kind->file.fd || foreign) && cut_path(&d, &rest, why, cap) < 0)
 		return -EINVAL;
-	if (kind->link.n_ways && cut_way(&d, &rest, why, cap) < 0)
+	if (kind->link.n_ways && !foreign && cut_way(&d, &rest, why, cap) < 0)
 		return -EINVAL;
 	if (config_count_all(c, kind) == kind->most) {
 		snprintf(why, cap, "at most %u %ss", kind->most, kind->word);
@@ -434,8 +435,8 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 		snprintf(why, cap, "a VM has at most %d devices", CONFIG_DEVICES_MAX);
 		return -EINVAL;
 	}
-	if (is_foreign(&d) ? cut_socket(&d, rest, why, cap) < 0 :
-			     look_at_path(&d, why, cap) < 0 || set_words(&d, rest, why, cap) < 0)
+	if (foreign ? cut_socket(&d, rest, why, cap) < 0 :
+		      look_at_path(&d, why, cap) < 0 || set_words(&d, rest, why, cap) < 0)
 		return -EINVAL;
 	if (of_devices(c) + (config_behind(&d) != NULL) >= CONFIG_DEVICES_MAX) {
 		snprintf(why, cap, "a VM has at most %d processes for its devices",
@@ -454,12 +455,12 @@ int config_device_parse(const struct device_kind *kind, const char *value,
 	struct span rest = span_of(value);
 
 	device_init(ret, kind);
-	if (kind->file.fd && cut_path(ret, &rest, why, cap) == 0 && is_foreign(ret)) {
+	if (is_foreign(kind, rest)) {
 		snprintf(why, cap, "a %s that is attached has a process of ours: say its %s",
-			 kind->word, kind->file.noun);
+			 kind->word, kind->file.fd ? kind->file.noun : "link");
 		return -EINVAL;
 	}
-	if (kind->file.fd && !ret->path) {
+	if (kind->file.fd && cut_path(ret, &rest, why, cap) < 0) {
 		if (!*why)
 			snprintf(why, cap, "the name of its %s comes first", kind->file.noun);
 		return -EINVAL;

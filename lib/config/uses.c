@@ -42,10 +42,10 @@ static bool device_uses(const struct vm_config *c, enum feature_id id)
 	return false;
 }
 
-static bool any_foreign(const struct vm_config *c)
+static bool any_foreign(const struct vm_config *c, bool linked)
 {
 	for (size_t i = 0; i < c->n_devices; i++)
-		if (c->devices[i].foreign)
+		if (c->devices[i].foreign && (c->devices[i].kind->link.n_ways != 0) == linked)
 			return true;
 	return false;
 }
@@ -58,7 +58,9 @@ bool config_uses(const struct vm_config *c, const struct config_facts *f, enum f
 	case FEATURE_RAW_TERMINAL:
 		return f->on_terminal && c->console == CONSOLE_RAW;
 	case FEATURE_FOREIGN_DISK:
-		return any_foreign(c);
+		return any_foreign(c, false);
+	case FEATURE_FOREIGN_NET:
+		return any_foreign(c, true);
 	default:
 		return device_uses(c, id);
 	}

@@ -117,6 +117,13 @@ const struct feature features[N_FEATURES] = {
 		"nothing here confines that program, and it has all of the guest's RAM",
 		.shown_by = "linux/test_foreign_disk.py, drills/test_foreign.py",
 	},
+	[FEATURE_FOREIGN_NET] = {
+		"foreign-net", "a card that another's program serves (vhost-user=)",
+		FEATURE_NO_CLAIM, "vmm", "the program's replies; of the program, all that it has",
+		GIVES_UP(CLAIM_CONTAINMENT),
+		"nothing here confines that program, and it has all of the guest's RAM",
+		.shown_by = "linux/test_foreign_net.py, drills/test_foreign.py",
+	},
 	[FEATURE_STORAGE_FILE] = {
 		"storage-file", "an image a process away from the rings (parser=apart)",
 		FEATURE_SUPPORTED, "storage-file", "NBD requests of the disk's dev-blk",

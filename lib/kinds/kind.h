@@ -130,7 +130,11 @@ struct kind_virtio {
 	unsigned int queues_min;
 	unsigned int config_len; /* bytes of configuration space that the features define */
 	uint64_t features;	 /* the device's own bits that may be passed on */
-	int fd;			 /* its vhost-user channel */
+	struct {
+		uint64_t features;
+		unsigned int n_queues;
+	} foreign; /* the same of another's back end; 0: as ours */
+	int fd;	   /* its vhost-user channel */
 };
 
 struct device_kind {

@@ -261,6 +261,7 @@ WRONG = {
     "one that this command opens": (("fd=3",), 1, "net: fd=3: there is no such descriptor"),
     "no stream": (("fd={}",), 1, "it is no connected UNIX stream socket"),
     "no such tap": (("tap=no-such-tap",), 1, "net: tap=no-such-tap: there is no such interface"),
+    "served by another": (("vhost-user=/run/x",), 2, "a net that is attached has a process of ours: say its link"),
     "a wrong address": (("user,mac=1:2:3",), 2, "mac must be"),
 }
 

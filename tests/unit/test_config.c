@@ -262,9 +262,22 @@ static void test_foreign_disks(void **state)
 	assert_int_equal(config_count(&c, device(&c, "disk", 0)->kind), 0);
 	assert_int_equal(config_count_all(&c, device(&c, "disk", 0)->kind), 1);
 	assert_true(config_uses(&c, &facts, FEATURE_FOREIGN_DISK));
+	assert_false(config_uses(&c, &facts, FEATURE_FOREIGN_NET));
 	n = config_render(&c, argv, buf, sizeof(buf));
 	for (int i = 0; i < n; i++)
 		found |= strcmp(argv[i], "--disk=vhost-user=/run/a.sock") == 0;
+	assert_true(found);
+	assert_int_equal(WORDS(&c, "--net", "vhost-user=/run/n.sock"), 0);
+	assert_true(device(&c, "net", 0)->foreign);
+	assert_path(device(&c, "net", 0), "/run/n.sock");
+	assert_false(config_is_linked(device(&c, "net", 0)));
+	assert_null(config_behind(device(&c, "net", 0)));
+	assert_int_equal(config_processes(&c), before);
+	assert_true(config_uses(&c, &facts, FEATURE_FOREIGN_NET));
+	n = config_render(&c, argv, buf, sizeof(buf));
+	found = false;
+	for (int i = 0; i < n; i++)
+		found |= strcmp(argv[i], "--net=vhost-user=/run/n.sock") == 0;
 	assert_true(found);
 	config_init(&c);
 	assert_error(WORDS(&c, "--disk", "vhost-user="),

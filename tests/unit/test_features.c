@@ -63,7 +63,8 @@ static void test_what_is_given_up_has_a_reason(void **state)
 
 		if (f->gives_up || f->status == FEATURE_EXPERIMENTAL)
 			assert_non_null(f->note);
-		assert_int_equal(feature_gives_up(f, CLAIM_CONTAINMENT), i == FEATURE_FOREIGN_DISK);
+		assert_int_equal(feature_gives_up(f, CLAIM_CONTAINMENT),
+				 i == FEATURE_FOREIGN_DISK || i == FEATURE_FOREIGN_NET);
 		assert_false(feature_gives_up(f, CLAIM_NEIGHBOURS));
 	}
 	assert_true(feature_gives_up(&features[FEATURE_RAW_TERMINAL], CLAIM_TERMINAL));

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -204,6 +205,8 @@ static int check_back_end(struct virtio_pci *v, const char **ret_why)
 		*ret_why = "the back end does not speak VIRTIO 1";
 		return -EPROTO;
 	}
+	if (v->type->type == VIRTIO_ID_NET && v->front.n_queues < v->type->queues_min)
+		v->front.n_queues *= 2; /* DPDK counts a card's pairs of queues */
 	if (v->front.n_queues < v->type->queues_min) {
 		*ret_why = "the back end has too few queues";
 		return -EPROTO;
