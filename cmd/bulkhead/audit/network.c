@@ -25,8 +25,8 @@ struct question {
 
 static uint32_t peer_in(const struct nlmsghdr *h, size_t len)
 {
-	const struct rtattr *a = (const struct rtattr *)((const char *)NLMSG_DATA(h) +
-							 NLMSG_ALIGN(sizeof(struct unix_diag_msg)));
+	const struct rtattr *a = (const void *)((const char *)NLMSG_DATA(h) +
+						NLMSG_ALIGN(sizeof(struct unix_diag_msg)));
 	size_t left;
 	uint32_t peer;
 
@@ -61,7 +61,7 @@ static uint32_t peer_of(uint64_t inode)
 	if (fd < 0 || send(fd, &q, sizeof(q), 0) != sizeof(q))
 		return 0;
 	n = recv(fd, answer, sizeof(answer), 0);
-	return n <= 0 ? 0 : peer_in((const struct nlmsghdr *)answer, (size_t)n);
+	return n <= 0 ? 0 : peer_in((const void *)answer, (size_t)n);
 }
 
 /* ---- who holds it ---- */
