@@ -103,11 +103,11 @@ static void explain_interface(const struct config_device *d, enum kind_opens ope
 			"%.*s: what passes there is what the host's administrator lets pass: nothing "
 			"of this VM bounds it; as root guard=on does, by nftables",
 			(int)d->to.path_len, d->to.path);
-	if (opens == KIND_OPENS_BRIDGE)
+	if (opens == KIND_OPENS_BRIDGE || opens == KIND_OPENS_MACVTAP)
 		paragraph(
-			"bridge",
-			"%.*s: the guest reaches all that is on it, from its own addresses alone: the "
-			"host's kernel holds its tap to that, by nftables",
+			opens == KIND_OPENS_BRIDGE ? "bridge" : "macvtap",
+			"%.*s: the guest reaches all that is there, from its own addresses alone: the "
+			"host's kernel holds its interface to that, by nftables",
 			(int)d->to.path_len, d->to.path);
 }
 

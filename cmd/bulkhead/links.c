@@ -3,6 +3,7 @@
 #include "cmd/bulkhead/links.h"
 
 #include "cmd/bulkhead/net/bridge.h"
+#include "cmd/bulkhead/net/macvtap.h"
 #include "cmd/bulkhead/passt.h"
 #include "cmd/bulkhead/tap.h"
 #include "cmd/bulkhead/verbs.h"
@@ -86,6 +87,17 @@ static int open_bridge(struct links *l, const struct config_device *d, const cha
 	return fd;
 }
 
+static int open_macvtap(struct links *l, const struct config_device *d, const char *value,
+			const char **ret_why)
+{
+	unsigned int index = 0;
+	int fd = macvtap_open(d, value, &index, ret_why);
+
+	if (fd >= 0)
+		note_made(l, index, true);
+	return fd;
+}
+
 static int open_passt(struct links *l, const struct config_device *d, const char *value,
 		      const char **ret_why)
 {
@@ -97,9 +109,8 @@ static int open_passt(struct links *l, const struct config_device *d, const char
 /* By what a way opens: a descriptor, or a negative errno with what would be right. */
 static int (*const openers[])(struct links *l, const struct config_device *d, const char *value,
 			      const char **ret_why) = {
-	[KIND_OPENS_TAP] = open_tap,
-	[KIND_OPENS_BRIDGE] = open_bridge,
-	[KIND_OPENS_PASST] = open_passt,
+	[KIND_OPENS_TAP] = open_tap,	     [KIND_OPENS_BRIDGE] = open_bridge,
+	[KIND_OPENS_MACVTAP] = open_macvtap, [KIND_OPENS_PASST] = open_passt,
 	[KIND_OPENS_STREAM] = open_stream,
 };
 

@@ -131,3 +131,10 @@ int tap_make(const char *name, const char **ret_why)
 	r = finish(fd, ret_why);
 	return r < 0 ? r : take_fd(&fd);
 }
+
+int tap_join(int fd, const char *name, const char **ret_why)
+{
+	int r = set_interface(fd, name, 0);
+
+	return r < 0 ? blame(-r, strerror(-r), ret_why) : finish(fd, ret_why);
+}

@@ -14,4 +14,7 @@
  */
 [[nodiscard]] int tap_make(const char *name, const char **ret_why);
 
+/* What tap_make does with the descriptor of a macvtap of that name, which is there. 0, or a negative errno. */
+[[nodiscard]] int tap_join(int fd, const char *name, const char **ret_why);
+
 #endif

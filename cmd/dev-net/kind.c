@@ -14,6 +14,9 @@
 #define FNV_START 0xcbf29ce484222325ULL
 #define FNV_PRIME 0x100000001b3ULL
 
+/* Whom else of this host a macvtap reaches: nobody, others on its interface, or those by way of the switch beyond it. */
+static const char *const modes[] = { "private", "bridge", "vepa", NULL };
+
 static const struct option options[] = {
 	{ .name = "mac",
 	  .type = OPTION_MAC,
@@ -34,6 +37,12 @@ static const struct option options[] = {
 	  .max = NET_SPEED_MAX,
 	  .initial = "10000",
 	  .value = "MBITS" },
+	{ .name = "mode",
+	  .type = OPTION_CHOICE,
+	  OPTION_FIELD(struct net_options, mode),
+	  .choices = modes,
+	  .initial = "private",
+	  .flags = OPTION_NOT_PASSED },
 	NETKIT_OPTIONS(struct net_options, frames, OPTION_NOT_PASSED),
 	{ .name = "publish",
 	  .type = OPTION_OWN,
@@ -52,6 +61,20 @@ static bool passt_argument(const void *of, unsigned int i, char *out, size_t cap
 		return publish_passt(&o->publishes, i - 1, out, cap);
 	snprintf(out, cap, "--mtu=%u", (unsigned int)o->mtu); /* as the card has it */
 	return true;
+}
+
+static bool macvtap_argument(const void *of, unsigned int i, char *out, size_t cap)
+{
+	const struct net_options *o = of;
+
+	if (i == 0)
+		snprintf(out, cap, "%s", modes[o->mode]);
+	else if (i == 1)
+		snprintf(out, cap, "%02x:%02x:%02x:%02x:%02x:%02x",
+			 (unsigned int)(o->mac >> 40 & 255), (unsigned int)(o->mac >> 32 & 255),
+			 (unsigned int)(o->mac >> 24 & 255), (unsigned int)(o->mac >> 16 & 255),
+			 (unsigned int)(o->mac >> 8 & 255), (unsigned int)(o->mac & 255));
+	return i < 2;
 }
 
 static const struct kind_way ways[] = {
@@ -76,6 +99,14 @@ static const struct kind_way ways[] = {
 	  .max = IFNAMSIZ - 1,
 	  .opens = KIND_OPENS_BRIDGE,
 	  .fd = NET_FD_TAP },
+	{ .word = "macvtap",
+	  .value = "NAME",
+	  .shared = true,
+	  .min = 1,
+	  .max = IFNAMSIZ - 1,
+	  .opens = KIND_OPENS_MACVTAP,
+	  .fd = NET_FD_TAP,
+	  .argument = macvtap_argument },
 };
 
 /* Each VM's are its own, and the same the next time: made of its name. */
@@ -114,16 +145,16 @@ static enum kind_opens opens_of(const void *of)
 /* An interface of the host's: what passes there is its kernel's to judge. A relay would need a stream. */
 static bool is_interface(const void *of)
 {
-	return opens_of(of) == KIND_OPENS_TAP || opens_of(of) == KIND_OPENS_BRIDGE;
+	return opens_of(of) == KIND_OPENS_TAP || opens_of(of) == KIND_OPENS_BRIDGE ||
+	       opens_of(of) == KIND_OPENS_MACVTAP;
 }
 
-/* That of a bridge in any case: it has other VMs' ports. */
+/* One that is made is so in any case: others are there, too. */
 static bool is_ruled(const void *of)
 {
 	const struct net_options *o = of;
 
-	return opens_of(of) == KIND_OPENS_BRIDGE ||
-	       (is_interface(of) && netkit_is_wanted(&o->frames));
+	return is_interface(of) && (opens_of(of) != KIND_OPENS_TAP || netkit_is_wanted(&o->frames));
 }
 
 static size_t rules(const void *of, const struct kind_interface *i, char *out, size_t cap)
@@ -141,6 +172,8 @@ static int check(const struct kind_said *said, char *why, size_t cap)
 	if (o->publishes.n && opens_of(o) != KIND_OPENS_PASST)
 		return fail("publish= is for the user's network: --net user,publish=8022:22", why,
 			    cap);
+	if (o->mode && opens_of(o) != KIND_OPENS_MACVTAP)
+		return fail("mode= is for a macvtap: --net macvtap=eth0,mode=bridge", why, cap);
 	return 0;
 }
 

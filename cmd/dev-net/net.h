@@ -50,6 +50,7 @@ struct net_options {
 	uint64_t mac; /* the first byte on the wire is the most significant of six; 0: none was said */
 	uint64_t mtu;	/* bytes */
 	uint64_t speed; /* Mbit/s, as the guest is told */
+	uint8_t mode;	/* of a macvtap: net_modes; not this process's either */
 	struct netkit_options
 		frames; /* not this process's: what holds the guest to them is behind it */
 	struct publishes publishes; /* nor these: who gives the network has them */

@@ -151,10 +151,10 @@ const struct feature features[N_FEATURES] = {
 		.shown_by = "unit/test_throttle.c, device/test_storage.py",
 	},
 	[FEATURE_NET] = {
-		"virtio-net", "virtio-net: stream, tap, bridge or the user's network (--net)",
+		"virtio-net", "virtio-net: stream, tap, bridge, macvtap, user's network (--net)",
 		FEATURE_EXPERIMENTAL, "dev-net",
 		"three virtqueues; frames of the stream or tap",
-		.note = "without guard=on nothing bounds the frames of a guest, but on a bridge",
+		.note = "without guard=on nothing bounds the frames of a guest, but on a bridge or macvtap",
 		.shown_by = "device/test_net.py, device/test_net_control.py, device/test_net_tap.py, "
 			    "device/test_net_rules.py, "
 			    "linux/test_debian_net.py, "

@@ -482,6 +482,56 @@ def test_what_is_made_for_a_bridge_goes(place):
     tap.apart(body)
 
 
+def test_a_macvtap_that_cannot_be(place):
+    def body():
+        bridge.sh("ip link add v0 type veth peer name v1")
+        before = bridge.names()
+        assert "there is no such interface of the host's" in refused_net(place, "macvtap=missing")
+        if place.user:
+            assert "making a macvtap takes root: it can make a tap for you" in refused_net(place, "macvtap=v0")
+        else:
+            assert "ip fails: " in refused_net(place, "macvtap=lo")
+        assert bridge.names() == before and bridge.tables() == []
+
+    tap.apart(body)
+
+
+@needs_nft
+def test_what_is_made_of_macvtaps_goes(place):
+    """At the VM's end; what is left of one whose processes were all killed at the next one's start, but none of a VM that runs."""
+    if place.user:
+        return
+
+    def start():
+        before = len(bridge.names())
+        process = place.start("run", "--kernel", place.kernel, "--cmdline", FOREVER, "--net=macvtap=v0", "--allow", "virtio-net")
+        wait.until(lambda: len(bridge.names()) > before and len(bridge.tables()) == before - 2, "there is a macvtap")
+        wait.until(lambda: len(bridge.net_keepers()) == before - 2, "there is a keeper")
+        return process
+
+    def body():
+        bridge.sh("ip link add v0 type veth peer name v1", "ip link set v0 up", "ip link set v1 up")
+        before = bridge.names()
+        assert run_with(place, [], "--net=macvtap=v0,mode=bridge", "--net=macvtap=v0", "--allow", "virtio-net")[0] == 0
+        assert bridge.names() == before and bridge.tables() == []
+        lives = start()
+        [living] = set(bridge.names()) - set(before)
+        own = [pid for pid, _ in place.processes()]
+        dies = start()
+        for pid in [pid for pid, _ in place.processes() if pid not in own]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        dies.communicate(timeout=60)
+        assert len(bridge.names()) == len(before) + 2
+        assert run_with(place, [], "--net=macvtap=v0", "--allow", "virtio-net")[0] == 0
+        assert set(bridge.names()) == {*before, living} and len(bridge.tables()) == 1
+        lives.terminate()
+        lives.communicate(timeout=60)
+        assert bridge.names() == before and bridge.tables() == []
+
+    tap.apart(body)
+
+
 @needs_nft
 def test_rules_of_a_tap_that_is_there(place):
     """They go at the end, and those that were left before the next VM has it."""

@@ -362,18 +362,18 @@ static void test_networks(void **state)
 	assert_int_equal(count(&c, "net"), 0);
 	assert_error(WORDS(&c, "--net", "mtu=1500"),
 		     "--net: 'mtu=1500' will not do: what it is joined to comes first and is "
-		     "never guessed: say user, fd=N, tap=NAME or bridge=NAME");
+		     "never guessed: say user, fd=N, tap=NAME, bridge=NAME or macvtap=NAME");
 	assert_error(WORDS(&c, "--net", "fd=2"),
 		     "--net: 'fd=2' will not do: fd must be 3 to 1048576");
 	assert_error(WORDS(&c, "--net", "5"),
 		     "--net: '5' will not do: what it is joined to comes first and is never "
-		     "guessed: say user, fd=N, tap=NAME or bridge=NAME");
+		     "guessed: say user, fd=N, tap=NAME, bridge=NAME or macvtap=NAME");
 	assert_error(WORDS(&c, "--net", "mtu=1500,fd=5"),
 		     "--net: 'mtu=1500,fd=5' will not do: what it is joined to comes first and "
-		     "is never guessed: say user, fd=N, tap=NAME or bridge=NAME");
+		     "is never guessed: say user, fd=N, tap=NAME, bridge=NAME or macvtap=NAME");
 	assert_error(
 		WORDS(&c, "--net", "fd=5,fd=6"),
-		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, guard=, ip=, restrict=, "
+		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, mode=, guard=, ip=, restrict=, "
 		"allow=, link-local=, packets-in=, packets-out=, bytes-in=, bytes-out=, burst= and "
 		"publish=");
 	assert_error(WORDS(&c, "--net", "fd"), "--net: 'fd' will not do: fd must be 3 to 1048576");

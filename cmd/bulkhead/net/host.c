@@ -70,6 +70,19 @@ int host_set_up(const char *name)
 	return e < 0 ? e : ask(SIOCSIFFLAGS, name, &r);
 }
 
+bool host_is_up(const char *name)
+{
+	struct ifreq r = { .ifr_flags = 0 };
+
+	return ask(SIOCGIFFLAGS, name, &r) == 0 && r.ifr_flags & IFF_UP;
+}
+
+bool host_is_own_name(const char *name)
+{
+	return strncmp(name, "bh", 2) == 0 && strlen(name) == 10 &&
+	       strspn(name + 2, "0123456789abcdef") == 8;
+}
+
 void host_make_name(char out[INTERFACE_NAME_MAX])
 {
 	uint32_t n = 0;

@@ -15,6 +15,9 @@ bool host_is_driven_by(const char *name, const char *driver);
 /* The host itself has no address there, and says nothing by itself. */
 void host_be_silent(const char *name);
 [[nodiscard]] int host_set_up(const char *name);
+bool host_is_up(const char *name);
+/* As host_make_name makes them. */
+bool host_is_own_name(const char *name);
 /* A name that nobody has had, so that nothing that was left over is of it. */
 void host_make_name(char out[INTERFACE_NAME_MAX]);
 

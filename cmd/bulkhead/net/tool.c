@@ -67,7 +67,7 @@ static _Noreturn void become(const char *program, const char *const argv[], int 
 /* All of it is read, so that it ends. */
 static void read_all(int fd, char *out, size_t cap)
 {
-	char more[512];
+	char more[512] = "";
 	size_t len = 0;
 	ssize_t n;
 

@@ -11,7 +11,7 @@ import socket
 import struct
 import subprocess
 
-from . import wait
+from . import net, wait
 
 TUNSETIFF, TUNSETVNETHDRSZ, TUNGETIFF = 0x400454ca, 0x400454d8, 0x800454d2
 IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 2, 0x1000, 0x4000
@@ -84,6 +84,71 @@ def tap(name):
     fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
     fcntl.ioctl(fd, TUNSETVNETHDRSZ, struct.pack("i", len(HEADER)))
     return End(fd)
+
+
+class Wire:
+    """Frames on an interface of the host's: all but its own."""
+
+    OUTGOING = 4
+
+    def __init__(self, name):
+        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.sock.bind((name, 3))
+        self.sock.setblocking(False)
+
+    def send(self, frame):
+        with contextlib.suppress(OSError):
+            self.sock.send(frame)
+
+    def read(self):
+        while True:
+            try:
+                frame, address = self.sock.recvfrom(70000)
+            except BlockingIOError:
+                return None
+            if address[2] != self.OUTGOING:
+                return frame
+
+    def recv(self):
+        came = []
+
+        def one():
+            if (frame := self.read()) is not None:
+                came.append(frame)
+            return came
+
+        wait.until(one, "a frame comes")
+        return came[0]
+
+    def drain(self):
+        came = []
+        while (frame := self.read()) is not None:
+            came.append(frame)
+        return came
+
+    def close(self):
+        self.sock.close()
+
+
+class Macvtapped:
+    """guest: a macvtap on one end of a wire; other: who is at the wire's other end."""
+
+    lower = 1
+    interface = "guest0"
+
+    def __init__(self):
+        sh(QUIET, "ip link add v0 type veth peer name v1", "ip link set v0 up", "ip link set v1 up",
+           f"ip link add link v0 name {self.interface} address {net.MAC.hex(':')} type macvtap mode private",
+           f"ip link set {self.interface} up")
+        fd = os.open(f"/dev/tap{socket.if_nametoindex(self.interface)}", os.O_RDWR | os.O_CLOEXEC)
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", b"", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+        fcntl.ioctl(fd, TUNSETVNETHDRSZ, struct.pack("i", len(HEADER)))
+        self.guest, self.other = End(fd), Wire("v1")
+
+    def close(self):
+        sh(f"ip link del {self.interface}")
+        self.guest.close()
+        self.other.close()
 
 
 class Bridged:
