@@ -27,7 +27,8 @@ static const struct {
 	{ "console", verb_console },   { "explain", verb_explain }, { "image", verb_image },
 	{ "features", verb_features }, { "version", verb_version }, { "--version", verb_version },
 	{ "help", verb_help },	       { "--help", verb_help },	    { "-h", verb_help },
-	{ "resume", verb_resume },     { "resize", verb_resize },   { "vsock", verb_vsock },
+	{ "link", verb_link },	       { "resume", verb_resume },   { "resize", verb_resize },
+	{ "vsock", verb_vsock },
 };
 
 /* All of it, unless nobody takes it. Standard error of `run` and `console` may be a pipe that is full for

@@ -14,11 +14,13 @@
 #define CLASS_RX 0U
 #define CLASS_MAC 1U
 #define CLASS_VLAN 2U
+#define CLASS_ANNOUNCE 3U
 #define CLASS_OFFLOADS 5U
 #define MAC_TABLE_SET 0U
 #define MAC_ADDR_SET 1U
 #define VLAN_ADD 0U
 #define VLAN_DEL 1U
+#define ANNOUNCE_ACK 0U
 #define OFFLOADS_SET 0U
 #define HEADER_LEN 2U
 #define COUNT_LEN 4U
@@ -138,6 +140,16 @@ static int set_vlan(struct control *c, const struct command *m)
 	return CONTROL_OK;
 }
 
+/* ---- announcement (5.1.6.5.4) ---- */
+
+static int acknowledge(struct control *c, const struct command *m)
+{
+	if (m->len || !c->announces)
+		return CONTROL_ERR;
+	c->announces = 0;
+	return CONTROL_OK;
+}
+
 /* ---- offloads (5.1.6.5.6) ---- */
 
 /* A large frame has a checksum that is left to be done (5.1.3.1). */
@@ -178,6 +190,7 @@ static const struct {
 	{ CLASS_MAC, MAC_TABLE_SET, MAC_TABLE_SET, VIRTIO_NET_F_CTRL_RX, set_table },
 	{ CLASS_MAC, MAC_ADDR_SET, MAC_ADDR_SET, VIRTIO_NET_F_CTRL_MAC_ADDR, set_mac },
 	{ CLASS_VLAN, VLAN_ADD, VLAN_DEL, VIRTIO_NET_F_CTRL_VLAN, set_vlan },
+	{ CLASS_ANNOUNCE, ANNOUNCE_ACK, ANNOUNCE_ACK, VIRTIO_NET_F_GUEST_ANNOUNCE, acknowledge },
 	{ CLASS_OFFLOADS, OFFLOADS_SET, OFFLOADS_SET, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS,
 	  set_offloads },
 };
@@ -222,6 +235,7 @@ void control_load(struct control *c, const struct control_kept *kept, uint64_t m
 	memcpy(c, &kept->copy[which], sizeof(*c));
 	if (c->begun != 1 || !filter_can_be(&c->filter) || c->off & ~NET_GUEST_OFFLOADS)
 		control_init(c, mac);
+	c->announces = 0; /* whoever asks, asks each process */
 }
 
 void control_keep(const struct control *c, struct control_kept *kept)

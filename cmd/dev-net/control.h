@@ -22,7 +22,8 @@
 
 /* What the driver has set. Of bytes and numbers alone, as it may come from a predecessor. */
 struct control {
-	uint8_t begun; /* 0: memory that nobody has written to */
+	uint8_t announces; /* the guest has been asked to announce itself, and has not */
+	uint8_t begun;	   /* 0: memory that nobody has written to */
 	struct filter filter;
 	uint64_t off; /* features: what may not be left to be done to a received frame, though it was chosen */
 };

@@ -215,6 +215,7 @@ const struct device_kind net_kind = {
 		    .fd = NET_FD_VHOST_USER },
 	.behind = behind,
 	.foreign = true,
+	.takes_link = true,
 	.restartable = true,
 	.attachable = true,
 	.memory = NET_STATE_SIZE + 4 * TAP_FRAME_MAX,

@@ -11,11 +11,32 @@
 #include "lib/devkit/args.h"
 #include "lib/devkit/process.h"
 
+#include <errno.h>
 #include <fcntl.h>
+
+static struct net net;
+
+static int on_message(struct process *c, const struct control_msg *m, int fd)
+{
+	const struct control_msg changed = { .type = CTL_CONFIG_CHANGED };
+
+	closep(&fd);
+	if (m->type != CTL_LINK || m->number & ~(uint32_t)(CTL_LINK_UP | CTL_LINK_ANNOUNCE))
+		return -EPROTO;
+	net_set_link(&net, m->number & CTL_LINK_UP, m->number & CTL_LINK_ANNOUNCE);
+	return control_send(c->control_fd, &changed, -1);
+}
+
+static void on_announced(void *owner)
+{
+	const struct control_msg m = { .type = CTL_ANNOUNCED };
+	struct process *c = owner;
+
+	(void)!control_send(c->control_fd, &m, -1);
+}
 
 int main(int argc, char **argv)
 {
-	static struct net net;
 	static struct process c;
 	struct net_options options;
 	struct net_page *page = NULL;
@@ -34,10 +55,13 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = net_prepare(&net, &options, page, &c.loop, NET_FD_VHOST_USER, NET_FD_LINK, tap,
 				&what);
+	c.message = on_message;
 	if (r == 0)
 		r = process_enter(&c, &net_policy, &what); /* 4 no way back */
 	if (r < 0)
 		return process_fail("dev-net", what, r);
+	net.announced = on_announced;
+	net.owner = &c;
 	net.dev.ret_why = &c.why;
 	return process_serve(&c); /* 5 hostile from here */
 }

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define STATUS_LINK_UP 1U
+#define STATUS_ANNOUNCE 2U
 #define DUPLEX_FULL 1U
 #define HEADROOM 18U	 /* an Ethernet header and a VLAN tag */
 #define COMMANDS_MAX 64U /* of one pass */
@@ -27,6 +29,13 @@ static void drop(struct net *net)
 	net->n_dropped++;
 }
 
+static uint16_t status(const struct net *net)
+{
+	bool announces = net->control.announces && net->features & BIT(VIRTIO_NET_F_GUEST_ANNOUNCE);
+
+	return (net->down ? 0 : STATUS_LINK_UP) | (announces ? STATUS_ANNOUNCE : 0);
+}
+
 static void config_read(void *owner, uint8_t *config)
 {
 	const struct net *net = owner;
@@ -34,7 +43,7 @@ static void config_read(void *owner, uint8_t *config)
 
 	for (int shift = 40; shift >= 0; shift -= 8)
 		bytes_put8(&w, (uint8_t)(net->mac >> shift));
-	bytes_put16(&w, 0); /* status: not offered, so the link counts as up */
+	bytes_put16(&w, status(net));
 	bytes_put16(&w, 0); /* more pairs of queues: not offered */
 	bytes_put16(&w, net->mtu);
 	bytes_put32(&w, net->speed);
@@ -136,7 +145,7 @@ static int put_frame(struct net *net, const struct virtq_chain *c, const struct 
 	struct link_bytes to;
 	int r;
 
-	if (!port_is_up(&net->port) || !port_claim(&net->port, len, &to)) {
+	if (net->down || !port_is_up(&net->port) || !port_claim(&net->port, len, &to)) {
 		drop(net);
 		return 0;
 	}
@@ -172,7 +181,7 @@ static bool may_transmit(struct net *net)
 {
 	struct link_bytes to;
 
-	return !port_is_up(&net->port) || port_claim(&net->port, frame_max(net), &to);
+	return net->down || !port_is_up(&net->port) || port_claim(&net->port, frame_max(net), &to);
 }
 
 static int run_transmit(struct net *net, struct dev_queue *q)
@@ -192,9 +201,16 @@ static int run_transmit(struct net *net, struct dev_queue *q)
 
 /* ---- the control queue ---- */
 
+static void say_announced(struct net *net)
+{
+	if (net->announced)
+		net->announced(net->owner);
+}
+
 static int command(struct net *net, struct dev_queue *q)
 {
 	const struct virtq_chain *c = &net->chain;
+	bool announces = net->control.announces;
 	uint8_t answer;
 	int r;
 
@@ -209,6 +225,8 @@ static int command(struct net *net, struct dev_queue *q)
 	r = virtq_chain_write(c, 0, &answer, sizeof(answer));
 	if (r == 0)
 		dev_queue_push(q, c->head, sizeof(answer));
+	if (announces && !net->control.announces)
+		say_announced(net);
 	return r;
 }
 
@@ -232,6 +250,8 @@ static void reset(void *owner)
 {
 	struct net *net = owner;
 
+	if (net->control.announces)
+		say_announced(net);
 	control_init(&net->control, net->mac);
 	control_keep(&net->control, net->kept);
 }
@@ -264,10 +284,24 @@ static int run(void *owner, struct dev_queue *q)
 	return r;
 }
 
+void net_set_link(struct net *net, bool up, bool announce)
+{
+	if (net->down && up) /* what came meanwhile */
+		net_forget_all(net);
+	net->down = !up;
+	if (announce)
+		net->control.announces = 1;
+	/* what waited for room, or for buffers, is dropped now */
+	for (unsigned int i = 0; i < NET_CONTROLQ && !up; i++)
+		dev_queue_run_later(&net->dev.queue[i]);
+}
+
 static void on_port(void *owner)
 {
 	struct net *net = owner;
 
+	if (net->down)
+		net_forget_all(net);
 	if (!dev_queue_served(&net->dev.queue[NET_RECEIVEQ]))
 		net_forget_oldest(net);
 	dev_queue_run(&net->dev.queue[NET_RECEIVEQ]);
@@ -303,6 +337,7 @@ int net_prepare(struct net *net, const struct net_options *o, struct net_page *p
 		.config_len = NET_CONFIG_LEN,
 	};
 	net->cut_len = 0;
+	net->down = false;
 	net->mac = o->mac;
 	net->mtu = (uint16_t)o->mtu;
 	net->speed = (uint32_t)o->speed;

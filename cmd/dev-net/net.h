@@ -15,6 +15,8 @@
  * sees at once; where too few are there they are put back, and the frame waits. One that takes more than
  * NET_MERGE_MAX, or the whole ring, is dropped; and a buffer there that has no room for a header is the guest's error.
  *
+ * While the link is down, as its VM's user has said (net_set_link), whatever comes from either side is dropped.
+ *
  * While no driver serves the receive queue the oldest frames make way; while one does and has no buffer
  * ready, the peer waits.
  */
@@ -87,6 +89,9 @@ struct net {
 	uint64_t mac;
 	uint16_t mtu;
 	uint32_t speed;
+	bool down;			/* by who has the VM */
+	void (*announced)(void *owner); /* the guest has, or will not; NULL: nobody wants to know */
+	void *owner;
 	bool told_down;
 	uint64_t n_dropped; /* frames, either way */
 };
@@ -102,6 +107,8 @@ void net_close(struct net *net);
  * -EINVAL for a file that is not so, or the error of fstat or mmap. */
 [[nodiscard]] int net_page_map(int fd, struct net_page **ret);
 
+/* Whether frames pass from now on; announce: the guest is asked to announce itself. Its configuration has changed. */
+void net_set_link(struct net *net, bool up, bool announce);
 /* What the driver chose. */
 void net_set_features(struct net *net, uint64_t features);
 /* Whether the driver takes that one of NET_GUEST_OFFLOADS now. */
@@ -112,6 +119,8 @@ void net_set_features(struct net *net, uint64_t features);
 [[nodiscard]] bool net_is_frame(const struct net *net, uint64_t len);
 /* receive.c: as dev_ops' queue_run. */
 [[nodiscard]] int net_run_receive(struct net *net, struct dev_queue *q);
+/* Those that are there are dropped. */
+void net_forget_all(struct net *net);
 /* Nobody takes them: room for what comes now. */
 void net_forget_oldest(struct net *net);
 

@@ -4,6 +4,9 @@
 
 #include <errno.h>
 
+/* More frames than the link has room for; of a tap, what is left is dropped in the next pass. */
+#define FORGET_MAX (LINK_CAP / (LINK_LENGTH + LINK_FRAME_MIN) + 1)
+
 /* The next piece of a large frame, or, behind its last, the next frame. */
 static void skip(struct net *net, const struct link_bytes *frame)
 {
@@ -215,8 +218,10 @@ int net_run_receive(struct net *net, struct dev_queue *q)
 	struct port_frame frame;
 	int r = 0;
 
+	if (net->down)
+		net_forget_all(net);
 	net->merge.first_of_pass = true;
-	while (next_frame(net, &frame)) {
+	while (!net->down && next_frame(net, &frame)) {
 		r = merges ? receive_merged(net, q, &frame) : receive_one(net, q, &frame);
 		if (r != 1)
 			break;
@@ -224,6 +229,17 @@ int net_run_receive(struct net *net, struct dev_queue *q)
 		r = 0;
 	}
 	return r;
+}
+
+void net_forget_all(struct net *net)
+{
+	struct port_frame frame;
+
+	net->cut_len = 0;
+	for (unsigned int n = 0; n < FORGET_MAX && port_peek(&net->port, &frame); n++) {
+		net->n_dropped++;
+		port_skip(&net->port, link_bytes_len(&frame.bytes));
+	}
 }
 
 void net_forget_oldest(struct net *net)

@@ -198,6 +198,16 @@ static int on_resized(const struct asker *a, const struct control_msg *m)
 	return why ? refuse(a, why) : 0;
 }
 
+static int on_set_link(const struct asker *a, const struct control_msg *m)
+{
+	const char *why;
+
+	if (m->number > 1)
+		return -EBADMSG;
+	why = link_set(a->vm, a->client, m->text, m->number == 1);
+	return why ? refuse(a, why) : 0;
+}
+
 enum asker_kind { BY_COMMAND = 1, BY_CLIENT = 2 };
 
 static const struct {
@@ -214,6 +224,7 @@ static const struct {
 	{ CTL_ADD_FILE, BY_CLIENT, VM_RUNNING, on_add },
 	{ CTL_ADD_BESIDE, BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_add_beside },
 	{ CTL_REMOVE, BY_CLIENT, VM_RUNNING, on_remove },
+	{ CTL_SET_LINK, BY_CLIENT, VM_RUNNING, on_set_link },
 	{ CTL_RESUME, BY_CLIENT, VM_STARTING | VM_RUNNING, on_resume },
 	{ CTL_RESIZE, BY_CLIENT, VM_RUNNING, on_resize },
 	{ CTL_RESIZED, BY_CLIENT, VM_RUNNING, on_resized },
@@ -285,6 +296,7 @@ static void drop_client(struct client *c)
 	leave_console(vm, c);
 	plug_leave(vm, c);
 	pause_forget(vm, c);
+	link_leave(vm, c);
 	resize_leave(vm, c);
 }
 

@@ -100,6 +100,7 @@ static int on_ready(struct part *p, const struct control_msg *m)
 
 	(void)m;
 	p->state = PART_READY;
+	link_begin(p);
 	restart_ready(p);
 	if (p->kind == PART_CONSOLE)
 		size_begin(vm);
@@ -312,12 +313,6 @@ static int on_event(struct part *p, const struct control_msg *m)
 	return -EBADMSG;
 }
 
-static int on_config_changed(struct part *p, const struct control_msg *m)
-{
-	(void)m;
-	return size_taken(p->vm);
-}
-
 static const struct {
 	enum control_type type;
 	unsigned int kinds;
@@ -337,7 +332,9 @@ static const struct {
 	{ CTL_PLUGGED, PART_VMM, PART_READY, plug_on_plugged },
 	{ CTL_NOT_PLUGGED, PART_VMM, PART_READY, plug_on_not_plugged },
 	{ CTL_UNPLUGGED, PART_VMM, PART_READY, plug_on_unplugged },
-	{ CTL_CONFIG_CHANGED, PART_CONSOLE, PART_READY, on_config_changed },
+	{ CTL_CONFIG_CHANGED, PART_CONSOLE, PART_READY, size_on_taken },
+	{ CTL_CONFIG_CHANGED, PART_DEVICE, PART_READY, link_on_taken },
+	{ CTL_ANNOUNCED, PART_DEVICE, PART_READY, link_on_announced },
 };
 
 static int dispatch(struct part *p, const struct control_msg *m)
@@ -382,6 +379,7 @@ static int on_control(struct loop_source *src, uint32_t events_mask)
 	if (events_mask & EPOLLOUT) {
 		(void)!loop_set(&p->vm->loop, src, EPOLLIN);
 		size_step(p->vm);
+		link_step(p->vm);
 	}
 	take_message(p);
 	return 0;

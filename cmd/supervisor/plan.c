@@ -232,6 +232,7 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 			       kind->declared->name, o->programs[kind_index(kind)]);
 
 	l->part->device = kind;
+	l->part->plug.number = number + 1;
 	resize_note(l->part, d);
 	if (config_count(vm->config, kind) > 1)
 		snprintf(l->part->name, sizeof(l->part->name), "%s %u", kind->declared->name,

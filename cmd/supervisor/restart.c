@@ -57,6 +57,7 @@ static void lose_for_good(struct part *p, const char *fmt, ...)
 	va_end(ap);
 	p->state = PART_GONE;
 	resize_lost(p, text);
+	link_lost(p, text);
 	if (!p->spare || p->vm->state != VM_RUNNING) {
 		vm_end(p->vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "%s", text);
 		return;

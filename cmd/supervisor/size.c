@@ -8,25 +8,13 @@
 #include "cmd/supervisor/vm.h"
 
 #include <errno.h>
-#include <sys/epoll.h>
-
-/* False: it is not there, or takes it later, which is waited for. */
-static bool send_to(struct part *p, const struct control_msg *m)
-{
-	if (!p || p->state != PART_READY || p->control < 0)
-		return false;
-	if (tell_peer(p->control, m, -1) == 0)
-		return true;
-	(void)!loop_set(&p->vm->loop, &p->control_src, EPOLLIN | EPOLLOUT);
-	return false;
-}
 
 static void tell_console(struct vm *vm)
 {
 	struct size *s = &vm->size;
 	const struct control_msg m = { .type = CTL_CONSOLE_SIZE, .number = s->wanted };
 
-	if (s->awaited || s->wanted == s->told || !send_to(vm_part(vm, PART_CONSOLE), &m))
+	if (s->awaited || s->wanted == s->told || !part_tell(vm_part(vm, PART_CONSOLE), &m))
 		return;
 	s->told = s->wanted;
 	s->awaited = true;
@@ -39,7 +27,7 @@ static void tell_vmm(struct vm *vm)
 	if (!vm->size.changed)
 		return;
 	m.number = vm_part(vm, PART_CONSOLE)->channel;
-	vm->size.changed = !send_to(vm_part(vm, PART_VMM), &m);
+	vm->size.changed = !part_tell(vm_part(vm, PART_VMM), &m);
 }
 
 void size_step(struct vm *vm)
@@ -63,8 +51,11 @@ void size_begin(struct vm *vm)
 	size_step(vm);
 }
 
-int size_taken(struct vm *vm)
+int size_on_taken(struct part *p, const struct control_msg *m)
 {
+	struct vm *vm = p->vm;
+
+	(void)m;
 	if (!vm->size.awaited)
 		return -EBADMSG;
 	vm->size.awaited = false;

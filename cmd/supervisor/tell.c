@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #define BUSY_LINE_S 5 /* between two lines about a part */
@@ -114,4 +115,14 @@ void part_tell_killed(struct part *p)
 int tell_peer(int sock, const struct control_msg *m, int fd)
 {
 	return takes_now(sock) ? control_send(sock, m, fd) : -EAGAIN;
+}
+
+bool part_tell(struct part *p, const struct control_msg *m)
+{
+	if (!p || p->state != PART_READY || p->control < 0)
+		return false;
+	if (tell_peer(p->control, m, -1) == 0)
+		return true;
+	(void)!loop_set(&p->vm->loop, &p->control_src, EPOLLIN | EPOLLOUT);
+	return false;
 }

@@ -101,6 +101,17 @@ struct vm;
  * new one, whose other end goes to the one that lives: pair.c.
  */
 
+/* A network card's link on its way to the guest; link.c. */
+struct card_link {
+	bool down;		  /* as its user has said */
+	bool due;		  /* the device is to be told */
+	bool announce;		  /* and that its guest is to announce itself */
+	bool awaited;		  /* it has not answered that */
+	bool changed;		  /* the vmm is to look */
+	unsigned int n_announces; /* that it may still say */
+	struct client *asker;	  /* who waits; or NULL */
+};
+
 struct part {
 	struct vm *vm;
 	enum part_kind kind;
@@ -127,6 +138,7 @@ struct part {
 	char format[16]; /* of its image, which can be made larger; "": it has none, or that cannot */
 	bool spare;	 /* for a device that is attached */
 	struct plug plug;
+	struct card_link link;
 };
 
 struct client {
@@ -341,9 +353,24 @@ void size_want(struct vm *vm, uint32_t size);
 /* dev-console is ready, and knows no size; it may be another one than before. */
 void size_begin(struct vm *vm);
 /* dev-console answers. -EBADMSG: nobody asked. */
-[[nodiscard]] int size_taken(struct vm *vm);
+[[nodiscard]] int size_on_taken(struct part *p, const struct control_msg *m);
 /* Sends what is due and can be sent now; what cannot is waited for. */
 void size_step(struct vm *vm);
+
+/* ---- link.c: links of network cards, up and down ---- */
+
+/* The link of the card of that name: NULL, and the asker has its answer once the device is so; or why not. */
+[[nodiscard]] const char *link_set(struct vm *vm, struct client *asker, const char *name, bool up);
+/* The part is ready, and the vmm does not have it yet. */
+void link_begin(struct part *p);
+/* What it says. -EBADMSG: nobody asked. */
+[[nodiscard]] int link_on_taken(struct part *p, const struct control_msg *m);
+[[nodiscard]] int link_on_announced(struct part *p, const struct control_msg *m);
+/* As size_step. */
+void link_step(struct vm *vm);
+/* It does not come back; the client is gone. */
+void link_lost(struct part *p, const char *why);
+void link_leave(struct vm *vm, const struct client *c);
 
 /* ---- watch.c: signals, the timer, the keeper ---- */
 
@@ -372,6 +399,8 @@ void part_tell_busy(struct part *p);
 void part_tell_killed(struct part *p);
 /* Sends if the peer takes it now, else -EAGAIN. As control_send. */
 [[nodiscard]] int tell_peer(int sock, const struct control_msg *m, int fd);
+/* False: it is not there, or takes it later, which is waited for: size_step and link_step follow. */
+[[nodiscard]] bool part_tell(struct part *p, const struct control_msg *m);
 
 /* ---- policy.c ---- */
 

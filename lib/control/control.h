@@ -31,11 +31,14 @@ enum control_type {
 	CTL_PLUGGED = 7,     /* vmm only: slot; the device is on the guest's bus */
 	CTL_NOT_PLUGGED = 8, /* vmm only: text; why the device is not, and will not be */
 	CTL_UNPLUGGED = 9,   /* vmm only: slot; the guest has let go of it, and so has the vmm */
-	CTL_CONFIG_CHANGED = 10, /* dev-console: it has taken the size; once for each */
-	CTL_LOST = 11,		 /* vmm only: number of a channel that has ended */
-	CTL_FOUND = 12,		 /* vmm only: number of a channel that serves again */
+	CTL_CONFIG_CHANGED =
+		10,	/* dev-console, dev-net: it has taken the size, the link; once for each */
+	CTL_LOST = 11,	/* vmm only: number of a channel that has ended */
+	CTL_FOUND = 12, /* vmm only: number of a channel that serves again */
 	CTL_AWAY = 13, /* storage-nbd: text; its server is away for too long: what of it is known */
 	CTL_BACK = 14, /* storage-nbd: the server is there again */
+	CTL_ANNOUNCED =
+		15, /* dev-net: its guest has announced itself; once for each CTL_LINK_ANNOUNCE */
 
 	/* supervisor -> process */
 	CTL_POWER_BUTTON = 16, /* vmm: press the ACPI power button */
@@ -48,6 +51,7 @@ enum control_type {
 	CTL_UNPLUG = 21, /* vmm: slot; asks the guest to let go of it */
 	CTL_PAUSE = 23,	 /* vmm: number, a control_pause: all stands still until CTL_CONTINUE */
 	CTL_CONTINUE = 24,
+	CTL_LINK = 25,	 /* dev-net: number, control_link bits; answered by CTL_CONFIG_CHANGED */
 	CTL_CONFIG = 22, /* vmm: number of the channel whose device's configuration has changed */
 
 	/* command or client -> supervisor */
@@ -67,6 +71,8 @@ enum control_type {
 		42, /* number: 1 the file has its new size, 0 it is as before; CTL_DONE once it is served */
 	/* number: which file beside the one of the next CTL_ADD_FILE, from 1 on, 1 descriptor: it; not answered */
 	CTL_ADD_BESIDE = 43,
+	/* number: 1 up, 0 down, text: name of a network card; CTL_DONE once it is so */
+	CTL_SET_LINK = 44,
 
 	/* supervisor -> command or client */
 	CTL_INFO = 48,	   /* info */
@@ -95,6 +101,12 @@ enum control_event {
 enum control_pause {
 	CTL_PAUSE_ALL = 0,   /* no vCPU runs, and no device has a ring */
 	CTL_PAUSE_VCPUS = 1, /* devices keep their rings: one would not give them back */
+};
+
+/* Of CTL_LINK. */
+enum control_link {
+	CTL_LINK_UP = 1,
+	CTL_LINK_ANNOUNCE = 2, /* the guest is to tell the network where it is */
 };
 
 #define CTL_TEXT_MAX 400 /* bytes, without NUL */

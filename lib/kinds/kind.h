@@ -169,6 +169,7 @@ struct device_kind {
 	bool dials; /* BEHIND: it has an address, as --address=, and a channel to a dialer in the place of a file */
 	int serial_fd;	      /* a vfio-user channel for the UART's registers; 0: none */
 	bool takes_stream;    /* the console's */
+	bool takes_link;      /* its link goes up and down, by CTL_LINK */
 	bool foreign;	      /* vhost-user=SOCKET: another's program may serve it */
 	bool restartable;     /* a new process can take its place while the guest runs */
 	bool attachable;      /* a virtio device that may come and go while the guest runs */

@@ -223,6 +223,17 @@ static void serve_config(uint32_t channel)
 	do_log(line);
 }
 
+static void serve_link(uint32_t how)
+{
+	char line[32];
+
+	snprintf(line, sizeof(line), "link %u", how);
+	do_log(line);
+	say(CTL_CONFIG_CHANGED, 0, "");
+	if (how & CTL_LINK_ANNOUNCE)
+		say(CTL_ANNOUNCED, 0, "");
+}
+
 /* Waits for a message of the type, or of any when it is 0. False at the end of the channel. */
 static bool await(unsigned int type)
 {
@@ -234,6 +245,8 @@ static bool await(unsigned int type)
 			serve_stream(take_fd(&fd));
 		if (m.type == CTL_CONSOLE_SIZE)
 			serve_size(m.number);
+		if (m.type == CTL_LINK)
+			serve_link(m.number);
 		if (m.type == CTL_CONFIG)
 			serve_config(m.number);
 		closep(&fd);

@@ -339,7 +339,7 @@ def test_configuration(start, mtu):
     device = start(Net, mac="02:00:5e:10:00:01", mtu=mtu)
     session = device.open()
     config = session.front.get_config(0, 17)
-    assert config == bytes.fromhex("02005e100001") + bytes(4) + struct.pack("<HIB", mtu, 10000, 1)
+    assert config == bytes.fromhex("02005e100001") + struct.pack("<HHHIB", 1, 0, mtu, 10000, 1)
     settled(device, session)
 
 

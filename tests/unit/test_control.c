@@ -38,6 +38,9 @@ static const struct control_msg samples[] = {
 	{ .type = CTL_CONTINUE },
 	{ .type = CTL_RESUME },
 	{ .type = CTL_ADD_BESIDE, .number = 8 },
+	{ .type = CTL_SET_LINK, .number = 1, .text_len = 5, .text = "net-1" },
+	{ .type = CTL_LINK, .number = CTL_LINK_UP | CTL_LINK_ANNOUNCE },
+	{ .type = CTL_ANNOUNCED },
 	{ .type = CTL_RESIZE },
 	{ .type = CTL_RESIZED, .number = 1 },
 	{ .type = CTL_RESIZING, .text_len = 3, .text = "raw" },
@@ -68,7 +71,8 @@ static bool has_text(const struct control_msg *m)
 	return m->type == CTL_LOG || m->type == CTL_FAILED || m->type == CTL_REFUSED ||
 	       m->type == CTL_ENDED || m->type == CTL_NOT_PLUGGED || m->type == CTL_PLUG ||
 	       m->type == CTL_ADD || m->type == CTL_ADD_FILE || m->type == CTL_REMOVE ||
-	       m->type == CTL_ADDED || m->type == CTL_RESIZING || m->type == CTL_AWAY;
+	       m->type == CTL_ADDED || m->type == CTL_RESIZING || m->type == CTL_SET_LINK ||
+	       m->type == CTL_AWAY;
 }
 
 static void assert_same(const struct control_msg *a, const struct control_msg *b)
@@ -168,7 +172,7 @@ static void reserved_and_unknown(void **state)
 		known += control_decode(wire, sizeof(wire), &m) == 0;
 	}
 	/* those without a payload or with a text alone, which may be empty */
-	assert_int_equal(known, 23);
+	assert_int_equal(known, 24);
 }
 
 static void texts_are_bounded_and_printable(void **state)
