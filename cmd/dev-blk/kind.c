@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/virtio_ids.h>
 #include <stdio.h>
+#include <string.h>
 
 #define DISKS_MAX 64	   /* of a VM */
 #define RING_THREADS 9	   /* lib/image/uring.c: 8 and 1 */
@@ -142,12 +143,27 @@ static int target(struct blk_options *o, const char *text, size_t len, const cha
 	return 1;
 }
 
+/* As QEMU has it, rbd:POOL/IMAGE, or with slashes. */
+static bool rbd_is_meant(const char *text, size_t len)
+{
+	static const char scheme[] = "rbd:";
+
+	return len >= sizeof(scheme) - 1 && memcmp(text, scheme, sizeof(scheme) - 1) == 0;
+}
+
 static int address(void *of, const char *text, size_t len, const char **ret_why)
 {
 	struct blk_options *o = of;
 	struct nbd_uri u;
 	int r;
 
+	if (rbd_is_meant(text, len)) {
+		*ret_why =
+			"an image of a Ceph cluster comes by a gateway, which alone has the cluster's "
+			"key: say its nbds:// address, as bulkhead(1) has it; a file of that name "
+			"is ./rbd:...";
+		return -EINVAL;
+	}
 	if (iscsi_uri_is_meant(text, len))
 		return target(o, text, len, ret_why);
 	if (!nbd_uri_is_meant(text, len))

@@ -136,7 +136,7 @@ const struct feature features[N_FEATURES] = {
 		.note = "what was not flushed is lost if its server and its storage process die at once",
 		.shown_by = "device/test_storage_nbd.py, device/test_storage_away.py, "
 			    "device/test_storage_attach.py, device/test_storage_lost.py, "
-			    "drills/test_server.py",
+			    "drills/test_server.py, linux/test_rbd.py",
 	},
 	[FEATURE_STORAGE_ISCSI] = {
 		"storage-iscsi", "a disk of an iSCSI target (iscsi://)",

@@ -717,6 +717,8 @@ static void test_what_a_server_does_not_go_with(void **state)
 		{ "--disk=iscsi://h/iqn.a:b/1?x,format=raw", "?initiator=, a name" },
 		{ "--disk=iscsi://h:0/iqn.a:b/1,format=raw", "1 to 65535" },
 		{ "--disk=iscsi+ssl://h/iqn.a:b/1,format=raw", "say iscsi://" },
+		{ "--disk=rbd:vms/disk,format=raw", "say its nbds:// address" },
+		{ "--disk=rbd://mon/vms/disk?id=vm,format=raw", "say its nbds:// address" },
 	};
 	struct vm_config c;
 
