@@ -23,21 +23,23 @@ struct question {
 	struct unix_diag_req of;
 };
 
-static uint32_t peer_in(const struct nlmsghdr *h, size_t len)
+/* The kernel's answer: the attributes lie behind the message, each of them aligned. */
+static uint32_t peer_in(const char *answer, size_t len)
 {
-	const struct rtattr *a = (const void *)((const char *)NLMSG_DATA(h) +
-						NLMSG_ALIGN(sizeof(struct unix_diag_msg)));
-	size_t left;
+	const struct nlmsghdr *h = (const void *)answer;
+	size_t at = NLMSG_LENGTH(NLMSG_ALIGN(sizeof(struct unix_diag_msg)));
+	struct rtattr a;
 	uint32_t peer;
 
-	if (!NLMSG_OK(h, len) || h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-	    h->nlmsg_len < NLMSG_LENGTH(NLMSG_ALIGN(sizeof(struct unix_diag_msg))))
+	if (!NLMSG_OK(h, len) || h->nlmsg_type != SOCK_DIAG_BY_FAMILY)
 		return 0;
-	left = h->nlmsg_len - NLMSG_LENGTH(NLMSG_ALIGN(sizeof(struct unix_diag_msg)));
-	for (; RTA_OK(a, left); a = RTA_NEXT(a, left)) {
-		if (a->rta_type != UNIX_DIAG_PEER || RTA_PAYLOAD(a) != sizeof(peer))
+	for (; h->nlmsg_len >= at + sizeof(a); at += RTA_ALIGN(a.rta_len)) {
+		memcpy(&a, answer + at, sizeof(a));
+		if (a.rta_len < sizeof(a) || a.rta_len > h->nlmsg_len - at)
+			return 0;
+		if (a.rta_type != UNIX_DIAG_PEER || RTA_PAYLOAD(&a) != sizeof(peer))
 			continue;
-		memcpy(&peer, RTA_DATA(a), sizeof(peer));
+		memcpy(&peer, answer + at + RTA_LENGTH(0), sizeof(peer));
 		return peer;
 	}
 	return 0;
@@ -61,7 +63,7 @@ static uint32_t peer_of(uint64_t inode)
 	if (fd < 0 || send(fd, &q, sizeof(q), 0) != sizeof(q))
 		return 0;
 	n = recv(fd, answer, sizeof(answer), 0);
-	return n <= 0 ? 0 : peer_in((const void *)answer, (size_t)n);
+	return n <= 0 ? 0 : peer_in(answer, (size_t)n);
 }
 
 /* ---- who holds it ---- */
