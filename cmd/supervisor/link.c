@@ -106,7 +106,8 @@ const char *link_set(struct vm *vm, struct client *asker, const char *name, bool
 void link_begin(struct part *p)
 {
 	struct card_link *l = &p->link;
-	bool again = p->again.n_asked > 0;
+	/* one that is attached is asked for as well; the vmm does not have it yet, and has nobody to announce */
+	bool again = p->spare ? plug_is_there(p) : p->again.n_asked > 0;
 
 	if (!has_link(p))
 		return;

@@ -282,9 +282,11 @@ int machine_reconnect(struct machine *m, unsigned int channel, int sock)
 
 int machine_config_changed(struct machine *m, unsigned int channel)
 {
-	if (channel >= MACHINE_CHANNELS_MAX || !m->channels[channel].config_changed)
+	if (channel >= MACHINE_CHANNELS_MAX)
 		return -EBADMSG;
-	m->channels[channel].config_changed(m->channels[channel].owner);
+	/* its guest may have let go of it meanwhile */
+	if (m->channels[channel].config_changed)
+		m->channels[channel].config_changed(m->channels[channel].owner);
 	return 0;
 }
 

@@ -123,7 +123,7 @@ void machine_lost(struct machine *m, unsigned int channel);
 void machine_found(struct machine *m, unsigned int channel);
 /* The successor's channel; takes sock. 0; -EBADMSG: there is no such channel; -EIO after machine_fail. */
 [[nodiscard]] int machine_reconnect(struct machine *m, unsigned int channel, int sock);
-/* The configuration space of the device behind it may have changed. -EBADMSG: there is none. */
+/* The configuration space of the device behind it, which may have gone, may have changed. -EBADMSG: there is no such channel. */
 [[nodiscard]] int machine_config_changed(struct machine *m, unsigned int channel);
 
 /*

@@ -493,13 +493,14 @@ static void a_change_while_it_drains_is_looked_at_afterwards(void **state)
 	assert_int_equal(back_end_count(&f->b, VHOST_USER_GET_CONFIG), 2);
 }
 
-static void channels_without_a_configuration_are_refused(void **state)
+static void channels_without_a_device_have_no_configuration(void **state)
 {
 	struct fixture *f = *state;
 
 	for (unsigned int i = 0; i < 2 * MACHINE_CHANNELS_MAX; i++)
 		if (i != f->v->number)
-			assert_int_equal(machine_config_changed(&f->m, i), -EBADMSG);
+			assert_int_equal(machine_config_changed(&f->m, i),
+					 i < MACHINE_CHANNELS_MAX ? 0 : -EBADMSG);
 	assert_int_equal(machine_config_changed(&f->m, ~0U), -EBADMSG);
 }
 
@@ -1017,7 +1018,7 @@ int main(void)
 		T(configuration_is_read_and_written_within_its_length),
 		T(a_change_of_configuration_is_told_to_a_live_driver),
 		T(a_change_while_it_drains_is_looked_at_afterwards),
-		T(channels_without_a_configuration_are_refused),
+		T(channels_without_a_device_have_no_configuration),
 		T(a_back_end_that_answers_something_else_ends_the_machine),
 		T(notifiers_follow_the_bar),
 		T(interrupts_need_enable_and_bus_master),
