@@ -2,6 +2,7 @@
 """Network cards that are attached to a VM that runs, and detached: what the guest sends and receives by them, what holds
 it to its addresses, and that nothing is left of them."""
 
+import fcntl
 import os
 import pathlib
 import re
@@ -272,7 +273,8 @@ def test_what_is_wrong_is_said_in_one_line(place, build):
     ends = os.pipe()
     for fd in ends:
         os.set_inheritable(fd, True)
-    high = os.dup2(ends[0], 40)
+    high = fcntl.fcntl(ends[0], fcntl.F_DUPFD, 40)
+    os.set_inheritable(high, True)
     for what, (words, status, line) in WRONG.items():
         code, out, err = call_with(place, high, "attach", NAME, "net", *words)
         assert code == status and out == "" and line in err and err.count("\n") == 1, (what, code, err)

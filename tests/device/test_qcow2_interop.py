@@ -44,8 +44,11 @@ class Images:
         return done.stdout
 
     def qemu(self, command, *arguments):
-        done = subprocess.run(["qemu-img", command, *map(str, arguments)], cwd=self.folder, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+        for _ in range(20):
+            done = subprocess.run(["qemu-img", command, *map(str, arguments)], cwd=self.folder, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+            if "Unable to get accurate CPU usage" not in done.stdout:  # with LUKS it times itself, and may fail at that
+                break
         assert done.returncode == 0, f"qemu-img {command} {arguments}: {done.stdout}"
         return done.stdout
 
