@@ -21,7 +21,7 @@ enum {
 #define DISK_BOUND_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 #define DISK_POOL_THREADS 4U
-#define DISK_REDO_BYTES (UINT64_C(64) << 10)
+#define DISK_REDO_BYTES (UINT64_C(1) << 20)
 
 /* of the threads that do everything, where there is no io_uring */
 extern const struct sandbox_policy disk_pool_policy;

@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #define STACK (256U << 10)
-#define GROUP 32U /* jobs whose metadata is written at once */
+#define GROUP 32U	   /* jobs whose metadata is written at once */
+#define GROUP_OF_COPIES 8U /* that copy clusters, and take longer: the guest goes on meanwhile */
 
 /* ---- one job ---- */
 
@@ -104,10 +105,12 @@ static void settle(struct front *f, uint32_t from, uint32_t to)
 
 static uint32_t run_group(struct front *f, uint32_t from, uint32_t asked)
 {
+	const uint32_t group = f->worker.volume && f->worker.volume->backing ? GROUP_OF_COPIES :
+									       GROUP;
 	bool changed = false;
 	uint32_t to = from;
 
-	while (to != asked && to - from < GROUP)
+	while (to != asked && to - from < group)
 		changed |= run_job(f, f->worker.job[to++ % (2 * FRONT_DEPTH)]);
 	if (changed)
 		settle(f, from, to);

@@ -30,7 +30,7 @@ JOBS = [("read", 4096, 1, "random"), ("read", 4096, 32, "random"), ("write", 409
 FIRST_WRITES = [("write", 4096, 32, "random")]
 EMPTY_MIB = 16 << 10
 BASE_MIB = 1 << 10
-REDO_FD, REDO_BYTES = 21, 64 << 10  # as the supervisor hands it over
+REDO_FD, REDO_BYTES = 21, 1 << 20  # as the supervisor hands it over
 
 
 def connect(path, process):

@@ -74,7 +74,7 @@ def bound():
 
 def redo_log():
     fd = os.memfd_create("image-redo", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(fd, 64 << 10)
+    os.ftruncate(fd, 1 << 20)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     return fd
 

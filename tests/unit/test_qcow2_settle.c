@@ -354,6 +354,29 @@ static void test_a_log_takes_what_replaces(void **state)
 	assert_true(flushes_of_all(log) < 150); /* and what is given up fills its list */
 }
 
+/* What is reserved does not wait, either: only the mark does, until the guest asks for a flush. */
+static void test_with_a_log_nothing_waits(void **state)
+{
+	const struct qcow2_options log = { .redo = redo, .redo_bytes = sizeof(redo) };
+	struct volume *v;
+
+	(void)state;
+	memset(redo, 0, sizeof(redo));
+	make(&(struct qcow2_create_options){ .size = UINT64_C(1) << 30 });
+	v = open_with(log);
+	count_flushes();
+	assert_int_equal(volume_settle(v), 0);
+	write_groups(v, 0, 16384 - 512);
+	assert_int_equal(n_flushes, 1);
+	assert_int_equal(volume_flush(v), 0);
+	n_flushes = 0;
+	write_groups(v, 16384 - 512, 16384 - 448);
+	assert_int_equal(volume_flush(v), 0);
+	assert_int_equal(n_flushes, 1); /* and now they are ready */
+	expect_sound(v);
+	volume_close(v);
+}
+
 /* Nothing is in the file, and the next process has all of it; or without the log nothing, as after a power cut. */
 static void test_a_log_is_taken_over(void **state)
 {
@@ -455,6 +478,7 @@ int main(void)
 		cmocka_unit_test(test_repair_gives_the_tail_back),
 		cmocka_unit_test(test_a_file_too_long_to_repair),
 		cmocka_unit_test(test_a_log_takes_what_replaces),
+		cmocka_unit_test(test_with_a_log_nothing_waits),
 		cmocka_unit_test(test_a_log_is_taken_over),
 		cmocka_unit_test(test_a_log_that_cannot_be),
 		cmocka_unit_test(test_a_flush_that_fails_ends_the_log),

@@ -64,6 +64,8 @@ int barrier(struct qcow2 *q)
 		return r;
 	}
 	q->unsynced = false;
+	if (q->sized < q->sizing)
+		q->sized = q->sizing;
 	return 0;
 }
 

@@ -81,6 +81,7 @@ struct qcow2 {
 	uint64_t limit;	   /* clusters of the file */
 	uint64_t max_size; /* of the disk while it is open, bytes */
 	uint64_t sized;	   /* bytes: that the file is at least so long is on stable storage */
+	uint64_t sizing;   /* the same after the next flush */
 	struct reservation reserved;
 	uint64_t reserve_max;	/* clusters at once */
 	uint64_t reserve_below; /* clusters: none is from here on */

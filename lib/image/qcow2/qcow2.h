@@ -13,7 +13,7 @@
 
 #define QCOW2_NAME_MAX 1024 /* bytes of a file's name in a header, with the NUL */
 #define QCOW2_CACHE_BYTES (1U << 20)
-#define QCOW2_REDO_BYTES (64U << 10)
+#define QCOW2_REDO_BYTES (1U << 20)
 
 enum qcow2_compression {
 	QCOW2_ZLIB = 0,

@@ -5,7 +5,8 @@
  * of these writes and lose the others. So that no group has to wait for stable storage, a run of clusters
  * behind all that was ever written is made ready at once: their refcounts are 1, the file reaches over
  * them, and both is on stable storage. An entry that refers to one of them is without corruption
- * whether or not its bytes have arrived: they are zeroes until then.
+ * whether or not its bytes have arrived: they are zeroes until then. With a redo log no group waits anyhow:
+ * there they are ready after the next flush, whoever asks for it, which may come much later.
  *
  * From the first cluster on that is taken the dirty bit is set: whoever opens the image next, after a kill or a
  * power cut, makes the refcounts anew, and with that what was not used is free again. That takes memory for each
@@ -116,11 +117,10 @@ int reserve(struct qcow2 *q, uint64_t first)
 		q->frontier = end;
 	if (r >= 0)
 		r = commit_refcounts(q);
-	if (r == 0)
-		r = barrier(q);
-	if (r == 0)
-		q->sized = end;
-	return r; /* after an error they are used as others are: with a flush before each reference */
+	if (r < 0)
+		return r;
+	q->sizing = end; /* until the flush a reference to them needs one before it, as to others */
+	return q->redo.words ? 0 : barrier(q);
 }
 
 uint64_t reserve_take(struct qcow2 *q, uint64_t want, uint64_t *ret_cluster)

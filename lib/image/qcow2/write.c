@@ -77,18 +77,33 @@ static int fill_in_chunks(struct qcow2 *q, uint64_t guest, uint64_t len, uint64_
 	return 0;
 }
 
+/* What lies on either side, with one read where little lies between; a bad sector there does not matter. */
+static int read_sides(struct qcow2 *q, const struct job *j, uint64_t head, uint64_t tail,
+		      uint8_t **ret_tail)
+{
+	uint64_t all = head + j->len + tail;
+	int r;
+
+	*ret_tail = q->bounce + head + j->len;
+	if (head && tail && j->len <= head + tail && all <= BOUNCE &&
+	    read_old(q, j->guest - head, q->bounce, all) == 0)
+		return 0;
+	*ret_tail = q->bounce + head;
+	r = head ? read_old(q, j->guest - head, q->bounce, head) : 0;
+	return r == 0 && tail ? read_old(q, j->guest + j->len, *ret_tail, tail) : r;
+}
+
 /* All in one write: what is filled on either side fits into the bounce buffer. */
 static int write_at_once(struct qcow2 *q, struct job *j, uint64_t head, uint64_t tail)
 {
 	size_t first = head ? 0 : 1, end = j->n_vec + 1;
-	int r = head ? read_old(q, j->fill_from, q->bounce, head) : 0;
+	uint8_t *behind;
+	int r = read_sides(q, j, head, tail, &behind);
 
-	if (r == 0 && tail)
-		r = read_old(q, j->guest + j->len, q->bounce + head, tail);
 	if (r < 0)
 		return r;
 	j->vec[0] = (struct iovec){ .iov_base = q->bounce, .iov_len = head };
-	j->vec[end] = (struct iovec){ .iov_base = q->bounce + head, .iov_len = tail };
+	j->vec[end] = (struct iovec){ .iov_base = behind, .iov_len = tail };
 	if (tail)
 		end++;
 	return store_writev(q->data, j->vec + first, end - first,
