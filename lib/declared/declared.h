@@ -57,6 +57,12 @@ enum {
 	16U /* in those that are paths, so that none is connected to with another's length */
 #define DIALER_TABLE_LEN 65536U
 
+/* Where the net keeper has what it may tell the kernel: pages of messages, each with zeros behind it to its length. */
+#define NET_KEEPER_ROUTE 0x10000000000ULL
+#define NET_KEEPER_NFTABLES (NET_KEEPER_ROUTE + NET_KEEPER_PAGE_LEN)
+#define NET_KEEPER_PAGE_LEN 4096U
+#define NET_KEEPER_MESSAGE_LEN 128U
+
 /* Where a process lives. */
 enum declared_place {
 	DECLARED_USER,	     /* in its user's namespaces and root: the command, the keeper */

@@ -26,9 +26,26 @@ def test_the_first_step_of_net_relay(ground, neighbour, count):
     count("net-relay", intruder.tried, intruder.gains)
 
 
+def frames_that_lie(t, fd, targets):
+    """Lengths of no frame, of the longest and beyond, cut anywhere, and many frames at once."""
+    right = net.pack(LAST)
+    for what, data in (("no length", bytes(4)), ("the longest", b"\xff" * 4 + bytes(4000)), ("half a length", right[:2]),
+                       ("half a frame", right[:-1]), ("a negative one", struct.pack(">I", 1 << 31)), ("many", right * 60),
+                       ("a large one", struct.pack(">I", 65536) + bytes(8000))):
+        second.send(t, fd, data)
+        yield f"{what} over {fd}", bool(targets.touched())
+
+
 @pytest.mark.parametrize("step", second.WHOLE, ids=lambda s: s.__name__)
-def test_the_second_step_on_everything(ground, neighbour, count, step):
-    test_second_step.drill(ground, count, "net-relay", lambda t: step(t, ground.targets), **GUARDED)
+@pytest.mark.parametrize("role", ["dev-net", "net-relay"])
+def test_the_second_step_on_everything(ground, neighbour, count, role, step):
+    test_second_step.drill(ground, count, role, lambda t: step(t, ground.targets), **GUARDED)
+
+
+@pytest.mark.parametrize("step", [*second.CHANNEL, frames_that_lie], ids=lambda s: s.__name__)
+@pytest.mark.parametrize("role", ["dev-net", "net-relay"])
+def test_the_second_step_on_each_channel(ground, neighbour, count, role, step):
+    test_second_step.each_channel(ground, count, role, step, **GUARDED)
 
 
 def test_who_holds_what(ground, neighbour, count):

@@ -15,6 +15,7 @@ from taken import Died
 SENDMSG = 46
 CHANNEL = 5  # the supervisor's end
 AGAIN, NEW, FORGET, FIND, LARGER, BEHIND = 1, 2, 3, 4, 5, 7
+CARD = 3  # the kind of cards
 SPARES = 8  # parts for devices that are attached
 BURST = 10  # starts of one part at once
 FIRST_SPARE = len(machines.PARTS)
@@ -106,6 +107,48 @@ def test_devices_that_nobody_attached(machine, count):
     gains += [("launcher", "a process", "one too many")] * (len(found) > SPARES)
     assert found, "none could be attached"
     count("supervisor", SPARES * 7 * len(options), gains)
+
+
+CARDS = (b"fd=3", b"fd=3,guard=on", b"fd=3,guard=off,mac=52:54:00:aa:aa:aa", b"tap=tap0", b"bridge=br0", b"macvtap=v0",
+         b"user", b"user,allow=0.0.0.0/0", b"vhost-user=/run/x", b"fd=3,ip=10.0.2.2,packets-out=1", b"fd=-1")
+STREAMED = (b"fd=", b"user")  # what a card of those has is a socket
+
+
+def test_cards_that_nobody_attached(ground, count):
+    """Each way in which a card can be joined to something, without a descriptor and with each of its own, before a relay and
+    as one: without the right sort there is none, a tap never, and no more than there is room for."""
+    machine = ground.start("--allow", "virtio-net,net-relay", launcher=True)
+    supervisor, before = machine.take("supervisor"), pids_of(machine)
+    held = [int(fd) for fd in os.listdir(f"/proc/{machine.pids['supervisor']}/fd")]
+    tried, gains, part = 0, [], FIRST_SPARE
+    for text in CARDS:
+        for fd in [None, *held]:
+            for what in (NEW, BEHIND) if fd is not None else (NEW,):  # that one has a descriptor, or is no request
+                seen = pids_of(machine)
+                ask(supervisor, what, part, CARD, 1, text, fd)
+                rest(machine)
+                came = [became(pid) for pid in pids_of(machine) - seen]
+                right = fd is not None and text.startswith(STREAMED) and is_socket(machine, fd)
+                gains += [("launcher", f"a card by {text}", name) for name in came
+                          if name not in ("dev-net", "net-relay") or not right]
+                tried, part = tried + 1, min(part + len(came), FIRST_SPARE + SPARES - 1)
+    gains += [("launcher", "a process", "one too many")] * (len(pids_of(machine) - before) > SPARES)
+    assert pids_of(machine) - before, "none could be attached"
+    machine.discard()
+    count("supervisor", tried, gains)
+
+
+def became(pid):
+    """What program a new process is, or was: nobody waits for it, as its supervisor is taken."""
+    machines.await_rest(lambda: [(pid, pid)])
+    with open(f"/proc/{pid}/comm", encoding="ascii") as f:
+        name = f.read().rstrip("\n")
+    ended = machines.state_of(pid, pid)[0] == "Z"
+    return "dev-net" if ended and name == "launcher" else name  # it has not come so far
+
+
+def is_socket(machine, fd):
+    return os.readlink(f"/proc/{machine.pids['supervisor']}/fd/{fd}").startswith("socket:")
 
 
 def test_descriptors_of_its_own(machine, count):

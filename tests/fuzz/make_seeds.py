@@ -52,6 +52,9 @@ def ask():
         "disk": bytes([1, 2, 6, 0, 1]) + b"format=raw,readonly=on", "two": bytes([2, 2, 6, 0, 1]) + b"format=raw",
         "find": bytes([1, 4, 0, 0, 0]), "beside": bytes([1, 6, 0, 0, 8]), "beside-none": bytes([1, 6, 0, 0, 0]), "larger": bytes([0, 5, 3, 0, 0]), "find-a-part": bytes([1, 4, 3, 0, 0]),
         "behind": bytes([1, 7, 9, 1, 0]) + b"format=raw,parser=apart", "behind-dials": bytes([1, 7, 9, 1, 0]) + b"nbd://host/x,format=raw", "behind-none": bytes([0, 7, 9, 1, 0]) + b"format=raw",
+        "card": bytes([1, 2, 6, 3, 1]) + b"fd=3,mac=52:54:00:12:34:56", "card-of-nothing": bytes([0, 2, 6, 3, 1]) + b"fd=3",
+        "card-tap": bytes([1, 2, 6, 3, 2]) + b"tap=tap0,mtu=9000", "card-relay": bytes([1, 7, 9, 3, 1]) + b"fd=3,guard=on",
+        "card-user": bytes([1, 7, 9, 3, 1]) + b"user,allow=10.0.0.0/8:443,packets-out=100",
         "again-with-text": bytes([0, 1, 3, 0, 0]) + b"x", "long": bytes([1, 2, 6, 0, 1]) + b"x" * 361,
     }
 
@@ -70,6 +73,8 @@ def control():
         "unplug": message(21, struct.pack("<I", 24)), "power-button": message(16), "console": message(17),
         "query": message(32), "stop": message(33, struct.pack("<I", 1)), "attach": message(34),
         "release": message(35), "add": message(37, b"rng,rate=2M"), "add-file": message(38, b"disk,format=raw"),
+        "add-card": message(38, b"net,fd=3,guard=on"), "add-user": message(38, b"net,user,allow=10.0.0.0/8:443"),
+        "added-card": message(55, struct.pack("<I", 25) + b"net-2"), "remove-card": message(39, b"net-2"),
         "remove": message(39, b"disk-2"), "added": message(55, struct.pack("<I", 24) + b"disk-2"), "ending": message(54),
         "pause": message(23, struct.pack("<I", 1)), "pause-without-a-number": message(23), "away": message(13, b"gone"), "back": message(14), "continue": message(24),
         "add-beside": message(43, struct.pack("<I", 8)), "resize": message(41), "resized": message(42, struct.pack("<I", 1)), "resizing": message(56, b"raw"),

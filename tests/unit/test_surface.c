@@ -656,6 +656,48 @@ static void test_the_dialer_connects_to_its_table(void **state)
 	assert_int_equal(call_of(&m.f, __NR_mremap).verdict, SURFACE_NEVER);
 }
 
+/* Whole messages of its two pages, each over its socket, and one byte when it is ready. */
+static bool keeper_may_write(uint64_t fd, uint64_t at, uint64_t len)
+{
+	const uint64_t page = fd == NET_KEEPER_FD_ROUTE ? NET_KEEPER_ROUTE : NET_KEEPER_NFTABLES;
+
+	if (fd == NET_KEEPER_FD_READY)
+		return len == 1;
+	return (fd == NET_KEEPER_FD_ROUTE || fd == NET_KEEPER_FD_NFTABLES) &&
+	       at - page < NET_KEEPER_PAGE_LEN && at % NET_KEEPER_MESSAGE_LEN == 0 &&
+	       len == NET_KEEPER_MESSAGE_LEN;
+}
+
+static void test_the_net_keeper_sends_its_pages(void **state)
+{
+	static const uint64_t lens[] = { 0, 1, 127, 128, 129, 256, 4096, 1ULL << 32 | 128 };
+	struct seccomp_data q = { .nr = __NR_write, .arch = AUDIT_ARCH_X86_64 };
+	static struct made m;
+
+	(void)state;
+	make_for(net_keeper_declared.policy, -1, &m);
+	for (uint64_t fd = 0; fd < 9; fd++)
+		for (uint64_t at = 0; at < 4 * NET_KEEPER_PAGE_LEN; at += 8)
+			for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+				q.args[0] = fd;
+				q.args[1] = NET_KEEPER_ROUTE - NET_KEEPER_PAGE_LEN + at;
+				q.args[2] = lens[i];
+				assert_int_equal(surface_passes(surface_action(&m.f, &q)),
+						 keeper_may_write(fd, q.args[1], lens[i]));
+			}
+	for (unsigned int bit = 13; bit < 64; bit++) {
+		q.args[0] = NET_KEEPER_FD_ROUTE;
+		q.args[1] = NET_KEEPER_ROUTE ^ UINT64_C(1) << bit;
+		q.args[2] = NET_KEEPER_MESSAGE_LEN;
+		assert_false(surface_passes(surface_action(&m.f, &q)));
+	}
+	/* and what is there stays */
+	assert_int_equal(call_of(&m.f, __NR_mmap).verdict, SURFACE_NEVER);
+	assert_int_equal(call_of(&m.f, __NR_mprotect).verdict, SURFACE_NEVER);
+	assert_int_equal(call_of(&m.f, __NR_munmap).verdict, SURFACE_NEVER);
+	assert_int_equal(call_of(&m.f, __NR_mremap).verdict, SURFACE_NEVER);
+}
+
 static void test_no_filter(void **state)
 {
 	const struct surface_filters none = { .n = 0 };
@@ -807,6 +849,7 @@ int main(void)
 		cmocka_unit_test(test_what_flags_reached),
 		cmocka_unit_test(test_arguments),
 		cmocka_unit_test(test_the_dialer_connects_to_its_table),
+		cmocka_unit_test(test_the_net_keeper_sends_its_pages),
 		cmocka_unit_test(test_no_filter),
 		cmocka_unit_test(test_hidden_values_are_found),
 		cmocka_unit_test(test_two_filters),

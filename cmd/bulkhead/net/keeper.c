@@ -16,6 +16,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -23,11 +25,16 @@
 
 #define N_FDS (NET_KEEPER_FD_NFTABLES + 1)
 
+#define PAGES_LEN (2 * NET_KEEPER_PAGE_LEN)
+
 /* For each of what was made, in this order: what is held to rules goes before its rules. */
 struct work {
 	struct message interface[KIND_LINKS_MAX], table[KIND_LINKS_MAX];
 	size_t n_interfaces, n_tables;
 };
+
+_Static_assert(KIND_LINKS_MAX *NET_KEEPER_MESSAGE_LEN <= NET_KEEPER_PAGE_LEN,
+	       "a page has all messages of a VM");
 
 static void plan(struct work *w, const struct net_made *made, size_t n)
 {
@@ -42,13 +49,36 @@ static void plan(struct work *w, const struct net_made *made, size_t n)
 	}
 }
 
-/* What has gone by itself, as a tap does with its last descriptor, is an error that nobody needs to know. */
-static void do_it(const struct work *w, int route, int nftables)
+static uint8_t *place_of(uint64_t page, size_t i)
 {
+	return (uint8_t *)(uintptr_t)(page + i * NET_KEEPER_MESSAGE_LEN);
+}
+
+/* Into the pages, which cannot be written afterwards. */
+static int write_pages(const struct work *w)
+{
+	void *pages = mmap((void *)NET_KEEPER_ROUTE, PAGES_LEN, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (pages != (void *)NET_KEEPER_ROUTE)
+		return -ENOMEM;
 	for (size_t i = 0; i < w->n_interfaces; i++)
-		(void)!write(route, w->interface[i].bytes, w->interface[i].len);
+		memcpy(place_of(NET_KEEPER_ROUTE, i), w->interface[i].bytes,
+		       NET_KEEPER_MESSAGE_LEN);
 	for (size_t i = 0; i < w->n_tables; i++)
-		(void)!write(nftables, w->table[i].bytes, w->table[i].len);
+		memcpy(place_of(NET_KEEPER_NFTABLES, i), w->table[i].bytes, NET_KEEPER_MESSAGE_LEN);
+	return mprotect(pages, PAGES_LEN, PROT_READ) < 0 ? -errno : 0;
+}
+
+/* What has gone by itself, as a tap does with its last descriptor, is an error that nobody needs to know. */
+static void send_pages(size_t n_interfaces, size_t n_tables)
+{
+	for (size_t i = 0; i < n_interfaces; i++)
+		(void)!write(NET_KEEPER_FD_ROUTE, place_of(NET_KEEPER_ROUTE, i),
+			     NET_KEEPER_MESSAGE_LEN);
+	for (size_t i = 0; i < n_tables; i++)
+		(void)!write(NET_KEEPER_FD_NFTABLES, place_of(NET_KEEPER_NFTABLES, i),
+			     NET_KEEPER_MESSAGE_LEN);
 }
 
 static int netlink(int protocol)
@@ -95,14 +125,14 @@ static _Noreturn void run(const struct work *w, int vm, int ready)
 
 	sigfillset(&all);
 	prctl(PR_SET_NAME, net_keeper_declared.name);
-	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0 || setsid() < 0 || keep_fds(vm, ready) < 0 ||
-	    confine() < 0)
+	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0 || setsid() < 0 || write_pages(w) < 0 ||
+	    keep_fds(vm, ready) < 0 || confine() < 0)
 		_exit(1);
 	(void)!write(NET_KEEPER_FD_READY, "", 1);
 	close(NET_KEEPER_FD_READY);
 	while (poll(&ended, 1, -1) < 0 && errno == EINTR)
 		;
-	do_it(w, NET_KEEPER_FD_ROUTE, NET_KEEPER_FD_NFTABLES);
+	send_pages(w->n_interfaces, w->n_tables);
 	_exit(0);
 }
 
@@ -138,5 +168,8 @@ void net_keeper_undo(const struct net_made *made, size_t n)
 	static struct work w;
 
 	plan(&w, made, n);
-	do_it(&w, route, nftables);
+	for (size_t i = 0; i < w.n_interfaces; i++)
+		(void)!write(route, w.interface[i].bytes, w.interface[i].len);
+	for (size_t i = 0; i < w.n_tables; i++)
+		(void)!write(nftables, w.table[i].bytes, w.table[i].len);
 }

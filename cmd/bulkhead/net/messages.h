@@ -3,13 +3,14 @@
 #ifndef BULKHEAD_CMD_BULKHEAD_NET_MESSAGES_H
 #define BULKHEAD_CMD_BULKHEAD_NET_MESSAGES_H
 
+#include "lib/declared/declared.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
-#define MESSAGE_MAX 128U
-
+/* Sent whole: the kernel goes by the lengths in it, and takes no note of zeros behind. */
 struct message {
-	_Alignas(uint64_t) uint8_t bytes[MESSAGE_MAX];
+	_Alignas(uint64_t) uint8_t bytes[NET_KEEPER_MESSAGE_LEN];
 	size_t len;
 };
 

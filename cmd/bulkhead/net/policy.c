@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the net keeper is while its VM runs; see keeper.h. */
+/*
+ * What the net keeper is while its VM runs; see keeper.h. It may send whole messages of its pages alone: what is there
+ * cannot be changed, as there is no call that maps memory or changes its protection.
+ */
 #include "lib/base/cleanup.h"
 #include "lib/declared/declared.h"
 #include "lib/sandbox/forms.h"
@@ -7,12 +10,22 @@
 #include <linux/capability.h>
 #include <sys/syscall.h>
 
+#define SEND(fd, page)                                                                           \
+	{                                                                                        \
+		.nr = __NR_write, .args = {                                                      \
+			SB_IS(0, (fd)),                                                          \
+			{ SB_MASKED_EQ, 1, (page),                                               \
+			  ~(uint64_t)(NET_KEEPER_PAGE_LEN - 1) | (NET_KEEPER_MESSAGE_LEN - 1) }, \
+			SB_IS(2, NET_KEEPER_MESSAGE_LEN)                                         \
+		}                                                                                \
+	}
+
 /* clang-format off */
 static const struct sandbox_rule rules[] = {
 	SB_CALL(poll), /* the VM's end */
-	SB_CALL_EQ(write, 0, NET_KEEPER_FD_READY),
-	SB_CALL_EQ(write, 0, NET_KEEPER_FD_ROUTE),
-	SB_CALL_EQ(write, 0, NET_KEEPER_FD_NFTABLES),
+	SB_FORM(write, SB_IS(0, NET_KEEPER_FD_READY), SB_IS(2, 1)),
+	SEND(NET_KEEPER_FD_ROUTE, NET_KEEPER_ROUTE),
+	SEND(NET_KEEPER_FD_NFTABLES, NET_KEEPER_NFTABLES),
 	SB_CALL_EQ(close, 0, NET_KEEPER_FD_READY),
 	SB_CALL(exit_group),
 };
@@ -39,9 +52,10 @@ static const struct fd_row fds[] = {
 };
 
 static const struct declared_gain gains[] = {
-	{ "the host's interfaces and packet filters, where root made some for the VM", NULL,
-	  "needed to remove them at its end; nobody speaks to it, and all that it says to the kernel "
-	  "is written before the VM runs" },
+	{ "the end, before the VM's, of the interfaces and packet filters that root made for it",
+	  NULL,
+	  "needed to remove them; nobody speaks to it, and its filter sends the kernel messages of pages alone "
+	  "that were written before the VM ran and cannot be changed" },
 };
 
 const struct declared_process net_keeper_declared = {
