@@ -9,11 +9,13 @@
 #include "cmd/bulkhead/vmlink.h"
 #include "lib/base/cleanup.h"
 #include "lib/files/files.h"
+#include "lib/kinds/kind.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -53,10 +55,6 @@ static int parse(struct resizing *z, int argc, char **argv)
 	z->path = z->words.source.file[0].path;
 	if (z->words.help || !z->path || z->words.source.file[0].format_said)
 		return complain(EXIT_WORDS, "resize: " USAGE "; the VM knows its format");
-	if (z->words.source.file[0].data_file)
-		return complain(EXIT_WORDS,
-				"resize: a disk with a data file is made larger by bulkhead image "
-				"resize, while no VM uses it");
 	if (z->words.job.size_how == SIZE_SUB || z->words.job.shrink)
 		return complain(EXIT_WORDS,
 				"resize: a running VM's disk is not made smaller, as its guest may "
@@ -66,15 +64,21 @@ static int parse(struct resizing *z, int argc, char **argv)
 }
 
 /* The VM has it locked. */
-static int open_image(struct resizing *z)
+static int open_one(const char *path, struct stat *st, int *ret)
 {
 	char why[400];
-	int fd = file_open("resize", z->path, O_RDWR, true, &z->st, why, sizeof(why));
 
-	if (fd < 0)
-		return complain(EXIT_START, "%s", why);
-	z->words.image_fd = fd;
-	return 0;
+	*ret = file_open("resize", path, O_RDWR, true, st, why, sizeof(why));
+	return *ret < 0 ? complain(EXIT_START, "%s", why) : 0;
+}
+
+static int open_files(struct resizing *z)
+{
+	const char *data = z->words.source.file[0].data_file;
+	struct stat st;
+	int r = open_one(z->path, &z->st, &z->words.image_fd);
+
+	return r || !data ? r : open_one(data, &st, &z->words.data_fd);
 }
 
 /* ---- the VM ---- */
@@ -109,14 +113,17 @@ static int check_device(const struct resizing *z)
 			z->name, z->path, (unsigned long long)size);
 }
 
-static int check_size(const struct resizing *z, enum image_format format)
+/* What a qcow2 image says of its size may be its guest's work: something is added only to what it was before the guest. */
+static int check_size(struct resizing *z, enum image_format format, const char *before)
 {
-	const struct image_job *job = &z->words.job;
+	struct image_job *job = &z->words.job;
 
-	if (format != FORMAT_RAW && job->size_how != SIZE_SET)
+	job->from = format == FORMAT_RAW || job->size_how == SIZE_SET ? 0 :
+									strtoull(before, NULL, 10);
+	if (format != FORMAT_RAW && job->size_how != SIZE_SET && !job->from)
 		return refuse(z,
-			      "say the whole new size, not what is added: what the image says of "
-			      "its size now may be its guest's work");
+			      "its VM has not noted its size: say the whole new size, not what is "
+			      "added");
 	if (format == FORMAT_RAW && job->size_how == SIZE_SET &&
 	    job->size < (uint64_t)z->st.st_size)
 		return refuse(z,
@@ -142,10 +149,16 @@ static int carry_out(struct resizing *z)
 				   refuse(z, "the process that changes it was killed");
 }
 
-static int change(struct resizing *z, const char *said)
+/* said: the format, and its size after a space */
+static int change(struct resizing *z, char *said)
 {
-	enum image_format format = image_format_find(said);
+	char *size = strchrnul(said, ' ');
+	enum image_format format;
 	int r;
+
+	if (*size)
+		*size++ = '\0';
+	format = image_format_find(said);
 
 	if (format != FORMAT_RAW && format != FORMAT_QCOW2)
 		return refuse(z, "its VM says no format that is known here");
@@ -153,8 +166,31 @@ static int change(struct resizing *z, const char *said)
 	z->words.source.file[0].format_said = true;
 	if (S_ISBLK(z->st.st_mode) && format == FORMAT_RAW)
 		return check_device(z);
-	r = check_size(z, format);
+	r = check_size(z, format, size);
 	return r ? r : carry_out(z);
+}
+
+/* Which of the files beside an image it is, from 1 on, as the kind of device counts them that has any; or 0. */
+static unsigned int number_of_data_file(void)
+{
+	const struct kind_files *f;
+	unsigned int nth;
+
+	for (size_t k = 0; k < n_kinds_all; k++)
+		for (unsigned int i = 0; (f = kind_files_of(kinds_all[k], i, &nth)); i++)
+			if (strcmp(f->word, "data-file") == 0)
+				return i + 1;
+	return 0;
+}
+
+static int show_data_file(const struct resizing *z)
+{
+	const struct control_msg beside = { .type = CTL_ADD_BESIDE,
+					    .number = number_of_data_file() };
+	int r = z->words.data_fd < 0 ? 0 : control_send(z->sock, &beside, z->words.data_fd);
+
+	return r < 0 ? complain(EXIT_FAILED, "%.64s does not answer: %s", z->name, strerror(-r)) :
+		       0;
 }
 
 /* As long as the VM waits for us, a signal is for who changes the file. */
@@ -171,7 +207,9 @@ static int resize(struct resizing *z)
 	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return refuse(z, strerror(errno));
-	r = ask(z, &shown, z->words.image_fd, CTL_RESIZING, &m);
+	r = show_data_file(z);
+	if (r == 0)
+		r = ask(z, &shown, z->words.image_fd, CTL_RESIZING, &m);
 	if (r)
 		return r;
 	status = change(z, m.text);
@@ -191,6 +229,6 @@ int verb_resize(int argc, char **argv)
 	z.sock = vmlink_open(z.name);
 	if (z.sock < 0)
 		return vmlink_complain(z.name, z.sock);
-	r = open_image(&z);
+	r = open_files(&z);
 	return r ? r : resize(&z);
 }

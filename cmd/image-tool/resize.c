@@ -8,6 +8,11 @@
 
 static int find_size(const struct image_job *job, const struct source *s, uint64_t *ret)
 {
+	if (job->from && s->size != job->from)
+		return image_fail(s->name,
+				  "it says that its disk has %llu bytes, which had %llu when its "
+				  "VM began with it: say the whole new size, not what is added",
+				  (unsigned long long)s->size, (unsigned long long)job->from);
 	*ret = size_after(job, s->size);
 	if (!*ret)
 		return image_fail(s->name,

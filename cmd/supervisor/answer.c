@@ -20,6 +20,11 @@ int answer_encode(const struct answer *a, void *out, size_t cap)
 	return bytes_written(&w);
 }
 
+static bool is_number(const char *text)
+{
+	return text[strspn(text, "0123456789")] == '\0';
+}
+
 static bool is_right(const struct answer *a, size_t n_fds)
 {
 	switch (a->result) {
@@ -31,10 +36,12 @@ static bool is_right(const struct answer *a, size_t n_fds)
 		return a->reason >= BOUNDS_UNKNOWN && a->reason < BOUNDS_N && n_fds == 0 &&
 		       !*a->text;
 	case ANSWER_FORGOTTEN:
-	case ANSWER_FOUND:
 		return a->reason == 0 && n_fds == 0 && !*a->text;
+	case ANSWER_FOUND:
+		return a->reason == 0 && n_fds == 0 && is_number(a->text);
 	case ANSWER_UNFOUND:
-		return a->part == 0 && a->reason == 0 && n_fds == 0 && !*a->text;
+		return a->part == 0 && a->reason >= ANSWER_NO_PART &&
+		       a->reason < ANSWER_UNFOUND_N && n_fds == 0 && !*a->text;
 	}
 	return false;
 }

@@ -8,8 +8,9 @@
  *			the step
  *	ANSWER_REFUSED  none; reason an enum bounds_refusal
  *	ANSWER_FORGOTTEN  none; the part is a spare one again
- *	ANSWER_FOUND    none; the part that serves the file
- *	ANSWER_UNFOUND  none; part 0: no part does
+ *	ANSWER_FOUND    none; the part that serves the file; text: its disk's size in bytes, as its first process
+ *			noted it, or nothing where none is noted
+ *	ANSWER_UNFOUND  none; part 0; reason an enum answer_unfound
  */
 #ifndef BULKHEAD_SUPERVISOR_ANSWER_H
 #define BULKHEAD_SUPERVISOR_ANSWER_H
@@ -24,6 +25,12 @@ enum answer_result {
 	ANSWER_FORGOTTEN = 4,
 	ANSWER_FOUND = 5,
 	ANSWER_UNFOUND = 6,
+};
+
+enum answer_unfound {
+	ANSWER_NO_PART, /* no part serves the file */
+	ANSWER_BESIDE,	/* one does, but not with just those files beside it that it could change */
+	ANSWER_UNFOUND_N
 };
 
 #define ANSWER_TEXT_MAX 56

@@ -9,7 +9,7 @@
  *	ASK_FORGET  such a part has ended, and is to be a spare one again; as ASK_AGAIN
  *	ASK_FIND    which part serves the file whose descriptor comes with it, to read and write; part 0, the
  *		    rest as ASK_AGAIN
- *	ASK_BESIDE  the descriptor of a file beside the one that comes with the next ASK_NEW: number says which,
+ *	ASK_BESIDE  the descriptor of a file beside the one that comes with the next ASK_NEW or ASK_FIND: number says which,
  *		    from 1 on; part, kind 0, no text; it has no answer
  *	ASK_BEHIND  as ASK_NEW, with the same kind and options: the storage process behind that device, to which its
  *		    files come in the device's place

@@ -185,6 +185,7 @@ static int on_resize(const struct asker *a, const struct control_msg *q)
 	const char *why = resize_ask(a->vm, a->client, *a->fd);
 
 	(void)q;
+	fds_close(a->client->beside, ARRAY_SIZE(a->client->beside));
 	return why ? refuse(a, why) : 0;
 }
 

@@ -84,6 +84,19 @@ int launcher_ask(const struct launcher *l, const struct ask *a, int fd)
 	return msg_send(l->sock, &iov, 1, &fd, fd < 0 ? 0 : 1);
 }
 
+int launcher_ask_beside(const struct launcher *l, const int *beside)
+{
+	int r = 0;
+
+	for (uint8_t i = 1; i < KIND_FILES_MAX && r == 0; i++) {
+		const struct ask a = { .what = ASK_BESIDE, .number = i };
+
+		if (beside[i - 1] >= 0)
+			r = launcher_ask(l, &a, beside[i - 1]);
+	}
+	return r;
+}
+
 int launcher_hear(const struct launcher *l, struct answer *ret, int fds[ANSWER_MAX_FDS],
 		  size_t *ret_n_fds)
 {

@@ -64,6 +64,8 @@ struct launcher_kit {
 void launcher_end(struct launcher *l);
 /* Asks; fd goes with it unless it is -1, and stays the caller's. 0, or -EPIPE when it is gone, or -EAGAIN. */
 [[nodiscard]] int launcher_ask(const struct launcher *l, const struct ask *a, int fd);
+/* Those files beside the one of the next question that are there: KIND_FILES_MAX - 1, or -1. As launcher_ask. */
+[[nodiscard]] int launcher_ask_beside(const struct launcher *l, const int *beside);
 /*
  * One answer. 1 with its descriptors in fds, in the answer's order, the caller's to close; 0 when the launcher is gone;
  * -EAGAIN; or -EBADMSG with none.
@@ -80,6 +82,10 @@ bool launcher_can_link(int fd, const struct kind_way *way);
 /* The part whose disk is served from the file, which is open to be read and written; or NULL. Whoever shows it could
  * open it so; the supervisor can open none. Of the parts some may be NULL. */
 struct launcher_part *launcher_find(struct launcher_part *const parts[BOUNDS_MAX_PARTS], int fd);
+/* Whether just those files were shown beside it (KIND_FILES_MAX - 1, or -1) that the part can change as well. */
+bool launcher_has_beside(struct launcher_part *part, const int *beside);
+/* How large what it serves was when its first process noted that, in bytes. False: none has. */
+bool launcher_noted_size(struct launcher_part *part, uint64_t *ret);
 /* Memory of its own that outlives its process, for one that is attached; where the device wants any of it. 0 or a negative
  * errno. */
 [[nodiscard]] int launcher_give_state(struct launcher_part *part,

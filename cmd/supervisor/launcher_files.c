@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 bool launcher_can_serve(int fd, bool readonly)
 {
@@ -88,6 +89,47 @@ struct launcher_part *launcher_find(struct launcher_part *const parts[BOUNDS_MAX
 		if (parts[i] && serves(parts[i], &st))
 			return parts[i];
 	return NULL;
+}
+
+bool launcher_has_beside(struct launcher_part *part, const int *beside)
+{
+	const struct device_kind *kind = kind_of(part);
+	struct stat own, shown;
+	bool same = kind;
+
+	for (int i = 1; i < KIND_FILES_MAX && same; i++) {
+		const int *file = given(part, kind->file.fd + i);
+
+		if (!file || !launcher_can_serve(*file, false))
+			same = beside[i - 1] < 0;
+		else
+			same = launcher_can_serve(beside[i - 1], false) &&
+			       fd_stat(*file, &own) == 0 && fd_stat(beside[i - 1], &shown) == 0 &&
+			       is_same(&own, &shown);
+	}
+	return same;
+}
+
+static bool read_size(int note, uint64_t at, uint64_t *ret)
+{
+	const int seals = fcntl(note, F_GET_SEALS, 0);
+
+	return seals >= 0 && seals & F_SEAL_WRITE &&
+	       pread(note, ret, sizeof(*ret), (off_t)at) == sizeof(*ret);
+}
+
+bool launcher_noted_size(struct launcher_part *part, uint64_t *ret)
+{
+	const struct device_kind *kind = kind_of(part);
+
+	for (size_t i = 0; kind && i < KIND_STATES; i++) {
+		const struct kind_state *s = &kind->state[i];
+		const int *note = s->size_at ? given(part, s->fd) : NULL;
+
+		if (note && read_size(*note, s->size_at, ret))
+			return true;
+	}
+	return false;
 }
 
 static int renew(struct launcher_part *part, const struct kind_state *s)

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -349,13 +350,20 @@ static enum bounds_refusal on_beside(struct launcher_part *part, const struct as
 
 static enum bounds_refusal on_find(struct launcher_part *part, const struct ask *a, int *fd)
 {
-	struct answer found = { .result = ANSWER_UNFOUND };
+	struct answer found = { .result = ANSWER_UNFOUND, .reason = ANSWER_NO_PART };
+	uint64_t size;
 
-	(void)part, (void)a;
-	state.found = launcher_find(state.parts, *fd);
+	(void)a;
+	part = launcher_find(state.parts, *fd);
+	state.found = part && launcher_has_beside(part, state.beside) ? part : NULL;
+	fds_close(state.beside, ARRAY_SIZE(state.beside));
 	if (state.found) {
 		found.result = ANSWER_FOUND;
-		found.part = state.found->number;
+		found.part = part->number;
+		if (launcher_noted_size(part, &size))
+			snprintf(found.text, sizeof(found.text), "%llu", (unsigned long long)size);
+	} else if (part) {
+		found.reason = ANSWER_BESIDE;
 	}
 	say(&found, NULL, 0);
 	return BOUNDS_FINE;

@@ -84,20 +84,6 @@ static void take_behind(struct part *p, const struct config_device *d, struct pa
 	pair_tie(device, p);
 }
 
-static int send_beside(const struct part *p, const struct client *asker)
-{
-	int r = 0;
-
-	for (uint8_t i = 1; i < KIND_FILES_MAX && r == 0; i++) {
-		const struct ask a = { .what = ASK_BESIDE, .number = i };
-		const int fd = asker->beside[i - 1];
-
-		if (fd >= 0)
-			r = launcher_ask(&p->vm->launcher, &a, fd);
-	}
-	return r;
-}
-
 /* p is the device, or what is behind it. */
 static int ask_for(struct part *p, const char *options, int fd)
 {
@@ -106,7 +92,7 @@ static int ask_for(struct part *p, const char *options, int fd)
 			 .part = (uint8_t)(p - p->vm->parts),
 			 .kind = (uint8_t)kind_index(device->device),
 			 .number = (uint8_t)(device->plug.number - 1) };
-	int r = fd < 0 ? 0 : send_beside(p, device->plug.asker);
+	int r = fd < 0 ? 0 : launcher_ask_beside(&p->vm->launcher, device->plug.asker->beside);
 
 	memcpy(a.text, options, strlen(options));
 	if (r == 0)

@@ -69,7 +69,8 @@ const char *resize_ask(struct vm *vm, struct client *c, int fd)
 		return config_spares(vm->config) ?
 			       "the launcher has ended, and with it what is needed: " CANNOT :
 			       "a VM that was started with --on-crash stop starts no disk again: " CANNOT;
-	if (launcher_ask(&vm->launcher, &a, fd) < 0)
+	if (launcher_ask_beside(&vm->launcher, c->beside) < 0 ||
+	    launcher_ask(&vm->launcher, &a, fd) < 0)
 		return "the launcher does not listen: try again";
 	vm->resize = (struct resize){ .state = RESIZE_SOUGHT, .asker = c };
 	return NULL;
@@ -94,7 +95,10 @@ static void finish(struct part *p)
 int resize_on_found(struct vm *vm, const struct answer *a)
 {
 	struct part *file = a->part < vm->n_parts ? &vm->parts[a->part] : NULL, *p;
-	const char *why = "none of its disks is served from that file, or it is read-only there";
+	const char *why =
+		a->reason == ANSWER_BESIDE ?
+			"say --data-file FILE if its disk has one, and the one that it has" :
+			"none of its disks is served from that file, or it is read-only there";
 
 	if (vm->resize.state != RESIZE_SOUGHT || !file ||
 	    (a->result == ANSWER_FOUND && !file->device))
@@ -109,6 +113,7 @@ int resize_on_found(struct vm *vm, const struct answer *a)
 	vm->resize.state = RESIZE_ENDING;
 	vm->resize.part = p;
 	vm->resize.file = file;
+	snprintf(vm->resize.size, sizeof(vm->resize.size), "%.20s", a->text);
 	finish(p);
 	return 0;
 }
@@ -158,6 +163,7 @@ bool resize_ended(struct part *p, int status)
 	struct vm *vm = p->vm;
 	struct part_again *a = &p->again;
 	const struct resize *z = &vm->resize;
+	char text[CTL_TEXT_MAX + 1];
 
 	if (!resize_has(p) || z->state != RESIZE_ENDING || vm->state != VM_RUNNING)
 		return false;
@@ -171,7 +177,8 @@ bool resize_ended(struct part *p, int status)
 		return true;
 	}
 	vm->resize.state = RESIZE_OPEN;
-	if (answer(vm, CTL_RESIZING, p->format) < 0)
+	snprintf(text, sizeof(text), *z->size ? "%s %s" : "%s", p->format, z->size);
+	if (answer(vm, CTL_RESIZING, text) < 0)
 		give_back(vm, false);
 	return true;
 }

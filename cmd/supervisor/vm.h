@@ -172,6 +172,7 @@ struct resize {
 	struct part *part;    /* the device, from ENDING on */
 	struct part *file;    /* who has the image: it, or the storage process behind it */
 	struct client *asker; /* if he is still there */
+	char size[24];	      /* bytes of its disk, as the launcher has it noted; "": it has not */
 };
 
 struct vm {

@@ -69,7 +69,8 @@ enum control_type {
 	CTL_RESIZE = 41,
 	CTL_RESIZED =
 		42, /* number: 1 the file has its new size, 0 it is as before; CTL_DONE once it is served */
-	/* number: which file beside the one of the next CTL_ADD_FILE, from 1 on, 1 descriptor: it; not answered */
+	/* number: which file beside the one of the next CTL_ADD_FILE or CTL_RESIZE, from 1 on, 1 descriptor: it; not
+	 * answered */
 	CTL_ADD_BESIDE = 43,
 	/* number: 1 up, 0 down, text: name of a network card; CTL_DONE once it is so */
 	CTL_SET_LINK = 44,
@@ -83,7 +84,8 @@ enum control_type {
 	CTL_ENDED = 53,	   /* event, text: why the VM ended; the supervisor exits next */
 	CTL_ENDING = 54,   /* the VM ends: what the console still says is its last */
 	CTL_ADDED = 55,	   /* PCI slot in which the guest has it, text: name of the device */
-	CTL_RESIZING = 56, /* text: the image's format; nobody uses it until CTL_RESIZED */
+	/* text: the image's format, and of qcow2 after a space its disk's bytes; nobody uses it until CTL_RESIZED */
+	CTL_RESIZING = 56,
 };
 
 enum control_event {

@@ -18,6 +18,11 @@ enum {
 	DISK_FD_REDO,			     /* entries that are settled and not in the image yet */
 };
 
+struct disk_note {
+	uint64_t bound; /* bytes that a file may have by this process, and the disk's: what its first process found */
+	uint64_t size;
+};
+
 #define DISK_BOUND_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 #define DISK_POOL_THREADS 4U
@@ -57,8 +62,9 @@ extern const struct sandbox_policy disk_opening_policy, disk_volume_policy;
 #define DISK_REDO_MAP { "/memfd:" DISK_REDO_NAME, true, "the image's redo log" }
 
 /* How far its file grows, by what its first process found. */
-#define DISK_BOUND \
-	.fd = DISK_FD_BOUND, .name = "image-bound", .size = sizeof(uint64_t), .once = true
+#define DISK_BOUND                                                                              \
+	.fd = DISK_FD_BOUND, .name = "image-bound", .size = sizeof(struct disk_note), .once = true, \
+	.size_at = offsetof(struct disk_note, size)
 /* What a process that is killed had not written into its file. */
 #define DISK_REDO .fd = DISK_FD_REDO, .name = DISK_REDO_NAME, .size = DISK_REDO_BYTES
 

@@ -43,9 +43,9 @@ static int confine(void *arg)
  * How far the files may grow by this process is what its first start found, whatever a header says later: the
  * note is made then, and can be changed by nobody afterwards.
  */
-static int note_bound(uint64_t *bound)
+static int note_bound(uint64_t *bound, uint64_t size)
 {
-	uint64_t first;
+	struct disk_note first;
 	struct iovec iov = { &first, sizeof(first) };
 	int seals;
 
@@ -57,10 +57,10 @@ static int note_bound(uint64_t *bound)
 	if (seals & F_SEAL_WRITE) {
 		if (preadv(DISK_FD_BOUND, &iov, 1, 0) != sizeof(first))
 			return -EIO;
-		*bound = first < *bound ? first : *bound;
+		*bound = first.bound < *bound ? first.bound : *bound;
 		return 0;
 	}
-	first = *bound;
+	first = (struct disk_note){ .bound = *bound, .size = size };
 	if (pwritev(DISK_FD_BOUND, &iov, 1, 0) != sizeof(first))
 		return -EIO;
 	return fcntl(DISK_FD_BOUND, F_ADD_SEALS, DISK_BOUND_SEALS) < 0 ? -errno : 0;
@@ -78,7 +78,7 @@ static int limit_growth(const struct volume *v, struct volume_error *e)
 	/* the guest's bytes may be in a file of their own */
 	if (disk.has_data && bound < disk.data.store.size)
 		bound = disk.data.store.size;
-	r = note_bound(&bound);
+	r = note_bound(&bound, v->size);
 	limit = (struct rlimit){ bound, bound };
 	if (r == 0 && setrlimit(RLIMIT_FSIZE, &limit) < 0)
 		r = -errno;

@@ -249,7 +249,7 @@ const struct feature features[N_FEATURES] = {
 		"resize", "disks become larger while the guest runs (resize)",
 		FEATURE_SUPPORTED, "launcher, supervisor",
 		"an open file; what image-tool reads",
-		.note = "raw and qcow2; none with a data file",
+		.note = "raw and qcow2, a data file, too",
 		.shown_by = "device/test_resize.py, linux/test_debian_resize.py",
 	},
 	[FEATURE_STRICT] = {

@@ -48,6 +48,7 @@ const struct option image_options[] = {
 	CHOICE("verb", verb, verbs, "info"),
 	SIZE("size", size, 0, SIZE_MOST, "0"),
 	CHOICE("size_how", size_how, hows, "set"),
+	SIZE("from", from, 0, SIZE_MOST, "0"),
 	ONOFF("shrink", shrink, "off"),
 	SIZE("cluster_size", cluster_size, 512, MIB(2), "64K"),
 	{ .name = "refcount_bits",

@@ -88,6 +88,7 @@ struct image_job {
 
 	uint64_t size; /* bytes */
 	enum image_size_how size_how;
+	uint64_t from; /* bytes that the disk must have, for its size to be changed; 0: any */
 	bool shrink;
 
 	/* of an image that is made */

@@ -112,6 +112,7 @@ struct kind_state {
 	const char *name; /* as maps and audits show it */
 	uint64_t size;	  /* bytes */
 	bool once;	  /* what the first process writes it seals, for all after it */
+	uint64_t size_at; /* of that: where it says how large what it serves is, in bytes, as a u64; 0: nowhere */
 	bool (*wanted)(const void *options); /* NULL: always */
 };
 

@@ -130,6 +130,33 @@ def test_data_file(images, raw):
     images.work("b.qcow2", 7, "data=b.data")
 
 
+@pytest.mark.parametrize("options", ["off", "on", "on,cluster_size=512"])
+def test_resize_with_a_data_file(images, options):
+    """The data file has the disk's size, as after qemu-img resize; what was behind the disk in it is no byte of it."""
+    data = images.folder / "a.data"
+    images.create("a.qcow2", f"data_file=a.data,data_file_raw={options}", 1 << 20)
+    images.tool("ops", "a.qcow2", "seed=35", "n=100", "data=a.data")
+    images.sound("a.qcow2", "data=a.data")
+    for size, how in ((2 << 20, []), ((2 << 20) + 512, []), ((1 << 20) + 512, ["shrink"]), (8 << 20, [])):
+        before = (images.folder / "dump.raw").read_bytes()
+        images.tool("resize", "a.qcow2", f"size={size}", "data=a.data", *how)
+        assert data.stat().st_size == size
+        images.sound("a.qcow2", "data=a.data")
+        assert (images.folder / "dump.raw").read_bytes() == before[:size] + bytes(max(0, size - len(before)))
+        if options.startswith("on"):
+            images.qemu("compare", "-q", "-f", "qcow2", "-F", "raw", "a.qcow2", "a.data")
+        images.tool("ops", "a.qcow2", f"seed={size}", "n=30", "data=a.data")
+        images.sound("a.qcow2", "data=a.data")
+    before = (images.folder / "dump.raw").read_bytes()
+    with open(data, "ab") as f:
+        f.write(b"\xa5" * (1 << 20))
+    images.tool("resize", "a.qcow2", f"size={(9 << 20) - 512}", "data=a.data")
+    images.sound("a.qcow2", "data=a.data")
+    assert (images.folder / "dump.raw").read_bytes() == before + bytes((1 << 20) - 512)
+    images.qemu("resize", "a.qcow2", 10 << 20)
+    images.sound("a.qcow2", "data=a.data")
+
+
 @pytest.mark.parametrize("options", ["cluster_size=64k", "cluster_size=512", "extended_l2=on", "compat=0.10"])
 def test_snapshots(images, options):
     """Made by both, applied and deleted by both; each keeps its bytes."""

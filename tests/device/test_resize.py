@@ -4,9 +4,11 @@ processes with a guest that writes without a rest, and among played ones where s
 
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
+import subprocess
 
 import pytest
 
@@ -180,6 +182,68 @@ def test_what_a_header_says_moves_no_bound(quick, build):
     guest.place.call("stop", NAME, "--now")
     guest.process.communicate(timeout=60)
     quick.wait_until_empty()
+
+
+@pytest.mark.parametrize("apart", ["", ",parser=apart"])
+def test_by_some_more(quick, build, apart):
+    """Of qcow2, too: what is added is added to what the disk had when its first process began, and after each resize."""
+    top = qcow2(quick)
+    guest = Guest(quick, build, "--disk", f"{top},format=qcow2{apart}", "--allow", "qcow2")
+    for words, size in (("+1M", 2 * MIB), ("+64K", 2 * MIB + 64 * KIB), ("4M", 4 * MIB), ("+3M", 7 * MIB)):
+        resize(quick, top, words)
+        guest.has(size)
+    for n, program in enumerate(("dev-blk", "storage-file") if apart else ("dev-blk",), 1):
+        os.kill(disks(quick, program)[0], signal.SIGKILL)
+        wait.until(lambda n=n: restarts(quick) == n, "a restart")
+    resize(quick, top, "+1M")
+    guest.has(8 * MIB)
+    refused(quick, (NAME, top, "+8E"), 2, "the size is too large")
+    refused(quick, (NAME, top, "+7E"), 1, "a disk of that size is not possible")
+    resize(quick, top, "+1M")
+    guest.has(9 * MIB)
+    guest.stop()
+    code, out, err = quick.call("image", "check", "-f", "qcow2", top)
+    assert code == 0, out + err
+
+
+def with_data_file(place, options=""):
+    """A qcow2 image and the file that has its bytes, both the VM's user's."""
+    top = qcow2(place)
+    data = top.with_suffix(".data")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", f"data_file={data}{options}", top, "1M"], check=True)
+    os.chown(data, place.uid, place.gid)
+    return top, data
+
+
+@pytest.mark.skipif(not shutil.which("qemu-img"), reason="needs qemu-img")
+@pytest.mark.parametrize("options", ["", ",data_file_raw=on"])
+@pytest.mark.parametrize("apart", ["", ",parser=apart"])
+def test_a_data_file(quick, build, apart, options):
+    """It has the disk's size, and its process may write just that far; it is named as at the VM's start, and no other."""
+    (top, data), other = with_data_file(quick, options), image(quick, "other.raw")
+    guest = Guest(quick, build, "--disk", f"{top},format=qcow2,data-file={data}{apart}", "--allow", "qcow2")
+    for words in ((), ("--data-file", other), ("--data-file", top)):
+        refused(quick, (NAME, top, "2M", *words), 1, "say --data-file FILE if its disk has one, and the one that it has")
+    refused(quick, (NAME, data, "2M"), 1, "none of its disks is served from that file")
+    refused(quick, (NAME, top, "2M", "--data-file", quick.dir / "none"), 1, "No such file")
+    for words, size in (("2M", 2 * MIB), ("+62M", 64 * MIB)):
+        resize(quick, top, words, "--data-file", data)
+        assert data.stat().st_size == size
+        guest.has(size)
+        (pid,) = disks(quick, "storage-file" if apart else "dev-blk")
+        assert size <= limit(pid) <= size + MIB  # or what the metadata can come to
+    assert other.stat().st_size == 64 * KIB and restarts(quick) == 0
+    guest.stop()
+    assert data.read_bytes()[-1] == 0xa5
+    subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", top], check=True)
+
+
+def test_a_data_file_that_there_is_not(quick, build):
+    data, other = image(quick), image(quick, "other.raw")
+    guest = Guest(quick, build, "--disk", f"{data},format=raw")
+    refused(quick, (NAME, data, "1M", "--data-file", other), 1, "say --data-file FILE if its disk has one")
+    assert data.stat().st_size == other.stat().st_size == 64 * KIB
+    guest.stop()
 
 
 @pytest.mark.parametrize("form,words", [("raw", "parser=apart"), ("raw", "iops=100000,burst=10"),

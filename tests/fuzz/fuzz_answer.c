@@ -17,10 +17,14 @@ static void check(const struct answer *a, size_t n_fds)
 		require(n_fds >= 2 && a->reason == 0);
 	else if (a->result == ANSWER_FAILED)
 		require(n_fds <= 1 && a->reason < 0);
-	else if (a->result == ANSWER_FORGOTTEN || a->result == ANSWER_FOUND)
-		require(n_fds == 0 && a->reason == 0);
+	else if (a->result == ANSWER_FORGOTTEN)
+		require(n_fds == 0 && a->reason == 0 && !*a->text);
+	else if (a->result == ANSWER_FOUND)
+		require(n_fds == 0 && a->reason == 0 &&
+			strspn(a->text, "0123456789") == strlen(a->text));
 	else if (a->result == ANSWER_UNFOUND)
-		require(n_fds == 0 && a->reason == 0 && a->part == 0);
+		require(n_fds == 0 && a->reason >= 0 && a->reason < ANSWER_UNFOUND_N &&
+			a->part == 0 && !*a->text);
 	else
 		require(n_fds == 0 && a->reason >= BOUNDS_UNKNOWN && a->reason < BOUNDS_N);
 }

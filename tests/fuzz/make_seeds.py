@@ -18,6 +18,8 @@ def answer():
     return {"started": said(3, 1), "started-console": said(4, 1), "failed": said(1, 2, -13, b"exec"),
             "failed-early": said(0, 2, -24, b"its channels"), "refused": said(0, 3, 3),
             "found": said(0, 5), "unfound": struct.pack("<BBBHi", 0, 0, 6, 0, 0),
+            "found-size": said(0, 5, 0, b"1048576"), "found-words": said(0, 5, 0, b"1 MiB"),
+            "unfound-beside": struct.pack("<BBBHi", 0, 0, 6, 0, 1),
             "unfound-of-a-part": said(0, 6),
             "bad-count": said(5, 1), "long": said(0, 2, -1, b"x" * 57)}
 

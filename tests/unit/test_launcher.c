@@ -113,8 +113,10 @@ static void test_answers_come_back(void **state)
 		.part = 2, .result = ANSWER_FAILED, .reason = -EACCES, .text = "its executable"
 	};
 	const struct answer refused = { .result = ANSWER_REFUSED, .reason = BOUNDS_TOO_OFTEN };
-	const struct answer found = { .part = 4, .result = ANSWER_FOUND };
-	const struct answer unfound = { .result = ANSWER_UNFOUND };
+	const struct answer found = { .part = 4,
+				      .result = ANSWER_FOUND,
+				      .text = "18446744073709551615" };
+	const struct answer unfound = { .result = ANSWER_UNFOUND, .reason = ANSWER_BESIDE };
 	struct answer a;
 
 	(void)state;
@@ -139,6 +141,11 @@ static void test_wrong_answers(void **state)
 		{ .result = 4, .reason = -1 },
 		{ .result = ANSWER_FOUND, .part = 3, .reason = 1 },
 		{ .result = ANSWER_FOUND, .part = 3, .text = "x" },
+		{ .result = ANSWER_FOUND, .part = 3, .text = "1048576 " },
+		{ .result = ANSWER_FOUND, .part = 3, .text = "-1" },
+		{ .result = ANSWER_UNFOUND, .text = "1048576" },
+		{ .result = ANSWER_UNFOUND, .reason = ANSWER_UNFOUND_N },
+		{ .result = ANSWER_FORGOTTEN, .part = 3, .text = "1" },
 		{ .result = ANSWER_UNFOUND, .part = 3 },
 		{ .result = ANSWER_UNFOUND, .reason = -2 },
 		{ .result = ANSWER_FAILED, .reason = 0 },

@@ -155,6 +155,63 @@ static void test_a_note_is_made_anew(void **state)
 	assert_int_equal(p->given[3].from, log); /* not that one */
 }
 
+/* Nothing is known before the first process has sealed it, and nothing of a part without a note. */
+static void test_a_noted_size(void **state)
+{
+	const struct {
+		uint64_t bound, size;
+	} note = { 4711, 1048576 };
+	uint64_t size = 3;
+	struct launcher_part *p = &parts[7];
+	struct config_device d = { .kind = kind_named("dev-blk") };
+	char why[200];
+
+	(void)state;
+	assert_false(launcher_noted_size(p, &size));
+	assert_false(launcher_noted_size(&parts[8], &size)); /* nothing is in it */
+	assert_int_equal(config_device_options(d.kind, "format=qcow2", &d, why, sizeof(why)), 0);
+	assert_int_equal(launcher_give_state(p, d.kind->state, &d), 0);
+	assert_int_equal(d.kind->state[0].size, sizeof(note));
+	assert_int_equal(pwrite(p->given[2].from, &note, sizeof(note), 0), sizeof(note));
+	assert_false(launcher_noted_size(p, &size));
+	assert_int_equal(size, 3);
+	assert_int_equal(fcntl(p->given[2].from, F_ADD_SEALS, SEALS), 0);
+	assert_true(launcher_noted_size(p, &size));
+	assert_int_equal(size, note.size);
+	assert_int_equal(launcher_renew_note(p), 0);
+	assert_false(launcher_noted_size(p, &size));
+}
+
+#define DATA 8 /* beside the image, after its backing files */
+
+/* A disk's user shows all that is to be changed, and nothing else. */
+static void test_files_beside(void **state)
+{
+	_cleanup_(closep) int same = must_open(other, O_RDWR), another = must_open(path, O_RDWR);
+	_cleanup_(closep) int reads = must_open(other, O_RDONLY);
+	struct launcher_part *p = &parts[7];
+	int shown[KIND_FILES_MAX - 1];
+
+	(void)state;
+	memset(shown, -1, sizeof(shown));
+	p->given[0].from = dup2(reads, p->given[0].from); /* a backing file */
+	assert_true(launcher_has_beside(p, shown));
+	shown[0] = same;
+	assert_false(launcher_has_beside(p, shown));
+	shown[0] = -1;
+	shown[DATA - 1] = same;
+	assert_false(launcher_has_beside(p, shown));
+	give(p, must_open(other, O_RDWR), DISK + DATA);
+	assert_true(launcher_has_beside(p, shown));
+	shown[DATA - 1] = another;
+	assert_false(launcher_has_beside(p, shown));
+	shown[DATA - 1] = reads; /* whoever could only read it */
+	assert_false(launcher_has_beside(p, shown));
+	shown[DATA - 1] = -1;
+	assert_false(launcher_has_beside(p, shown));
+	assert_false(launcher_has_beside(&parts[8], shown)); /* nothing is in it */
+}
+
 /* ---- what comes into a spare part ---- */
 
 static struct launcher_spare spare;
@@ -259,6 +316,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_whose_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_shows_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_note_is_made_anew, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_noted_size, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_files_beside, set_up, tear_down),
 		cmocka_unit_test_setup(test_a_storage_process_has_the_files, no_files),
 		cmocka_unit_test_setup(test_what_fills_no_part, no_files),
 	};

@@ -59,9 +59,9 @@ static int open_locked(const struct image_words *w, const char *path, bool reado
 }
 
 /* From a VM, whose lock it is under. */
-static int take_over(struct image_words *w, const char *path, int *ret)
+static int take_over(const struct image_words *w, int *from, const char *path, int *ret)
 {
-	*ret = take_fd(&w->image_fd);
+	*ret = take_fd(from);
 	return fd_set_nonblock(*ret, false) < 0 ? fail(w, path, strerror(errno)) : 0;
 }
 
@@ -127,7 +127,7 @@ static int open_link(struct image_words *w, struct image_backing *b, enum image_
 	int r;
 
 	if (first && role == ROLE_SOURCE && w->image_fd >= 0)
-		r = take_over(w, b->path, &n.fd);
+		r = take_over(w, &w->image_fd, b->path, &n.fd);
 	else
 		r = open_locked(w, b->path, readonly, &n.fd);
 
@@ -136,7 +136,8 @@ static int open_link(struct image_words *w, struct image_backing *b, enum image_
 	if (r == 0 && !first && image_format_is_import(b->format))
 		r = fail(w, b->path, "what backs an image is raw or qcow2");
 	if (r == 0 && b->data_file)
-		r = open_locked(w, b->data_file, readonly, &n.data_fd);
+		r = first && w->data_fd >= 0 ? take_over(w, &w->data_fd, b->data_file, &n.data_fd) :
+					       open_locked(w, b->data_file, readonly, &n.data_fd);
 	n.format = b->format;
 	return r ? r : add_node(w, &n);
 }

@@ -25,6 +25,7 @@ struct image_words {
 	const char *verb;
 	struct image_chain source, other;
 	int image_fd; /* of the source: its VM has let go of it, and keeps it locked; -1: it is opened */
+	int data_fd;	    /* of its data file, likewise */
 	const char *target; /* of convert and create; in the others the source */
 	enum image_format target_format;
 	bool force_share;

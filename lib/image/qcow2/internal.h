@@ -102,6 +102,11 @@ static inline struct qcow2 *qcow2_of(struct volume *v)
 }
 _Static_assert(offsetof(struct qcow2, volume) == 0, "qcow2_of");
 
+static inline uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -247,6 +252,9 @@ static inline uint32_t all_subs(const struct qcow2 *q)
 /* Gives up what an entry refers to; to be called after the entry was changed. */
 [[nodiscard]] int entry_release(struct qcow2 *q, const struct entry *en);
 
+/* resize.c: no table of that many entries is taken. -EINVAL. */
+int size_impossible(const struct qcow2 *q, struct volume_error *e);
+
 /* map.c */
 int qcow2_map(struct volume *v, uint64_t offset, uint64_t len, struct extent *ret);
 int qcow2_map_cached(struct volume *v, uint64_t offset, uint64_t len, struct extent *ret);
@@ -256,6 +264,8 @@ int qcow2_readv(struct volume *v, const struct iovec *iov, size_t n_iov, uint64_
 int qcow2_writev(struct volume *v, const struct iovec *iov, size_t n_iov, uint64_t offset);
 int qcow2_zero(struct volume *v, uint64_t offset, uint64_t len, bool may_unmap);
 int qcow2_discard(struct volume *v, uint64_t offset, uint64_t len);
+/* The same of the bytes of a data file alone, which is a raw disk. */
+[[nodiscard]] int zero_data_file(struct qcow2 *q, uint64_t offset, uint64_t len);
 /* Bits of the subclusters of the cluster at `cluster` that lie in [from, to). */
 [[nodiscard]] uint32_t subs_in(const struct qcow2 *q, uint64_t cluster, uint64_t from, uint64_t to);
 /* Whether a range of one cluster reads as zeroes, as far as can be told without reading it. */

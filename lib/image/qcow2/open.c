@@ -6,11 +6,6 @@
 
 #include <stdlib.h>
 
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 static int table_read(struct qcow2 *q, struct table *t, const char *what, uint64_t offset,
 		      uint64_t n, uint64_t cap, struct volume_error *e)
 {
@@ -50,6 +45,8 @@ int tables_load(struct qcow2 *q, struct volume_error *e)
 	uint64_t n = ((uint64_t)q->h.reftable_clusters << q->cluster_bits) / 8;
 	int r;
 
+	if (l1_cap > MAX_L1_BYTES / 8)
+		return size_impossible(q, e);
 	q->limit = bound_clusters(q, q->max_size);
 	q->frontier = clusters_for(q, q->file->size) << q->cluster_bits;
 	q->reserved = (struct reservation){ 0 };

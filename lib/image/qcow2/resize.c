@@ -69,6 +69,36 @@ static int zero_tail(struct qcow2 *q, uint64_t from, uint64_t to)
 	return end > from ? qcow2_zero(&q->volume, from, end - from, false) : 0;
 }
 
+/*
+ * The guest's bytes are in a file of their own, which has the disk's size, as qemu-img makes it. What it has there already
+ * is no byte of the disk; where it is a raw disk, it is read without the metadata.
+ */
+static int extend_data(struct qcow2 *q, uint64_t from, uint64_t to, struct volume_error *e)
+{
+	uint64_t there = q->external ? q->data->size : to;
+	int r = 0;
+
+	if (q->raw_external && min_u64(there, to) > from)
+		r = zero_data_file(q, from, min_u64(there, to) - from);
+	if (r < 0 || there >= to)
+		return r;
+	if (q->data->fixed)
+		return volume_fail(
+			e, -ENOSPC,
+			"its data file is a block device of %llu bytes: make that larger first",
+			(unsigned long long)there);
+	r = store_truncate(q->data, to);
+	return r < 0 ? r : store_flush(q->data);
+}
+
+/* The disk is smaller already: what its data file has behind it is its no more. */
+static int cut_data(struct qcow2 *q, uint64_t size)
+{
+	if (!q->external || q->data->fixed || q->data->size <= size)
+		return 0;
+	return store_truncate(q->data, size);
+}
+
 static int hide_backing(struct qcow2 *q, uint64_t from, uint64_t to)
 {
 	struct volume *backing = q->volume.backing;
@@ -101,6 +131,8 @@ static int grow(struct qcow2 *q, uint64_t size, struct volume_error *e)
 	if (r == 0)
 		r = make_room(q, size, e);
 	if (r == 0)
+		r = extend_data(q, old, size, e);
+	if (r == 0)
 		r = zero_tail(q, old, size);
 	if (r < 0)
 		return r;
@@ -126,11 +158,19 @@ static int shrink_to(struct qcow2 *q, uint64_t size, struct volume_error *e)
 		r = walk_read_l1(q, q->h.l1_offset, q->h.l1_size, &l1);
 	if (r < 0)
 		return r;
-	return shadow_commit(
+	r = shadow_commit(
 		q,
 		&(struct shadow_state){
 			.l1 = l1, .n_l1 = q->h.l1_size, .size = size, .snapshots = &none },
 		e);
+	return r < 0 ? r : cut_data(q, size);
+}
+
+int size_impossible(const struct qcow2 *q, struct volume_error *e)
+{
+	return volume_fail(e, -EINVAL,
+			   "a disk of that size is not possible with clusters of %llu bytes",
+			   (unsigned long long)q->cluster_size);
 }
 
 static int check_size(const struct qcow2 *q, uint64_t size, bool shrink, struct volume_error *e)
@@ -139,10 +179,7 @@ static int check_size(const struct qcow2 *q, uint64_t size, bool shrink, struct 
 		return volume_fail(e, -EROFS, "the image was opened read-only");
 	if (!size || size > INT64_MAX - 511 ||
 	    header_l1_needed(size, q->cluster_bits, q->subclusters > 1) > MAX_L1_BYTES / 8)
-		return volume_fail(
-			e, -EINVAL,
-			"a disk of that size is not possible with clusters of %llu bytes",
-			(unsigned long long)q->cluster_size);
+		return size_impossible(q, e);
 	if (size + 511 < q->volume.size && !shrink)
 		return volume_fail(e, -EINVAL,
 				   "this would cut the disk's end off, which has to be asked for");

@@ -120,10 +120,11 @@ static int write_in_parts(struct qcow2 *q, const struct job *j, uint64_t head, u
 	return r < 0 ? r : fill_in_chunks(q, j->guest + j->len, tail, at + j->len);
 }
 
-/* A data file is not to grow behind the disk's end. */
+/* A data file is not to grow behind the disk's end, but by what is written there while that moves. */
 static uint64_t last_byte(const struct qcow2 *q, const struct job *j)
 {
-	return q->external ? min_u64(j->fill_to, q->volume.size) : j->fill_to;
+	return q->external ? max_u64(min_u64(j->fill_to, q->volume.size), j->guest + j->len) :
+			     j->fill_to;
 }
 
 /* An entry may refer to it before the bytes have arrived: it finds zeroes. See also set_entries. */

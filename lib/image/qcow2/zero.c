@@ -27,8 +27,7 @@ static uint64_t within_disk(const struct qcow2 *q, uint64_t guest, uint64_t from
 	return to - from;
 }
 
-/* A data file that is a raw disk must have the zeroes, too. */
-static int zero_data_file(struct qcow2 *q, uint64_t offset, uint64_t len)
+int zero_data_file(struct qcow2 *q, uint64_t offset, uint64_t len)
 {
 	int r = q->data->fixed ? -EOPNOTSUPP : store_punch(q->data, offset, len);
 
