@@ -167,7 +167,7 @@ static void explain_unlimited(const struct vm_config *c)
 /* Debian's kernels have the pvpanic driver as a module, which an early panic comes before. */
 static void explain_panic(const struct vm_config *c)
 {
-	if (c->on_panic != PANIC_STOP || cmdline_tells_panic(c->cmdline))
+	if (!c->kernel || c->on_panic != PANIC_STOP || cmdline_tells_panic(c->cmdline))
 		return;
 	if (cmdline_says_panic(c->cmdline))
 		paragraph(

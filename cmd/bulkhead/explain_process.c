@@ -196,8 +196,15 @@ static bool has_row(const struct explained *x, const struct declared_process *d,
 static const char *file_of(const struct explained *x, const struct declared_process *d, int fd)
 {
 	if (d == &vmm_declared && fd == VMM_FD_KERNEL)
-		return x->config->kernel;
+		return x->config->firmware ? x->config->firmware : x->config->kernel;
 	return d == &vmm_declared && fd == VMM_FD_INITRD ? x->config->initrd : NULL;
+}
+
+static const char *name_of(const struct explained *x, const struct fd_row *row)
+{
+	return x->config->firmware && row->fd == VMM_FD_KERNEL && strcmp(row->name, "kernel") == 0 ?
+		       "firmware" :
+		       row->name;
 }
 
 static void explain_handed(const struct explained *x, const struct declared_process *d)
@@ -211,8 +218,8 @@ static void explain_handed(const struct explained *x, const struct declared_proc
 		const char *file = file_of(x, d, d->fds[i].fd);
 
 		if (has_row(x, d, d->fds[i].fd))
-			list_add(&l, "%d %s%s%s", d->fds[i].fd, d->fds[i].name, file ? " " : "",
-				 file ? file : "");
+			list_add(&l, "%d %s%s%s", d->fds[i].fd, name_of(x, &d->fds[i]),
+				 file ? " " : "", file ? file : "");
 	}
 	if (d->channels_from)
 		list_add(&l, "%d to %d channels to the devices", d->channels_from,

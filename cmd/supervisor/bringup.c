@@ -51,7 +51,8 @@ int bringup_host(struct bringup *b, struct vm *vm, struct open_error *e)
 /* What a user of the image would not think of, and would find out by a guest that says nothing more. */
 static void advise(const struct vm *vm)
 {
-	if (vm->config->on_panic == PANIC_STOP && !cmdline_says_panic(vm->config->cmdline))
+	if (vm->config->kernel && vm->config->on_panic == PANIC_STOP &&
+	    !cmdline_says_panic(vm->config->cmdline))
 		tell(vm, NULL, LOG_LEVEL_INFO,
 		     "a kernel that panics before its pvpanic driver is loaded would hang: add "
 		     "panic=-1 reboot=panic_warm to --cmdline");

@@ -77,7 +77,7 @@ int open_labels(struct opened *o, const struct vm_config *c, struct selinux_vm *
 	for (size_t i = 0; i < c->n_devices && r == 0; i++)
 		r = label_device(o, c, i, s, e);
 	if (r == 0)
-		r = map_file(o->kernel, &o->kernel_map, "--kernel", e);
+		r = map_file(o->kernel, &o->kernel_map, c->firmware ? "--firmware" : "--kernel", e);
 	return r < 0 ? r : map_file(o->initrd, &o->initrd_map, "--initrd", e);
 }
 

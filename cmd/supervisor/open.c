@@ -68,6 +68,26 @@ static int open_image(const char *what, const char *path, uint64_t memory, struc
 	return take_fd(&fd);
 }
 
+/* A file that is what it is below 4 GiB. */
+static int open_firmware(struct opened *o, const char *path, struct open_error *e)
+{
+	struct stat st = { 0 };
+	_cleanup_(closep) int fd =
+		file_open("--firmware", path, O_RDONLY, false, &st, e->text, sizeof(e->text));
+
+	if (fd < 0)
+		return fd;
+	if (st.st_size < CONFIG_FIRMWARE_MIN || st.st_size > CONFIG_FIRMWARE_MAX ||
+	    st.st_size % 4096)
+		return open_complain(e, -EINVAL,
+				     "--firmware: %s has %lld bytes: %u KiB to %u MiB, a multiple "
+				     "of 4096, is right",
+				     path, (long long)st.st_size, CONFIG_FIRMWARE_MIN >> 10,
+				     CONFIG_FIRMWARE_MAX >> 20);
+	o->firmware_size = (uint64_t)st.st_size;
+	return take_fd(&fd);
+}
+
 static bool is_one_file(const struct stat *a, const struct stat *b)
 {
 	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
@@ -226,7 +246,8 @@ static int open_device(struct opened *o, const struct vm_config *c, size_t i, st
 
 static int open_files(struct opened *o, const struct vm_config *c, struct open_error *e)
 {
-	o->kernel = open_image("--kernel", c->kernel, c->memory, e);
+	o->kernel = c->firmware ? open_firmware(o, c->firmware, e) :
+				  open_image("--kernel", c->kernel, c->memory, e);
 	if (o->kernel < 0)
 		return o->kernel;
 	if (c->initrd) {

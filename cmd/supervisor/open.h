@@ -21,7 +21,8 @@ struct boot_file {
 };
 
 struct opened {
-	int kernel;
+	int kernel;		       /* or firmware, */
+	uint64_t firmware_size;	       /* of so many bytes */
 	int initrd;		       /* -1: none */
 	int kvm;		       /* -1: the software CPU */
 	struct kvm_probe probe;	       /* what measured it, still ending */

@@ -119,7 +119,10 @@ static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o,
 	words_say(&l->words, "--accel=%s", o->kvm < 0 ? "soft" : "kvm");
 	words_say(&l->words, "--cpus=%u", c->cpus);
 	words_say(&l->words, "--memory=%llu", (unsigned long long)c->memory);
-	words_say(&l->words, "--cmdline=%s", c->cmdline);
+	if (c->firmware)
+		words_say(&l->words, "--firmware=%llu", (unsigned long long)o->firmware_size);
+	else
+		words_say(&l->words, "--cmdline=%s", c->cmdline);
 	words_say(&l->words, "--on-reboot=%s", c->on_reboot == REBOOT_STOP ? "stop" : "restart");
 	words_say(&l->words, "--on-panic=%s", c->on_panic == PANIC_CONTINUE ? "continue" : "stop");
 }

@@ -62,6 +62,17 @@ static int set_cmdline(struct vmm_args *a, const char *v)
 	return 0;
 }
 
+static int set_firmware(struct vmm_args *a, const char *v)
+{
+	uint64_t bytes;
+	int r = parse_number(v, FIRMWARE_MIN, FIRMWARE_MAX, &bytes);
+
+	if (r < 0 || bytes % 4096)
+		return -EINVAL;
+	a->firmware = bytes;
+	return 0;
+}
+
 static int set_accel(struct vmm_args *a, const char *v)
 {
 	if (strcmp(v, "kvm") != 0 && strcmp(v, "soft") != 0)
@@ -182,13 +193,10 @@ static const struct {
 	int (*set)(struct vmm_args *a, const char *value);
 } words[] = {
 	{ "--name=", ignore }, /* for whoever looks at the process list */
-	{ "--accel=", set_accel },
-	{ "--cpus=", set_cpus },
-	{ "--memory=", set_memory },
-	{ "--cmdline=", set_cmdline },
-	{ "--on-reboot=", set_on_reboot },
-	{ "--on-panic=", set_on_panic },
-	{ "--serial=", set_serial },
+	{ "--accel=", set_accel },	 { "--cpus=", set_cpus },
+	{ "--memory=", set_memory },	 { "--cmdline=", set_cmdline },
+	{ "--firmware=", set_firmware }, { "--on-reboot=", set_on_reboot },
+	{ "--on-panic=", set_on_panic }, { "--serial=", set_serial },
 	{ "--virtio=", add_virtio },
 };
 

@@ -35,6 +35,7 @@ struct vmm_args {
 	bool soft;	 /* the software CPU instead of KVM */
 	uint64_t memory; /* bytes */
 	const char *cmdline;
+	uint64_t firmware; /* bytes of it, which are in the kernel's place; 0: a kernel is booted */
 	enum vmm_action on_reboot; /* VMM_RESTART or VMM_STOP */
 	enum vmm_action on_panic;  /* VMM_STOP or VMM_CONTINUE */
 	int serial_fd;		   /* -1: none */

@@ -40,6 +40,13 @@
 #define KVM_IDENTITY_MAP 0xfeffc000ULL /* Intel hosts only; one page, then three of TSS */
 #define KVM_TSS_START 0xfeffd000ULL
 
+/* Firmware ends at 4 GiB. Its last part is also what lies below 1 MiB at power-on, as RAM. */
+#define FIRMWARE_END GIB(4)
+#define FIRMWARE_MIN KIB(64)
+#define FIRMWARE_MAX MIB(8)
+#define FIRMWARE_LOW_END MIB(1)
+#define FIRMWARE_LOW_MAX KIB(128)
+
 /* I/O ports */
 #define PORT_SERIAL 0x3f8  /* 8 ports */
 #define PORT_KEYBOARD 0x64 /* no keyboard: writing KEYBOARD_RESET restarts the guest */

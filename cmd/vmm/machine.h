@@ -48,6 +48,13 @@ struct power {
 	uint8_t events; /* GED_POWER_BUTTON, GED_PCI_HOTPLUG */
 };
 
+/* What the guest finds below 4 GiB (boot/firmware.c). */
+struct firmware {
+	uint8_t *bytes; /* NULL: a kernel is booted */
+	uint64_t size;
+	bool loaded;
+};
+
 struct machine {
 	pthread_mutex_t lock;
 	const struct accel_ops *ops;
@@ -60,6 +67,7 @@ struct machine {
 	struct bus mmio;
 	struct ioapic ioapic;
 	struct power power;
+	struct firmware firmware;
 	struct pci_host *pci;
 	struct hotplug *hotplug;
 	struct serial *serial;				  /* NULL: none */
@@ -86,7 +94,7 @@ struct machine {
 	unsigned int n_reset; /* vCPUs that have reset in this generation */
 	pthread_cond_t parked;
 	pthread_cond_t resumed;
-	struct cpu_boot_state boot;
+	struct cpu_boot_state boot; /* without firmware */
 	struct vcpu *vcpus;
 };
 

@@ -2,6 +2,7 @@
 /* What the vmm makes before its filters; see prepare.h. */
 #include "cmd/vmm/prepare.h"
 
+#include "cmd/vmm/boot/firmware.h"
 #include "cmd/vmm/pci/hotplug.h"
 #include "cmd/vmm/pci/pci.h"
 #include "cmd/vmm/policy.h"
@@ -28,6 +29,10 @@ static int make_guest(struct machine *m, const struct vmm_args *args)
 	r = machine_add_ram(m);
 	if (r < 0)
 		return control_fail(FD_CONTROL, "the accelerator does not take the guest's RAM: %s",
+				    strerrordesc_np(-r));
+	r = firmware_add(m, args->firmware);
+	if (r < 0)
+		return control_fail(FD_CONTROL, "the accelerator does not take firmware: %s",
 				    strerrordesc_np(-r));
 	r = vcpus_start(m, args->soft ? &vmm_soft_vcpu_policy : &vmm_vcpu_policy);
 	if (r < 0)

@@ -3,6 +3,7 @@
 #include "cmd/vmm/serve.h"
 
 #include "cmd/vmm/boot/boot.h"
+#include "cmd/vmm/boot/firmware.h"
 #include "cmd/vmm/event.h"
 #include "cmd/vmm/pause.h"
 #include "cmd/vmm/pci/hotplug.h"
@@ -200,7 +201,8 @@ static int add_devices(struct server *s)
 static int load(struct server *s)
 {
 	const char *why = NULL;
-	int r = boot_load(&s->m->mem, &s->boot, &s->m->boot, &why);
+	int r = s->args->firmware ? firmware_load(s->m, VMM_FD_KERNEL, &why) :
+				    boot_load(&s->m->mem, &s->boot, &s->m->boot, &why);
 
 	if (r < 0)
 		return control_fail(s->control_fd, "%s", why ? why : strerrordesc_np(-r));

@@ -10,8 +10,8 @@
 
 #define VCPU_STACK KIB(128)
 
-/* Its program, its main stack (8 MiB by the usual limit), the heap's rest, the UART's page. */
-#define SPACE_BASE MIB(24)
+/* Its program, its main stack (8 MiB by the usual limit), the heap's rest, the UART's page, firmware. */
+#define SPACE_BASE (MIB(24) + FIRMWARE_MAX)
 /* A vCPU's stack with its guard page, the thread's own data, heap pages begun: */
 #define SPACE_THREAD (VCPU_STACK + KIB(64))
 /* and on KVM what it shares with the kernel, and its power-on state; */

@@ -26,6 +26,12 @@ static void park(struct vcpu *v)
 	m->n_parked--;
 }
 
+/* The state in which it enters a kernel; NULL: it does not. */
+static const struct cpu_boot_state *entered(const struct vcpu *v)
+{
+	return v->index == 0 && !v->m->firmware.bytes ? &v->m->boot : NULL;
+}
+
 /*
  * Waits while paused, and resets if it has been asked for. Nobody goes on before all have reset: the
  * boot processor would start others that then forget it. Lock held.
@@ -40,7 +46,7 @@ static int before_entry(struct vcpu *v)
 			park(v);
 		} else if (v->generation != m->generation) {
 			v->generation = m->generation;
-			r = m->ops->vcpu_reset(v->accel, v->index == 0 ? &m->boot : NULL);
+			r = m->ops->vcpu_reset(v->accel, entered(v));
 			if (r < 0)
 				return r;
 			m->n_reset++;

@@ -22,7 +22,7 @@ struct vcpu {
 void vcpu_access(void *machine, const struct accel_exit *e);
 /* Stops all vCPUs at an exit boundary and waits for it. Lock held. */
 void vcpus_pause(struct machine *m);
-/* Lets them run; reset: from m->boot, as at power-on. Lock held. */
+/* Lets them run; reset: from m->boot or the reset vector, as at power-on. Lock held. */
 void vcpus_resume(struct machine *m, bool reset);
 
 #endif

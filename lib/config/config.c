@@ -223,10 +223,29 @@ int config_parse_text(struct vm_config *c, char *text, size_t len, const char *n
 	return 0;
 }
 
+/* Firmware finds kernel, initrd and command line by itself. */
+static int check_boot(const struct vm_config *c, struct config_error *e)
+{
+	if (!c->kernel && !c->firmware)
+		return complain(e, "--kernel: which kernel to boot is missing: say --kernel FILE, "
+				   "or --firmware FILE");
+	if (!c->firmware)
+		return 0;
+	if (c->kernel)
+		return complain(e, "--firmware: a kernel is said as well: leave --kernel out");
+	if (c->initrd)
+		return complain(e, "--initrd: firmware finds its own: leave --initrd out");
+	if (strcmp(c->cmdline, CONFIG_CMDLINE_DEFAULT) != 0)
+		return complain(e, "--cmdline: firmware finds its own: leave --cmdline out");
+	return 0;
+}
+
 int config_check(const struct vm_config *c, struct config_error *e)
 {
-	if (!c->kernel)
-		return complain(e, "--kernel: which kernel to boot is missing: say --kernel FILE");
+	int r = check_boot(c, e);
+
+	if (r < 0)
+		return r;
 	if (c->detach && c->console != CONSOLE_AUTO && c->console != CONSOLE_NONE)
 		return complain(e, "--detach: a detached VM has no terminal: leave --console out, "
 				   "and use bulkhead console NAME");

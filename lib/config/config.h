@@ -27,6 +27,8 @@
 #define CONFIG_PATH_MAX 4095
 #define CONFIG_SECRETS_MAX 64
 #define CONFIG_MEMORY_MIN (64ULL << 20)
+#define CONFIG_FIRMWARE_MIN (64U << 10)
+#define CONFIG_FIRMWARE_MAX (8U << 20)
 #define CONFIG_MEMORY_MAX (64ULL << 30)
 #define CONFIG_CPUS_MAX 16
 #define CONFIG_STOP_TIMEOUT_MAX 86400 /* seconds */
@@ -85,10 +87,11 @@ struct config_said {
 };
 
 struct vm_config {
-	const char *config; /* the configuration file's name, or NULL */
-	const char *name;   /* NULL: the caller chooses */
-	const char *kernel; /* NULL: not said */
-	const char *initrd; /* NULL: none */
+	const char *config;   /* the configuration file's name, or NULL */
+	const char *name;     /* NULL: the caller chooses */
+	const char *kernel;   /* NULL: not said */
+	const char *firmware; /* in its place; NULL: not said */
+	const char *initrd;   /* NULL: none */
 	const char *cmdline;
 	uint64_t memory; /* bytes, a multiple of 4096 */
 	bool huge_pages; /* of 2 MiB for the guest's RAM, where the host has them */
@@ -184,7 +187,7 @@ struct config_file config_file_of(const struct vm_config *c, const struct config
 bool config_file_readonly(const struct config_device *d, unsigned int i);
 /* Whether reading or writing is limited. */
 bool config_limits_io(const struct config_limits *l);
-/* What only the whole shows: a kernel is there. As config_parse_words. */
+/* What only the whole shows: a kernel is there, or firmware. As config_parse_words. */
 [[nodiscard]] int config_check(const struct vm_config *c, struct config_error *ret_error);
 
 /* What the configuration alone does not say. */

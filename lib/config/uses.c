@@ -55,6 +55,8 @@ bool config_uses(const struct vm_config *c, const struct config_facts *f, enum f
 	switch (id) {
 	case FEATURE_SOFT_MANY_CPUS:
 		return f->soft && c->cpus > SOFT_CPUS_TESTED;
+	case FEATURE_FIRMWARE:
+		return c->firmware;
 	case FEATURE_RAW_TERMINAL:
 		return f->on_terminal && c->console == CONSOLE_RAW;
 	case FEATURE_FOREIGN_DISK:

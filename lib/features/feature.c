@@ -69,6 +69,12 @@ const struct feature features[N_FEATURES] = {
 		"pvh", "ELF kernel by PVH", FEATURE_SUPPORTED, "vmm", "kernel file, initrd",
 		.shown_by = "unit/test_elf_pvh.c, guest/test_guests.py",
 	},
+	[FEATURE_FIRMWARE] = {
+		"firmware", "firmware in a kernel's place, from the reset vector",
+		FEATURE_EXPERIMENTAL, "vmm", "the firmware file: no byte of it is read",
+		.note = "a PC has more than it finds here: UEFI for PCs does not start yet",
+		.shown_by = "guest/test_firmware.py",
+	},
 	[FEATURE_ACPI] = {
 		"acpi", "ACPI (hardware-reduced), power button, reset", FEATURE_SUPPORTED, "vmm",
 		"five I/O ports",

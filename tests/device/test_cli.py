@@ -52,6 +52,9 @@ def assert_refused(place_, words, status, text):
     ([], "what to do is missing"),
     (["fly"], "there is no command 'fly'"),
     (["run"], "--kernel: which kernel to boot is missing"),
+    (["run", "--firmware", "f", "--kernel", "KERNEL"], "a kernel is said as well: leave --kernel out"),
+    (["run", "--firmware", "f", "--initrd", "i"], "leave --initrd out"),
+    (["run", "--firmware", "f", "--cmdline", "quiet"], "leave --cmdline out"),
     (["run", "now"], "'now' is not an option"),
     (["run", "--kernel"], "--kernel: a value is missing"),
     (["run", "--kernel", "KERNEL", "--memory", "1T"], "say 64M to 64G"),
@@ -87,12 +90,12 @@ def test_no_such_vm(place, words):
     assert_refused(place, words, 1, "no VM of yours is named")
 
 
-@pytest.mark.parametrize("option", ["--kernel", "--initrd", "--disk"])
+@pytest.mark.parametrize("option", ["--kernel", "--firmware", "--initrd", "--disk"])
 @pytest.mark.parametrize("what", ["missing", "directory", "pipe", "empty", "unreadable", "device"])
 def test_bad_files(place, option, what):
     path = place.dir / what
     text = {"missing": "No such file or directory", "directory": "directory",
-            "pipe": "is a pipe", "empty": "empty" if option != "--disk" else "has 0 bytes",
+            "pipe": "is a pipe", "empty": "empty" if option in ("--kernel", "--initrd") else "has 0 bytes",
             "unreadable": "Permission denied", "device": "character device"}[what]
     if what == "directory":
         path.mkdir()
@@ -110,7 +113,7 @@ def test_bad_files(place, option, what):
         place.file("unreadable", b"x" * 512).chmod(0)
     value = f"{path},format=raw" if option == "--disk" else path
     words = ["run", option, value]
-    if option != "--kernel":
+    if option not in ("--kernel", "--firmware"):
         words += ["--kernel", place.kernel]
     assert_refused(place, words, 1, text)
     assert option in place.call(*words)[2]
@@ -122,6 +125,19 @@ def test_files_larger_than_memory(place):
     assert_refused(place, ["run", "--kernel", big, "--memory", "64M"], 1, "say more --memory")
     assert_refused(place, ["run", "--kernel", place.kernel, "--initrd", big, "--memory", "64M"], 1,
                    "say more --memory")
+
+
+@pytest.mark.parametrize("size", [512, (64 << 10) - 4096, (64 << 10) + 512, (8 << 20) + 4096])
+def test_firmware_of_no_size_for_firmware(place, size):
+    path = place.file("firmware", b"")
+    os.truncate(path, size)
+    assert_refused(place, ["run", "--firmware", path, "--allow", "firmware"], 1,
+                   f"firmware has {size} bytes: 64 KiB to 8 MiB, a multiple of 4096, is right")
+
+
+def test_firmware_needs_leave(place):
+    path = place.file("firmware", bytes(64 << 10))
+    assert_refused(place, ["run", "--firmware", path, "--accel", "soft"], 1, "say --allow firmware")
 
 
 def test_disk_of_odd_size(place):

@@ -932,8 +932,9 @@ static void test_check(void **state)
 
 	(void)state;
 	assert_int_equal(WORDS(&c, "--memory=1G"), 0);
-	assert_error(config_check(&c, &err),
-		     "--kernel: which kernel to boot is missing: say --kernel FILE");
+	assert_error(
+		config_check(&c, &err),
+		"--kernel: which kernel to boot is missing: say --kernel FILE, or --firmware FILE");
 	assert_int_equal(WORDS(&c, "--kernel=k", "--detach"), 0);
 	assert_int_equal(config_check(&c, &err), 0);
 	assert_int_equal(WORDS(&c, "--kernel=k", "--detach", "--console=raw"), 0);
@@ -985,6 +986,32 @@ static void test_bad_limits(void **state)
 		assert_int_equal(WORDS(&c, bad[i]), -22);
 	assert_int_equal(WORDS(&c, "--kernel=k", "--limit-io=rbps=1M"), 0);
 	assert_error(config_check(&c, &err), "--limit-io: this VM has no disk");
+}
+
+static void test_firmware_boots_by_itself(void **state)
+{
+	const struct config_facts facts = { 0 };
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--firmware=f"), 0);
+	assert_int_equal(config_check(&c, &err), 0);
+	assert_string_equal(c.firmware, "f");
+	assert_true(config_uses(&c, &facts, FEATURE_FIRMWARE));
+	assert_int_equal(config_check_allowed(&c, &facts, &err), -22);
+	assert_int_equal(WORDS(&c, "--firmware=f", "--allow=firmware"), 0);
+	assert_int_equal(config_check_allowed(&c, &facts, &err), 0);
+	assert_int_equal(WORDS(&c, "--kernel=k"), 0);
+	assert_false(config_uses(&c, &facts, FEATURE_FIRMWARE));
+	assert_int_equal(WORDS(&c, "--firmware=f", "--kernel=k"), 0);
+	assert_error(config_check(&c, &err),
+		     "--firmware: a kernel is said as well: leave --kernel out");
+	assert_int_equal(WORDS(&c, "--firmware=f", "--initrd=i"), 0);
+	assert_error(config_check(&c, &err),
+		     "--initrd: firmware finds its own: leave --initrd out");
+	assert_int_equal(WORDS(&c, "--firmware=f", "--cmdline=quiet"), 0);
+	assert_error(config_check(&c, &err),
+		     "--cmdline: firmware finds its own: leave --cmdline out");
 }
 
 static void test_allow(void **state)
@@ -1125,6 +1152,7 @@ int main(void)
 		cmocka_unit_test(test_file_errors),
 		cmocka_unit_test(test_words_win_over_the_file),
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_firmware_boots_by_itself),
 		cmocka_unit_test(test_allow),
 		cmocka_unit_test(test_what_is_experimental_needs_leave),
 		cmocka_unit_test(test_what_is_used),

@@ -222,6 +222,35 @@ static void test_no_pcid(void **state)
 	assert_int_equal(one(c, WORLD_CODE + 16, 0), EX_GP);
 }
 
+/* Accessed and dirty bits of tables in firmware are not set, and a walk does not mind. */
+static void test_tables_that_nobody_can_write(void **state)
+{
+	static const uint64_t entry = WORLD_DATA | P_W_U;
+	static uint64_t rom[512] __attribute__((aligned(4096)));
+	static struct soft_page page;
+	struct soft_cpu *c = world_new(1)->cpu[0];
+	const uint64_t table = 0xfffff000 | P_W_U, base = 4ULL << 21;
+
+	(void)state;
+	c->vm->ram[c->vm->n_ram++] = (struct soft_ram){ .gpa = 0xfffff000,
+							.size = sizeof(rom),
+							.host = (uint8_t *)rom,
+							.pages = &page,
+							.read_only = true };
+	world_start(c, WORLD_LONG);
+	put_code();
+	rom[0] = entry;
+	memcpy(world_ram(PD + 4 * 8, 8), &table, 8);
+	assert_int_equal(one(c, READ, base + 0x10), -1);
+	assert_int_equal(one(c, WRITE, base + 0x10), -1);
+	assert_true(rom[0] == entry);
+	assert_false(soft_phys_is_ram(c->vm, 0xfffff000, 8));
+	assert_false(soft_phys_write(c->vm, 0xfffff000, &base, 8));
+	assert_true(rom[0] == entry);
+	c->vm->n_ram--;
+	soft_tlb_flush(c, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +258,7 @@ int main(void)
 		cmocka_unit_test(test_small_pages),
 		cmocka_unit_test(test_segment_base),
 		cmocka_unit_test(test_no_pcid),
+		cmocka_unit_test(test_tables_that_nobody_can_write),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,8 @@ static void bad_words_are_named(void **state)
 		"--virtio=disk:2:0:1:65:60:0:7", "--virtio=disk:2:0:1:1:257:0:7",
 		"--virtio=disk:2:0:1:1:60:0x10000000000000000:7",
 		"--virtio=a-name-of-16-chs:2:0:1:1:60:0:7", "--what=1", "",
-		"cpus=1",
+		"cpus=1", "--firmware=0", "--firmware=4096", "--firmware=65537", "--firmware=8392704",
+		"--firmware=64K", "--firmware=",
 		/* clang-format on */
 	};
 	struct vmm_args a;
@@ -57,6 +58,11 @@ static void good_words_are_taken(void **state)
 	assert_int_equal(a.n_vcpus, 16);
 	assert_int_equal(a.memory, 64 << 20);
 	assert_int_equal(a.serial_fd, -1);
+	assert_int_equal(a.firmware, 0);
+	assert_int_equal(parse_one("--firmware=65536", &a), 0);
+	assert_int_equal(a.firmware, 64 << 10);
+	assert_int_equal(parse_one("--firmware=8388608", &a), 0);
+	assert_int_equal(a.firmware, 8 << 20);
 	assert_int_equal(parse_one("--virtio=rng:4:0xff00:2:1:60:0x1f:9", &a), 0);
 	assert_int_equal(a.n_virtio, 1);
 	assert_string_equal(a.virtio[0].type.name, "rng");

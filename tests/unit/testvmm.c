@@ -105,8 +105,17 @@ static void count_event(int eventfd)
 	(void)!write(eventfd, &one, sizeof(one));
 }
 
+static int add_rom(struct accel *a, uint64_t gpa, void *host, uint64_t size)
+{
+	a->rom_gpa = gpa;
+	a->rom = host;
+	a->rom_size = size;
+	return 0;
+}
+
 static const struct accel_ops fake_ops = {
 	.name = "fake",
+	.add_rom = add_rom,
 	.msi_send = send_msi,
 	.irqfd_bind = bind_irq,
 	.irqfd_unbind = unbind_irq,

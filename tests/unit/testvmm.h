@@ -28,7 +28,9 @@ struct accel {
 	unsigned int n_irqs;	  /* bound now */
 	unsigned int n_notifiers; /* bound now */
 	unsigned int n_sent;	  /* msi_send */
-	unsigned int n_faults;	  /* binding what is bound, unbinding what is not */
+	uint64_t rom_gpa, rom_size;
+	const uint8_t *rom;
+	unsigned int n_faults; /* binding what is bound, unbinding what is not */
 };
 
 /* Fails the test's process if the machine cannot be made. */

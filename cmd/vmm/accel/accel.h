@@ -87,6 +87,9 @@ struct accel_ops {
 		    const char **ret_why);
 	/* Guest RAM; host memory outlives the accel. At most two calls. */
 	int (*add_ram)(struct accel *a, uint64_t gpa, void *host, uint64_t size);
+	/* The same for memory that the guest reads and runs, and whose writes are accesses to a bus on which
+	 * nobody answers. At most one call. */
+	int (*add_rom)(struct accel *a, uint64_t gpa, void *host, uint64_t size);
 	int (*vcpu_create)(struct accel *a, unsigned int index, struct accel_vcpu **ret);
 
 	/* ---- any thread, machine lock held ---- */
@@ -111,7 +114,8 @@ struct accel_ops {
 
 	/* Makes the calling thread this vCPU's. */
 	int (*vcpu_enter_thread)(struct accel_vcpu *v);
-	/* Power-on state; boot is NULL for secondaries, which wait for SIPI. */
+	/* Power-on state, and with boot what a kernel is entered in. Secondaries have none and wait for SIPI; a
+	 * boot processor that has none begins at the reset vector. */
 	int (*vcpu_reset)(struct accel_vcpu *v, const struct cpu_boot_state *boot);
 	/* Runs until the next exit; the last exit's data must have been filled. */
 	int (*vcpu_run)(struct accel_vcpu *v, struct accel_exit *ret);

@@ -107,10 +107,11 @@ static int kvm_open(int fd, unsigned int vcpus, const struct accel_io *io, struc
 	return 0;
 }
 
-static int kvm_add_ram(struct accel *a, uint64_t gpa, void *host, uint64_t size)
+static int add_memory(struct accel *a, uint64_t gpa, void *host, uint64_t size, uint32_t flags)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = a->n_ram,
+		.flags = flags,
 		.guest_phys_addr = gpa,
 		.memory_size = size,
 		.userspace_addr = (uintptr_t)host,
@@ -122,10 +123,22 @@ static int kvm_add_ram(struct accel *a, uint64_t gpa, void *host, uint64_t size)
 	return 0;
 }
 
+static int kvm_add_ram(struct accel *a, uint64_t gpa, void *host, uint64_t size)
+{
+	return add_memory(a, gpa, host, size, 0);
+}
+
+/* A write leaves the guest as one to memory that is not there (KVM_EXIT_MMIO). */
+static int kvm_add_rom(struct accel *a, uint64_t gpa, void *host, uint64_t size)
+{
+	return add_memory(a, gpa, host, size, KVM_MEM_READONLY);
+}
+
 const struct accel_ops accel_kvm = {
 	.name = "kvm",
 	.open = kvm_open,
 	.add_ram = kvm_add_ram,
+	.add_rom = kvm_add_rom,
 	.vcpu_create = kvm_vcpu_create,
 	.msi_send = kvm_msi_send,
 	.irqfd_bind = kvm_irqfd_bind,

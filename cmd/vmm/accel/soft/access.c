@@ -18,7 +18,7 @@ static uint8_t *lookup(struct soft_cpu *c, uint64_t linear, enum soft_access kin
 	*ret_gpa = m.gpa;
 	if (m.gpa - LAPIC_START < 0x1000)
 		return NULL;
-	host = soft_host_page(c->vm, m.gpa, &page);
+	host = soft_host_page(c->vm, m.gpa, kind == ACC_WRITE, &page);
 	if (!host)
 		return NULL;
 	/* The write itself is still to come: behind this instruction, drop_code says that it did.
@@ -181,7 +181,7 @@ const uint8_t *soft_fetch_page(struct soft_cpu *c, uint64_t linear, uint64_t *re
 
 	soft_walk(c, linear, ACC_EXEC, mmu, &m);
 	*ret_gpa = m.gpa;
-	host = soft_host_page(c->vm, m.gpa, &page);
+	host = soft_host_page(c->vm, m.gpa, false, &page);
 	if (!host)
 		soft_raise_error(c, EX_GP, 0); /* code outside RAM is not supported */
 	return host;

@@ -46,7 +46,7 @@ static uint32_t fault_bits(const struct soft_cpu *c, enum soft_access kind, enum
 static void *entry_host(struct soft_cpu *c, uint64_t gpa)
 {
 	struct soft_page *page;
-	uint8_t *host = soft_host_page(c->vm, gpa, &page);
+	uint8_t *host = soft_host_page(c->vm, gpa, false, &page);
 
 	return host ? host + (gpa & 0xfff) : NULL;
 }
@@ -66,7 +66,7 @@ static bool mark_entry(struct soft_cpu *c, uint64_t gpa, unsigned int size, uint
 		       uint64_t bits)
 {
 	struct soft_page *page;
-	uint8_t *host = soft_host_page(c->vm, gpa, &page);
+	uint8_t *host = soft_host_page(c->vm, gpa, true, &page); /* firmware stays as it is */
 	bool done;
 
 	if ((old & bits) == bits || !host)

@@ -20,8 +20,8 @@ void soft_walk(struct soft_cpu *c, uint64_t linear, enum soft_access kind, enum 
  * one. */
 void soft_tlb_fill(struct soft_cpu *c, uint64_t linear, enum soft_access kind, enum soft_mmu mmu,
 		   uint8_t *host, unsigned int shift);
-/* phys.c: the page of RAM that gpa lies in, or NULL. */
-uint8_t *soft_host_page(struct accel *vm, uint64_t gpa, struct soft_page **ret_page);
+/* phys.c: the page of RAM that gpa lies in, or of firmware if it is not to be written to; or NULL. */
+uint8_t *soft_host_page(struct accel *vm, uint64_t gpa, bool write, struct soft_page **ret_page);
 /* phys.c: its bytes have changed. */
 void soft_note_write(struct soft_page *page);
 

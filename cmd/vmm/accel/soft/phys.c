@@ -15,12 +15,12 @@ struct soft_ram *soft_ram_at(struct accel *vm, uint64_t gpa)
 }
 
 /* RAM is a whole number of pages, so a page that starts in it lies in it. */
-uint8_t *soft_host_page(struct accel *vm, uint64_t gpa, struct soft_page **ret_page)
+uint8_t *soft_host_page(struct accel *vm, uint64_t gpa, bool write, struct soft_page **ret_page)
 {
 	struct soft_ram *ram = soft_ram_at(vm, gpa);
 	uint64_t offset;
 
-	if (!ram)
+	if (!ram || (write && ram->read_only))
 		return NULL;
 	offset = (gpa - ram->gpa) & ~0xfffULL;
 	*ret_page = &ram->pages[offset >> 12];
@@ -37,7 +37,7 @@ bool soft_phys_is_ram(struct accel *vm, uint64_t gpa, size_t len)
 {
 	const struct soft_ram *ram = soft_ram_at(vm, gpa);
 
-	return ram && len && len <= ram->size - (gpa - ram->gpa);
+	return ram && !ram->read_only && len && len <= ram->size - (gpa - ram->gpa);
 }
 
 bool soft_phys_write(struct accel *vm, uint64_t gpa, const void *data, size_t len)

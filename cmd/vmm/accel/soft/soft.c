@@ -75,19 +75,29 @@ static int soft_open(int fd, unsigned int vcpus, const struct accel_io *io, stru
 	return 0;
 }
 
-static int soft_add_ram(struct accel *vm, uint64_t gpa, void *host, uint64_t size)
+static int add_memory(struct accel *vm, uint64_t gpa, void *host, uint64_t size, bool read_only)
 {
 	struct soft_ram *ram;
 
 	if (vm->n_ram == SOFT_RAM_MAX)
 		return -ENOSPC;
 	ram = &vm->ram[vm->n_ram];
-	*ram = (struct soft_ram){ .gpa = gpa, .size = size, .host = host };
+	*ram = (struct soft_ram){ .gpa = gpa, .size = size, .host = host, .read_only = read_only };
 	ram->pages = calloc(size >> 12, sizeof(ram->pages[0]));
 	if (!ram->pages)
 		return -ENOMEM;
 	vm->n_ram++;
 	return 0;
+}
+
+static int soft_add_ram(struct accel *vm, uint64_t gpa, void *host, uint64_t size)
+{
+	return add_memory(vm, gpa, host, size, false);
+}
+
+static int soft_add_rom(struct accel *vm, uint64_t gpa, void *host, uint64_t size)
+{
+	return add_memory(vm, gpa, host, size, true);
 }
 
 /* For as long as the process is there. calloc leaves pages that are new, and zero, untouched. */
@@ -202,6 +212,7 @@ const struct accel_ops accel_soft = {
 	.name = "soft",
 	.open = soft_open,
 	.add_ram = soft_add_ram,
+	.add_rom = soft_add_rom,
 	.vcpu_create = soft_vcpu_create,
 	.msi_send = soft_msi_send,
 	.irqfd_bind = soft_irqfd_bind,
