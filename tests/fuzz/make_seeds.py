@@ -890,6 +890,53 @@ def progress():
             "more-than-all": said(1, 2, 1), "cut": said(1, 1, 2)[:-1]}
 
 
+def lasting():
+    """Flags, then steps: what, where, how much or which way; see fuzz_lasting.c."""
+    large, uncached, records = 1, 2, 0xf0
+    late, fails, no_discard, readonly, half = 8, 1, 1, 2, 8
+
+    def ask(op, at=0, units=1, how=0):
+        return bytes([op + how, at, units - 1])
+
+    def answer(which=0, how=0, when=0):
+        return bytes([5 + when, which, how])
+
+    def lost(how=0):
+        return bytes([6, 0, how])
+
+    def found(server=0):
+        return bytes([6, 1, server])
+
+    def many(n):
+        return bytes([7, n // 16, 0])
+    read, write, flush, discard, zero = range(5)  # as image_op has them
+    sync, done, give_up = 8, answer(), bytes([6, 2, 0])
+    written = ask(write, 3, 2) + done
+    full = (ask(write, 0, 32) + answer(255)) * 80
+    return {
+        "lost": bytes([0]) + written + lost() + ask(read, 3, 2) + found() + done * 2,
+        "flushed": bytes([0]) + written + ask(flush) + done + lost() + found() + ask(read, 3) + done,
+        "flush-fails": bytes([0]) + written + ask(flush) + answer(0, fails) + lost() + found() + done + ask(read, 3) + done,
+        "flush-and-write": bytes([0]) + written + ask(flush) + ask(write, 4) + answer(1) + done + lost() + found() + done,
+        "overlaps": bytes([0]) + b"".join(ask(write, n, 3) for n in range(4)) + done * 2 + lost(1) + found() + done * 6,
+        "stable-over-lost": bytes([0]) + written + ask(write, 3, 1, sync) + done + lost() + found() + done * 2,
+        "again-and-again": bytes([0]) + b"".join(ask(write, n) + done for n in range(20)) +
+        (lost() + found() + done * 3) * 4,
+        "refused": bytes([0]) + written + lost() + found() + answer(0, fails) + ask(write, 3) + give_up + found(readonly) + found(),
+        "smaller": bytes([0]) + ask(write, 30) + done + lost() + ask(read, 31) + found(half) + found() + done,
+        "discards": bytes([0]) + ask(discard, 1, 4) + done + ask(zero, 2, 1) + done + lost() + ask(discard, 5) + found(no_discard),
+        "uncached": bytes([uncached]) + written + lost() + found() + ask(read, 3) + lost(3) + found(),
+        "cut-writes": bytes([0]) + ask(write, 0, 9) + ask(write, 12, 9) + lost(3) + found() + done * 3 + lost(6) + found(),
+        "at-once": bytes([0]) + ask(write, 0) * 3 + ask(write, 9) + answer(0, 0, late) * 2 + bytes([6, 3, 0x10]) + done,
+        "slots": bytes([0]) + lost() + b"".join(ask(read, n % 32) for n in range(34)) + found() + done * 9,
+        "round": bytes([large]) + full + lost() + ask(write, 5) + found() + done * 20,
+        "round-cannot-flush": bytes([large]) + (ask(write, 0, 31) + answer(255) + answer(0, fails)) * 70 + lost() + found(),
+        "flush-of-its-own": bytes([large]) + (ask(write, 0, 32) + done) * 32 + ask(write, 7) + answer(1) + done + lost() +
+        ask(read, 7) + found() + done * 20,
+        "records": bytes([records]) + many(4080) * 3 + ask(write, 7) + done * 2 + lost() + ask(read, 0) + found() + done * 60,
+    }
+
+
 # Others append here: the name of the target and what makes its seeds.
 def guard():
     """Rules; then frames: to the guest or from it, which, whose, how many bytes are spoiled, whether it is cut."""
@@ -1004,6 +1051,7 @@ TARGETS = {
     "storage": storage,
     "nbd_client": nbd_client,
     "iscsi_client": iscsi_client,
+    "lasting": lasting,
     "console_page": console_page,
     "qcow2": qcow2,
     "vhd": vhd,
