@@ -264,6 +264,7 @@ def test_no_denial_of_what_a_guest_reaches(place):
              "--vsock", "on", "--vsock-connect", "80", "--allow", "virtio-vsock"]
 
     def do():
+        others = place.processes()
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(folder / "w+vsock_80"))
             listener.listen(8)
@@ -278,7 +279,7 @@ def test_no_denial_of_what_a_guest_reaches(place):
                     while data := sock.recv(65536):
                         sizes[-1] += len(data)
                         sock.sendall(data)
-            place.wait_until_empty()
+            wait.until(lambda: place.processes() == others, "the VM has ended")
         os.unlink(folder / "w+vsock_80")
         return label, sizes
 
