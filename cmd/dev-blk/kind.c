@@ -297,7 +297,7 @@ const struct device_kind blk_kind = {
 	.foreign = true,
 	.restartable = true,
 	.attachable = true,
-	.memory = PAGES,
+	.memory = PAGES + DISK_REDO_BYTES,
 	.threads = 1, /* punches holes, or has the metadata */
 	.tasks_each_node = RING_THREADS,
 };

@@ -24,9 +24,9 @@ const struct device_kind storage_file_kind = {
 	.state = { { DISK_BOUND }, { DISK_REDO } }, /* the disk says whether they are wanted */
 	.storage_fd = STORAGE_FILE_FD_CHANNEL,
 	.restartable = true,
-	.memory =
-		STORAGE_SLOTS * (uint64_t)STORAGE_DATA_MAX, /* its buffers, if all are used whole */
-	.threads = 1,					    /* punches holes */
+	/* its buffers, if all are used whole, and the image's redo log */
+	.memory = STORAGE_SLOTS * (uint64_t)STORAGE_DATA_MAX + DISK_REDO_BYTES,
+	.threads = 1, /* punches holes */
 	.tasks_each_node = RING_THREADS,
 };
 _Static_assert(sizeof(struct storage_file_options) <= KIND_OPTIONS_BYTES, "room for them");

@@ -4,13 +4,17 @@
  * says if the image has no corruption; it has none afterwards, either; and nothing is written behind the
  * growth bound.
  *
- * Input: flags, the number of requests, 5 bytes each, then the image; with SPREAD, 512 bytes for the
- * beginning of each cluster, so that large clusters fit.
+ * A process that is killed is followed by another one, with the redo log that it left: what was settled is there. A log
+ * that says anything is refused, or applied within the file.
+ *
+ * Input: flags, the number of requests, 5 bytes each; with ANY_LOG, the words of a log; then the image; with SPREAD,
+ * 512 bytes for the beginning of each cluster, so that large clusters fit.
  */
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/teststore.h"
 
-#include "lib/image/qcow2/qcow2.h"
+#include "lib/base/checked.h"
+#include "lib/image/qcow2/internal.h"
 
 #include <endian.h>
 #include <stdlib.h>
@@ -18,7 +22,9 @@
 
 #define FILE_MAX (4U << 20)
 #define MAX_REQUESTS 24U
+#define MAX_KILLS 6U /* after each of them everything may be looked at */
 #define MAX_LEN (64U << 10)
+#define LOG_WORDS (1U + 2 * 16) /* few: it gets full */
 
 enum flags {
 	READONLY = 1,
@@ -27,11 +33,14 @@ enum flags {
 	SMALL_CACHE = 8,
 	WITH_BASE = 16,
 	WITH_DATA = 32,
+	WITH_LOG = 64,
+	ANY_LOG = 128, /* and there is one at the start */
 };
 
 static uint8_t bytes[MAX_LEN], back[MAX_LEN];
 static struct memory file, base, data_file;
 static struct volume_raw raw;
+static uint64_t redo_log[LOG_WORDS];
 static bool clean; /* the image had no corruption: nothing else shares the guest's clusters */
 
 static void fill(const uint8_t *image, size_t len, bool spread)
@@ -76,7 +85,13 @@ static bool open_image(uint8_t flags, struct volume **ret)
 					 .backing = flags & WITH_BASE ? &raw.volume : NULL,
 					 .data = flags & WITH_DATA ? &data_file.store : NULL };
 	struct volume_error why = { .text = "" };
-	int r = qcow2_open(&file.store, &options, ret, &why);
+	int r;
+
+	if (flags & (WITH_LOG | ANY_LOG) && !(flags & (READONLY | TOOL))) {
+		options.redo = redo_log;
+		options.redo_bytes = sizeof(redo_log);
+	}
+	r = qcow2_open(&file.store, &options, ret, &why);
 
 	require(r == 0 || why.text[0]);
 	return r == 0;
@@ -159,6 +174,22 @@ static void tool(struct volume *v, uint8_t which)
 	}
 }
 
+/* The process is gone; the next one goes on from the file and the log. NULL: it cannot. */
+static struct volume *killed(struct volume *v, uint8_t flags)
+{
+	const uint64_t len = min_u64(v->size, MAX_LEN);
+	const bool known = clean && volume_settle(v) == 0 && volume_read(v, bytes, len, 0) == 0;
+
+	qcow2_free(qcow2_of(v));
+	if (!open_image(flags, &v)) {
+		require(!known);
+		return NULL;
+	}
+	if (known)
+		require(volume_read(v, back, len, 0) == 0 && memcmp(bytes, back, len) == 0);
+	return v;
+}
+
 static void request(struct volume *v, const uint8_t *in)
 {
 	uint64_t at = ((uint64_t)in[1] << 8 | in[2]) * 512, len = 512 * (1 + in[3] % 128U);
@@ -197,22 +228,80 @@ static void request(struct volume *v, const uint8_t *in)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* A log that says anything, which is applied before anything else. Bytes of it. */
+static size_t take_log(const uint8_t *in, size_t size)
 {
-	size_t n = size > 1 ? data[1] % MAX_REQUESTS : 0;
+	const size_t n = size < sizeof(redo_log) ? size : sizeof(redo_log);
+
+	memset(redo_log, 0, sizeof(redo_log));
+	memcpy(redo_log, in, n);
+	return n;
+}
+
+/* Whether what it says is settled lies within the file. */
+static bool log_fits(void)
+{
+	const uint64_t n = redo_log[0];
+	bool fits = n <= LOG_WORDS / 2;
+
+	for (uint64_t i = 0; fits && i < n; i++) {
+		const uint64_t at = redo_log[1 + 2 * i];
+
+		fits = at % 8 == 0 && range_within(at, 8, file.store.size);
+	}
+	return fits;
+}
+
+static void apply_log(uint8_t flags)
+{
+	const uint64_t size = file.store.size;
+	const bool fits = log_fits() || flags & (READONLY | TOOL);
 	struct volume *v;
 
-	if (size < 2 + n * 5)
-		return 0;
-	prepare_others();
-	fill(data + 2 + n * 5, size - 2 - n * 5, data[0] & SPREAD);
-	clean = corruptions() == 0;
-	if (!open_image(data[0], &v))
-		return 0;
-	for (size_t i = 0; i < n; i++)
-		request(v, data + 2 + i * 5);
+	if (open_image(flags, &v)) {
+		volume_close(v);
+		require(fits);
+	} else {
+		require(fits || file.store.size == size);
+	}
+	memset(redo_log, 0, sizeof(redo_log)); /* a log that is refused stays */
+}
+
+static void run(const uint8_t *in, size_t n, uint8_t flags)
+{
+	unsigned int kills = 0;
+	struct volume *v;
+
+	if (!open_image(flags, &v))
+		return;
+	for (size_t i = 0; i < n && v; i++) {
+		const uint8_t *r = in + i * 5;
+
+		if ((r[0] & 7) == 5 && r[4] & 2 && kills++ < MAX_KILLS)
+			v = killed(v, flags);
+		else
+			request(v, r);
+	}
+	if (!v)
+		return;
 	require(v->readonly || file.store.size <= qcow2_growth_bound(v) || v->size == 0);
 	volume_close(v);
 	require(!clean || corruptions() == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const size_t n = size > 1 ? data[1] % MAX_REQUESTS : 0;
+	size_t at = 2 + n * 5;
+
+	if (size < at)
+		return 0;
+	prepare_others();
+	at += take_log(data + at, data[0] & ANY_LOG ? size - at : 0);
+	fill(data + at, size - at, data[0] & SPREAD);
+	if (data[0] & ANY_LOG)
+		apply_log(data[0]);
+	clean = corruptions() == 0;
+	run(data + 2, n, data[0]);
 	return 0;
 }

@@ -767,7 +767,7 @@ def inflight():
 
 def qcow2():
     """Flags, requests, then the image; see fuzz_qcow2.c. With SPREAD, 512 bytes per cluster."""
-    readonly, tool, spread, small, base, data = 1, 2, 4, 8, 16, 32
+    readonly, tool, spread, small, base, data, log, any_log = 1, 2, 4, 8, 16, 32, 64, 128
     copied = 1 << 63
 
     def header(bits, size, l1_size, incompatible=0, version=3, order=4, compression=0, **more):
@@ -801,6 +801,18 @@ def qcow2():
              (7, 0, 0, 68), (7, 0, 0, 66), (6, 0, 127, 0), (7, 0, 0, 21)]
     settling = [(5, 0, 0, 1), (0, 0, 3, 7), (0, 20, 60, 1), (5, 0, 0, 1), (4, 0, 2, 0), (0, 1, 9, 1), (5, 0, 0, 1),
                 (7, 0, 0, 64), (0, 40, 9, 3), (5, 0, 0, 1), (7, 0, 0, 4), (0, 50, 9, 4), (5, 0, 0, 0), (6, 0, 127, 0)]
+    killing = [(5, 0, 0, 1), (0, 0, 3, 7), (5, 0, 0, 2), (0, 20, 60, 1), (5, 0, 0, 1), (4, 0, 2, 0), (5, 0, 0, 2), (0, 1, 9, 1),
+               (0, 30, 70, 5), (5, 0, 0, 2), (5, 0, 0, 0), (3, 2, 9, 1), (5, 0, 0, 2), (7, 0, 0, 64), (0, 40, 9, 3), (5, 0, 0, 2)]
+
+    def left(*records, settled=None, flags=0, image=None):
+        """A log of 16 records that a process has left."""
+        words = [len(records) if settled is None else settled] + [w for r in records for w in r]
+        log = struct.pack("<%dQ" % len(words), *words).ljust(33 * 8, b"\0")
+        return case(any_log | flags, killing, log + (image or plain))
+
+    def said(value):
+        """A word of a log: its bytes are those of the file."""
+        return struct.unpack("<Q", struct.pack(">Q", value))[0]
     plain = image(9, header(9, 32768, 1), entries(5 * 512 | copied), 6)
     snap_row = struct.pack(">QIHHIIQII", 7 * 512, 1, 1, 1, 0, 0, 0, 0, 0) + b"1a"
     deflated = zlib.compressobj(9, zlib.DEFLATED, -12)
@@ -820,6 +832,23 @@ def qcow2():
         "readonly": case(readonly, mixed, plain), "as-tool": case(tool, tools, plain),
         "settling": case(0, settling, plain), "settling-dirty": case(0, settling, image(
             9, header(9, 32768, 1, incompatible=1), entries(5 * 512 | copied, 7 * 512 | copied), 9)),
+        "killed": case(0, killing, plain), "log": case(log, killing, plain), "log-mixed": case(log, mixed, plain),
+        "log-small-cache": case(log | small, killing, plain), "log-backed": case(log | base, killing, backed),
+        "log-64k": case(log | spread, killing, image(16, header(16, 1 << 20, 1), entries(5 << 16 | copied), 6)),
+        "log-extended": case(log | spread, killing, image(14, header(14, 1 << 20, 1, incompatible=16),
+                                                          entries(5 << 14 | copied, 3 << 32 | 0xf0), 6)),
+        "log-data-file": case(log | data, killing, image(9, header(9, 32768, 1, incompatible=4), entries(copied), 5)),
+        "left": left((4 * 512 + 8, said(5 * 512)), (3 * 512, said(4 * 512 | copied))),
+        "left-pairs": left((4 * 512, said(1)), (4 * 512 + 8, said(0)), (4 * 512 + 24, said(1))),
+        "left-header": left((0, said(0)), (16, said(1 << 60))),
+        "left-refcounts": left((2 * 512, 0), (512, said(3 * 512))),
+        "left-outside": left((4 * 512, 0), (1 << 40, 0)), "left-at-the-end": left((6 * 512 - 8, 1), (6 * 512, 1)),
+        "left-odd": left((4 * 512 + 4, 0)), "left-half": left((6 * 512 - 16, 1), (6 * 512 - 8, 2), settled=1),
+        "left-too-many": left((4 * 512, 0), settled=17), "left-far-too-many": left((4 * 512, 0), settled=(1 << 64) - 1),
+        "left-full": left(*[(4 * 512 + 8 * n, said(0)) for n in range(16)]),
+        "left-overflow": left(((1 << 64) - 8, 0)),
+        "left-data-file": left((4 * 512 + 8, said(512 | copied)), flags=data,
+                               image=image(9, header(9, 32768, 1, incompatible=4), entries(copied), 5)),
         "version-2": case(0, mixed, image(9, header(9, 32768, 1, version=2), entries(5 * 512 | copied), 6)),
         "64k": case(spread, mixed, image(16, header(16, 1 << 20, 1), entries(5 << 16 | copied), 6)),
         "2m": case(spread, mixed, image(21, header(21, 1 << 22, 1), entries(5 << 21 | copied), 6)),

@@ -239,16 +239,21 @@ const char *cuts_record(struct cuts *c, const struct cuts_options *o)
 		c->options.redo_bytes = (1 + 2 * (size_t)o->redo) * 8;
 	}
 	memory_open(&c->file, FILE_MAX);
+	memory_open(&c->data, DISK_MAX);
+	memory_open(&c->data_then, DISK_MAX);
+	if (o->data)
+		c->options.data = &c->data.store;
 	c->moment = calloc(3 * o->n_requests + 4, sizeof(*c->moment));
 	c->request = calloc(o->n_requests + 1, sizeof(*c->request));
 	c->disk = calloc(1, DISK_MAX);
 	r = qcow2_create(&c->file.store, &o->create, &why);
 	if (r < 0)
 		return wrong("create", r);
-	c->file.logs = true;
+	c->file.logs = c->data.logs = true;
+	c->data.logs_to = &c->file;
 	c->file.beside = c->options.redo;
 	c->file.beside_len = c->options.redo_bytes;
-	c->file.no_holes = o->no_holes;
+	c->file.no_holes = c->data.no_holes = o->no_holes;
 	/* the log begins with what is there */
 	c->log_base = malloc(c->file.store.size);
 	c->log_base_size = c->file.store.size;
@@ -278,30 +283,57 @@ void cuts_free(struct cuts *c)
 	free(c->disk);
 	free(c->log_base);
 	memory_free(&c->file);
+	memory_free(&c->data);
+	memory_free(&c->data_then);
 }
 
-static void tear(struct cuts *c, struct memory *image, size_t at)
+/* The two files of an image. */
+struct files {
+	struct memory *file, *data;
+};
+
+static void do_deed(const struct files *f, const struct deed *d, uint64_t len)
+{
+	memory_do(d->other ? f->data : f->file, d, len);
+}
+
+static void tear(struct cuts *c, const struct files *f, size_t at)
 {
 	const struct deed *d = &c->file.log[at];
 
 	if (d->kind == DEED_WRITE && d->len > SECTOR)
-		memory_do(image, d, SECTOR * any(c, d->len / SECTOR));
+		do_deed(f, d, SECTOR * any(c, d->len / SECTOR));
 }
 
 /*
- * Any choice of the deeds since the last flush, or nearly all or nearly none of them; in which order they
+ * Any choice of the deeds since the last flush of their file, or nearly all or nearly none of them; in which order they
  * arrive is the order of the log.
  */
-static void lose_some(struct cuts *c, struct memory *image, size_t flushed, size_t at)
+static void lose_some(struct cuts *c, const struct files *f, const size_t flushed[2], size_t at)
 {
 	uint64_t kept = 1 + any(c, 3); /* of four */
 
-	for (size_t i = flushed; i < at; i++) {
+	for (size_t i = min_u64(flushed[0], flushed[1]); i < at; i++) {
+		const struct deed *d = &c->file.log[i];
+
+		if (i < flushed[d->other])
+			continue;
 		if (any(c, 8) == 0)
-			tear(c, image, i);
+			tear(c, f, i);
 		else if (any(c, 4) < kept)
-			memory_do(image, &c->file.log[i], c->file.log[i].len);
+			do_deed(f, d, d->len);
 	}
+}
+
+/* One file is flushed, by this deed: what was done to it is on stable storage. */
+static void flush_one(const struct cuts *c, const struct files *stable, size_t flushed[2],
+		      size_t at)
+{
+	const bool other = c->file.log[at].other;
+
+	for (size_t *i = &flushed[other]; *i < at; (*i)++)
+		if (c->file.log[*i].other == other)
+			do_deed(stable, &c->file.log[*i], c->file.log[*i].len);
 }
 
 /* Before this deed, the one before it done. */
@@ -321,40 +353,49 @@ static void start(const struct cuts *c, struct memory *m)
 	m->store.size = c->log_base_size;
 }
 
+/* As the cut at this deed leaves it. */
+static void make_cut(struct cuts *c, const struct files *f, const struct files *stable,
+		     const size_t flushed[2], size_t at)
+{
+	memory_copy(f->file, stable->file);
+	memory_copy(f->data, stable->data);
+	if (c->lost)
+		lose_some(c, f, flushed, at);
+	else if (at < c->file.n_log)
+		tear(c, f, at);
+	set_redo(c, at);
+}
+
 const char *cuts_for_each(struct cuts *c, bool lost,
 			  const char *(*f)(struct cuts *c, struct memory *image, size_t at,
 					   void *arg),
 			  void *arg, size_t *ret_n)
 {
-	struct memory stable, image;
+	struct memory stable_file, stable_data, image;
+	const struct files stable = { &stable_file, &stable_data }, cut = { &image, &c->data_then };
 	const char *bad = NULL;
-	size_t flushed = 0;
+	size_t flushed[2] = { 0 };
 
 	c->lost = lost;
-	start(c, &stable);
+	start(c, &stable_file);
+	memory_open(&stable_data, DISK_MAX);
 	start(c, &image);
 	*ret_n = 0;
 	for (size_t at = 0; !bad && at <= c->file.n_log; at++) {
 		const struct deed *d = &c->file.log[at];
 
-		memory_copy(&image, &stable);
-		if (lost)
-			lose_some(c, &image, flushed, at);
-		else if (at < c->file.n_log)
-			tear(c, &image, at);
-		set_redo(c, at);
+		make_cut(c, &cut, &stable, flushed, at);
 		bad = f(c, &image, at, arg);
 		(*ret_n)++;
 		if (at == c->file.n_log)
 			break;
-		if (!lost) {
-			memory_do(&stable, d, d->len);
-		} else if (d->kind == DEED_FLUSH) {
-			for (; flushed < at; flushed++)
-				memory_do(&stable, &c->file.log[flushed], c->file.log[flushed].len);
-		}
+		if (!lost)
+			do_deed(&stable, d, d->len);
+		else if (d->kind == DEED_FLUSH)
+			flush_one(c, &stable, flushed, at);
 	}
-	memory_free(&stable);
+	memory_free(&stable_file);
+	memory_free(&stable_data);
 	memory_free(&image);
 	return bad;
 }
@@ -444,11 +485,17 @@ static void keep_error(void *arg, const char *line)
 		(void)snprintf(first, sizeof(what), "%s", line);
 }
 
+static struct store *data_then(struct cuts *c)
+{
+	return c->options.data ? &c->data_then.store : NULL;
+}
+
 const char *cuts_check(struct cuts *c, struct memory *image, size_t at, bool compare)
 {
 	const struct qcow2_options options = { .readonly = true,
 					       .cache_bytes = 1,
-					       .backing = backing_of(c->options.backing) };
+					       .backing = backing_of(c->options.backing),
+					       .data = data_then(c) };
 	struct qcow2_check_result result;
 	const char *bad = NULL;
 	struct volume *v;
@@ -494,6 +541,7 @@ const char *cuts_recover(struct cuts *c, struct memory *image, size_t at, bool l
 	int r;
 
 	options.backing = backing_of(options.backing);
+	options.data = data_then(c);
 	if (options.redo)
 		options.redo = c->redo_then;
 	r = qcow2_open(&image->store, &options, &v, &why);

@@ -32,6 +32,7 @@ struct request {
 
 struct cuts {
 	struct memory file;
+	struct memory data, data_then; /* of an external data file: now, and at a cut */
 	struct moment *moment;
 	size_t n_moments;
 	struct request *request;
@@ -59,6 +60,7 @@ struct cuts_options {
 	bool settles;  /* after each request, as a device does */
 	bool writes;   /* and flushes, nothing else */
 	bool backing;  /* there is one, which is not zeroes */
+	bool data;     /* the guest's bytes are in a file of their own */
 	unsigned int
 		kill_every; /* so many requests: the one that goes on from the file is another; 0: none */
 	unsigned int reserve; /* clusters at once */

@@ -257,6 +257,63 @@ static void test_redo_log_with_tools(void **state)
 		.redo = 64 });
 }
 
+/* Two files, each of which has its own flush: an entry is not there before what it refers to. */
+static void test_data_file(void **state)
+{
+	(void)state;
+	both((struct cuts_options){
+		.create = { .size = 1 << 20, .cluster_size = 512, .data_file = "d" },
+		.n_requests = 150,
+		.cache_bytes = 16 << 10,
+		.seed = 31,
+		.data = true });
+	both((struct cuts_options){
+		.create = { .size = 2 << 20, .cluster_size = 4096, .data_file = "d" },
+		.n_requests = 150,
+		.seed = 32,
+		.settles = true,
+		.no_holes = true,
+		.data = true,
+		.kill_every = 19,
+		.reserve = 24 });
+	both((struct cuts_options){ .create = { .size = 1 << 20,
+						.cluster_size = 1024,
+						.data_file = "d",
+						.data_file_raw = true },
+				    .n_requests = 150,
+				    .seed = 33,
+				    .settles = true,
+				    .tools = true,
+				    .data = true,
+				    .kill_every = 50,
+				    .reserve = 50 });
+}
+
+static void test_data_file_with_redo_log(void **state)
+{
+	(void)state;
+	both((struct cuts_options){
+		.create = { .size = 1 << 20, .cluster_size = 512, .data_file = "d" },
+		.n_requests = 150,
+		.cache_bytes = 16 << 10,
+		.seed = 34,
+		.settles = true,
+		.data = true,
+		.kill_every = 13,
+		.reserve = 40,
+		.redo = 16 });
+	both((struct cuts_options){ .create = { .size = 2 << 20,
+						.cluster_size = 16384,
+						.extended_l2 = true,
+						.data_file = "d" },
+				    .n_requests = 150,
+				    .seed = 35,
+				    .settles = true,
+				    .data = true,
+				    .kill_every = 19,
+				    .redo = 64 });
+}
+
 /* Runs after the others. */
 static void test_there_were_enough_cuts(void **state)
 {
@@ -282,6 +339,8 @@ int main(void)
 		cmocka_unit_test(test_a_kill_leaks_nothing),
 		cmocka_unit_test(test_redo_log),
 		cmocka_unit_test(test_redo_log_with_tools),
+		cmocka_unit_test(test_data_file),
+		cmocka_unit_test(test_data_file_with_redo_log),
 		cmocka_unit_test(test_there_were_enough_cuts),
 	};
 

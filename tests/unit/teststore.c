@@ -16,6 +16,9 @@ static void note(struct memory *m, struct deed d)
 {
 	if (!m->logs)
 		return;
+	d.other = m->logs_to;
+	if (m->logs_to)
+		m = m->logs_to;
 	if (m->beside) {
 		d.beside = malloc(m->beside_len);
 		memcpy(d.beside, m->beside, m->beside_len);

@@ -20,6 +20,7 @@ struct deed {
 	uint64_t offset, len; /* bytes */
 	uint8_t *bytes;	      /* of a write */
 	uint8_t *beside;      /* what was beside the store then */
+	bool other;	      /* of the store that logs to this one */
 };
 
 struct memory {
@@ -27,7 +28,9 @@ struct memory {
 	uint8_t *bytes; /* of store.size, at most max */
 	uint64_t max;
 	bool logs;
-	bool no_holes; /* as some file systems */
+	struct memory
+		*logs_to; /* whose log has this one's deeds, too, in their order; NULL: its own */
+	bool no_holes;	  /* as some file systems */
 	struct deed *log;
 	size_t n_log, cap_log;
 	const void *beside; /* memory that is logged with each deed, as it is then */
