@@ -93,6 +93,20 @@ static void explain_passt(const struct vm_config *c)
 				  "through; who takes it over reaches what the host reaches");
 }
 
+/* Of which no process is its own. */
+static void explain_segments(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (config_is_linked(&c->devices[i]) &&
+		    kind_way(c->devices[i].kind, c->devices[i].options)->opens == KIND_OPENS_SWITCH)
+			paragraph(
+				"segment",
+				"%.*s: its other VMs, and net-switch, which is of none of them: it holds each "
+				"to its own addresses; who takes it over hears what they say to each other "
+				"there, in a jail without any network",
+				(int)c->devices[i].to.path_len, c->devices[i].to.path);
+}
+
 static void explain_interface(const struct config_device *d, enum kind_opens opens)
 {
 	bool ruled = d->kind->link.ruled(d->options);
@@ -204,6 +218,7 @@ void explain_choices(const struct explained *x)
 	explain_experimental(x);
 	explain_disks(x->config);
 	explain_passt(x->config);
+	explain_segments(x->config);
 	explain_interfaces(x->config);
 	explain_console(x->config);
 	explain_unlimited(x->config);

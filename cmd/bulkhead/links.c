@@ -5,6 +5,7 @@
 #include "cmd/bulkhead/net/bridge.h"
 #include "cmd/bulkhead/net/macvtap.h"
 #include "cmd/bulkhead/passt.h"
+#include "cmd/bulkhead/segment/join.h"
 #include "cmd/bulkhead/tap.h"
 #include "cmd/bulkhead/verbs.h"
 #include "lib/base/cleanup.h"
@@ -106,12 +107,19 @@ static int open_passt(struct links *l, const struct config_device *d, const char
 	return passt_open(d, ret_why);
 }
 
+static int open_segment(struct links *l, const struct config_device *d, const char *value,
+			const char **ret_why)
+{
+	(void)l;
+	return segment_open(d, value, ret_why);
+}
+
 /* By what a way opens: a descriptor, or a negative errno with what would be right. */
 static int (*const openers[])(struct links *l, const struct config_device *d, const char *value,
 			      const char **ret_why) = {
 	[KIND_OPENS_TAP] = open_tap,	     [KIND_OPENS_BRIDGE] = open_bridge,
 	[KIND_OPENS_MACVTAP] = open_macvtap, [KIND_OPENS_PASST] = open_passt,
-	[KIND_OPENS_STREAM] = open_stream,
+	[KIND_OPENS_SWITCH] = open_segment,  [KIND_OPENS_STREAM] = open_stream,
 };
 
 static const char *value_of(const struct config_device *d, char *out, size_t cap)

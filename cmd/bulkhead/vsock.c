@@ -142,7 +142,7 @@ static int connect_to(const char *name)
 	if (peer_uid_is_ambiguous(geteuid()))
 		return -EOVERFLOW;
 	names_open(geteuid(), getenv("XDG_RUNTIME_DIR"), false, &n);
-	return names_connect_beside(&n, name, "vsock");
+	return names_connect_beside(&n, name, "vsock", SOCK_STREAM);
 }
 
 static bool is_port(const char *word)

@@ -4,6 +4,7 @@
 #include "cmd/dev-net/policy.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/units.h"
+#include "lib/netkit/member.h"
 #include "lib/netkit/nftables.h"
 
 #include <errno.h>
@@ -43,6 +44,12 @@ static const struct option options[] = {
 	  .choices = modes,
 	  .initial = "private",
 	  .flags = OPTION_NOT_PASSED },
+	{ .name = "isolated",
+	  .type = OPTION_ONOFF,
+	  OPTION_FIELD(struct net_options, isolated),
+	  .max = 1,
+	  .initial = "off",
+	  .flags = OPTION_NOT_PASSED },
 	NETKIT_OPTIONS(struct net_options, frames, OPTION_NOT_PASSED),
 	{ .name = "publish",
 	  .type = OPTION_OWN,
@@ -77,6 +84,24 @@ static bool macvtap_argument(const void *of, unsigned int i, char *out, size_t c
 	return i < 2;
 }
 
+/* What is said of the card to its switch. */
+static bool switch_argument(const void *of, unsigned int i, char *out, size_t cap)
+{
+	const struct net_options *o = of;
+	const struct member m = {
+		.mac = o->mac,
+		.isolated = o->isolated,
+		.frames = { .ip4 = o->frames.ip4, .ip6 = o->frames.ip6 },
+	};
+	char text[MEMBER_TEXT_MAX];
+
+	if (i || !o->mac)
+		return false;
+	member_say(&m, text);
+	snprintf(out, cap, "%s", text);
+	return true;
+}
+
 static const struct kind_way ways[] = {
 	{ .word = "user", .opens = KIND_OPENS_PASST, .fd = NET_FD_LINK, .argument = passt_argument },
 	{ .word = "fd",
@@ -107,6 +132,14 @@ static const struct kind_way ways[] = {
 	  .opens = KIND_OPENS_MACVTAP,
 	  .fd = NET_FD_TAP,
 	  .argument = macvtap_argument },
+	{ .word = "switch",
+	  .value = "NAME",
+	  .shared = true,
+	  .min = 1,
+	  .max = 64,
+	  .opens = KIND_OPENS_SWITCH,
+	  .fd = NET_FD_LINK,
+	  .argument = switch_argument },
 };
 
 /* Each VM's are its own, and the same the next time: made of its name. */
@@ -165,6 +198,21 @@ static size_t rules(const void *of, const struct kind_interface *i, char *out, s
 	return nftables_render(&o->frames, o->mac, &place, out, cap);
 }
 
+static bool has_no_address(const struct net_options *o)
+{
+	return addr_is_unspecified(&o->frames.ip4) && addr_is_unspecified(&o->frames.ip6);
+}
+
+/* A switch holds a card to its addresses itself. */
+static bool is_relayed(const struct net_options *o)
+{
+	struct netkit_options rest = o->frames;
+
+	if (opens_of(o) == KIND_OPENS_SWITCH)
+		rest.ip4 = rest.ip6 = (struct addr){ { 0 } };
+	return opens_of(o) == KIND_OPENS_PASST || netkit_is_wanted(&rest);
+}
+
 static int check(const struct kind_said *said, char *why, size_t cap)
 {
 	const struct net_options *o = said->options;
@@ -174,6 +222,14 @@ static int check(const struct kind_said *said, char *why, size_t cap)
 			    cap);
 	if (o->mode && opens_of(o) != KIND_OPENS_MACVTAP)
 		return fail("mode= is for a macvtap: --net macvtap=eth0,mode=bridge", why, cap);
+	if (o->isolated && opens_of(o) != KIND_OPENS_SWITCH)
+		return fail("isolated= is for a switch: --net switch=lab,isolated=on", why, cap);
+	/* the relay would wait for a lease, which nobody gives there */
+	if (opens_of(o) == KIND_OPENS_SWITCH && is_relayed(o) && has_no_address(o))
+		return fail(
+			"on a switch, guard=, restrict=, allow=, link-local= and rates are for addresses that "
+			"are said: say ip= too, as nobody gives any there",
+			why, cap);
 	return 0;
 }
 
@@ -184,8 +240,7 @@ static const char *behind(const void *of)
 
 	if (is_interface(of))
 		return NULL;
-	return opens_of(of) == KIND_OPENS_PASST || netkit_is_wanted(&o->frames) ? "net-relay" :
-										  NULL;
+	return is_relayed(o) ? "net-relay" : NULL;
 }
 
 const struct device_kind net_kind = {

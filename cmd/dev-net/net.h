@@ -53,6 +53,7 @@ struct net_options {
 	uint64_t mtu;	/* bytes */
 	uint64_t speed; /* Mbit/s, as the guest is told */
 	uint8_t mode;	/* of a macvtap: net_modes; not this process's either */
+	bool isolated;	/* on a segment, nor this */
 	struct netkit_options
 		frames; /* not this process's: what holds the guest to them is behind it */
 	struct publishes publishes; /* nor these: who gives the network has them */

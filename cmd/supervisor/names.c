@@ -44,7 +44,7 @@ int open_meeting(const char *name, const char *word, const char *runtime, int *r
 	_cleanup_(names_close) struct names n = NAMES_NONE;
 
 	names_open(geteuid(), runtime, true, &n);
-	*ret = names_listen_beside(&n, name, word);
+	*ret = names_listen_beside(&n, name, word, SOCK_STREAM);
 	if (*ret == -ENOENT)
 		return open_complain(e, *ret,
 				     "--%s: its socket needs a directory of yours: set "

@@ -22,6 +22,13 @@ static bool is_behind(const struct config_device *d, const char *name)
 	return d->remote && k && strcmp(k->declared->name, name) == 0;
 }
 
+static bool is_on_segment(const struct config_device *d)
+{
+	const struct kind_way *w = kind_way(d->kind, d->options);
+
+	return w && w->opens == KIND_OPENS_SWITCH;
+}
+
 /* Or what is behind it. */
 static bool one_uses(const struct config_device *d, enum feature_id id)
 {
@@ -29,6 +36,8 @@ static bool one_uses(const struct config_device *d, enum feature_id id)
 
 	if (d->off || d->foreign)
 		return false;
+	if (id == FEATURE_NET_SWITCH)
+		return is_on_segment(d);
 	if (id == FEATURE_STORAGE_NBD || id == FEATURE_STORAGE_ISCSI)
 		return is_behind(d, features[id].name);
 	return kind_uses(d->kind, d->options, id) || (behind && kind_uses(behind, d->options, id));

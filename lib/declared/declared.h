@@ -35,6 +35,10 @@ enum {
 	LAUNCHER_FD_GROUP, /* that new processes are born in, where there is one */
 	LAUNCHER_FD_GIVEN, /* and up: what its parts are started with again, and their pidfds */
 
+	SWITCH_KEEPER_FD_FIRST = 3, /* a channel to the command that started it: the first to ask */
+	SWITCH_KEEPER_FD_LISTENER,  /* and others', by the segment's name */
+	SWITCH_KEEPER_FD_EXE,	    /* net-switch, until it runs */
+
 	DIALER_FD_CLIENTS = 3, /* and up, one of each storage process that has an address */
 
 	SUPERVISOR_FD_FRONT = 3, /* the command's control channel */
@@ -196,11 +200,13 @@ extern const struct declared_process vmm_declared;
 extern const struct declared_process *const declared_all[];
 extern const size_t n_declared_all;
 
-/* The processes of `bulkhead image`, which belong to no VM: what they do is done soon. */
+/* Processes that belong to no VM: those of `bulkhead image`, which end soon, and those of a segment of VMs. */
 extern const struct declared_process image_relay_declared;
 extern const struct declared_process image_starter_declared;
 extern const struct declared_process image_tool_declared;
 extern const struct declared_process image_import_declared;
+extern const struct declared_process switch_keeper_declared;
+extern const struct declared_process net_switch_declared;
 extern const struct declared_process *const declared_tools[];
 extern const size_t n_declared_tools;
 

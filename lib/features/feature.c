@@ -172,6 +172,12 @@ const struct feature features[N_FEATURES] = {
 		.note = "IPv6 addresses of one network are a guest's to choose, unless ip= says it",
 		.shown_by = "unit/test_guard.c, device/test_net_relay.py, drills/test_frames.py",
 	},
+	[FEATURE_NET_SWITCH] = {
+		"net-switch", "a private segment of one user's VMs (switch=)", FEATURE_EXPERIMENTAL,
+		"net-switch, switch-keeper", "frames of every VM on the segment",
+		.note = "IP addresses are who uses them first's, unless ip= says them; it is new",
+		.shown_by = "unit/test_net_switch.c, device/test_switch.py",
+	},
 	[FEATURE_RNG] = {
 		"virtio-rng", "virtio-rng", FEATURE_SUPPORTED, "dev-rng", "one virtqueue",
 		.shown_by = "device/test_rng.py",

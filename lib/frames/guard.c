@@ -61,13 +61,6 @@ static bool is_own_mac(const struct judge *j, const uint8_t *mac)
 	return memcmp(mac, j->rules->mac, ETHER_ADDR_LEN) == 0;
 }
 
-static bool is_own4(const struct judge *j, const struct addr *a)
-{
-	if (j->rules->fixed4)
-		return addr_equal(a, &j->rules->ip4);
-	return j->known->leased && addr_equal(a, &j->known->ip4);
-}
-
 /* Below one, and not the address of all its routers (RFC 4291, 2.6.1). */
 static bool is_advertised(const struct judge *j, const struct addr *a)
 {
@@ -119,7 +112,31 @@ static bool is_metadata(const struct addr *a)
 	return is_in(a, all, COUNT(all));
 }
 
-/* ---- IPv6 addresses of the guest ---- */
+/* As IPv6 never has them on a wire: IPv4's mapped, ::, ::1 and whatever else begins so. */
+static bool is_for_hosts_alone(const struct addr *a)
+{
+	static const struct addr zero;
+
+	return addr_within(a, &zero, 80);
+}
+
+/* ---- what is the guest's ---- */
+
+/* Of nobody, of a host's own, of a group, or of what tells secrets: asked for by none. */
+static bool is_told_own(const struct judge *j, const struct addr *a)
+{
+	return !addr_is_unspecified(a) && !addr_is_group(a) && !is_nowhere(a) && !is_metadata(a) &&
+	       j->rules->owns(j->rules->owner, a);
+}
+
+static bool is_own4(const struct judge *j, const struct addr *a)
+{
+	if (j->rules->fixed4)
+		return addr_equal(a, &j->rules->ip4);
+	if (j->rules->owns)
+		return is_told_own(j, a);
+	return j->known->leased && addr_equal(a, &j->known->ip4);
+}
 
 /* That which the MAC address makes (RFC 4291, appendix A). */
 static bool is_made_of_mac(const struct judge *j, const struct addr *a)
@@ -135,6 +152,8 @@ static bool is_own6(const struct judge *j, const struct addr *a)
 {
 	if (j->rules->fixed6)
 		return addr_equal(a, &j->rules->ip6) || is_made_of_mac(j, a);
+	if (j->rules->owns)
+		return !is_for_hosts_alone(a) && is_told_own(j, a);
 	return !learn_is_others(j->known, a) && !is_metadata(a) &&
 	       (addr_is_link_local6(a) || is_advertised(j, a));
 }
@@ -152,14 +171,6 @@ static struct addr meant(const struct addr *a)
 	if (addr_within(a, &six_to_four.net, six_to_four.bits))
 		return addr_v4(a->b + 2);
 	return *a;
-}
-
-/* As IPv6 never has them on a wire: IPv4's mapped, ::, ::1 and whatever else begins so. */
-static bool is_for_hosts_alone(const struct addr *a)
-{
-	static const struct addr zero;
-
-	return addr_within(a, &zero, 80);
 }
 
 static bool is_forbidden(const struct judge *j)
@@ -313,7 +324,8 @@ static bool stays_on_link(const struct judge *j)
 	static const struct addr group = { { 0xff, 2 } };
 	const struct addr *to = &j->p->to;
 
-	return addr_within(to, &group, 16) || addr_is_link_local6(to) || is_advertised(j, to);
+	return j->rules->owns || addr_within(to, &group, 16) || addr_is_link_local6(to) ||
+	       is_advertised(j, to);
 }
 
 static enum guard_verdict judge_neighbour(struct judge *j)

@@ -15,6 +15,7 @@
  *     where destinations are named, these alone, and whoever has sent the guest something: by protocol and ports. What
  *     finds addresses (ARP, neighbour discovery, DHCP's client, multicast listeners) is none, and stays on the link.
  *   - a fragment has no ports: it passes where all ports do. One of ICMPv6 is an echo's.
+ *   - or who asks says which addresses are the guest's (owns): those that are not fixed, and none of metadata.
  *
  * To the guest: what is well-formed, goes to its MAC address or a group, and does not come from that address.
  */
@@ -37,6 +38,10 @@ struct guard_rules {
 	bool restricted;      /* to answers, and to what is named */
 	struct dest dests[GUARD_DESTS_MAX];
 	size_t n_dests; /* any: restricted to these, and to answers */
+	/* Whether an address that is not fixed is the guest's, on a link without routers and servers; nothing is learned
+	 * then. NULL: as is said above. */
+	bool (*owns)(void *owner, const struct addr *a);
+	void *owner;
 };
 
 /* What is learned of what passes; all zero: nothing yet. The same in each byte order of this host. */

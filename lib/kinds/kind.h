@@ -65,7 +65,8 @@ enum kind_opens {
 	KIND_OPENS_TAP,	    /* a tap, by its name */
 	KIND_OPENS_BRIDGE,  /* a tap that it makes, a port of that bridge */
 	KIND_OPENS_MACVTAP, /* one that it makes on that interface; its mode and MAC address are the arguments */
-	KIND_OPENS_PASST, /* a stream to a passt that it starts */
+	KIND_OPENS_PASST,  /* a stream to a passt that it starts */
+	KIND_OPENS_SWITCH, /* a port of that segment, of whose switch it starts the first one */
 	KIND_OPENS_STREAM, /* a UNIX stream socket that the command was started with, by its number */
 };
 

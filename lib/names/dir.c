@@ -148,7 +148,7 @@ static void say_beside(const char *name, const char *word, char out[NAMES_MAX + 
 	snprintf(out, NAMES_MAX + 1 + NAMES_WORD_MAX, "%s+%s", name, word);
 }
 
-int names_listen_beside(const struct names *n, const char *name, const char *word)
+int names_listen_beside(const struct names *n, const char *name, const char *word, int type)
 {
 	char whole[NAMES_MAX + 1 + NAMES_WORD_MAX];
 	struct names_address a;
@@ -160,7 +160,7 @@ int names_listen_beside(const struct names *n, const char *name, const char *wor
 	a = dir_address(n->dir, whole);
 	if (flock(n->dir, LOCK_EX) < 0)
 		return -errno;
-	r = remove_stale(n, whole) ? address_listen_as(&a, SOCK_STREAM) : -EADDRINUSE;
+	r = remove_stale(n, whole) ? address_listen_as(&a, type) : -EADDRINUSE;
 	(void)!flock(n->dir, LOCK_UN);
 	return r;
 }
@@ -184,7 +184,7 @@ int names_path_beside(const struct names *n, const char *name, const char *word,
 	return 0;
 }
 
-int names_connect_beside(const struct names *n, const char *name, const char *word)
+int names_connect_beside(const struct names *n, const char *name, const char *word, int type)
 {
 	char whole[NAMES_MAX + 1 + NAMES_WORD_MAX];
 	struct names_address a;
@@ -193,5 +193,5 @@ int names_connect_beside(const struct names *n, const char *name, const char *wo
 		return -ENOENT;
 	say_beside(name, word, whole);
 	a = dir_address(n->dir, whole);
-	return address_connect_as(&a, n->uid, SOCK_STREAM);
+	return address_connect_as(&a, n->uid, type);
 }

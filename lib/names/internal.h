@@ -40,7 +40,6 @@ struct names_found {
 	char rest[NAMES_REST_MAX + 1]; /* "" or "#RANDOM" */
 };
 
-[[nodiscard]] bool name_is_right(const char *name);
 /* Whether a line of /proc/net/unix is of a socket that listens, by a name of this user's VMs. */
 [[nodiscard]] bool line_decode(const char *line, uid_t uid, struct names_found *ret);
 

@@ -29,6 +29,9 @@ struct names {
 	int dir; /* or -1: there is none */
 };
 
+/* Of those letters and that many. */
+[[nodiscard]] bool name_is_right(const char *name);
+
 #define NAMES_NONE ((struct names){ .dir = -1 })
 
 /* The names of a user's VMs. runtime is $XDG_RUNTIME_DIR, or NULL. make: the directory, if it can be. */
@@ -42,11 +45,14 @@ void names_close(struct names *n);
 [[nodiscard]] int names_listen(const struct names *n, const char *name, int ret[NAMES_PLACES]);
 
 /*
- * In the directory, a stream socket of a VM's name, '+' and a word, which is no VM's name: to listen on, by
- * who has taken the name; connected, non-blocking. -ENOENT: there is no directory, or no such socket.
+ * In the directory, a socket of a name, '+' and a word, which is no VM's name: to listen on; connected, non-blocking. type:
+ * SOCK_STREAM or SOCK_SEQPACKET. -ENOENT: there is no directory, or no such socket; -ECONNREFUSED: nobody listens on it any
+ * more; -EADDRINUSE: somebody does; -EACCES: it is another user's.
  */
-[[nodiscard]] int names_listen_beside(const struct names *n, const char *name, const char *word);
-[[nodiscard]] int names_connect_beside(const struct names *n, const char *name, const char *word);
+[[nodiscard]] int names_listen_beside(const struct names *n, const char *name, const char *word,
+				      int type);
+[[nodiscard]] int names_connect_beside(const struct names *n, const char *name, const char *word,
+				       int type);
 /* Its path, by which others find it. -ENOENT as above, or -ENAMETOOLONG. */
 [[nodiscard]] int names_path_beside(const struct names *n, const char *name, const char *word,
 				    char *out, size_t cap);

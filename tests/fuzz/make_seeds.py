@@ -1048,6 +1048,23 @@ def net_relay():
     }
 
 
+def net_switch():
+    """Steps: which card, what is done, and with what."""
+    turn = bytes([0, 9])
+    to_all, to_one, neighbour = bytes([4, 0, 0x80]), bytes([4, 1, 1]), bytes([4, 2, 0x80])
+    member = b"mac=52:54:00:12:34:09,ip=10.0.0.9,isolated=on"
+    return {
+        "everybody": (b"\0" + to_all + turn) * 3, "one": b"\0" + to_one + turn + b"\1" + bytes([4, 0x41, 0]) + turn,
+        "isolated": b"\2" + bytes([4, 1, 3]) + b"\2" + to_all + b"\3" + bytes([4, 0x41, 2]) + turn * 2,
+        "neighbours": b"\0" + neighbour + b"\1" + neighbour + turn * 2, "another's": b"\0" + to_one + b"\1" + to_one + turn,
+        "hang-up": b"\0" + to_one + b"\0\1" + turn + b"\0\0" + b"\0" + to_one + turn,
+        "no-frame": b"\0" + bytes([2, 4]) + b"\xff" * 4 + turn + b"\1" + bytes([2, 5]) + b"\0\0\0\1x" + turn,
+        "member": b"\0\3" + bytes([len(member)]) + member, "no-member": b"\0\3" + bytes([12]) + b"mac=52:54:00" + b"\1" + turn,
+        "halves": b"\0" + bytes([4, 8, 0x80, 20]) + turn + b"\1" + to_one + turn,
+        "spoiled": b"\0" + bytes([4, 5, 1, 6, 9]) + turn + b"\0" + bytes([4, 4, 0x80, 24, 9]) + turn,
+    }
+
+
 TARGETS = {
     "ask": ask,
     "answer": answer,
@@ -1065,6 +1082,7 @@ TARGETS = {
     "net_control": net_control,
     "segment": segment,
     "net_relay": net_relay,
+    "net_switch": net_switch,
     "bpf": bpf,
     "bzimage": bzimage,
     "procfs": procfs,

@@ -348,6 +348,33 @@ static void test_frames_that_pass(void **state)
 		     "--net: 'fd=5,bytes-in=0' will not do: bytes-in must be 1 to 1T");
 }
 
+/* A card on a segment: its switch holds it to its addresses, so that a relay is there for the rest alone. */
+static void test_segments(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--net", "switch=lab", "--net", "switch=lab,isolated=on"), 0);
+	assert_same_again(&c);
+	assert_int_equal(WORDS(&c, "--net", "switch=lab,ip=10.0.0.1,ip=fd00::1"), 0);
+	assert_null(config_behind(device(&c, "net", 0)));
+	assert_same_again(&c);
+	assert_int_equal(WORDS(&c, "--net", "switch=lab,ip=10.0.0.1,packets-out=100"), 0);
+	assert_string_equal(config_behind(device(&c, "net", 0))->declared->name, "net-relay");
+	assert_error(
+		WORDS(&c, "--net", "switch=lab,packets-out=100"),
+		"--net: 'switch=lab,packets-out=100' will not do: on a switch, guard=, "
+		"restrict=, allow=, link-local= and rates are for addresses that are said: say "
+		"ip= too, as nobody gives any there");
+	assert_error(WORDS(&c, "--net", "user,isolated=on"),
+		     "--net: 'user,isolated=on' will not do: isolated= is for a switch: --net "
+		     "switch=lab,isolated=on");
+	assert_error(WORDS(&c, "--net", "switch="),
+		     "--net: 'switch=' will not do: switch must be a name of 1 to 64 bytes");
+	assert_error(WORDS(&c, "--net", "switch"),
+		     "--net: 'switch' will not do: switch must be a name of 1 to 64 bytes");
+}
+
 static void test_networks(void **state)
 {
 	struct vm_config c;
@@ -362,18 +389,21 @@ static void test_networks(void **state)
 	assert_int_equal(count(&c, "net"), 0);
 	assert_error(WORDS(&c, "--net", "mtu=1500"),
 		     "--net: 'mtu=1500' will not do: what it is joined to comes first and is "
-		     "never guessed: say user, fd=N, tap=NAME, bridge=NAME or macvtap=NAME");
+		     "never guessed: say user, fd=N, tap=NAME, bridge=NAME, macvtap=NAME "
+		     "or switch=NAME");
 	assert_error(WORDS(&c, "--net", "fd=2"),
 		     "--net: 'fd=2' will not do: fd must be 3 to 1048576");
 	assert_error(WORDS(&c, "--net", "5"),
 		     "--net: '5' will not do: what it is joined to comes first and is never "
-		     "guessed: say user, fd=N, tap=NAME, bridge=NAME or macvtap=NAME");
+		     "guessed: say user, fd=N, tap=NAME, bridge=NAME, macvtap=NAME "
+		     "or switch=NAME");
 	assert_error(WORDS(&c, "--net", "mtu=1500,fd=5"),
 		     "--net: 'mtu=1500,fd=5' will not do: what it is joined to comes first and "
-		     "is never guessed: say user, fd=N, tap=NAME, bridge=NAME or macvtap=NAME");
+		     "is never guessed: say user, fd=N, tap=NAME, bridge=NAME, macvtap=NAME "
+		     "or switch=NAME");
 	assert_error(
 		WORDS(&c, "--net", "fd=5,fd=6"),
-		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, mode=, guard=, ip=, restrict=, "
+		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, mode=, isolated=, guard=, ip=, restrict=, "
 		"allow=, link-local=, packets-in=, packets-out=, bytes-in=, bytes-out=, burst= and "
 		"publish=");
 	assert_error(WORDS(&c, "--net", "fd"), "--net: 'fd' will not do: fd must be 3 to 1048576");
@@ -1130,6 +1160,7 @@ int main(void)
 		cmocka_unit_test(test_foreign_disks),
 		cmocka_unit_test(test_a_disks_format_is_never_guessed),
 		cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_frames_that_pass),
 		cmocka_unit_test(test_ethernet_addresses),
 		cmocka_unit_test(test_a_habit_from_qemu_gets_a_hint),

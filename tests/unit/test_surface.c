@@ -28,6 +28,7 @@
 
 #define VCPU_MOST 12
 #define DEVICE_MOST 16
+#define SWITCH_MOST 11
 #define HELPER_MOST 9 /* of a device's thread beside its main one */
 #define POOL_MOST 8U  /* of a thread that does what a ring would */
 #define OPENING_MOST 14
@@ -228,12 +229,14 @@ static const int flagless[] = {
 	/* clang-format on */
 };
 
-/* Of the processes of `bulkhead image`, instead: files are made there, and grow. */
+/* Of the processes of `bulkhead image`, instead: files are made there, and grow. A switch keeper looks what a socket is. */
 static const struct flags tool_flagged[] = {
 	{ __NR_fallocate, 1, { 0, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE } },
 	{ __NR_lseek, 2, { SEEK_DATA, SEEK_HOLE } },
 	{ __NR_fcntl, 1, { F_GETFL } },
 	{ __NR_unlinkat, 2, { 0 } },
+	{ __NR_getsockopt, 1, { SOL_SOCKET } },
+	{ __NR_getsockopt, 2, { SO_PEERCRED, SO_DOMAIN, SO_TYPE } },
 };
 
 static const int tool_flagless[] = { __NR_pwrite64,  __NR_pwritev, __NR_ftruncate,
@@ -362,8 +365,8 @@ static void test_flags(void **state)
 	}
 }
 
-/* Of `bulkhead image`: none of those that read an image takes a path, and image-import writes to no file. */
-static void test_image_processes(void **state)
+/* Of no VM: none of those that read an image, or a guest's frames, takes a path, and image-import writes to no file. */
+static void test_processes_of_no_vm(void **state)
 {
 	static struct made m;
 
@@ -380,6 +383,7 @@ static void test_image_processes(void **state)
 			check_flags_of(d->threads[k].policy, true, 3);
 		}
 	}
+	check_policy(net_switch_declared.policy, true, SWITCH_MOST);
 	make(image_import_declared.policy, &m);
 	for (size_t k = 0; k < ARRAY_SIZE(tool_flagless); k++) {
 		const struct seccomp_data s = { .nr = tool_flagless[k], .arch = AUDIT_ARCH_X86_64 };
@@ -843,7 +847,7 @@ int main(void)
 		cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_no_advice_but_remove),
 		cmocka_unit_test(test_flags),
-		cmocka_unit_test(test_image_processes),
+		cmocka_unit_test(test_processes_of_no_vm),
 		cmocka_unit_test(test_launcher_lets_devices_serve),
 		cmocka_unit_test(test_launcher_refuses),
 		cmocka_unit_test(test_what_flags_reached),

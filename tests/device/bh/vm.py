@@ -71,6 +71,7 @@ class Place:
                          build / "tests/device/fake-process", name)
         if real:  # of resize
             self.install(build / "cmd/image-tool/image-tool", "image-tool")
+            self.install(build / "cmd/net-switch/net-switch", "net-switch")
         self.kernel = self.file("kernel", b"a kernel")
         self.runtime = self.dir / "runtime"  # of the user; None: there is none, but root's own
         self.runtime.mkdir(mode=0o700)

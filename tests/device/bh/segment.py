@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cards on a segment: on a net-switch that is played to, and on one that a VM's command has started."""
+
+import socket
+import struct
+import subprocess
+
+from . import frames, net, process, wait
+
+ADD_FILE, REFUSED, DONE = 38, 50, 51
+PORTS_MAX = 64
+
+# Asks a switch keeper as whoever runs it. Arguments: its socket, a stream's descriptor, what is said of the card.
+JOIN = """
+import socket, struct, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.settimeout(60)
+s.connect(sys.argv[1])
+text = sys.argv[3].encode()
+try:
+    socket.send_fds(s, [struct.pack("<HHI", 38, 0, len(text)) + text], [int(sys.argv[2])])
+    answer = s.recv(512)
+except (BrokenPipeError, ConnectionResetError):
+    answer = b""
+print(struct.unpack_from("<H", answer)[0] if answer else 0, answer[8:].decode())
+"""
+
+
+def mac_of(number):
+    return bytes.fromhex("5254000000") + bytes([number])
+
+
+def say(mac, *more):
+    return ",".join((f"mac={mac.hex(':')}", *more))
+
+
+class Card(net.Peer):
+    """The other end of a port."""
+
+    def __init__(self, mac):
+        ours, self.theirs = socket.socketpair()
+        super().__init__(ours)
+        self.mac = mac
+
+    def say(self, payload, to, **more):
+        """A UDP packet with that, to a card or to everybody."""
+        frame = frames.udp(data=payload, from_mac=self.mac, to_mac=to.mac if to else frames.EVERYBODY, **more)
+        self.send(frame)
+        return frame
+
+
+class Switch(process.Process):
+    """A net-switch whose keeper is played."""
+
+    def __init__(self, build):
+        super().__init__(build, "net-switch")
+        self.cards = []
+        self.wait_ready()
+
+    def plug(self, port, text, fd):
+        body = struct.pack("<I", port) + text.encode()
+        socket.send_fds(self.control, [struct.pack("<HHI", process.CTL_PLUG, 0, len(body)) + body], [fd])
+
+    def join(self, port, *more, mac=None):
+        card, before = Card(mac or mac_of(port)), self.n_fds()
+        self.cards.append(card)
+        self.plug(port, say(card.mac, *more), card.theirs.fileno())
+        card.theirs.close()
+        wait.until(lambda: self.n_fds() == before + 1, "it has the card")
+        return card
+
+    def close(self):
+        super().close()
+        for card in self.cards:
+            card.close()
+
+
+def ask(place, name, card, *more, become=None, text=None):
+    """Has the user of a place, or another one, bring a card to the segment: the type and text of the answer; 0: it was hung
+    up on."""
+    words = [*(place.become if become is None else become), "/usr/bin/python3", "-c", JOIN,
+             f"{place.runtime}/bulkhead/{name}+switch", str(card.theirs.fileno()), text or say(card.mac, *more)]
+    done = subprocess.run(words, pass_fds=[card.theirs.fileno()], capture_output=True, text=True, timeout=60, check=False)
+    card.theirs.close()
+    if done.returncode:
+        return -1, done.stderr
+    number, said = done.stdout.rstrip("\n").split(" ", 1)
+    return int(number), said
