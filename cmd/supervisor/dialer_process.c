@@ -65,22 +65,17 @@ static int make_table(const struct dialer *d)
 /* Channels from the first number up, all else closed. ready stays, at its new number. */
 static int keep_fds(const struct dialer *d, int *ready)
 {
-	const int above = DIALER_FD_CLIENTS + (int)d->n + 1;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC), high[DIALER_CLIENTS_MAX + 1];
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC),
+	    fds[DIALER_FD_CLIENTS + DIALER_CLIENTS_MAX + 1];
+	size_t n = 0;
 
-	for (int fd = 0; fd < 3; fd++)
-		if (null < 0 || dup2(null, fd) < 0)
-			return -errno;
-	for (size_t i = 0; i <= d->n; i++) {
-		high[i] = fcntl(i < d->n ? d->clients[i].sock : *ready, F_DUPFD_CLOEXEC, above);
-		if (high[i] < 0)
-			return -errno;
-	}
-	for (size_t i = 0; i <= d->n; i++)
-		if (dup2(high[i], DIALER_FD_CLIENTS + (int)i) < 0)
-			return -errno;
-	*ready = above - 1;
-	return close_range((unsigned int)above, ~0U, 0) < 0 ? -errno : 0;
+	while (n < DIALER_FD_CLIENTS)
+		fds[n++] = null;
+	for (size_t i = 0; i < d->n; i++)
+		fds[n++] = d->clients[i].sock;
+	fds[n] = *ready;
+	*ready = (int)n;
+	return fds_place(fds, n + 1);
 }
 
 static int prepare(const struct dialer *d, int *ready)

@@ -7,6 +7,7 @@
 #include "cmd/supervisor/own_id.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
 #include "lib/declared/declared.h"
 #include "lib/sandbox/sandbox.h"
 
@@ -28,24 +29,13 @@
 static int keep_fds(struct cgroup *g)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	const int from[N_FDS] = {
-		null, null, null, g->place, g->all, g->vm, g->kill < 0 ? null : g->kill
-	};
-	int high[N_FDS];
+	int fds[N_FDS] = { null, null, null, g->place, g->all, g->vm, g->kill < 0 ? null : g->kill };
 
-	for (int i = 0; i < N_FDS; i++) {
-		high[i] = fcntl(from[i], F_DUPFD_CLOEXEC, N_FDS);
-		if (high[i] < 0)
-			return -errno;
-	}
-	for (int i = 0; i < N_FDS; i++)
-		if (dup2(high[i], i) < 0)
-			return -errno;
 	g->place = KEEPER_FD_PLACE;
 	g->all = KEEPER_FD_ALL;
 	g->vm = KEEPER_FD_VM;
 	g->kill = KEEPER_FD_KILL;
-	return close_range(N_FDS, ~0U, 0) < 0 ? -errno : 0;
+	return fds_place(fds, N_FDS);
 }
 
 static int confine(const struct cgroup *g)

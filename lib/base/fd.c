@@ -119,6 +119,19 @@ int fds_adopt(const struct fd_row *rows, size_t n, const struct fd_row **ret_bad
 	return close_unlisted(rows, n);
 }
 
+int fds_place(int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, (int)n); /* out of the way of the others */
+		if (fds[i] < 0)
+			return -errno;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (dup2(fds[i], (int)i) < 0)
+			return -errno;
+	return close_between((unsigned int)n, ~0U);
+}
+
 bool fd_unshare_output(int fd)
 {
 	char path[32];

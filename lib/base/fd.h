@@ -40,6 +40,12 @@ struct fd_row {
 [[nodiscard]] int fds_adopt(const struct fd_row *rows, size_t n, const struct fd_row **ret_bad);
 
 /*
+ * Makes fds[i] the descriptor i, for each of n, and closes every other one. The same descriptor may stand in several places.
+ * fds is used up. 0, or a negative errno, after which no number is what it was: for a process that ends then.
+ */
+[[nodiscard]] int fds_place(int *fds, size_t n);
+
+/*
  * fstat by its own system call: the C library's takes the one that can name a path, which no policy
  * allows. 0 or a negative errno.
  */

@@ -38,6 +38,71 @@ static int adopt_in_child(void (*prepare)(void), const struct fd_row *rows, size
 	return WEXITSTATUS(status) >= 99 ? -EBADF : 0;
 }
 
+/* ---- fds_place, in a child: each by the number of its file's bytes ---- */
+
+static int place_in_child(int (*prepare)(int fds[5]), int *ret_open)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		int fds[5], n = 0;
+		struct stat st;
+
+		if (prepare(fds) < 0 || fds_place(fds, 5) < 0)
+			_exit(99);
+		for (int i = 0; i < 5; i++)
+			if (fstat(i, &st) < 0 || st.st_size != (i == 4 ? 3 : i))
+				_exit(50 + i);
+		for (int fd = 0; fd < 64; fd++)
+			n += fcntl(fd, F_GETFD) >= 0;
+		_exit(n);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	*ret_open = WEXITSTATUS(status);
+	return WEXITSTATUS(status) >= 99 ? -EBADF : 0;
+}
+
+/* Numbers that are each other's places, one of them twice. */
+static int prepare_crossed(int fds[5])
+{
+	static const int at[4] = { 3, 2, 1, 0 };
+
+	for (int i = 0; i < 4; i++) {
+		int file = memfd_create("t", 0);
+
+		if (ftruncate(file, i) < 0 || dup2(file, 20 + i) < 0)
+			return -errno;
+	}
+	for (int i = 0; i < 4; i++) {
+		if (dup2(20 + i, at[i]) < 0)
+			return -errno;
+		fds[i] = at[i];
+	}
+	fds[4] = at[3];
+	return 0;
+}
+
+static int prepare_closed(int fds[5])
+{
+	int r = prepare_crossed(fds);
+
+	fds[2] = 63;
+	return r;
+}
+
+static void places_may_cross(void **state)
+{
+	int n;
+
+	(void)state;
+	assert_int_equal(place_in_child(prepare_crossed, &n), 0);
+	assert_int_equal(n, 5);
+	assert_int_equal(place_in_child(prepare_closed, &n), -EBADF);
+}
+
 /* 10 a socket, 11 an eventfd, 12 a character device, 13 a file, 20 and 40 strays */
 static void prepare_table(void)
 {
@@ -402,6 +467,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(adopt_keeps_the_table_only),
+		cmocka_unit_test(places_may_cross),
 		cmocka_unit_test(adopt_names_the_bad_row),
 		cmocka_unit_test(nonblock_on_and_off),
 		cmocka_unit_test(descriptors_travel),

@@ -4,6 +4,7 @@
 
 #include "cmd/bulkhead/net/messages.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
 #include "lib/declared/declared.h"
 #include "lib/kinds/kind.h"
 #include "lib/sandbox/ids.h"
@@ -91,20 +92,11 @@ static int netlink(int protocol)
 static int keep_fds(int vm, int ready)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	const int from[N_FDS] = {
+	int fds[N_FDS] = {
 		null, null, null, vm, ready, netlink(NETLINK_ROUTE), netlink(NETLINK_NETFILTER)
 	};
-	int high[N_FDS];
 
-	for (int i = 0; i < N_FDS; i++) {
-		high[i] = fcntl(from[i], F_DUPFD_CLOEXEC, N_FDS);
-		if (high[i] < 0)
-			return -errno;
-	}
-	for (int i = 0; i < N_FDS; i++)
-		if (dup2(high[i], i) < 0)
-			return -errno;
-	return close_range(N_FDS, ~0U, 0) < 0 ? -errno : 0;
+	return fds_place(fds, N_FDS);
 }
 
 /* An id of its own, with root's one capability that it needs. */

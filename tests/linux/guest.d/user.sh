@@ -45,10 +45,8 @@ index() {
 	"$2" -c 3 -i 0.2 "$1" >/tmp/ping || return 1
 	say "user index $1 $(grep -c ^Package: /tmp/Packages) ping $(grep -c 'bytes from' /tmp/ping)"
 	: >/tmp/sum
-	# the stream stays open: Debian 12's passt loses the end of who was told an end before
-	{ cat /tmp/Packages && until [ -s /tmp/sum ]; do sleep 0.2; done; } | nc "$1" 4002 >/tmp/sum &
-	until [ -s /tmp/sum ]; do sleep 0.2; done
-	kill $! 2>/dev/null
+	# the stream stays open until then: Debian 12's passt loses the end of who was told an end before
+	{ cat /tmp/Packages && until [ -s /tmp/sum ]; do sleep 0.2; done; } | nc "$1" 4002 >/tmp/sum
 	[ "$(cat /tmp/sum)" = "$(sha256sum </tmp/Packages | cut -d ' ' -f 1)" ] || return 1
 	say "user sent back $1"
 }
