@@ -157,6 +157,7 @@ static void device_acts(uint64_t address)
 	if (to && (r & 6) == 2) {
 		memcpy(to, &r, 8);
 		atomic_fetch_add(&world.vm.dma_epoch, 1);
+		atomic_fetch_add(&world.vm.dma_told, 1);
 	}
 	if ((r & 0xf0) == 0x10)
 		soft_vcpu_wake(running, WAKE_KICK);

@@ -73,9 +73,9 @@ static void test_code_that_changes(void **state)
 	assert_int_equal(mapped(), before);
 }
 
-static void step_from(struct soft_cpu *c)
+static void run_from(struct soft_cpu *c, uint64_t rip)
 {
-	c->rip = WORLD_CODE;
+	c->rip = rip;
 	c->halted = false;
 	while (!c->halted)
 		world_run(c, 900000);
@@ -99,7 +99,7 @@ static void test_chosen_bytes(void **state)
 	(void)state;
 	world_start(c, WORLD_LONG);
 	memcpy(world_ram(WORLD_CODE, 8), before, 8);
-	step_from(c);
+	run_from(c, WORLD_CODE);
 	assert_int_equal(c->gpr[R_AX], 1);
 	memcpy(&one, before, 8);
 	memcpy(&two, after, 8);
@@ -108,16 +108,78 @@ static void test_chosen_bytes(void **state)
 	memcpy(world_ram(WORLD_CODE, 8), after, 8);
 	memcpy(world_ram(WORLD_CODE + 32, 8), &makes_up, 8);
 	soft_serialise(c);
-	step_from(c);
+	run_from(c, WORLD_CODE);
 	assert_int_equal(c->gpr[R_AX], 2);
+}
+
+static const uint8_t loads_one[] = { 0xb8, 1, 0, 0, 0, 0xf4 }; /* mov eax, 1; hlt */
+static const uint8_t loads_two[] = { 0xb8, 2, 0, 0, 0, 0xf4 };
+
+static void device_interrupts(struct soft_cpu *c)
+{
+	atomic_fetch_add(&c->vm->dma_epoch, 1);
+	atomic_fetch_add(&c->vm->dma_told, 1);
+	soft_vcpu_wake(c, WAKE_INTERRUPT);
+}
+
+static void run_and_expect(struct soft_cpu *c, uint64_t rip, uint64_t rax)
+{
+	c->gpr[R_AX] = 0;
+	run_from(c, rip);
+	assert_int_equal(c->gpr[R_AX], rax);
+}
+
+/* What a device has written is what runs behind its interrupt; what it has not is still known. */
+static void test_interrupts(void **state)
+{
+	struct soft_cpu *c = world_new(1)->cpu[0];
+	uint32_t generation;
+
+	(void)state;
+	world_start(c, WORLD_LONG);
+	memcpy(world_ram(WORLD_CODE, sizeof(loads_one)), loads_one, sizeof(loads_one));
+	run_and_expect(c, WORLD_CODE, 1);
+	generation = c->code_generation;
+	device_interrupts(c);
+	run_and_expect(c, WORLD_CODE, 1);
+	memcpy(world_ram(WORLD_CODE, sizeof(loads_two)), loads_two, sizeof(loads_two));
+	device_interrupts(c);
+	run_and_expect(c, WORLD_CODE, 2);
+	assert_int_equal(c->code_generation, generation);
+}
+
+static void put_code(uint64_t at, const uint8_t code[sizeof(loads_one)])
+{
+	memcpy(world_ram(at, sizeof(loads_one)), code, sizeof(loads_one));
+}
+
+/* Two addresses that are looked up in one place, more often than pages are remembered, and then code that
+ * ran before. */
+static void test_many_fetches(void **state)
+{
+	struct soft_cpu *c = world_new(1)->cpu[0];
+	uint64_t other = WORLD_CODE + 0x1000;
+
+	(void)state;
+	world_start(c, WORLD_LONG);
+	put_code(WORLD_CODE, loads_one);
+	put_code(other, loads_one);
+	run_and_expect(c, WORLD_CODE, 1);
+	for (unsigned int n = 0; n < 1000; n++)
+		run_and_expect(c, other + (n & 1 ? WORLD_UPPER : 0) + n % 7 * 0x100, n % 7 ? 0 : 1);
+	put_code(WORLD_CODE, loads_two);
+	put_code(other, loads_two);
+	device_interrupts(c);
+	run_and_expect(c, other, 2);
+	run_and_expect(c, WORLD_CODE, 2);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_limit_holds),
-		cmocka_unit_test(test_code_that_changes),
-		cmocka_unit_test(test_chosen_bytes),
+		cmocka_unit_test(test_limit_holds),  cmocka_unit_test(test_code_that_changes),
+		cmocka_unit_test(test_chosen_bytes), cmocka_unit_test(test_interrupts),
+		cmocka_unit_test(test_many_fetches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,21 +18,34 @@ struct block {
 	uint32_t version;
 };
 
-/* The fetch page of the last block: most blocks follow one from the same page. */
+/* A page that blocks were looked for in, since the ways to code were last forgotten. */
 struct fetch {
-	uint64_t tag; /* linear page | mmu; UINT64_MAX: none */
+	uint64_t generation; /* of these: soft_cache.fetch_generation; 0: none */
+	uint64_t tag;	     /* linear page | mmu */
 	uint64_t gpa;
 	const uint8_t *host;
 	struct soft_page *page;
 };
 
-#define FETCHES 64
+/* A kernel's way of one packet through its network takes some 150 pages. */
+#define FETCHES 512
+#define LIVE_PAGES 256
+#define WAYS 2 /* blocks whose keys have one hash */
+
+/* A page that some fetch has been for since then. */
+struct live {
+	struct soft_page *page;
+	const uint8_t *host;
+};
 
 struct soft_cache {
+	struct block blocks[SOFT_CACHE_BLOCKS / WAYS][WAYS]; /* the one made last comes first */
 	size_t n_insns;
+	uint64_t fetch_generation;
 	struct fetch fetches[FETCHES];
-	struct block blocks[SOFT_CACHE_BLOCKS];
-	struct soft_insn across[2]; /* an instruction on two pages: decoded anew each time */
+	size_t n_live;
+	struct live live[LIVE_PAGES]; /* some more than once */
+	struct soft_insn across[2];   /* an instruction on two pages: decoded anew each time */
 	struct soft_insn insns[SOFT_CACHE_INSNS + 2 * SOFT_BLOCK_MAX];
 };
 
@@ -75,13 +88,30 @@ void soft_cache_clear(struct soft_cpu *c)
 void soft_fetch_flush(struct soft_cpu *c)
 {
 	soft_jumps_forget(c);
-	for (size_t i = 0; i < FETCHES; i++)
-		c->cache->fetches[i].tag = UINT64_MAX;
+	c->cache->fetch_generation++;
+	c->cache->n_live = 0;
+}
+
+void soft_code_recheck(struct soft_cpu *c)
+{
+	const struct soft_cache *cache = c->cache;
+
+	for (size_t i = 0; i < cache->n_live; i++)
+		soft_page_recheck(c->vm, cache->live[i].page, cache->live[i].host);
+}
+
+static void note_live(struct soft_cpu *c, const struct fetch *f)
+{
+	struct soft_cache *cache = c->cache;
+
+	if (cache->n_live == LIVE_PAGES)
+		soft_fetch_flush(c);
+	cache->live[cache->n_live++] = (struct live){ f->page, f->host };
 }
 
 void soft_serialise(struct soft_cpu *c)
 {
-	c->dma_seen = atomic_fetch_add(&c->vm->dma_epoch, 1) + 1;
+	atomic_fetch_add(&c->vm->dma_epoch, 1);
 	soft_fetch_flush(c);
 }
 
@@ -130,12 +160,15 @@ static const struct fetch *fetch_page(struct soft_cpu *c, uint64_t linear)
 	uint64_t tag = (linear & ~0xfffULL) | c->mmu;
 	struct fetch *f = &c->cache->fetches[(linear >> 12) % FETCHES];
 
-	if (f->tag == tag)
+	if (f->tag == tag && f->generation == c->cache->fetch_generation)
 		return f;
+	f->generation = 0; /* a fault may leave from here */
 	f->host = soft_fetch_page(c, linear, &f->gpa);
 	f->page = soft_page_of_host(c->vm, f->host);
 	soft_page_recheck(c->vm, f->page, f->host);
+	note_live(c, f);
 	f->tag = tag;
+	f->generation = c->cache->fetch_generation;
 	return f;
 }
 
@@ -199,17 +232,40 @@ static const struct soft_insn *enter(struct soft_cpu *c, const struct block *b)
 	return b->first;
 }
 
+static struct block *blocks_of(struct soft_cpu *c, uint64_t key)
+{
+	return c->cache->blocks[(key * 0x9e3779b97f4a7c15) >> 32 & (SOFT_CACHE_BLOCKS / WAYS - 1)];
+}
+
+static const struct block *find_block(const struct block set[WAYS], uint64_t key, uint32_t version)
+{
+	for (size_t i = 0; i < WAYS; i++)
+		if (set[i].key == key && set[i].version == version)
+			return &set[i];
+	return NULL;
+}
+
+static const struct block *keep_block(struct block set[WAYS], const struct block *b)
+{
+	if (set[0].key != b->key)
+		set[1] = set[0];
+	set[0] = *b;
+	return &set[0];
+}
+static_assert(WAYS == 2);
+
 const struct soft_insn *soft_block_at(struct soft_cpu *c)
 {
 	uint64_t linear = linear_rip(c);
 	const struct fetch *f = fetch_page(c, linear);
 	uint64_t key = ((f->gpa & ~0xfffULL) | (linear & 0xfff)) << 2 | (code_mode(c) + 1U);
-	struct block *b = &c->cache->blocks[(key ^ key >> 17) % SOFT_CACHE_BLOCKS];
+	struct block *set = blocks_of(c, key);
 	uint32_t version = atomic_load_explicit(&f->page->version, memory_order_acquire);
+	const struct block *b = find_block(set, key, version);
 	const struct soft_insn *first;
 	bool keep;
 
-	if (b->key == key && b->version == version)
+	if (b)
 		return enter(c, b);
 	if (c->cache->n_insns >= SOFT_CACHE_INSNS) {
 		soft_cache_clear(c);
@@ -221,6 +277,5 @@ const struct soft_insn *soft_block_at(struct soft_cpu *c)
 		soft_enter(c, first, f->page, version);
 		return first;
 	}
-	*b = (struct block){ key, first, f->page, version };
-	return enter(c, b);
+	return enter(c, keep_block(set, &(struct block){ key, first, f->page, version }));
 }

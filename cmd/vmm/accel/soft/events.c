@@ -48,6 +48,7 @@ static int on_irq(struct loop_source *src, uint32_t events)
 	}
 	if (event_take(src->fd)) {
 		atomic_fetch_add(&s->vm->dma_epoch, 1);
+		atomic_fetch_add(&s->vm->dma_told, 1);
 		soft_lapic_msi(s->vm, &s->msi);
 	}
 	return 0;

@@ -108,8 +108,8 @@ struct soft_jump {
 	uint32_t version;
 };
 
-#define SOFT_JUMPS 2048U
-#define SOFT_JUMP_SLOT(rip) (((rip) ^ (rip) >> 11) & (SOFT_JUMPS - 1))
+#define SOFT_JUMPS 8192U
+#define SOFT_JUMP_SLOT(rip) (((rip) ^ (rip) >> 13) & (SOFT_JUMPS - 1))
 
 #define SOFT_TLB_BITS 9
 #define SOFT_TLB_SIZE (1U << SOFT_TLB_BITS)
@@ -227,7 +227,7 @@ struct soft_cpu {
 	atomic_uint sleeping;
 	uint32_t n_pauses;
 	uint32_t code_generation;
-	uint32_t dma_seen; /* accel.dma_epoch when the ways to code were last forgotten */
+	uint32_t dma_seen; /* accel.dma_told when code was last compared */
 
 	/* an exception on its way out of an instruction: soft_raise fills it and jumps */
 	jmp_buf escape;
@@ -257,6 +257,7 @@ struct accel {
 	struct accel_io io; /* how an instruction reaches what is not RAM */
 	struct soft_events *events;
 	_Atomic uint32_t dma_epoch;   /* moves whenever a device may have written to RAM unseen */
+	_Atomic uint32_t dma_told;    /* and has said so, by an interrupt */
 	_Atomic uint64_t n_undefined; /* instructions that the decoder does not know: undefined.c */
 	bool crowded;		      /* more vCPUs than cores: PAUSE yields */
 	uint64_t clock_start;	      /* soft_now() when the machine began */

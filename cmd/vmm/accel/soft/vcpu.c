@@ -127,9 +127,9 @@ static bool take_events(struct soft_cpu *c)
 	take_signals(c);
 	if (c->wait_sipi)
 		return true;
-	if (c->dma_seen != atomic_load(&c->vm->dma_epoch)) {
-		c->dma_seen = atomic_load(&c->vm->dma_epoch);
-		soft_fetch_flush(c); /* an interrupt may say that a device has written code */
+	if (c->dma_seen != atomic_load(&c->vm->dma_told)) {
+		c->dma_seen = atomic_load(&c->vm->dma_told);
+		soft_code_recheck(c);
 	}
 	soft_lapic_run_timer(c);
 	if (c->inhibit) {

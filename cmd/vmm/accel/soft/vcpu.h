@@ -43,6 +43,8 @@ void soft_cache_free(struct soft_cpu *c);
 void soft_cache_clear(struct soft_cpu *c);
 /* Forgets which linear page is which physical one; with every flush of the TLB. */
 void soft_fetch_flush(struct soft_cpu *c);
+/* What devices have written is what runs from now on. */
+void soft_code_recheck(struct soft_cpu *c);
 /* What a device or another CPU wrote before now is what runs from now on (SDM volume 3, 9.1.3). */
 void soft_serialise(struct soft_cpu *c);
 
