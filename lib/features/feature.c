@@ -176,7 +176,8 @@ const struct feature features[N_FEATURES] = {
 		"net-switch", "a private segment of one user's VMs (switch=)", FEATURE_EXPERIMENTAL,
 		"net-switch, switch-keeper", "frames of every VM on the segment",
 		.note = "IP addresses are who uses them first's, unless ip= says them; it is new",
-		.shown_by = "unit/test_net_switch.c, device/test_switch.py",
+		.shown_by = "unit/test_net_switch.c, device/test_switch.py, "
+			    "linux/test_debian_switch.py",
 	},
 	[FEATURE_RNG] = {
 		"virtio-rng", "virtio-rng", FEATURE_SUPPORTED, "dev-rng", "one virtqueue",
