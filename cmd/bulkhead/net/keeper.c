@@ -26,7 +26,7 @@
 
 #define N_FDS (NET_KEEPER_FD_NFTABLES + 1)
 
-#define PAGES_LEN (2 * NET_KEEPER_PAGE_LEN)
+#define PAGES_LEN ((size_t)2 * NET_KEEPER_PAGE_LEN)
 
 /* For each of what was made, in this order: what is held to rules goes before its rules. */
 struct work {
