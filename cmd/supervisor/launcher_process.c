@@ -355,15 +355,18 @@ static enum bounds_refusal on_find(struct launcher_part *part, const struct ask 
 
 	(void)a;
 	part = launcher_find(state.parts, *fd);
-	state.found = part && launcher_has_beside(part, state.beside) ? part : NULL;
+	if (part && !launcher_has_beside(part, state.beside)) {
+		found.reason = ANSWER_BESIDE;
+		part = NULL;
+	}
 	fds_close(state.beside, ARRAY_SIZE(state.beside));
-	if (state.found) {
+	state.found = part;
+	if (part) {
 		found.result = ANSWER_FOUND;
+		found.reason = 0;
 		found.part = part->number;
 		if (launcher_noted_size(part, &size))
 			snprintf(found.text, sizeof(found.text), "%llu", (unsigned long long)size);
-	} else if (part) {
-		found.reason = ANSWER_BESIDE;
 	}
 	say(&found, NULL, 0);
 	return BOUNDS_FINE;
