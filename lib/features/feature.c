@@ -177,7 +177,7 @@ const struct feature features[N_FEATURES] = {
 		"net-switch, switch-keeper", "frames of every VM on the segment",
 		.note = "IP addresses are who uses them first's, unless ip= says them; it is new",
 		.shown_by = "unit/test_net_switch.c, device/test_switch.py, "
-			    "linux/test_debian_switch.py",
+			    "linux/test_debian_switch.py, drills/test_switch.py",
 	},
 	[FEATURE_RNG] = {
 		"virtio-rng", "virtio-rng", FEATURE_SUPPORTED, "dev-rng", "one virtqueue",
