@@ -144,6 +144,18 @@ def test_headers_that_cannot_be(device, tap, name):
     settled(d, session)
 
 
+def test_what_is_no_frame_never_reaches_the_host(device, tap):
+    """The tap of CVE-2024-41090 took what had no whole Ethernet header."""
+    d = device(net.SENDS_LARGE)
+    session = d.open()
+    for data in (b"", b"x", bytes(13)):
+        for head in (header(), header(gso=1000), bytes(10)):
+            send(session, data, head)
+    net.send(session, net.frame(b"fine"))
+    assert tap.recv()[1] == net.frame(b"fine")
+    settled(d, session)
+
+
 @pytest.mark.parametrize("head", [header(gso=1), header(gso=1000, hdr_len=0), header(gso=1000, hdr_len=3000),
                                   header(gso=65535), header(gso=1000, start=0), header(gso=1000, v6=True),
                                   header(gso=1000, offset=0)])
