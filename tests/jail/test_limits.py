@@ -24,7 +24,8 @@ KEEPER = 0x61ffffff
 RANGE = 0x62000000
 RUNNING, POWEROFF = 1, 2
 SPARES = 8  # devices that may be attached
-BEHIND = 52 - 8  # MiB that storage-nbd, the largest, takes more than a device; it has a place of its own
+BLK = 9  # MiB of a dev-blk, the largest device: pages of its image, and a redo log
+BEHIND = 52 - BLK  # that storage-nbd, the largest, takes more than a device; it has a place of its own
 UP = f"enter,ready,event:{RUNNING}"
 END = f"event:{POWEROFF}"
 DISK = os.environ.get("JAIL_TEST_DISK")
@@ -127,7 +128,7 @@ def test_defaults(place):
     process = start(place, f"{UP},power,{END}", "--memory", "256M", "--cpus", "2",
                     *script_disk(place, "enter,ready,wait"))
     guest = only_group() / "guest"
-    assert int((guest / "memory.max").read_text()) == (256 + 16 + 128 + 3 * 8 + SPARES * 8 + SPARES // 2 * BEHIND) << 20
+    assert int((guest / "memory.max").read_text()) == (256 + 16 + 128 + BLK + 2 * 8 + SPARES * BLK + SPARES // 2 * BEHIND) << 20
     assert (guest / "memory.oom.group").read_text() == "1\n"
     swap = guest / "memory.swap.max"
     assert not swap.exists() or swap.read_text() == "0\n"

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import select
 import socket
 import struct
 import subprocess
@@ -66,7 +65,7 @@ class End:
             return None
 
     def recv(self):
-        wait.until(lambda: select.select([self.fd], [], [], 0)[0], "a frame comes")
+        wait.until(lambda: wait.readable(self.fd), "a frame comes")
         return self.read()
 
     def drain(self):

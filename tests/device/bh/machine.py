@@ -3,7 +3,6 @@
 
 import fcntl
 import os
-import select
 import socket
 import struct
 
@@ -113,7 +112,7 @@ class Machine:
         """By the power button; the guest has said nothing wrong."""
         self.tell(process.CTL_POWER_BUTTON)
         while self.vmm.drain():
-            select.select([self.vmm.control], [], [])
+            wait.readable(self.vmm.control, None)
         assert self.vmm.wait_end() == 0, self.vmm.describe()
         while piece := self.terminal.recv(65536):
             self.text += piece

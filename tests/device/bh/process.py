@@ -8,7 +8,6 @@ messages are docs/control-protocol.md's.
 import contextlib
 import fcntl
 import os
-import select
 import signal
 import socket
 import struct
@@ -150,7 +149,7 @@ class Process:
 
     @property
     def alive(self):
-        if self.status is None and select.select([self.pidfd], [], [], 0)[0]:
+        if self.status is None and wait.readable(self.pidfd):
             self.wait_end()
         return self.status is None
 

@@ -22,6 +22,13 @@ def for_fds(fds, what):
     return [fd for fd, _ in ready]
 
 
+def readable(fd, milliseconds=0):
+    """Whether there is something to read, or an end; None: waits for it. Of any number, which select is not."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(milliseconds))
+
+
 def until(condition, what):
     """Returns condition()'s first true value."""
     end = time.monotonic() + HANG_S
