@@ -4,6 +4,7 @@ killed. With the user's directory for names and without; tests/unit/test_vmlink.
 """
 
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -144,10 +145,21 @@ def sockets_in(place_):
     return sorted(p.name for p in (place_.runtime / "bulkhead").iterdir())
 
 
+def is_over(pid):
+    """A process loses its program first, and then its sockets."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return stat.rpartition(")")[2].split()[0] in "ZX"
+
+
 def kill_all(place_):
-    for pid, _ in place_.processes():
+    pids = [pid for pid, _ in place_.processes()]
+    for pid in pids:
         os.kill(pid, signal.SIGKILL)
     place_.wait_until_empty()
+    wait.until(lambda: all(map(is_over, pids)), "what was killed has closed its sockets")
 
 
 def test_killed_ones_leave_nothing_for_long(place):
