@@ -5,6 +5,7 @@
  * at most once, a drain leaves nothing in flight.
  */
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/input.h"
 #include "tests/unit/testblk.h"
 
 #include <errno.h>
@@ -16,24 +17,6 @@
 
 static struct testblk t;
 static bool ready;
-
-static struct {
-	const uint8_t *data;
-	size_t left;
-} in;
-
-static uint8_t take(void)
-{
-	if (!in.left)
-		return 0;
-	in.left--;
-	return *in.data++;
-}
-
-static uint32_t take32(void)
-{
-	return take() | (uint32_t)take() << 8 | (uint32_t)take() << 16 | (uint32_t)take() << 24;
-}
 
 /* Mostly small, sometimes at the edges of 64 bits. */
 static uint64_t take_number(void)

@@ -4,6 +4,7 @@
  * What must hold is looked for in the bytes themselves, in the plainest way.
  */
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/input.h"
 #include "tests/unit/testframe.h"
 
 #include "lib/frames/guard.h"
@@ -16,19 +17,6 @@
 static struct guard_rules rules;
 static struct guard_known known;
 static struct testframe f;
-
-static struct {
-	const uint8_t *data;
-	size_t left;
-} in;
-
-static uint8_t take(void)
-{
-	if (!in.left)
-		return 0;
-	in.left--;
-	return *in.data++;
-}
 
 static void choose_rules(void)
 {

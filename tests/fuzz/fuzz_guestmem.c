@@ -4,6 +4,7 @@
  * ranges are RAM, and that each byte read or written is the file's byte that the regions name.
  */
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/input.h"
 
 #include "lib/guestmem/guestmem.h"
 
@@ -31,19 +32,6 @@ static struct {
 	struct model_region region[GUESTMEM_MAX_REGIONS];
 	size_t n;
 } w = { .fd = -1 };
-
-static struct {
-	const uint8_t *data;
-	size_t left;
-} in;
-
-static uint8_t take(void)
-{
-	if (!in.left)
-		return 0;
-	in.left--;
-	return *in.data++;
-}
 
 /* Pages at both ends of the address space, so that ranges touch, straddle and wrap. */
 static uint64_t take_page(void)

@@ -5,6 +5,7 @@
  */
 #include "lib/devkit/vu_internal.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/input.h"
 #include "tests/unit/testring.h"
 
 #include <errno.h>
@@ -20,19 +21,6 @@ static const struct dev_spec spec = { .name = "fuzz", .n_queues = 1, .queue_max 
 static struct vu_device device;
 static struct virtq_chain chain;
 static bool ready;
-
-static struct {
-	const uint8_t *data;
-	size_t left;
-} in;
-
-static uint8_t take(void)
-{
-	if (!in.left)
-		return 0;
-	in.left--;
-	return *in.data++;
-}
 
 static void fill(uint8_t *at, size_t len)
 {

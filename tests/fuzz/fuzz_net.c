@@ -5,6 +5,7 @@
  * MTU allows, as long as nobody has lied in the page; the rings are never fuller than they can be.
  */
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/input.h"
 #include "tests/unit/testdev.h"
 
 #include "cmd/dev-net/net.h"
@@ -27,24 +28,6 @@ static unsigned int queue;
 static bool merges;
 static uint8_t out[1 << 20];
 static size_t n_out, parsed;
-
-static struct {
-	const uint8_t *data;
-	size_t left;
-} in;
-
-static uint8_t take(void)
-{
-	if (!in.left)
-		return 0;
-	in.left--;
-	return *in.data++;
-}
-
-static uint32_t take32(void)
-{
-	return take() | (uint32_t)take() << 8 | (uint32_t)take() << 16 | (uint32_t)take() << 24;
-}
 
 static bool begin(void)
 {

@@ -5,6 +5,7 @@
  * and what was kept is found again.
  */
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/input.h"
 #include "tests/unit/testring.h"
 
 #include "cmd/dev-net/control.h"
@@ -24,19 +25,6 @@ static struct virtq_chain chain;
 static struct control c;
 static struct control_kept kept;
 static uint64_t features;
-
-static struct {
-	const uint8_t *data;
-	size_t left;
-} in;
-
-static uint8_t take(void)
-{
-	if (!in.left)
-		return 0;
-	in.left--;
-	return *in.data++;
-}
 
 static void check(void)
 {

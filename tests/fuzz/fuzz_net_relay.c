@@ -5,6 +5,7 @@
  * such as have its MAC address; the rings are never fuller than they can be.
  */
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/input.h"
 #include "tests/unit/testframe.h"
 
 #include "cmd/net-relay/relay.h"
@@ -30,24 +31,6 @@ struct side {
 };
 
 static struct side inner, outer;
-
-static struct {
-	const uint8_t *data;
-	size_t left;
-} in;
-
-static uint8_t take(void)
-{
-	if (!in.left)
-		return 0;
-	in.left--;
-	return *in.data++;
-}
-
-static uint32_t take32(void)
-{
-	return take() | (uint32_t)take() << 8 | (uint32_t)take() << 16 | (uint32_t)take() << 24;
-}
 
 static bool begin(uint8_t what)
 {

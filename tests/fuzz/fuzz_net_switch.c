@@ -5,6 +5,7 @@
  * never fuller than they can be.
  */
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/input.h"
 #include "tests/unit/testframe.h"
 
 #include "cmd/net-switch/switch.h"
@@ -29,19 +30,6 @@ struct card {
 };
 
 static struct card cards[CARDS];
-
-static struct {
-	const uint8_t *data;
-	size_t left;
-} in;
-
-static uint8_t take(void)
-{
-	if (!in.left)
-		return 0;
-	in.left--;
-	return *in.data++;
-}
 
 static void put_mac(uint8_t *at, uint8_t n)
 {

@@ -4,6 +4,7 @@
  * of the input are also stored while the ring is worked on, as a guest on another CPU would.
  */
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/input.h"
 #include "tests/unit/testring.h"
 
 #include <errno.h>
@@ -17,11 +18,6 @@ static struct virtq vq;
 static struct virtq_chain chain;
 static bool ready;
 
-static struct {
-	const uint8_t *data;
-	size_t left;
-} in;
-
 static void fill(uint64_t gpa, size_t len)
 {
 	size_t n = len < in.left ? len : in.left;
@@ -30,14 +26,6 @@ static void fill(uint64_t gpa, size_t len)
 	memcpy(t.ram + gpa, in.data, n);
 	in.data += n;
 	in.left -= n;
-}
-
-static uint8_t take(void)
-{
-	if (!in.left)
-		return 0;
-	in.left--;
-	return *in.data++;
 }
 
 static void check_chain(void)
