@@ -227,11 +227,13 @@ def looping(cpus, starts):
             p.kill()
 
 
+@pytest.mark.skipif(ACCEL == "kvm" and not real_kvm(), reason="KVM that emulates gives up")
 def test_endless_exceptions_can_be_stopped():
     with looping(cpus=1, starts=1) as status:
         assert status == ENDED_FROM_OUTSIDE
 
 
+@pytest.mark.skipif(ACCEL == "kvm" and not real_kvm(), reason="KVM that emulates gives up")
 def test_endless_exceptions_can_be_reset():
     """Each time by the second CPU."""
     with looping(cpus=2, starts=3) as status:

@@ -8,6 +8,10 @@
 #include "cmd/vmm/accel/kvm/kvm.h"
 #include "tests/unit/unit.h"
 
+#include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+#include "lib/kvm/speed.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -528,14 +532,28 @@ static struct real {
 	uint8_t *ram;
 } real;
 
+/* One that emulates ring 0 knows no x87. */
+static bool is_real(int kvm_fd)
+{
+	struct kvm_speed_vm vm;
+	struct kvm_speed speed;
+	const char *what;
+	int r = kvm_speed_measure(&vm, kvm_fd, &speed, &what);
+
+	kvm_speed_close(&vm);
+	return r == 0 && kvm_speed_is_real(&speed);
+}
+
 static int begin_real(void)
 {
 	const struct accel_io io = { 0 };
 	const char *why = "?";
-	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	_cleanup_(closep) int kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int fd;
 
-	if (fd < 0)
-		return -errno;
+	if (kvm_fd < 0 || !is_real(kvm_fd))
+		return -ENODEV;
+	fd = take_fd(&kvm_fd);
 	if (accel_kvm.open(fd, 2, &io, &real.a, &why) < 0)
 		fail_msg("%s", why);
 	real.ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
