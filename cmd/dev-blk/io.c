@@ -270,6 +270,20 @@ static unsigned int queue_drain(void *owner, struct dev_queue *q)
 	return blk->n_in_flight[q->index];
 }
 
+static bool any_in_flight(const struct blk *blk)
+{
+	for (unsigned int i = 0; i < blk->disk.n_queues; i++)
+		if (blk->n_in_flight[i])
+			return true;
+	return false;
+}
+
+/* What is in flight is heard of by the loop alone. */
+static bool may_poll(void *owner)
+{
+	return !any_in_flight(owner);
+}
+
 static void set_features(void *owner, uint64_t features)
 {
 	struct blk *blk = owner;
@@ -308,6 +322,7 @@ static const struct dev_ops blk_ops = {
 	.queue_run = queue_run,
 	.queue_drain = queue_drain,
 	.reset = reset,
+	.may_poll = may_poll,
 	.state = &blk_state,
 };
 
@@ -346,7 +361,8 @@ int blk_prepare(struct blk *blk, const struct blk_options *o, struct image *imag
 				       .features = blk->disk.offered,
 				       .n_queues = blk->disk.n_queues,
 				       .queue_max = BLK_QUEUE_MAX,
-				       .config_len = VIRTIO_BLK_CONFIG_LEN };
+				       .config_len = VIRTIO_BLK_CONFIG_LEN,
+				       .poll_queues = ~0U };
 	for (unsigned int i = 0; i < BLK_SLOTS; i++)
 		blk->slot[i].next_free = i + 1 < BLK_SLOTS ? (uint16_t)(i + 1) : NO_SLOT;
 	blk->completions.fd = blk->others.fd = -1;
@@ -357,14 +373,6 @@ int blk_prepare(struct blk *blk, const struct blk_options *o, struct image *imag
 	if (r < 0)
 		return r;
 	return vu_device_open(&blk->dev, &blk->spec, &blk_ops, blk, loop, sock);
-}
-
-static bool any_in_flight(const struct blk *blk)
-{
-	for (unsigned int i = 0; i < blk->disk.n_queues; i++)
-		if (blk->n_in_flight[i])
-			return true;
-	return false;
 }
 
 void blk_close(struct blk *blk)

@@ -66,9 +66,13 @@ void loop_stop(struct loop *l, int status)
 int loop_run_once(struct loop *l, int timeout_ms)
 {
 	struct epoll_event ev[LOOP_BATCH];
-	int n = epoll_wait(l->epfd, ev, LOOP_BATCH, timeout_ms);
-	int r = 0;
+	int n, r = 0;
 
+	if (timeout_ms && l->idle && l->idle(l->idle_owner))
+		timeout_ms = 0;
+	if (l->stopped)
+		return 0;
+	n = epoll_wait(l->epfd, ev, LOOP_BATCH, timeout_ms);
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	for (int i = 0; i < n; i++)

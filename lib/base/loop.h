@@ -31,6 +31,9 @@ struct loop {
 	int status;
 	struct loop_source *batch[LOOP_BATCH]; /* being delivered; removed ones become NULL */
 	int n_batch;
+	/* Before the loop sleeps; true: it looks for events without sleeping. NULL: nothing to do. */
+	bool (*idle)(void *owner);
+	void *idle_owner;
 };
 
 [[nodiscard]] int loop_open(struct loop *l);

@@ -281,12 +281,15 @@ int vu_device_open(struct vu_device *d, const struct dev_spec *spec, const struc
 		loop_remove(loop, &d->again);
 		closep(&d->again_fd);
 		vu_inflight_close(&d->inflight);
+		return r;
 	}
-	return r;
+	vu_poll_begin(d);
+	return 0;
 }
 
 void vu_device_close(struct vu_device *d)
 {
+	vu_poll_end(d);
 	for (unsigned int i = 0; i < d->spec->n_queues; i++) {
 		(void)vu_ring_drain(&d->queue[i]);
 		vu_ring_stop(&d->queue[i]);

@@ -42,6 +42,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
+#include "lib/devkit/vu_poll.h"
 #include "lib/guestmem/guestmem.h"
 #include "lib/state/state.h"
 #include "lib/vhost_user/vhost_user.h"
@@ -67,6 +68,7 @@ struct dev_spec {
 				* past it is 0 */
 	uint32_t pass_descriptors; /* budget of one pass over a queue; 0: 4 * queue_max */
 	uint64_t pass_bytes;	   /* 0: 64 MiB */
+	uint32_t poll_queues; /* bits: looked at for a moment before the loop sleeps (vu_poll.h) */
 };
 
 /* How the device acts. owner is what vu_device_open was given. NULL members: nothing to do. */
@@ -93,6 +95,8 @@ struct dev_ops {
 	unsigned int (*queue_drain)(void *owner, struct dev_queue *q);
 	/* All queues are drained and stopped: back to the state of power-on. */
 	void (*reset)(void *owner);
+	/* Whether a kick is all that the device waits for, so that it may poll for it. NULL: always. */
+	bool (*may_poll)(void *owner);
 	/* What the device keeps beside its rings and what its driver negotiated; object is owner. NULL: nothing,
 	 * or it is kept elsewhere: DEVICE_STATE is not offered. */
 	const struct state_ops *state;
@@ -158,6 +162,7 @@ struct dev_queue {
 	bool again;  /* to be run from the loop's next turn, or when it is no longer held */
 	bool held;   /* nothing more is taken: drained, or about to be */
 	bool pushed; /* something to signal */
+	bool quiet;  /* found empty, and kicks were not asked for: it is polled */
 	struct vu_inflight_ring *inflight; /* while armed, if requests in flight are tracked */
 	uint64_t counter;		   /* of the next chain */
 	/* chains that an earlier process took: taken again before any other */
@@ -207,6 +212,7 @@ struct vu_device {
 	int log_fd;
 	struct vu_inflight inflight;
 	struct vu_transfer transfer;
+	struct vu_poll poll;
 	struct dev_queue queue[DEV_MAX_QUEUES];
 };
 

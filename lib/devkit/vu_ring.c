@@ -163,6 +163,9 @@ int dev_queue_pop(struct dev_queue *q, struct virtq_chain *ret)
 	r = take(q, ret);
 	if (r != 0)
 		return r;
+	q->quiet = q->dev->poll.on && q->dev->spec->poll_queues & 1U << q->index;
+	if (q->quiet)
+		return 0;
 	r = virtq_kicks_on(&q->vq);
 	if (r <= 0)
 		return r;
@@ -200,8 +203,12 @@ void dev_queue_untake(struct dev_queue *q, uint16_t head)
  * the count looks once more than it had to. */
 static int on_kick(struct loop_source *src, uint32_t events)
 {
+	struct dev_queue *q = src->owner;
+
 	(void)events;
-	dev_queue_run(src->owner);
+	if (q->dev->spec->poll_queues & 1U << q->index)
+		vu_poll_kicked(q->dev);
+	dev_queue_run(q);
 	return 0;
 }
 
@@ -343,7 +350,7 @@ void vu_ring_stop(struct dev_queue *q)
 	virtq_init(&q->vq, &d->mem);
 	loop_remove(d->loop, &q->kick);
 	closep(&q->kick_fd);
-	q->armed = q->again = q->pushed = q->held = false;
+	q->armed = q->again = q->pushed = q->held = q->quiet = false;
 	if (!vu_rings_any_armed(d))
 		d->needs_reset = false;
 }

@@ -149,6 +149,15 @@ static int next_head(struct virtq *vq, uint16_t *ret)
 	return 0;
 }
 
+bool virtq_has_more(const struct virtq *vq)
+{
+	uint16_t idx = vq->known_avail;
+
+	return usable(vq) &&
+	       (idx != vq->next_avail ||
+		(guest_load16(vq->mem, avail_idx(vq), &idx) == 0 && idx != vq->next_avail));
+}
+
 static void charge(struct virtq_budget *b, uint32_t descriptors, uint64_t bytes)
 {
 	b->descriptors -= descriptors < b->descriptors ? descriptors : b->descriptors;

@@ -129,6 +129,8 @@ struct virtq_done {
 [[nodiscard]] int virtq_untake(struct virtq *vq, uint16_t head);
 /* Whether the driver wants an interrupt for what was pushed since the last call. */
 [[nodiscard]] bool virtq_should_signal(struct virtq *vq);
+/* Whether the driver seems to have made chains available that were not taken; for polling. */
+[[nodiscard]] bool virtq_has_more(const struct virtq *vq);
 /* Asks the driver not to kick while the ring is being worked on (a hint). */
 void virtq_kicks_off(struct virtq *vq);
 /*
