@@ -123,6 +123,12 @@ static void explain_interface(const struct config_device *d, enum kind_opens ope
 			"%.*s: the guest reaches all that is there, from its own addresses alone: the "
 			"host's kernel holds its interface to that, by nftables",
 			(int)d->to.path_len, d->to.path);
+	if (kind_link_is_bare(d->kind, d->options))
+		paragraph(
+			"rate",
+			"%.*s: so that each frame is one packet, and counts as one, the guest cuts "
+			"large ones itself: without offloads it is slower",
+			(int)d->to.path_len, d->to.path);
 }
 
 static void explain_interfaces(const struct vm_config *c)

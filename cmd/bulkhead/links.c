@@ -66,7 +66,7 @@ static void note_made(struct links *l, unsigned int index, bool interface)
 static int open_tap(struct links *l, const struct config_device *d, const char *value,
 		    const char **ret_why)
 {
-	_cleanup_(closep) int fd = tap_open(value, ret_why);
+	_cleanup_(closep) int fd = tap_open(value, kind_link_is_bare(d->kind, d->options), ret_why);
 	unsigned int index = 0;
 	int r = fd < 0 ? fd : bridge_rule_tap(d, value, &index, ret_why);
 

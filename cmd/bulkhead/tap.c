@@ -44,29 +44,31 @@ static int blame_join(int error, const char **ret_why)
 	return blame(error, strerror(error), ret_why);
 }
 
-static int set_interface(int fd, const char *name, unsigned int more)
+static int set_interface(int fd, const char *name, bool bare, unsigned int more)
 {
-	struct ifreq r = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | more) };
+	unsigned int flags = IFF_TAP | IFF_NO_PI | (bare ? 0 : IFF_VNET_HDR) | more;
+	struct ifreq r = { .ifr_flags = (short)flags };
 
 	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
 	return ioctl(fd, TUNSETIFF, &r) < 0 ? -errno : 0;
 }
 
 /* One that was made for several queues is only joined as such. */
-static int join(int fd, const char *name)
+static int join(int fd, const char *name, bool bare)
 {
-	int r = set_interface(fd, name, 0);
+	int r = set_interface(fd, name, bare, 0);
 
-	return r == -EINVAL ? set_interface(fd, name, IFF_MULTI_QUEUE) : r;
+	return r == -EINVAL ? set_interface(fd, name, bare, IFF_MULTI_QUEUE) : r;
 }
 
-static int set_up(int fd)
+/* One that was there may have offloads from before. */
+static int set_up(int fd, bool bare)
 {
 	int len = HEADER_LEN;
 
-	if (ioctl(fd, TUNSETVNETHDRSZ, &len) < 0 || ioctl(fd, TUNSETOFFLOAD, OFFLOADS) < 0)
+	if (!bare && ioctl(fd, TUNSETVNETHDRSZ, &len) < 0)
 		return -errno;
-	return 0;
+	return ioctl(fd, TUNSETOFFLOAD, bare ? 0 : OFFLOADS) < 0 ? -errno : 0;
 }
 
 static int open_tun(const char **ret_why)
@@ -82,15 +84,15 @@ static int open_tun(const char **ret_why)
 			     ret_why);
 }
 
-static int finish(int fd, const char **ret_why)
+static int finish(int fd, bool bare, const char **ret_why)
 {
-	int r = set_up(fd);
+	int r = set_up(fd, bare);
 
 	return r < 0 ? blame(-r, "this kernel's taps have no virtio header or offloads", ret_why) :
 		       0;
 }
 
-int tap_open(const char *name, const char **ret_why)
+int tap_open(const char *name, bool bare, const char **ret_why)
 {
 	_cleanup_(closep) int fd = -1;
 	int r;
@@ -104,21 +106,21 @@ int tap_open(const char *name, const char **ret_why)
 	fd = open_tun(ret_why);
 	if (fd < 0)
 		return fd;
-	r = join(fd, name);
+	r = join(fd, name, bare);
 	if (r < 0)
 		return blame_join(-r, ret_why);
-	r = finish(fd, ret_why);
+	r = finish(fd, bare, ret_why);
 	return r < 0 ? r : take_fd(&fd);
 }
 
-int tap_make(const char *name, const char **ret_why)
+int tap_make(const char *name, bool bare, const char **ret_why)
 {
 	_cleanup_(closep) int fd = open_tun(ret_why);
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = set_interface(fd, name, IFF_TUN_EXCL);
+	r = set_interface(fd, name, bare, IFF_TUN_EXCL);
 	if (r == -EBUSY)
 		return -EEXIST;
 	if (r == -EPERM)
@@ -128,13 +130,13 @@ int tap_make(const char *name, const char **ret_why)
 			     ret_why);
 	if (r < 0)
 		return blame(-r, strerror(-r), ret_why);
-	r = finish(fd, ret_why);
+	r = finish(fd, bare, ret_why);
 	return r < 0 ? r : take_fd(&fd);
 }
 
-int tap_join(int fd, const char *name, const char **ret_why)
+int tap_join(int fd, const char *name, bool bare, const char **ret_why)
 {
-	int r = set_interface(fd, name, 0);
+	int r = set_interface(fd, name, bare, 0);
 
-	return r < 0 ? blame(-r, strerror(-r), ret_why) : finish(fd, ret_why);
+	return r < 0 ? blame(-r, strerror(-r), ret_why) : finish(fd, bare, ret_why);
 }

@@ -58,6 +58,12 @@ static const struct option options[] = {
 	  .set = publish_set,
 	  .put = publish_put,
 	  .flags = OPTION_NOT_PASSED | OPTION_ADDS_UP },
+	{ .name = "bare",
+	  .type = OPTION_ONOFF,
+	  OPTION_FIELD(struct net_options, bare),
+	  .max = 1,
+	  .initial = "off",
+	  .flags = OPTION_INNER },
 };
 
 static bool passt_argument(const void *of, unsigned int i, char *out, size_t cap)
@@ -142,20 +148,6 @@ static const struct kind_way ways[] = {
 	  .argument = switch_argument },
 };
 
-/* Each VM's are its own, and the same the next time: made of its name. */
-static void settle(void *of, const char *vm, unsigned int number)
-{
-	struct net_options *o = of;
-	uint64_t hash = FNV_START;
-
-	if (o->mac)
-		return;
-	for (; *vm; vm++)
-		hash = (hash ^ (unsigned char)*vm) * FNV_PRIME;
-	hash = (hash ^ number) * FNV_PRIME;
-	o->mac = UINT64_C(0x52) << 40 | (hash >> 24 & 0xffffffffff); /* locally administered */
-}
-
 static bool always(const void *of)
 {
 	(void)of;
@@ -188,6 +180,38 @@ static bool is_ruled(const void *of)
 	const struct net_options *o = of;
 
 	return is_interface(of) && (opens_of(of) != KIND_OPENS_TAP || netkit_is_wanted(&o->frames));
+}
+
+/*
+ * The kernel's rules count frames as they are written. What a rate of the guest's is to bound are packets: so no frame
+ * may become more of them later, which costs the guest its large frames.
+ */
+static bool is_bare(const void *of)
+{
+	const struct net_options *o = of;
+
+	return is_interface(of) && (o->frames.rates.rate[THROTTLE_OPS_WRITE] ||
+				    o->frames.rates.rate[THROTTLE_BYTES_WRITE]);
+}
+
+/* Each VM's are its own, and the same the next time: made of its name. */
+static uint64_t make_mac(const char *vm, unsigned int number)
+{
+	uint64_t hash = FNV_START;
+
+	for (; *vm; vm++)
+		hash = (hash ^ (unsigned char)*vm) * FNV_PRIME;
+	hash = (hash ^ number) * FNV_PRIME;
+	return UINT64_C(0x52) << 40 | (hash >> 24 & 0xffffffffff); /* locally administered */
+}
+
+static void settle(void *of, const char *vm, unsigned int number)
+{
+	struct net_options *o = of;
+
+	if (!o->mac)
+		o->mac = make_mac(vm, number);
+	o->bare = is_bare(o);
 }
 
 static size_t rules(const void *of, const struct kind_interface *i, char *out, size_t cap)
@@ -255,7 +279,8 @@ const struct device_kind net_kind = {
 		  .way_at = offsetof(struct net_options, way),
 		  .settle = settle,
 		  .ruled = is_ruled,
-		  .rules = rules },
+		  .rules = rules,
+		  .bare = is_bare },
 	.file = { .check = check },
 	.feature = { "virtio-net", always },
 	.state = { { .fd = NET_FD_STATE, .name = NET_STATE_NAME, .size = NET_STATE_SIZE } },

@@ -331,7 +331,7 @@ int net_prepare(struct net *net, const struct net_options *o, struct net_page *p
 
 	net->spec = (struct dev_spec){
 		.name = "dev-net",
-		.features = NET_FEATURES | (tap < 0 ? 0 : NET_TAP_FEATURES),
+		.features = NET_FEATURES | (tap < 0 || o->bare ? 0 : NET_TAP_FEATURES),
 		.n_queues = NET_N_QUEUES,
 		.queue_max = NET_QUEUE_MAX,
 		.config_len = NET_CONFIG_LEN,
@@ -344,6 +344,7 @@ int net_prepare(struct net *net, const struct net_options *o, struct net_page *p
 	net->kept = &page->control;
 	control_load(&net->control, net->kept, net->mac);
 	*ret_what = tap < 0 ? "link" : "tap";
+	net->port.tap.bare = o->bare;
 	r = port_open(&net->port, &page->link, loop, link, tap, on_port, net);
 	if (r < 0)
 		return r;

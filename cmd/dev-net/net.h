@@ -52,6 +52,7 @@ struct net_options {
 	uint64_t mac; /* the first byte on the wire is the most significant of six; 0: none was said */
 	uint64_t mtu;	/* bytes */
 	uint64_t speed; /* Mbit/s, as the guest is told */
+	bool bare;	/* its tap has no headers, and no offloads */
 	uint8_t mode;	/* of a macvtap: net_modes; not this process's either */
 	bool isolated;	/* on a segment, nor this */
 	struct netkit_options

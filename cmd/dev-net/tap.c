@@ -16,12 +16,23 @@ static void go_down(struct tap *t)
 	t->out_len = 0;
 }
 
+/* Of its header, as read and write have it. */
+static size_t header_len(const struct tap *t)
+{
+	return t->bare ? 0 : sizeof(struct net_header);
+}
+
+static uint8_t *start_of(const struct tap *t, struct tap_frame *f)
+{
+	return (uint8_t *)f + sizeof(f->header) - header_len(t);
+}
+
 /* What the kernel says of a frame alone is the frame's; of the tap, that it was removed. */
 static void send_waiting(struct tap *t)
 {
 	if (!t->out_len || t->fd < 0)
 		return;
-	if (write(t->fd, &t->out, sizeof(t->out.header) + t->out_len) < 0) {
+	if (write(t->fd, start_of(t, &t->out), header_len(t) + t->out_len) < 0) {
 		if (errno == EAGAIN)
 			return;
 		if (errno == EBADFD)
@@ -48,9 +59,9 @@ struct tap_frame *tap_peek(struct tap *t, size_t *ret_len)
 	ssize_t n;
 
 	while (!t->in_len && t->fd >= 0) {
-		n = read(t->fd, &t->in, sizeof(t->in));
-		if (n > (ssize_t)sizeof(t->in.header))
-			t->in_len = (size_t)n - sizeof(t->in.header);
+		n = read(t->fd, start_of(t, &t->in), header_len(t) + sizeof(t->in.bytes));
+		if (n > (ssize_t)header_len(t))
+			t->in_len = (size_t)n - header_len(t);
 		else if (n < 0 && errno == EAGAIN)
 			return NULL;
 		else if (n == 0 || (n < 0 && errno != EINTR))
@@ -102,6 +113,7 @@ int tap_open(struct tap *t, struct loop *loop, int fd, void (*on_event)(void *ow
 	t->fd = -1;
 	t->waiting = false;
 	t->in_len = t->out_len = 0;
+	t->in.header = (struct net_header){ 0 }; /* as that of every bare frame */
 	t->on_event = on_event;
 	t->owner = owner;
 	r = loop_add(loop, &t->src, fd, EPOLLIN, on_tap, t);

@@ -6,7 +6,8 @@
  * One frame waits each way at most: from the tap until the guest has a buffer, to it while it takes none. Neither
  * outlives the process: a network may lose a frame.
  *
- * Whoever opened it has set its offloads, so that no call but read and write is needed here. The kernel's frames are
+ * Whoever opened it has set its offloads, so that no call but read and write is needed here. One that was opened without
+ * is bare: its frames have no header, and nothing is left to be done to them. The kernel's frames are
  * the network's: HOSTILE. Its header is the kernel's own, and checked all the same.
  */
 #ifndef BULKHEAD_DEV_NET_TAP_H
@@ -27,6 +28,7 @@ struct tap {
 	struct loop *loop;
 	struct loop_source src;
 	int fd;			/* -1: it has gone */
+	bool bare;		/* set before tap_open */
 	bool waiting;		/* a frame to it has found no room */
 	size_t in_len, out_len; /* of the frames that wait; 0: none */
 	struct tap_frame in, out;

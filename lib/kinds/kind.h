@@ -103,6 +103,8 @@ struct kind_link {
 	 * long. NULL: never. */
 	bool (*ruled)(const void *options);
 	size_t (*rules)(const void *options, const struct kind_interface *i, char *out, size_t cap);
+	/* Whether its interface takes one packet for each frame, and no large ones that are cut later. NULL: never. */
+	bool (*bare)(const void *options);
 };
 
 #define KIND_STATES 2
@@ -207,6 +209,10 @@ static inline const struct kind_way *kind_way(const struct device_kind *kind, co
 {
 	return kind->link.n_ways ? &kind->link.ways[((const uint8_t *)options)[kind->link.way_at]] :
 				   NULL;
+}
+static inline bool kind_link_is_bare(const struct device_kind *kind, const void *options)
+{
+	return kind->link.bare && kind->link.bare(options);
 }
 /* "fd=N", or "fd=N or tap=NAME": what is said first of a device that is joined. */
 void kind_ways_form(const struct device_kind *kind, const char *between, const char *last,

@@ -9,7 +9,8 @@
  *     for a day after the last;
  *   - neighbour discovery from the guest has no options but link-layer addresses and nonces;
  *   - bytes behind a packet pass;
- *   - what is above a rate is dropped, and does not wait. A large frame that is cut later is one.
+ *   - what is above a rate is dropped, and does not wait. A large frame that is cut later is one: so an interface whose
+ *     guest has a rate takes none (struct kind_link, bare); of what comes to the guest such frames count as one.
  */
 #ifndef BULKHEAD_NETKIT_NFTABLES_H
 #define BULKHEAD_NETKIT_NFTABLES_H

@@ -138,6 +138,8 @@ def test_who_starts_it(place):
     ("no memory limit", ["--limit-memory", "none"]),
     ("no task limit", ["--limit-tasks", "none"]),
     ("no CPU limit", []),
+    ("rate", ["--net", "bridge=br0,packets-out=9"]),
+    ("rate", ["--net", "macvtap=eth0,bytes-out=9K"]),
     ("no disk limit", ["--disk", "/no/a,format=raw"]),
     ("early panic", ["--cmdline", "console=ttyS0"]),
     ("early panic", ["--cmdline", "console=ttyS0 panic=-1"]),
@@ -145,6 +147,8 @@ def test_who_starts_it(place):
 def test_choices_that_weaken_it(place, label, words):
     plain = ["--disk", "/no/a,format=raw,readonly=on", "--cpus", "8", "--limit-cpu", "100%",
              "--limit-io", "wbps=1M"]
+    if label == "rate":
+        plain += ["--net", "bridge=br0,packets-in=9"]
     assert label not in explained(place, *plain)["What weakens it"]
     assert label in explained(place, *words)["What weakens it"]
 

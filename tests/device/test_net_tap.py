@@ -308,6 +308,41 @@ def test_without_a_driver_frames_are_dropped(device, tap):
     settled(d, session)
 
 
+# ---- a bare tap ----
+
+def test_a_bare_tap_has_frames_alone(start):
+    """One after the other both ways, without a header, and nothing is offered that would need one."""
+    t = Tap(bare=True)
+    d = start(NetOnTap, tap=t, bare="on", features=net.FEATURES)
+    session = d.open()
+    assert session.front.offered & (net.TAKES_LARGE | net.SENDS_LARGE) & ~net.FEATURES == 0
+    for size in (60, 1500, 1514):
+        frame = net.frame(bytes(os.urandom(size - 14)))
+        net.send(session, frame)
+        assert t.recv() == (bytes(10), frame)
+        at = net.offer(session, 2048)
+        t.send(frame[6:12] + frame[:6] + frame[12:])
+        assert take(session, at) == (bytes(10), frame[6:12] + frame[:6] + frame[12:])
+    settled(d, session)
+    t.close()
+
+
+@pytest.mark.parametrize("name", ["a checksum", "a large frame"])
+def test_no_header_asks_anything_of_a_bare_tap(start, name):
+    t = Tap(bare=True)
+    d = start(NetOnTap, tap=t, bare="on", features=net.FEATURES)
+    session = d.open()
+    whole = header(gso=8 if name == "a large frame" else 0) + bytes(2) + tcp(b"x" * 1000)
+    session.submit([Buf(session.memory.put(whole), len(whole))], net.TRANSMITQ)
+    session.settle()
+    assert session.needs_reset()
+    session.restart()
+    net.send(session, net.frame(b"fine"))
+    assert t.recv()[1] == net.frame(b"fine")
+    d.assert_bounded()
+    t.close()
+
+
 # ---- the tap's end ----
 
 def test_the_tap_is_removed(start):

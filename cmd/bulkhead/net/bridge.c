@@ -33,14 +33,14 @@ static int check_bridge(const char *bridge, const char **ret_why)
 }
 
 /* By a name of nobody else's. */
-static int make(struct rules_interface *i, const char **ret_why)
+static int make(struct rules_interface *i, bool bare, const char **ret_why)
 {
 	int fd = -EEXIST;
 
 	for (int n = 0; n < NAMES_TRIED && fd == -EEXIST; n++) {
 		host_make_name(i->name);
 		*ret_why = "no name for its tap is free";
-		fd = tap_make(i->name, ret_why);
+		fd = tap_make(i->name, bare, ret_why);
 	}
 	if (fd >= 0)
 		i->index = if_nametoindex(i->name);
@@ -69,7 +69,7 @@ int bridge_open(const struct config_device *d, const char *bridge, unsigned int 
 
 	if (r < 0)
 		return r;
-	r = fd = make(&i, ret_why);
+	r = fd = make(&i, kind_link_is_bare(d->kind, d->options), ret_why);
 	if (r < 0)
 		return r;
 	rules_sweep(0);

@@ -76,7 +76,7 @@ static int make(const struct config_device *d, const char *lower, struct rules_i
 	return r;
 }
 
-static int open_device(const struct rules_interface *i, const char **ret_why)
+static int open_device(const struct rules_interface *i, bool bare, const char **ret_why)
 {
 	_cleanup_(closep) int fd = -1;
 	char path[32];
@@ -86,14 +86,14 @@ static int open_device(const struct rules_interface *i, const char **ret_why)
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return blame(errno, "its /dev/tapN cannot be opened: /dev is no devtmpfs", ret_why);
-	r = tap_join(fd, i->name, ret_why);
+	r = tap_join(fd, i->name, bare, ret_why);
 	return r < 0 ? r : take_fd(&fd);
 }
 
 static int finish(const struct config_device *d, const struct rules_interface *i,
 		  const char **ret_why)
 {
-	_cleanup_(closep) int fd = open_device(i, ret_why);
+	_cleanup_(closep) int fd = open_device(i, kind_link_is_bare(d->kind, d->options), ret_why);
 	int r = fd < 0 ? fd : rules_load(d, i, ret_why);
 
 	if (r < 0)

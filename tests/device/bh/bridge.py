@@ -46,18 +46,18 @@ def net_keepers():
 class End:
     """Frames at a tap's descriptor, or a macvtap's: what whoever has it can send and gets."""
 
-    def __init__(self, fd):
-        self.fd = fd
+    def __init__(self, fd, bare=False):
+        self.fd, self.header = fd, b"" if bare else HEADER
         os.set_blocking(fd, False)
 
-    def send(self, frame, header=HEADER):
+    def send(self, frame, header=None):
         """What the kernel does not take at all has not passed either."""
         with contextlib.suppress(OSError):
-            os.write(self.fd, header + frame)
+            os.write(self.fd, (self.header if header is None else header) + frame)
 
     def read(self):
         try:
-            return os.read(self.fd, 70000)[len(HEADER):]
+            return os.read(self.fd, 70000)[len(self.header):]
         except BlockingIOError:
             return None
         except OSError as e:

@@ -313,7 +313,7 @@ class Vsock(Device):
 
 
 class NetOnTap(Device):
-    """A network card on a tap; options: tap (bh.tap), mtu; features: that its driver chooses."""
+    """A network card on a tap; options: tap (bh.tap), mtu, bare; features: that its driver chooses."""
 
     name = "dev-net"
     n_queues = 3
@@ -329,7 +329,7 @@ class NetOnTap(Device):
         return {net.STATE_FD: self.page, net.TAP_FD: self.options["tap"].fd}
 
     def make_args(self):
-        return ["--mac=52:54:00:12:34:56", f"--mtu={self.options.get('mtu', 1500)}"]
+        return ["--mac=52:54:00:12:34:56", f"--mtu={self.options.get('mtu', 1500)}", f"--bare={self.options.get('bare', 'off')}"]
 
     def close_fds(self):
         os.close(self.page)

@@ -50,6 +50,11 @@ def tcp(to=FAR, port=80, from_port=40000, **more):
     return ip(6, struct.pack(">HHIIBBHHH", from_port, port, 1, 0, 0x50, 2, 1000, 0, 0), to, **more)
 
 
+def tcp_data(data, to=FAR, port=80, from_port=40000):
+    """A segment of these bytes whose checksum is left to be done."""
+    return ip(6, struct.pack(">HHIIBBHHH", from_port, port, 1, 0, 0x50, 0x18, 1000, 0, 0) + data, to)
+
+
 def icmpv6(kind, body, **more):
     return ipv6(58, struct.pack(">BBHI", kind, 0, 0, 0) + body, **{"hops": 255, **more})
 

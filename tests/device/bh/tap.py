@@ -21,12 +21,13 @@ ETH_P_ALL = 3
 NAME = b"tap0"
 
 
-def make(mtu):
+def make(mtu, bare=False):
     """The tap's descriptor as bulkhead run opens it, and the packet socket."""
     fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", NAME, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
-    fcntl.ioctl(fd, TUNSETVNETHDRSZ, struct.pack("i", 12))
-    fcntl.ioctl(fd, TUNSETOFFLOAD, OFFLOADS)
+    fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", NAME, IFF_TAP | IFF_NO_PI | (0 if bare else IFF_VNET_HDR)))
+    if not bare:
+        fcntl.ioctl(fd, TUNSETVNETHDRSZ, struct.pack("i", 12))
+        fcntl.ioctl(fd, TUNSETOFFLOAD, OFFLOADS)
     packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     with open("/proc/sys/net/ipv6/conf/tap0/disable_ipv6", "w") as f:
         f.write("1")  # no frames of its own
@@ -62,11 +63,11 @@ def apart(body):
 class Tap:
     """fd is for the device; the namespace lives as long as it and the socket do."""
 
-    def __init__(self, mtu=1500):
-        apart(lambda: self.in_namespace(mtu))
+    def __init__(self, mtu=1500, bare=False):
+        apart(lambda: self.in_namespace(mtu, bare))
 
-    def in_namespace(self, mtu):
-        self.fd, self.packets = make(mtu)
+    def in_namespace(self, mtu, bare):
+        self.fd, self.packets = make(mtu, bare)
         self.netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
         self.index = socket.if_nametoindex(NAME.decode())
 
