@@ -523,9 +523,13 @@ def test_what_is_made_of_macvtaps_goes(place):
 
     def start():
         before = len(bridge.names())
-        process = place.start("run", "--kernel", place.kernel, "--cmdline", FOREVER, "--net=macvtap=v0", "--allow", "virtio-net")
+        name = f"taps{os.getpid()}-{before}"
+        process = place.start("run", "--kernel", place.kernel, "--cmdline", FOREVER, "--net=macvtap=v0", "--allow", "virtio-net",
+                              "--name", name)
         wait.until(lambda: len(bridge.names()) > before and len(bridge.tables()) == before - 2, "there is a macvtap")
         wait.until(lambda: len(bridge.net_keepers()) == before - 2, "there is a keeper")
+        wait.until(lambda: [r for r in place.call("ps")[1].splitlines() if r.split()[0::2][:2] == [name, "running"]],
+                   "all of its processes are there")
         return process
 
     def body():
