@@ -40,7 +40,15 @@ static bool is_ours(const struct links *l, int fd)
 	return false;
 }
 
-static int open_stream(struct links *l, const struct config_device *d, const char *value,
+static int one(int fd, int *ret)
+{
+	if (fd < 0)
+		return fd;
+	*ret = fd;
+	return 0;
+}
+
+static int open_stream(struct links *l, const struct config_device *d, const char *value, int *ret,
 		       const char **ret_why)
 {
 	int fd = atoi(value);
@@ -55,7 +63,8 @@ static int open_stream(struct links *l, const struct config_device *d, const cha
 		*ret_why = "it is no connected UNIX stream socket";
 		return -EINVAL;
 	}
-	return fd;
+	*ret = fd;
+	return 0;
 }
 
 static void note_made(struct links *l, unsigned int index, bool interface)
@@ -63,60 +72,63 @@ static void note_made(struct links *l, unsigned int index, bool interface)
 	l->made[l->n_made++] = (struct net_made){ index, interface };
 }
 
-static int open_tap(struct links *l, const struct config_device *d, const char *value,
+static int open_tap(struct links *l, const struct config_device *d, const char *value, int *ret,
 		    const char **ret_why)
 {
-	_cleanup_(closep) int fd = tap_open(value, kind_link_is_bare(d->kind, d->options), ret_why);
+	const struct tap_form form = { config_link_fds(d), kind_link_is_bare(d->kind, d->options) };
 	unsigned int index = 0;
-	int r = fd < 0 ? fd : bridge_rule_tap(d, value, &index, ret_why);
+	int r = tap_open(value, &form, ret, ret_why);
 
 	if (r < 0)
 		return r;
-	if (index)
+	r = bridge_rule_tap(d, value, &index, ret_why);
+	if (r < 0)
+		fds_close(ret, form.queues);
+	else if (index)
 		note_made(l, index, false);
-	return take_fd(&fd);
+	return r;
 }
 
-static int open_bridge(struct links *l, const struct config_device *d, const char *value,
+static int open_bridge(struct links *l, const struct config_device *d, const char *value, int *ret,
 		       const char **ret_why)
 {
 	unsigned int index = 0;
-	int fd = bridge_open(d, value, &index, ret_why);
+	int r = bridge_open(d, value, ret, &index, ret_why);
 
-	if (fd >= 0)
+	if (r >= 0)
 		note_made(l, index, true);
-	return fd;
+	return r;
 }
 
-static int open_macvtap(struct links *l, const struct config_device *d, const char *value,
+static int open_macvtap(struct links *l, const struct config_device *d, const char *value, int *ret,
 			const char **ret_why)
 {
 	unsigned int index = 0;
-	int fd = macvtap_open(d, value, &index, ret_why);
+	int r = macvtap_open(d, value, ret, &index, ret_why);
 
-	if (fd >= 0)
+	if (r >= 0)
 		note_made(l, index, true);
-	return fd;
+	return r;
 }
 
-static int open_passt(struct links *l, const struct config_device *d, const char *value,
+static int open_passt(struct links *l, const struct config_device *d, const char *value, int *ret,
 		      const char **ret_why)
 {
 	(void)l;
 	(void)value;
-	return passt_open(d, ret_why);
+	return one(passt_open(d, ret_why), ret);
 }
 
-static int open_segment(struct links *l, const struct config_device *d, const char *value,
+static int open_segment(struct links *l, const struct config_device *d, const char *value, int *ret,
 			const char **ret_why)
 {
 	(void)l;
-	return segment_open(d, value, ret_why);
+	return one(segment_open(d, value, ret_why), ret);
 }
 
-/* By what a way opens: a descriptor, or a negative errno with what would be right. */
+/* By what a way opens: 0 with as many descriptors as it has, or a negative errno with what would be right. */
 static int (*const openers[])(struct links *l, const struct config_device *d, const char *value,
-			      const char **ret_why) = {
+			      int *ret, const char **ret_why) = {
 	[KIND_OPENS_TAP] = open_tap,	     [KIND_OPENS_BRIDGE] = open_bridge,
 	[KIND_OPENS_MACVTAP] = open_macvtap, [KIND_OPENS_PASST] = open_passt,
 	[KIND_OPENS_SWITCH] = open_segment,  [KIND_OPENS_STREAM] = open_stream,
@@ -128,18 +140,17 @@ static const char *value_of(const struct config_device *d, char *out, size_t cap
 	return out;
 }
 
-/* dashes: before its kind, in the line that says why not. */
+/* All that it has, into ret. dashes: before its kind, in the line that says why not. */
 static int open_one(const struct config_device *d, struct links *l, const char *dashes, int *ret)
 {
 	const struct kind_way *w = kind_way(d->kind, d->options);
 	char value[LINK_VALUE_MAX + 1];
 	const char *why = "";
-	int fd = openers[w->opens](l, d, value_of(d, value, sizeof(value)), &why);
+	int r = openers[w->opens](l, d, value_of(d, value, sizeof(value)), ret, &why);
 
-	if (fd < 0)
+	if (r < 0)
 		return complain(EXIT_START, "%s%s: %s%s%s: %s", dashes, d->kind->word, w->word,
 				w->value ? "=" : "", value, why);
-	*ret = fd;
 	return 0;
 }
 
@@ -165,26 +176,40 @@ static int check_once(const struct vm_config *c, size_t i)
 	return 0;
 }
 
-static int take(struct vm_config *c, size_t i, struct links *l)
+/* Above the numbers that they get; as what they are here the command ends with it. */
+static int keep(const struct config_device *d, int old, struct links *l)
 {
-	const struct config_device *d = &c->devices[i];
-	_cleanup_(closep) int old = -1;
-	int r = check_once(c, i), fd;
+	int fd = fcntl(old, F_DUPFD_CLOEXEC, LINKS_ABOVE);
 
-	if (r == 0)
-		r = open_one(d, l, "--", &old);
-	if (r)
-		return r;
-	fd = fcntl(old, F_DUPFD_CLOEXEC, LINKS_ABOVE);
 	if (fd < 0)
 		return complain(EXIT_START, "--%s: %s", d->kind->word, strerror(errno));
 	l->fds[l->n++] = fd;
 	return 0;
 }
 
+static int take(struct vm_config *c, size_t i, struct links *l)
+{
+	const struct config_device *d = &c->devices[i];
+	const unsigned int n = config_link_fds(d);
+	int fds[KIND_LINK_FDS_EACH];
+	int r = check_once(c, i);
+
+	if (r == 0 && l->n + n > KIND_LINK_FDS_MAX)
+		r = complain(EXIT_START,
+			     "--%s: the queues of a VM's taps are %d at most, of all together",
+			     d->kind->word, KIND_LINK_FDS_MAX);
+	if (r == 0)
+		r = open_one(d, l, "--", fds);
+	for (unsigned int k = 0; k < n && r == 0; k++)
+		r = keep(d, fds[k], l);
+	if (r == 0)
+		fds_close(fds, n);
+	return r;
+}
+
 static int close_others(const struct links *l)
 {
-	struct fd_row rows[KIND_LINKS_MAX];
+	struct fd_row rows[KIND_LINK_FDS_MAX];
 
 	for (size_t i = 0; i < l->n; i++)
 		rows[i] = (struct fd_row){ l->fds[i], FD_ANY, false, "a link" };
@@ -267,5 +292,10 @@ int links_open_one(const struct config_device *d, int *ret)
 		return 0;
 	if (d->kind->link.ruled && d->kind->link.ruled(d->options))
 		return refuse_ruled(d);
+	if (config_link_fds(d) > 1)
+		return complain(EXIT_START,
+				"%s: a card with several queues is there from the VM's start: say "
+				"queues=1 to attach one",
+				d->kind->word);
 	return open_one(d, &none, "", ret);
 }

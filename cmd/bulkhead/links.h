@@ -9,12 +9,12 @@
 #include <stddef.h>
 
 /* They are above the numbers that they have in the supervisor. */
-#define LINKS_ABOVE (SUPERVISOR_FD_LINKS + KIND_LINKS_MAX)
+#define LINKS_ABOVE (SUPERVISOR_FD_LINKS + KIND_LINK_FDS_MAX)
 
 #define LINK_VALUE_MAX 64 /* bytes of what is said of a way */
 
 struct links {
-	int fds[KIND_LINKS_MAX];
+	int fds[KIND_LINK_FDS_MAX];
 	size_t n;
 	struct net_made made[KIND_LINKS_MAX]; /* of the host's network; nobody's yet */
 	size_t n_made;

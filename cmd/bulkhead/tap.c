@@ -25,7 +25,7 @@ static int blame(int error, const char *why, const char **ret_why)
 }
 
 /* Of what may be behind an error of TUNSETIFF; by its manual and what the kernel checks in turn. */
-static int blame_join(int error, const char **ret_why)
+static int blame_join(int error, unsigned int n, const char **ret_why)
 {
 	switch (error) {
 	case EBUSY:
@@ -37,9 +37,12 @@ static int blame_join(int error, const char **ret_why)
 			"said",
 			ret_why);
 	case EINVAL:
-		return blame(error,
-			     "it is no tap: `ip tuntap add NAME mode tap user USER` makes one",
-			     ret_why);
+		return blame(
+			error,
+			n > 1 ? "it is no tap of several queues: `ip tuntap add NAME mode tap "
+				"multi_queue user USER` makes one" :
+				"it is no tap: `ip tuntap add NAME mode tap user USER` makes one",
+			ret_why);
 	}
 	return blame(error, strerror(error), ret_why);
 }
@@ -54,11 +57,11 @@ static int set_interface(int fd, const char *name, bool bare, unsigned int more)
 }
 
 /* One that was made for several queues is only joined as such. */
-static int join(int fd, const char *name, bool bare)
+static int join(int fd, const char *name, const struct tap_form *f)
 {
-	int r = set_interface(fd, name, bare, 0);
+	int r = f->queues > 1 ? -EINVAL : set_interface(fd, name, f->bare, 0);
 
-	return r == -EINVAL ? set_interface(fd, name, bare, IFF_MULTI_QUEUE) : r;
+	return r == -EINVAL ? set_interface(fd, name, f->bare, IFF_MULTI_QUEUE) : r;
 }
 
 /* One that was there may have offloads from before. */
@@ -92,35 +95,56 @@ static int finish(int fd, bool bare, const char **ret_why)
 		       0;
 }
 
-int tap_open(const char *name, bool bare, const char **ret_why)
-{
-	_cleanup_(closep) int fd = -1;
-	int r;
-
-	/* whoever has the right to would make it by joining it, a name that is misspelt too */
-	if (!if_nametoindex(name))
-		return blame(ENODEV,
-			     "there is no such interface: `ip tuntap add NAME mode tap user USER` "
-			     "makes one",
-			     ret_why);
-	fd = open_tun(ret_why);
-	if (fd < 0)
-		return fd;
-	r = join(fd, name, bare);
-	if (r < 0)
-		return blame_join(-r, ret_why);
-	r = finish(fd, bare, ret_why);
-	return r < 0 ? r : take_fd(&fd);
-}
-
-int tap_make(const char *name, bool bare, const char **ret_why)
+/* One queue. */
+static int open_queue(const char *name, const struct tap_form *f, const char **ret_why)
 {
 	_cleanup_(closep) int fd = open_tun(ret_why);
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = set_interface(fd, name, bare, IFF_TUN_EXCL);
+	r = join(fd, name, f);
+	if (r < 0)
+		return blame_join(-r, f->queues, ret_why);
+	r = finish(fd, f->bare, ret_why);
+	return r < 0 ? r : take_fd(&fd);
+}
+
+/* Those from the first on: the ones before it are there. */
+static int open_queues(const char *name, const struct tap_form *f, int *ret, unsigned int first,
+		       const char **ret_why)
+{
+	for (unsigned int i = first; i < f->queues; i++) {
+		ret[i] = open_queue(name, f, ret_why);
+		if (ret[i] < 0) {
+			int r = ret[i];
+
+			fds_close(ret, i);
+			return r;
+		}
+	}
+	return 0;
+}
+
+int tap_open(const char *name, const struct tap_form *f, int *ret, const char **ret_why)
+{
+	/* whoever has the right to would make it by joining it, a name that is misspelt too */
+	if (!if_nametoindex(name))
+		return blame(ENODEV,
+			     "there is no such interface: `ip tuntap add NAME mode tap user USER` "
+			     "makes one",
+			     ret_why);
+	return open_queues(name, f, ret, 0, ret_why);
+}
+
+int tap_make(const char *name, const struct tap_form *f, int *ret, const char **ret_why)
+{
+	_cleanup_(closep) int fd = open_tun(ret_why);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = set_interface(fd, name, f->bare, IFF_TUN_EXCL | (f->queues > 1 ? IFF_MULTI_QUEUE : 0));
 	if (r == -EBUSY)
 		return -EEXIST;
 	if (r == -EPERM)
@@ -130,13 +154,16 @@ int tap_make(const char *name, bool bare, const char **ret_why)
 			     ret_why);
 	if (r < 0)
 		return blame(-r, strerror(-r), ret_why);
-	r = finish(fd, bare, ret_why);
-	return r < 0 ? r : take_fd(&fd);
+	r = finish(fd, f->bare, ret_why);
+	if (r < 0)
+		return r;
+	ret[0] = take_fd(&fd);
+	return open_queues(name, f, ret, 1, ret_why);
 }
 
-int tap_join(int fd, const char *name, bool bare, const char **ret_why)
+int tap_join(int fd, const char *name, const struct tap_form *f, const char **ret_why)
 {
-	int r = set_interface(fd, name, bare, 0);
+	int r = set_interface(fd, name, f->bare, f->queues > 1 ? IFF_MULTI_QUEUE : 0);
 
-	return r < 0 ? blame(-r, strerror(-r), ret_why) : finish(fd, bare, ret_why);
+	return r < 0 ? blame(-r, strerror(-r), ret_why) : finish(fd, f->bare, ret_why);
 }

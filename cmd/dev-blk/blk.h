@@ -24,7 +24,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#define BLK_MAX_QUEUES DEV_MAX_QUEUES
+#define BLK_MAX_QUEUES 16
 #define BLK_QUEUE_MAX 1024U
 #define BLK_ID_LEN 20U		 /* bytes of GET_ID */
 #define BLK_SEG_MAX 254U	 /* segments of a request that we offer */

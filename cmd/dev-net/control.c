@@ -15,12 +15,14 @@
 #define CLASS_MAC 1U
 #define CLASS_VLAN 2U
 #define CLASS_ANNOUNCE 3U
+#define CLASS_MQ 4U
 #define CLASS_OFFLOADS 5U
 #define MAC_TABLE_SET 0U
 #define MAC_ADDR_SET 1U
 #define VLAN_ADD 0U
 #define VLAN_DEL 1U
 #define ANNOUNCE_ACK 0U
+#define PAIRS_SET 0U
 #define OFFLOADS_SET 0U
 #define HEADER_LEN 2U
 #define COUNT_LEN 4U
@@ -28,6 +30,7 @@
 struct command {
 	const struct virtq_chain *chain;
 	uint64_t features;
+	uint16_t pairs; /* that there are */
 	uint8_t number;
 	uint64_t len; /* of its data */
 };
@@ -150,6 +153,24 @@ static int acknowledge(struct control *c, const struct command *m)
 	return CONTROL_OK;
 }
 
+/* ---- pairs of queues (5.1.6.5.5) ---- */
+
+static int set_pairs(struct control *c, const struct command *m)
+{
+	uint8_t bytes[2] = { 0 };
+	struct bytes_reader reader = bytes_reader(bytes, sizeof(bytes));
+	uint16_t pairs;
+	int r = get_all(m, bytes, sizeof(bytes));
+
+	if (r != CONTROL_OK)
+		return r;
+	pairs = (uint16_t)bytes_get16(&reader);
+	if (pairs < 1 || pairs > m->pairs)
+		return CONTROL_ERR;
+	c->pairs = pairs;
+	return CONTROL_OK;
+}
+
 /* ---- offloads (5.1.6.5.6) ---- */
 
 /* A large frame has a checksum that is left to be done (5.1.3.1). */
@@ -191,6 +212,7 @@ static const struct {
 	{ CLASS_MAC, MAC_ADDR_SET, MAC_ADDR_SET, VIRTIO_NET_F_CTRL_MAC_ADDR, set_mac },
 	{ CLASS_VLAN, VLAN_ADD, VLAN_DEL, VIRTIO_NET_F_CTRL_VLAN, set_vlan },
 	{ CLASS_ANNOUNCE, ANNOUNCE_ACK, ANNOUNCE_ACK, VIRTIO_NET_F_GUEST_ANNOUNCE, acknowledge },
+	{ CLASS_MQ, PAIRS_SET, PAIRS_SET, VIRTIO_NET_F_MQ, set_pairs },
 	{ CLASS_OFFLOADS, OFFLOADS_SET, OFFLOADS_SET, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS,
 	  set_offloads },
 };
@@ -204,10 +226,11 @@ static int dispatch(struct control *c, uint8_t class, const struct command *m)
 	return CONTROL_ERR;
 }
 
-int control_run(struct control *c, uint64_t features, const struct virtq_chain *chain)
+int control_run(struct control *c, uint64_t features, uint16_t pairs,
+		const struct virtq_chain *chain)
 {
 	uint8_t header[HEADER_LEN];
-	struct command m = { .chain = chain, .features = features };
+	struct command m = { .chain = chain, .features = features, .pairs = pairs };
 	int r;
 
 	if (chain->readable_len < HEADER_LEN || !chain->writable_len)
@@ -224,16 +247,17 @@ int control_run(struct control *c, uint64_t features, const struct virtq_chain *
 
 void control_init(struct control *c, uint64_t mac)
 {
-	*c = (struct control){ .begun = 1 };
+	*c = (struct control){ .begun = 1, .pairs = 1 };
 	filter_init(&c->filter, mac);
 }
 
-void control_load(struct control *c, const struct control_kept *kept, uint64_t mac)
+void control_load(struct control *c, const struct control_kept *kept, uint64_t mac, uint16_t pairs)
 {
 	uint32_t which = atomic_load(&kept->current) & 1U;
 
 	memcpy(c, &kept->copy[which], sizeof(*c));
-	if (c->begun != 1 || !filter_can_be(&c->filter) || c->off & ~NET_GUEST_OFFLOADS)
+	if (c->begun != 1 || c->pairs < 1 || c->pairs > pairs || !filter_can_be(&c->filter) ||
+	    c->off & ~NET_GUEST_OFFLOADS)
 		control_init(c, mac);
 	c->announces = 0; /* whoever asks, asks each process */
 }

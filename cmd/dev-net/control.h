@@ -24,6 +24,7 @@
 struct control {
 	uint8_t announces; /* the guest has been asked to announce itself, and has not */
 	uint8_t begun;	   /* 0: memory that nobody has written to */
+	uint16_t pairs;	   /* of queues, that the driver uses: the first ones */
 	struct filter filter;
 	uint64_t off; /* features: what may not be left to be done to a received frame, though it was chosen */
 };
@@ -36,14 +37,14 @@ struct control_kept {
 
 /* As at power-on. */
 void control_init(struct control *c, uint64_t mac);
-/* What a predecessor has kept, or, if that cannot be, as control_init. */
-void control_load(struct control *c, const struct control_kept *kept, uint64_t mac);
+/* What a predecessor has kept of a card with so many pairs of queues, or, if that cannot be, as control_init. */
+void control_load(struct control *c, const struct control_kept *kept, uint64_t mac, uint16_t pairs);
 void control_keep(const struct control *c, struct control_kept *kept);
 /*
- * The command in the chain, under the features that were chosen. CONTROL_OK or CONTROL_ERR, which the caller writes
+ * The command in the chain, under the features that were chosen, of a card with so many pairs of queues. CONTROL_OK or CONTROL_ERR, which the caller writes
  * into the chain; or the guest's error.
  */
-[[nodiscard]] int control_run(struct control *c, uint64_t features,
+[[nodiscard]] int control_run(struct control *c, uint64_t features, uint16_t pairs,
 			      const struct virtq_chain *chain);
 
 #endif

@@ -38,6 +38,13 @@ static const struct option options[] = {
 	  .max = NET_SPEED_MAX,
 	  .initial = "10000",
 	  .value = "MBITS" },
+	{ .name = "queues",
+	  .type = OPTION_NUMBER,
+	  OPTION_FIELD(struct net_options, queues),
+	  .min = 1,
+	  .max = NET_PAIRS_MAX,
+	  .initial = "1",
+	  .value = "PAIRS" },
 	{ .name = "mode",
 	  .type = OPTION_CHOICE,
 	  OPTION_FIELD(struct net_options, mode),
@@ -237,10 +244,22 @@ static bool is_relayed(const struct net_options *o)
 	return opens_of(o) == KIND_OPENS_PASST || netkit_is_wanted(&rest);
 }
 
+static unsigned int queues(const void *of)
+{
+	const struct net_options *o = of;
+
+	return is_interface(of) ? (unsigned int)o->queues : 1;
+}
+
 static int check(const struct kind_said *said, char *why, size_t cap)
 {
 	const struct net_options *o = said->options;
 
+	if (o->queues > 1 && !is_interface(o))
+		return fail(
+			"queues= is for a tap, bridge or macvtap: a stream of frames has one pair: "
+			"--net tap=tap0,queues=4",
+			why, cap);
 	if (o->publishes.n && opens_of(o) != KIND_OPENS_PASST)
 		return fail("publish= is for the user's network: --net user,publish=8022:22", why,
 			    cap);
@@ -278,6 +297,7 @@ const struct device_kind net_kind = {
 		  .n_ways = ARRAY_SIZE(ways),
 		  .way_at = offsetof(struct net_options, way),
 		  .settle = settle,
+		  .count = queues,
 		  .ruled = is_ruled,
 		  .rules = rules,
 		  .bare = is_bare },
@@ -290,7 +310,7 @@ const struct device_kind net_kind = {
 		    .n_queues = NET_N_QUEUES,
 		    .queues_min = NET_N_QUEUES,
 		    .config_len = NET_CONFIG_LEN,
-		    .features = NET_FEATURES | NET_TAP_FEATURES,
+		    .features = NET_FEATURES | NET_TAP_FEATURES | NET_MQ_FEATURES,
 		    .foreign = { NET_FOREIGN_FEATURES, NET_TRANSMITQ + 1 },
 		    .fd = NET_FD_VHOST_USER },
 	.behind = behind,
@@ -298,7 +318,7 @@ const struct device_kind net_kind = {
 	.takes_link = true,
 	.restartable = true,
 	.attachable = true,
-	.memory = NET_STATE_SIZE + 4 * TAP_FRAME_MAX,
+	.memory = NET_STATE_SIZE + 3 * NET_PAIRS_MAX * TAP_FRAME_MAX,
 };
 _Static_assert(sizeof(struct net_options) <= KIND_OPTIONS_BYTES, "room for them");
 _Static_assert(NFTABLES_TEXT_MAX == KIND_RULES_MAX, "room for its rules");

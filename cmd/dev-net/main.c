@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dev-net: serves one virtio-net device over vhost-user, on a stream of frames or a tap.
+ * dev-net: serves one virtio-net device over vhost-user, on a stream of frames or the queues of a tap.
  * Trust: rings HOSTILE, vmm HOSTILE, the frames of the stream's other end or the tap HOSTILE, the page that a predecessor left
  *	HOSTILE, argv trusted.
- * Holds: 3 control, 4 vhost-user, 5 the page that keeps the link and what the driver has set, 6 the link, or 7 the tap.
+ * Holds: 3 control, 4 vhost-user, 5 the page that keeps the link and what the driver has set, 6 the link, or 7 and up the tap's queues.
  */
 #include "cmd/dev-net/net.h"
 #include "cmd/dev-net/policy.h"
@@ -35,17 +35,30 @@ static void on_announced(void *owner)
 	(void)!control_send(c->control_fd, &m, -1);
 }
 
+/* Before any number is used anew: how many there are from the first on. */
+static unsigned int find_taps(int taps[NET_PAIRS_MAX])
+{
+	unsigned int n = 0;
+
+	for (; n < NET_PAIRS_MAX && fcntl(NET_FD_TAP + (int)n, F_GETFD) >= 0; n++)
+		taps[n] = NET_FD_TAP + (int)n;
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	static struct process c;
 	struct net_options options;
 	struct net_page *page = NULL;
 	const char *what = "word";
-	/* now, as what is opened next may get that number */
-	int tap = fcntl(NET_FD_TAP, F_GETFD) < 0 ? -1 : NET_FD_TAP;
-	int r;
+	int taps[NET_PAIRS_MAX], r;
+	const unsigned int n_taps = find_taps(taps);
 
 	r = args_parse(&net_kind, argc, argv, &options, &what); /* 1 words only */
+	if (r == 0 && n_taps && n_taps != options.queues) {
+		what = "--queues: not as many as its tap has";
+		r = -EINVAL;
+	}
 	if (r == 0)
 		r = process_open(&c, &net_declared, &what); /* 2 close others */
 	if (r == 0) {
@@ -53,8 +66,8 @@ int main(int argc, char **argv)
 		r = net_page_map(NET_FD_STATE, &page); /* 3 no hostile byte but the page's */
 	}
 	if (r == 0)
-		r = net_prepare(&net, &options, page, &c.loop, NET_FD_VHOST_USER, NET_FD_LINK, tap,
-				&what);
+		r = net_prepare(&net, &options, page, &c.loop, NET_FD_VHOST_USER, NET_FD_LINK,
+				n_taps ? taps : NULL, &what);
 	c.message = on_message;
 	if (r == 0)
 		r = process_enter(&c, &net_policy, &what); /* 4 no way back */

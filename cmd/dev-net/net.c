@@ -44,7 +44,7 @@ static void config_read(void *owner, uint8_t *config)
 	for (int shift = 40; shift >= 0; shift -= 8)
 		bytes_put8(&w, (uint8_t)(net->mac >> shift));
 	bytes_put16(&w, status(net));
-	bytes_put16(&w, 0); /* more pairs of queues: not offered */
+	bytes_put16(&w, net->n_lanes > 1 ? (uint16_t)net->n_lanes : 0);
 	bytes_put16(&w, net->mtu);
 	bytes_put32(&w, net->speed);
 	bytes_put8(&w, DUPLEX_FULL);
@@ -68,6 +68,11 @@ static bool chose(const struct net *net, unsigned int feature)
 bool net_takes(const struct net *net, unsigned int offload)
 {
 	return chose(net, offload) && !(net->control.off & BIT(offload));
+}
+
+unsigned int net_pairs(const struct net *net)
+{
+	return chose(net, VIRTIO_NET_F_MQ) ? net->control.pairs : 1;
 }
 
 /* Without a control queue nothing has been said. */
@@ -138,14 +143,15 @@ static struct net_header meant(const struct net_header *h)
 	return m;
 }
 
-static int put_frame(struct net *net, const struct virtq_chain *c, const struct net_header *h,
+static int put_frame(struct net_lane *lane, const struct virtq_chain *c, const struct net_header *h,
 		     size_t len)
 {
+	struct net *net = lane->net;
 	const struct net_header m = meant(h);
 	struct link_bytes to;
 	int r;
 
-	if (net->down || !port_is_up(&net->port) || !port_claim(&net->port, len, &to)) {
+	if (net->down || !port_is_up(&lane->port) || !port_claim(&lane->port, len, &to)) {
 		drop(net);
 		return 0;
 	}
@@ -153,12 +159,13 @@ static int put_frame(struct net *net, const struct virtq_chain *c, const struct 
 	if (r == 0)
 		r = virtq_chain_read(c, NET_HEADER_LEN + to.len[0], to.at[1], to.len[1]);
 	if (r == 0)
-		port_commit(&net->port, len, &m);
+		port_commit(&lane->port, len, &m);
 	return r;
 }
 
-static int transmit(struct net *net, struct dev_queue *q)
+static int transmit(struct net_lane *lane, struct dev_queue *q)
 {
+	struct net *net = lane->net;
 	const struct virtq_chain *c = &net->chain;
 	struct net_header h;
 	uint64_t len;
@@ -168,7 +175,7 @@ static int transmit(struct net *net, struct dev_queue *q)
 		return r;
 	len = c->readable_len - NET_HEADER_LEN;
 	if (may_go(net, &h, len))
-		r = put_frame(net, c, &h, (size_t)len);
+		r = put_frame(lane, c, &h, (size_t)len);
 	else
 		drop(net);
 	if (r == 0)
@@ -177,22 +184,25 @@ static int transmit(struct net *net, struct dev_queue *q)
 }
 
 /* What is taken has room, or the port is down. */
-static bool may_transmit(struct net *net)
+static bool may_transmit(struct net_lane *lane)
 {
+	const struct net *net = lane->net;
 	struct link_bytes to;
 
-	return net->down || !port_is_up(&net->port) || port_claim(&net->port, frame_max(net), &to);
+	return net->down || !port_is_up(&lane->port) ||
+	       port_claim(&lane->port, frame_max(net), &to);
 }
 
-static int run_transmit(struct net *net, struct dev_queue *q)
+/* Also of a pair that is not used any more: what its driver left there is sent as well. */
+static int run_transmit(struct net_lane *lane, struct dev_queue *q)
 {
 	int r = 0;
 
-	while (may_transmit(net)) {
-		r = dev_queue_pop(q, &net->chain);
+	while (may_transmit(lane)) {
+		r = dev_queue_pop(q, &lane->net->chain);
 		if (r != 1)
 			break;
-		r = transmit(net, q);
+		r = transmit(lane, q);
 		if (r < 0)
 			break;
 	}
@@ -207,16 +217,29 @@ static void say_announced(struct net *net)
 		net->announced(net->owner);
 }
 
+static struct dev_queue *receiveq(struct net *net, unsigned int pair)
+{
+	return &net->dev.queue[2 * pair + NET_RECEIVEQ];
+}
+
+/* What waits in a lane may be another pair's now. */
+static void run_all_receive(struct net *net)
+{
+	for (unsigned int i = 0; i < net_pairs(net); i++)
+		dev_queue_run_later(receiveq(net, i));
+}
+
 static int command(struct net *net, struct dev_queue *q)
 {
 	const struct virtq_chain *c = &net->chain;
+	const unsigned int pairs = net_pairs(net);
 	bool announces = net->control.announces;
 	uint8_t answer;
 	int r;
 
 	if (!chose(net, VIRTIO_NET_F_CTRL_VQ))
 		return -EBADMSG;
-	r = control_run(&net->control, net->features, c);
+	r = control_run(&net->control, net->features, (uint16_t)net->n_lanes, c);
 	if (r < 0)
 		return r;
 	if (r == CONTROL_OK)
@@ -227,6 +250,8 @@ static int command(struct net *net, struct dev_queue *q)
 		dev_queue_push(q, c->head, sizeof(answer));
 	if (announces && !net->control.announces)
 		say_announced(net);
+	if (net_pairs(net) != pairs)
+		run_all_receive(net);
 	return r;
 }
 
@@ -258,55 +283,94 @@ static void reset(void *owner)
 
 /* ---- all ---- */
 
-static void say_down(struct net *net)
+/* A tap that is removed takes all of its queues with it. */
+static void say_down(struct net_lane *lane)
 {
-	if (net->told_down || port_is_up(&net->port))
+	struct net *net = lane->net;
+
+	if (net->told_down || port_is_up(&lane->port))
 		return;
 	net->told_down = true;
-	log_line(LOG_LEVEL_WARNING, "dev-net: %s: the link is down", port_down_why(&net->port));
+	log_line(LOG_LEVEL_WARNING, "dev-net: %s: the link is down", port_down_why(&lane->port));
+}
+
+static void settle(struct net_lane *lane)
+{
+	int r = port_settle(&lane->port);
+
+	say_down(lane);
+	if (r < 0)
+		loop_stop(lane->net->dev.loop, r);
+}
+
+static int run_lane(struct net_lane *lane, struct dev_queue *q)
+{
+	int r = run_transmit(lane, q);
+
+	settle(lane);
+	/* what waited for room is dropped now */
+	if (port_is_waiting(&lane->port) && !port_is_up(&lane->port))
+		dev_queue_run_later(q);
+	return r;
+}
+
+static int run_pair(struct net *net, struct dev_queue *q)
+{
+	const unsigned int pair = q->index / 2, pairs = net_pairs(net);
+	int r;
+
+	if (pair >= pairs)
+		return 0;
+	r = net_run_receive(net, q);
+	for (unsigned int i = pair; i < net->n_lanes; i += pairs)
+		settle(&net->lane[i]);
+	return r;
+}
+
+static unsigned int controlq(const struct net *net)
+{
+	return chose(net, VIRTIO_NET_F_MQ) ? 2 * net->n_lanes : NET_CONTROLQ;
 }
 
 static int run(void *owner, struct dev_queue *q)
 {
 	struct net *net = owner;
-	int r, e;
 
-	if (q->index == NET_CONTROLQ)
+	if (q->index == controlq(net))
 		return run_control(net, q);
-	r = q->index == NET_RECEIVEQ ? net_run_receive(net, q) : run_transmit(net, q);
-	e = port_settle(&net->port);
-	say_down(net);
-	if (e < 0)
-		loop_stop(net->dev.loop, e);
-	/* what waited for room is dropped now */
-	if (q->index == NET_TRANSMITQ && port_is_waiting(&net->port) && !port_is_up(&net->port))
-		dev_queue_run_later(q);
-	return r;
+	if (q->index > controlq(net)) /* of pairs that its driver does not know of */
+		return 0;
+	return q->index % 2 == NET_RECEIVEQ ? run_pair(net, q) :
+					      run_lane(&net->lane[q->index / 2], q);
 }
 
 void net_set_link(struct net *net, bool up, bool announce)
 {
-	if (net->down && up) /* what came meanwhile */
-		net_forget_all(net);
+	for (unsigned int i = 0; i < net->n_lanes && net->down && up; i++)
+		net_forget_all(&net->lane[i]); /* what came meanwhile */
 	net->down = !up;
 	if (announce)
 		net->control.announces = 1;
 	/* what waited for room, or for buffers, is dropped now */
-	for (unsigned int i = 0; i < NET_CONTROLQ && !up; i++)
+	for (unsigned int i = 0; i < 2 * net->n_lanes && !up; i++)
 		dev_queue_run_later(&net->dev.queue[i]);
 }
 
 static void on_port(void *owner)
 {
-	struct net *net = owner;
+	struct net_lane *lane = owner;
+	struct net *net = lane->net;
+	struct dev_queue *to = receiveq(net, lane->number % net_pairs(net));
 
 	if (net->down)
-		net_forget_all(net);
-	if (!dev_queue_served(&net->dev.queue[NET_RECEIVEQ]))
-		net_forget_oldest(net);
-	dev_queue_run(&net->dev.queue[NET_RECEIVEQ]);
-	dev_queue_run(&net->dev.queue[NET_TRANSMITQ]);
-	say_down(net);
+		net_forget_all(lane);
+	if (!dev_queue_served(to))
+		net_forget_oldest(lane);
+	dev_queue_run(to);
+	/* without MQ the second pair's place is the control queue's */
+	if (lane->number == 0 || chose(net, VIRTIO_NET_F_MQ))
+		dev_queue_run(&net->dev.queue[2 * lane->number + NET_TRANSMITQ]);
+	say_down(lane);
 }
 
 static const struct dev_ops net_ops = { .set_features = set_features,
@@ -324,39 +388,81 @@ int net_page_map(int fd, struct net_page **ret)
 	return r;
 }
 
+static void close_lanes(struct net *net)
+{
+	while (net->n_lanes)
+		port_close(&net->lane[--net->n_lanes].port);
+}
+
+static int open_lane(struct net *net, const struct net_options *o, struct net_page *page,
+		     struct loop *loop, int link, int tap)
+{
+	struct net_lane *lane = &net->lane[net->n_lanes];
+	int r;
+
+	lane->net = net;
+	lane->number = net->n_lanes;
+	lane->cut_len = 0;
+	lane->port.tap.bare = o->bare;
+	r = port_open(&lane->port, &page->link, loop, link, tap, on_port, lane);
+	if (r == 0)
+		net->n_lanes++;
+	return r;
+}
+
+static int open_lanes(struct net *net, const struct net_options *o, struct net_page *page,
+		      struct loop *loop, int link, const int *taps)
+{
+	const unsigned int n = taps ? (unsigned int)o->queues : 1;
+	int r = 0;
+
+	net->n_lanes = 0;
+	for (unsigned int i = 0; i < n && r == 0; i++)
+		r = open_lane(net, o, page, loop, link, taps ? taps[i] : -1);
+	if (r < 0)
+		close_lanes(net);
+	return r;
+}
+
+static uint64_t offered(const struct net *net, bool tap)
+{
+	return NET_FEATURES | (tap ? NET_TAP_FEATURES : 0) |
+	       (net->n_lanes > 1 ? NET_MQ_FEATURES : 0);
+}
+
 int net_prepare(struct net *net, const struct net_options *o, struct net_page *page,
-		struct loop *loop, int sock, int link, int tap, const char **ret_what)
+		struct loop *loop, int sock, int link, const int *taps, const char **ret_what)
 {
 	int r;
 
+	net->turn = 0;
+	*ret_what = taps ? "tap" : "link";
+	r = open_lanes(net, o, page, loop, link, taps);
+	if (r < 0)
+		return r;
 	net->spec = (struct dev_spec){
 		.name = "dev-net",
-		.features = NET_FEATURES | (tap < 0 || o->bare ? 0 : NET_TAP_FEATURES),
-		.n_queues = NET_N_QUEUES,
+		.features = offered(net, taps && !o->bare),
+		.n_queues = 2 * net->n_lanes + 1,
 		.queue_max = NET_QUEUE_MAX,
 		.config_len = NET_CONFIG_LEN,
 	};
-	net->cut_len = 0;
+	net->features = 0;
 	net->down = false;
 	net->mac = o->mac;
 	net->mtu = (uint16_t)o->mtu;
 	net->speed = (uint32_t)o->speed;
 	net->kept = &page->control;
-	control_load(&net->control, net->kept, net->mac);
-	*ret_what = tap < 0 ? "link" : "tap";
-	net->port.tap.bare = o->bare;
-	r = port_open(&net->port, &page->link, loop, link, tap, on_port, net);
-	if (r < 0)
-		return r;
+	control_load(&net->control, net->kept, net->mac, (uint16_t)net->n_lanes);
 	*ret_what = "device";
 	r = vu_device_open(&net->dev, &net->spec, &net_ops, net, loop, sock);
 	if (r < 0)
-		port_close(&net->port);
+		close_lanes(net);
 	return r;
 }
 
 void net_close(struct net *net)
 {
 	vu_device_close(&net->dev);
-	port_close(&net->port);
+	close_lanes(net);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * virtio-net (VIRTIO 1.2, 5.1): one pair of queues over a port (port.h), and a control queue (control.h). On a link there are no offloads, as it
+ * virtio-net (VIRTIO 1.2, 5.1): pairs of queues, each over a port (port.h), and a control queue (control.h). On a link there are no offloads, as it
  * carries whole frames and nothing about them: the driver computes its checksums itself. On a tap checksums and large
  * TCP frames go through both ways, as the header says; what the driver did not choose, or has switched off, is done here
  * (checksum.h), so that the tap's offloads never need to change.
@@ -19,6 +19,11 @@
  *
  * While no driver serves the receive queue the oldest frames make way; while one does and has no buffer
  * ready, the peer waits.
+ *
+ * Several pairs are for a tap of as many queues (MQ), one lane each. What the guest sends in a pair goes into its lane, whose
+ * flows the host's kernel then sends back there. How many pairs its driver uses it says by a command; until then, and
+ * after a reset, that is one. The kernel knows nothing of that, as no lane is ever detached: what comes in one whose
+ * pair is not used goes to a pair that is, the same one always, so that a flow keeps its order.
  */
 #ifndef BULKHEAD_DEV_NET_NET_H
 #define BULKHEAD_DEV_NET_NET_H
@@ -35,10 +40,13 @@
 
 #include <stdint.h>
 
+/* Of the first pair; the others follow it, and behind the last one of those that there are is the control queue: it is number 2
+ * for a driver that does not know of more (5.1.2). */
 #define NET_RECEIVEQ 0U
 #define NET_TRANSMITQ 1U
 #define NET_CONTROLQ 2U
 #define NET_N_QUEUES 3U
+#define NET_PAIRS_MAX 8U
 #define NET_QUEUE_MAX 256U
 #define NET_CONFIG_LEN 17U /* 5.1.4, up to the duplex */
 #define NET_MTU_MIN 68U
@@ -50,11 +58,12 @@
 struct net_options {
 	uint8_t way; /* of the kind's ways: which; not this process's to know */
 	uint64_t mac; /* the first byte on the wire is the most significant of six; 0: none was said */
-	uint64_t mtu;	/* bytes */
-	uint64_t speed; /* Mbit/s, as the guest is told */
-	bool bare;	/* its tap has no headers, and no offloads */
-	uint8_t mode;	/* of a macvtap: net_modes; not this process's either */
-	bool isolated;	/* on a segment, nor this */
+	uint64_t mtu;	 /* bytes */
+	uint64_t speed;	 /* Mbit/s, as the guest is told */
+	uint64_t queues; /* pairs of them */
+	bool bare;	 /* its tap has no headers, and no offloads */
+	uint8_t mode;	 /* of a macvtap: net_modes; not this process's either */
+	bool isolated;	 /* on a segment, nor this */
 	struct netkit_options
 		frames; /* not this process's: what holds the guest to them is behind it */
 	struct publishes publishes; /* nor these: who gives the network has them */
@@ -75,18 +84,29 @@ struct net_page {
 	struct control_kept control;
 };
 
-struct net {
-	struct vu_device dev;
-	struct dev_spec spec;
-	struct virtq_chain chain; /* scratch */
+struct net;
+
+/* A port, and what of it waits for buffers. */
+struct net_lane {
+	struct net *net;
+	unsigned int number; /* of its pair */
 	struct port port;
-	struct control control;
-	struct control_kept *kept;
 	/* A large frame for a driver that takes none: cut_len bytes of its next piece; 0: there is none. */
 	struct segmenter cutter;
 	size_t cut_len;
 	uint8_t cut[TAP_FRAME_MAX];
+};
+
+struct net {
+	struct vu_device dev;
+	struct dev_spec spec;
+	struct virtq_chain chain; /* scratch */
+	struct control control;
+	struct control_kept *kept;
 	struct net_merge merge;
+	unsigned int n_lanes;
+	unsigned int turn; /* of the lanes that come first in a pair of several */
+	struct net_lane lane[NET_PAIRS_MAX];
 	uint64_t features; /* that the driver chose */
 	uint64_t mac;
 	uint16_t mtu;
@@ -98,10 +118,10 @@ struct net {
 	uint64_t n_dropped; /* frames, either way */
 };
 
-/* Before the sandbox. sock, the vhost-user channel, and the link's stream or, if not negative, the tap, are taken; the
- * page outlives net. As vu_device_open and port_open; *ret_what is what failed. */
+/* Before the sandbox. sock, the vhost-user channel, and the link's stream or, if not NULL, the tap's queues, a descriptor for each of the
+ * options' pairs, are taken; the page outlives net. As vu_device_open and port_open; *ret_what is what failed. */
 [[nodiscard]] int net_prepare(struct net *net, const struct net_options *o, struct net_page *page,
-			      struct loop *loop, int sock, int link, int tap,
+			      struct loop *loop, int sock, int link, const int *taps,
 			      const char **ret_what);
 void net_close(struct net *net);
 
@@ -115,6 +135,8 @@ void net_set_link(struct net *net, bool up, bool announce);
 void net_set_features(struct net *net, uint64_t features);
 /* Whether the driver takes that one of NET_GUEST_OFFLOADS now. */
 [[nodiscard]] bool net_takes(const struct net *net, unsigned int offload);
+/* How many pairs it uses. */
+[[nodiscard]] unsigned int net_pairs(const struct net *net);
 /* Whether the driver wants that frame. */
 [[nodiscard]] bool net_wants(const struct net *net, const struct link_bytes *frame);
 /* Whether a frame of that length is one that the link and the guest may have. */
@@ -122,8 +144,8 @@ void net_set_features(struct net *net, uint64_t features);
 /* receive.c: as dev_ops' queue_run. */
 [[nodiscard]] int net_run_receive(struct net *net, struct dev_queue *q);
 /* Those that are there are dropped. */
-void net_forget_all(struct net *net);
+void net_forget_all(struct net_lane *lane);
 /* Nobody takes them: room for what comes now. */
-void net_forget_oldest(struct net *net);
+void net_forget_oldest(struct net_lane *lane);
 
 #endif

@@ -23,6 +23,7 @@
 #define VIRTIO_NET_F_CTRL_VLAN 19
 #define VIRTIO_NET_F_CTRL_RX_EXTRA 20
 #define VIRTIO_NET_F_GUEST_ANNOUNCE 21
+#define VIRTIO_NET_F_MQ 22
 #define VIRTIO_NET_F_CTRL_MAC_ADDR 23
 #define VIRTIO_NET_F_SPEED_DUPLEX 63
 
@@ -40,6 +41,8 @@
 #define NET_TAP_FEATURES                                                                       \
 	(NET_GUEST_OFFLOADS | BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) | BIT(VIRTIO_NET_F_CSUM) | \
 	 BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN))
+/* On a tap of several queues these, too. */
+#define NET_MQ_FEATURES BIT(VIRTIO_NET_F_MQ)
 /* Of another's back end: nothing that a configuration space or a control queue says more of, which it has none of. */
 #define NET_FOREIGN_FEATURES                                                         \
 	(NET_GUEST_OFFLOADS | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_CSUM) | \

@@ -26,16 +26,24 @@ const struct sandbox_policy net_policy = {
 	.name = "dev-net",
 	.rules = rules,
 	.n_rules = ARRAY_SIZE(rules),
-	.limits = { .nofile = 64, .nproc = 1, .as = SB_UNSET, .fsize = 0, .memlock = 0 },
+	.limits = { .nofile = 96, .nproc = 1, .as = SB_UNSET, .fsize = 0, .memlock = 0 },
 };
 
+#define TAP(n)                                             \
+	{                                                  \
+		NET_FD_TAP + (n), FD_CHAR, true, "the tap" \
+	}
+
+/* clang-format off */
 static const struct fd_row fds[] = {
 	BLOCK_CONTROL_FD,
 	BLOCK_VHOST_USER_FD(NET_FD_VHOST_USER),
 	{ NET_FD_STATE, FD_FILE, false, "the page that keeps its link" },
 	{ NET_FD_LINK, FD_SOCKET, true, "the link" },
-	{ NET_FD_TAP, FD_CHAR, true, "the tap" },
+	TAP(0), TAP(1), TAP(2), TAP(3), TAP(4), TAP(5), TAP(6), TAP(7),
 };
+
+/* clang-format on */
 
 static const struct declared_held held[] = {
 	BLOCK_LOOP_HELD,

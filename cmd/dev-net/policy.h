@@ -5,7 +5,12 @@
 
 #include "lib/kinds/kind.h"
 
-enum { NET_FD_VHOST_USER = 4, NET_FD_STATE = 5, NET_FD_LINK = 6, NET_FD_TAP = 7 };
+enum {
+	NET_FD_VHOST_USER = 4,
+	NET_FD_STATE = 5,
+	NET_FD_LINK = 6,
+	NET_FD_TAP = 7 /* and up, one for each pair of queues */
+};
 
 #define NET_STATE_NAME "net-link"
 #define NET_STATE_SIZE ((512U << 10) + 4096)

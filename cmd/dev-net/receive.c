@@ -8,18 +8,18 @@
 #define FORGET_MAX (LINK_CAP / (LINK_LENGTH + LINK_FRAME_MIN) + 1)
 
 /* The next piece of a large frame, or, behind its last, the next frame. */
-static void skip(struct net *net, const struct link_bytes *frame)
+static void skip(struct net_lane *lane, const struct link_bytes *frame)
 {
-	if (net->cut_len)
-		net->cut_len = segmenter_next(&net->cutter, net->cut);
-	if (!net->cut_len)
-		port_skip(&net->port, link_bytes_len(frame));
+	if (lane->cut_len)
+		lane->cut_len = segmenter_next(&lane->cutter, lane->cut);
+	if (!lane->cut_len)
+		port_skip(&lane->port, link_bytes_len(frame));
 }
 
-static void drop(struct net *net, const struct link_bytes *frame)
+static void drop(struct net_lane *lane, const struct link_bytes *frame)
 {
-	net->n_dropped++;
-	skip(net, frame);
+	lane->net->n_dropped++;
+	skip(lane, frame);
 }
 
 /* The bytes [at, at + len) of a frame, to the chain's offset. */
@@ -54,8 +54,9 @@ static int write_header(const struct virtq_chain *c, const struct port_frame *f,
 /* ---- one buffer for each frame ---- */
 
 /* A buffer that is too small comes back empty. */
-static int receive_one(struct net *net, struct dev_queue *q, const struct port_frame *from)
+static int receive_one(struct net_lane *lane, struct dev_queue *q, const struct port_frame *from)
 {
+	struct net *net = lane->net;
 	const struct virtq_chain *c = &net->chain;
 	size_t frame = link_bytes_len(&from->bytes);
 	uint64_t len = NET_HEADER_LEN + frame;
@@ -76,7 +77,7 @@ static int receive_one(struct net *net, struct dev_queue *q, const struct port_f
 	if (r < 0)
 		return r;
 	dev_queue_push(q, c->head, (uint32_t)len);
-	skip(net, &from->bytes);
+	skip(lane, &from->bytes);
 	return 1;
 }
 
@@ -113,22 +114,25 @@ static bool is_hopeless(const struct net *net, const struct dev_queue *q)
 }
 
 /* What came of it but a whole frame: the same, or 1 where the frame is dropped. */
-static int gather_ends(struct net *net, struct dev_queue *q, const struct link_bytes *from, int r)
+static int gather_ends(struct net_lane *lane, struct dev_queue *q, const struct link_bytes *from,
+		       int r)
 {
+	struct net *net = lane->net;
 	bool first = net->merge.first_of_pass && net->merge.n;
 
 	if (r < 0 && r != -EAGAIN)
 		return r;
 	put_back(net, q);
 	if (r == 1 || (r == -EAGAIN && first)) {
-		drop(net, from);
+		drop(lane, from);
 		return 1;
 	}
 	return r;
 }
 
-static int receive_merged(struct net *net, struct dev_queue *q, const struct port_frame *from)
+static int receive_merged(struct net_lane *lane, struct dev_queue *q, const struct port_frame *from)
 {
+	struct net *net = lane->net;
 	struct net_merge *m = &net->merge;
 	size_t len = link_bytes_len(&from->bytes);
 	int r;
@@ -137,10 +141,10 @@ static int receive_merged(struct net *net, struct dev_queue *q, const struct por
 		struct virtq_chain *c = m->n ? &net->chain : &m->first;
 
 		if (is_hopeless(net, q))
-			return gather_ends(net, q, &from->bytes, 1);
+			return gather_ends(lane, q, &from->bytes, 1);
 		r = dev_queue_pop(q, c);
 		if (r != 1)
-			return gather_ends(net, q, &from->bytes, r);
+			return gather_ends(lane, q, &from->bytes, r);
 		r = fill_next(net, c, &from->bytes);
 		if (r < 0)
 			return r;
@@ -149,7 +153,7 @@ static int receive_merged(struct net *net, struct dev_queue *q, const struct por
 	if (r < 0)
 		return r;
 	dev_queue_push_all(q, m->done, m->n);
-	skip(net, &from->bytes);
+	skip(lane, &from->bytes);
 	return 1;
 }
 
@@ -178,77 +182,92 @@ static bool takes_whole(const struct net *net, const struct net_header *h)
 }
 
 /* What the port has said of a frame becomes what its driver takes. False: no driver would take it. */
-static bool fit(struct net *net, struct port_frame *f)
+static bool fit(struct net_lane *lane, struct port_frame *f)
 {
+	const struct net *net = lane->net;
 	size_t len = link_bytes_len(&f->bytes);
 
 	if (!header_can_be(&f->header, len) || !net_wants(net, &f->bytes) ||
 	    (f->header.gso_type == NET_HDR_GSO_NONE && !net_is_frame(net, len)))
 		return false;
 	if (!takes_whole(net, &f->header)) {
-		if (segmenter_begin(&net->cutter, &f->header, f->bytes.at[0], len) < 0)
+		if (segmenter_begin(&lane->cutter, &f->header, f->bytes.at[0], len) < 0)
 			return false;
-		net->cut_len = segmenter_next(&net->cutter, net->cut);
+		lane->cut_len = segmenter_next(&lane->cutter, lane->cut);
 	} else if (!net_takes(net, VIRTIO_NET_F_GUEST_CSUM)) {
-		port_finish(&net->port, f);
+		port_finish(&lane->port, f);
 	}
 	return true;
 }
 
 /* The oldest frame that the guest may have, or a piece of it. */
-static bool next_frame(struct net *net, struct port_frame *ret)
+static bool next_frame(struct net_lane *lane, struct port_frame *ret)
 {
-	while (!net->cut_len) {
-		if (!port_peek(&net->port, ret))
+	while (!lane->cut_len) {
+		if (!port_peek(&lane->port, ret))
 			return false;
-		if (!fit(net, ret))
-			drop(net, &ret->bytes);
-		else if (!net->cut_len)
+		if (!fit(lane, ret))
+			drop(lane, &ret->bytes);
+		else if (!lane->cut_len)
 			return true;
 	}
-	*ret = (struct port_frame){ .bytes = { { net->cut, net->cut }, { net->cut_len, 0 } } };
+	*ret = (struct port_frame){ .bytes = { { lane->cut, lane->cut }, { lane->cut_len, 0 } } };
 	return true;
 }
 
 /* ---- the queue ---- */
 
-int net_run_receive(struct net *net, struct dev_queue *q)
+/* As net_run_receive, from one lane. */
+static int run_lane(struct net_lane *lane, struct dev_queue *q)
 {
+	struct net *net = lane->net;
 	bool merges = chose(net, VIRTIO_NET_F_MRG_RXBUF);
 	struct port_frame frame;
 	int r = 0;
 
 	if (net->down)
-		net_forget_all(net);
-	net->merge.first_of_pass = true;
-	while (!net->down && next_frame(net, &frame)) {
-		r = merges ? receive_merged(net, q, &frame) : receive_one(net, q, &frame);
+		net_forget_all(lane);
+	while (!net->down && next_frame(lane, &frame)) {
+		r = merges ? receive_merged(lane, q, &frame) : receive_one(lane, q, &frame);
 		if (r != 1)
-			break;
+			return r;
 		net->merge.first_of_pass = false;
-		r = 0;
 	}
-	return r;
+	return 1;
 }
 
-void net_forget_all(struct net *net)
+/* Each lane comes first in turn, or one that never ends would have all passes. */
+int net_run_receive(struct net *net, struct dev_queue *q)
+{
+	const unsigned int pairs = net_pairs(net), pair = q->index / 2;
+	const unsigned int n = (net->n_lanes - pair + pairs - 1) / pairs;
+	int r = 1;
+
+	net->merge.first_of_pass = true;
+	for (unsigned int i = 0; i < n && r == 1; i++)
+		r = run_lane(&net->lane[pair + (net->turn + i) % n * pairs], q);
+	net->turn++;
+	return r == 1 ? 0 : r;
+}
+
+void net_forget_all(struct net_lane *lane)
 {
 	struct port_frame frame;
 
-	net->cut_len = 0;
-	for (unsigned int n = 0; n < FORGET_MAX && port_peek(&net->port, &frame); n++) {
-		net->n_dropped++;
-		port_skip(&net->port, link_bytes_len(&frame.bytes));
+	lane->cut_len = 0;
+	for (unsigned int n = 0; n < FORGET_MAX && port_peek(&lane->port, &frame); n++) {
+		lane->net->n_dropped++;
+		port_skip(&lane->port, link_bytes_len(&frame.bytes));
 	}
 }
 
-void net_forget_oldest(struct net *net)
+void net_forget_oldest(struct net_lane *lane)
 {
 	struct port_frame frame;
 
-	net->cut_len = 0;
-	while (port_is_full(&net->port) && port_peek(&net->port, &frame)) {
-		net->n_dropped++;
-		port_skip(&net->port, link_bytes_len(&frame.bytes));
+	lane->cut_len = 0;
+	while (port_is_full(&lane->port) && port_peek(&lane->port, &frame)) {
+		lane->net->n_dropped++;
+		port_skip(&lane->port, link_bytes_len(&frame.bytes));
 	}
 }

@@ -202,7 +202,7 @@ static const struct declared_held held[] = {
 	{ "pidfd:", 0, "the processes that it may start again" },
 	{ "socket:", 3 * KIND_LINKS_MAX + 1,
 	  "streams of network cards, and where clients of a vsock connect, for the next processes of theirs" },
-	{ "/dev/net/tun", KIND_LINKS_MAX, "taps of network cards, likewise" },
+	{ "/dev/net/tun", KIND_LINK_FDS_MAX, "taps of network cards, likewise" },
 };
 
 static const struct declared_gain gains[] = {

@@ -24,9 +24,11 @@ void opened_init(struct opened *o)
 			      .dialer = { .pidfd = -1 },
 			      .vmm = -1 };
 	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++) {
-		o->links[i] = o->files[i] = o->foreign[i] = o->meets[i] = o->reach[i] = -1;
+		o->files[i] = o->foreign[i] = o->meets[i] = o->reach[i] = -1;
 		for (size_t k = 0; k < KIND_FILES_MAX - 1; k++)
 			o->more[i][k] = -1;
+		for (size_t k = 0; k < KIND_LINK_FDS_EACH; k++)
+			o->links[i][k] = -1;
 	}
 	for (size_t i = 0; i < KINDS_MAX; i++)
 		o->programs[i] = -1;
@@ -40,13 +42,14 @@ void opened_close(struct opened *o)
 	closep(&o->vmm);
 	dialer_close(&o->dialer);
 	fds_close(o->programs, KINDS_MAX);
-	fds_close(o->links, CONFIG_DEVICES_MAX);
 	fds_close(o->files, CONFIG_DEVICES_MAX);
 	fds_close(o->foreign, CONFIG_DEVICES_MAX);
 	fds_close(o->meets, CONFIG_DEVICES_MAX);
 	fds_close(o->reach, CONFIG_DEVICES_MAX);
-	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
+	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++) {
 		fds_close(o->more[i], KIND_FILES_MAX - 1);
+		fds_close(o->links[i], KIND_LINK_FDS_EACH);
+	}
 }
 
 /* A file that goes into guest RAM whole. */
@@ -207,15 +210,17 @@ static int connect_foreign(const struct config_device *d, struct open_error *e)
 /* The command has put it there. */
 static int take_link(struct opened *o, const struct vm_config *c, size_t i, struct open_error *e)
 {
+	const int first = SUPERVISOR_FD_LINKS + (int)config_link_number(c, i);
 	struct stat st;
-	int fd = SUPERVISOR_FD_LINKS + (int)config_link_number(c, i);
 
-	if (fd_stat(fd, &st) < 0)
-		return open_complain(
-			e, -EBADF,
-			"--%s: what it is joined to is missing: start it by bulkhead run",
-			c->devices[i].kind->word);
-	o->links[i] = fd;
+	for (unsigned int k = 0; k < config_link_fds(&c->devices[i]); k++) {
+		if (fd_stat(first + (int)k, &st) < 0)
+			return open_complain(
+				e, -EBADF,
+				"--%s: what it is joined to is missing: start it by bulkhead run",
+				c->devices[i].kind->word);
+		o->links[i][k] = first + (int)k;
+	}
 	return 0;
 }
 

@@ -169,6 +169,13 @@ static void give_files(struct launch *l, const struct opened *o, size_t i, int f
 			give(l, o->more[i][k], first + 1 + k, false);
 }
 
+static void give_link(struct launch *l, const struct opened *o, size_t i, int first)
+{
+	for (int k = 0; k < KIND_LINK_FDS_EACH; k++)
+		if (o->links[i][k] >= 0)
+			give(l, o->links[i][k], first + k, false);
+}
+
 /* A stream between a device and the process behind it. No process that is started again gets another one. */
 static void connect_stream(struct launch *dev, int at, struct launch *relay, int to)
 {
@@ -202,7 +209,7 @@ static void plan_relay(struct launch *l, const struct vm *vm, const struct opene
 	const struct config_device *d = &vm->config->devices[i];
 	const struct device_kind *behind = l->part->device;
 
-	give(l, o->links[i], behind->link_fd, false);
+	give_link(l, o, i, behind->link_fd);
 	give_state(l, behind, d->options);
 	connect_stream(dev, kind_way(d->kind, d->options)->fd, l, behind->storage_fd);
 }
@@ -243,7 +250,7 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 	if (kind->file.fd && !behind)
 		give_files(l, o, i, kind->file.fd);
 	if (config_is_linked(d) && !behind)
-		give(l, o->links[i], kind_way(kind, d->options)->fd, false);
+		give_link(l, o, i, kind_way(kind, d->options)->fd);
 	if (!behind || behind->link_fd)
 		give_state(l, kind, d->options);
 	if (kind->meets_fd)

@@ -64,16 +64,19 @@ const struct sandbox_policy supervisor_policy = {
 		SUPERVISOR_FD_LINKS + (n), FD_LINK, true, "what a device is joined to" \
 	}
 
+#define LINKS(n)                                                                            \
+	LINK(n), LINK((n) + 1), LINK((n) + 2), LINK((n) + 3), LINK((n) + 4), LINK((n) + 5), \
+		LINK((n) + 6), LINK((n) + 7)
+
 /* clang-format off */
 static const struct fd_row fds[] = {
 	{ SUPERVISOR_FD_FRONT, FD_SOCKET, true, "the command's channel" },
 	{ SUPERVISOR_FD_STREAM, FD_SOCKET, true, "the console's stream" },
-	LINK(0), LINK(1), LINK(2), LINK(3), LINK(4), LINK(5), LINK(6), LINK(7),
-	LINK(8), LINK(9), LINK(10), LINK(11), LINK(12), LINK(13), LINK(14), LINK(15),
+	LINKS(0), LINKS(8), LINKS(16), LINKS(24), LINKS(32), LINKS(40), LINKS(48), LINKS(56),
 };
 /* clang-format on */
 
-_Static_assert(KIND_LINKS_MAX == 16, "a row each");
+_Static_assert(KIND_LINK_FDS_MAX == 64, "a row each");
 
 static const struct declared_held held[] = {
 	BLOCK_LOOP_HELD,

@@ -17,9 +17,9 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-/* The channel, eventfds of errors and configuration changes, kick and call of 16 queues; what comes in
+/* The channel, eventfds of errors and configuration changes, kick and call of 17 queues; what comes in
  * one message meanwhile. */
-#define FDS_EACH_CHANNEL (3 + 2 * 16 + 5)
+#define FDS_EACH_CHANNEL (3 + 2 * 17 + 5)
 
 /* Of every thread but a software vCPU: interrupts and notifiers in KVM. */
 #define KVM_ROUTE_CALLS                                                         \

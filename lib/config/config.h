@@ -162,8 +162,8 @@ unsigned int config_spares(const struct vm_config *c);
 				      struct config_device *ret, char *why, size_t cap);
 [[nodiscard]] int config_device_options(const struct device_kind *kind, const char *text,
 					struct config_device *ret, char *why, size_t cap);
-/* Whether the command opens what it is joined to, as its way says; and how many before it in the configuration
- * are so, which is where that is among all of the command's. */
+/* Whether the command opens what it is joined to, as its way says; and how many descriptors those before it in the
+ * configuration have, which is where its first one is among all of the command's. */
 static inline bool config_is_linked(const struct config_device *d)
 {
 	const struct kind_way *w = d->foreign ? NULL : kind_way(d->kind, d->options);
@@ -171,6 +171,10 @@ static inline bool config_is_linked(const struct config_device *d)
 	return w && w->opens != KIND_OPENS_NOTHING;
 }
 size_t config_link_number(const struct vm_config *c, size_t i);
+static inline unsigned int config_link_fds(const struct config_device *d)
+{
+	return config_is_linked(d) ? kind_link_fds(d->kind, d->options) : 0;
+}
 static inline bool config_readonly(const struct config_device *d)
 {
 	return d->options[d->kind->file.readonly_at];

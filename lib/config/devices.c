@@ -89,7 +89,7 @@ size_t config_link_number(const struct vm_config *c, size_t i)
 	size_t n = 0;
 
 	while (i-- > 0)
-		n += config_is_linked(&c->devices[i]);
+		n += config_link_fds(&c->devices[i]);
 	return n;
 }
 

@@ -52,7 +52,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DEV_MAX_QUEUES 16
+#define DEV_MAX_QUEUES 17
 
 struct vu_device;
 struct dev_queue;

@@ -159,10 +159,10 @@ const struct feature features[N_FEATURES] = {
 	[FEATURE_NET] = {
 		"virtio-net", "virtio-net: stream, tap, bridge, macvtap, user's network (--net)",
 		FEATURE_EXPERIMENTAL, "dev-net",
-		"three virtqueues; frames of the stream or tap",
+		"three to 17 virtqueues; frames of the stream or tap",
 		.note = "without guard=on nothing bounds the frames of a guest, but on a bridge or macvtap",
 		.shown_by = "device/test_net.py, device/test_net_control.py, device/test_net_tap.py, "
-			    "device/test_net_rules.py, "
+			    "device/test_net_queues.py, device/test_net_rules.py, "
 			    "linux/test_debian_net.py, "
 			    "linux/test_debian_tap.py, linux/test_debian_user.py",
 	},

@@ -57,7 +57,9 @@ struct kind_file {
 	int (*check)(const struct kind_said *said, char *why, size_t cap);
 };
 
-#define KIND_LINKS_MAX 16 /* of a VM */
+#define KIND_LINKS_MAX 16    /* of a VM */
+#define KIND_LINK_FDS_MAX 64 /* of all of them together */
+#define KIND_LINK_FDS_EACH 8
 
 /* What the command opens for a way, with the rights of its user. */
 enum kind_opens {
@@ -78,7 +80,7 @@ struct kind_way {
 	bool number;
 	bool shared; /* several devices may be joined to the same */
 	enum kind_opens opens;
-	int fd; /* the number in the process of what is opened */
+	int fd; /* the number in the process of what is opened, or of the first one */
 	/* Of what is started: its i-th argument from 0 on that the options say; false: there are no more. NULL: none. */
 	bool (*argument)(const void *options, unsigned int i, char *out, size_t cap);
 };
@@ -99,6 +101,8 @@ struct kind_link {
 	size_t way_at; /* the byte of the options that says which: its index */
 	/* What is not said of the number-th of its kind (from 0 on) becomes what it is in that VM. */
 	void (*settle)(void *options, const char *vm, unsigned int number);
+	/* How many descriptors what is opened has: a tap's queues. NULL: 1. */
+	unsigned int (*count)(const void *options);
 	/* Whether the host's kernel is to hold it to rules, and those, as `nft -f` reads them: their length, or 0: too
 	 * long. NULL: never. */
 	bool (*ruled)(const void *options);
@@ -213,6 +217,11 @@ static inline const struct kind_way *kind_way(const struct device_kind *kind, co
 static inline bool kind_link_is_bare(const struct device_kind *kind, const void *options)
 {
 	return kind->link.bare && kind->link.bare(options);
+}
+/* How many descriptors it has of that, at the way's number and behind. */
+static inline unsigned int kind_link_fds(const struct device_kind *kind, const void *options)
+{
+	return kind->link.count ? kind->link.count(options) : 1;
 }
 /* "fd=N", or "fd=N or tap=NAME": what is said first of a device that is joined. */
 void kind_ways_form(const struct device_kind *kind, const char *between, const char *last,

@@ -407,9 +407,18 @@ def test_a_tap_that_cannot_be(place):
         with open("/dev/net/tun", "r+b", buffering=0) as tun:
             fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH22x", b"busy", 0x1002))
             assert "another program or VM has it" in refused("busy")
+        assert "it is no tap of several queues: `ip tuntap add NAME mode tap multi_queue" in refused("owned,queues=2")
         code, _, err = run_with(place, [], *["--net=tap=busy"] * 2, "--allow", "virtio-net")
         assert (code, err) == (1, "bulkhead: --net: tap=busy is of another device already\n")
         assert run_with(place, [], "--net=tap=owned", "--allow", "virtio-net")[0] == 0
+        subprocess.run("ip tuntap add many mode tap multi_queue", shell=True, check=True)
+        for queues in (1, 8):
+            assert run_with(place, [], f"--net=tap=many,queues={queues}", "--allow", "virtio-net")[0] == 0
+        taps = [word for i in range(9) for word in (f"--net=tap=many{i},queues=8",)]
+        subprocess.run("; ".join(f"ip tuntap add many{i} mode tap multi_queue" for i in range(9)), shell=True, check=True)
+        assert run_with(place, [], *taps[:8], "--allow", "virtio-net")[0] == 0
+        assert run_with(place, [], *taps, "--allow", "virtio-net") == \
+            (1, "", "bulkhead: --net: the queues of a VM's taps are 64 at most, of all together\n")
 
     tap.apart(body)
     assert place.processes() == []
@@ -479,7 +488,7 @@ def test_what_is_made_for_a_bridge_goes(place):
     def body():
         bridge.sh("ip link add br0 type bridge", "ip link set br0 up")
         before = bridge.names()
-        assert run_with(place, [], "--net=bridge=br0", "--net=bridge=br0", "--allow", "virtio-net")[0] == 0
+        assert run_with(place, [], "--net=bridge=br0", "--net=bridge=br0,queues=3", "--allow", "virtio-net")[0] == 0
         assert bridge.names() == before and bridge.tables() == []
         process = place.start("run", "--kernel", place.kernel, "--cmdline", FOREVER, "--net=bridge=br0", "--allow", "virtio-net")
         wait.until(lambda: len(bridge.names()) > len(before) and bridge.tables(), "there is a tap")
@@ -535,7 +544,7 @@ def test_what_is_made_of_macvtaps_goes(place):
     def body():
         bridge.sh("ip link add v0 type veth peer name v1", "ip link set v0 up", "ip link set v1 up")
         before = bridge.names()
-        assert run_with(place, [], "--net=macvtap=v0,mode=bridge", "--net=macvtap=v0", "--allow", "virtio-net")[0] == 0
+        assert run_with(place, [], "--net=macvtap=v0,mode=bridge", "--net=macvtap=v0,queues=2", "--allow", "virtio-net")[0] == 0
         assert bridge.names() == before and bridge.tables() == []
         lives = start()
         [living] = set(bridge.names()) - set(before)

@@ -195,6 +195,9 @@ def test_a_tap(quick, build):
             guest.wait_for("its address ends with: 0x3456")
             code, _, err = quick.call("attach", NAME, "net", "tap=tap0")
             assert code == 1 and err == "bulkhead: net: tap=tap0: another program or VM has it\n"
+            code, _, err = quick.call("attach", NAME, "net", "tap=tap0,queues=2")
+            assert code == 1 and err == ("bulkhead: net: a card with several queues is there from the VM's start: say "
+                                         "queues=1 to attach one\n")
             frame = frames.udp(data=b"out of the tap")
             packets.send(frames.to_guest(frames.udp(frames.OWN, from_address=frames.FAR, data=frame)))
             while packets.recv(2000) != frame:

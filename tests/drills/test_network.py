@@ -42,14 +42,15 @@ def test_what_dev_net_holds(ground, neighbour, count):
     machine.finish()
 
 
-@pytest.fixture
-def tap():
+@pytest.fixture(params=[1, 4], ids=["one queue", "four queues"])
+def tap(request):
     """What starts a VM on a tap of the host's, which goes afterwards."""
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         pytest.skip("this host has no /dev/net/tun")
     name = f"bh-drill{os.getpid() % 100000}"
-    subprocess.run(["ip", "tuntap", "add", name, "mode", "tap"], check=True)
-    yield lambda ground: ground.start("--net", f"tap={name}", "--allow", "virtio-net", more=("dev-net",))
+    more = ["multi_queue"] if request.param > 1 else []
+    subprocess.run(["ip", "tuntap", "add", name, "mode", "tap", *more], check=True)
+    yield lambda ground: ground.start("--net", f"tap={name},queues={request.param}", "--allow", "virtio-net", more=("dev-net",))
     subprocess.run(["ip", "link", "delete", name], check=True)
 
 

@@ -35,7 +35,7 @@ static bool begin(void)
 	const char *what;
 	int fd = dup(spare), sock = testdev_open(&t, N);
 
-	if (net_prepare(&net, &o, &page, &t.loop, sock, fd, -1, &what) < 0) {
+	if (net_prepare(&net, &o, &page, &t.loop, sock, fd, NULL, &what) < 0) {
 		require(lied);
 		close(fd);
 		close(sock);

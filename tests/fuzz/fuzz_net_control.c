@@ -17,6 +17,7 @@
 #define N 16U
 #define STEPS 200U
 #define MAC 0x525400123456ULL
+#define PAIRS 4U
 #define ANSWER_AT (TR_DATA + 0x10000U)
 
 static struct testring t;
@@ -30,12 +31,13 @@ static void check(void)
 {
 	require(filter_can_be(&c.filter));
 	require(!(c.off & ~NET_GUEST_OFFLOADS));
+	require(c.pairs >= 1 && c.pairs <= PAIRS);
 }
 
 static void run(void)
 {
 	const struct control before = c;
-	int r = control_run(&c, features, &chain);
+	int r = control_run(&c, features, PAIRS, &chain);
 
 	require(r == CONTROL_OK || r == CONTROL_ERR || r == -EBADMSG || r == -EFAULT);
 	if (r != CONTROL_OK) {
@@ -87,7 +89,7 @@ static void op_next(void)
 
 	if (lies)
 		bytes[((size_t)take() << 8 | take()) % sizeof(kept)] = take();
-	control_load(&c, &kept, MAC);
+	control_load(&c, &kept, MAC, PAIRS);
 	require(lies || memcmp(&before, &c, sizeof(c)) == 0);
 }
 
@@ -99,9 +101,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	virtq_init(&vq, &t.mem);
 	require(virtq_start(&vq, &t.layout, 0) == 0);
 	memset(&kept, 0, sizeof(kept));
-	control_load(&c, &kept, MAC);
+	control_load(&c, &kept, MAC, PAIRS);
 	control_keep(&c, &kept);
-	features = take() & 1 ? NET_FEATURES : NET_FEATURES | NET_TAP_FEATURES;
+	features = take() & 1 ? NET_FEATURES : NET_FEATURES | NET_TAP_FEATURES | NET_MQ_FEATURES;
 	for (unsigned int i = 0; i < STEPS && in.left; i++) {
 		uint8_t op = take() & 7;
 

@@ -1027,6 +1027,7 @@ def net_control():
         "address": b"\1" + quiet + command(1, 1, other) + frame(own) + frame(other) + following,
         "vlan": b"\1" + quiet + command(2, 0, b"\7\0") + frame(own, b"\0\7\0\0") + command(2, 1, b"\7\0"),
         "offloads": b"\0" + command(5, 0, struct.pack("<Q", 0x82)) + command(5, 0, struct.pack("<Q", 0x80)) + following,
+        "pairs": b"\0" + b"".join(command(4, 0, struct.pack("<H", n)) for n in (0, 4, 5, 2)) + command(4, 1) + following,
         "pieces": b"\1" + quiet + table[:3] + b"\7" + table[4:] + command(0, 1, b"\1", cut=1),
         "no-answer": b"\1" + command(0, 0, b"\1", how=1) + command(0, 0, b"\1", how=2) + command(0, 0, b"\1", how=8),
         "lies": b"\1" + table + lie + bytes([0, 5, 255]) + frame(own) + lie + bytes([0, 20, 200]) + frame(other),

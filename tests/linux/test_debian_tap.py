@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An unmodified Debian guest on a tap: it pings its host, and what it fetches from there over TCP, in frames that are
-larger than its MTU, is right; also after its card's process was killed."""
+larger than its MTU, is right; also after its card's process was killed, and with a pair of queues for each of its CPUs."""
 
 import hashlib
 import http.server
@@ -40,9 +40,9 @@ class Files(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def host(name):
+def host(name, more):
     """The host's side of it: an address, the files, and who hears that the guest is done."""
-    subprocess.run(f"ip link set lo up && ip tuntap add {name} mode tap && ip addr add 10.9.0.1/24 dev {name} && "
+    subprocess.run(f"ip link set lo up && ip tuntap add {name} mode tap {more} && ip addr add 10.9.0.1/24 dev {name} && "
                    f"ip link set {name} up", shell=True, check=True)
     server = http.server.ThreadingHTTPServer(("10.9.0.1", 80), Files)
     server.data = os.urandom(SIZE)
@@ -58,10 +58,11 @@ def statistics(name, which):
     return int(line.split(":")[1].split()[which])
 
 
-def fetch_from_host():
-    server, done = host("tap0")
-    flags = ["--net=tap=tap0", "--allow", "virtio-net"]
-    with vm.Guest("net", words="bh.net=2 bh.times=2", flags=flags) as g:
+def fetch_from_host(queues):
+    server, done = host("tap0", "multi_queue" if queues > 1 else "")
+    flags = [f"--net=tap=tap0,queues={queues}", "--allow", "virtio-net"]
+    with vm.Guest("net", cpus=queues, words="bh.net=2 bh.times=2", flags=flags) as g:
+        g.wait_for(b"net queues %d" % queues)
         g.wait_for(b"net fetched")
         [pid] = [p for p, name in test_debian.devices_of(g.process.pid).items() if name == "dev-net"]
         os.kill(pid, signal.SIGKILL)
@@ -77,6 +78,7 @@ def fetch_from_host():
     assert sent > 2 * SIZE and sent / frames > 3000, (sent, frames)
 
 
-def test_a_guest_on_a_tap():
-    tap.apart(fetch_from_host)
+@pytest.mark.parametrize("queues", [1, 2])
+def test_a_guest_on_a_tap(queues):
+    tap.apart(lambda: fetch_from_host(queues))
     assert vm.processes() == []

@@ -21,7 +21,7 @@ enum { RELAY, SUPERVISOR, VMM, BLK, RNG, CONSOLE, N_PROCESSES };
 
 static struct subject s;
 static struct facts_thread threads[N_PROCESSES][4];
-static struct facts_fd fds[N_PROCESSES][32];
+static struct facts_fd fds[N_PROCESSES][128];
 static struct proc_map maps[N_PROCESSES][8];
 
 static void set_fd(struct facts *f, int fd, mode_t type, const char *link)

@@ -366,6 +366,10 @@ static void test_segments(void **state)
 		"--net: 'switch=lab,packets-out=100' will not do: on a switch, guard=, "
 		"restrict=, allow=, link-local= and rates are for addresses that are said: say "
 		"ip= too, as nobody gives any there");
+	assert_error(
+		WORDS(&c, "--net", "switch=lab,queues=2"),
+		"--net: 'switch=lab,queues=2' will not do: queues= is for a tap, bridge or macvtap: a stream of "
+		"frames has one pair: --net tap=tap0,queues=4");
 	assert_error(WORDS(&c, "--net", "user,isolated=on"),
 		     "--net: 'user,isolated=on' will not do: isolated= is for a switch: --net "
 		     "switch=lab,isolated=on");
@@ -403,7 +407,7 @@ static void test_networks(void **state)
 		     "or switch=NAME");
 	assert_error(
 		WORDS(&c, "--net", "fd=5,fd=6"),
-		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, mode=, isolated=, guard=, ip=, restrict=, "
+		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, queues=, mode=, isolated=, guard=, ip=, restrict=, "
 		"allow=, link-local=, packets-in=, packets-out=, bytes-in=, bytes-out=, burst= and "
 		"publish=");
 	assert_error(WORDS(&c, "--net", "fd"), "--net: 'fd' will not do: fd must be 3 to 1048576");

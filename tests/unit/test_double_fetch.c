@@ -276,8 +276,8 @@ static void test_net(void **state)
 
 		memset(&page, 0, sizeof(page));
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-		assert_int_equal(net_prepare(&net, &o, &page, &dev.loop, sock, pair[1], -1, &what),
-				 0);
+		assert_int_equal(
+			net_prepare(&net, &o, &page, &dev.loop, sock, pair[1], NULL, &what), 0);
 		testdev_start(&dev, &net.dev, NET_TRANSMITQ);
 		for (unsigned int i = 0; i < n; i++) {
 			uint32_t piece = 26 + below(900);

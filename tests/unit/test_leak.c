@@ -272,7 +272,7 @@ static void test_net(void **state)
 	memset(net_page.link.in, POISON, sizeof(net_page.link.in));
 	memset(net_page.link.out, POISON, sizeof(net_page.link.out));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(net_prepare(&net, &o, &net_page, &t.loop, sock, pair[1], -1, &what), 0);
+	assert_int_equal(net_prepare(&net, &o, &net_page, &t.loop, sock, pair[1], NULL, &what), 0);
 	testdev_start(&t, &net.dev, NET_RECEIVEQ);
 	for (size_t i = 0; i < ARRAY_SIZE(rooms); i++)
 		for (size_t k = 0; k < ARRAY_SIZE(lens); k++)
@@ -292,7 +292,7 @@ static void test_net_control(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(net_prepare(&net, &o, &page, &t.loop, sock, pair[1], -1, &what), 0);
+	assert_int_equal(net_prepare(&net, &o, &page, &t.loop, sock, pair[1], NULL, &what), 0);
 	testdev_start(&t, &net.dev, NET_CONTROLQ);
 	net_set_features(&net, NET_FEATURES);
 	for (uint8_t class = 0; class < 8; class ++)

@@ -10,7 +10,8 @@
 #include <string.h>
 
 #define MAC 0x525400123456ULL
-#define ALL (NET_FEATURES | NET_TAP_FEATURES)
+#define ALL (NET_FEATURES | NET_TAP_FEATURES | NET_MQ_FEATURES)
+#define PAIRS 4U
 #define ANSWER_AT (TR_DATA + 0x20000U)
 
 enum { RX, MACS, VLAN, ANNOUNCE, MQ, OFFLOADS };
@@ -52,7 +53,7 @@ static int run_chain(uint64_t features, uint32_t n, uint32_t room)
 	testring_avail(&ring, n ? 0 : 1);
 	assert_int_equal(virtq_pop(&vq, &budget, &chain), 1);
 	before = c;
-	r = control_run(&c, features, &chain);
+	r = control_run(&c, features, PAIRS, &chain);
 	assert_int_equal(virtq_push(&vq, chain.head, 0), 0);
 	if (r != CONTROL_OK)
 		assert_memory_equal(&c, &before, sizeof(c));
@@ -111,7 +112,7 @@ static void outside_of_ram(void **state)
 	testring_desc(&ring, 1, ANSWER_AT, 1, D_WRITE, 0);
 	testring_avail(&ring, 0);
 	assert_int_equal(virtq_pop(&vq, &budget, &chain), 1);
-	assert_int_equal(control_run(&c, ALL, &chain), -EFAULT);
+	assert_int_equal(control_run(&c, ALL, PAIRS, &chain), -EFAULT);
 }
 
 /* Each right command, with each number of bytes but the right one. */
@@ -384,6 +385,39 @@ static void offloads(void **state)
 	assert_int_equal(c.off, 0);
 }
 
+/* ---- pairs of queues ---- */
+
+static int set_pairs(unsigned int n, unsigned int bytes)
+{
+	begin(MQ, 0);
+	put(n, bytes);
+	return run();
+}
+
+static void pairs(void **state)
+{
+	(void)state;
+	assert_int_equal(c.pairs, 1);
+	assert_int_equal(set_pairs(0, 2), CONTROL_ERR);
+	assert_int_equal(set_pairs(PAIRS + 1, 2), CONTROL_ERR);
+	assert_int_equal(set_pairs(0x8000, 2), CONTROL_ERR);
+	assert_int_equal(set_pairs(0xffff, 2), CONTROL_ERR);
+	assert_int_equal(set_pairs(2, 1), CONTROL_ERR);
+	assert_int_equal(set_pairs(2, 3), CONTROL_ERR);
+	begin(MQ, 0);
+	assert_int_equal(run(), CONTROL_ERR);
+	begin(MQ, 1); /* RSS, which is not offered */
+	put(2, 2);
+	assert_int_equal(run(), CONTROL_ERR);
+	begin(MQ, 0);
+	put(2, 2);
+	assert_int_equal(run_chain(ALL & ~BIT(VIRTIO_NET_F_MQ), (uint32_t)len, 1), CONTROL_ERR);
+	assert_int_equal(set_pairs(PAIRS, 2), CONTROL_OK);
+	assert_int_equal(c.pairs, PAIRS);
+	assert_int_equal(set_pairs(1, 2), CONTROL_OK);
+	assert_int_equal(c.pairs, 1);
+}
+
 /* ---- what a predecessor left ---- */
 
 static struct control_kept kept;
@@ -393,7 +427,7 @@ static void assert_fresh(void)
 	struct control fresh;
 
 	control_init(&fresh, MAC);
-	control_load(&c, &kept, MAC);
+	control_load(&c, &kept, MAC, PAIRS);
 	assert_memory_equal(&c, &fresh, sizeof(c));
 }
 
@@ -410,7 +444,7 @@ static void kept_and_loaded(void **state)
 		control_keep(&c, &kept);
 		before = c;
 		memset(&c, 0xff, sizeof(c));
-		control_load(&c, &kept, MAC);
+		control_load(&c, &kept, MAC, PAIRS);
 		assert_memory_equal(&c, &before, sizeof(c));
 	}
 }
@@ -424,7 +458,7 @@ static void half_written(void **state)
 	control_keep(&c, &kept);
 	memset(&kept.copy[~kept.current & 1], 0xff, sizeof(c) / 2);
 	before = c;
-	control_load(&c, &kept, MAC);
+	control_load(&c, &kept, MAC, PAIRS);
 	assert_memory_equal(&c, &before, sizeof(c));
 }
 
@@ -441,6 +475,8 @@ static void kept_that_cannot_be(void **state)
 		assert_fresh();                 \
 	} while (0)
 	LIE(begun, 2);
+	LIE(pairs, 0);
+	LIE(pairs, PAIRS + 1);
 	LIE(filter.rx, 0x40);
 	LIE(filter.uni.n, FILTER_MACS_MAX + 1);
 	LIE(filter.uni.all, 2);
@@ -469,6 +505,7 @@ int main(void)
 		T(own_address),
 		T(vlans),
 		T(offloads),
+		T(pairs),
 		T(kept_and_loaded),
 		T(half_written),
 		T(kept_that_cannot_be),

@@ -6,6 +6,7 @@
 #include "cmd/bulkhead/net/rules.h"
 #include "cmd/bulkhead/tap.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -33,18 +34,19 @@ static int check_bridge(const char *bridge, const char **ret_why)
 }
 
 /* By a name of nobody else's. */
-static int make(struct rules_interface *i, bool bare, const char **ret_why)
+static int make(struct rules_interface *i, const struct tap_form *form, int *ret,
+		const char **ret_why)
 {
-	int fd = -EEXIST;
+	int r = -EEXIST;
 
-	for (int n = 0; n < NAMES_TRIED && fd == -EEXIST; n++) {
+	for (int n = 0; n < NAMES_TRIED && r == -EEXIST; n++) {
 		host_make_name(i->name);
 		*ret_why = "no name for its tap is free";
-		fd = tap_make(i->name, bare, ret_why);
+		r = tap_make(i->name, form, ret, ret_why);
 	}
-	if (fd >= 0)
+	if (r == 0)
 		i->index = if_nametoindex(i->name);
-	return fd;
+	return r;
 }
 
 /* It passes nothing before it is up, and is ruled by then. */
@@ -60,29 +62,38 @@ static int tie(const char *bridge, const struct rules_interface *i, const char *
 	return r < 0 ? blame(-r, strerror(-r), ret_why) : 0;
 }
 
-int bridge_open(const struct config_device *d, const char *bridge, unsigned int *ret_index,
-		const char **ret_why)
+static int rule_and_tie(const struct config_device *d, const char *bridge,
+			const struct rules_interface *i, const char **ret_why)
 {
+	int r;
+
+	rules_sweep(0);
+	r = rules_load(d, i, ret_why);
+	if (r < 0)
+		return r;
+	r = tie(bridge, i, ret_why);
+	if (r < 0)
+		rules_remove(i->index);
+	return r;
+}
+
+int bridge_open(const struct config_device *d, const char *bridge, int *ret,
+		unsigned int *ret_index, const char **ret_why)
+{
+	const struct tap_form form = { config_link_fds(d), kind_link_is_bare(d->kind, d->options) };
 	struct rules_interface i = { .index = 0 };
-	_cleanup_(closep) int fd = -1;
 	int r = check_bridge(bridge, ret_why);
 
+	if (r == 0)
+		r = make(&i, &form, ret, ret_why);
 	if (r < 0)
 		return r;
-	r = fd = make(&i, kind_link_is_bare(d->kind, d->options), ret_why);
+	r = rule_and_tie(d, bridge, &i, ret_why);
 	if (r < 0)
-		return r;
-	rules_sweep(0);
-	r = rules_load(d, &i, ret_why);
-	if (r < 0)
-		return r;
-	r = tie(bridge, &i, ret_why);
-	if (r < 0) {
-		rules_remove(i.index);
-		return r;
-	}
-	*ret_index = i.index;
-	return take_fd(&fd);
+		fds_close(ret, form.queues);
+	else
+		*ret_index = i.index;
+	return r;
 }
 
 /* They are quoted to nft as they are. */

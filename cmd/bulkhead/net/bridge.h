@@ -7,10 +7,10 @@
 
 /*
  * As root: makes a tap, which goes with its last descriptor, has the kernel hold it to the device's rules, and only then ties it
- * into the bridge. The descriptor, as tap_open's, with the tap's index; or a negative errno with what is wrong, and
+ * into the bridge. 0 with its descriptors in ret, as tap_open's, and the tap's index; or a negative errno with what is wrong, and
  * nothing is left.
  */
-[[nodiscard]] int bridge_open(const struct config_device *d, const char *bridge,
+[[nodiscard]] int bridge_open(const struct config_device *d, const char *bridge, int *ret,
 			      unsigned int *ret_index, const char **ret_why);
 /*
  * Has the kernel hold a tap that is there, and which the caller has just joined, to the device's rules, if it

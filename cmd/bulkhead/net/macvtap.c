@@ -8,6 +8,7 @@
 #include "cmd/bulkhead/net/rules.h"
 #include "cmd/bulkhead/tap.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,7 +77,8 @@ static int make(const struct config_device *d, const char *lower, struct rules_i
 	return r;
 }
 
-static int open_device(const struct rules_interface *i, bool bare, const char **ret_why)
+static int open_queue(const struct rules_interface *i, const struct tap_form *form,
+		      const char **ret_why)
 {
 	_cleanup_(closep) int fd = -1;
 	char path[32];
@@ -86,25 +88,40 @@ static int open_device(const struct rules_interface *i, bool bare, const char **
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return blame(errno, "its /dev/tapN cannot be opened: /dev is no devtmpfs", ret_why);
-	r = tap_join(fd, i->name, bare, ret_why);
+	r = tap_join(fd, i->name, form, ret_why);
 	return r < 0 ? r : take_fd(&fd);
 }
 
-static int finish(const struct config_device *d, const struct rules_interface *i,
-		  const char **ret_why)
+static int rule_and_set_up(const struct config_device *d, const struct rules_interface *i,
+			   const char **ret_why)
 {
-	_cleanup_(closep) int fd = open_device(i, kind_link_is_bare(d->kind, d->options), ret_why);
-	int r = fd < 0 ? fd : rules_load(d, i, ret_why);
+	int r = rules_load(d, i, ret_why);
 
 	if (r < 0)
 		return r;
 	host_be_silent(i->name);
 	r = host_set_up(i->name);
-	return r < 0 ? blame(-r, strerror(-r), ret_why) : take_fd(&fd);
+	return r < 0 ? blame(-r, strerror(-r), ret_why) : 0;
 }
 
-int macvtap_open(const struct config_device *d, const char *lower, unsigned int *ret_index,
-		 const char **ret_why)
+static int finish(const struct config_device *d, const struct rules_interface *i, int *ret,
+		  const char **ret_why)
+{
+	const struct tap_form form = { config_link_fds(d), kind_link_is_bare(d->kind, d->options) };
+	unsigned int k = 0;
+	int r = 0;
+
+	for (; k < form.queues && r >= 0; k++)
+		r = ret[k] = open_queue(i, &form, ret_why);
+	if (r >= 0)
+		r = rule_and_set_up(d, i, ret_why);
+	if (r < 0)
+		fds_close(ret, k);
+	return r;
+}
+
+int macvtap_open(const struct config_device *d, const char *lower, int *ret,
+		 unsigned int *ret_index, const char **ret_why)
 {
 	struct rules_interface i = { .lower = true };
 	struct net_made made = { .interface = true };
@@ -121,7 +138,7 @@ int macvtap_open(const struct config_device *d, const char *lower, unsigned int 
 	r = make(d, lower, &i, ret_why);
 	if (r < 0)
 		return r;
-	r = finish(d, &i, ret_why);
+	r = finish(d, &i, ret, ret_why);
 	made.index = i.index;
 	if (r < 0)
 		net_keeper_undo(&made, 1);

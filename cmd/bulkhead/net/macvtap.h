@@ -9,7 +9,7 @@
  * As root: makes it, with the card's MAC address, has the kernel hold it to the device's rules, and sets it up. It outlives its
  * descriptors: those of VMs whose processes were all killed are removed first. As bridge_open.
  */
-[[nodiscard]] int macvtap_open(const struct config_device *d, const char *lower,
+[[nodiscard]] int macvtap_open(const struct config_device *d, const char *lower, int *ret,
 			       unsigned int *ret_index, const char **ret_why);
 
 #endif

@@ -313,10 +313,10 @@ class Vsock(Device):
 
 
 class NetOnTap(Device):
-    """A network card on a tap; options: tap (bh.tap), mtu, bare; features: that its driver chooses."""
+    """A network card on a tap; options: tap (bh.tap), mtu, bare, page, a predecessor's; features: that its driver chooses. It has as many pairs of queues as its tap
+    has queues."""
 
     name = "dev-net"
-    n_queues = 3
     queue = net.TRANSMITQ
     num_max = net.NUM_MAX
 
@@ -324,12 +324,18 @@ class NetOnTap(Device):
     def features(self):
         return self.options.get("features", net.FEATURES)
 
+    @property
+    def n_queues(self):
+        return 2 * len(self.options["tap"].fds) + 1
+
     def make_fds(self):
-        self.page = net.state_page()
-        return {net.STATE_FD: self.page, net.TAP_FD: self.options["tap"].fd}
+        self.page = os.dup(self.options["page"]) if "page" in self.options else net.state_page()
+        return {net.STATE_FD: self.page, **{net.TAP_FD + i: fd for i, fd in enumerate(self.options["tap"].fds)}}
 
     def make_args(self):
-        return ["--mac=52:54:00:12:34:56", f"--mtu={self.options.get('mtu', 1500)}", f"--bare={self.options.get('bare', 'off')}"]
+        return ["--mac=52:54:00:12:34:56", f"--mtu={self.options.get('mtu', 1500)}",
+                f"--bare={self.options.get('bare', 'off')}",
+                f"--queues={self.options.get('queues', len(self.options['tap'].fds))}"]
 
     def close_fds(self):
         os.close(self.page)

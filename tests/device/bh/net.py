@@ -28,6 +28,7 @@ MERGING = FEATURES | F_MRG_RXBUF
 F_CTRL_VQ, F_CTRL_RX, F_CTRL_VLAN, F_CTRL_RX_EXTRA, F_CTRL_MAC_ADDR = (1 << n for n in (17, 18, 19, 20, 23))
 F_CTRL_GUEST_OFFLOADS = 1 << 2
 F_STATUS, F_GUEST_ANNOUNCE = 1 << 16, 1 << 21
+F_MQ = 1 << 22
 LINK_UP, ANNOUNCE = 1, 2  # of the status, and of the control message
 CONTROLLED = FEATURES | F_CTRL_VQ | F_CTRL_RX | F_CTRL_VLAN | F_CTRL_RX_EXTRA | F_CTRL_MAC_ADDR
 
@@ -119,7 +120,7 @@ class Peer:
         self.sock.close()
 
 
-def send(session, data, sizes=None, header=HEADER, indirect=False):
+def send(session, data, sizes=None, header=HEADER, indirect=False, pair=0):
     """The guest sends a frame; sizes: of the pieces that header and frame are cut into."""
     memory = session.memory
     mark = memory.next
@@ -128,20 +129,21 @@ def send(session, data, sizes=None, header=HEADER, indirect=False):
     for size in sizes or [len(whole)]:
         bufs.append(Buf(at + done, size))
         done += size
-    session.submit(bufs, TRANSMITQ, indirect)
-    [(_, written)] = session.wait(1, TRANSMITQ)
+    queue = 2 * pair + TRANSMITQ
+    session.submit(bufs, queue, indirect)
+    [(_, written)] = session.wait(1, queue)
     assert written == 0
     memory.next = mark
 
 
-def offer(session, size, sizes=None):
+def offer(session, size, sizes=None, pair=0):
     """The guest offers a buffer. Where it is."""
     at = session.memory.put(bytes([guest.CANARY]) * size)
     bufs, done = [], 0
     for piece in sizes or [size]:
         bufs.append(Buf(at + done, piece, True))
         done += piece
-    session.submit(bufs, RECEIVEQ)
+    session.submit(bufs, 2 * pair + RECEIVEQ)
     return at
 
 
@@ -159,6 +161,7 @@ def received(session, at, size):
 
 RX_PROMISC, RX_ALLMULTI, RX_ALLUNI, RX_NOMULTI, RX_NOUNI, RX_NOBCAST = ((0, n) for n in range(6))
 MAC_TABLE_SET, MAC_ADDR_SET, VLAN_ADD, VLAN_DEL, OFFLOADS_SET = (1, 0), (1, 1), (2, 0), (2, 1), (5, 0)
+PAIRS_SET = (4, 0)
 ANNOUNCE_ACK = (3, 0)
 OK, ERR = 0, 1
 

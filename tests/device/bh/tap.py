@@ -13,7 +13,7 @@ from . import wait
 
 CLONE_NEWNET = 0x40000000
 TUNSETIFF, TUNSETOFFLOAD, TUNSETVNETHDRSZ = 0x400454ca, 0x400454d0, 0x400454d8
-IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_UP = 2, 0x1000, 0x4000, 1
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_MULTI_QUEUE, IFF_UP = 2, 0x1000, 0x4000, 0x100, 1
 OFFLOADS = 1 | 2 | 4 | 8  # checksums, TSO4, TSO6, ECN
 SIOCSIFFLAGS, SIOCSIFMTU = 0x8914, 0x8922
 SOL_PACKET, PACKET_VNET_HDR = 263, 15
@@ -21,13 +21,18 @@ ETH_P_ALL = 3
 NAME = b"tap0"
 
 
-def make(mtu, bare=False):
-    """The tap's descriptor as bulkhead run opens it, and the packet socket."""
+def open_queue(bare, flags):
     fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", NAME, IFF_TAP | IFF_NO_PI | (0 if bare else IFF_VNET_HDR)))
+    fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", NAME, IFF_TAP | IFF_NO_PI | (0 if bare else IFF_VNET_HDR) | flags))
     if not bare:
         fcntl.ioctl(fd, TUNSETVNETHDRSZ, struct.pack("i", 12))
         fcntl.ioctl(fd, TUNSETOFFLOAD, OFFLOADS)
+    return fd
+
+
+def make(mtu, bare=False, queues=1):
+    """The tap's descriptors as bulkhead run opens them, and the packet socket."""
+    fds = [open_queue(bare, IFF_MULTI_QUEUE if queues > 1 else 0) for _ in range(queues)]
     packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     with open("/proc/sys/net/ipv6/conf/tap0/disable_ipv6", "w") as f:
         f.write("1")  # no frames of its own
@@ -36,7 +41,7 @@ def make(mtu, bare=False):
     packets.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
     packets.bind((NAME.decode(), ETH_P_ALL))
     packets.settimeout(wait.HANG_S)
-    return fd, packets
+    return fds, packets
 
 
 def apart(body):
@@ -61,13 +66,14 @@ def apart(body):
 
 
 class Tap:
-    """fd is for the device; the namespace lives as long as it and the socket do."""
+    """fd, and fds where it has several queues, are for the device; the namespace lives as long as they and the socket do."""
 
-    def __init__(self, mtu=1500, bare=False):
-        apart(lambda: self.in_namespace(mtu, bare))
+    def __init__(self, mtu=1500, bare=False, queues=1):
+        apart(lambda: self.in_namespace(mtu, bare, queues))
 
-    def in_namespace(self, mtu, bare):
-        self.fd, self.packets = make(mtu, bare)
+    def in_namespace(self, mtu, bare, queues):
+        self.fds, self.packets = make(mtu, bare, queues)
+        self.fd = self.fds[0]
         self.netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
         self.index = socket.if_nametoindex(NAME.decode())
 
@@ -88,4 +94,5 @@ class Tap:
     def close(self):
         self.packets.close()
         self.netlink.close()
-        os.close(self.fd)
+        for fd in self.fds:
+            os.close(fd)

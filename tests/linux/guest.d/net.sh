@@ -4,6 +4,7 @@
 # is done; bh.net=2 pings it, fetches them bh.times times, and compares.
 number=$(param bh.net)
 say "net mac $(cat /sys/class/net/eth0/address) mtu $(cat /sys/class/net/eth0/mtu)"
+say "net queues $(ls /sys/class/net/eth0/queues | grep -c rx-)"
 ip link set lo up
 ip link set eth0 up
 ip addr add "10.9.0.$number/24" dev eth0
