@@ -3,7 +3,12 @@
  * bulkhead resize: makes a disk of a running VM larger. The file is opened here, with the rights of who asks; the
  * VM finds out whose disk it is and lets go of it, `bulkhead image resize` works on it as ever, and the VM takes it
  * back. What the VM says never names a file.
+ *
+ * The VM waits as long as it hears that the work goes on, and a process that stands still could go on when the VM
+ * has the disk back. So all is done in a child with a dead man's handle, and its file is locked for the change: until
+ * nobody has it open any more, no process of a disk is started on it.
  */
+#include "cmd/bulkhead/deadman.h"
 #include "cmd/bulkhead/image/image.h"
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/vmlink.h"
@@ -15,6 +20,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -24,6 +30,8 @@
 #define USAGE \
 	"say NAME FILE [+]SIZE, the FILE that the disk is served from, for example vm1 data.raw 20G"
 #define PATIENCE_MS 60000 /* for what is in flight, and for the device's process */
+#define PIECE_MS 1000	  /* of that: this process lives, as far as the handle is concerned */
+#define EXIT_INTERRUPTED 6
 
 struct resizing {
 	const char *name; /* of the VM */
@@ -81,7 +89,45 @@ static int open_files(struct resizing *z)
 	return r || !data ? r : open_one(data, &st, &z->words.data_fd);
 }
 
+static int refuse_changing(const struct resizing *z)
+{
+	const pid_t who = image_changer(z->words.image_fd);
+	char why[96] = "another process changes it: try again once that has ended";
+
+	if (who)
+		snprintf(
+			why, sizeof(why),
+			"process %d changes it, or stands still there: try again once it has ended",
+			who);
+	return refuse(z, why);
+}
+
+/* From here on the kernel ends this process if it stands still. */
+static int lock_file(const struct resizing *z)
+{
+	int r = deadman_renew();
+
+	if (r == 0)
+		r = image_change_lock(z->words.image_fd);
+	if (r == -EAGAIN)
+		return refuse_changing(z);
+	return r < 0 ? refuse(z, strerror(-r)) : 0;
+}
+
 /* ---- the VM ---- */
+
+static int await(const struct resizing *z, enum control_type wanted, struct control_msg *ret)
+{
+	const bool holds = z->words.image_fd >= 0;
+	int r = -ETIMEDOUT;
+
+	for (int ms = 0; ms < PATIENCE_MS && r == -ETIMEDOUT; ms += PIECE_MS) {
+		r = holds ? deadman_renew() : 0;
+		if (r == 0)
+			r = vmlink_await(z->sock, wanted, PIECE_MS, ret);
+	}
+	return r;
+}
 
 static int ask(const struct resizing *z, const struct control_msg *q, int fd,
 	       enum control_type wanted, struct control_msg *ret)
@@ -90,7 +136,7 @@ static int ask(const struct resizing *z, const struct control_msg *q, int fd,
 
 	*ret = (struct control_msg){ 0 };
 	if (r == 0)
-		r = vmlink_await(z->sock, wanted, PATIENCE_MS, ret);
+		r = await(z, wanted, ret);
 	if (r < 0)
 		return complain(EXIT_FAILED, "%.64s does not answer: %s", z->name, strerror(-r));
 	return ret->type == wanted ? 0 : refuse(z, ret->text);
@@ -132,16 +178,37 @@ static int check_size(struct resizing *z, enum image_format format, const char *
 	return 0;
 }
 
+/* As long as it is further now and then, and the VM hears so. */
+static void attend(const struct resizing *z, int alive)
+{
+	const struct control_msg m = { .type = CTL_GOES_ON };
+	char steps[64];
+
+	while (read(alive, steps, sizeof(steps)) > 0)
+		if (deadman_renew() < 0 || control_send(z->sock, &m, -1) < 0)
+			return;
+}
+
 /* In a child, as it gives up what the rest here needs. */
 static int carry_out(struct resizing *z)
 {
-	pid_t child = fork();
-	int status;
+	_cleanup_(closep) int alive = -1;
+	const pid_t own = getpid();
+	int ends[2], status;
+	pid_t child;
 
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return refuse(z, strerror(errno));
+	alive = ends[0];
+	child = fork();
+	if (child == 0) {
+		z->words.alive = ends[1];
+		_exit(deadman_bind(own) < 0 ? EXIT_FAILED : image_carry_out(&z->words));
+	}
+	close(ends[1]);
 	if (child < 0)
 		return refuse(z, strerror(errno));
-	if (child == 0)
-		_exit(image_carry_out(&z->words));
+	attend(z, alive);
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
 			return EXIT_FAILED;
@@ -193,6 +260,13 @@ static int show_data_file(const struct resizing *z)
 		       0;
 }
 
+static void close_files(struct resizing *z)
+{
+	closep(&z->words.image_fd);
+	closep(&z->words.data_fd);
+	deadman_release();
+}
+
 /* As long as the VM waits for us, a signal is for who changes the file. */
 static int resize(struct resizing *z)
 {
@@ -213,10 +287,25 @@ static int resize(struct resizing *z)
 	if (r)
 		return r;
 	status = change(z, m.text);
+	close_files(z); /* and with them goes the lock */
 	/* who does not see that it was done has it done */
 	done.number = status == 0 || status == EXIT_OUTPUT;
 	r = ask(z, &done, -1, CTL_DONE, &m);
 	return status ? status : r;
+}
+
+static int begin(void *owner)
+{
+	struct resizing *z = owner;
+	int r;
+
+	z->sock = vmlink_open(z->name);
+	if (z->sock < 0)
+		return vmlink_complain(z->name, z->sock);
+	r = open_files(z);
+	if (r == 0)
+		r = lock_file(z);
+	return r ? r : resize(z);
 }
 
 int verb_resize(int argc, char **argv)
@@ -226,9 +315,12 @@ int verb_resize(int argc, char **argv)
 
 	if (r)
 		return r;
-	z.sock = vmlink_open(z.name);
-	if (z.sock < 0)
-		return vmlink_complain(z.name, z.sock);
-	r = open_files(&z);
-	return r ? r : resize(&z);
+	r = deadman_run(begin, &z);
+	if (r == -ETIMEDOUT)
+		return refuse(&z,
+			      "it stood still for too long, so that the VM has its disk back: look "
+			      "what size it has, and try again");
+	if (r == -EINTR)
+		return complain(EXIT_INTERRUPTED, "resize: interrupted");
+	return r < 0 ? refuse(&z, strerror(-r)) : r;
 }

@@ -28,16 +28,25 @@ static int find_size(const struct image_job *job, const struct source *s, uint64
 	return 0;
 }
 
+/* Who waits for it knows that it goes on. */
+static void step(void)
+{
+	image_progress(1, 1);
+}
+
 static int resize(const struct image_job *job, struct source *s, uint64_t size)
 {
 	struct source_link *l = &s->link[0];
 	struct volume_error e = { "" };
+	void (*const tell)(void) = job->progress ? step : NULL;
 	int r;
 
 	if (l->file.store.fixed)
 		return image_fail(s->name, "it is a block device: its size is its host's");
-	r = s->qcow2 ? qcow2_resize(l->volume, size, job->shrink, &e) :
+	r = s->qcow2 ? qcow2_resize(l->volume, size, job->shrink, tell, &e) :
 		       store_truncate(&l->file.store, size);
+	if (tell)
+		tell();
 	if (r == 0)
 		r = volume_flush(l->volume);
 	if (r < 0)

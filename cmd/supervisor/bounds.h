@@ -21,6 +21,7 @@ enum bounds_refusal {
 	BOUNDS_ALIVE,	  /* the one before has not ended */
 	BOUNDS_TOO_OFTEN, /* later it may be */
 	BOUNDS_NO_FILE,	  /* what came is none that the part could serve */
+	BOUNDS_CHANGING,  /* somebody changes its image: once he does no more */
 	BOUNDS_N,
 };
 

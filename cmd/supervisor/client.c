@@ -199,6 +199,14 @@ static int on_resized(const struct asker *a, const struct control_msg *m)
 	return why ? refuse(a, why) : 0;
 }
 
+/* Not answered. */
+static int on_goes_on(const struct asker *a, const struct control_msg *m)
+{
+	(void)m;
+	resize_goes_on(a->vm, a->client);
+	return 0;
+}
+
 static int on_set_link(const struct asker *a, const struct control_msg *m)
 {
 	const char *why;
@@ -229,6 +237,7 @@ static const struct {
 	{ CTL_RESUME, BY_CLIENT, VM_STARTING | VM_RUNNING, on_resume },
 	{ CTL_RESIZE, BY_CLIENT, VM_RUNNING, on_resize },
 	{ CTL_RESIZED, BY_CLIENT, VM_RUNNING, on_resized },
+	{ CTL_GOES_ON, BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_goes_on },
 	{ CTL_RELEASE, BY_COMMAND | BY_CLIENT, VM_STARTING | VM_RUNNING | VM_ENDING, on_release },
 };
 

@@ -84,6 +84,8 @@ bool launcher_can_link(int fd, const struct kind_way *way);
 struct launcher_part *launcher_find(struct launcher_part *const parts[BOUNDS_MAX_PARTS], int fd);
 /* Whether just those files were shown beside it (KIND_FILES_MAX - 1, or -1) that the part can change as well. */
 bool launcher_has_beside(struct launcher_part *part, const int *beside);
+/* Whether somebody changes what it serves, by a file that he has opened himself (image_change_lock). */
+bool launcher_is_changing(struct launcher_part *part);
 /* How large what it serves was when its first process noted that, in bytes. False: none has. */
 bool launcher_noted_size(struct launcher_part *part, uint64_t *ret);
 /* Memory of its own that outlives its process, for one that is attached; where the device wants any of it. 0 or a negative

@@ -5,6 +5,7 @@
 #include "cmd/supervisor/ram.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
+#include "lib/files/files.h"
 
 #include <fcntl.h>
 #include <linux/major.h>
@@ -108,6 +109,14 @@ bool launcher_has_beside(struct launcher_part *part, const int *beside)
 			       is_same(&own, &shown);
 	}
 	return same;
+}
+
+bool launcher_is_changing(struct launcher_part *part)
+{
+	const struct device_kind *kind = kind_of(part);
+	const int *own = kind ? given(part, kind->file.fd) : NULL;
+
+	return own && image_is_changing(*own);
 }
 
 static bool read_size(int note, uint64_t at, uint64_t *ret)

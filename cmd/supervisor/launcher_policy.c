@@ -137,6 +137,7 @@ static const struct sandbox_rule rules[] = {
 	FCNTL(F_SETFL, O_DIRECT),
 	SB_GET_SEALS,
 	SB_CALL_EQ(fcntl, 1, F_ADD_SEALS),
+	SB_CALL_EQ(fcntl, 1, F_OFD_GETLK), /* of the launcher itself: who changes a disk's image */
 	SB_CALL_EQ(close_range, 2, 0),
 	SB_CALL_EQ(epoll_create1, 0, EPOLL_CLOEXEC),
 	SB_EPOLL_CTL,

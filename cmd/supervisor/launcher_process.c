@@ -280,8 +280,10 @@ static bool is_alive(const struct launcher_part *part)
 
 /* ---- requests ---- */
 
-static enum bounds_refusal may_start(const struct launcher_part *part)
+static enum bounds_refusal may_start(struct launcher_part *part)
 {
+	if (launcher_is_changing(part))
+		return BOUNDS_CHANGING;
 	return bounds_ask(&state.bounds, part->number, is_alive(part), monotonic_ns());
 }
 

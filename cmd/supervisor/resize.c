@@ -8,14 +8,19 @@
  *	SOUGHT   it serves it to a disk: that one's process is to end   ENDING
  *	ENDING   it has, and so has a storage process behind it, which
  *	         is asked to after it: the command is told             OPEN
- *	OPEN     the command is done, or gone: the launcher is asked   BACK
+ *	OPEN     the command is done, gone, or silent for too long: the
+ *	         launcher is asked                                     BACK
  *	BACK     the vmm has the disk again: the command is answered   NONE
  *
- * Whatever goes wrong leads to NONE, by a refusal; a process that dies is started again as any.
+ * A command that stands still may go on later: the launcher starts no process on an image that somebody still has open to
+ * change it (image_change_lock), and ours ends itself before it has been silent for so long (cmd/bulkhead/resize.c). Whatever
+ * goes wrong leads to NONE, by a refusal; a process that dies is started again as any.
  */
 #include "cmd/supervisor/vm.h"
 
+#include "cmd/supervisor/clock.h"
 #include "cmd/supervisor/plug.h"
+#include "lib/sandbox/peer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,6 +28,9 @@
 #include <sys/wait.h>
 
 #define CANNOT "its size can be changed by bulkhead image resize, while no VM uses it"
+
+/* Between two messages of who changes the file. */
+#define SILENCE_MS 15000U
 
 /* Who has asked, if he is still there; type CTL_DONE, CTL_RESIZING or CTL_REFUSED. */
 static int answer(struct vm *vm, enum control_type type, const char *text)
@@ -57,6 +65,24 @@ void resize_note(struct part *p, const struct config_device *d)
 
 /* ---- which disk ---- */
 
+static const char *busy(const struct vm *vm)
+{
+	const struct resize *z = &vm->resize;
+	static char why[CTL_TEXT_MAX + 1];
+
+	if (z->state == RESIZE_BACK && z->file->again.waits)
+		snprintf(why, sizeof(why),
+			 "process %d was to change the size of a disk, and still has its image "
+			 "open: the disk waits for its end",
+			 z->pid);
+	else
+		snprintf(why, sizeof(why),
+			 "another command changes the size of a disk: try again once process %d "
+			 "is done",
+			 z->pid);
+	return why;
+}
+
 const char *resize_ask(struct vm *vm, struct client *c, int fd)
 {
 	const struct ask a = { .what = ASK_FIND };
@@ -64,7 +90,7 @@ const char *resize_ask(struct vm *vm, struct client *c, int fd)
 	if (vm->paused)
 		return "the VM is paused: bulkhead resume lets it go on";
 	if (vm->resize.state != RESIZE_NONE)
-		return "another command changes the size of a disk: try again";
+		return busy(vm);
 	if (vm->launcher.sock < 0)
 		return config_spares(vm->config) ?
 			       "the launcher has ended, and with it what is needed: " CANNOT :
@@ -72,7 +98,8 @@ const char *resize_ask(struct vm *vm, struct client *c, int fd)
 	if (launcher_ask_beside(&vm->launcher, c->beside) < 0 ||
 	    launcher_ask(&vm->launcher, &a, fd) < 0)
 		return "the launcher does not listen: try again";
-	vm->resize = (struct resize){ .state = RESIZE_SOUGHT, .asker = c };
+	vm->resize =
+		(struct resize){ .state = RESIZE_SOUGHT, .asker = c, .pid = peer_pid(c->src.fd) };
 	return NULL;
 }
 
@@ -177,6 +204,8 @@ bool resize_ended(struct part *p, int status)
 		return true;
 	}
 	vm->resize.state = RESIZE_OPEN;
+	vm->resize.heard_ms = monotonic_ms();
+	restart_remind(vm);
 	snprintf(text, sizeof(text), *z->size ? "%s %s" : "%s", p->format, z->size);
 	if (answer(vm, CTL_RESIZING, text) < 0)
 		give_back(vm, false);
@@ -189,6 +218,51 @@ const char *resize_done(struct vm *vm, const struct client *c, bool larger)
 		return "no disk of this VM waits for that";
 	give_back(vm, larger);
 	return NULL;
+}
+
+void resize_goes_on(struct vm *vm, const struct client *c)
+{
+	if (vm->resize.state == RESIZE_OPEN && vm->resize.asker == c)
+		vm->resize.heard_ms = monotonic_ms();
+}
+
+uint64_t resize_due(const struct vm *vm)
+{
+	return vm->resize.state == RESIZE_OPEN ? vm->resize.heard_ms + SILENCE_MS : 0;
+}
+
+void resize_take_back(struct vm *vm)
+{
+	char line[CTL_TEXT_MAX + 1];
+
+	if (!resize_due(vm) || resize_due(vm) > monotonic_ms())
+		return;
+	snprintf(line, sizeof(line),
+		 "%s: process %d, which was to change the size of its disk, has said nothing for "
+		 "%u s: the disk is taken back",
+		 vm->resize.part->name, vm->resize.pid, SILENCE_MS / 1000);
+	tell(vm, NULL, LOG_LEVEL_WARNING, line);
+	(void)!answer(vm, CTL_REFUSED,
+		      "nothing was heard of the change for too long, so that the VM has taken the "
+		      "disk back: try again");
+	vm->resize.asker = NULL;
+	give_back(vm, false);
+}
+
+/* Said once. */
+void resize_hold(struct part *p)
+{
+	char line[CTL_TEXT_MAX + 1], who[48] = "another program";
+
+	if (p->again.waits)
+		return;
+	p->again.waits = true;
+	if (resize_has(p))
+		snprintf(who, sizeof(who), "process %d", p->vm->resize.pid);
+	snprintf(line, sizeof(line),
+		 "%s is not started before %s has closed its image, which it may still change",
+		 p->name, who);
+	tell(p->vm, NULL, LOG_LEVEL_WARNING, line);
 }
 
 void resize_served(struct part *p)

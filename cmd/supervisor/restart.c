@@ -76,15 +76,15 @@ static uint64_t due(const struct part *p)
 	return p->state & (PART_READY | PART_SPENT) ? p->again.hung_ms : 0;
 }
 
-/* For the part that is due first. */
+/* For what is due first: a part, or the user's command that has one. */
 static void set_timer(struct vm *vm)
 {
 	const uint64_t now = monotonic_ms();
 	struct itimerspec t = { 0 };
 	uint64_t wait = UINT64_MAX;
 
-	for (size_t i = 0; i < vm->n_parts; i++) {
-		uint64_t at = due(&vm->parts[i]);
+	for (size_t i = 0; i <= vm->n_parts; i++) {
+		uint64_t at = i < vm->n_parts ? due(&vm->parts[i]) : resize_due(vm);
 		uint64_t left = at > now ? at - now : 1;
 
 		if (at && left < wait)
@@ -95,6 +95,11 @@ static void set_timer(struct vm *vm)
 	t.it_value.tv_sec = (time_t)(wait / 1000);
 	t.it_value.tv_nsec = (long)(wait % 1000) * 1000000;
 	(void)timerfd_settime(vm->restarts.fd, 0, &t, NULL);
+}
+
+void restart_remind(struct vm *vm)
+{
+	set_timer(vm);
 }
 
 static void ask(struct part *p)
@@ -174,6 +179,8 @@ static int on_timer(struct loop_source *src, uint32_t events)
 	for (size_t i = 0; i < vm->n_parts && vm->state == VM_RUNNING; i++)
 		if (due(&vm->parts[i]) && due(&vm->parts[i]) <= now)
 			carry_on(&vm->parts[i]);
+	if (vm->state == VM_RUNNING)
+		resize_take_back(vm);
 	set_timer(vm);
 	return 0;
 }
@@ -254,7 +261,7 @@ static int adopt(struct part *p, const int *fds, size_t n)
 	p->process = (struct jail_process){ .pidfd = fds[0], .status_fd = -1 };
 	p->control = fds[1];
 	p->state = PART_STARTING;
-	a->larger = false;
+	a->larger = a->waits = false;
 	p->killed = p->left = p->over = p->progressed = false;
 	p->busy = 0;
 	if (part_watch(p) < 0)
@@ -298,6 +305,8 @@ static int refuse_new(struct part *p, const struct answer *a)
 		plug_refused(p, plug_no_file(p));
 	else if (a->reason == BOUNDS_TOO_OFTEN)
 		plug_refused(p, "devices were started too often lately: try again in a second");
+	else if (a->reason == BOUNDS_CHANGING)
+		plug_refused(p, "another program changes its image");
 	else
 		return -EBADMSG;
 	return 0;
@@ -315,12 +324,15 @@ static int refuse(struct part *p, const struct answer *a)
 {
 	if (plug_is(p, PLUG_STARTING) || (plug_is(p, PLUG_ENDING) && !p->again.n_asked))
 		return refuse_new(p, a); /* it may end because what is behind it was refused */
-	if (a->reason != BOUNDS_TOO_OFTEN)
+	if (a->reason != BOUNDS_TOO_OFTEN && a->reason != BOUNDS_CHANGING)
 		return -EBADMSG;
-	if (p->vm->state == VM_ENDING || plug_is(p, PLUG_ENDING))
+	if (p->vm->state == VM_ENDING || plug_is(p, PLUG_ENDING)) {
 		end_away(p);
-	else
-		plan(p, DELAY_REFUSED_MS);
+		return 0;
+	}
+	if (a->reason == BOUNDS_CHANGING)
+		resize_hold(p);
+	plan(p, DELAY_REFUSED_MS);
 	return 0;
 }
 

@@ -62,6 +62,7 @@ struct part_again {
 	uint64_t hung_ms;  /* until when it may end after its channel to the vmm has; 0: any time */
 	unsigned int n_asked, n; /* starts that were asked for, and that it came back from */
 	bool larger; /* its file was made larger by its user, which the launcher is to know */
+	bool waits;  /* for who changes its image; its user has been told */
 	uint32_t numbers[LAUNCHER_MAX_CHANNELS]; /* of its channels, as its vmm counts them */
 	struct part *peer[LAUNCHER_MAX_CHANNELS]; /* of a channel to another part; NULL: to the vmm */
 	size_t n_channels;
@@ -172,6 +173,8 @@ struct resize {
 	struct part *part;    /* the device, from ENDING on */
 	struct part *file;    /* who has the image: it, or the storage process behind it */
 	struct client *asker; /* if he is still there */
+	pid_t pid;	      /* his */
+	uint64_t heard_ms;    /* of OPEN: when he last said something, monotonic */
 	char size[24];	      /* bytes of its disk, as the launcher has it noted; "": it has not */
 };
 
@@ -294,6 +297,8 @@ void restart_abandon(struct vm *vm);
 void restart_retry(struct part *p);
 /* Somebody does. */
 void restart_now(struct part *p);
+/* Something else has a time at which it is due. */
+void restart_remind(struct vm *vm);
 
 /* ---- pause.c: a VM that waits for its user ---- */
 
@@ -322,6 +327,14 @@ void resize_note(struct part *p, const struct config_device *d);
  * is answered later; or why not. */
 [[nodiscard]] const char *resize_ask(struct vm *vm, struct client *c, int fd);
 [[nodiscard]] const char *resize_done(struct vm *vm, const struct client *c, bool larger);
+/* Who was told to go on does so. */
+void resize_goes_on(struct vm *vm, const struct client *c);
+/* When he has been silent for too long, monotonic; 0: nobody is waited for. */
+uint64_t resize_due(const struct vm *vm);
+/* Then the disk is taken back. */
+void resize_take_back(struct vm *vm);
+/* Somebody still has the part's image open to change it: it is started once he does no more. */
+void resize_hold(struct part *p);
 /* The launcher knows which disk, or that there is none. -EBADMSG: nobody asked. */
 [[nodiscard]] int resize_on_found(struct vm *vm, const struct answer *a);
 /* Whether the part, or the one before or behind it, waits for a command, or a command for it. */

@@ -59,6 +59,7 @@ static const struct shape shapes[] = {
 	{ .type = CTL_RESIZED, .number = true },
 	{ .type = CTL_ADD_BESIDE, .number = true, .n_fds = 1 },
 	{ .type = CTL_SET_LINK, .number = true, .text = true },
+	{ .type = CTL_GOES_ON },
 	{ .type = CTL_INFO, .info = true },
 	{ .type = CTL_ATTACHED, .n_fds = 1 },
 	{ .type = CTL_REFUSED, .text = true },

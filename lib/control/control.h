@@ -74,6 +74,8 @@ enum control_type {
 	CTL_ADD_BESIDE = 43,
 	/* number: 1 up, 0 down, text: name of a network card; CTL_DONE once it is so */
 	CTL_SET_LINK = 44,
+	/* what CTL_RESIZING has allowed goes on: who says nothing for too long is waited for no more; not answered */
+	CTL_GOES_ON = 45,
 
 	/* supervisor -> command or client */
 	CTL_INFO = 48,	   /* info */

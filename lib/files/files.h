@@ -36,4 +36,15 @@
 /* The same for a moment longer: a device that has just ended may still hold it. */
 [[nodiscard]] int image_lock_soon(int fd, bool readonly);
 
+/*
+ * lock.c: a command that changes the image of a VM that runs, and has let go of it, says so before it asks the VM for it. No
+ * process of a disk is started on it, and no image_lock gets it, as long as the open file lasts: until nobody is left
+ * who could write by it. 0; -EAGAIN: another does; or the error of fcntl.
+ */
+[[nodiscard]] int image_change_lock(int fd);
+/* Whether somebody does, by another open file of it than this. */
+[[nodiscard]] bool image_is_changing(int fd);
+/* The process that has locked it for that, as far as it can be seen from here; or 0. */
+[[nodiscard]] pid_t image_changer(int fd);
+
 #endif

@@ -47,11 +47,23 @@ bool peer_uid_is_ambiguous(uid_t uid)
 	return uid <= UINT16_MAX && uid == overflow_uid() && !all_are_mapped();
 }
 
+static bool find_peer(int sock, struct ucred *ret)
+{
+	socklen_t len = sizeof(*ret);
+
+	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, ret, &len) == 0 && len == sizeof(*ret);
+}
+
 bool peer_is(int sock, uid_t uid)
 {
 	struct ucred peer;
-	socklen_t len = sizeof(peer);
 
-	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && len == sizeof(peer) &&
-	       peer.uid == uid && !peer_uid_is_ambiguous(uid);
+	return find_peer(sock, &peer) && peer.uid == uid && !peer_uid_is_ambiguous(uid);
+}
+
+pid_t peer_pid(int sock)
+{
+	struct ucred peer;
+
+	return find_peer(sock, &peer) ? peer.pid : 0;
 }

@@ -15,5 +15,7 @@
 [[nodiscard]] bool peer_uid_is_ambiguous(uid_t uid);
 /* Whether this user, and surely this one, connected the socket or listens at its other end. */
 [[nodiscard]] bool peer_is(int sock, uid_t uid);
+/* The process that did, for people to read; 0: it is not to be seen from here. */
+[[nodiscard]] pid_t peer_pid(int sock);
 
 #endif

@@ -316,7 +316,7 @@ static void list(const char *file)
 static void resize(const char *file)
 {
 	struct volume *v = open_disk(file, false, false);
-	int r = qcow2_resize(v, number("size", 0), text("shrink"), &why);
+	int r = qcow2_resize(v, number("size", 0), text("shrink"), NULL, &why);
 
 	if (r < 0)
 		fail("resize", r);

@@ -2,6 +2,7 @@
 """Disks that become larger while their guest runs: the real command, supervisor, launcher and devices; among real
 processes with a guest that writes without a rest, and among played ones where something goes wrong."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 NAME = "resize-test"
 KIB, MIB = 1 << 10, 1 << 20
-RESIZE, RESIZED, REFUSED, DONE, RESIZING = 41, 42, 50, 51, 56
+RESIZE, RESIZED, GOES_ON, REFUSED, DONE, RESIZING = 41, 42, 45, 50, 51, 56
 UP, END = "enter,ready,event:1", "event:2"
 FSIZE = "Max file size"
 
@@ -446,6 +447,147 @@ def test_requests_that_no_command_makes(quick, build):
         assert hear(another)[0] == REFUSED
         send(mine, RESIZED, struct.pack("<I", 0))
         assert hear(mine)[0] == DONE
+    guest.stop()
+
+
+# ---- who is silent ----
+
+# What a command has of a file that it changes (lib/files/lock.c): a byte by which it counts, and one by which it is named.
+CHANGE, NAMED = 300, 301
+F_OFD_GETLK, F_OFD_SETLK = 36, 37
+
+
+def lock(kind, start):
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, start, 1, 0)
+
+
+def changes(path):
+    """Whether somebody has the file to change it."""
+    with open(path, "rb") as f:
+        return struct.unpack("hhqqi4x", fcntl.fcntl(f, F_OFD_GETLK, lock(fcntl.F_WRLCK, CHANGE)))[0] != fcntl.F_UNLCK
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return [int(child) for child in f.read().split()]
+
+
+def test_who_says_nothing_more(quick, build):
+    """It is connected, and has been told that nobody uses the file: the disk is taken back, and a later command has it."""
+    data = image(quick)
+    guest = Guest(quick, build, "--disk", f"{data},format=raw")
+    with connect() as sock:
+        show(sock, data)
+        assert hear(sock)[0] == RESIZING
+        os.truncate(data, MIB)
+        kind, why = hear(sock)
+        assert kind == REFUSED and "the VM has taken the disk back" in why
+        guest.has(MIB)
+        send(sock, RESIZED, struct.pack("<I", 1))
+        assert hear(sock) == (REFUSED, "no disk of this VM waits for that")
+        resize(quick, data, "2M")
+    guest.has(2 * MIB)
+    assert f"process {os.getpid()}, which was to change the size of its disk, has said nothing for 15 s" in guest.stop()
+
+
+def test_who_says_that_it_goes_on(quick, build):
+    data = image(quick)
+    guest = Guest(quick, build, "--disk", f"{data},format=raw")
+    with connect() as sock:
+        show(sock, data)
+        assert hear(sock)[0] == RESIZING
+        sock.settimeout(2)
+        for _ in range(9):  # longer than silence may last
+            send(sock, GOES_ON)
+            with pytest.raises(TimeoutError):
+                hear(sock)
+        assert disks(quick) == []
+        sock.settimeout(60)
+        send(sock, RESIZED, struct.pack("<I", 0))
+        assert hear(sock)[0] == DONE
+    guest.stop()
+
+
+@pytest.mark.parametrize("form", ["raw", "qcow2"])
+@pytest.mark.parametrize("apart", ["", ",parser=apart"])
+def test_a_command_that_stands_still(quick, build, form, apart):
+    """Stopped (Ctrl-Z) between its question and its change: it is ended by the kernel before the disk is served again, so
+    that it changes nothing when it would go on, and the next one does."""
+    data = image(quick) if form == "raw" else qcow2(quick)
+    before = data.stat().st_size
+    guest = Guest(quick, build, "--disk", f"{data},format={form}{apart}", "--allow", "qcow2")
+    (disk,) = disks(quick)
+    os.kill(disk, signal.SIGSTOP)
+    command = quick.start("resize", NAME, data, "1M" if form == "raw" else "2M")
+    wait.until(lambda: changes(data), "the command has the file")
+    (worker,) = children(command.pid)
+    os.kill(worker, signal.SIGSTOP)
+    os.kill(disk, signal.SIGCONT)
+    wait.until(lambda: disk not in disks(quick), "it has ended")
+    _, err = command.communicate(timeout=60)
+    assert command.returncode == 1 and "it stood still for too long, so that the VM has its disk back" in err
+    wait.until(lambda: len(disks(quick)) == 1, "the disk is served")
+    assert not changes(data)
+    if form == "raw":
+        assert data.stat().st_size == before
+    resize_in_the_end(quick, data, "3M")
+    guest.has(3 * MIB)
+    guest.stop()
+    if form == "qcow2":
+        code, out, err = quick.call("image", "check", "-f", "qcow2", data)
+        assert code == 0, out + err
+
+
+@pytest.mark.parametrize("apart", ["", ",parser=apart"])
+def test_who_keeps_the_file(quick, build, apart):
+    """Silent, and it can still write: no process is started on its file, whoever asks is told who holds it up, and
+    with its end all goes on."""
+    data = image(quick)
+    guest = Guest(quick, build, "--disk", f"{data},format=raw{apart}")
+    server = "storage-file" if apart else "dev-blk"
+    held = f"process {os.getpid()} "
+    with connect() as sock, open(data, "r+b") as f:
+        fcntl.fcntl(f, F_OFD_SETLK, lock(fcntl.F_WRLCK, CHANGE))
+        fcntl.fcntl(f, fcntl.F_SETLK, lock(fcntl.F_WRLCK, NAMED))
+        send(sock, RESIZE, b"", f.fileno())
+        assert hear(sock)[0] == RESIZING
+        refused(quick, (NAME, data, "2M"), 1, held + "changes it, or stands still there")
+        assert hear(sock)[0] == REFUSED
+        with connect() as other:  # one that does not look
+            show(other, data)
+            wait.until(lambda: told_who(other, data, held), "who holds it")
+        assert disks(quick, server) == []
+        # this process has closed the file elsewhere by now, and with that the lock that named it
+        refused(quick, (NAME, data, "2M"), 1, "another process changes it: try again once that has ended")
+        code, _, err = quick.call("run", "--kernel", quick.kernel, "--disk", f"{data},format=raw")
+        assert code == 1 and "in use by another VM" in err
+    wait.until(lambda: disks(quick, server) != [], "the disk is served")
+    resize_in_the_end(quick, data, "1M")
+    guest.has(MIB)
+    said = guest.stop()
+    assert said.count(f"is not started before {held}has closed its image") == 1, said
+
+
+def told_who(sock, data, who):
+    kind, why = hear(sock)
+    assert kind == REFUSED
+    if who + "was to change the size of a disk, and still has its image open" in why:
+        return True
+    show(sock, data)
+    return False
+
+
+def test_an_image_that_is_still_changed(quick, build):
+    """Its VM has ended meanwhile: no other one gets it before that has, too."""
+    data = image(quick)
+    with open(data, "r+b") as f:
+        fcntl.fcntl(f, F_OFD_SETLK, lock(fcntl.F_WRLCK, CHANGE))
+        for options in ("", ",readonly=on"):
+            code, _, err = quick.call("run", "--kernel", quick.kernel, "--disk", f"{data},format=raw{options}")
+            assert code == 1 and "in use by another VM" in err, err
+        code, _, err = quick.call("image", "resize", "-f", "raw", data, "1M")
+        assert code == 1 and "in use" in err, err
+    guest = Guest(quick, build, "--disk", f"{data},format=raw")
     guest.stop()
 
 

@@ -161,7 +161,7 @@ static void tool(struct volume *v, uint8_t which)
 		(void)!qcow2_snapshot_delete(v, which & 64 ? "a" : "1", &why);
 		break;
 	case 3:
-		(void)!qcow2_resize(v, (uint64_t)which << 12, which & 64, &why);
+		(void)!qcow2_resize(v, (uint64_t)which << 12, which & 64, NULL, &why);
 		break;
 	case 4:
 		(void)!qcow2_check(v, which & 64 ? QCOW2_REPAIR_ALL : QCOW2_REPAIR_LEAKS, NULL,

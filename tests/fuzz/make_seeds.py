@@ -82,6 +82,7 @@ def control():
         "add-beside": message(43, struct.pack("<I", 8)), "resize": message(41), "resized": message(42, struct.pack("<I", 1)), "resizing": message(56, b"raw"),
         "resume": message(40), "resume-with-a-number": message(40, struct.pack("<I", 0)),
         "link": message(25, struct.pack("<I", 3)), "announced": message(15), "set-link": message(44, struct.pack("<I", 1) + b"net-1"),
+        "goes-on": message(45),
         "channel": message(19, struct.pack("<I", 3)),
         "config-changed": message(10), "config": message(22, struct.pack("<I", 3)),
         "console-size": message(18, struct.pack("<HH", 80, 24)),

@@ -123,7 +123,7 @@ static int small_request(struct cuts *c, bool writes)
 static int resize(struct cuts *c)
 {
 	uint64_t old = c->v->size, size = SECTOR * (64 + any(c, DISK_MAX / SECTOR - 64));
-	int r = qcow2_resize(c->v, size, true, &why);
+	int r = qcow2_resize(c->v, size, true, NULL, &why);
 
 	if (r == 0 && size > old)
 		memset(c->disk + old, 0, size - old);

@@ -2,6 +2,7 @@
 /* The launcher's parts and their files: whose a file is that a user shows, and notes that are made anew. */
 #include "cmd/supervisor/launcher.h"
 #include "lib/base/cleanup.h"
+#include "lib/files/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -310,6 +311,32 @@ static void test_what_fills_no_part(void **state)
 	close(fd);
 }
 
+/* What changes an image has it open itself; a lock of the VM's own counts for nothing, nor one of who only reads. */
+static void test_who_changes_a_file(void **state)
+{
+	struct flock shared = { .l_type = F_RDLCK, .l_start = 300, .l_len = 1 };
+	_cleanup_(closep) int twice = -1;
+	int first = must_open(path, O_RDWR), reader = must_open(path, O_RDONLY);
+
+	(void)state;
+	assert_false(launcher_is_changing(&parts[7]));
+	assert_int_equal(fcntl(reader, F_OFD_SETLK, &shared), 0);
+	assert_false(launcher_is_changing(&parts[7]));
+	close(reader);
+	assert_int_equal(image_change_lock(first), 0);
+	assert_true(launcher_is_changing(&parts[7]));
+	assert_false(launcher_is_changing(&parts[3])); /* of no kind that serves one */
+	assert_false(launcher_is_changing(&parts[8]));
+	twice = fcntl(first, F_DUPFD_CLOEXEC, 0); /* who has it from him */
+	close(first);
+	assert_true(launcher_is_changing(&parts[7]));
+	assert_int_equal(image_lock(parts[7].given[1].from, false), -EAGAIN);
+	closep(&twice);
+	assert_false(launcher_is_changing(&parts[7]));
+	assert_int_equal(image_change_lock(parts[7].given[1].from), 0);
+	assert_false(launcher_is_changing(&parts[7]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +345,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_note_is_made_anew, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_noted_size, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_files_beside, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_who_changes_a_file, set_up, tear_down),
 		cmocka_unit_test_setup(test_a_storage_process_has_the_files, no_files),
 		cmocka_unit_test_setup(test_what_fills_no_part, no_files),
 	};

@@ -540,7 +540,7 @@ static void fail_anywhere(bool once)
 		r |= volume_write(v, bytes, sizeof(bytes), (3U << 20) + 512);
 		r |= volume_flush(v);
 		r |= qcow2_snapshot_delete(v, "s", &why);
-		r |= qcow2_resize(v, 20U << 20, false, &why);
+		r |= qcow2_resize(v, 20U << 20, false, NULL, &why);
 		failed = once ? !file.fail : r < 0;
 		volume_close(v);
 		file.fail = 0;

@@ -135,10 +135,10 @@ static void test_nothing_is_allocated(void **state)
 	work(v);
 	assert_int_equal(volume_settle(v), 0); /* and from here on with clusters reserved */
 	work(v);
-	assert_int_equal(qcow2_resize(v, 8 << 20, false, &why), 0);
+	assert_int_equal(qcow2_resize(v, 8 << 20, false, NULL, &why), 0);
 	work(v);
 	assert_int_equal(atomic_load(&n_allocations), before);
-	assert_int_equal(qcow2_resize(v, 9 << 20, false, &why), -EINVAL);
+	assert_int_equal(qcow2_resize(v, 9 << 20, false, NULL, &why), -EINVAL);
 	expect_sound(v);
 	volume_close(v);
 }
@@ -274,8 +274,8 @@ static void test_a_bounded_disk(void **state)
 	(void)state;
 	make(&(struct qcow2_create_options){ .size = 1 << 20 });
 	v = open_disk(0, 4 << 20);
-	assert_int_equal(qcow2_resize(v, 4 << 20, false, &why), 0);
-	assert_int_equal(qcow2_resize(v, (4 << 20) + 512, false, &why), -EINVAL);
+	assert_int_equal(qcow2_resize(v, 4 << 20, false, NULL, &why), 0);
+	assert_int_equal(qcow2_resize(v, (4 << 20) + 512, false, NULL, &why), -EINVAL);
 	assert_non_null(strstr(why.text, "4194304 bytes at most"));
 	assert_int_equal(v->size, 4 << 20);
 	write_all(v);

@@ -112,7 +112,8 @@ int image_carry_out(struct image_words *w)
 	struct image_target t = IMAGE_TARGET_NONE;
 	int r;
 
-	w->job.progress = !w->quiet && isatty(STDERR_FILENO);
+	w->show = !w->quiet && w->job.verb != IMAGE_RESIZE && isatty(STDERR_FILENO);
+	w->job.progress = w->show || w->alive >= 0;
 	r = image_files_open(w, &t);
 	return r ? r : run(w, &t);
 }

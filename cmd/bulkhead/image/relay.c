@@ -118,6 +118,8 @@ static void take_progress(struct relay *r)
 		closep(&r->run->progress);
 		return;
 	}
+	if (r->w->alive >= 0)
+		(void)!write(r->w->alive, "", 1);
 	last = (size_t)n - PROGRESS_WIRE_LEN;
 	if (!r->show_progress || progress_decode(wire + last, PROGRESS_WIRE_LEN, &p) < 0)
 		return;
@@ -227,9 +229,7 @@ static enum image_end serve(struct relay *r, int signals)
 enum image_end image_relay(const struct image_words *w, struct image_run *run, int signals,
 			   int *ret_status)
 {
-	struct relay r = {
-		.w = w, .run = run, .since_ns = now_ns(), .show_progress = w->job.progress
-	};
+	struct relay r = { .w = w, .run = run, .since_ns = now_ns(), .show_progress = w->show };
 	enum image_end end;
 
 	termfilter_init(&r.filter, termout_is_utf8());

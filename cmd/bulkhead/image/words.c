@@ -251,7 +251,7 @@ int image_words_parse(int argc, char **argv, struct image_words *w)
 	image_job_init(&w->job, verbs[v].verb);
 	w->verb = verbs[v].name;
 	w->source.n = w->other.n = 1;
-	w->image_fd = w->data_fd = -1;
+	w->image_fd = w->data_fd = w->alive = -1;
 	for (int i = 1; i < argc && r == 0 && !w->help; i++)
 		r = take_word(&p, argc, argv, &i);
 	if (r == 0 && !w->help)

@@ -26,10 +26,12 @@ struct image_words {
 	struct image_chain source, other;
 	int image_fd; /* of the source: its VM has let go of it, and keeps it locked; -1: it is opened */
 	int data_fd;	    /* of its data file, likewise */
+	int alive;	    /* a pipe: a byte for each time that the job is further; or -1 */
 	const char *target; /* of convert and create; in the others the source */
 	enum image_format target_format;
 	bool force_share;
 	bool quiet;
+	bool show; /* how far it is */
 	bool help;
 };
 

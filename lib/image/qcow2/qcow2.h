@@ -153,9 +153,10 @@ struct qcow2_snapshot {
 
 /*
  * Changes the disk's size (rounded up to sectors). To shrink is refused (-EINVAL) unless `shrink`
- * says so; a disk with snapshots is not shrunk. Growing beyond what was open: only up to max_size.
+ * says so; a disk with snapshots is not shrunk. Growing beyond what was open: only up to max_size. step,
+ * which may be NULL, is called now and then while it goes on.
  */
-[[nodiscard]] int qcow2_resize(struct volume *v, uint64_t size, bool shrink,
+[[nodiscard]] int qcow2_resize(struct volume *v, uint64_t size, bool shrink, void (*step)(void),
 			       struct volume_error *e);
 
 #endif

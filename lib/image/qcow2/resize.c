@@ -3,6 +3,9 @@
 #include "lib/image/qcow2/shadow.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/units.h"
+
+#define STEP GIB(1) /* a multiple of any cluster's size */
 
 static int write_header(struct qcow2 *q, uint64_t size, uint64_t l1_size, uint64_t l1_offset)
 {
@@ -99,12 +102,20 @@ static int cut_data(struct qcow2 *q, uint64_t size)
 	return store_truncate(q->data, size);
 }
 
-static int hide_backing(struct qcow2 *q, uint64_t from, uint64_t to)
+/* A backing may be far longer, and an entry is written for each of its clusters. */
+static int hide_backing(struct qcow2 *q, uint64_t from, uint64_t to, void (*step)(void))
 {
 	struct volume *backing = q->volume.backing;
-	uint64_t end = backing ? min_u64(to, backing->size) : 0;
+	uint64_t end = backing ? min_u64(to, backing->size) : 0, n;
+	int r = 0;
 
-	return end > from ? qcow2_zero(&q->volume, from, end - from, true) : 0;
+	for (uint64_t at = from; at < end && r == 0; at += n) {
+		n = min_u64(end - at, STEP - at % STEP);
+		r = qcow2_zero(&q->volume, at, n, true);
+		if (step)
+			step();
+	}
+	return r;
 }
 
 static int make_room(struct qcow2 *q, uint64_t size, struct volume_error *e)
@@ -120,7 +131,7 @@ static int make_room(struct qcow2 *q, uint64_t size, struct volume_error *e)
 	return tables_load(q, e);
 }
 
-static int grow(struct qcow2 *q, uint64_t size, struct volume_error *e)
+static int grow(struct qcow2 *q, uint64_t size, void (*step)(void), struct volume_error *e)
 {
 	uint64_t need = header_l1_needed(size, q->cluster_bits, q->subclusters > 1);
 	uint64_t old = q->volume.size;
@@ -141,7 +152,7 @@ static int grow(struct qcow2 *q, uint64_t size, struct volume_error *e)
 	else
 		r = write_header(q, size, q->h.l1_size, q->h.l1_offset);
 	if (r == 0)
-		r = hide_backing(q, old, size);
+		r = hide_backing(q, old, size, step);
 	return r < 0 ? r : flush_all(q);
 }
 
@@ -186,7 +197,8 @@ static int check_size(const struct qcow2 *q, uint64_t size, bool shrink, struct 
 	return 0;
 }
 
-int qcow2_resize(struct volume *v, uint64_t size, bool shrink, struct volume_error *e)
+int qcow2_resize(struct volume *v, uint64_t size, bool shrink, void (*step)(void),
+		 struct volume_error *e)
 {
 	struct qcow2 *q = qcow2_of(v);
 	int r;
@@ -198,7 +210,7 @@ int qcow2_resize(struct volume *v, uint64_t size, bool shrink, struct volume_err
 	size = (size + 511) & ~UINT64_C(511);
 	if (size == v->size)
 		return 0;
-	r = size > v->size ? grow(q, size, e) : shrink_to(q, size, e);
+	r = size > v->size ? grow(q, size, step, e) : shrink_to(q, size, e);
 	if (r < 0 && e && !e->text[0])
 		(void)volume_fail(e, r, "cannot change the size: %s", strerror(-r));
 	return r;
