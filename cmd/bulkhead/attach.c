@@ -137,13 +137,13 @@ static int limit(const struct attachment *a, const char *path, int fd, pid_t sup
 				       0;
 }
 
-static int start_dialer(struct attachment *a)
+static int start_dialer(struct attachment *a, pid_t supervisor)
 {
 	const struct config_device *d = &a->device;
 	char address[CONFIG_PATH_MAX + 1], why[400] = "";
 
 	snprintf(address, sizeof(address), "%.*s", (int)d->path_len, d->path);
-	a->files[0] = dial_start(d->kind->word, address, why, sizeof(why));
+	a->files[0] = dial_start(supervisor, d->kind->word, address, why, sizeof(why));
 	return a->files[0] < 0 ? complain(EXIT_START, "%s", why) : 0;
 }
 
@@ -179,7 +179,7 @@ static int open_file(struct attachment *a, unsigned int i, pid_t supervisor)
 	int r;
 
 	if (i == 0 && d->remote)
-		return start_dialer(a);
+		return start_dialer(a, supervisor);
 	if (!file.path)
 		return complain_secret(d, i);
 	snprintf(path, sizeof(path), "%.*s", (int)file.path_len, file.path);

@@ -50,9 +50,10 @@ struct dialer_client {
 };
 
 struct dialer {
-	size_t n;	/* 0: there is none */
-	int pidfd;	/* of the process, for whoever takes it; or -1 */
-	bool any_local; /* an address that is a path */
+	size_t n;	  /* 0: there is none */
+	int pidfd;	  /* of the process, for whoever takes it; or -1 */
+	bool any_local;	  /* an address that is a path */
+	pid_t supervisor; /* of one that is not its child, which calls itself after it; else 0 */
 	struct dialer_client *clients;
 };
 
@@ -79,7 +80,7 @@ void dialer_run(struct dialer *d, int ready) __attribute__((noreturn));
 
 /*
  * dial.c: this executable as the dialer of one disk that is attached, started by its user's command, which has the address
- * from its user alone: `supervisor --dial WORD ADDRESS`, with the channel as descriptor 3, and as 4 where it says a byte
+ * from its user alone: `supervisor --dial SUPERVISOR WORD ADDRESS`, with the VM's supervisor's process id, with the channel as descriptor 3, and as 4 where it says a byte
  * once it is confined, or in a line why it is not.
  */
 #define DIALER_WORD "--dial"

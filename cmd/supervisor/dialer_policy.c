@@ -70,9 +70,10 @@ static const struct declared_held held[] = {
 static const struct declared_gain gains[] = {
 	{ "connections to the servers of one VM's disks, and to the host's sockets that its guest may reach",
 	  NULL, "to no other address: the filter takes those of a table that nobody can write" },
-	{ "of a disk that is attached: a place outside of the VM's control group", NULL,
-	  "its user's command started it, as no address is to come from anybody else; it ends with the disk, and what it may take of "
-	  "the host its own limits say" },
+	{ "of a disk that is attached, where its user may put no process into the VM's control group: a place outside of it",
+	  NULL,
+	  "its user's command started it, as no address is to come from anybody else, and said so; it ends with the disk, and what it "
+	  "may take of the host its own limits say" },
 	{ "its user's domain, where SELinux is", NULL,
 	  "of the VM's domains none has a network; Landlock allows it no file and its filter opens none" },
 	{ "its user's network, for those connections", NULL,

@@ -14,6 +14,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -78,6 +79,16 @@ static int keep_fds(const struct dialer *d, int *ready)
 	return fds_place(fds, n + 1);
 }
 
+/* By which the audit finds it; the filter lets nobody change it. */
+static void take_name(pid_t supervisor)
+{
+	char name[32] = "dialer";
+
+	if (supervisor)
+		snprintf(name, sizeof(name), "dialer %d", (int)supervisor);
+	prctl(PR_SET_NAME, name);
+}
+
 static int prepare(const struct dialer *d, int *ready)
 {
 	sigset_t all;
@@ -86,7 +97,7 @@ static int prepare(const struct dialer *d, int *ready)
 	sigfillset(&all);
 	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0 || setsid() < 0)
 		return -errno;
-	prctl(PR_SET_NAME, "dialer");
+	take_name(d->supervisor);
 	r = make_table(d);
 	if (r == 0)
 		r = keep_fds(d, ready);

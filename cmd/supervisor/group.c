@@ -5,9 +5,6 @@
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
-#include <linux/sched.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -93,19 +90,9 @@ int group_refuse_kvm(const struct vm_config *c, const char *lacks, struct guaran
 	return refuse_host(c, report, e);
 }
 
-/* Born in its group, so that nobody waits for the kernel to move anybody. */
-static pid_t fork_into(int group)
-{
-	struct clone_args args = { .flags = CLONE_INTO_CGROUP,
-				   .exit_signal = SIGCHLD,
-				   .cgroup = (uint64_t)group };
-
-	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-}
-
 static int split(struct vm *vm, struct cgroup *g, struct open_error *e)
 {
-	pid_t keeper = getpid(), child = fork_into(g->supervisor);
+	pid_t keeper = getpid(), child = cgroup_fork(g->supervisor);
 	int r = errno;
 
 	if (child < 0) {

@@ -117,6 +117,11 @@ enum cgroup_want cgroup_ran_out(int events);
  * nothing is limited; -ENODEV as above; -ENOENT: there is no such group; or a negative errno.
  */
 [[nodiscard]] int cgroup_limit_file_of(pid_t supervisor, int fd);
+/* The group that the supervisor of a VM that runs is in, to be used as a descriptor. -ENOENT: there is none of a VM's; or
+ * another negative errno. */
+[[nodiscard]] int cgroup_open_of(pid_t supervisor);
+/* As fork; the child is born in the group, so that nobody waits for the kernel to move anybody. -1: in the caller's. */
+pid_t cgroup_fork(int group);
 /* Limits the group's traffic with one. It has the controller. */
 [[nodiscard]] int cgroup_limit_device(const struct cgroup *g, const struct cgroup_device *d);
 

@@ -7,15 +7,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define BESIDE "/supervisor"
 #define GUEST "/guest"
 
-/* The group of its vmm and devices. */
-static int open_guest(pid_t supervisor)
+/* The supervisor's own group, or with that name the one beside it. */
+static int open_group(pid_t supervisor, const char *name)
 {
 	char who[16], path[PATH_MAX];
 	size_t len;
@@ -28,9 +32,23 @@ static int open_guest(pid_t supervisor)
 	len = strlen(path);
 	if (len < sizeof(BESIDE) || strcmp(path + len - (sizeof(BESIDE) - 1), BESIDE) != 0)
 		return -ENOENT;
-	memcpy(path + len - (sizeof(BESIDE) - 1), GUEST, sizeof(GUEST));
+	snprintf(path + len - (sizeof(BESIDE) - 1), sizeof(BESIDE), "%s", name);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+int cgroup_open_of(pid_t supervisor)
+{
+	return open_group(supervisor, BESIDE);
+}
+
+pid_t cgroup_fork(int group)
+{
+	struct clone_args args = { .flags = group < 0 ? 0 : CLONE_INTO_CGROUP,
+				   .exit_signal = SIGCHLD,
+				   .cgroup = group < 0 ? 0 : (uint64_t)group };
+
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
 /* "max" is no limit. */
@@ -66,7 +84,7 @@ static bool take_limits(char *text, struct cgroup_device *d)
 
 int cgroup_limit_file_of(pid_t supervisor, int fd)
 {
-	_cleanup_(closep) int guest = open_guest(supervisor);
+	_cleanup_(closep) int guest = open_group(supervisor, GUEST);
 	struct cgroup g = CGROUP_NONE;
 	struct cgroup_device d;
 	char text[4096];

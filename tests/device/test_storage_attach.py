@@ -2,7 +2,9 @@
 """Disks of NBD servers and iSCSI targets that are attached to a VM that runs, and detached: each with a dialer of its own, which ends with
 it."""
 
+import json
 import os
+import re
 import shutil
 import signal
 
@@ -89,8 +91,7 @@ def test_a_unit_of_a_target_comes_and_goes(place, build, target):
             os.kill(pid, signal.SIGKILL)
             before += 1
             wait.until(lambda n=before: restarts(place) == n, "a restart")
-        code, out, err = place.call("audit", NAME)
-        assert code == 0 and "WEAKER" not in out and "storage-iscs" in out, out + err
+        assert_audited(place, "storage-iscs", 1)
         go(place)
     guest.stop()
 
@@ -111,10 +112,40 @@ def test_over_tls(quick, build, serve, pki):
     """Its key is sent with it; the audit takes its processes for what they declare."""
     server, guest = serve("nbdkit", tls_words("nbdkit", pki, "psk")), start(quick, build)
     come(quick, guest, f"{server.address('vm', True)},format=raw,tls-psk=k", "--secret", f"k={pki / 'right.psk'}")
-    code, out, err = quick.call("audit", NAME)
-    assert code == 0 and "WEAKER" not in out and "storage-nbd" in out, out + err
+    assert_audited(quick, "storage-nbd", 1)
     go(quick)
     guest.stop()
+
+
+def test_dialers_are_of_the_vm(place, build, serve):
+    """One for each of its disks: each is where the VM's supervisor is, and audited, as is that of a VM's start."""
+    server = serve()
+    guest = start(place, build, "--disk", f"{server.address('vm')},format=raw")
+    assert_audited(place, "storage-nbd", 1)
+    for n in (2, 3):
+        assert attach(place, "disk", f"{server.address('vm')},format=raw") == f"disk-{n} at 0000:00:{0x16 + n:x}.0\n"
+        assert_audited(place, "storage-nbd", n)
+    (supervisor,) = pids_of(place, "supervisor")[-1:]
+    assert {groups_of(pid) for pid in pids_of(place, "dialer")} == {groups_of(supervisor)}
+    detach(place, "disk-2")
+    assert_audited(place, "storage-nbd", 2)
+    detach(place, "disk-3")
+    assert_audited(place, "storage-nbd", 1)
+    guest.stop()
+
+
+def groups_of(pid):
+    with open(f"/proc/{pid}/cgroup", encoding="ascii") as f:
+        return f.read()
+
+
+def assert_audited(place_, program, dialers):
+    """The audit takes the processes for what they declare, and sees each dialer."""
+    code, out, err = place_.call("audit", NAME)
+    assert code == 0 and "WEAKER" not in out and program in out, out + err
+    assert len(re.findall(r"\bdialer\b", out)) >= dialers, out
+    names = [p["name"] for p in json.loads(place_.call("audit", "--json", NAME)[1])["audits"][0]["processes"]]
+    assert names.count("dialer") == dialers, names
 
 
 def test_a_server_that_is_away_pauses_the_vm(quick, build, serve):

@@ -478,6 +478,26 @@ static void test_control_group(void **state)
 	expect(RNG, "control group");
 }
 
+static void set_dialer(const char *group)
+{
+	for (size_t i = VMM; i < N_PROCESSES; i++)
+		strcpy(of(i)->cgroup.v2, "/bulkhead/test.1/guest");
+	strcpy(of(SUPERVISOR)->cgroup.v2, "/bulkhead/test.1/supervisor");
+	set_process(RELAY, &dialer_declared);
+	of(RELAY)->n_fds = of(RELAY)->n_maps = 0; /* none of the command's */
+	strcpy(of(RELAY)->cgroup.v2, group);
+}
+
+/* That of a disk which was attached may have been started outside. */
+static void test_control_group_of_a_dialer(void **state)
+{
+	(void)state;
+	set_dialer("/bulkhead/test.1/supervisor");
+	expect_none();
+	set_dialer("/user.slice");
+	expect(RELAY, "control group");
+}
+
 static void test_dumpable(void **state)
 {
 	(void)state;
@@ -651,6 +671,7 @@ int main(void)
 		cmocka_unit_test(test_files_of_a_control_group),
 		cmocka_unit_test(test_mappings),
 		cmocka_unit_test(test_control_group),
+		cmocka_unit_test(test_control_group_of_a_dialer),
 		cmocka_unit_test(test_dumpable),
 		cmocka_unit_test(test_labels),
 		cmocka_unit_test(test_labels_of_others),

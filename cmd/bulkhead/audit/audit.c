@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bulkhead audit: what the kernel says of a running machine's processes. */
 #include "cmd/bulkhead/audit/deep.h"
+#include "cmd/bulkhead/audit/dialers.h"
 #include "cmd/bulkhead/audit/judge.h"
 #include "cmd/bulkhead/audit/network.h"
 #include "cmd/bulkhead/audit/show.h"
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/vmlink.h"
 #include "lib/base/cleanup.h"
+#include "lib/config/config.h"
+#include "lib/sandbox/cgroup.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -128,6 +131,43 @@ static int read_above(struct subject *s, pid_t supervisor)
 	return r == 0 && keeper ? read_keeper(s, keeper) : r;
 }
 
+/* It runs the supervisor's executable, as far as that is seen, and is of who may have started it. */
+static bool is_dialer(const struct subject *s, const struct facts *f)
+{
+	const uid_t uid = f->threads[0].status.uid[0];
+
+	return (f->unseen & UNSEEN_EXE || strcmp(f->name, supervisor_declared.name) == 0) &&
+	       (uid == s->uid || uid == CGROUP_DIALER_ID);
+}
+
+static int read_dialer(struct subject *s, pid_t pid)
+{
+	const size_t n = s->n_processes;
+	int r = read_process(s, pid, &dialer_declared);
+
+	if (s->n_processes == n)
+		return r;
+	if (r == 0 && is_dialer(s, &s->process[n].facts)) {
+		rename_copy(&s->process[n], &dialer_declared);
+		return 0;
+	}
+	facts_free(&s->process[n].facts);
+	s->n_processes = n;
+	return r;
+}
+
+/* Those of its disks that were attached; a disk may have just been detached. */
+static int read_dialers(struct subject *s, pid_t supervisor)
+{
+	pid_t found[CONFIG_SPARES];
+	const int n = dialers_find(supervisor, found, ARRAY_SIZE(found));
+	int r = 0;
+
+	for (int i = 0; i < n && (r == 0 || r == -ESRCH); i++)
+		r = read_dialer(s, found[i]);
+	return n < 0 ? n : r == -ESRCH ? 0 : r;
+}
+
 static int read_machine(struct subject *s, pid_t supervisor)
 {
 	pid_t parts[SUBJECT_MAX_PROCESSES];
@@ -140,6 +180,8 @@ static int read_machine(struct subject *s, pid_t supervisor)
 	n = facts_children(supervisor, parts, ARRAY_SIZE(parts));
 	for (int i = 0; i < n && r == 0; i++)
 		r = read_part(s, parts[i]);
+	if (r == 0)
+		r = read_dialers(s, supervisor);
 	if (n > 0 && r == 0 && !facts_still_true(&s->process[s->n_processes - 1].facts))
 		r = -ESRCH;
 	return n < 0 ? n : n == 0 ? -ESRCH : r;

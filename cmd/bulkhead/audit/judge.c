@@ -36,6 +36,12 @@ static bool is_pair(const struct subject_process *a, const struct subject_proces
 	       (a->declared == &launcher_declared && b->declared == &supervisor_declared);
 }
 
+/* Each attached disk of a server has one, and all of a host have one id. */
+static bool are_dialers(const struct subject_process *a, const struct subject_process *b)
+{
+	return a->declared == &dialer_declared && b->declared == &dialer_declared;
+}
+
 /* Who else is in the namespace: a name, or NULL. */
 static const char *shares(const struct subject *s, const struct subject_process *p, int ns)
 {
@@ -129,6 +135,7 @@ static void judge_own_id(const struct subject *s, struct subject_process *p, str
 		findings_add(f, GRADE_WEAK, p, 0, "groups", "none", "%u", st->n_groups);
 	for (size_t i = 0; i < s->n_processes; i++)
 		if (&s->process[i] != p && !is_pair(&s->process[i], p) &&
+		    !are_dialers(&s->process[i], p) &&
 		    s->process[i].facts.threads[0].status.uid[0] == st->uid[0])
 			findings_add(f, GRADE_WEAK, p, 0, "user id", "its own", "%u, as %s",
 				     st->uid[0], s->process[i].facts.name);
@@ -202,19 +209,23 @@ static void judge_limits(const struct subject *s, struct subject_process *p, str
 
 /* ---- control group ---- */
 
-/* All processes of a VM are in one: its limits are the VM's. */
+/* All processes of a VM are in one: its limits are the VM's. A dialer is with the supervisor. */
 static void judge_cgroup(const struct subject *s, struct subject_process *p, struct findings *f)
 {
+	const enum declared_place place = p->declared == &dialer_declared ? DECLARED_SUPERVISOR :
+									    DECLARED_JAIL;
+
 	for (size_t i = 0; i < s->n_processes; i++) {
 		const struct subject_process *first = &s->process[i];
 
-		if (!first->declared || first->declared->place != DECLARED_JAIL)
+		if (!first->declared || first->declared->place != place)
 			continue;
 		if (strcmp(first->facts.cgroup.v2, p->facts.cgroup.v2) != 0 ||
 		    strcmp(first->facts.cgroup.v1, p->facts.cgroup.v1) != 0)
 			findings_add(f, GRADE_WEAK, p, 0, "control group",
-				     "that of all processes of the VM", "%s %s", p->facts.cgroup.v2,
-				     p->facts.cgroup.v1);
+				     place == DECLARED_JAIL ? "that of all processes of the VM" :
+							      "that of the VM's supervisor",
+				     "%s %s", p->facts.cgroup.v2, p->facts.cgroup.v1);
 		return;
 	}
 }
@@ -231,7 +242,7 @@ static void judge_process(const struct subject *s, struct subject_process *p, st
 	judge_fds(s, p, f);
 	judge_maps(p, f);
 	judge_labels(s, p, f);
-	if (p->declared->place == DECLARED_JAIL)
+	if (p->declared->place == DECLARED_JAIL || p->declared == &dialer_declared)
 		judge_cgroup(s, p, f);
 	if (p->facts.dumpable)
 		findings_add(f, GRADE_WEAK, p, 0, "dumpable", "no", "yes");
