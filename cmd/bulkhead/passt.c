@@ -25,6 +25,7 @@
 #define SAID_MAX 16
 #define ARGUMENT_MAX 96
 #define DESCRIPTORS 4096       /* two for each connection of the guest's */
+#define ON_ITS_WAY MIB(1)      /* to the guest: bytes, of which the kernel counts half */
 #define ADDRESS_SPACE MIB(256) /* all of its tables are of fixed sizes, 72 MiB in Debian 12's */
 
 static const char *const places[] = { "/usr/bin/passt", "/usr/local/bin/passt" };
@@ -150,6 +151,19 @@ static const char *find(void)
 	return NULL;
 }
 
+/*
+ * passt has sent all that the guest's windows allow before it waits, and what then finds no room it drops and sends
+ * anew, all of it; a guest that is slower than that hears the same bytes again and again. Given a descriptor it leaves
+ * the size as it is. What the host does not allow its user becomes as much as it does.
+ */
+static void widen(int stream)
+{
+	const int bytes = ON_ITS_WAY;
+
+	if (setsockopt(stream, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		(void)setsockopt(stream, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 int passt_open(const struct config_device *d, const char **ret_why)
 {
 	struct arguments arguments;
@@ -171,6 +185,7 @@ int passt_open(const struct config_device *d, const char **ret_why)
 	if (theirs < 0 || pipe2(pipes, O_CLOEXEC) < 0)
 		return -errno;
 	errors = pipes[0];
+	widen(theirs);
 	said = fcntl(pipes[1], F_DUPFD_CLOEXEC, ITS_STREAM + 1);
 	close(pipes[1]);
 	pid = said < 0 ? -1 : fork();

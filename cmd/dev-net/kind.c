@@ -29,7 +29,6 @@ static const struct option options[] = {
 	  OPTION_FIELD(struct net_options, mtu),
 	  .min = NET_MTU_MIN,
 	  .max = NET_MTU_MAX,
-	  .initial = "1500",
 	  .value = "BYTES" },
 	{ .name = "speed",
 	  .type = OPTION_NUMBER,
@@ -73,13 +72,22 @@ static const struct option options[] = {
 	  .flags = OPTION_INNER },
 };
 
+static enum kind_opens opens_of(const void *of);
+
+static uint64_t mtu_of(const struct net_options *o)
+{
+	if (o->mtu)
+		return o->mtu;
+	return opens_of(o) == KIND_OPENS_PASST ? NET_MTU_PASST : NET_MTU_USUAL;
+}
+
 static bool passt_argument(const void *of, unsigned int i, char *out, size_t cap)
 {
 	const struct net_options *o = of;
 
 	if (i > 0)
 		return publish_passt(&o->publishes, i - 1, out, cap);
-	snprintf(out, cap, "--mtu=%u", (unsigned int)o->mtu); /* as the card has it */
+	snprintf(out, cap, "--mtu=%u", (unsigned int)mtu_of(o)); /* as the card has it */
 	return true;
 }
 
@@ -218,6 +226,7 @@ static void settle(void *of, const char *vm, unsigned int number)
 
 	if (!o->mac)
 		o->mac = make_mac(vm, number);
+	o->mtu = mtu_of(o);
 	o->bare = is_bare(o);
 }
 

@@ -450,7 +450,7 @@ int net_prepare(struct net *net, const struct net_options *o, struct net_page *p
 	net->features = 0;
 	net->down = false;
 	net->mac = o->mac;
-	net->mtu = (uint16_t)o->mtu;
+	net->mtu = (uint16_t)(o->mtu ? o->mtu : NET_MTU_USUAL);
 	net->speed = (uint32_t)o->speed;
 	net->kept = &page->control;
 	control_load(&net->control, net->kept, net->mac, (uint16_t)net->n_lanes);

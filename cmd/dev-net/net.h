@@ -51,6 +51,8 @@
 #define NET_CONFIG_LEN 17U /* 5.1.4, up to the duplex */
 #define NET_MTU_MIN 68U
 #define NET_MTU_MAX 65535U
+#define NET_MTU_USUAL 1500U
+#define NET_MTU_PASST 65520U	/* its own: its user's host cuts what leaves it */
 #define NET_SPEED_MAX INT32_MAX /* Mbit/s */
 /* Buffers of one frame: the largest one takes 43 of the smallest that Linux offers. A frame that takes more is dropped. */
 #define NET_MERGE_MAX 64U
@@ -58,7 +60,7 @@
 struct net_options {
 	uint8_t way; /* of the kind's ways: which; not this process's to know */
 	uint64_t mac; /* the first byte on the wire is the most significant of six; 0: none was said */
-	uint64_t mtu;	 /* bytes */
+	uint64_t mtu;	 /* bytes; 0: none was said */
 	uint64_t speed;	 /* Mbit/s, as the guest is told */
 	uint64_t queues; /* pairs of them */
 	bool bare;	 /* its tap has no headers, and no offloads */

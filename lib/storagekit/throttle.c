@@ -44,9 +44,9 @@ void throttle_pass_ms(struct throttle *t, uint64_t ms)
 }
 
 /* Requests are far smaller than what would not fit: 4 GiB. */
-static int64_t cost(unsigned int what, uint64_t bytes)
+static int64_t cost(unsigned int what, uint64_t ops, uint64_t bytes)
 {
-	return what < THROTTLE_BYTES ? SCALE : (int64_t)(bytes & UINT32_MAX) * SCALE;
+	return (int64_t)((what < THROTTLE_BYTES ? ops : bytes) & UINT32_MAX) * SCALE;
 }
 
 static bool concerns(unsigned int what, bool writes)
@@ -63,13 +63,18 @@ static bool has_room(const struct throttle *t, unsigned int what, int64_t price)
 	return !size || t->left[what] >= (price < size ? price : size);
 }
 
-bool throttle_take(struct throttle *t, bool writes, uint64_t bytes)
+bool throttle_take_all(struct throttle *t, bool writes, uint64_t ops, uint64_t bytes)
 {
 	for (unsigned int i = 0; i < THROTTLE_KINDS; i++)
-		if (concerns(i, writes) && !has_room(t, i, cost(i, bytes)))
+		if (concerns(i, writes) && !has_room(t, i, cost(i, ops, bytes)))
 			return false;
 	for (unsigned int i = 0; i < THROTTLE_KINDS; i++)
 		if (t->rates.rate[i] && concerns(i, writes))
-			t->left[i] -= cost(i, bytes);
+			t->left[i] -= cost(i, ops, bytes);
 	return true;
+}
+
+bool throttle_take(struct throttle *t, bool writes, uint64_t bytes)
+{
+	return throttle_take_all(t, writes, 1, bytes);
 }

@@ -41,5 +41,7 @@ bool throttle_bounds(const struct throttle *t);
 void throttle_pass_ms(struct throttle *t, uint64_t ms);
 /* One request of bytes: true, and it is counted, or false: later. */
 bool throttle_take(struct throttle *t, bool writes, uint64_t bytes);
+/* One that counts as that many requests. */
+bool throttle_take_all(struct throttle *t, bool writes, uint64_t ops, uint64_t bytes);
 
 #endif

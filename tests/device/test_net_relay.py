@@ -251,6 +251,15 @@ def test_packets_a_second(relay, way):
     assert relay.passed(frames.tcp()) == [frames.tcp()]
 
 
+@pytest.mark.parametrize("way", ["out", "in"])
+def test_a_large_frame_is_many_packets(relay, way):
+    relay.begin(f"--packets-{way}=3000", f"--ip={frames.OWN}")
+    frame = frames.udp(data=bytes(60000)) if way == "out" else \
+        frames.to_guest(frames.udp(frames.OWN, from_address=frames.FAR, data=bytes(60000)))
+    ends = (relay.inner, relay.outer) if way == "out" else (relay.outer, relay.inner)
+    rate_holds(relay, *ends, frame, 150, 3000, -(-len(frame) // 1518))
+
+
 def test_bytes_a_second(relay):
     relay.begin("--bytes-out=300K", f"--ip={frames.OWN}")
     frame = frames.udp(data=bytes(1400))

@@ -109,6 +109,24 @@ static void one_that_is_refused_costs_nothing(void **state)
 	assert_int_equal(take_all(&t, false, 0), 9);
 }
 
+static void one_may_count_as_several(void **state)
+{
+	struct throttle t = made(THROTTLE_OPS_WRITE, 10, 1);
+
+	(void)state;
+	assert_true(throttle_take_all(&t, true, 8, 1));
+	assert_false(throttle_take_all(&t, true, 3, 1));
+	assert_true(throttle_take_all(&t, false, 3, 1));
+	assert_true(throttle_take_all(&t, true, 2, 1));
+	throttle_pass_ms(&t, 1000);
+	/* alone, and paid back */
+	assert_true(throttle_take_all(&t, true, 44, 1));
+	throttle_pass_ms(&t, 3400);
+	assert_false(throttle_take(&t, true, 1));
+	throttle_pass_ms(&t, 100);
+	assert_true(throttle_take(&t, true, 1));
+}
+
 static void the_largest_rates_do_not_overflow(void **state)
 {
 	struct throttle t = made(THROTTLE_BYTES, THROTTLE_RATE_MAX, THROTTLE_BURST_MAX);
@@ -136,6 +154,7 @@ int main(void)
 		cmocka_unit_test(what_is_larger_than_the_burst_passes_and_is_paid_back),
 		cmocka_unit_test(reads_and_writes_have_their_own),
 		cmocka_unit_test(one_that_is_refused_costs_nothing),
+		cmocka_unit_test(one_may_count_as_several),
 		cmocka_unit_test(the_largest_rates_do_not_overflow),
 	};
 
