@@ -315,7 +315,7 @@ int verb_attach(int argc, char **argv)
 	if (status == 0)
 		status = open_files(&a, supervisor);
 	if (status == 0)
-		status = links_open_one(&a.device, &a.files[0]);
+		status = links_open_one(&a.device, supervisor, &a.files[0]);
 	if (status == 0)
 		status = ask(sock, &a);
 	fds_close(a.files, KIND_FILES_MAX);

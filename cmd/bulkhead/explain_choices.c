@@ -4,6 +4,7 @@
 
 #include "cmd/bulkhead/paragraph.h"
 #include "lib/base/cmdline.h"
+#include "lib/passt/passt.h"
 #include "lib/sandbox/guarantee.h"
 
 #include <stdio.h>
@@ -80,17 +81,32 @@ static void explain_foreign(const struct config_device *d)
 		(int)d->path_len, d->path);
 }
 
-/* As cmd/bulkhead/passt.c starts it. */
+/* As lib/passt starts it. */
+static void explain_one_passt(const struct config_device *d)
+{
+	bool optional = kind_way(d->kind, d->options)->optional;
+
+	if (!passt_program())
+		paragraph("foreign network", optional ? "none: %s" : "%s: run refuses it",
+			  passt_missing);
+	else
+		paragraph(
+			"foreign network",
+			"%spasst, a program of its own package, which confines itself: it "
+			"has the host's network with its user's rights (as root: "
+			"nobody's), memory and tasks of its own, and of this VM the frames that "
+			"net-relay lets through; who takes it over reaches what the host reaches%s",
+			optional ? "as nothing else was said: " : "",
+			optional ? "; the guest reaches public addresses alone; --net none is "
+				   "without" :
+				   "");
+}
+
 static void explain_passt(const struct vm_config *c)
 {
 	for (size_t i = 0; i < c->n_devices; i++)
-		if (config_is_linked(&c->devices[i]) &&
-		    kind_way(c->devices[i].kind, c->devices[i].options)->opens == KIND_OPENS_PASST)
-			paragraph("foreign network",
-				  "passt, a program of its own package, which confines itself: it "
-				  "has the host's network with its user's rights (as root: "
-				  "nobody's), and of this VM the frames that net-relay lets "
-				  "through; who takes it over reaches what the host reaches");
+		if (config_is_linked(&c->devices[i]) && !config_is_handed(&c->devices[i]))
+			explain_one_passt(&c->devices[i]);
 }
 
 /* Of which no process is its own. */

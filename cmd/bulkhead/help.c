@@ -142,7 +142,7 @@ static void print_device(const struct config_key *key)
 		return;
 	}
 	kind_form(kind, false, form, sizeof(form));
-	snprintf(times, sizeof(times), "up to %u times", kind->most);
+	snprintf(times, sizeof(times), "up to %u", kind->most);
 	print_form(key->name, form, times);
 	print_more_files(kind);
 }

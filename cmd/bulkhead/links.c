@@ -4,12 +4,14 @@
 
 #include "cmd/bulkhead/net/bridge.h"
 #include "cmd/bulkhead/net/macvtap.h"
-#include "cmd/bulkhead/passt.h"
 #include "cmd/bulkhead/segment/join.h"
 #include "cmd/bulkhead/tap.h"
 #include "cmd/bulkhead/verbs.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
+#include "lib/passt/passt.h"
+#include "lib/sandbox/cgroup.h"
+#include "lib/sandbox/selinux.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,9 +116,14 @@ static int open_macvtap(struct links *l, const struct config_device *d, const ch
 static int open_passt(struct links *l, const struct config_device *d, const char *value, int *ret,
 		      const char **ret_why)
 {
-	(void)l;
+	_cleanup_(closep) int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(closep) int group = cgroup_network_of(l->supervisor);
+	const struct kind_way *w = kind_way(d->kind, d->options);
+	struct passt_birth birth = { .group = group, .proc_fd = proc };
+	int fd = passt_open(w, d->options, &birth, ret_why);
+
 	(void)value;
-	return one(passt_open(d, ret_why), ret);
+	return one(fd, ret);
 }
 
 static int open_segment(struct links *l, const struct config_device *d, const char *value, int *ret,
@@ -234,7 +241,7 @@ int links_take(struct vm_config *c, struct links *ret)
 	*ret = (struct links){ .n = 0 };
 	settle_all(c);
 	for (size_t i = 0; i < c->n_devices && r == 0; i++)
-		if (config_is_linked(&c->devices[i]))
+		if (config_is_handed(&c->devices[i]))
 			r = take(c, i, ret);
 	if (r == 0)
 		r = close_others(ret);
@@ -284,9 +291,9 @@ static int refuse_ruled(const struct config_device *d)
 			d->kind->word, w->word, (int)d->to.path_len, d->to.path);
 }
 
-int links_open_one(const struct config_device *d, int *ret)
+int links_open_one(const struct config_device *d, pid_t supervisor, int *ret)
 {
-	struct links none = { .n = 0 };
+	struct links none = { .supervisor = supervisor };
 
 	if (!config_is_linked(d) || is_number(d))
 		return 0;

@@ -18,10 +18,11 @@ struct links {
 	size_t n;
 	struct net_made made[KIND_LINKS_MAX]; /* of the host's network; nobody's yet */
 	size_t n_made;
+	pid_t supervisor; /* of the VM that runs, or 0 */
 };
 
 /*
- * Before anything else is opened: opens what the devices' ways say, in the order of the devices, closes all else that the command was started with but 0, 1
+ * Before anything else is opened: opens what the devices' ways say but for passts, in the order of the devices, closes all else that the command was started with but 0, 1
  * and 2, and settles what was left open of those devices. 0, or an exit status after one line.
  */
 [[nodiscard]] int links_take(struct vm_config *c, struct links *ret);
@@ -30,7 +31,7 @@ struct links {
  * number, and closes all else; *ret stays as it is where it says none. Later: opens what it says otherwise. As links_take.
  */
 [[nodiscard]] int links_take_one(const struct config_device *d, int *ret);
-[[nodiscard]] int links_open_one(const struct config_device *d, int *ret);
+[[nodiscard]] int links_open_one(const struct config_device *d, pid_t supervisor, int *ret);
 void links_close(struct links *l);
 /* Removes what was made for them: there is no VM. */
 void links_undo(struct links *l);

@@ -48,7 +48,7 @@ int words_to_config(int argc, char **argv, struct vm_config *c)
 		if (config_parse_text(c, text, len, c->config, &e) < 0)
 			return complain(EXIT_WORDS, "%s", e.text);
 	}
-	if (config_check(c, &e) < 0)
+	if (config_add_unsaid(c, &e) < 0 || config_check(c, &e) < 0)
 		return complain(EXIT_WORDS, "%s", e.text);
 	snprintf(name, sizeof(name), "vm%d", (int)getpid());
 	if (!c->name)

@@ -23,7 +23,7 @@ static const struct option options[] = {
 	  .type = OPTION_MAC,
 	  OPTION_FIELD(struct net_options, mac),
 	  .min = 1,
-	  .value = "ADDRESS" },
+	  .value = "ADDR" },
 	{ .name = "mtu",
 	  .type = OPTION_NUMBER,
 	  OPTION_FIELD(struct net_options, mtu),
@@ -60,7 +60,7 @@ static const struct option options[] = {
 	{ .name = "publish",
 	  .type = OPTION_OWN,
 	  .own_at = offsetof(struct net_options, publishes),
-	  .value = "[ADDRESS:]HOSTPORT:PORT[/udp]",
+	  .value = "[ADDR:]HOSTPORT:PORT[/udp]",
 	  .set = publish_set,
 	  .put = publish_put,
 	  .flags = OPTION_NOT_PASSED | OPTION_ADDS_UP },
@@ -124,6 +124,11 @@ static bool switch_argument(const void *of, unsigned int i, char *out, size_t ca
 }
 
 static const struct kind_way ways[] = {
+	{ .word = "default",
+	  .optional = true,
+	  .opens = KIND_OPENS_PASST,
+	  .fd = NET_FD_LINK,
+	  .argument = passt_argument },
 	{ .word = "user", .opens = KIND_OPENS_PASST, .fd = NET_FD_LINK, .argument = passt_argument },
 	{ .word = "fd",
 	  .value = "N",
@@ -224,6 +229,7 @@ static void settle(void *of, const char *vm, unsigned int number)
 {
 	struct net_options *o = of;
 
+	o->frames.public |= ways[o->way].optional; /* what nobody chose */
 	if (!o->mac)
 		o->mac = make_mac(vm, number);
 	o->mtu = mtu_of(o);
@@ -272,6 +278,9 @@ static int check(const struct kind_said *said, char *why, size_t cap)
 	if (o->publishes.n && opens_of(o) != KIND_OPENS_PASST)
 		return fail("publish= is for the user's network: --net user,publish=8022:22", why,
 			    cap);
+	if (o->frames.public && (is_interface(o) || opens_of(o) == KIND_OPENS_SWITCH))
+		return fail("public= is for the user's network, or a stream: --net user,public=on",
+			    why, cap);
 	if (o->mode && opens_of(o) != KIND_OPENS_MACVTAP)
 		return fail("mode= is for a macvtap: --net macvtap=eth0,mode=bridge", why, cap);
 	if (o->isolated && opens_of(o) != KIND_OPENS_SWITCH)
@@ -305,6 +314,7 @@ const struct device_kind net_kind = {
 	.link = { .ways = ways,
 		  .n_ways = ARRAY_SIZE(ways),
 		  .way_at = offsetof(struct net_options, way),
+		  .unsaid = "default",
 		  .settle = settle,
 		  .count = queues,
 		  .ruled = is_ruled,

@@ -87,7 +87,9 @@ int bringup_open(struct bringup *b, struct vm *vm, struct open_error *e)
 	group_tell(vm, &b->report);
 	advise(vm);
 	r = settle_accel(vm, o, e);
-	return r < 0 ? r : open_labels(o, vm->config, &vm->labels, e);
+	if (r == 0)
+		r = open_labels(o, vm->config, &vm->labels, e);
+	return r < 0 ? r : bringup_passts(b, vm, e);
 }
 
 /* ---- the processes ---- */

@@ -13,6 +13,7 @@
 
 /* What one stage leaves to the next. */
 struct bringup {
+	struct vm_config *config; /* the VM's */
 	struct jail_ids ids;
 	struct cgroup group;
 	struct guarantee_report report;
@@ -24,6 +25,9 @@ struct bringup {
 [[nodiscard]] int bringup_host(struct bringup *b, struct vm *vm, struct open_error *ret_error);
 /* All that has a path or a name. */
 [[nodiscard]] int bringup_open(struct bringup *b, struct vm *vm, struct open_error *ret_error);
+/* passts.c: programs that are its network, born in their control group. As bringup_open, of which it is the end. */
+[[nodiscard]] int bringup_passts(struct bringup *b, const struct vm *vm,
+				 struct open_error *ret_error);
 /* The VM's processes, its launcher among them; and leaves what only starting them needs. */
 [[nodiscard]] int bringup_start(struct bringup *b, struct vm *vm, struct open_error *ret_error);
 /* The supervisor's own filter; and the launcher has its own. */

@@ -23,18 +23,26 @@
 #define REMOVE_PAUSE_MS 5
 #define REMOVE_ATTEMPTS 2000 /* the kernel may need a moment to let the last task go */
 
-#define N_FDS (KEEPER_FD_KILL + 1)
+#define N_FDS (KEEPER_FD_KILL_NETWORK + 1)
 
 /* What it needs, in fixed places; all else closed, the terminal too. */
 static int keep_fds(struct cgroup *g)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int fds[N_FDS] = { null, null, null, g->place, g->all, g->vm, g->kill < 0 ? null : g->kill };
+	int fds[N_FDS] = { null,
+			   null,
+			   null,
+			   g->place,
+			   g->all,
+			   g->vm,
+			   g->kill < 0 ? null : g->kill,
+			   g->kill_network < 0 ? null : g->kill_network };
 
 	g->place = KEEPER_FD_PLACE;
 	g->all = KEEPER_FD_ALL;
 	g->vm = KEEPER_FD_VM;
 	g->kill = KEEPER_FD_KILL;
+	g->kill_network = KEEPER_FD_KILL_NETWORK;
 	return fds_place(fds, N_FDS);
 }
 
@@ -76,6 +84,7 @@ static void remove_group(const struct cgroup *g)
 	const struct timespec pause = { .tv_nsec = REMOVE_PAUSE_MS * 1000000L };
 
 	(void)!write(g->kill, "1", 1);
+	(void)!write(g->kill_network, "1", 1);
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 	for (int i = 0; i < REMOVE_ATTEMPTS && cgroup_remove(g) == -EBUSY; i++)

@@ -4,6 +4,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/units.h"
+#include "lib/passt/passt.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -100,6 +101,15 @@ static int refuse_tasks(uint64_t said, uint64_t needed, struct open_error *e)
 
 _Static_assert(CGROUP_UNLIMITED == CONFIG_LIMIT_NONE, "handed through");
 
+/* That of the start, and that of cards which are attached: each takes two places, as it has a relay. */
+static void limit_network(const struct vm_config *c, struct cgroup_limits *l)
+{
+	const uint64_t n = config_count_passts(c) + config_spares(c) / 2;
+
+	l->network_memory = l->memory == CGROUP_UNLIMITED ? CGROUP_UNLIMITED : n * PASST_MEMORY;
+	l->network_tasks = l->tasks == CGROUP_UNLIMITED ? CGROUP_UNLIMITED : n * PASST_TASKS;
+}
+
 int limits_plan(const struct vm_config *c, struct cgroup_limits *ret, struct open_error *e)
 {
 	struct cgroup_limits l = { .memory = c->limits.memory,
@@ -113,6 +123,7 @@ int limits_plan(const struct vm_config *c, struct cgroup_limits *ret, struct ope
 		l.tasks = needed + spares(c, tasks_of, nodes);
 	if (l.tasks < needed)
 		return refuse_tasks(l.tasks, needed, e);
+	limit_network(c, &l);
 	*ret = l;
 	return 0;
 }

@@ -96,7 +96,7 @@ int main(int argc, char **argv)
 {
 	static struct vm vm;
 	static struct vm_config config;
-	static struct bringup b;
+	static struct bringup b = { .config = &config };
 	struct open_error e = { "" };
 	int r;
 

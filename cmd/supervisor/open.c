@@ -232,7 +232,7 @@ static int open_device(struct opened *o, const struct vm_config *c, size_t i, st
 		o->foreign[i] = connect_foreign(d, e);
 		return o->foreign[i] < 0 ? o->foreign[i] : 0;
 	}
-	if (config_is_linked(d))
+	if (config_is_handed(d))
 		return take_link(o, c, i, e);
 	if (!d->kind->file.fd)
 		return 0;

@@ -27,7 +27,7 @@ struct opened {
 	int kvm;		       /* -1: the software CPU */
 	struct kvm_probe probe;	       /* what measured it, still ending */
 	char accel_why[ACCEL_WHY_MAX]; /* for `--accel auto` what was chosen and why, else "" */
-	/* what the command was started with for them: a stream, or a tap's queues; or -1 */
+	/* what they are joined to: the command's stream or tap's queues, or a passt's stream; or -1 */
 	int links[CONFIG_DEVICES_MAX][KIND_LINK_FDS_EACH];
 	int files[CONFIG_DEVICES_MAX]; /* of the configuration's devices; -1: it has none */
 	int foreign[CONFIG_DEVICES_MAX]; /* their sockets, for those that another's program serves; or -1 */

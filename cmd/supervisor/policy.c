@@ -134,6 +134,7 @@ const struct declared_process supervisor_declared = {
 static const struct sandbox_rule keeper_rules[] = {
 	SB_FORM(wait4, SB_IS(2, 0), SB_IS(3, 0)),
 	SB_CALL_EQ(write, 0, KEEPER_FD_KILL),
+	SB_CALL_EQ(write, 0, KEEPER_FD_KILL_NETWORK),
 	REMOVE_DIR_IN(KEEPER_FD_PLACE),
 	REMOVE_DIR_IN(KEEPER_FD_ALL),
 	REMOVE_DIR_IN(KEEPER_FD_VM),
@@ -147,7 +148,7 @@ static const struct sandbox_policy keeper_policy = {
 	.rules = keeper_rules,
 	.n_rules = ARRAY_SIZE(keeper_rules),
 	.limits = {
-		.nofile = KEEPER_FD_KILL + 2, /* one for entering Landlock */
+		.nofile = KEEPER_FD_KILL_NETWORK + 2, /* one for entering Landlock */
 		.nproc = 0,
 		.as = SB_UNSET,
 		.fsize = SB_UNSET,
@@ -161,6 +162,8 @@ static const struct fd_row keeper_fds[] = {
 	{ KEEPER_FD_ALL, FD_ANY, false, "the group of all VMs" },
 	{ KEEPER_FD_VM, FD_ANY, false, "the VM's group" },
 	{ KEEPER_FD_KILL, FD_ANY, false, "cgroup.kill of its processes" },
+	{ KEEPER_FD_KILL_NETWORK, FD_ANY, false,
+	  "cgroup.kill of the programs that are its network" },
 };
 
 static const struct declared_gain keeper_gains[] = {

@@ -223,6 +223,22 @@ int config_parse_text(struct vm_config *c, char *text, size_t len, const char *n
 	return 0;
 }
 
+int config_add_unsaid(struct vm_config *c, struct config_error *e)
+{
+	struct config_key key;
+	char where[80];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && config_key_at(i, &key); i++) {
+		if (key.type != KEY_DEVICE || !key.kind->link.unsaid ||
+		    was_said(&c->from_words, &key) || was_said(&c->from_file, &key))
+			continue;
+		snprintf(where, sizeof(where), "--%s", key.name);
+		r = set(c, &key, key.kind->link.unsaid, where, e);
+	}
+	return r;
+}
+
 /* Firmware finds kernel, initrd and command line by itself. */
 static int check_boot(const struct vm_config *c, struct config_error *e)
 {

@@ -140,6 +140,11 @@ void config_init(struct vm_config *c);
 size_t config_count(const struct vm_config *c, const struct device_kind *kind);
 /* The same of a kind, whoever serves them. */
 size_t config_count_all(const struct vm_config *c, const struct device_kind *kind);
+/*
+ * Where neither word nor file said anything of a kind: what stands for all of it then, as a network card for the user's
+ * network. For the first of those who read the configuration: config_render says it. As config_parse_words.
+ */
+[[nodiscard]] int config_add_unsaid(struct vm_config *c, struct config_error *ret_error);
 /* Whether any device is a server's. */
 bool config_has_server(const struct vm_config *c);
 /* Whether the device's guest reaches sockets of the host. */
@@ -162,19 +167,26 @@ unsigned int config_spares(const struct vm_config *c);
 				      struct config_device *ret, char *why, size_t cap);
 [[nodiscard]] int config_device_options(const struct device_kind *kind, const char *text,
 					struct config_device *ret, char *why, size_t cap);
-/* Whether the command opens what it is joined to, as its way says; and how many descriptors those before it in the
- * configuration have, which is where its first one is among all of the command's. */
+/* Whether something is opened that it is joined to, as its way says. */
 static inline bool config_is_linked(const struct config_device *d)
 {
-	const struct kind_way *w = d->foreign ? NULL : kind_way(d->kind, d->options);
+	const struct kind_way *w = d->foreign || d->off ? NULL : kind_way(d->kind, d->options);
 
 	return w && w->opens != KIND_OPENS_NOTHING;
+}
+/* Whether the command opens it at a VM's start; a passt is started by the supervisor, in the VM's control group. And how many
+ * descriptors those before it in the configuration have, which is where its first one is among all of the command's. */
+static inline bool config_is_handed(const struct config_device *d)
+{
+	return config_is_linked(d) && kind_way(d->kind, d->options)->opens != KIND_OPENS_PASST;
 }
 size_t config_link_number(const struct vm_config *c, size_t i);
 static inline unsigned int config_link_fds(const struct config_device *d)
 {
-	return config_is_linked(d) ? kind_link_fds(d->kind, d->options) : 0;
+	return config_is_handed(d) ? kind_link_fds(d->kind, d->options) : 0;
 }
+/* How many cards are on the user's network. */
+size_t config_count_passts(const struct vm_config *c);
 static inline bool config_readonly(const struct config_device *d)
 {
 	return d->options[d->kind->file.readonly_at];

@@ -93,6 +93,15 @@ size_t config_link_number(const struct vm_config *c, size_t i)
 	return n;
 }
 
+size_t config_count_passts(const struct vm_config *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_devices; i++)
+		n += config_is_linked(&c->devices[i]) && !config_is_handed(&c->devices[i]);
+	return n;
+}
+
 bool config_file_readonly(const struct config_device *d, unsigned int i)
 {
 	unsigned int nth;

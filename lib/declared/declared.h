@@ -24,6 +24,7 @@ enum {
 	KEEPER_FD_ALL,
 	KEEPER_FD_VM,
 	KEEPER_FD_KILL, /* its cgroup.kill */
+	KEEPER_FD_KILL_NETWORK,
 
 	NET_KEEPER_FD_VM = 3, /* the pidfd of its first process */
 	NET_KEEPER_FD_READY,  /* until it is confined */

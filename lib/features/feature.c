@@ -157,18 +157,18 @@ const struct feature features[N_FEATURES] = {
 		.shown_by = "unit/test_throttle.c, device/test_storage.py",
 	},
 	[FEATURE_NET] = {
-		"virtio-net", "virtio-net: stream, tap, bridge, macvtap, user's network (--net)",
-		FEATURE_EXPERIMENTAL, "dev-net",
+		"virtio-net", "virtio-net: user's network, stream, tap, bridge, macvtap (--net)",
+		FEATURE_SUPPORTED, "dev-net",
 		"three to 17 virtqueues; frames of the stream or tap",
-		.note = "without guard=on nothing bounds the frames of a guest, but on a bridge or macvtap",
+		.note = "on a tap or stream nothing bounds the frames of a guest without guard=on",
 		.shown_by = "device/test_net.py, device/test_net_control.py, device/test_net_tap.py, "
 			    "device/test_net_queues.py, device/test_net_rules.py, "
-			    "linux/test_debian_net.py, "
+			    "device/test_default_net.py, linux/test_debian_net.py, "
 			    "linux/test_debian_tap.py, linux/test_debian_user.py",
 	},
 	[FEATURE_NET_RELAY] = {
-		"net-relay", "which frames pass, and how many (guard=, allow=, packets-out= ...)",
-		FEATURE_EXPERIMENTAL, "net-relay", "frames of dev-net and of the link's other end",
+		"net-relay", "which frames pass, and how many (public=, allow=, bytes-out= ...)",
+		FEATURE_SUPPORTED, "net-relay", "frames of dev-net and of the link's other end",
 		.note = "IPv6 addresses of one network are a guest's to choose, unless ip= says it",
 		.shown_by = "unit/test_guard.c, device/test_net_relay.py, drills/test_frames.py",
 	},

@@ -18,8 +18,8 @@
 #define ICMPV6_LISTENER_DONE 132
 #define ICMPV6_LISTENER2 143
 
-#define DHCPV6_CLIENT_PORT 546
-#define DHCPV6_SERVER_PORT 547
+#define DNS_PORT 53
+#define DNS_TLS_PORT 853
 
 struct judge {
 	const struct guard_rules *rules;
@@ -38,6 +38,9 @@ const char *guard_verdict_name(enum guard_verdict v)
 		[GUARD_SOURCE] = "an IP address that is not the VM's",
 		[GUARD_ROLE] = "a router's or server's message",
 		[GUARD_DEST] = "a destination that is not allowed",
+		[GUARD_PRIVATE] =
+			"to a private network or to all of one, of which public=on lets it reach "
+			"its name servers alone: see --net user, or allow=",
 	};
 
 	return names[v];
@@ -107,6 +110,25 @@ static bool is_metadata(const struct addr *a)
 		{ { { 0xfe, 0x80, [12] = 0xa9, 0xfe, 0xa9, 0xfe } }, 128 },
 		{ { { 0xfd, 0, 0x0e, 0xc2, [14] = 2, 0x54 } }, 128 },
 		{ { { 0xfd, 0x20, 0, 0xce, [14] = 2, 0x54 } }, 128 },
+	};
+
+	return is_in(a, all, COUNT(all));
+}
+
+/* Of some network alone, or of all in it: nobody else's. */
+static bool is_private(const struct addr *a)
+{
+	static const struct range all[] = {
+		{ ADDR_V4(10, 0, 0, 0), ADDR_V4_BITS + 8 },	/* RFC 1918 */
+		{ ADDR_V4(172, 16, 0, 0), ADDR_V4_BITS + 12 },	/* RFC 1918 */
+		{ ADDR_V4(192, 168, 0, 0), ADDR_V4_BITS + 16 }, /* RFC 1918 */
+		{ ADDR_V4(100, 64, 0, 0), ADDR_V4_BITS + 10 },	/* RFC 6598 */
+		{ ADDR_V4(192, 0, 0, 0), ADDR_V4_BITS + 24 },	/* RFC 6890 */
+		{ ADDR_V4(198, 18, 0, 0), ADDR_V4_BITS + 15 },	/* RFC 2544 */
+		{ ADDR_V4(224, 0, 0, 0), ADDR_V4_BITS + 3 },	/* groups, reserved, broadcast */
+		{ { { 0xfc } }, 7 },				/* RFC 4193 */
+		{ { { 0xfe, 0x80 } }, 9 },			/* link-local, and site-local */
+		{ { { 0xff } }, 8 },				/* groups */
 	};
 
 	return is_in(a, all, COUNT(all));
@@ -233,10 +255,33 @@ static bool is_restricted(const struct guard_rules *rules)
 	return rules->restricted || rules->n_dests;
 }
 
+/* Names alone: such a server is often a router as well, with pages of its own. */
+static bool is_resolver(const struct judge *j)
+{
+	const struct ip_packet *p = j->p;
+
+	if (!p->has_ports || p->fragment || (p->to_port != DNS_PORT && p->to_port != DNS_TLS_PORT))
+		return false;
+	for (size_t i = 0; i < GUARD_RESOLVERS_MAX; i++)
+		if (!addr_is_unspecified(&p->to) && addr_equal(&j->known->resolvers[i], &p->to))
+			return true;
+	return false;
+}
+
+static bool is_kept_private(const struct judge *j)
+{
+	const struct addr a = meant(&j->p->to);
+
+	return j->rules->public && is_private(&a) && !is_named(j) && !is_resolver(j) &&
+	       !is_answer(j);
+}
+
 static enum guard_verdict judge_dest(const struct judge *j)
 {
 	if (is_forbidden(j))
 		return GUARD_DEST;
+	if (is_kept_private(j))
+		return GUARD_PRIVATE;
 	if (!is_restricted(j->rules))
 		return GUARD_PASS;
 	return is_named(j) || is_answer(j) ? GUARD_PASS : GUARD_DEST;
@@ -285,7 +330,10 @@ static enum guard_verdict judge_dhcp(const struct judge *j)
 		return GUARD_SOURCE;
 	if (!learn_dhcp_request(j->rules, j->known, j->p))
 		return GUARD_MAC;
-	return to_all || addr_equal(&j->p->to, &j->known->server) ? GUARD_PASS : judge_dest(j);
+	if (to_all || addr_equal(&j->p->to, &j->known->server))
+		return GUARD_PASS;
+	return j->rules->public ? GUARD_DEST :
+				  judge_dest(j); /* no far server names its name servers */
 }
 
 static enum guard_verdict judge_ipv4(const struct judge *j)
@@ -442,8 +490,8 @@ enum guard_verdict guard_to_guest(const struct guard_rules *rules, struct guard_
 	if (is_own_mac(&j, p.from_mac) || (!is_own_mac(&j, p.to_mac) && !(p.to_mac[0] & 1)))
 		return GUARD_MAC;
 	learn_from_outside(rules, known, &p);
-	if (is_restricted(rules) && p.kind != PACKET_ARP && !addr_is_group(&p.to) &&
-	    flow_of(&p, true, &flow))
+	if ((is_restricted(rules) || rules->public) && p.kind != PACKET_ARP &&
+	    !addr_is_group(&p.to) && flow_of(&p, true, &flow))
 		flows_note(&known->flows, &flow);
 	return GUARD_PASS;
 }

@@ -27,7 +27,8 @@
 #include "lib/frames/packet.h"
 
 #define GUARD_DESTS_MAX 16U
-#define GUARD_NETS_MAX 4U    /* that routers advertised */
+#define GUARD_NETS_MAX 4U /* that routers advertised */
+#define GUARD_RESOLVERS_MAX 8U
 #define GUARD_OTHERS_MAX 64U /* addresses of IPv6 that are others' */
 
 struct guard_rules {
@@ -36,6 +37,7 @@ struct guard_rules {
 	struct addr ip4, ip6; /* where they are fixed */
 	bool link_local;      /* may be a destination: 169.254.0.0/16, and metadata */
 	bool restricted;      /* to answers, and to what is named */
+	bool public; /* to public addresses, answers, what is named, and its own name servers */
 	struct dest dests[GUARD_DESTS_MAX];
 	size_t n_dests; /* any: restricted to these, and to answers */
 	/* Whether an address that is not fixed is the guest's, on a link without routers and servers; nothing is learned
@@ -54,6 +56,8 @@ struct guard_known {
 	uint32_t next_net;
 	struct addr others[GUARD_OTHERS_MAX];
 	uint32_t next_other;
+	struct addr resolvers[GUARD_RESOLVERS_MAX]; /* that it was given; :: is none */
+	uint32_t next_resolver;
 	struct flows flows;
 };
 
@@ -66,6 +70,7 @@ enum guard_verdict {
 	GUARD_SOURCE,	 /* an address that is not the guest's */
 	GUARD_ROLE,	 /* a router's or server's message */
 	GUARD_DEST,	 /* a destination that is not allowed */
+	GUARD_PRIVATE,	 /* one that is not public */
 	GUARD_VERDICTS
 };
 

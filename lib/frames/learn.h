@@ -33,6 +33,10 @@ bool learn_is_others(const struct guard_known *known, const struct addr *a);
 #define ND_SOURCE_MAC 1
 #define ND_TARGET_MAC 2
 #define ND_PREFIX 3
+#define ND_RESOLVERS 25
+
+#define DHCPV6_CLIENT_PORT 546
+#define DHCPV6_SERVER_PORT 547
 
 #define DHCP_SERVER_PORT 67
 #define DHCP_CLIENT_PORT 68

@@ -67,7 +67,7 @@ enum kind_opens {
 	KIND_OPENS_TAP,	    /* a tap, by its name */
 	KIND_OPENS_BRIDGE,  /* a tap that it makes, a port of that bridge */
 	KIND_OPENS_MACVTAP, /* one that it makes on that interface; its mode and MAC address are the arguments */
-	KIND_OPENS_PASST,  /* a stream to a passt that it starts */
+	KIND_OPENS_PASST, /* a stream to a passt: the supervisor starts it, the command for a card that is attached */
 	KIND_OPENS_SWITCH, /* a port of that segment, of whose switch it starts the first one */
 	KIND_OPENS_STREAM, /* a UNIX stream socket that the command was started with, by its number */
 };
@@ -78,7 +78,8 @@ struct kind_way {
 	const char *value; /* stands for its value in help: "N"; NULL: it has none */
 	uint64_t min, max; /* of a number, or of the bytes of a name */
 	bool number;
-	bool shared; /* several devices may be joined to the same */
+	bool shared;   /* several devices may be joined to the same */
+	bool optional; /* where it cannot be had the VM runs without the device, and says so */
 	enum kind_opens opens;
 	int fd; /* the number in the process of what is opened, or of the first one */
 	/* Of what is started: its i-th argument from 0 on that the options say; false: there are no more. NULL: none. */
@@ -99,6 +100,8 @@ struct kind_link {
 	const struct kind_way *ways;
 	size_t n_ways; /* 0: it is not */
 	size_t way_at; /* the byte of the options that says which: its index */
+	const char *
+		unsaid; /* what stands for all of the kind when nothing is said of any; NULL: there is none then */
 	/* What is not said of the number-th of its kind (from 0 on) becomes what it is in that VM. */
 	void (*settle)(void *options, const char *vm, unsigned int number);
 	/* How many descriptors what is opened has: a tap's queues. NULL: 1. */

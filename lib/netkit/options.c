@@ -7,7 +7,7 @@
 
 bool netkit_is_wanted(const struct netkit_options *o)
 {
-	bool wanted = o->guard || o->restricted || o->link_local || o->n_dests ||
+	bool wanted = o->guard || o->restricted || o->link_local || o->public || o->n_dests ||
 		      !addr_is_unspecified(&o->ip4) || !addr_is_unspecified(&o->ip6);
 
 	for (unsigned int i = 0; i < THROTTLE_KINDS; i++)
@@ -23,6 +23,7 @@ void netkit_rules(const struct netkit_options *o, uint64_t mac, struct guard_rul
 				     .ip6 = o->ip6,
 				     .link_local = o->link_local,
 				     .restricted = o->restricted,
+				     .public = o->public,
 				     .n_dests = o->n_dests };
 	for (unsigned int i = 0; i < ETHER_ADDR_LEN; i++)
 		ret->mac[i] = (uint8_t)(mac >> (8 * (ETHER_ADDR_LEN - 1 - i)));

@@ -19,6 +19,7 @@ struct netkit_options {
 	bool guard;	 /* even if nothing else wants it */
 	bool restricted; /* to answers, and to the destinations */
 	bool link_local; /* may be reached */
+	bool public;	 /* addresses alone, and its name servers */
 };
 
 /* Whether anything of it is to be held to. */
@@ -39,13 +40,15 @@ bool netkit_put_dest(const void *owner, unsigned int i, char *out, size_t cap);
 #define NETKIT_OPTIONS(type_, field_, more) \
 	{ .name = "guard", .type = OPTION_ONOFF, OPTION_FIELD(type_, field_.guard), .max = 1, \
 	  .initial = "off", .flags = (more) }, \
-	{ .name = "ip", .type = OPTION_OWN, .own_at = offsetof(type_, field_), .value = "ADDRESS", \
+	{ .name = "ip", .type = OPTION_OWN, .own_at = offsetof(type_, field_), .value = "ADDR", \
 	  .set = netkit_set_ip, .put = netkit_put_ip, .flags = (more) | OPTION_ADDS_UP }, \
 	{ .name = "restrict", .type = OPTION_ONOFF, OPTION_FIELD(type_, field_.restricted), .max = 1, \
 	  .initial = "off", .flags = (more) }, \
 	{ .name = "allow", .type = OPTION_OWN, .own_at = offsetof(type_, field_), \
-	  .value = "CIDR[:PORT[-PORT]]", .set = netkit_set_dest, .put = netkit_put_dest, \
+	  .value = "CIDR[:PORTS]", .set = netkit_set_dest, .put = netkit_put_dest, \
 	  .flags = (more) | OPTION_ADDS_UP }, \
+	{ .name = "public", .type = OPTION_ONOFF, OPTION_FIELD(type_, field_.public), .max = 1, \
+	  .initial = "off", .flags = (more) }, \
 	{ .name = "link-local", .type = OPTION_ONOFF, OPTION_FIELD(type_, field_.link_local), .max = 1, \
 	  .initial = "off", .flags = (more) }, \
 	NETKIT_RATE(type_, field_, "packets-in", THROTTLE_OPS_READ, OPTION_NUMBER, "N", more), \
@@ -53,7 +56,7 @@ bool netkit_put_dest(const void *owner, unsigned int i, char *out, size_t cap);
 	NETKIT_RATE(type_, field_, "bytes-in", THROTTLE_BYTES_READ, OPTION_SIZE, "SIZE", more), \
 	NETKIT_RATE(type_, field_, "bytes-out", THROTTLE_BYTES_WRITE, OPTION_SIZE, "SIZE", more), \
 	{ .name = "burst", .type = OPTION_NUMBER, OPTION_FIELD(type_, field_.rates.burst_s), .min = 1, \
-	  .max = THROTTLE_BURST_MAX, .initial = "1", .value = "SECONDS", .flags = (more) }
+	  .max = THROTTLE_BURST_MAX, .initial = "1", .value = "N", .flags = (more) }
 /* clang-format on */
 
 #endif

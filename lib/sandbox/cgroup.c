@@ -158,20 +158,31 @@ static int limit_memory(int guest, uint64_t bytes)
 	return r == -ENOENT ? 0 : r;
 }
 
-static int limit_all(int guest, unsigned int have, const struct cgroup_limits *l)
+/* What a group may use, by the controllers that there are. */
+static int limit_group(int dir, unsigned int have, uint64_t memory, uint64_t tasks,
+		       uint64_t cpu_percent)
 {
 	int r = 0;
 
-	if (have & CGROUP_MEMORY && l->memory != CGROUP_UNLIMITED)
-		r = limit_memory(guest, l->memory);
-	if (r == 0 && have & CGROUP_MEMORY) /* all of the VM or nothing */
-		r = put(guest, "memory.oom.group", "1");
-	if (r == 0 && have & CGROUP_PIDS && l->tasks != CGROUP_UNLIMITED)
-		r = put(guest, "pids.max", "%llu", (unsigned long long)l->tasks);
-	if (r == 0 && have & CGROUP_CPU && l->cpu_percent != CGROUP_UNLIMITED)
-		r = put(guest, "cpu.max", "%llu %u",
-			(unsigned long long)l->cpu_percent * CPU_PERIOD_US / 100, CPU_PERIOD_US);
+	if (have & CGROUP_MEMORY && memory != CGROUP_UNLIMITED)
+		r = limit_memory(dir, memory);
+	if (r == 0 && have & CGROUP_PIDS && tasks != CGROUP_UNLIMITED)
+		r = put(dir, "pids.max", "%llu", (unsigned long long)tasks);
+	if (r == 0 && have & CGROUP_CPU && cpu_percent != CGROUP_UNLIMITED)
+		r = put(dir, "cpu.max", "%llu %u",
+			(unsigned long long)cpu_percent * CPU_PERIOD_US / 100, CPU_PERIOD_US);
 	return r;
+}
+
+static int limit_all(const struct cgroup *g, unsigned int have, const struct cgroup_limits *l)
+{
+	int r = limit_group(g->guest, have, l->memory, l->tasks, l->cpu_percent);
+
+	if (r == 0 && have & CGROUP_MEMORY) /* all of the VM or nothing */
+		r = put(g->guest, "memory.oom.group", "1");
+	return r < 0 ? r :
+		       limit_group(g->network, have, l->network_memory, l->network_tasks,
+				   l->cpu_percent);
 }
 
 /* PLACE/bulkhead with a group in it: the last VM's keeper may just be removing it. */
@@ -202,9 +213,11 @@ static int make_leaves(struct cgroup *g, unsigned int controllers)
 		return r;
 	g->supervisor = make_dir(g->vm, "supervisor");
 	g->guest = make_dir(g->vm, "guest");
-	if (g->supervisor < 0 || g->guest < 0)
-		return g->supervisor < 0 ? g->supervisor : g->guest;
+	g->network = make_dir(g->vm, "network");
+	if (g->supervisor < 0 || g->guest < 0 || g->network < 0)
+		return g->supervisor < 0 ? g->supervisor : g->guest < 0 ? g->guest : g->network;
 	g->kill = openat(g->guest, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+	g->kill_network = openat(g->network, "cgroup.kill", O_WRONLY | O_CLOEXEC);
 	g->events = openat(g->guest, "memory.events", O_RDONLY | O_CLOEXEC);
 	return 0;
 }
@@ -230,7 +243,7 @@ static int make(const struct cgroup_place *place, const struct cgroup_limits *l,
 	if (r < 0)
 		return r;
 	*ret_what = "a limit";
-	return limit_all(g->guest, place->controllers, l);
+	return limit_all(g, place->controllers, l);
 }
 
 int cgroup_make(const struct cgroup_place *place, const char *vm_name,
@@ -269,6 +282,8 @@ static int remove_vm(int all, int vm, const char *name)
 {
 	int r = remove_dir(vm, "guest");
 
+	if (r == 0)
+		r = remove_dir(vm, "network");
 	if (r == 0)
 		r = remove_dir(vm, "supervisor");
 	return r < 0 ? r : remove_dir(all, name);
@@ -319,7 +334,9 @@ void cgroup_close(struct cgroup *g)
 	closep(&g->vm);
 	closep(&g->supervisor);
 	closep(&g->guest);
+	closep(&g->network);
 	closep(&g->kill);
+	closep(&g->kill_network);
 	closep(&g->events);
 }
 

@@ -6,6 +6,7 @@
  *	PLACE/bulkhead/NAME.PID             PID is its keeper's (cmd/supervisor/keeper.c)
  *	PLACE/bulkhead/NAME.PID/supervisor  the supervisor, without limits
  *	PLACE/bulkhead/NAME.PID/guest       vmm and devices, with all limits
+ *	PLACE/bulkhead/NAME.PID/network     programs of the host that are the VM's network, with limits of their own
  *
  * PLACE is the directory that the user named; or else the nearest one around the calling process
  * that was delegated to its user (systemd's Delegate=); or else, for root, the hierarchy's root.
@@ -54,7 +55,8 @@ struct cgroup_device {
 struct cgroup_limits {
 	uint64_t memory;      /* bytes of memory, with nothing more in swap; or CGROUP_UNLIMITED */
 	uint64_t tasks;	      /* or CGROUP_UNLIMITED */
-	uint64_t cpu_percent; /* of one CPU, or CGROUP_UNLIMITED */
+	uint64_t cpu_percent; /* of one CPU, or CGROUP_UNLIMITED; the network may have as much again */
+	uint64_t network_memory, network_tasks; /* likewise */
 };
 
 struct cgroup {
@@ -63,7 +65,9 @@ struct cgroup {
 	int vm;	   /* and what is in it */
 	int supervisor;
 	int guest;
+	int network;
 	int kill;		 /* guest/cgroup.kill, for writing; or -1 (before Linux 5.14) */
+	int kill_network;	 /* that of the network's */
 	int events;		 /* guest/memory.events; or -1 */
 	char name[NAME_MAX + 1]; /* NAME.PID */
 };
@@ -71,7 +75,7 @@ struct cgroup {
 /* clang-format off */
 #define CGROUP_NONE                                                                              \
 	((struct cgroup){ .place = -1, .all = -1, .vm = -1, .supervisor = -1, .guest = -1,       \
-			  .kill = -1, .events = -1 })
+			  .network = -1, .kill = -1, .kill_network = -1, .events = -1 })
 /* clang-format on */
 
 /*
@@ -122,6 +126,8 @@ enum cgroup_want cgroup_ran_out(int events);
 [[nodiscard]] int cgroup_open_of(pid_t supervisor);
 /* As fork; the child is born in the group, so that nobody waits for the kernel to move anybody. -1: in the caller's. */
 pid_t cgroup_fork(int group);
+/* The group of a running VM for the programs that are its network, by its supervisor; or -ENOENT: there is none. */
+[[nodiscard]] int cgroup_network_of(pid_t supervisor);
 /* Limits the group's traffic with one. It has the controller. */
 [[nodiscard]] int cgroup_limit_device(const struct cgroup *g, const struct cgroup_device *d);
 

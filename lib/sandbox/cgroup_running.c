@@ -17,6 +17,7 @@
 
 #define BESIDE "/supervisor"
 #define GUEST "/guest"
+#define NETWORK "/network"
 
 /* The supervisor's own group, or with that name the one beside it. */
 static int open_group(pid_t supervisor, const char *name)
@@ -26,7 +27,7 @@ static int open_group(pid_t supervisor, const char *name)
 	int fd, r;
 
 	snprintf(who, sizeof(who), "%d", (int)supervisor);
-	r = cgroup_path_of(who, path, sizeof(path) - sizeof(GUEST));
+	r = cgroup_path_of(who, path, sizeof(path) - strlen(name));
 	if (r < 0)
 		return r;
 	len = strlen(path);
@@ -49,6 +50,11 @@ pid_t cgroup_fork(int group)
 				   .cgroup = group < 0 ? 0 : (uint64_t)group };
 
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+int cgroup_network_of(pid_t supervisor)
+{
+	return open_group(supervisor, NETWORK);
 }
 
 /* "max" is no limit. */

@@ -25,7 +25,7 @@ def guest(name):
 def bulkhead_command(kernel, cmdline, memory="256M", cpus=1, initrd=None, accel="kvm", extra=()):
     return [BULKHEAD, "run", "--kernel", kernel, "--initrd", initrd or guest("initrd.cpio.gz"),
             "--cmdline", cmdline, "--memory", memory, "--cpus", str(cpus), "--console", "raw",
-            "--accel", accel, *extra]
+            "--accel", accel, *(() if any(e.startswith("--net") for e in map(str, extra)) else ("--net", "none")), *extra]
 
 
 def qemu_command(machine, kernel, cmdline, memory="256M", cpus=1, accel="kvm", model="host",

@@ -24,7 +24,7 @@ def run(number):
     with open(disk, "wb") as f:
         f.truncate(16 << 20)
     try:
-        return one([m.BULKHEAD, "run", "--kernel", HELLO, "--memory", "64M", "--console", "raw",
+        return one([m.BULKHEAD, "run", "--kernel", HELLO, "--memory", "64M", "--console", "raw", "--net", "none",
                     "--disk", f"{disk},format=raw"], b"hello")
     finally:
         os.unlink(disk)

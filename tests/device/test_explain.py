@@ -223,7 +223,7 @@ def table_of(pid):
 def test_a_running_vm_is_as_explained(build):
     """The shipped processes, on the software CPU: limits and handed-over descriptors."""
     guest = build / "tests/guest/powerbutton.elf"
-    words = ["--kernel", str(guest), "--memory", "64M", "--accel", "soft", "--rng", "off",
+    words = ["--kernel", str(guest), "--memory", "64M", "--accel", "soft", "--rng", "off", "--net", "none",
              "--console", "raw", "--name", f"explained{os.getpid()}"]
     command = str(build / "cmd/bulkhead/bulkhead")
     said = subprocess.run([command, "explain", *words], capture_output=True, text=True,

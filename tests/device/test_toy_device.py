@@ -47,7 +47,7 @@ def call(toy, *words):
 
 def machine(build, guest=GUEST):
     return ["--kernel", build / guest, "--accel", "soft", "--memory", "64M", "--console", "raw",
-            "--rng", "off", "--dice", "on", "--dice-faces=20"]
+            "--rng", "off", "--net", "none", "--dice", "on", "--dice-faces=20"]
 
 
 def test_a_guest_uses_it(toy, build):

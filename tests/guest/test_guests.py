@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(ACCEL == "kvm" and not os.access("/dev/kvm", os.
 
 def words(guest, memory="64M", cmdline="test", flags=()):
     return [BULKHEAD, "run", "--kernel", BUILD / "tests/guest" / f"{guest}.elf", "--memory", memory,
-            "--cmdline", cmdline, "--console", "raw", "--accel", ACCEL, *flags]
+            "--cmdline", cmdline, "--console", "raw", "--accel", ACCEL, "--net", "none", *flags]
 
 
 @functools.cache

@@ -8,6 +8,7 @@ Needs cgroup v2 with its controllers, as the lab has; JAIL_TEST_DISK is a block 
 import json
 import os
 import pathlib
+import shutil
 import signal
 import stat
 import subprocess
@@ -17,7 +18,7 @@ import time
 
 import pytest
 
-from bh import vm, wait
+from bh import tap, vm, wait
 
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 KEEPER = 0x61ffffff
@@ -175,7 +176,7 @@ def test_keeper_is_confined(place):
     group = str(only_group())
     assert held == {"0": "/dev/null", "1": "/dev/null", "2": "/dev/null",
                     "3": str(CGROUP), "4": str(CGROUP / "bulkhead"), "5": group,
-                    "6": f"{group}/guest/cgroup.kill"}
+                    "6": f"{group}/guest/cgroup.kill", "7": f"{group}/network/cgroup.kill"}
     finish(process, place)
 
 
@@ -319,6 +320,81 @@ def test_io_of_a_disk_that_is_attached(place):
     assert sorted(lines) == sorted(f"{os.major(d)}:{os.minor(d)}" for d in devices)
     assert set(lines.values()) == {"rbps=1048576 wbps=max riops=max wiops=32"}
     finish(process, place)
+
+
+# ---- programs that are its network ----
+
+NETWORK = ("ip link set lo up && ip tuntap add v0 mode tap && ip addr add 10.9.0.1/24 dev v0 && ip link set v0 up && "
+           "ip route add default via 10.9.0.254")
+MOST_PASSTS = SPARES // 2  # that are attached: each takes two places
+PASST_MEMORY = 128 << 20
+NEEDS_PASST = pytest.mark.skipif(not shutil.which("passt"), reason="no passt: tools/deps check")
+
+
+def with_network(body):
+    def run():
+        subprocess.run(NETWORK, shell=True, check=True)
+        return body()
+
+    return tap.apart(run)
+
+
+def passts_of(group):
+    pids = (group / "network/cgroup.procs").read_text().split()
+    return [pid for pid in pids if "passt" in pathlib.Path(f"/proc/{pid}/comm").read_text()]
+
+
+@NEEDS_PASST
+def test_a_passt_has_limits_of_its_own(place):
+    """It is born in its group, so that all that it ever took counts there, and nothing of it as the VM's."""
+    def body():
+        process = start(place, f"{UP},power,{END}", "--net=user", "--name", "user", "--allow", "virtio-net,net-relay")
+        network = only_group() / "network"
+        assert int((network / "memory.max").read_text()) == (1 + MOST_PASSTS) * PASST_MEMORY
+        assert (network / "pids.max").read_text() == f"{2 * (1 + MOST_PASSTS)}\n"
+        [pid] = passts_of(only_group())
+        assert (network / "cgroup.procs").read_text().split() == [pid]
+        anon = int(values(network, "memory.stat")["anon"])
+        assert 0 < anon < int((network / "memory.current").read_text()) < PASST_MEMORY
+        finish(process, place)
+        assert not os.path.exists(f"/proc/{pid}")
+
+    with_network(body)
+
+
+@NEEDS_PASST
+def test_a_passt_that_does_not_end_is_ended(place):
+    """Nor does one that is attached stay, nor the group of either."""
+    def body():
+        process = start(place, f"{UP},hear:20,type:7.24,power,{END}", "--net=user", "--name", "user",
+                        "--allow", "virtio-net,net-relay")
+        code, _, err = place.call("attach", "user", "net", "user")
+        assert code == 0, err
+        pids = passts_of(only_group())
+        assert len(pids) == 2
+        for pid in pids:
+            os.kill(int(pid), signal.SIGSTOP)
+        for pid in named(place, "supervisor"):
+            if pid != keeper_of(place):
+                os.kill(pid, signal.SIGKILL)
+        process.communicate(timeout=120)
+        wait.until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "both passts end")
+        assert groups() == []
+
+    with_network(body)
+
+
+@NEEDS_PASST
+@pytest.mark.parametrize("delegated", ["user", "subids"], indirect=True)
+def test_a_users_passt(delegated):
+    def body():
+        process = start(delegated, f"{UP},power,{END}", "--net=user", "--allow", "virtio-net,net-relay",
+                        "--cgroup", delegated.top)
+        [pid] = passts_of(only_group(delegated.top))
+        assert os.stat(f"/proc/{pid}").st_uid == delegated.uid
+        finish(process, delegated)
+
+    with_network(body)
 
 
 # ---- words that cannot be done ----

@@ -155,7 +155,7 @@ def test_kvm_is_real(session):
 def test_auto_takes_the_real_kvm(session):
     """A guest of nothing but its kernel; what the command chose is on standard error."""
     done = session("--", str(TOP / "build/cmd/bulkhead/bulkhead"), "run", "--kernel",
-                   str(TOP / "build/tests/guest/hello.elf"), "--memory", "64M", "--cmdline", "x")
+                   str(TOP / "build/tests/guest/hello.elf"), "--memory", "64M", "--cmdline", "x", "--net", "none")
     assert done.returncode == 0 and done.stdout.startswith(b"hello"), done
     assert b": KVM runs the guest: /dev/kvm runs ring 0 on the processor\n" in done.stderr
 

@@ -78,10 +78,10 @@ def greet_both():
         s.sendto(b"end", (user_network.HOST, 8009))
 
 
-def run_guest(options, words, during=None, **more):
+def run_guest(options, words, during=None, way="user", server=user_network.SERVER, **more):
     """A whole run, in the network that is there; what it said."""
-    flags = [f"--net=user{options}", "--allow", "virtio-net,net-relay", *more.pop("flags", ())]
-    with vm.Guest("user", words=f"bh.server={user_network.SERVER} {words}", flags=flags, **more) as g:
+    flags = [f"--net={way}{options}", *more.pop("flags", ())]
+    with vm.Guest("user", words=f"bh.server={server} {words}", flags=flags, **more) as g:
         g.wait_for(b"user leased")
         assert len(passts()) == 1
         if during:
@@ -108,6 +108,20 @@ def test_a_guest_on_the_users_network(options, foreign):
         with user_network.Servers() as servers:
             run_guest(options, f"bh.foreign={foreign}")
         assert servers.web.asked == [user_network.SERVER] * 2
+
+    tap.apart(body)
+
+
+@pytest.mark.parametrize("foreign", [user_network.SERVER, user_network.ROUTER, "169.254.169.254"],
+                         ids=["private", "router", "metadata"])
+def test_what_nobody_said(foreign):
+    """A guest whose network nobody said reaches public addresses, and no private one but to answer."""
+    def body():
+        user_network.make()
+        with user_network.Servers() as servers:
+            g = run_guest("", f"bh.foreign={foreign}", way="default", server=user_network.PUBLIC)
+        assert servers.web.asked == [user_network.PUBLIC] * 2
+        assert ("private network" in g.err) == (foreign == user_network.SERVER or foreign == user_network.ROUTER), g.err
 
     tap.apart(body)
 

@@ -16,10 +16,11 @@ from test_debian_tap import Files, tap
 
 NAME, NAME6 = "deb.test", "6.deb.test"
 SERVER, SERVER6 = "10.77.0.1", "2001:db8:77::1"
+PUBLIC = "198.51.100.1"  # of no private network, as any server far away
 HOST, HOST6, ROUTER = "10.9.0.1", "2001:db8:9::1", "10.9.0.254"
 IP4 = ("ip link set lo up && ip link add v0 type veth peer name v1 && ip addr add 10.9.0.1/24 dev v0 && "
        "ip link set v0 up && ip link set v1 up && ip route add default via 10.9.0.254 && "
-       "ip addr add 10.77.0.1/32 dev lo && ip addr add 10.78.0.1/32 dev lo")
+       "ip addr add 10.77.0.1/32 dev lo && ip addr add 10.78.0.1/32 dev lo && ip addr add 198.51.100.1/32 dev lo")
 # who may ping is for the host to say, by a range of groups
 IP6 = (" && ip addr add 2001:db8:9::1/64 dev v0 nodad && ip route add default via 2001:db8:9::fe dev v0 && "
        "ip addr add 2001:db8:77::1/128 dev lo nodad && echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range")

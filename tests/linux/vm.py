@@ -38,7 +38,7 @@ class Guest:
             [BULKHEAD, "run", "--accel", ACCEL, "--kernel", guest / kernel,
              *(["--initrd", guest / "initrd.cpio.gz"] if initrd else []),
              "--cmdline", cmdline.strip(), "--cpus", str(cpus), "--memory", memory,
-             "--console", "raw", *flags],
+             "--console", "raw", *flags, *(() if any(str(f).startswith("--net") for f in flags) else ("--net", "none"))],
             stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, start_new_session=True,
             pass_fds=pass_fds,
             preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if size else None)

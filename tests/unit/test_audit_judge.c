@@ -653,6 +653,37 @@ static void test_network(void **state)
 	expect_network(1, 0);
 }
 
+/* Its own group is that of its VM, and of no other. */
+static void test_a_networks_group(void **state)
+{
+	static const struct {
+		const char *group;
+		bool own;
+	} rows[] = { { "/bulkhead/test.1/network", true },
+		     { "/bulkhead/test.2/network", false },
+		     { "/bulkhead/test.1/guest", false },
+		     { "/", false },
+		     { "", false } };
+	struct findings f;
+
+	(void)state;
+	strcpy(of(VMM)->cgroup.v2, "/bulkhead/test.1/guest");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		bool own = false;
+
+		strcpy(set_network("passt")->cgroup.v2, rows[i].group);
+		strcpy(s.network[0].cgroup.used, "4096");
+		judge(&s, &f);
+		for (size_t k = 0; k < f.n; k++)
+			own |= strstr(f.list[k].is, "for its network: 4096 bytes of memory now") !=
+			       NULL;
+		assert_int_equal(own, rows[i].own);
+		findings_free(&f);
+	}
+	s.n_network = 0;
+	set_up(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -672,6 +703,7 @@ int main(void)
 		cmocka_unit_test(test_mappings),
 		cmocka_unit_test(test_control_group),
 		cmocka_unit_test(test_control_group_of_a_dialer),
+		cmocka_unit_test(test_a_networks_group),
 		cmocka_unit_test(test_dumpable),
 		cmocka_unit_test(test_labels),
 		cmocka_unit_test(test_labels_of_others),

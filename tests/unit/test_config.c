@@ -379,6 +379,41 @@ static void test_segments(void **state)
 		     "--net: 'switch' will not do: switch must be a name of 1 to 64 bytes");
 }
 
+/* Where nothing was said of any; what was said, by a word or in a file, stands. */
+static void test_the_network_that_nobody_said(void **state)
+{
+	static const char *const files[] = { "net = none\n", "net = user\n" };
+	struct vm_config c;
+	struct config_error e;
+	char text[64];
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--memory", "64M"), 0);
+	assert_int_equal(config_add_unsaid(&c, &e), 0);
+	assert_int_equal(count(&c, "net"), 1);
+	assert_int_equal(config_count_passts(&c), 1);
+	assert_true(kind_way(device(&c, "net", 0)->kind, device(&c, "net", 0)->options)->optional);
+	assert_same_again(&c);
+	assert_int_equal(WORDS(&c, "--net", "none"), 0);
+	assert_int_equal(config_add_unsaid(&c, &e), 0);
+	assert_int_equal(count(&c, "net"), 0);
+	assert_int_equal(WORDS(&c, "--net", "fd=5"), 0);
+	assert_int_equal(config_add_unsaid(&c, &e), 0);
+	assert_int_equal(count(&c, "net"), 1);
+	assert_int_equal(config_count_passts(&c), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		assert_int_equal(WORDS(&c, "--memory", "64M"), 0);
+		strcpy(text, files[i]);
+		assert_int_equal(config_parse_text(&c, text, strlen(text), "f", &e), 0);
+		assert_int_equal(config_add_unsaid(&c, &e), 0);
+		assert_int_equal(count(&c, "net"), i);
+	}
+	assert_error(
+		WORDS(&c, "--net", "tap=tap0,public=on"),
+		"--net: 'tap=tap0,public=on' will not do: public= is for the user's network, or "
+		"a stream: --net user,public=on");
+}
+
 static void test_networks(void **state)
 {
 	struct vm_config c;
@@ -393,22 +428,23 @@ static void test_networks(void **state)
 	assert_int_equal(count(&c, "net"), 0);
 	assert_error(WORDS(&c, "--net", "mtu=1500"),
 		     "--net: 'mtu=1500' will not do: what it is joined to comes first and is "
-		     "never guessed: say user, fd=N, tap=NAME, bridge=NAME, macvtap=NAME "
+		     "never guessed: say default, user, fd=N, tap=NAME, bridge=NAME, macvtap=NAME "
 		     "or switch=NAME");
 	assert_error(WORDS(&c, "--net", "fd=2"),
 		     "--net: 'fd=2' will not do: fd must be 3 to 1048576");
 	assert_error(WORDS(&c, "--net", "5"),
 		     "--net: '5' will not do: what it is joined to comes first and is never "
-		     "guessed: say user, fd=N, tap=NAME, bridge=NAME, macvtap=NAME "
+		     "guessed: say default, user, fd=N, tap=NAME, bridge=NAME, macvtap=NAME "
 		     "or switch=NAME");
-	assert_error(WORDS(&c, "--net", "mtu=1500,fd=5"),
-		     "--net: 'mtu=1500,fd=5' will not do: what it is joined to comes first and "
-		     "is never guessed: say user, fd=N, tap=NAME, bridge=NAME, macvtap=NAME "
-		     "or switch=NAME");
+	assert_error(
+		WORDS(&c, "--net", "mtu=1500,fd=5"),
+		"--net: 'mtu=1500,fd=5' will not do: what it is joined to comes first and "
+		"is never guessed: say default, user, fd=N, tap=NAME, bridge=NAME, macvtap=NAME "
+		"or switch=NAME");
 	assert_error(
 		WORDS(&c, "--net", "fd=5,fd=6"),
 		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, queues=, mode=, isolated=, guard=, ip=, restrict=, "
-		"allow=, link-local=, packets-in=, packets-out=, bytes-in=, bytes-out=, burst= and "
+		"allow=, public=, link-local=, packets-in=, packets-out=, bytes-in=, bytes-out=, burst= and "
 		"publish=");
 	assert_error(WORDS(&c, "--net", "fd"), "--net: 'fd' will not do: fd must be 3 to 1048576");
 	assert_error(WORDS(&c, "--net", "fd="),
@@ -1163,6 +1199,7 @@ int main(void)
 		cmocka_unit_test(test_disks),
 		cmocka_unit_test(test_foreign_disks),
 		cmocka_unit_test(test_a_disks_format_is_never_guessed),
+		cmocka_unit_test(test_the_network_that_nobody_said),
 		cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_frames_that_pass),

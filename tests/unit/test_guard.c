@@ -516,6 +516,143 @@ static void many_flows(void **state)
 	}
 }
 
+/* ---- public addresses alone ---- */
+
+/* The answer of the server, with an option of name servers behind its type. */
+static void lease_with_resolver(const char *resolver)
+{
+	struct addr a;
+	uint8_t *o;
+
+	assert_int_equal(addr_parse(resolver, &a), 0);
+	tf_dhcp(&f, false, "0.0.0.0", "255.255.255.255", 3, 0x1234, "0.0.0.0");
+	OUT(GUARD_PASS);
+	tf_dhcp(&f, true, SERVER, OWN4, 5, 0x1234, OWN4);
+	o = f.at + f.len - 300 + 247; /* behind the type */
+	memcpy(o, (const uint8_t[]){ 6, 4 }, 2);
+	memcpy(o + 2, a.b + 12, 4);
+	o[6] = 255;
+	IN(GUARD_PASS);
+}
+
+static enum guard_verdict udp_to(const char *to, unsigned int port)
+{
+	tf_udp(&f, false, strchr(to, ':') ? OWN6 : OWN4, 40000, to, port, 20);
+	return out();
+}
+
+static void private_networks(void **state)
+{
+	static const char *const private[] = {
+		"10.0.2.2",    "10.255.255.255",  "172.16.0.1",	       "172.31.255.254",
+		"192.168.1.1", "100.64.0.1",	  "192.0.0.8",	       "198.19.0.1",
+		"224.0.0.251", "239.255.255.250", "240.0.0.1",	       "255.255.255.255",
+		"fc00::1",     "fd00::1",	  "fe80::1",	       "fec0::1",
+		"ff02::fb",    "ff0e::1",	  "64:ff9b::10.0.0.1", "2002:c0a8:101::1"
+	};
+	static const char *const public[] = { FAR,	     "9.255.255.255", "11.0.0.0",
+					      "172.15.0.1",  "172.32.0.1",    "192.167.0.1",
+					      "192.169.0.1", "100.128.0.1",   "223.255.255.254",
+					      "2001:db8::7", "2600::1",	      "64:ff9b::8.8.8.8" };
+
+	(void)state;
+	rules.public = true;
+	lease(OWN4);
+	advertise();
+	for (size_t i = 0; i < ARRAY_SIZE(private); i++) {
+		assert_int_equal(tcp_to(private[i], 443), GUARD_PRIVATE);
+		assert_int_equal(udp_to(private[i], 53), GUARD_PRIVATE);
+		assert_int_equal(udp_to(private[i], 1900), GUARD_PRIVATE);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(public); i++)
+		assert_int_equal(tcp_to(public[i], 443), GUARD_PASS);
+	assert_int_equal(tcp_to("127.0.0.1", 53), GUARD_DEST);
+	assert_int_equal(tcp_to("169.254.169.254", 80), GUARD_DEST);
+}
+
+/* Its own name servers, for names; and whom somebody named. */
+static void private_ones_that_are_reached(void **state)
+{
+	(void)state;
+	rules.public = true;
+	lease_with_resolver("10.0.2.3");
+	assert_int_equal(udp_to("10.0.2.3", 53), GUARD_PASS);
+	assert_int_equal(tcp_to("10.0.2.3", 53), GUARD_PASS);
+	assert_int_equal(tcp_to("10.0.2.3", 853), GUARD_PASS);
+	assert_int_equal(tcp_to("10.0.2.3", 80), GUARD_PRIVATE);
+	assert_int_equal(udp_to("10.0.2.4", 53), GUARD_PRIVATE);
+	tf_ipv4(&f, false, OWN4, "10.0.2.3", IP_ICMP, 8);
+	OUT(GUARD_PRIVATE);
+	lease_with_resolver("127.0.0.1");
+	assert_int_equal(udp_to("127.0.0.1", 53), GUARD_DEST);
+	lease_with_resolver("169.254.169.254");
+	assert_int_equal(udp_to("169.254.169.254", 53), GUARD_DEST);
+	tf_tcp(&f, true, "192.168.1.9", 5000, OWN4, 22); /* to a published port */
+	IN(GUARD_PASS);
+	tf_tcp(&f, false, OWN4, 22, "192.168.1.9", 5000);
+	OUT(GUARD_PASS);
+	tf_tcp(&f, false, OWN4, 23, "192.168.1.9", 5000);
+	OUT(GUARD_PRIVATE);
+	allow("10.7.0.0/16:443");
+	assert_int_equal(tcp_to("10.7.0.1", 443), GUARD_PASS);
+	assert_int_equal(tcp_to("10.7.0.1", 80), GUARD_PRIVATE);
+	assert_int_equal(tcp_to(FAR, 443), GUARD_DEST);
+}
+
+/* DHCPv6's answer, and a router's advertisement, each with one name server. */
+static void resolvers_of_ipv6(void **state)
+{
+	static const uint8_t dhcp[] = { 7, 0, 0, 1, 0, 1, 0, 2, 1, 2, 0, 23, 0, 16 };
+	struct addr a;
+	uint8_t *o;
+
+	(void)state;
+	rules.public = true;
+	advertise();
+	for (unsigned int far = 0; far < 2; far++) {
+		assert_int_equal(addr_parse(far ? "fd00::54" : "fd00::53", &a), 0);
+		tf_udp(&f, true, far ? "2001:db8::7" : ROUTER_LL, 547, OWN6, 546,
+		       sizeof(dhcp) + ADDR_LEN);
+		memcpy(f.at + TF_V6_BODY + 8, dhcp, sizeof(dhcp));
+		memcpy(f.at + TF_V6_BODY + 8 + sizeof(dhcp), a.b, ADDR_LEN);
+		IN(GUARD_PASS);
+	}
+	assert_int_equal(udp_to("fd00::53", 53), GUARD_PASS);
+	assert_int_equal(udp_to("fd00::54", 53), GUARD_PRIVATE); /* a far server's word */
+	o = tf_icmpv6(&f, true, ROUTER_LL, "ff02::1", 134, 16 + 24);
+	memcpy(o + 16, (const uint8_t[]){ 25, 3, 0, 0, 0, 0, 1, 0 }, 8);
+	assert_int_equal(addr_parse("fd00::55", &a), 0);
+	memcpy(o + 24, a.b, ADDR_LEN);
+	assert_int_equal(addr_parse("10.0.2.3", &a), 0); /* as IPv6 has IPv4 */
+	IN(GUARD_PASS);
+	assert_int_equal(udp_to("fd00::55", 53), GUARD_PASS);
+	assert_int_equal(tcp_to("fd00::55", 443), GUARD_PRIVATE);
+}
+
+/* Cut anywhere: what is behind the end is nobody's name server. */
+static void resolvers_that_are_cut(void **state)
+{
+	(void)state;
+	rules.public = true;
+	lease_with_resolver("10.0.2.3");
+	known = (struct guard_known){ .dhcp_request = 0x1234 };
+	f.at[f.len - 300 + 248] = 52; /* longer than what is left */
+	IN(GUARD_PASS);
+	assert_int_equal(udp_to("10.0.2.3", 53), GUARD_PRIVATE);
+}
+
+/* Whom it asks for an address it does not choose: an answer names its name servers. */
+static void no_far_server_of_addresses(void **state)
+{
+	(void)state;
+	rules.public = true;
+	lease(OWN4);
+	tf_dhcp(&f, false, OWN4, FAR, 3, 7, "0.0.0.0");
+	OUT(GUARD_DEST);
+	tf_dhcp(&f, false, OWN4, SERVER, 3, 7, "0.0.0.0");
+	OUT(GUARD_PASS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -541,6 +678,11 @@ int main(void)
 		cmocka_unit_test_setup(restricted_to_answers, setup),
 		cmocka_unit_test_setup(renewals_go_to_the_server, setup),
 		cmocka_unit_test_setup(many_flows, setup),
+		cmocka_unit_test_setup(private_networks, setup),
+		cmocka_unit_test_setup(private_ones_that_are_reached, setup),
+		cmocka_unit_test_setup(resolvers_of_ipv6, setup),
+		cmocka_unit_test_setup(resolvers_that_are_cut, setup),
+		cmocka_unit_test_setup(no_far_server_of_addresses, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,7 +92,7 @@ class Run:
         flags = [word for disk in disks for word in ("--disk", f"{disk},format=raw")]
         p = subprocess.Popen(
             [BUILD / "cmd/bulkhead/bulkhead", "run", "--accel", ACCEL, "--kernel", GUEST / "vmlinuz",
-             "--initrd", GUEST / "initrd.cpio.gz", "--memory", "768M", "--cpus", str(cpus), "--console", "raw",
+             "--initrd", GUEST / "initrd.cpio.gz", "--memory", "768M", "--cpus", str(cpus), "--console", "raw", "--net", "none",
              "--cmdline", "console=ttyS0 quiet cryptomgr.notests=1 panic=-1 "
                           f"us.scale={SCALE} us.jobs={','.join(names)}", *flags],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)

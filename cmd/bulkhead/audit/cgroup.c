@@ -101,6 +101,7 @@ static void read_v2(const char *groups, const char *mounts, struct facts_cgroup 
 	if (!find_mount(mounts, "", mount, sizeof(mount)))
 		return;
 	read_file(mount, group, "memory.max", ret->memory, sizeof(ret->memory));
+	read_file(mount, group, "memory.current", ret->used, sizeof(ret->used));
 	read_file(mount, group, "cpu.max", ret->cpu, sizeof(ret->cpu));
 	read_file(mount, group, "pids.max", ret->pids, sizeof(ret->pids));
 	read_file(mount, group, "io.max", ret->io, sizeof(ret->io));

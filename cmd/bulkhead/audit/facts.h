@@ -77,6 +77,7 @@ struct facts_cgroup {
 	char v1[128]; /* of the memory controller */
 	char v2[128];
 	char memory[32], cpu[48], pids[32], io[64]; /* io: of the first device */
+	char used[32];				    /* bytes of memory now; version 2 alone */
 };
 
 struct facts {

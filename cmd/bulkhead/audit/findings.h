@@ -47,7 +47,7 @@ struct finding {
 	pid_t tid;			       /* 0: of the process */
 	const char *aspect;
 	char declared[96];
-	char is[320];
+	char is[480];
 };
 
 struct findings {

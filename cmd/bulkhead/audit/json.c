@@ -217,8 +217,8 @@ static json_t *limits_json(const struct facts *f)
 
 static json_t *cgroup_json(const struct facts_cgroup *c)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "v1", c->v1, "v2", c->v2, "memory", c->memory,
-			 "cpu", c->cpu, "pids", c->pids, "io", c->io);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "v1", c->v1, "v2", c->v2, "memory",
+			 c->memory, "used", c->used, "cpu", c->cpu, "pids", c->pids, "io", c->io);
 }
 
 static json_t *unseen_json(unsigned int unseen)

@@ -32,11 +32,45 @@ static const char *weaker(const struct subject *s, const struct facts *n)
 	return NULL;
 }
 
+/* "/bulkhead/NAME.PID/guest" has "/bulkhead/NAME.PID/network" beside it. */
+static bool is_of_machine(const struct subject *s, const struct facts *n)
+{
+	static const char own[] = "/guest", beside[] = "/network";
+
+	for (size_t i = 0; i < s->n_processes; i++) {
+		const char *at = s->process[i].facts.cgroup.v2;
+		size_t len = strlen(at), most = sizeof(own) - 1;
+
+		if (len > most && strcmp(at + len - most, own) == 0)
+			return strncmp(n->cgroup.v2, at, len - most) == 0 &&
+			       strcmp(n->cgroup.v2 + len - most, beside) == 0;
+	}
+	return false;
+}
+
+/* Its memory is apart from that of the VM's processes. */
+static void say_group(const struct subject *s, const struct facts *n, char *out, size_t cap)
+{
+	const struct facts_cgroup *g = &n->cgroup;
+
+	if (is_of_machine(s, n))
+		snprintf(
+			out, cap,
+			", in the VM's control group for its network: %s bytes of memory now, %s at "
+			"most, tasks %s",
+			g->used, *g->memory ? g->memory : "max", *g->pids ? g->pids : "max");
+	else
+		snprintf(out, cap, ", in no control group of the VM's");
+}
+
 void judge_network(const struct subject *s, struct findings *f)
 {
 	for (size_t i = 0; i < s->n_network; i++) {
 		const struct facts *n = &s->network[i];
 		const char *what = is_passt(n) ? weaker(s, n) : NULL;
+		char group[200];
+
+		say_group(s, n, group, sizeof(group));
 
 		if (what)
 			findings_add(f, GRADE_WEAK, NULL, 0, "network",
@@ -46,11 +80,12 @@ void judge_network(const struct subject *s, struct findings *f)
 		else
 			findings_add(
 				f, GRADE_NOTE, NULL, 0, "network", "",
-				"%s, process %d, user id %u, has the other end of a link and is not of the VM%s",
+				"%s, process %d, user id %u, has the other end of a link and is not of the VM%s%s",
 				n->name, (int)n->pid, n->threads[0].status.uid[0],
 				is_passt(n) ?
 					": seccomp filter, no capability, namespaces of its own, "
 					"an empty root, the host's network" :
-					"");
+					"",
+				group);
 	}
 }

@@ -4,6 +4,7 @@
 
 #include "cmd/bulkhead/segment/ports.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
 #include "lib/control/control.h"
 #include "lib/declared/declared.h"
 #include "lib/sandbox/jail.h"
@@ -26,22 +27,16 @@
 
 /* ---- in its process ---- */
 
-/* Nothing of the command's is left, its terminal above all. */
+/* Nothing of the command's is left, its terminal above all; and nothing of this is net-switch's. */
 static int keep_fds(int first, int listener, int exe)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	const int from[N_FDS] = { null, null, null, first, listener, exe };
-	int high[N_FDS];
+	int fds[N_FDS] = { null, null, null, first, listener, exe };
+	int r = fds_place(fds, N_FDS);
 
-	for (int i = 0; i < N_FDS; i++) {
-		high[i] = fcntl(from[i], F_DUPFD_CLOEXEC, N_FDS);
-		if (high[i] < 0)
-			return -errno;
-	}
-	for (int i = 0; i < N_FDS; i++)
-		if (dup3(high[i], i, i > STDERR_FILENO ? O_CLOEXEC : 0) < 0)
-			return -errno;
-	return close_range(N_FDS, ~0U, 0) < 0 ? -errno : 0;
+	for (int i = STDERR_FILENO + 1; i < N_FDS && r == 0; i++)
+		r = fcntl(i, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
+	return r;
 }
 
 static int begin(const struct jail_host *host, int control, struct jail_process *ret,

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A passt for a network card; see passt.h. */
-#include "cmd/bulkhead/passt.h"
+#include "lib/passt/passt.h"
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
-#include "lib/base/units.h"
+#include "lib/passt/resolvers.h"
+#include "lib/sandbox/cgroup.h"
+#include "lib/sandbox/selinux.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,33 +78,42 @@ static bool limit(void)
 }
 
 struct arguments {
-	const char *argv[SAID_MAX + 8];
+	const char *argv[SAID_MAX + 8 + 2 * RESOLVERS_MAX];
 	char said[SAID_MAX][ARGUMENT_MAX];
+	struct resolvers resolvers;
 };
 
 /* No address of its own stands for the host: its loopback stays its own. */
-static void make_arguments(const struct config_device *d, struct arguments *ret)
+static void make_arguments(const struct kind_way *w, const void *options, struct arguments *ret)
 {
 	static const char *const first[] = { "passt", "--fd", "3", "--quiet", "--no-map-gw" };
-	const struct kind_way *w = kind_way(d->kind, d->options);
 	size_t n = 0;
 
 	for (; n < ARRAY_SIZE(first); n++)
 		ret->argv[n] = first[n];
 	for (unsigned int i = 0;
-	     i < SAID_MAX && w->argument && w->argument(d->options, i, ret->said[i], ARGUMENT_MAX);
+	     i < SAID_MAX && w->argument && w->argument(options, i, ret->said[i], ARGUMENT_MAX);
 	     i++)
 		ret->argv[n++] = ret->said[i];
+	resolvers_read(RESOLVERS_OF_HOST, RESOLVERS_BEHIND, &ret->resolvers);
+	for (size_t i = 0; i < ret->resolvers.n; i++) {
+		ret->argv[n++] = "--dns";
+		ret->argv[n++] = ret->resolvers.text[i];
+	}
 	ret->argv[n] = NULL;
 }
 
-static _Noreturn void become(const char *program, const struct arguments *a, int stream, int errors)
+/* The label before its id, with which /proc is no longer its own to write. */
+static _Noreturn void become(const char *program, const struct arguments *a,
+			     const struct passt_birth *b, int stream, int errors)
 {
 	static char *const nothing[] = { NULL };
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (b->label && selinux_at_exec(b->proc_fd, b->label) < 0)
+		_exit(FAILED_TO_BEGIN);
 	if (place(stream, errors) && limit() && drop_root())
 		execve(program, (char *const *)(uintptr_t)a->argv, nothing);
 	_exit(FAILED_TO_BEGIN);
@@ -143,7 +154,9 @@ static int await(pid_t pid, int errors, const char **ret_why)
 	return -ECHILD;
 }
 
-static const char *find(void)
+const char passt_missing[] = "passt is not installed: the package is passt";
+
+const char *passt_program(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (access(places[i], X_OK) == 0)
@@ -164,18 +177,19 @@ static void widen(int stream)
 		(void)setsockopt(stream, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
-int passt_open(const struct config_device *d, const char **ret_why)
+int passt_open(const struct kind_way *way, const void *options, const struct passt_birth *birth,
+	       const char **ret_why)
 {
 	struct arguments arguments;
 	_cleanup_(closep) int ours = -1, theirs = -1, errors = -1, said = -1;
-	const char *program = find();
+	const char *program = passt_program();
 	int stream[2], pipes[2], r;
 	pid_t pid;
 
-	*ret_why = "passt is not installed: the package is passt";
+	*ret_why = passt_missing;
 	if (!program)
 		return -ENOENT;
-	make_arguments(d, &arguments);
+	make_arguments(way, options, &arguments);
 	*ret_why = "no passt can be started";
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) < 0)
 		return -errno;
@@ -188,9 +202,9 @@ int passt_open(const struct config_device *d, const char **ret_why)
 	widen(theirs);
 	said = fcntl(pipes[1], F_DUPFD_CLOEXEC, ITS_STREAM + 1);
 	close(pipes[1]);
-	pid = said < 0 ? -1 : fork();
+	pid = said < 0 ? -1 : cgroup_fork(birth->group);
 	if (pid == 0)
-		become(program, &arguments, theirs, said);
+		become(program, &arguments, birth, theirs, said);
 	if (pid < 0)
 		return -errno;
 	closep(&said);
