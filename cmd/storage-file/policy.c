@@ -5,6 +5,7 @@
 #include "cmd/storage-file/policy.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/storagekit/rows.h"
 
 #include <linux/io_uring.h>
 #include <sys/syscall.h>
@@ -35,7 +36,7 @@ static const struct declared_thread threads[] = {
 
 static const struct fd_row fds[] = {
 	BLOCK_CONTROL_FD,
-	{ STORAGE_FILE_FD_CHANNEL, FD_SOCKET, false, "channel to the disk's dev-blk" },
+	STORAGE_CHANNEL_FD(STORAGE_FILE_FD_CHANNEL),
 	{ DISK_FD_IMAGE, FD_FILE, false, "image" },
 	DISK_MORE_FDS,
 };
@@ -59,9 +60,7 @@ static const struct declared_gain gains[] = {
 	{ "an io_uring", NULL,
 	  "reads and writes without a call each, and without the disk's rates; registered for the one image and "
 	  "restricted to read, write and flush on it" },
-	{ "the channel to the disk's dev-blk", NULL,
-	  "hostile replies, which it reads as such: no bytes of guest RAM but those that the guest asked to "
-	  "be read into" },
+	STORAGE_CHANNEL_GAIN,
 	BLOCK_CONTROL_GAIN,
 };
 
