@@ -122,6 +122,17 @@ static int open_passt(struct links *l, const struct config_device *d, const char
 	struct passt_birth birth = { .group = group, .proc_fd = proc };
 	int fd = passt_open(w, d->options, &birth, ret_why);
 
+	/* as of a dialer: the groups of both are not below one of the user's */
+	if (fd == -EACCES && group >= 0) {
+		complain(
+			0,
+			"attach: net: warning: its passt is outside of the VM's control group: %s: "
+			"run attach below the place that the VM's group is in",
+			strerror(EACCES));
+		birth.group = -1;
+		fd = passt_open(w, d->options, &birth, ret_why);
+	}
+
 	(void)value;
 	return one(fd, ret);
 }

@@ -156,6 +156,7 @@ int virtio_go_on(struct virtio_pci *v)
 {
 	if (v->running)
 		return 0;
+	v->held = v->held && !(v->status & DRIVER_OK && rings_in_ram(v));
 	v->running = (v->status & DRIVER_OK) && rings_in_ram(v);
 	virtio_bind_notifiers(v);
 	return v->away ? 0 : virtio_bring_up_to_date(v);
@@ -188,14 +189,22 @@ bool virtio_has_served(void *owner)
 	return v->used_sum != before;
 }
 
-int virtio_stop(struct virtio_pci *v)
+/* No rings run, and it has what an earlier driver told it. */
+static int reset_held(struct virtio_pci *v)
+{
+	v->held = false;
+	return v->away ? 0 : virtio_outcome(v, vhost_front_stop(&v->front, NULL, 0, true));
+}
+
+static int stop(struct virtio_pci *v, bool reset)
 {
 	struct vhost_ring rings[VIRTIO_PCI_MAX_QUEUES];
 	int r;
 
 	if (!v->running)
-		return 0;
+		return v->held && reset ? reset_held(v) : 0;
 	v->running = false;
+	v->held = !reset;
 	virtio_bind_notifiers(v);
 	closep(&v->inflight.fd);
 	if (v->away)
@@ -203,12 +212,22 @@ int virtio_stop(struct virtio_pci *v)
 	describe_rings(v, false, rings);
 	v->used_sum = sum_used(v);
 	v->draining = true;
-	r = virtio_outcome(v, vhost_front_stop(&v->front, rings, v->n_queues));
+	r = virtio_outcome(v, vhost_front_stop(&v->front, rings, v->n_queues, reset));
 	v->draining = false;
 	machine_wake(v->m);
 	if (r == 0 && v->config_stale)
 		virtio_config_changed(v);
 	return r;
+}
+
+int virtio_stop(struct virtio_pci *v)
+{
+	return stop(v, true);
+}
+
+int virtio_hold(struct virtio_pci *v)
+{
+	return stop(v, false);
 }
 
 static void bind_notifier(struct virtio_pci *v, struct virtio_queue *q, uint64_t gpa)
