@@ -46,6 +46,7 @@ enum {
 	SUPERVISOR_FD_STREAM =
 		4, /* the console's stream, unless there is no console in the command */
 	SUPERVISOR_FD_LAUNCHER, /* its channel to its launcher */
+	SUPERVISOR_FD_SEED,	/* a disk that the command has made, until it is copied */
 	SUPERVISOR_FD_LINKS,	/* and up: streams that the command was started with, for devices */
 
 	VMM_FD_KVM = 4,
@@ -206,6 +207,7 @@ extern const struct declared_process image_relay_declared;
 extern const struct declared_process image_starter_declared;
 extern const struct declared_process image_tool_declared;
 extern const struct declared_process image_import_declared;
+extern const struct declared_process image_seed_declared;
 extern const struct declared_process switch_keeper_declared;
 extern const struct declared_process net_switch_declared;
 extern const struct declared_process *const declared_tools[];

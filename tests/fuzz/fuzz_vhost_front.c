@@ -53,7 +53,7 @@ static void whole_life(struct vhost_front *f, int sock)
 	if (r == 0)
 		r = vhost_front_get_status(f, &status);
 	if (r == 0)
-		r = vhost_front_stop(f, rings, N_RINGS, true);
+		r = vhost_front_stop(f, rings, N_RINGS);
 	require(r == 0 || f->dead);
 	require(r != -ETIMEDOUT);
 	if (f->dead)

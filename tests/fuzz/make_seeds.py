@@ -4,6 +4,7 @@
 They are kept in the repository, as the tests read them from there; run this after a change of a wire
 format."""
 
+import base64
 import struct
 import zlib
 from pathlib import Path
@@ -920,6 +921,21 @@ def progress():
             "more-than-all": said(1, 2, 1), "cut": said(1, 1, 2)[:-1]}
 
 
+def seed():
+    """Which input, its length and its bytes; see fuzz_seed.c."""
+    def said(i, data, user=False):
+        return struct.pack("<BH", i | 0x80 * user, len(data)) + data
+    body = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)
+    key = b"ssh-ed25519 " + base64.b64encode(body)
+    hashed = b"$6$salt$" + b"a" * 86
+    return {"key": said(4, key), "keys": said(4, key + b" a\n# b\n" + key + b" \"x\": \xc3\xa9") + said(19, key),
+            "user": said(3, hashed + b"\n", True) + said(4, key), "hash": said(3, hashed),
+            "private": said(4, b"-----BEGIN OPENSSH PRIVATE KEY-----\n"), "password": said(3, b"hunter2", True),
+            "files": said(0, b"#cloud-config\n") + said(1, b"instance-id: a\n") + said(2, b"version: 2\n"),
+            "script": said(0, b"#!/bin/sh\n\xff"), "mime": said(0, b"From: a\nMIME-Version: 1.0\n\n"),
+            "bad": said(0, b"users:\n"), "utf-16": said(1, b"\xff\xfea\0") + said(0, b"#!")}
+
+
 def lasting():
     """Flags, then steps: what, where, how much or which way; see fuzz_lasting.c."""
     large, uncached, records = 1, 2, 0xf0
@@ -1108,6 +1124,7 @@ TARGETS = {
     "vmdk": vmdk,
     "image_map": image_map,
     "progress": progress,
+    "seed": seed,
 }
 
 

@@ -232,15 +232,17 @@ static const int flagless[] = {
 /* Of the processes of `bulkhead image`, instead: files are made there, and grow. A switch keeper looks what a socket is. */
 static const struct flags tool_flagged[] = {
 	{ __NR_fallocate, 1, { 0, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE } },
-	{ __NR_lseek, 2, { SEEK_DATA, SEEK_HOLE } },
+	{ __NR_lseek, 2, { SEEK_SET, SEEK_DATA, SEEK_HOLE } },
 	{ __NR_fcntl, 1, { F_GETFL } },
 	{ __NR_unlinkat, 2, { 0 } },
 	{ __NR_getsockopt, 1, { SOL_SOCKET } },
 	{ __NR_getsockopt, 2, { SO_PEERCRED, SO_DOMAIN, SO_TYPE } },
 };
 
-static const int tool_flagless[] = { __NR_pwrite64,  __NR_pwritev, __NR_ftruncate,
-				     __NR_fdatasync, __NR_fsync,   __NR_renameat };
+/* And of image-seed, who it is and on what it runs. */
+static const int tool_flagless[] = { __NR_pwrite64, __NR_pwritev,  __NR_ftruncate, __NR_fdatasync,
+				     __NR_fsync,    __NR_renameat, __NR_uname,	   __NR_time,
+				     __NR_getuid,   __NR_getgid };
 
 static bool may_be(const struct flags *f, uint64_t value)
 {
