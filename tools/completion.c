@@ -43,8 +43,11 @@ static void print_experimental(void)
 
 static bool is_file(const struct config_key *key)
 {
-	return key->type == KEY_DEVICE ? key->kind->number == KIND_MANY :
-					 key->option->type == OPTION_PATH;
+	const struct option *o = key->option;
+
+	if (key->type == KEY_DEVICE)
+		return key->kind->number == KIND_MANY;
+	return o->type == OPTION_PATH || (o->value && strcmp(o->value, "FILE") == 0);
 }
 
 /* The words that there are, as far as they are words. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bulkhead help, version. A screen has 24 lines of 80; the options of run take two. */
+/* bulkhead help, version. A screen has 24 lines of 80; the options of run take three. */
 #include "cmd/bulkhead/help.h"
 
 #include "cmd/bulkhead/paragraph.h"

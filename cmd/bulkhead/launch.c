@@ -52,6 +52,8 @@ static int spawn(const char *path, char **argv, int control, int stream, const s
 	r = posix_spawn_file_actions_adddup2(&actions, control, THEIR_CONTROL);
 	if (r == 0 && stream >= 0)
 		r = posix_spawn_file_actions_adddup2(&actions, stream, THEIR_STREAM);
+	if (r == 0 && links->seed >= 0)
+		r = posix_spawn_file_actions_adddup2(&actions, links->seed, SUPERVISOR_FD_SEED);
 	for (size_t i = 0; i < links->n && r == 0; i++)
 		r = posix_spawn_file_actions_adddup2(&actions, links->fds[i],
 						     SUPERVISOR_FD_LINKS + (int)i);
@@ -62,9 +64,10 @@ static int spawn(const char *path, char **argv, int control, int stream, const s
 	return -r;
 }
 
-static int render(const struct vm_config *c, uint64_t since_ns, char **argv, char *text, size_t cap)
+static int render(const struct vm_config *c, bool seed, uint64_t since_ns, char **argv, char *text,
+		  size_t cap)
 {
-	static char name[] = "supervisor";
+	static char name[] = "supervisor", seed_word[] = "--seed";
 	static char since[40], runtime[PATH_MAX + 32];
 	const char *dir = getenv("XDG_RUNTIME_DIR");
 	int n = 0;
@@ -76,6 +79,8 @@ static int render(const struct vm_config *c, uint64_t since_ns, char **argv, cha
 	if (dir &&
 	    snprintf(runtime, sizeof(runtime), "--runtime-dir=%s", dir) < (int)sizeof(runtime))
 		argv[n++] = runtime;
+	if (seed)
+		argv[n++] = seed_word;
 	return config_render(c, argv + n, text, cap);
 }
 
@@ -83,7 +88,7 @@ int supervisor_spawn(const struct vm_config *c, struct links *links, uint64_t si
 		     struct supervisor *ret, const char **ret_what)
 {
 	static char text[CONFIG_WORDS_BYTES];
-	char *argv[CONFIG_WORDS_MAX + 3];
+	char *argv[CONFIG_WORDS_MAX + 4];
 	char path[PATH_MAX + 64];
 	int control[2] = { -1, -1 }, stream[2] = { -1, -1 };
 	bool with_stream = !c->detach && c->console != CONSOLE_NONE;
@@ -94,7 +99,7 @@ int supervisor_spawn(const struct vm_config *c, struct links *links, uint64_t si
 	if (r < 0)
 		return r;
 	*ret_what = "the configuration";
-	r = render(c, since_ns, argv, text, sizeof(text));
+	r = render(c, links->seed >= 0, since_ns, argv, text, sizeof(text));
 	if (r < 0)
 		return r;
 	*ret_what = "its channels";

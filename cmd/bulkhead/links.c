@@ -122,17 +122,6 @@ static int open_passt(struct links *l, const struct config_device *d, const char
 	struct passt_birth birth = { .group = group, .proc_fd = proc };
 	int fd = passt_open(w, d->options, &birth, ret_why);
 
-	/* as of a dialer: the groups of both are not below one of the user's */
-	if (fd == -EACCES && group >= 0) {
-		complain(
-			0,
-			"attach: net: warning: its passt is outside of the VM's control group: %s: "
-			"run attach below the place that the VM's group is in",
-			strerror(EACCES));
-		birth.group = -1;
-		fd = passt_open(w, d->options, &birth, ret_why);
-	}
-
 	(void)value;
 	return one(fd, ret);
 }
@@ -249,7 +238,7 @@ int links_take(struct vm_config *c, struct links *ret)
 {
 	int r = 0;
 
-	*ret = (struct links){ .n = 0 };
+	*ret = (struct links){ .n = 0, .seed = -1 };
 	settle_all(c);
 	for (size_t i = 0; i < c->n_devices && r == 0; i++)
 		if (config_is_handed(&c->devices[i]))
@@ -271,6 +260,7 @@ void links_undo(struct links *l)
 void links_close(struct links *l)
 {
 	fds_close(l->fds, l->n);
+	closep(&l->seed);
 	l->n = 0;
 }
 
@@ -281,7 +271,7 @@ static bool is_number(const struct config_device *d)
 
 int links_take_one(const struct config_device *d, int *ret)
 {
-	struct links l = { .n = 0 };
+	struct links l = { .n = 0, .seed = -1 };
 	int r = config_is_linked(d) && is_number(d) ? open_one(d, &l, "", &l.fds[0]) : 0;
 
 	if (r)
@@ -304,7 +294,7 @@ static int refuse_ruled(const struct config_device *d)
 
 int links_open_one(const struct config_device *d, pid_t supervisor, int *ret)
 {
-	struct links none = { .supervisor = supervisor };
+	struct links none = { .seed = -1, .supervisor = supervisor };
 
 	if (!config_is_linked(d) || is_number(d))
 		return 0;

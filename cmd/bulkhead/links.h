@@ -19,6 +19,7 @@ struct links {
 	struct net_made made[KIND_LINKS_MAX]; /* of the host's network; nobody's yet */
 	size_t n_made;
 	pid_t supervisor; /* of the VM that runs, or 0 */
+	int seed;	  /* a disk that was made for it (seed.h), or -1 */
 };
 
 /*

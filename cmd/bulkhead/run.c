@@ -3,6 +3,7 @@
 #include "cmd/bulkhead/confine.h"
 #include "cmd/bulkhead/help.h"
 #include "cmd/bulkhead/launch.h"
+#include "cmd/bulkhead/seed.h"
 #include "cmd/bulkhead/terminal.h"
 #include "cmd/bulkhead/termsize.h"
 #include "cmd/bulkhead/verbs.h"
@@ -344,8 +345,12 @@ int verb_run(int argc, char **argv)
 	e = words_to_config(argc, argv, &config);
 	if (e == 0)
 		e = links_take(&config, &r.links);
-	if (e)
+	if (e == 0)
+		e = seed_take(&config, &r.links);
+	if (e) {
+		links_undo(&r.links);
 		return e;
+	}
 	say_given_up(&config);
 	say_unguarded(&config);
 	/* nor may a reader that has stopped hold the end up */

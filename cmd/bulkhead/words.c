@@ -53,5 +53,7 @@ int words_to_config(int argc, char **argv, struct vm_config *c)
 	snprintf(name, sizeof(name), "vm%d", (int)getpid());
 	if (!c->name)
 		c->name = name;
+	if (config_has_seed(c) && config_add_seed(c, &e) < 0)
+		return complain(EXIT_WORDS, "%s", e.text);
 	return 0;
 }

@@ -23,38 +23,12 @@ static bool is_said(const struct segment_port *p, const struct addr *a)
 	       (p->rules.fixed6 && addr_equal(a, &p->rules.ip6)) || is_made_of_mac(p, a);
 }
 
-static bool is_silent(const struct segment_port *p, size_t i)
+static struct addr *find_claim(struct segment_port *p, const struct addr *a)
 {
-	return p->segment->now_ms - p->used_ms[i] >= SEGMENT_SILENT_MS;
-}
-
-/* Which of its claims, or SEGMENT_CLAIMS: it has none on it any more. */
-static size_t find_claim(const struct segment_port *p, const struct addr *a)
-{
-	size_t i = 0;
-
-	while (i < SEGMENT_CLAIMS && (!addr_equal(&p->claims[i], a) || is_silent(p, i)))
-		i++;
-	return i;
-}
-
-/* The one that it has, or a free one, or that of its own oldest. */
-static size_t place_for(struct segment_port *p, const struct addr *a)
-{
-	size_t i = find_claim(p, a);
-
-	for (size_t k = 0; k < SEGMENT_CLAIMS && i == SEGMENT_CLAIMS; k++)
-		if (addr_is_unspecified(&p->claims[k]) || is_silent(p, k))
-			i = k;
-	return i < SEGMENT_CLAIMS ? i : p->next_claim++ % SEGMENT_CLAIMS;
-}
-
-static void claim(struct segment_port *p, const struct addr *a)
-{
-	size_t i = place_for(p, a);
-
-	p->claims[i] = *a;
-	p->used_ms[i] = p->segment->now_ms;
+	for (size_t i = 0; i < SEGMENT_CLAIMS; i++)
+		if (addr_equal(&p->claims[i], a))
+			return &p->claims[i];
+	return NULL;
 }
 
 static bool is_others(const struct segment_port *own, const struct addr *a)
@@ -64,7 +38,7 @@ static bool is_others(const struct segment_port *own, const struct addr *a)
 	for (size_t i = 0; i < MEMBERS_MAX; i++) {
 		struct segment_port *p = &s->ports[i];
 
-		if (p != own && p->joined && (is_said(p, a) || find_claim(p, a) < SEGMENT_CLAIMS))
+		if (p != own && p->joined && (is_said(p, a) || find_claim(p, a)))
 			return true;
 	}
 	return false;
@@ -75,11 +49,11 @@ static bool owns(void *owner, const struct addr *a)
 {
 	struct segment_port *p = owner;
 
-	if (is_said(p, a))
+	if (is_said(p, a) || find_claim(p, a))
 		return true;
-	if (find_claim(p, a) == SEGMENT_CLAIMS && is_others(p, a))
+	if (is_others(p, a))
 		return false;
-	claim(p, a);
+	p->claims[p->next_claim++ % SEGMENT_CLAIMS] = *a;
 	return true;
 }
 
@@ -117,7 +91,6 @@ void segment_leave(struct segment *s, unsigned int port)
 
 void segment_pass_ms(struct segment *s, uint64_t ms)
 {
-	s->now_ms += ms;
 	for (size_t i = 0; i < MEMBERS_MAX; i++)
 		if (s->ports[i].joined)
 			throttle_pass_ms(&s->ports[i].group, ms);

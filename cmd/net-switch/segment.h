@@ -7,9 +7,8 @@
  *   - A frame passes that the guard (lib/frames/guard.h) lets pass from that address: ARP, IPv4 and IPv6, and no message of a
  *     router's or of a server of addresses'.
  *   - An IP address is a card's that was said (ip=), or that its MAC address makes. Any other is the first one's that
- *     uses it, until it leaves or has sent nothing from it for SEGMENT_SILENT_MS: SEGMENT_CLAIMS of them, and then its own
- *     oldest makes way, never another's. What was said takes it away from who only used it. So who would squat has to
- *     speak for each address again and again, and each port has few.
+ *     uses it, until it leaves: SEGMENT_CLAIMS of them, and then its own oldest makes way, never another's. What was said
+ *     takes it away from who only used it.
  *   - Two isolated ports hear nothing of each other.
  *   - To a group goes what a rate for each port allows; the rest is dropped.
  */
@@ -20,7 +19,6 @@
 #include "lib/storagekit/throttle.h"
 
 #define SEGMENT_CLAIMS 16U
-#define SEGMENT_SILENT_MS (10U * 60U * 1000U)
 #define SEGMENT_GROUP_FRAMES 1000U     /* a second, of one port, to groups */
 #define SEGMENT_GROUP_BYTES (2U << 20) /* the same */
 
@@ -29,7 +27,6 @@ struct segment_port {
 	struct member member;
 	struct guard_rules rules;
 	struct addr claims[SEGMENT_CLAIMS]; /* :: is none */
-	uint64_t used_ms[SEGMENT_CLAIMS];   /* when each was used last */
 	uint32_t next_claim;
 	struct throttle group;
 	struct segment *segment;
@@ -37,7 +34,6 @@ struct segment_port {
 
 struct segment {
 	struct segment_port ports[MEMBERS_MAX];
-	uint64_t now_ms;	  /* since it began */
 	struct guard_known known; /* nothing is: the guard notes numbers there that nobody reads */
 };
 

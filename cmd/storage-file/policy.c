@@ -5,7 +5,6 @@
 #include "cmd/storage-file/policy.h"
 
 #include "lib/base/cleanup.h"
-#include "lib/storagekit/rows.h"
 
 #include <linux/io_uring.h>
 #include <sys/syscall.h>
@@ -36,7 +35,7 @@ static const struct declared_thread threads[] = {
 
 static const struct fd_row fds[] = {
 	BLOCK_CONTROL_FD,
-	STORAGE_CHANNEL_FD(STORAGE_FILE_FD_CHANNEL),
+	{ STORAGE_FILE_FD_CHANNEL, FD_SOCKET, false, "channel to the disk's dev-blk" },
 	{ DISK_FD_IMAGE, FD_FILE, false, "image" },
 	DISK_MORE_FDS,
 };
@@ -60,7 +59,9 @@ static const struct declared_gain gains[] = {
 	{ "an io_uring", NULL,
 	  "reads and writes without a call each, and without the disk's rates; registered for the one image and "
 	  "restricted to read, write and flush on it" },
-	STORAGE_CHANNEL_GAIN,
+	{ "the channel to the disk's dev-blk", NULL,
+	  "hostile replies, which it reads as such: no bytes of guest RAM but those that the guest asked to "
+	  "be read into" },
 	BLOCK_CONTROL_GAIN,
 };
 

@@ -84,9 +84,9 @@ static int prepare(const struct storage_iscsi_options *o, struct process *c, con
 				o->logical == DISK_4096 ? 4096 : 512, &c->loop);
 	if (r < 0)
 		return r;
+	link_bound(&target.link, (enum link_away)o->on_error, o->away_s);
 	*ret_what = "target";
-	return storage_open_linked(&storage, &target.link, (enum link_away)o->on_error, o->away_s,
-				   &o->rates);
+	return storage_open(&storage, &target.link.lasting.image, &c->loop, &o->rates);
 }
 
 int main(int argc, char **argv)
@@ -113,9 +113,11 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return process_fail("storage-iscsi", what, r);
 	r = storage_ready_linked(&storage, &target.link, &c, STORAGE_ISCSI_FD_CHANNEL,
-				 "storage-iscsi"); /* 5 the target: hostile from here */
-	if (r)
-		return r == -ECANCELED ? 0 : r;
+				 &e); /* 5 the target: hostile from here */
+	if (r == -ECANCELED)
+		return 0;
+	if (r < 0)
+		return control_fail(FD_CONTROL, "storage-iscsi: %s", e.text);
 	c.why = target.client.why;
 	r = storage_serve(&storage, &c); /* 6 the dev-blk */
 	if (r == 0)

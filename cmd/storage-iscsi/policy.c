@@ -6,13 +6,16 @@
 #include "cmd/storage-iscsi/policy.h"
 
 #include "lib/base/cleanup.h"
-#include "lib/storagekit/rows.h"
 
 #include <sys/syscall.h>
 
 /* clang-format off */
 static const struct sandbox_rule rules[] = {
-	STORAGE_LINK_CALLS,
+	BLOCK_LOOP_CALLS,
+	BLOCK_CHANNEL_CALLS,
+	SB_CALL(read), /* timers */
+	SB_TIMERFD_SETTIME,
+	SB_FORM(getrandom, SB_IS(2, 0)),
 	BLOCK_END_CALLS,
 };
 /* clang-format on */
@@ -27,8 +30,8 @@ const struct sandbox_policy storage_iscsi_policy = {
 
 static const struct fd_row fds[] = {
 	BLOCK_CONTROL_FD,
-	STORAGE_CHANNEL_FD(STORAGE_ISCSI_FD_CHANNEL),
-	STORAGE_DIALER_FD(STORAGE_ISCSI_FD_DIALER),
+	{ STORAGE_ISCSI_FD_CHANNEL, FD_SOCKET, false, "channel to the disk's dev-blk" },
+	{ STORAGE_ISCSI_FD_DIALER, FD_SOCKET, false, "channel to the dialer" },
 	{ STORAGE_ISCSI_FD_CHAP, FD_FILE, true, "secret that shows the target who asks" },
 	{ STORAGE_ISCSI_FD_PEER, FD_FILE, true, "name and secret that the target is to show" },
 };
@@ -48,8 +51,11 @@ static const struct declared_gain gains[] = {
 	  "secret, to play it to whoever knows it" },
 	{ "the channel to the dialer", NULL,
 	  "another connection to that target's portals, and to nobody else" },
-	STORAGE_CHANNEL_GAIN,
-	STORAGE_PAUSE_GAIN,
+	{ "the channel to the disk's dev-blk", NULL,
+	  "hostile replies, which it reads as such: no bytes of guest RAM but those that the guest asked to "
+	  "be read into" },
+	{ "with --on-storage-error stop: the pause of its own VM", NULL,
+	  "once for each time that its user lets the VM go on, who reads why, in a bounded number of lines" },
 	BLOCK_CONTROL_GAIN,
 };
 

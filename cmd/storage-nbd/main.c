@@ -49,9 +49,9 @@ static int prepare(const struct storage_nbd_options *o, struct process *c, const
 		r = server_open(&server, u, o->readonly, &c->loop);
 	if (r < 0)
 		return r;
+	link_bound(&server.link, (enum link_away)o->on_error, o->away_s);
 	*ret_what = "server";
-	return storage_open_linked(&storage, &server.link, (enum link_away)o->on_error, o->away_s,
-				   &o->rates);
+	return storage_open(&storage, &server.link.lasting.image, &c->loop, &o->rates);
 }
 
 int main(int argc, char **argv)
@@ -60,6 +60,7 @@ int main(int argc, char **argv)
 	static struct process c;
 	struct nbd_uri uri = { .tls = false };
 	struct tls_error te = { "" };
+	struct link_error e = { "" };
 	const char *what = "word", *why;
 	int r;
 
@@ -77,9 +78,11 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return process_fail("storage-nbd", what, r);
 	r = storage_ready_linked(&storage, &server.link, &c, STORAGE_NBD_FD_CHANNEL,
-				 "storage-nbd"); /* 5 the server: hostile from here */
-	if (r)
-		return r == -ECANCELED ? 0 : r;
+				 &e); /* 5 the server: hostile from here */
+	if (r == -ECANCELED)
+		return 0;
+	if (r < 0)
+		return control_fail(FD_CONTROL, "storage-nbd: %s", e.text);
 	r = storage_serve(&storage, &c); /* 6 the dev-blk */
 	if (r == 0)
 		nbd_client_leave(&server.client);

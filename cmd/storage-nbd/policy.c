@@ -6,13 +6,16 @@
 #include "cmd/storage-nbd/policy.h"
 
 #include "lib/base/cleanup.h"
-#include "lib/storagekit/rows.h"
 
 #include <sys/syscall.h>
 
 /* clang-format off */
 static const struct sandbox_rule rules[] = {
-	STORAGE_LINK_CALLS,
+	BLOCK_LOOP_CALLS,
+	BLOCK_CHANNEL_CALLS,
+	SB_CALL(read), /* timers */
+	SB_TIMERFD_SETTIME,
+	SB_FORM(getrandom, SB_IS(2, 0)),
 	SB_CALL(getpid),
 	SB_FUTEX, /* what is done once */
 	BLOCK_END_CALLS,
@@ -29,8 +32,8 @@ const struct sandbox_policy storage_nbd_policy = {
 
 static const struct fd_row fds[] = {
 	BLOCK_CONTROL_FD,
-	STORAGE_CHANNEL_FD(STORAGE_NBD_FD_CHANNEL),
-	STORAGE_DIALER_FD(STORAGE_NBD_FD_DIALER),
+	{ STORAGE_NBD_FD_CHANNEL, FD_SOCKET, false, "channel to the disk's dev-blk" },
+	{ STORAGE_NBD_FD_DIALER, FD_SOCKET, false, "channel to the dialer" },
 	{ STORAGE_NBD_FD_PSK, FD_FILE, true, "key shared with the server" },
 	{ STORAGE_NBD_FD_CA, FD_FILE, true, "certificates that are trusted" },
 	{ STORAGE_NBD_FD_CERT, FD_FILE, true, "its own certificate" },
@@ -51,8 +54,11 @@ static const struct declared_gain gains[] = {
 	{ "a connection to that server, and what shows who asks: a key or a certificate", NULL,
 	  "whatever else that server grants to the same key: give each VM one of its own" },
 	{ "the channel to the dialer", NULL, "another connection to that server, and to no other" },
-	STORAGE_CHANNEL_GAIN,
-	STORAGE_PAUSE_GAIN,
+	{ "the channel to the disk's dev-blk", NULL,
+	  "hostile replies, which it reads as such: no bytes of guest RAM but those that the guest asked to "
+	  "be read into" },
+	{ "with --on-storage-error stop: the pause of its own VM", NULL,
+	  "once for each time that its user lets the VM go on, who reads why, in a bounded number of lines" },
 	BLOCK_CONTROL_GAIN,
 };
 

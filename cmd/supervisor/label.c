@@ -42,7 +42,7 @@ static int label_device(const struct opened *o, const struct vm_config *c, size_
 	for (unsigned int k = 0; k < KIND_FILES_MAX && r == 0; k++) {
 		int fd = k ? o->more[i][k - 1] : o->files[i];
 
-		if (fd >= 0 && !c->devices[i].remote)
+		if (fd >= 0 && !c->devices[i].remote && !c->devices[i].made)
 			r = label_file(&c->devices[i], k, fd, s, e);
 	}
 	return r;
@@ -72,8 +72,11 @@ int open_labels(struct opened *o, const struct vm_config *c, struct selinux_vm *
 
 	if (r < 0)
 		return open_complain(e, r, "SELinux: a pair of categories: %s", strerror(-r));
-	if (!s->on)
-		return 0;
+	for (size_t i = 0; i < c->n_devices && r == 0; i++)
+		if (c->devices[i].made)
+			r = map_file(o->files[i], &o->seed_map, "--cloud-init", e);
+	if (!s->on || r < 0)
+		return r;
 	for (size_t i = 0; i < c->n_devices && r == 0; i++)
 		r = label_device(o, c, i, s, e);
 	if (r == 0)
@@ -112,9 +115,20 @@ static int copy(struct boot_file *f, int *fd, const char *what, struct open_erro
 	return 0;
 }
 
+/* The command may hold it open for writing: what was read is what stays. */
+static int copy_seed(struct opened *o, struct open_error *e)
+{
+	for (size_t i = 0; i < CONFIG_DEVICES_MAX && o->seed_map.len; i++)
+		if (o->files[i] == SUPERVISOR_FD_SEED)
+			return copy(&o->seed_map, &o->files[i], "cloud-init", e);
+	return 0;
+}
+
 int boot_copy(struct opened *o, struct open_error *e)
 {
 	int r = copy(&o->kernel_map, &o->kernel, "kernel", e);
 
-	return r < 0 ? r : copy(&o->initrd_map, &o->initrd, "initrd", e);
+	if (r == 0)
+		r = copy(&o->initrd_map, &o->initrd, "initrd", e);
+	return r < 0 ? r : copy_seed(o, e);
 }

@@ -15,7 +15,10 @@ static uint64_t memory_of(const struct config_device *d)
 {
 	const struct device_kind *behind = config_behind(d);
 
-	return d->off || d->foreign ? 0 : d->kind->memory + (behind ? behind->memory : 0);
+	if (d->off || d->foreign)
+		return 0;
+	return d->kind->memory + (behind ? behind->memory : 0) +
+	       (d->made ? CONFIG_SEED_DISK_MAX : 0);
 }
 
 /* What the greediest of the devices that may be attached later takes, for each of them; one with a storage process
@@ -155,13 +158,13 @@ int limits_set_io(const struct vm_config *c, const struct opened *o, const struc
 {
 	int r = 0;
 
-	/* what a server has is on no disk of this host */
+	/* what a server has is on no disk of this host, nor what is in memory */
 	for (size_t i = 0; i < c->n_devices && config_limits_io(&c->limits); i++)
 		for (unsigned int k = 0; k < KIND_FILES_MAX && r == 0; k++) {
 			const struct config_file file = config_device_file(&c->devices[i], k);
 			int fd = k ? o->more[i][k - 1] : o->files[i];
 
-			if (fd >= 0 && !c->devices[i].remote)
+			if (fd >= 0 && !c->devices[i].remote && !c->devices[i].made)
 				r = limit_file(&file, fd, &c->limits, g, e);
 		}
 	return r;

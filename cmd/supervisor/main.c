@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define RUNTIME_WORD "--runtime-dir="
+#define SEED_WORD "--seed"
 #define EXIT_START 1 /* nothing was started, or not for long */
 
 /* The command shows it; without one it goes to standard error. */
@@ -40,13 +41,17 @@ static int parse(int argc, char **argv, struct vm *vm, struct vm_config *c, stru
 	unsigned long long since = 0;
 	int skip = argc > 1 && sscanf(argv[1], "--since=%llu", &since) == 1 ? 2 : 1;
 	const size_t len = strlen(RUNTIME_WORD);
+	bool seed;
 
 	if (argc > skip && strncmp(argv[skip], RUNTIME_WORD, len) == 0)
 		vm->runtime = argv[skip++] + len;
-
+	seed = argc > skip && strcmp(argv[skip], SEED_WORD) == 0;
+	skip += seed;
 	vm->since_ns = since;
 	config_init(c);
 	if (config_parse_words(c, argc - skip, argv + skip, &ce) < 0 || config_check(c, &ce) < 0)
+		return open_complain(e, -EINVAL, "%s", ce.text);
+	if (seed && config_add_seed(c, &ce) < 0)
 		return open_complain(e, -EINVAL, "%s", ce.text);
 	return c->name ? 0 : open_complain(e, -EINVAL, "--name: a VM must have one");
 }

@@ -224,6 +224,19 @@ static int take_link(struct opened *o, const struct vm_config *c, size_t i, stru
 	return 0;
 }
 
+/* The command has put it there. */
+static int take_seed(struct opened *o, size_t i, struct open_error *e)
+{
+	struct stat st;
+
+	if (fd_stat(SUPERVISOR_FD_SEED, &st) < 0 || st.st_size < 1 ||
+	    (uint64_t)st.st_size > CONFIG_SEED_DISK_MAX)
+		return open_complain(e, -EBADF,
+				     "--cloud-init: its disk is missing: start it by bulkhead run");
+	o->files[i] = SUPERVISOR_FD_SEED;
+	return 0;
+}
+
 static int open_device(struct opened *o, const struct vm_config *c, size_t i, struct open_error *e)
 {
 	const struct config_device *d = &c->devices[i];
@@ -236,6 +249,8 @@ static int open_device(struct opened *o, const struct vm_config *c, size_t i, st
 		return take_link(o, c, i, e);
 	if (!d->kind->file.fd)
 		return 0;
+	if (d->made)
+		return take_seed(o, i, e);
 	o->files[i] = d->remote ? dialer_add(&o->dialer, d, e) : open_served(o, c, i, 0, e);
 	if (o->files[i] < 0)
 		return o->files[i];

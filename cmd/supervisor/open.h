@@ -37,7 +37,7 @@ struct opened {
 	int listeners[NAMES_PLACES];			  /* of the VM's name */
 	struct dialer dialer;	      /* of devices that are a server's, or reach sockets */
 	int vmm, programs[KINDS_MAX]; /* executables; those of kinds_all */
-	struct boot_file kernel_map, initrd_map;
+	struct boot_file kernel_map, initrd_map, seed_map;
 };
 
 /* One line that says what is wrong, and where it can be said, what would be right. */
@@ -63,7 +63,8 @@ void opened_close(struct opened *o);
 /*
  * label.c: takes the VM's labels, if the host has them, and labels its disks. Kernel and initrd are
  * nobody's to label: once the caller has become SELINUX_START, boot_copy puts copies of them, which
- * have the VM's label, in their place.
+ * have the VM's label, in their place. So it does with a disk that the command has made, on any host: its pages count
+ * as the VM's then, and nobody else holds it.
  */
 [[nodiscard]] int open_labels(struct opened *o, const struct vm_config *c, struct selinux_vm *ret,
 			      struct open_error *ret_error);

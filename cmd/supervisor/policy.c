@@ -72,6 +72,7 @@ const struct sandbox_policy supervisor_policy = {
 static const struct fd_row fds[] = {
 	{ SUPERVISOR_FD_FRONT, FD_SOCKET, true, "the command's channel" },
 	{ SUPERVISOR_FD_STREAM, FD_SOCKET, true, "the console's stream" },
+	{ SUPERVISOR_FD_SEED, FD_FILE, true, "a disk that the command has made" },
 	LINKS(0), LINKS(8), LINKS(16), LINKS(24), LINKS(32), LINKS(40), LINKS(48), LINKS(56),
 };
 /* clang-format on */

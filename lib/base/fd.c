@@ -383,18 +383,3 @@ int stream_recv(int sock, void *buf, size_t len, int fds[MSG_MAX_FDS], size_t *n
 	*n_fds = 0;
 	return midway && (got == 0 || got == -EAGAIN) ? -EBADMSG : (int)got;
 }
-
-int stream_wait(int sock, bool sending, int other_fd, int timeout_ms)
-{
-	struct pollfd p[] = { { .fd = sock, .events = (short)(POLLIN | (sending ? POLLOUT : 0)) },
-			      { .fd = other_fd, .events = POLLIN } };
-	const struct timespec t = { .tv_sec = timeout_ms / 1000,
-				    .tv_nsec = timeout_ms % 1000 * 1000000L };
-	int n = ppoll(p, 2, timeout_ms < 0 ? NULL : &t, NULL);
-
-	if (n < 0 && errno != EINTR)
-		return -errno;
-	if (n == 0)
-		return -ETIMEDOUT;
-	return n > 0 && p[1].revents;
-}

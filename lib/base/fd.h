@@ -110,9 +110,6 @@ bool fd_unshare_output(int fd);
 [[nodiscard]] ssize_t stream_try(int sock, struct iovec *iov, size_t n, bool send);
 /* The same: bytes; -EAGAIN; or -EPIPE: whatever else a socket says, it is of no use any more. */
 [[nodiscard]] ssize_t stream_transfer(int sock, struct iovec *iov, size_t n, bool send);
-/* Until something can be received, or with `sending` sent, or there is something of other_fd, which may be -1. 0, or 1: it is
- * other_fd; -ETIMEDOUT: neither, timeout_ms -1 being without a bound; or another negative errno. */
-[[nodiscard]] int stream_wait(int sock, bool sending, int other_fd, int timeout_ms);
 
 /* Closes n descriptors and sets them to -1. */
 void fds_close(int *fds, size_t n);

@@ -267,5 +267,6 @@ int config_check(const struct vm_config *c, struct config_error *e)
 				   "and use bulkhead console NAME");
 	if (config_limits_io(&c->limits) && config_count(c, NULL) == 0)
 		return complain(e, "--limit-io: this VM has no disk");
-	return config_check_secrets(c, e);
+	r = config_check_seed(c, e);
+	return r < 0 ? r : config_check_secrets(c, e);
 }

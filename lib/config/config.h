@@ -26,6 +26,8 @@
 #define CONFIG_CMDLINE_DEFAULT "console=ttyS0 panic=-1 reboot=panic_warm"
 #define CONFIG_PATH_MAX 4095
 #define CONFIG_SECRETS_MAX 64
+#define CONFIG_SSH_KEYS_MAX 16
+#define CONFIG_SEED_DISK_MAX (2ULL << 20) /* bytes of what cloud-init reads in the guest */
 #define CONFIG_MEMORY_MIN (64ULL << 20)
 #define CONFIG_FIRMWARE_MIN (64U << 10)
 #define CONFIG_FIRMWARE_MAX (8U << 20)
@@ -67,12 +69,31 @@ struct config_secret {
 	const char *path;
 };
 
+/* What cloud-init in the guest is to find, by files, or in short; NULL: not said. */
+enum config_seed_file {
+	CONFIG_SEED_USER_DATA,
+	CONFIG_SEED_META_DATA,
+	CONFIG_SEED_NETWORK_CONFIG,
+	CONFIG_SEED_FILES,
+};
+
+struct config_seed {
+	struct config_file files[CONFIG_SEED_FILES];
+	size_t n_keys;
+	const char *keys[CONFIG_SSH_KEYS_MAX]; /* names of files */
+	const char *user;
+	const char *hostname;
+	const char *password_hash;	/* private; never in a message */
+	const char *password_hash_file; /* which has it */
+};
+
 /* One device: what its process will be told. */
 struct config_device {
 	const struct device_kind *kind;
 	bool off; /* of a KIND_SWITCH: it is not there */
 	bool foreign; /* vhost-user=SOCKET: another's back end serves it, and the path is its socket's */
-	bool remote;	  /* the path is the address of somebody's server */
+	bool remote; /* the path is the address of somebody's server */
+	bool made; /* the command has made what it serves, of what the configuration says: config_add_seed */
 	const char *path; /* of its file; not NUL-terminated: path_len bytes */
 	size_t path_len;
 	struct config_file
@@ -108,6 +129,7 @@ struct vm_config {
 	enum config_accel accel;
 	size_t n_secrets;
 	uint64_t allowed; /* features that may be used though experimental: a bit per feature_id */
+	struct config_seed seed;
 	struct config_limits limits;
 	const char *cgroup; /* where the VM's control group goes; NULL: found by itself */
 	bool strict;	    /* rather no VM than one without a guarantee */
@@ -201,6 +223,13 @@ struct config_file config_file_of(const struct vm_config *c, const struct config
 				  unsigned int i);
 /* Whether that is not written: what is said of the device, or what such a file is for. */
 bool config_file_readonly(const struct config_device *d, unsigned int i);
+/* Whether cloud-init is to find anything. */
+bool config_has_seed(const struct vm_config *c);
+/*
+ * The disk with it, behind all others that are there: what is on it is made by the command, which alone knows of what.
+ * As config_parse_words.
+ */
+[[nodiscard]] int config_add_seed(struct vm_config *c, struct config_error *ret_error);
 /* Whether reading or writing is limited. */
 bool config_limits_io(const struct config_limits *l);
 /* What only the whole shows: a kernel is there, or firmware. As config_parse_words. */

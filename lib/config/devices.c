@@ -130,8 +130,14 @@ unsigned int config_spares(const struct vm_config *c)
 	return c->on_crash == CRASH_RESTART ? CONFIG_SPARES : 0;
 }
 
-/* Behind those of its kind, before those of later kinds. */
-static void insert(struct vm_config *c, const struct config_device *d)
+bool devices_fit(const struct vm_config *c, unsigned int more)
+{
+	return c->n_devices + more <= CONFIG_DEVICES_MAX &&
+	       of_devices(c) + more <= CONFIG_DEVICES_MAX;
+}
+
+/* Before those of later kinds. */
+void devices_insert(struct vm_config *c, const struct config_device *d)
 {
 	size_t at = c->n_devices;
 
@@ -452,7 +458,7 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 			 CONFIG_DEVICES_MAX);
 		return -EINVAL;
 	}
-	insert(c, &d);
+	devices_insert(c, &d);
 	return 0;
 }
 

@@ -45,6 +45,15 @@ extern const size_t n_config_machine;
 /* Every one that a device says is there. As config_parse_words. */
 [[nodiscard]] int config_check_secrets(const struct vm_config *c, struct config_error *ret_error);
 
+/* seed.c */
+[[nodiscard]] int config_set_cloud_init(void *c, const char *value, const char **ret_why);
+[[nodiscard]] int config_add_ssh_key(void *c, const char *value, const char **ret_why);
+[[nodiscard]] int config_set_user(void *c, const char *value, const char **ret_why);
+[[nodiscard]] int config_set_hostname(void *c, const char *value, const char **ret_why);
+[[nodiscard]] int config_set_password_hash(void *c, const char *value, const char **ret_why);
+/* What is said of it goes together. As config_parse_words. */
+[[nodiscard]] int config_check_seed(const struct vm_config *c, struct config_error *ret_error);
+
 /* limits.c */
 [[nodiscard]] int set_limit_io(void *c, const char *value, const char **ret_why);
 [[nodiscard]] bool put_limit_io(const void *c, unsigned int i, char *out, size_t cap);
@@ -56,6 +65,10 @@ void devices_init(struct vm_config *c);
 /* Takes a value of KEY_DEVICE: a switch, or one more. As option_set; why has room for what is said. */
 [[nodiscard]] int devices_set(struct vm_config *c, const struct device_kind *kind,
 			      const char *value, char *why, size_t cap);
+/* Whether there is room for that many more, a process each. */
+bool devices_fit(const struct vm_config *c, unsigned int more);
+/* Behind those of its kind; there is room. */
+void devices_insert(struct vm_config *c, const struct config_device *d);
 /* The one device of a kind that a VM has at most one of. */
 struct config_device *devices_single(struct vm_config *c, const struct device_kind *kind);
 

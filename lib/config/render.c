@@ -102,7 +102,7 @@ static void put_devices(struct words *w, const struct vm_config *c, const struct
 	for (size_t i = 0; i < c->n_devices; i++) {
 		const struct config_device *d = &c->devices[i];
 
-		if (d->kind != key->kind)
+		if (d->kind != key->kind || d->made)
 			continue;
 		if (key->type == KEY_OF_KIND)
 			put_option(w, key, d->options);
@@ -121,7 +121,7 @@ int config_render(const struct vm_config *c, char *argv[CONFIG_WORDS_MAX], char 
 	for (size_t i = 0; config_key_at(i, &key); i++) {
 		if (key.type != KEY_MACHINE)
 			put_devices(&w, c, &key);
-		else if (!(key.option->flags & OPTION_WORDS_ONLY))
+		else if (!(key.option->flags & (OPTION_WORDS_ONLY | OPTION_COMMANDS)))
 			put_option(&w, &key, c);
 	}
 	if (w.failed)

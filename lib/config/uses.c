@@ -51,6 +51,14 @@ static bool device_uses(const struct vm_config *c, enum feature_id id)
 	return false;
 }
 
+static bool any_made(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (c->devices[i].made)
+			return true;
+	return false;
+}
+
 static bool any_foreign(const struct vm_config *c, bool linked)
 {
 	for (size_t i = 0; i < c->n_devices; i++)
@@ -66,6 +74,8 @@ bool config_uses(const struct vm_config *c, const struct config_facts *f, enum f
 		return f->soft && c->cpus > SOFT_CPUS_TESTED;
 	case FEATURE_FIRMWARE:
 		return c->firmware;
+	case FEATURE_CLOUD_INIT:
+		return any_made(c);
 	case FEATURE_RAW_TERMINAL:
 		return f->on_terminal && c->console == CONSOLE_RAW;
 	case FEATURE_FOREIGN_DISK:

@@ -286,6 +286,13 @@ const struct feature features[N_FEATURES] = {
 		"names and filters of the processes that it looks at",
 		.shown_by = "device/test_audit.py",
 	},
+	[FEATURE_CLOUD_INIT] = {
+		"cloud-init", "a disk for cloud-init in the guest (--cloud-init, --ssh-key, ...)",
+		FEATURE_EXPERIMENTAL, "image-seed", "files that the user gave, in a jail",
+		.note = "new; a name, keys and a password's hash, or files as they are",
+		.shown_by = "unit/test_seed.c, device/test_cloud_init.py, "
+			    "linux/test_debian_cloud_init.py",
+	},
 	[FEATURE_IMAGE] = {
 		"image", "bulkhead image: raw and qcow2", FEATURE_SUPPORTED, "image-tool",
 		"images' bytes, in a jail with descriptors only",

@@ -3,13 +3,14 @@
 #include "lib/image/iscsi_client_internal.h"
 
 #include "lib/base/cleanup.h"
-#include "lib/base/fd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
+#include <time.h>
 
 static struct iscsi_client *client_of(struct image *image)
 {
@@ -190,10 +191,21 @@ static bool has_to_say(const struct iscsi_client *c)
 	       initiator_can_command(c);
 }
 
-/* For the socket, and for other_fd, which may be -1. */
+/* For the socket, and for other_fd, which may be -1. 1: it is other_fd. */
 static int wait_for(const struct iscsi_client *c, int other_fd, int timeout_ms)
 {
-	return stream_wait(c->sock, has_to_say(c), other_fd, timeout_ms);
+	struct pollfd p[] = { { .fd = c->sock,
+				.events = (short)(POLLIN | (has_to_say(c) ? POLLOUT : 0)) },
+			      { .fd = other_fd, .events = POLLIN } };
+	const struct timespec t = { .tv_sec = timeout_ms / 1000,
+				    .tv_nsec = timeout_ms % 1000 * 1000000L };
+	int n = ppoll(p, ARRAY_SIZE(p), timeout_ms < 0 ? NULL : &t, NULL);
+
+	if (n < 0 && errno != EINTR)
+		return -errno;
+	if (n == 0)
+		return -ETIMEDOUT;
+	return n > 0 && p[1].revents;
 }
 
 static int client_wait(struct image *image)

@@ -3,9 +3,9 @@
 #include "lib/image/nbd_client_internal.h"
 
 #include "lib/base/cleanup.h"
-#include "lib/base/fd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -196,11 +196,23 @@ static int client_reap(struct image *image)
 	return 0;
 }
 
-/* For the socket, and for other_fd, which may be -1. */
+/* For the socket, and for other_fd, which may be -1. 1: it is other_fd. -ETIMEDOUT: neither. */
 static int wait_for(const struct nbd_client *c, int other_fd, int timeout_ms)
 {
-	return stream_wait(c->sock, c->send_first != NBD_NO_SLOT || c->hand.n_out, other_fd,
-			   timeout_ms);
+	bool sending = c->send_first != NBD_NO_SLOT || c->hand.n_out;
+	struct pollfd p[] = { { .fd = c->sock,
+				.events = (short)(POLLIN | (sending ? POLLOUT : 0)) },
+			      { .fd = other_fd, .events = POLLIN } };
+
+	struct timespec t = { .tv_sec = timeout_ms / 1000,
+			      .tv_nsec = timeout_ms % 1000 * 1000000L };
+	int n = ppoll(p, ARRAY_SIZE(p), timeout_ms < 0 ? NULL : &t, NULL);
+
+	if (n < 0 && errno != EINTR)
+		return -errno;
+	if (n == 0)
+		return -ETIMEDOUT;
+	return p[1].revents != 0;
 }
 
 static int client_wait(struct image *image)

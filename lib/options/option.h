@@ -34,6 +34,8 @@ enum {
 	OPTION_INNER = 32,	/* an argument of the process alone: no user says it */
 	OPTION_ABSOLUTE = 64,	/* a path from the root */
 	OPTION_NONE = 128,	/* `none` is a value, stored as `none` */
+	OPTION_COMMANDS =
+		256, /* the command alone uses it, and tells its supervisor nothing of it */
 };
 
 struct option {

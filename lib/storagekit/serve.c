@@ -27,30 +27,22 @@ static void tell(const struct link_error *e)
 	(void)!control_send(FD_CONTROL, &m, -1);
 }
 
-int storage_open_linked(struct storage *s, struct link *l, enum link_away on_away,
-			unsigned int away_s, const struct throttle_rates *rates)
-{
-	link_bound(l, on_away, away_s);
-	return storage_open(s, &l->lasting.image, l->loop, rates);
-}
-
 int storage_ready_linked(struct storage *s, struct link *l, struct process *c, int channel_fd,
-			 const char *name)
+			 struct link_error *e)
 {
-	struct link_error e = { "" };
 	const char *what = "connection";
-	int r = link_connect(l, c->control_fd, &e);
+	int r = link_connect(l, c->control_fd, e);
 
-	if (r == -ECANCELED)
-		return r;
 	if (r < 0)
-		return control_fail(FD_CONTROL, "%s: %s", name, e.text);
+		return r;
 	l->tell = tell;
 	l->ret_why = &c->why;
 	r = link_keep(l, s);
 	if (r == 0)
 		r = storage_ready(s, c, channel_fd, &what);
-	return r < 0 ? control_fail(FD_CONTROL, "%s: %s: %s", name, what, strerrordesc_np(-r)) : 0;
+	if (r < 0)
+		snprintf(e->text, sizeof(e->text), "%s: %s", what, strerrordesc_np(-r));
+	return r;
 }
 
 /* The dev-blk was started again. */

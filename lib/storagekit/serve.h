@@ -10,16 +10,11 @@
 /* In the sandbox, and the image is there: says CTL_READY, then hears channel_fd. 0, or a negative errno and *ret_what. */
 [[nodiscard]] int storage_ready(struct storage *s, const struct process *c, int channel_fd,
 				const char **ret_what);
-/* To the end. The exit status. */
-[[nodiscard]] int storage_serve(struct storage *s, struct process *c);
-
-/* The same of one with a server. Before the sandbox: s serves the link's image, by those rates, and what is done once the
- * server has been away for so long is bound. 0 or a negative errno. */
-[[nodiscard]] int storage_open_linked(struct storage *s, struct link *l, enum link_away on_away,
-				      unsigned int away_s, const struct throttle_rates *rates);
-/* In the sandbox: the server is connected first, and kept; then as storage_ready. 0, or 1 after a line: it ends; or
+/* The same of one with a server: that is connected first, and kept. 0, or a negative errno with the reason in *e;
  * -ECANCELED: it is to end. */
 [[nodiscard]] int storage_ready_linked(struct storage *s, struct link *l, struct process *c,
-				       int channel_fd, const char *name);
+				       int channel_fd, struct link_error *e);
+/* To the end. The exit status. */
+[[nodiscard]] int storage_serve(struct storage *s, struct process *c);
 
 #endif

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from bh import frames, guest, net, vhost_user as vu
+from bh import frames, guest, net
 from bh.devices import Net, NetOnTap
 from bh.guest import Buf, DESC_NEXT, DESC_WRITE
 from bh.tap import Tap
@@ -274,25 +274,6 @@ def test_offloads(start):
             assert session.memory.read(place, 2)[1] == (1 if whole else 0)
     settled(device, session)
     tap.close()
-
-
-# ---- rings that stand still ----
-
-def test_a_pause_keeps_what_was_set(device):
-    """As a vmm whose VM stands still stops the rings: without a reset, after which all is as at power-on."""
-    session = device.open(n_queues=N)
-    for command, data in ((net.RX_PROMISC, b"\0"), (net.MAC_TABLE_SET, net.macs([THIRD], [GROUP])),
-                          (net.VLAN_ADD, struct.pack("<H", 9)), (net.MAC_ADDR_SET, net.OTHER)):
-        assert net.control(session, command, data) == net.OK
-    to_all = [net.frame(b"to", to=to) for to in (net.MAC, THIRD, GROUP, net.OTHER)] + [tagged(9, THIRD), tagged(8, THIRD)]
-    for _ in range(2):
-        session.stop_queues()
-        session.front.tell(vu.SET_FEATURES, vu.u64(session.front.features))
-        session.start_queues()
-        assert come(device, session, *to_all) == to_all[1:5]
-    session.restart()
-    assert come(device, session, *to_all[:4]) == to_all[:4]
-    settled(device, session)
 
 
 # ---- a process that dies ----

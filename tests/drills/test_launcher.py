@@ -2,7 +2,6 @@
 """A supervisor that an intruder has taken over, and its launcher: it can have started what the VM was
 configured to have, one of each, and a few devices more that could be attached to it, and only so often."""
 
-import fcntl
 import os
 import socket
 import struct
@@ -19,7 +18,6 @@ AGAIN, NEW, FORGET, FIND, LARGER, BEHIND = 1, 2, 3, 4, 5, 7
 CARD = 3  # the kind of cards
 SPARES = 8  # parts for devices that are attached
 BURST = 10  # starts of one part at once
-F_OFD_SETLK, CHANGE_BYTE = 37, 300  # lib/files/lock.c
 FIRST_SPARE = len(machines.PARTS)
 UNKNOWN = [0, FIRST_SPARE + SPARES, 14, 200, 255]
 
@@ -185,27 +183,6 @@ def test_what_its_user_has_not_shown(machine, count):
         ask(supervisor, LARGER, part)
         rest(machine)
     count("supervisor", 3 * len(held), [("launcher", "a process", name) for name in news(machine, before)])
-
-
-def test_a_disk_whose_image_is_being_changed(machine, count):
-    """Who changes it has it open himself: until that is over the launcher starts no process on it, whoever asks; and then
-    one."""
-    supervisor = machine.take("supervisor")
-    part = [machines.name_of(pid) for pid in machines.children(machine.pids["supervisor"])].index("dev-blk")
-    before = pids_of(machine)
-    with open(machine.disk, "r+b") as image:
-        fcntl.fcntl(image, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, CHANGE_BYTE, 1, 0))
-        os.kill(machine.pids["dev-blk"], 9)
-        machines.await_rest(lambda: [(machine.pids["dev-blk"], machine.pids["dev-blk"])])
-        for _ in range(2 * BURST):
-            assert ask(supervisor, AGAIN, part).value == 4
-            assert ask(supervisor, LARGER, part).value == 4
-        rest(machine)
-        gains = [("launcher", "a disk's process", name) for name in news(machine, before)]
-    ask(supervisor, AGAIN, part)
-    rest(machine)
-    assert news(machine, before) == ["dev-blk"]  # it has not refused for another reason
-    count("supervisor", 4 * BURST, gains)
 
 
 def test_what_was_new_is_new_only_so_often(machine, count):

@@ -1084,6 +1084,100 @@ static void test_firmware_boots_by_itself(void **state)
 		     "--cmdline: firmware finds its own: leave --cmdline out");
 }
 
+static void test_bad_seeds(void **state)
+{
+	static const char *const bad[] = {
+		/* clang-format off */
+		"--cloud-init=", "--cloud-init=f", "--cloud-init=meta-data=f", "--cloud-init=user-data=",
+		"--cloud-init=user-data=f,,meta-data=g", "--cloud-init=user-data=f,user-data=g", "--cloud-init=user-data=f,vendor-data=g",
+		"--cloud-init=user-data=f,meta-data", "--ssh-key=", "--user=", "--user=Ada", "--user=1a", "--user=-a",
+		"--user=a:b", "--user=a b", "--user=a\nb", "--user=a.b", "--user=abcdefghijabcdefghijabcdefghijabc",
+		"--hostname=", "--hostname=-a", "--hostname=a-", "--hostname=a..b", "--hostname=.a", "--hostname=a.",
+		"--hostname=a_b", "--hostname=a b", "--hostname=a\"b", "--hostname=\xc3\xa9", "--hostname=a.-b",
+		"--hostname=abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdef",
+		"--password-hash=", "--password-hash-file=",
+		/* clang-format on */
+	};
+	struct vm_config c;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(WORDS(&c, bad[i]), -22);
+	assert_int_equal(WORDS(&c, "--hostname=A-1.b", "--user=_a-1_"), 0);
+	assert_error(
+		WORDS(&c, "--cloud-init=meta-data=f"),
+		"--cloud-init: 'meta-data=f' will not do: user-data=FILE is missing, which cloud-init does "
+		"not do without");
+}
+
+static void test_what_of_a_seed_goes_together(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--kernel=k", "--cloud-init=user-data=f", "--hostname=h"), 0);
+	assert_error(
+		config_check(&c, &err),
+		"--cloud-init: --ssh-key, --user, --hostname and --password-hash make user-data of their "
+		"own: say the one or the other");
+	assert_int_equal(WORDS(&c, "--kernel=k", "--password-hash=x", "--password-hash-file=f",
+			       "--user=u"),
+			 0);
+	assert_error(config_check(&c, &err),
+		     "--password-hash: --password-hash-file is said as well: say one of the two");
+	assert_int_equal(WORDS(&c, "--kernel=k", "--password-hash-file=f"), 0);
+	assert_error(config_check(&c, &err),
+		     "--password-hash: whose password it is is missing: say --user NAME");
+	assert_int_equal(WORDS(&c, "--kernel=k"), 0);
+	assert_false(config_has_seed(&c));
+	config_init(&c);
+	assert_int_equal(
+		file(&c, "kernel = k\nssh-key = a\nssh-key = b\nuser = u\npassword-hash = $6$x\n"),
+		0);
+	assert_int_equal(config_check(&c, &err), 0);
+	assert_int_equal(c.seed.n_keys, 2);
+	assert_string_equal(c.seed.password_hash, "$6$x");
+	assert_true(config_has_seed(&c));
+}
+
+/* It is behind the user's, said to nobody by words, and no hash is. */
+static void test_a_seeds_disk(void **state)
+{
+	static char buf[CONFIG_WORDS_BYTES];
+	const struct config_facts facts = { 0 };
+	char *argv[CONFIG_WORDS_MAX], disk[] = "--disk=a,format=raw", *word = disk;
+	struct vm_config c;
+	int n;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--kernel=k", "--user=u", "--password-hash=$6$secret",
+			       "--disk=a,format=raw"),
+			 0);
+	assert_false(config_uses(&c, &facts, FEATURE_CLOUD_INIT));
+	assert_int_equal(config_add_seed(&c, &err), 0);
+	assert_int_equal(count(&c, "disk"), 2);
+	assert_false(device(&c, "disk", 0)->made);
+	assert_true(device(&c, "disk", 1)->made);
+	assert_true(config_readonly(device(&c, "disk", 1)));
+	assert_true(config_uses(&c, &facts, FEATURE_CLOUD_INIT));
+	assert_int_equal(config_check_allowed(&c, &facts, &err), -22);
+	n = config_render(&c, argv, buf, sizeof(buf));
+	assert_true(n > 0);
+	for (int i = 0; i < n; i++) {
+		assert_null(strstr(argv[i], "secret"));
+		assert_null(strstr(argv[i], "cloud-init"));
+		assert_null(strstr(argv[i], "--user"));
+	}
+	config_init(&c);
+	for (int i = 0; i < 64; i++)
+		assert_int_equal(config_parse_words(&c, 1, &word, &err), 0);
+	assert_int_equal(config_add_seed(&c, &err), -22);
+	assert_string_equal(
+		err.text,
+		"--cloud-init: its disk is one more than the 64 disks, and 128 devices, that a VM "
+		"has at most: leave one out");
+}
+
 static void test_allow(void **state)
 {
 	struct vm_config c;
@@ -1225,6 +1319,9 @@ int main(void)
 		cmocka_unit_test(test_words_win_over_the_file),
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_firmware_boots_by_itself),
+		cmocka_unit_test(test_bad_seeds),
+		cmocka_unit_test(test_what_of_a_seed_goes_together),
+		cmocka_unit_test(test_a_seeds_disk),
 		cmocka_unit_test(test_allow),
 		cmocka_unit_test(test_what_is_experimental_needs_leave),
 		cmocka_unit_test(test_what_is_used),

@@ -135,38 +135,6 @@ static void a_flood_of_addresses(void **state)
 	assert_int_equal(tcp(1, text, 2), 0);
 }
 
-/* Who speaks keeps what he uses; an address of which nothing was heard for long is free. */
-static void silent_addresses(void **state)
-{
-	char text[ADDR_TEXT_MAX];
-
-	(void)state;
-	join(1, "");
-	join(2, "");
-	join(3, ",ip=10.0.0.3");
-	assert_int_equal(tcp(1, "10.0.0.1", 2), BIT(2));
-	for (unsigned int i = 0; i < SEGMENT_CLAIMS; i++) { /* a squatter */
-		snprintf(text, sizeof(text), "10.0.1.%u", i);
-		assert_int_equal(tcp(2, text, 1), BIT(1));
-	}
-	assert_int_equal(tcp(1, "10.0.1.0", 2), 0);
-	segment_pass_ms(&s, SEGMENT_SILENT_MS - 1);
-	assert_int_equal(tcp(1, "10.0.1.0", 2), 0);
-	assert_int_equal(tcp(1, "10.0.0.1", 2), BIT(2));
-	assert_int_equal(tcp(2, "10.0.1.5", 1), BIT(1));
-	segment_pass_ms(&s, 1);
-	for (unsigned int i = 0; i < SEGMENT_CLAIMS; i++) {
-		snprintf(text, sizeof(text), "10.0.1.%u", i);
-		assert_int_equal(tcp(1, text, 2), i == 5 ? 0 : BIT(2));
-	}
-	assert_int_equal(tcp(2, "10.0.1.0", 1), 0);
-	assert_int_equal(tcp(2, "10.0.0.1", 1), 0); /* in use */
-	segment_pass_ms(&s, SEGMENT_SILENT_MS);
-	assert_int_equal(tcp(2, "10.0.0.3", 1), 0); /* said, however silent */
-	assert_int_equal(tcp(2, "10.0.0.1", 1), BIT(1));
-	assert_int_equal(tcp(1, "10.0.0.1", 2), 0);
-}
-
 static void what_is_said_is_kept(void **state)
 {
 	(void)state;
@@ -364,7 +332,6 @@ int main(void)
 		cmocka_unit_test_setup(to_nobody, setup),
 		cmocka_unit_test_setup(an_address_is_of_who_has_it, setup),
 		cmocka_unit_test_setup(a_flood_of_addresses, setup),
-		cmocka_unit_test_setup(silent_addresses, setup),
 		cmocka_unit_test_setup(what_is_said_is_kept, setup),
 		cmocka_unit_test_setup(nobodys_addresses, setup),
 		cmocka_unit_test_setup(no_router_and_no_server, setup),

@@ -283,63 +283,6 @@ static void test_a_bounded_disk(void **state)
 	volume_close(v);
 }
 
-static unsigned int n_steps;
-
-static void step(void)
-{
-	n_steps++;
-}
-
-static int read_backing(struct volume *v, const struct iovec *iov, size_t n_iov, uint64_t offset)
-{
-	(void)v;
-	(void)offset;
-	for (size_t i = 0; i < n_iov; i++)
-		memset(iov[i].iov_base, 0xaa, iov[i].iov_len);
-	return 0;
-}
-
-static int map_backing(struct volume *v, uint64_t offset, uint64_t len, struct extent *ret)
-{
-	(void)v;
-	(void)offset;
-	*ret = (struct extent){ .kind = EXTENT_HOLE, .len = len };
-	return 0;
-}
-
-/* A backing that is longer than the disk was: nothing of it shows in what is new, wherever a piece of the work begins, and who
- * waits hears that it goes on. */
-static void test_a_longer_backing(void **state)
-{
-	static const struct volume_ops ops = { .readv = read_backing,
-					       .map = map_backing,
-					       .map_cached = map_backing };
-	static struct volume backing = { .ops = &ops, .size = 5ULL << 30, .cluster = 512 };
-	const uint64_t first = (1 << 20) + 512, size = (3ULL << 30) + 1024;
-	const uint64_t at[] = { first,	    first + 65536, 1ULL << 30, (1ULL << 30) - 512,
-				2ULL << 30, size - 4096,   size - 512 };
-	uint8_t bytes[512];
-	struct volume *v;
-
-	(void)state;
-	make(&(struct qcow2_create_options){ .size = first });
-	v = open_disk(0, 0);
-	v->backing = &backing;
-	n_steps = 0;
-	assert_int_equal(qcow2_resize(v, size, false, step, &why), 0);
-	assert_int_equal(n_steps, 4);
-	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
-		assert_int_equal(volume_read(v, bytes, sizeof(bytes), at[i]), 0);
-		for (size_t k = 0; k < sizeof(bytes); k++)
-			assert_int_equal(bytes[k], 0);
-	}
-	assert_int_equal(volume_read(v, bytes, sizeof(bytes), 4096), 0);
-	assert_int_equal(bytes[0], 0xaa); /* what it showed before, it shows still */
-	expect_sound(v);
-	v->backing = NULL;
-	volume_close(v);
-}
-
 /* A file that cannot grow: what was given up is used again, and then there is an error. */
 static void test_a_full_image(void **state)
 {
@@ -452,7 +395,6 @@ int main(void)
 		cmocka_unit_test(test_growth_bound),
 		cmocka_unit_test(test_a_snapshot_keeps_its_clusters),
 		cmocka_unit_test(test_a_bounded_disk),
-		cmocka_unit_test(test_a_longer_backing),
 		cmocka_unit_test(test_a_full_image),
 		cmocka_unit_test(test_another_thread_asks),
 		cmocka_unit_test(test_a_change_while_asking),

@@ -65,13 +65,13 @@ static int whole_life(struct vhost_front *f, int sock, const struct session *s)
 	if (r == 0)
 		r = vhost_front_get_status(f, &status);
 	if (r == 0)
-		r = vhost_front_stop(f, s->rings, N_RINGS, true);
+		r = vhost_front_stop(f, s->rings, N_RINGS);
 	if (r == 0) /* and once more */
 		r = vhost_front_set_features(f, f->features);
 	if (r == 0)
 		r = vhost_front_start(f, &s->mem, s->rings, N_RINGS, &inflight);
 	if (r == 0)
-		r = vhost_front_stop(f, s->rings, N_RINGS, true);
+		r = vhost_front_stop(f, s->rings, N_RINGS);
 	closep(&inflight.fd);
 	return r;
 }
@@ -174,7 +174,7 @@ static void a_back_end_may_take_its_time(void **state)
 			assert_int_equal(vhost_front_start(&f, &s.mem, s.rings, N_RINGS, &inflight),
 					 0);
 			closep(&inflight.fd);
-			assert_int_equal(vhost_front_stop(&f, s.rings, N_RINGS, true), 0);
+			assert_int_equal(vhost_front_stop(&f, s.rings, N_RINGS), 0);
 			assert_true(p.n_over >= 2 * n); /* both rings */
 			vhost_front_close(&f);
 			back_end_join(&b);
@@ -230,7 +230,7 @@ static void silence_is_an_end(void **state)
 		assert_int_equal(vhost_front_set_features(&f, f.features), 0);
 		assert_int_equal(vhost_front_start(&f, &s.mem, s.rings, N_RINGS, &inflight), 0);
 		closep(&inflight.fd);
-		assert_int_equal(vhost_front_stop(&f, s.rings, N_RINGS, true), -ETIMEDOUT);
+		assert_int_equal(vhost_front_stop(&f, s.rings, N_RINGS), -ETIMEDOUT);
 		assert_int_equal(n.n_over, served + (can ? 2 : 1));
 		assert_true(f.dead);
 		vhost_front_close(&f);

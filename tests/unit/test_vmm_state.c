@@ -305,34 +305,6 @@ static void test_rings_that_are_nowhere(void **state)
 	}
 }
 
-/* A pause ends with all that the driver has told the back end by commands, which nobody could tell it again; a reset
- * does not, whenever it comes. */
-static void test_a_pause_is_no_reset(void **state)
-{
-	const struct state_object *o = &f.m.objects[4];
-	unsigned int told, stopped;
-
-	(void)state;
-	features_ok();
-	queue_at(0x20000);
-	for (unsigned int i = 0; i < 2; i++) {
-		told = back_end_count(&f.b, VHOST_USER_SET_STATUS);
-		stopped = back_end_count(&f.b, VHOST_USER_GET_VRING_BASE);
-		assert_int_equal(o->ops->quiesce(o->object), 0);
-		assert_false(f.v->running);
-		assert_int_equal(back_end_count(&f.b, VHOST_USER_GET_VRING_BASE), stopped + 1);
-		assert_int_equal(back_end_count(&f.b, VHOST_USER_SET_STATUS), told);
-		assert_int_equal(state_resume_all(o, 1), 0);
-		assert_true(f.v->running);
-	}
-	assert_int_equal(o->ops->quiesce(o->object), 0);
-	told = back_end_count(&f.b, VHOST_USER_SET_STATUS);
-	assert_int_equal(machine_reset(&f.m), 0);
-	assert_int_equal(back_end_count(&f.b, VHOST_USER_SET_STATUS), told + 1);
-	assert_int_equal(machine_reset(&f.m), 0);
-	assert_int_equal(back_end_count(&f.b, VHOST_USER_SET_STATUS), told + 1);
-}
-
 /* ---- damage ---- */
 
 /* Taken as a whole, or refused in a line that names the object and left as it was. Returns whether it
@@ -506,7 +478,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_loaded_function_is_at_work, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rings_go_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rings_that_are_nowhere, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_pause_is_no_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_byte_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_field_at_its_bounds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_states_of_others, setup, teardown),

@@ -84,14 +84,14 @@ const struct declared_process image_relay_declared = {
 };
 
 static const struct declared_gain starter_gains[] = {
-	{ "process descriptors of image-tool and image-import", NULL,
+	{ "process descriptors of image-tool and image-import, or of image-seed", NULL,
 	  "it waits for them; they die with it" },
 };
 
 const struct declared_process image_starter_declared = {
 	.name = "image-starter",
 	.program = "bulkhead",
-	.job = "has started the processes of one `bulkhead image`, and waits for them",
+	.job = "has started the processes of one `bulkhead image`, or image-seed, and waits for them",
 	.hostile = "nothing",
 	.place = DECLARED_SUPERVISOR,
 	.policy = &image_starter_policy,

@@ -469,24 +469,19 @@ static int stop_ring(struct vhost_front *f, unsigned int index)
 	return r;
 }
 
-static int reset_device(struct vhost_front *f)
+int vhost_front_stop(struct vhost_front *f, const struct vhost_ring *rings, unsigned int n_rings)
 {
 	struct vu_msg reset = { .request = VHOST_USER_RESET_DEVICE };
-
-	if (has(f, VHOST_USER_PROTOCOL_F_STATUS))
-		return set_status(f, 0);
-	if (has(f, VHOST_USER_PROTOCOL_F_RESET_DEVICE))
-		return tell_acked(f, &reset, NULL, 0);
-	return 0;
-}
-
-int vhost_front_stop(struct vhost_front *f, const struct vhost_ring *rings, unsigned int n_rings,
-		     bool reset)
-{
 	int r = 0;
 
 	for (unsigned int i = 0; i < n_rings && r == 0; i++)
 		if (rings[i].used)
 			r = stop_ring(f, i);
-	return r == 0 && reset ? reset_device(f) : r;
+	if (r < 0)
+		return r;
+	if (has(f, VHOST_USER_PROTOCOL_F_STATUS))
+		return set_status(f, 0);
+	if (has(f, VHOST_USER_PROTOCOL_F_RESET_DEVICE))
+		return tell_acked(f, &reset, NULL, 0);
+	return 0;
 }

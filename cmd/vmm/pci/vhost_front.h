@@ -85,14 +85,13 @@ void vhost_front_close(struct vhost_front *f);
 				    const struct vhost_ring *rings, unsigned int n_rings,
 				    struct vhost_inflight *inflight);
 /*
- * Stops the rings that are used, waits until the back end has let go of them, and resets it where that is asked for: what a
- * driver has set by a queue of commands is the back end's alone, and gone then. What is in
+ * Stops the rings that are used, waits until the back end has let go of them, and resets it. What is in
  * flight may take any time: as long as the back end answers GET_STATUS meanwhile (or in turn), it is
  * waited for. One that is silent, or has no STATUS, has the time of an exchange from the last request on
  * that it has given back.
  */
 [[nodiscard]] int vhost_front_stop(struct vhost_front *f, const struct vhost_ring *rings,
-				   unsigned int n_rings, bool reset);
+				   unsigned int n_rings);
 /* The device status as the back end has it; 0 where it cannot say. */
 [[nodiscard]] int vhost_front_get_status(struct vhost_front *f, uint8_t *ret);
 

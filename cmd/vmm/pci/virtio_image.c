@@ -111,7 +111,7 @@ static int quiesce(void *object)
 {
 	struct virtio_pci *v = ((struct pci_function *)object)->owner;
 
-	return v->running && v->away ? -EAGAIN : virtio_hold(v);
+	return v->running && v->away ? -EAGAIN : virtio_stop(v);
 }
 
 static void save(const void *object, void *image)

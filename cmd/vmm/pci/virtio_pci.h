@@ -80,7 +80,6 @@ struct virtio_pci {
 	/* It is letting go of them, and the lock is not held meanwhile: writes to the BAR are lost, and
 	 * the status reads as before until the device is reset (2.4.1). */
 	bool draining;
-	bool held;	      /* its rings were stopped without a reset, and may not go on again */
 	uint64_t used_sum;    /* of its used rings' indexes, when they were looked at last */
 	uint64_t notify_base; /* where the notify page is decoded; 0: nowhere */
 	uint8_t config[VU_MAX_CONFIG];
@@ -126,10 +125,7 @@ enum virtio_state virtio_state(const struct virtio_pci *v);
 void virtio_set_status(struct virtio_pci *v, uint8_t status);
 /* Stops the rings and waits for the back end, which has let go of guest RAM then. */
 [[nodiscard]] int virtio_stop(struct virtio_pci *v);
-/* The same for a while: the back end keeps what the driver has told it by a queue of commands, filters of a network card for
- * one, which nobody else knows. */
-[[nodiscard]] int virtio_hold(struct virtio_pci *v);
-/* What was stopped goes on, or what was loaded: the back end, which may know nothing of it, gets what
+/* What virtio_stop has stopped goes on, or what was loaded: the back end, which knows nothing of it, gets what
  * the driver has negotiated and written, and the rings. */
 [[nodiscard]] int virtio_go_on(struct virtio_pci *v);
 /* The same; registers as at power-on. */

@@ -156,7 +156,6 @@ int virtio_go_on(struct virtio_pci *v)
 {
 	if (v->running)
 		return 0;
-	v->held = v->held && !(v->status & DRIVER_OK && rings_in_ram(v));
 	v->running = (v->status & DRIVER_OK) && rings_in_ram(v);
 	virtio_bind_notifiers(v);
 	return v->away ? 0 : virtio_bring_up_to_date(v);
@@ -189,22 +188,14 @@ bool virtio_has_served(void *owner)
 	return v->used_sum != before;
 }
 
-/* No rings run, and it has what an earlier driver told it. */
-static int reset_held(struct virtio_pci *v)
-{
-	v->held = false;
-	return v->away ? 0 : virtio_outcome(v, vhost_front_stop(&v->front, NULL, 0, true));
-}
-
-static int stop(struct virtio_pci *v, bool reset)
+int virtio_stop(struct virtio_pci *v)
 {
 	struct vhost_ring rings[VIRTIO_PCI_MAX_QUEUES];
 	int r;
 
 	if (!v->running)
-		return v->held && reset ? reset_held(v) : 0;
+		return 0;
 	v->running = false;
-	v->held = !reset;
 	virtio_bind_notifiers(v);
 	closep(&v->inflight.fd);
 	if (v->away)
@@ -212,22 +203,12 @@ static int stop(struct virtio_pci *v, bool reset)
 	describe_rings(v, false, rings);
 	v->used_sum = sum_used(v);
 	v->draining = true;
-	r = virtio_outcome(v, vhost_front_stop(&v->front, rings, v->n_queues, reset));
+	r = virtio_outcome(v, vhost_front_stop(&v->front, rings, v->n_queues));
 	v->draining = false;
 	machine_wake(v->m);
 	if (r == 0 && v->config_stale)
 		virtio_config_changed(v);
 	return r;
-}
-
-int virtio_stop(struct virtio_pci *v)
-{
-	return stop(v, true);
-}
-
-int virtio_hold(struct virtio_pci *v)
-{
-	return stop(v, false);
 }
 
 static void bind_notifier(struct virtio_pci *v, struct virtio_queue *q, uint64_t gpa)
