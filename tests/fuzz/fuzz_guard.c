@@ -121,6 +121,9 @@ static void check_ipv4(void)
 	require(to[0] != 127 && (to[0] != 0 || is(TF_IP + 16, known.server.b + 12, 4)));
 	require(rules.link_local || to[0] != 169 || to[1] != 254 ||
 		is(TF_IP + 16, known.server.b + 12, 4));
+	/* a first ping is neither an answer nor a question for a name */
+	if (rules.public && !rules.n_dests && f.at[TF_IP + 9] == IP_ICMP && f.at[TF_V4_BODY] == 8)
+		require(to[0] != 10 && to[0] < 224 && (to[0] != 192 || to[1] != 168));
 }
 
 static void check_ipv6(void)
@@ -162,6 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	in.data = data;
 	in.left = size;
 	choose_rules();
+	rules.public = size & 1;
 	while (in.left) {
 		const bool to_guest = take() & 1;
 

@@ -1066,6 +1066,21 @@ def net_relay():
     }
 
 
+def nftables():
+    """Which way round the interface is; then words as a card's options say them."""
+    def said(*words, first="0"):
+        return "\n".join((first, "mac=52:54:00:12:34:56", *words)).encode()
+
+    return {
+        "plain": said(), "macvtap": said("guard=on", first="1"), "fixed": said("ip=10.0.0.5", "ip=2001:db8::5"),
+        "restricted": said("restrict=on", "link-local=on"),
+        "named": said(*(f"allow={d}" for d in ("10.0.0.0/8:443", "[2001:db8::/32]:80-90", "0.0.0.0/0", "::/0", "::/80:1"))),
+        "all": said("ip=10.0.0.5", *("allow=[2001:db8:ffff:ffff:ffff:ffff:ffff:ff00/120]:10000-20000",) * 16),
+        "rates": said("packets-in=1", "packets-out=1000000", "bytes-in=1M", "bytes-out=1T", "burst=60"),
+        "wrong": said("allow=10.1.2.3/8", "ip=::", "burst=0", "x=y", "guard", "mac=1:2:3", "allow=10.0.0.0/8:9-8"),
+    }
+
+
 def net_switch():
     """Steps: which card, what is done, and with what."""
     turn = bytes([0, 9])
@@ -1099,6 +1114,7 @@ TARGETS = {
     "net": net,
     "net_control": net_control,
     "segment": segment,
+    "nftables": nftables,
     "net_relay": net_relay,
     "net_switch": net_switch,
     "bpf": bpf,
