@@ -4,9 +4,8 @@
  * dev-console of the VM in turn. It is right at every instant, so that a process that was killed
  * anywhere has a successor that goes on as if nothing had been: no byte is lost or doubled.
  *
- * The image is saved (lib/state) into one of two slots while the other stands, and a sequence number,
- * published last, says which one holds. The rings lie in here as they are; stream.h says how they
- * agree with the image.
+ * The image is kept as lib/devkit/kept.h says. The rings lie in here as they are; stream.h says how they
+ * agree with it.
  *
  * HOSTILE to a successor, whose predecessor may have been taken over by the guest: each number is read
  * once and checked, and all that it can do is what a guest can do with the device.
@@ -17,9 +16,7 @@
 #include "cmd/dev-console/stream.h"
 #include "cmd/dev-console/uart16550.h"
 #include "cmd/dev-console/virtio_console.h"
-#include "lib/state/state.h"
-
-#define CONSOLE_SLOT_LEN 256 /* bytes */
+#include "lib/devkit/kept.h"
 
 struct console_image {
 	struct uart_image uart;
@@ -30,8 +27,7 @@ struct console_image {
 };
 
 struct console_page {
-	_Atomic uint64_t sequence; /* 0: nothing is kept; odd: the second slot holds */
-	uint8_t slots[2][CONSOLE_SLOT_LEN];
+	struct kept kept;
 	struct stream_page stream;
 };
 

@@ -61,6 +61,7 @@ static const struct sandbox_rule rules[] = {
 	SB_FORM(accept4, SB_IS(1, 0), SB_IS(3, SOCK_CLOEXEC | SOCK_NONBLOCK)),
 	SB_FORM(shutdown, SB_IS(1, SHUT_WR)),
 	SB_CLOCK_MONOTONIC,
+	SB_CLOCK_REALTIME, /* a PC's RTC */
 
 	/* the launcher: channels, a process, its ids and whether it runs; or its end */
 	SB_FORM(socketpair, SB_IS(0, AF_UNIX), SB_IS(1, SOCK_STREAM | SOCK_CLOEXEC), SB_IS(2, 0)),
@@ -154,6 +155,7 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL(ftruncate),
 	MMAP(MAP_SHARED),
 	MMAP(MAP_SHARED | MAP_POPULATE),
+	MMAP(MAP_PRIVATE), /* what firmware is told */
 	SB_CALL(munmap),
 	SB_CALL(mlock), /* keys: lib/tls/arena.c */
 	SB_CALL(sysinfo), /* the C library's sort, at libssl's start */

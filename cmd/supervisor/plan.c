@@ -5,6 +5,7 @@
 #include "cmd/supervisor/plug.h"
 #include "cmd/supervisor/ram.h"
 #include "lib/base/fd.h"
+#include "lib/fwcfg/fwcfg.h"
 
 #include <stdio.h>
 #include <sys/socket.h>
@@ -148,6 +149,15 @@ static void plan_foreign(struct vm *vm, struct launches *ls, const struct opened
 	say_virtio(ls, &v, ls->next_channel++);
 }
 
+/* What firmware is told: the vmm writes it, the device reads it. */
+static void give_items(struct launches *ls, struct launch *l, const struct device_kind *kind)
+{
+	int fd = ram_create_sized(FWCFG_IMAGE_NAME, FWCFG_IMAGE_SIZE);
+
+	give(&ls->l[0], fd, VMM_FD_ITEMS, true);
+	give(l, fd, kind->items_fd, false);
+}
+
 /* What the device is on the bus, and the vmm's end of its channels. */
 static void plan_bus(struct launches *ls, struct launch *l, const struct device_kind *kind)
 {
@@ -155,6 +165,11 @@ static void plan_bus(struct launches *ls, struct launch *l, const struct device_
 
 	if (kind->serial_fd)
 		words_say(&ls->l[0].words, "--serial=%d", connect_vmm(ls, l, kind->serial_fd));
+	if (kind->registers_fd)
+		words_say(&ls->l[0].words, "--registers=%d",
+			  connect_vmm(ls, l, kind->registers_fd));
+	if (kind->items_fd)
+		give_items(ls, l, kind);
 	if (!v->id)
 		return;
 	l->part->channel = (uint32_t)(ls->next_channel - VMM_FD_CHANNELS);

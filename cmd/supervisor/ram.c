@@ -21,6 +21,17 @@ int ram_create_unsealed(const char *name, uint64_t size_bytes)
 	return take_fd(&fd);
 }
 
+int ram_create_sized(const char *name, uint64_t size_bytes)
+{
+	_cleanup_(closep) int fd = ram_create_unsealed(name, size_bytes);
+
+	if (fd < 0)
+		return fd;
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
 int ram_create_sealed(const char *name, uint64_t size_bytes)
 {
 	_cleanup_(closep) int fd = ram_create_unsealed(name, size_bytes);

@@ -22,5 +22,7 @@
 [[nodiscard]] int ram_create_sealed(const char *name, uint64_t size_bytes);
 /* The same without a seal yet: whoever has it may seal it, against writes, too. */
 [[nodiscard]] int ram_create_unsealed(const char *name, uint64_t size_bytes);
+/* The same, sealed against changes of its size, and against no more: who writes it adds the rest. */
+[[nodiscard]] int ram_create_sized(const char *name, uint64_t size_bytes);
 
 #endif

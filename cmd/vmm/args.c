@@ -102,6 +102,11 @@ static int set_serial(struct vmm_args *a, const char *v)
 	return parse_fd(v, &a->serial_fd);
 }
 
+static int set_registers(struct vmm_args *a, const char *v)
+{
+	return parse_fd(v, &a->registers_fd);
+}
+
 /* The next of the numbers that colons end. */
 static int cut_number(const char **at, uint64_t max, uint64_t *ret)
 {
@@ -193,10 +198,15 @@ static const struct {
 	int (*set)(struct vmm_args *a, const char *value);
 } words[] = {
 	{ "--name=", ignore }, /* for whoever looks at the process list */
-	{ "--accel=", set_accel },	 { "--cpus=", set_cpus },
-	{ "--memory=", set_memory },	 { "--cmdline=", set_cmdline },
-	{ "--firmware=", set_firmware }, { "--on-reboot=", set_on_reboot },
-	{ "--on-panic=", set_on_panic }, { "--serial=", set_serial },
+	{ "--accel=", set_accel },
+	{ "--cpus=", set_cpus },
+	{ "--memory=", set_memory },
+	{ "--cmdline=", set_cmdline },
+	{ "--firmware=", set_firmware },
+	{ "--on-reboot=", set_on_reboot },
+	{ "--on-panic=", set_on_panic },
+	{ "--serial=", set_serial },
+	{ "--registers=", set_registers },
 	{ "--virtio=", add_virtio },
 };
 
@@ -213,9 +223,11 @@ static int parse_word(struct vmm_args *a, const char *word)
 
 int vmm_args_parse(int argc, char **argv, struct vmm_args *ret, const char **ret_bad)
 {
-	*ret = (struct vmm_args){
-		.n_vcpus = 1, .cmdline = "", .on_panic = VMM_STOP, .serial_fd = -1
-	};
+	*ret = (struct vmm_args){ .n_vcpus = 1,
+				  .cmdline = "",
+				  .on_panic = VMM_STOP,
+				  .serial_fd = -1,
+				  .registers_fd = -1 };
 	for (int i = 1; i < argc; i++) {
 		if (parse_word(ret, argv[i]) == 0)
 			continue;

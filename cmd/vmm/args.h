@@ -39,6 +39,7 @@ struct vmm_args {
 	enum vmm_action on_reboot; /* VMM_RESTART or VMM_STOP */
 	enum vmm_action on_panic;  /* VMM_STOP or VMM_CONTINUE */
 	int serial_fd;		   /* -1: none */
+	int registers_fd;	   /* of what firmware needs; -1: none */
 	int initrd_fd;		   /* -1: none; no word says it, main looks */
 	struct vmm_virtio virtio[VMM_MAX_VIRTIO];
 	size_t n_virtio;

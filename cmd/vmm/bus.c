@@ -78,6 +78,21 @@ uint64_t bus_read(struct bus *b, uint64_t addr, unsigned int width)
 	return r->ops->read(r->owner, addr - r->start, width) & all_ones(width);
 }
 
+void bus_read_run(struct bus *b, uint64_t addr, unsigned int width, uint32_t n, uint8_t *data)
+{
+	struct bus_range *r = range_at(b, addr, width);
+
+	if (r && r->ops->read_run && n > 1) {
+		r->ops->read_run(r->owner, addr - r->start, width, n, data);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		const uint64_t value = bus_read(b, addr, width);
+
+		memcpy(data + (size_t)i * width, &value, width);
+	}
+}
+
 void bus_write(struct bus *b, uint64_t addr, unsigned int width, uint64_t value)
 {
 	struct bus_range *r = range_at(b, addr, width);

@@ -14,6 +14,10 @@
 struct bus_ops {
 	uint64_t (*read)(void *owner, uint64_t offset, unsigned int width);
 	void (*write)(void *owner, uint64_t offset, unsigned int width, uint64_t value);
+	/* n reads of that width at once, of which a string instruction made one: data has room for them. NULL: each is
+	 * by read. */
+	void (*read_run)(void *owner, uint64_t offset, unsigned int width, uint32_t n,
+			 uint8_t *data);
 };
 
 struct bus_range {
@@ -35,6 +39,8 @@ struct bus {
 /* Removes the range that starts at start; harmless if there is none. */
 void bus_remove(struct bus *b, uint64_t start);
 uint64_t bus_read(struct bus *b, uint64_t addr, unsigned int width);
+/* n of them, one behind the other in data. */
+void bus_read_run(struct bus *b, uint64_t addr, unsigned int width, uint32_t n, uint8_t *data);
 void bus_write(struct bus *b, uint64_t addr, unsigned int width, uint64_t value);
 
 #endif

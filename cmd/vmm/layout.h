@@ -32,6 +32,9 @@
 /* The hole between LOW_RAM_MAX and 4 GiB */
 #define PCI_MMIO32_START 0xc0000000ULL
 #define PCI_MMIO32_SIZE MIB(512)
+#define PCI_MMIO32_END (PCI_MMIO32_START + PCI_MMIO32_SIZE)
+/* Firmware places BARs itself, from here or from the end of low RAM on, whichever is higher. */
+#define PCI_FIRMWARE_START GIB(2)
 #define ECAM_START 0xe8000000ULL /* one bus */
 #define ECAM_SIZE MIB(1)
 #define IOAPIC_START 0xfec00000ULL
@@ -65,6 +68,14 @@
 #define SLEEP_TYPE_S5 5
 #define GED_POWER_BUTTON 0x01
 #define GED_PCI_HOTPLUG 0x02
+
+/* What firmware for a PC looks for at ports of its own choice (an i440FX with a PIIX4), and finds when it is
+ * there: lib/fwcfg/fwcfg.h */
+#define PORT_CMOS 0x70
+#define PORT_FWCFG 0x510
+#define PORT_PM 0xb000 /* PM1 event and control, ACPI 6.4, 4.8.3.1 and 4.8.3.2 */
+#define PORT_PM1_CONTROL 0xb004
+#define PORT_PM_TIMER 0xb008
 
 /* PCI slots of the one bus: what is there at the start goes below, what comes later from here up */
 #define PCI_SLOTS 32

@@ -18,6 +18,7 @@
 
 struct hotplug;
 struct pci_host;
+struct firmware_ports;
 struct serial;
 struct vcpu;
 
@@ -71,6 +72,7 @@ struct machine {
 	struct pci_host *pci;
 	struct hotplug *hotplug;
 	struct serial *serial;				  /* NULL: none */
+	struct firmware_ports *firmware_ports;		  /* of what firmware needs; NULL: none */
 	struct state_object objects[MACHINE_OBJECTS_MAX]; /* all with state but RAM and vCPUs */
 	size_t n_objects;
 	struct loop loop; /* the main thread's; its callbacks run with the lock held */

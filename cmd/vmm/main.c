@@ -4,7 +4,8 @@
  *
  * Trust: the guest's exits HOSTILE, kernel and initrd HOSTILE, every device's replies HOSTILE,
  * control and argv trusted.
- * Holds: 3 control, 4 /dev/kvm, 5 kernel, 6 initrd, 7 guest RAM, 8 and up one channel a device.
+ * Holds: 3 control, 4 /dev/kvm, 5 kernel, 6 initrd, 7 guest RAM, 9 and up one channel a device; 8, what
+ *	firmware is told, until it has written and sealed that.
  */
 #include "cmd/vmm/args.h"
 #include "cmd/vmm/machine.h"
@@ -18,7 +19,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define N_ROWS (8 + 1 + VMM_MAX_VIRTIO)
+#define N_ROWS (8 + 2 + VMM_MAX_VIRTIO)
 
 static int parse(int argc, char **argv, struct vmm_args *ret)
 {
@@ -44,6 +45,8 @@ static int adopt(struct vmm_args *args)
 	}
 	if (args->serial_fd >= 0)
 		rows[n++] = (struct fd_row){ args->serial_fd, FD_SOCKET, false, "serial" };
+	if (args->registers_fd >= 0)
+		rows[n++] = (struct fd_row){ args->registers_fd, FD_SOCKET, false, "registers" };
 	for (size_t i = 0; i < args->n_virtio; i++)
 		rows[n++] = (struct fd_row){ args->virtio[i].fd, FD_SOCKET, false,
 					     args->virtio[i].name };
@@ -60,7 +63,8 @@ static int confine(const struct vmm_args *args)
 {
 	const struct declared_machine machine = { .memory = args->memory,
 						  .vcpus = args->n_vcpus,
-						  .channels = 1 + (unsigned int)args->n_virtio,
+						  .channels = 1 + (args->registers_fd >= 0) +
+							      (unsigned int)args->n_virtio,
 						  .soft = args->soft };
 	const struct control_msg ready = { .type = CTL_READY };
 	struct sandbox_policy policy = vmm_policy;

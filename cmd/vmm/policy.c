@@ -139,6 +139,7 @@ static const struct fd_row fds[] = {
 	{ VMM_FD_KERNEL, FD_FILE, false, "kernel" },
 	{ VMM_FD_INITRD, FD_FILE, true, "initrd" },
 	{ VMM_FD_RAM, FD_FILE, false, "guest RAM" },
+	{ VMM_FD_ITEMS, FD_FILE, true, "what firmware is told, until it is written" },
 };
 
 static const struct declared_held held[] = {

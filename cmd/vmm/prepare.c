@@ -3,6 +3,7 @@
 #include "cmd/vmm/prepare.h"
 
 #include "cmd/vmm/boot/firmware.h"
+#include "cmd/vmm/boot/items.h"
 #include "cmd/vmm/pci/hotplug.h"
 #include "cmd/vmm/pci/pci.h"
 #include "cmd/vmm/policy.h"
@@ -11,6 +12,15 @@
 
 #include <errno.h>
 #include <string.h>
+
+static int write_items(const struct vmm_args *args)
+{
+	const struct items_source src = { .ram_size = args->memory,
+					  .n_vcpus = args->n_vcpus,
+					  .serial = args->serial_fd >= 0 };
+
+	return items_write(&src, VMM_FD_ITEMS);
+}
 
 static int make_guest(struct machine *m, const struct vmm_args *args)
 {
@@ -33,6 +43,10 @@ static int make_guest(struct machine *m, const struct vmm_args *args)
 	r = firmware_add(m, args->firmware);
 	if (r < 0)
 		return control_fail(FD_CONTROL, "the accelerator does not take firmware: %s",
+				    strerrordesc_np(-r));
+	r = args->firmware ? write_items(args) : 0;
+	if (r < 0)
+		return control_fail(FD_CONTROL, "what firmware is told cannot be written: %s",
 				    strerrordesc_np(-r));
 	r = vcpus_start(m, args->soft ? &vmm_soft_vcpu_policy : &vmm_vcpu_policy);
 	if (r < 0)

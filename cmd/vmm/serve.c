@@ -8,6 +8,7 @@
 #include "cmd/vmm/pause.h"
 #include "cmd/vmm/pci/hotplug.h"
 #include "cmd/vmm/pci/pci.h"
+#include "cmd/vmm/platform/firmware_ports.h"
 #include "cmd/vmm/platform/serial.h"
 #include "cmd/vmm/vcpu.h"
 #include "lib/base/cleanup.h"
@@ -180,10 +181,35 @@ static int add_serial(struct server *s)
 	return 0;
 }
 
+static int reconnect_registers(void *owner, int sock, const char **ret_why)
+{
+	return firmware_ports_reconnect(owner, sock, ret_why);
+}
+
+static int add_registers(struct server *s)
+{
+	const unsigned int channel = (unsigned int)(s->args->registers_fd - VMM_FD_CHANNELS);
+	const char *why = NULL;
+	struct machine *m = s->m;
+	int r = firmware_ports_open(m, channel, s->args->registers_fd, &m->firmware_ports, &why);
+
+	if (r < 0)
+		return control_fail(s->control_fd, "firmware's registers: %s",
+				    why ? why : strerrordesc_np(-r));
+	if (channel < MACHINE_CHANNELS_MAX)
+		m->channels[channel] = (struct machine_channel){ .reconnect = reconnect_registers,
+								 .owner = m->firmware_ports,
+								 .name = "firmware's registers" };
+	return 0;
+}
+
 static int add_devices(struct server *s)
 {
 	const char *why = NULL;
 	int r = s->args->serial_fd < 0 ? 0 : add_serial(s);
+
+	if (r == 0 && s->args->registers_fd >= 0)
+		r = add_registers(s);
 
 	pci_host_expect(s->m->pci, (unsigned int)s->args->n_virtio);
 	for (size_t i = 0; i < s->args->n_virtio && r == 0; i++) {

@@ -71,17 +71,13 @@ static void access_bus(struct bus *bus, const struct accel_exit *e)
 {
 	if (e->width > sizeof(uint64_t))
 		return; /* no accelerator does that */
-	for (uint32_t i = 0; i < e->count; i++) {
-		uint8_t *data = e->data + (size_t)i * e->width;
-		uint64_t value;
-
-		if (e->write) {
-			bus_write(bus, e->address, e->width, load_le(data, e->width));
-		} else {
-			value = bus_read(bus, e->address, e->width);
-			memcpy(data, &value, e->width);
-		}
+	if (!e->write) {
+		bus_read_run(bus, e->address, e->width, e->count, e->data);
+		return;
 	}
+	for (uint32_t i = 0; i < e->count; i++)
+		bus_write(bus, e->address, e->width,
+			  load_le(e->data + (size_t)i * e->width, e->width));
 }
 
 static void handle_exit(struct machine *m, const struct accel_exit *e)

@@ -84,8 +84,10 @@ static int set(struct vm_config *c, const struct config_key *key, const char *va
 {
 	char right[200], why[200] = "";
 
-	if (set_key(c, key, value, why, sizeof(why)) == 0)
+	if (set_key(c, key, value, why, sizeof(why)) == 0) {
+		devices_settle(c);
 		return 0;
+	}
 	config_key_right(key, right, sizeof(right));
 	if (!*value)
 		return complain(e, "%s: a value is missing: %s", where, right);

@@ -90,7 +90,7 @@ struct config_seed {
 /* One device: what its process will be told. */
 struct config_device {
 	const struct device_kind *kind;
-	bool off; /* of a KIND_SWITCH: it is not there */
+	bool off; /* of a KIND_SWITCH or KIND_FIRMWARE: it is not there */
 	bool foreign; /* vhost-user=SOCKET: another's back end serves it, and the path is its socket's */
 	bool remote; /* the path is the address of somebody's server */
 	bool made; /* the command has made what it serves, of what the configuration says: config_add_seed */

@@ -9,7 +9,7 @@
 static void device_init(struct config_device *d, const struct device_kind *kind)
 {
 	*d = (struct config_device){ .kind = kind };
-	d->off = kind->number == KIND_SWITCH && !kind->initially;
+	d->off = kind->number == KIND_FIRMWARE || (kind->number == KIND_SWITCH && !kind->initially);
 	for (size_t i = 0; i < kind->n_options; i++)
 		option_init(&kind->options[i], d->options);
 }
@@ -19,6 +19,13 @@ void devices_init(struct vm_config *c)
 	for (size_t i = 0; i < n_kinds_all && i < KINDS_MAX; i++)
 		if (kinds_all[i]->number != KIND_MANY && kinds_all[i]->number != KIND_BEHIND)
 			device_init(&c->devices[c->n_devices++], kinds_all[i]);
+}
+
+void devices_settle(struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (c->devices[i].kind->number == KIND_FIRMWARE)
+			c->devices[i].off = !c->firmware;
 }
 
 struct config_device *devices_single(struct vm_config *c, const struct device_kind *kind)

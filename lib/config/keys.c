@@ -9,7 +9,7 @@ static bool key_of_kind(const struct device_kind *kind, size_t *left, struct con
 {
 	if (kind->number == KIND_BEHIND)
 		return false; /* it is said with the device */
-	if (kind->number != KIND_ALWAYS && (*left)-- == 0) {
+	if (!kind_is_unsaid(kind) && (*left)-- == 0) {
 		ret->type = KEY_DEVICE;
 		snprintf(ret->name, sizeof(ret->name), "%s", kind->word);
 		return true;

@@ -62,6 +62,8 @@ extern const size_t n_config_machine;
 
 /* The devices that a VM has when nothing is said. */
 void devices_init(struct vm_config *c);
+/* Some come with what else is said. */
+void devices_settle(struct vm_config *c);
 /* Takes a value of KEY_DEVICE: a switch, or one more. As option_set; why has room for what is said. */
 [[nodiscard]] int devices_set(struct vm_config *c, const struct device_kind *kind,
 			      const char *value, char *why, size_t cap);

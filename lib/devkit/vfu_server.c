@@ -155,6 +155,9 @@ static int do_read(struct vfu_server *s, struct vfu_msg *m, int *fds, size_t n_f
 	if (!access_known(s, m) || width > VFU_DATA_MAX)
 		return EINVAL;
 	memset(m->access.data, 0xff, sizeof(m->access.data));
+	if (s->ops->read_run &&
+	    s->ops->read_run(s->owner, m->access.region, m->access.offset, m->access.data, width))
+		return 0;
 	if (!width_taken(s, m))
 		return 0;
 	v = s->ops->read(s->owner, m->access.region, m->access.offset, width);

@@ -51,6 +51,10 @@ struct vfu_ops {
 	uint64_t (*read)(void *owner, uint32_t region, uint64_t offset, unsigned int width);
 	void (*write)(void *owner, uint32_t region, uint64_t offset, unsigned int width,
 		      uint64_t value);
+	/* A read of any length up to VFU_DATA_MAX within the region, before `read` is asked: true when it is one
+	 * of a run of bytes, and data has them. May be NULL. */
+	bool (*read_run)(void *owner, uint32_t region, uint64_t offset, uint8_t *data,
+			 uint32_t len);
 	void (*reset)(void *owner);
 	/* After every pass over what had arrived: where to raise interrupts, once for many posted
 	 * writes. May be NULL. */

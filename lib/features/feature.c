@@ -71,9 +71,12 @@ const struct feature features[N_FEATURES] = {
 	},
 	[FEATURE_FIRMWARE] = {
 		"firmware", "firmware in a kernel's place, from the reset vector",
-		FEATURE_EXPERIMENTAL, "vmm", "the firmware file: no byte of it is read",
-		.note = "a PC has more than it finds here: UEFI for PCs does not start yet",
-		.shown_by = "guest/test_firmware.py",
+		FEATURE_EXPERIMENTAL, "vmm, dev-firmware",
+		"firmware (unread); fw-cfg, PM timer, CMOS, PM1",
+		.note = "OVMF boots on the software CPU; KVM is untried; variables do not last",
+		.shown_by = "guest/test_firmware.py, unit/test_items.c, "
+			    "unit/test_firmware_registers.c, device/test_firmware_process.py, "
+			    "linux/test_uefi.py",
 	},
 	[FEATURE_ACPI] = {
 		"acpi", "ACPI (hardware-reduced), power button, reset", FEATURE_SUPPORTED, "vmm",

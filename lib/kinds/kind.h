@@ -18,9 +18,10 @@
 
 /* How many of it a VM has. */
 enum kind_number {
-	KIND_ALWAYS, /* one; its options are said as `--WORD-OPTION VALUE` */
-	KIND_SWITCH, /* one or none, as `--WORD on` says; options likewise */
-	KIND_MANY,   /* one for each `--WORD FILE,OPTION=VALUE,...` */
+	KIND_ALWAYS,   /* one; its options are said as `--WORD-OPTION VALUE` */
+	KIND_FIRMWARE, /* the same, where the VM boots firmware; else none */
+	KIND_SWITCH,   /* one or none, as `--WORD on` says; options likewise */
+	KIND_MANY,     /* one for each `--WORD FILE,OPTION=VALUE,...` */
 	KIND_BEHIND, /* one for each device that says so: between it and its files, or what it is joined to */
 };
 
@@ -179,6 +180,8 @@ struct device_kind {
 	int link_fd;
 	bool dials; /* BEHIND: it has an address, as --address=, and a channel to a dialer in the place of a file */
 	int serial_fd;	      /* a vfio-user channel for the UART's registers; 0: none */
+	int registers_fd;     /* the same for what firmware needs (lib/fwcfg); */
+	int items_fd;	      /* and what it is told, which the vmm writes and seals */
 	bool takes_stream;    /* the console's */
 	bool takes_link;      /* its link goes up and down, by CTL_LINK */
 	bool foreign;	      /* vhost-user=SOCKET: another's program may serve it */
@@ -202,10 +205,15 @@ const struct device_kind *kind_behind(const struct device_kind *kind, const void
 bool kind_may_come(const struct device_kind *kind);
 /* The words of those that may come and go while the guest runs, with that between them. */
 void kinds_attachable(const char *between, char *out, size_t cap);
+/* Whether it is there without being said. */
+static inline bool kind_is_unsaid(const struct device_kind *kind)
+{
+	return kind->number == KIND_ALWAYS || kind->number == KIND_FIRMWARE;
+}
 /* Channels to the vmm. */
 static inline unsigned int kind_channels(const struct device_kind *kind)
 {
-	return (kind->virtio.id != 0) + (kind->serial_fd != 0);
+	return (kind->virtio.id != 0) + (kind->serial_fd != 0) + (kind->registers_fd != 0);
 }
 /* Which kind_files the i-th file beside the first would be of, and which of those it is; NULL: there are no
  * so many. */

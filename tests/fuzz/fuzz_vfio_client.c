@@ -63,7 +63,7 @@ static void whole_life(struct vfio_client *c, int sock, int next, int shrinkable
 {
 	struct vfio_access first = vfio_access_write8(1, 2), second = vfio_access_read8(3);
 	const char *why = NULL;
-	int r = vfio_client_open(c, sock, 8, &why);
+	int r = vfio_client_open(c, sock, 8, true, &why);
 
 	if (r < 0) {
 		require(why != NULL && r != -ETIMEDOUT);

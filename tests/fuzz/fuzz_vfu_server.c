@@ -51,7 +51,10 @@ static void on_settle(void *owner)
 	vfu_server_irq(owner, 0);
 }
 
-static const struct vfu_ops ops = { on_read, on_write, on_reset, on_settle };
+static const struct vfu_ops ops = { .read = on_read,
+				    .write = on_write,
+				    .reset = on_reset,
+				    .settle = on_settle };
 
 struct fuzz {
 	struct loop loop;

@@ -743,6 +743,29 @@ def console_page():
     }
 
 
+def firmware():
+    def access(what, offset, width=1, value=0, region=0):
+        return bytes(((what << 3) | (width.bit_length() - 1) << 1 | offset >> 8 | region << 7, offset & 255)) + \
+            struct.pack("<H", value)
+
+    def row(number, offset, length):
+        return struct.pack("<HHII", number, 0, offset, length)
+
+    write, read, run, reset = range(4)
+    select = access(write, 0xfe, 2, 0x20)
+    kept = struct.pack("<Q", 2) + (struct.pack("<IIHHI", 0x54534842, 0, 1, 0, 142) + bytes(142)).ljust(256, b"\0") + bytes(256)
+    return {
+        "items": b"\0" + select + access(run, 0xff, value=255) * 4, "past-the-end": b"\0" + select + access(run, 0xff) * 30,
+        "timer": b"\0" + access(read, 0, 4) * 3, "reset": b"\0" + select + access(reset, 0) + access(run, 0xff),
+        "clock": b"\0" + b"".join(access(write, 0x10, 1, n) + access(read, 0x11) for n in (0, 4, 9, 10, 11, 50)),
+        "cmos": b"\0" + b"".join(access(write, 0x10, 1, n) + access(write, 0x11, 1, 0xff) for n in range(16)),
+        "done": b"\0" + access(read, 0, 4, region=1), "widths": b"\0" + access(read, 0, 8) + access(write, 0xfe, 4, 3),
+        "long-item": b"\1" + row(0, 328, 65208) + bytes(52) + access(run, 0xff, value=255) * 3,
+        "outside": b"\1" + row(0, 0xffffffff, 2) + row(0, 328, 0xffffffff) + bytes(40) + access(run, 0xff, value=255),
+        "kept": b"\2" + kept + access(run, 0xff, value=99) * 3,
+    }
+
+
 def inflight():
     data, n = 0x80000, 16
 
@@ -1134,6 +1157,7 @@ TARGETS = {
     "iscsi_client": iscsi_client,
     "lasting": lasting,
     "console_page": console_page,
+    "firmware": firmware,
     "qcow2": qcow2,
     "vhd": vhd,
     "vhdx": vhdx,

@@ -75,6 +75,7 @@ int main(int argc, char **argv)
 	if (argc != 4)
 		errx(2, "usage: acpi_dump VCPUS on|off DIR");
 	cfg.n_vcpus = (unsigned int)atoi(argv[1]);
+	cfg.pci_start = PCI_MMIO32_START;
 	cfg.serial = strcmp(argv[2], "on") == 0;
 	dir = argv[3];
 	guestmem_init(&mem);

@@ -170,13 +170,17 @@ static void access_device(void *ctx, const struct accel_exit *e)
 	need(ctx == &world);
 	if (e->kind == ACCEL_EXIT_EOI)
 		return;
-	need(e->count == 1 && (e->width == 1 || e->width == 2 || e->width == 4 || e->width == 8));
+	need(e->width == 1 || e->width == 2 || e->width == 4 || e->width == 8);
+	/* a run of bytes is read together */
+	need(e->count == 1 || (e->count > 1 && e->count <= 256 && e->width == 1 && !e->write &&
+			       e->kind == ACCEL_EXIT_PIO));
 	if (e->kind == ACCEL_EXIT_PIO)
 		need(e->address <= 0xffff && e->width <= 4);
 	else
 		need(e->kind == ACCEL_EXIT_MMIO && !world_ram(e->address, 1));
 	if (!e->write)
-		memcpy(e->data, &v, e->width);
+		for (uint32_t i = 0; i < e->count; i++)
+			memcpy(e->data + (size_t)i * e->width, &v, e->width);
 	else
 		device_acts(e->address);
 }

@@ -250,7 +250,7 @@ static int whole_life(struct vfio_client *c, int sock, int irq_fd)
 {
 	const char *why = NULL;
 	uint8_t value = 0;
-	int r = vfio_client_open(c, sock, 8, &why);
+	int r = vfio_client_open(c, sock, 8, true, &why);
 
 	if (r < 0) {
 		assert_non_null(why);
@@ -297,7 +297,7 @@ static void posted_writes_go_together(void **state)
 
 	(void)state;
 	server_init(&s);
-	assert_int_equal(vfio_client_open(&c, start(&s), 8, &why), 0);
+	assert_int_equal(vfio_client_open(&c, start(&s), 8, true, &why), 0);
 	for (unsigned int i = 0; i < VFIO_CLIENT_POST_MAX - 1; i++) {
 		assert_int_equal(vfio_client_post8(&c, SCRATCH, (uint8_t)i), 0);
 		assert_int_equal(vfio_client_waiting(&c), i + 1);
@@ -388,7 +388,7 @@ static void only_a_page_that_stays_is_mapped(void **state)
 		server_init(&s);
 		share_page(&s, rows[i].size, rows[i].seals);
 		s.region.region_info.offset = rows[i].offset;
-		assert_int_equal(vfio_client_open(&c, start(&s), 8, &why), 0);
+		assert_int_equal(vfio_client_open(&c, start(&s), 8, true, &why), 0);
 		assert_int_equal(vfio_client_peek8(&c, LSR, &v), rows[i].ok);
 		assert_false(vfio_client_peek8(&c, LSR + 1, &v));
 		assert_false(vfio_client_peek8(&c, LSR - 1, &v));
@@ -412,7 +412,7 @@ static void pages_of_no_memory_file_are_not_mapped(void **state)
 	share_page(&s, 4096, F_SEAL_SHRINK);
 	close(s.page_fd);
 	s.page_fd = make_event();
-	assert_int_equal(vfio_client_open(&c, start(&s), 8, &why), 0);
+	assert_int_equal(vfio_client_open(&c, start(&s), 8, true, &why), 0);
 	assert_false(vfio_client_peek8(&c, LSR, &v));
 	vfio_client_close(&c);
 	join(&s);
@@ -429,7 +429,7 @@ static void two_descriptors_are_one_too_many(void **state)
 	server_init(&s);
 	share_page(&s, 4096, F_SEAL_SHRINK);
 	s.two_fds = true;
-	assert_int_equal(vfio_client_open(&c, start(&s), 8, &why), -EBADMSG);
+	assert_int_equal(vfio_client_open(&c, start(&s), 8, true, &why), -EBADMSG);
 	join(&s);
 	assert_int_equal(open_fds(), fds);
 }
@@ -449,7 +449,7 @@ static void sparse_areas_outside_the_region_are_refused(void **state)
 		server_init(&s);
 		share_page(&s, 4096, F_SEAL_SHRINK);
 		s.region.region_info.sparse[0] = bad[i];
-		assert_true(vfio_client_open(&c, start(&s), 8, &why) < 0);
+		assert_true(vfio_client_open(&c, start(&s), 8, true, &why) < 0);
 		join(&s);
 	}
 }

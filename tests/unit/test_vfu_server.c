@@ -61,7 +61,10 @@ static void on_settle(void *owner)
 	((struct bench *)owner)->n_settles++;
 }
 
-static const struct vfu_ops ops = { on_read, on_write, on_reset, on_settle };
+static const struct vfu_ops ops = { .read = on_read,
+				    .write = on_write,
+				    .reset = on_reset,
+				    .settle = on_settle };
 
 static void setup(struct bench *b)
 {

@@ -8,20 +8,15 @@
 #include <assert.h>
 #include <errno.h>
 
-#define IMAGE_MAX KIB(8)
 #define TABLE_ALIGN 16
 #define HEADER_LEN 36
-#define LENGTH_AT 4
-#define CHECKSUM_AT 9
 
 #define OEM_ID "BULKHD"
 #define OEM_TABLE_ID "BULKHEAD"
 #define CREATOR_ID "BLKH"
 
-#define RSDP_LEN 36
-#define RSDP_V1_LEN 20
-#define RSDP_CHECKSUM_AT 8
-#define RSDP_EXTENDED_CHECKSUM_AT 32
+#define RSDP_XSDT_AT 24
+#define FADT_X_DSDT_AT 140
 
 #define FADT_WBINVD (1U << 0)
 #define FADT_PROC_C1 (1U << 2)
@@ -42,7 +37,15 @@
 #define MADT_IOAPIC 1
 #define LAPIC_ENABLED 1
 
-static_assert(IMAGE_MAX <= RESET_VECTOR - ACPI_START);
+static_assert(ACPI_IMAGE_MAX <= RESET_VECTOR - ACPI_START);
+static_assert(ACPI_TABLES_AT == (ACPI_RSDP_LEN + TABLE_ALIGN - 1) / TABLE_ALIGN * TABLE_ALIGN);
+
+/* While it is made. */
+struct maker {
+	struct bytes_writer w;
+	uint64_t base;
+	struct acpi_image *image;
+};
 
 static void put_zeroes(struct bytes_writer *w, size_t n)
 {
@@ -63,8 +66,9 @@ static void set_checksum(struct bytes_writer *w, size_t start, size_t len, size_
 }
 
 /* Returns the offset of the table in the image. */
-static size_t table_begin(struct bytes_writer *w, const char *signature, uint8_t revision)
+static size_t table_begin(struct maker *k, const char *signature, uint8_t revision)
 {
+	struct bytes_writer *w = &k->w;
 	size_t start;
 
 	put_zeroes(w, -w->at & (TABLE_ALIGN - 1));
@@ -81,16 +85,25 @@ static size_t table_begin(struct bytes_writer *w, const char *signature, uint8_t
 	return start;
 }
 
-static uint64_t table_end(struct bytes_writer *w, size_t start)
+static uint64_t table_end(struct maker *k, size_t start)
 {
+	struct bytes_writer *w = &k->w;
 	size_t len = w->at - start;
 
+	assert(k->image->n_tables < ACPI_TABLES_MAX);
+	k->image->tables[k->image->n_tables++] = start;
 	if (!w->failed) {
 		for (unsigned int i = 0; i < 4; i++)
-			w->data[start + LENGTH_AT + i] = (uint8_t)(len >> (8 * i));
-		set_checksum(w, start, len, CHECKSUM_AT);
+			w->data[start + ACPI_LENGTH_AT + i] = (uint8_t)(len >> (8 * i));
+		set_checksum(w, start, len, ACPI_CHECKSUM_AT);
 	}
-	return ACPI_START + start;
+	return k->base + start;
+}
+
+static void note_pointer(struct maker *k, size_t at)
+{
+	assert(k->image->n_pointers < ACPI_TABLES_MAX);
+	k->image->pointers[k->image->n_pointers++] = at;
 }
 
 static void put_port(struct bytes_writer *w, uint16_t port)
@@ -102,18 +115,20 @@ static void put_port(struct bytes_writer *w, uint16_t port)
 	bytes_put64(w, port);
 }
 
-static uint64_t put_dsdt(struct bytes_writer *w, const struct acpi_config *cfg)
+static uint64_t put_dsdt(struct maker *k, const struct acpi_config *cfg)
 {
-	size_t start = table_begin(w, "DSDT", 2);
+	struct bytes_writer *w = &k->w;
+	size_t start = table_begin(k, "DSDT", 2);
 
 	acpi_dsdt_build(w, cfg);
-	return table_end(w, start);
+	return table_end(k, start);
 }
 
 /* Of the fixed hardware only reset and sleep registers exist; all other fields are 0. */
-static uint64_t put_fadt(struct bytes_writer *w, uint64_t dsdt)
+static uint64_t put_fadt(struct maker *k, uint64_t dsdt)
 {
-	size_t start = table_begin(w, "FACP", 6);
+	struct bytes_writer *w = &k->w;
+	size_t start = table_begin(k, "FACP", 6);
 
 	put_zeroes(w, 109 - HEADER_LEN);
 	bytes_put16(w, IAPC_NO_VGA | IAPC_NO_ASPM | IAPC_NO_CMOS_RTC);
@@ -126,17 +141,19 @@ static uint64_t put_fadt(struct bytes_writer *w, uint64_t dsdt)
 	bytes_put16(w, 0); /* ARM_BOOT_ARCH */
 	bytes_put8(w, 4);  /* minor version */
 	bytes_put64(w, 0); /* X_FIRMWARE_CTRL: no FACS */
+	note_pointer(k, start + FADT_X_DSDT_AT);
 	bytes_put64(w, dsdt);
 	put_zeroes(w, 244 - 148);
 	put_port(w, PORT_SLEEP_CONTROL);
 	put_port(w, PORT_SLEEP_STATUS);
 	bytes_put(w, OEM_TABLE_ID, 8); /* hypervisor vendor identity */
-	return table_end(w, start);
+	return table_end(k, start);
 }
 
-static uint64_t put_madt(struct bytes_writer *w, const struct acpi_config *cfg)
+static uint64_t put_madt(struct maker *k, const struct acpi_config *cfg)
 {
-	size_t start = table_begin(w, "APIC", 5);
+	struct bytes_writer *w = &k->w;
+	size_t start = table_begin(k, "APIC", 5);
 
 	bytes_put32(w, LAPIC_START);
 	bytes_put32(w, 0); /* no 8259s beside it */
@@ -153,12 +170,13 @@ static uint64_t put_madt(struct bytes_writer *w, const struct acpi_config *cfg)
 	bytes_put8(w, 0);
 	bytes_put32(w, IOAPIC_START);
 	bytes_put32(w, 0); /* GSI base */
-	return table_end(w, start);
+	return table_end(k, start);
 }
 
-static uint64_t put_mcfg(struct bytes_writer *w)
+static uint64_t put_mcfg(struct maker *k)
 {
-	size_t start = table_begin(w, "MCFG", 1);
+	struct bytes_writer *w = &k->w;
+	size_t start = table_begin(k, "MCFG", 1);
 
 	put_zeroes(w, 8);
 	bytes_put64(w, ECAM_START);
@@ -166,52 +184,66 @@ static uint64_t put_mcfg(struct bytes_writer *w)
 	bytes_put8(w, 0);  /* first bus */
 	bytes_put8(w, (uint8_t)(ECAM_SIZE / MIB(1) - 1));
 	put_zeroes(w, 4);
-	return table_end(w, start);
+	return table_end(k, start);
 }
 
-static uint64_t put_xsdt(struct bytes_writer *w, const uint64_t *tables, size_t n)
+static uint64_t put_xsdt(struct maker *k, const uint64_t *tables, size_t n)
 {
-	size_t start = table_begin(w, "XSDT", 1);
+	struct bytes_writer *w = &k->w;
+	size_t start = table_begin(k, "XSDT", 1);
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		note_pointer(k, w->at);
 		bytes_put64(w, tables[i]);
-	return table_end(w, start);
+	}
+	return table_end(k, start);
 }
 
 /* Comes first; where the XSDT is is known last. */
-static void write_rsdp(struct bytes_writer *image, uint64_t xsdt)
+static void write_rsdp(struct maker *k, uint64_t xsdt)
 {
-	struct bytes_writer w = bytes_writer(image->data, RSDP_LEN);
+	struct bytes_writer w = bytes_writer(k->w.data, ACPI_RSDP_LEN);
 
 	bytes_put(&w, "RSD PTR ", 8);
 	bytes_put8(&w, 0);
 	bytes_put(&w, OEM_ID, 6);
 	bytes_put8(&w, 2);  /* revision */
 	bytes_put32(&w, 0); /* no RSDT */
-	bytes_put32(&w, RSDP_LEN);
+	bytes_put32(&w, ACPI_RSDP_LEN);
+	note_pointer(k, RSDP_XSDT_AT);
 	bytes_put64(&w, xsdt);
 	put_zeroes(&w, 4);
-	set_checksum(&w, 0, RSDP_V1_LEN, RSDP_CHECKSUM_AT);
-	set_checksum(&w, 0, RSDP_LEN, RSDP_EXTENDED_CHECKSUM_AT);
+	set_checksum(&w, 0, ACPI_RSDP_V1_LEN, ACPI_RSDP_CHECKSUM_AT);
+	set_checksum(&w, 0, ACPI_RSDP_LEN, ACPI_RSDP_EXTENDED_CHECKSUM_AT);
+}
+
+int acpi_make(const struct acpi_config *cfg, uint64_t base, struct acpi_image *ret)
+{
+	struct maker k = { .base = base, .image = ret };
+	uint64_t dsdt, xsdt, tables[3];
+
+	*ret = (struct acpi_image){ .len = 0 };
+	k.w = bytes_writer(ret->bytes, sizeof(ret->bytes));
+	put_zeroes(&k.w, ACPI_RSDP_LEN);
+	dsdt = put_dsdt(&k, cfg);
+	tables[0] = put_fadt(&k, dsdt);
+	tables[1] = put_madt(&k, cfg);
+	tables[2] = put_mcfg(&k);
+	xsdt = put_xsdt(&k, tables, 3);
+	if (k.w.failed)
+		return -ENOSPC;
+	write_rsdp(&k, xsdt);
+	ret->len = k.w.at;
+	return 0;
 }
 
 int acpi_build(const struct guestmem *mem, const struct acpi_config *cfg, gpa_t *ret_rsdp)
 {
-	uint8_t image[IMAGE_MAX] = { 0 };
-	struct bytes_writer w = bytes_writer(image, sizeof(image));
-	uint64_t dsdt, xsdt, tables[3];
-	int r;
+	struct acpi_image image;
+	int r = acpi_make(cfg, ACPI_START, &image);
 
-	put_zeroes(&w, RSDP_LEN);
-	dsdt = put_dsdt(&w, cfg);
-	tables[0] = put_fadt(&w, dsdt);
-	tables[1] = put_madt(&w, cfg);
-	tables[2] = put_mcfg(&w);
-	xsdt = put_xsdt(&w, tables, 3);
-	if (w.failed)
-		return -ENOSPC;
-	write_rsdp(&w, xsdt);
-	r = guest_write(mem, GPA(ACPI_START), image, w.at);
+	if (r == 0)
+		r = guest_write(mem, GPA(ACPI_START), image.bytes, image.len);
 	if (r < 0)
 		return r;
 	*ret_rsdp = GPA(ACPI_START);

@@ -101,7 +101,9 @@ static int write_reset_vector(const struct guestmem *mem)
 /* Everything that does not depend on the kernel. */
 static int load_common(struct boot_loader *l)
 {
-	const struct acpi_config acpi = { .n_vcpus = l->src->n_vcpus, .serial = l->src->serial };
+	const struct acpi_config acpi = { .n_vcpus = l->src->n_vcpus,
+					  .serial = l->src->serial,
+					  .pci_start = PCI_MMIO32_START };
 	size_t len = strlen(l->src->cmdline);
 	int r;
 

@@ -8,7 +8,7 @@
 
 void pci_bar_define(struct pci_function *fn, uint32_t address)
 {
-	uint16_t command = fn->bar.size ? PCI_COMMAND_MEMORY : 0;
+	uint16_t command = fn->bar.size && address ? PCI_COMMAND_MEMORY : 0;
 
 	pci_config_define(&fn->config, PCI_COMMAND, 2, command,
 			  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
@@ -17,7 +17,7 @@ void pci_bar_define(struct pci_function *fn, uint32_t address)
 }
 
 /* Where the BAR should be decoded; 0: nowhere. The window holds nothing but BARs. */
-static uint64_t wanted(const struct pci_function *fn)
+static uint64_t wanted(const struct pci_host *host, const struct pci_function *fn)
 {
 	uint32_t command = pci_config_read(&fn->config, PCI_COMMAND, 2);
 	uint64_t at = pci_config_read(&fn->config, PCI_BASE_ADDRESS_0, 4);
@@ -25,8 +25,8 @@ static uint64_t wanted(const struct pci_function *fn)
 	if (!fn->bar.size || !(command & PCI_COMMAND_MEMORY))
 		return 0;
 	at &= ~(uint64_t)(fn->bar.size - 1);
-	if (at < PCI_MMIO32_START ||
-	    !range_within(at - PCI_MMIO32_START, fn->bar.size, PCI_MMIO32_SIZE))
+	if (at < host->window ||
+	    !range_within(at - host->window, fn->bar.size, PCI_MMIO32_END - host->window))
 		return 0;
 	return at;
 }
@@ -46,9 +46,9 @@ void pci_bar_release(struct pci_function *fn)
 	move(fn, 0);
 }
 
-static void claim(struct pci_function *fn)
+static void claim(const struct pci_host *host, struct pci_function *fn)
 {
-	const struct bus_range range = { wanted(fn), fn->bar.size, fn->bar.ops, fn->owner };
+	const struct bus_range range = { wanted(host, fn), fn->bar.size, fn->bar.ops, fn->owner };
 
 	if (range.start && bus_add(&fn->m->mmio, &range) == 0)
 		move(fn, range.start);
@@ -59,10 +59,10 @@ void pci_bars_place(struct pci_host *host)
 	for (unsigned int i = 0; i < PCI_FUNCTIONS; i++) {
 		struct pci_function *fn = host->functions[i];
 
-		if (fn && fn->bar.claimed && fn->bar.claimed != wanted(fn))
+		if (fn && fn->bar.claimed && fn->bar.claimed != wanted(host, fn))
 			pci_bar_release(fn);
 	}
 	for (unsigned int i = 0; i < PCI_FUNCTIONS; i++)
 		if (host->functions[i] && !host->functions[i]->bar.claimed)
-			claim(host->functions[i]);
+			claim(host, host->functions[i]);
 }

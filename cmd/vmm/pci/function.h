@@ -10,6 +10,8 @@
 #include "cmd/vmm/pci/config.h"
 #include "cmd/vmm/pci/pci.h"
 
+#define PCI_HEADER_MULTIFUNCTION 0x80 /* and an ordinary header */
+
 struct pci_function;
 
 struct pci_function_ops {
@@ -44,9 +46,12 @@ struct pci_function {
 struct pci_host {
 	struct machine *m;
 	struct pci_function bridge;
-	uint32_t conf1_address;	  /* the address port of mechanism #1 */
-	unsigned int n_functions; /* there so far, the bridge included */
-	unsigned int each_slot;	  /* functions of devices in a slot */
+	struct pci_function isa, pm; /* with firmware */
+	uint32_t window;	     /* where BARs may lie from on */
+	unsigned int first_slot;     /* of devices */
+	uint32_t conf1_address;	     /* the address port of mechanism #1 */
+	unsigned int n_functions;    /* there so far, the bridge included */
+	unsigned int each_slot;	     /* functions of devices in a slot */
 	struct pci_function
 		*functions[PCI_FUNCTIONS]; /* by slot and function; owned by their devices */
 };
@@ -65,6 +70,9 @@ struct pci_function *pci_host_take(struct pci_host *host, unsigned int slot);
 /* conf1.c: claims the ports of configuration mechanism #1. */
 [[nodiscard]] int pci_conf1_open(struct pci_host *host);
 
+/* i440fx.c: what firmware knows its machine by; the bridge is not on the bus yet. */
+[[nodiscard]] int pci_i440fx_open(struct pci_host *host);
+
 /* ---- host_state.c ---- */
 
 extern const struct state_ops pci_host_state; /* object: struct pci_host; made before all functions */
@@ -72,7 +80,7 @@ extern const struct pci_function_ops pci_bridge_ops;
 
 /* ---- bar.c ---- */
 
-/* Power-on contents of BAR 0 and COMMAND. */
+/* Power-on contents of BAR 0 and COMMAND; address 0: firmware is to choose one, and nothing is decoded. */
 void pci_bar_define(struct pci_function *fn, uint32_t address);
 /* Nothing is decoded for the function any more. */
 void pci_bar_release(struct pci_function *fn);

@@ -2,6 +2,7 @@
 /* The PCI host: ECAM, the host bridge, slots; see pci.h. */
 #include "cmd/vmm/pci/function.h"
 
+#include "cmd/vmm/boot/items.h"
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
@@ -18,8 +19,6 @@
 /* BARs as firmware leaves them: a stride for each function, from the window's start */
 #define BAR_STRIDE MIB(1)
 _Static_assert((PCI_DEVICES_MAX + 1 + PCI_SLOTS) * BAR_STRIDE <= PCI_MMIO32_SIZE, "room for each");
-
-#define HEADER_TYPE_MULTIFUNCTION 0x80 /* and an ordinary header */
 
 /* Who is there, or NULL: nobody, or an access across functions. */
 static struct pci_function *function_at(struct pci_host *host, uint64_t offset, unsigned int width,
@@ -79,13 +78,13 @@ void pci_host_expect(struct pci_host *host, unsigned int n_devices)
 static unsigned int next_place(struct pci_host *host)
 {
 	unsigned int each = host->each_slot ? host->each_slot : 1;
-	unsigned int i = host->n_functions - 1, slot = 1 + i / each;
+	unsigned int i = host->n_functions - 1, slot = host->first_slot + i / each;
 
 	if (host->n_functions == 0)
 		return 0;
 	if (i % each == 1)
 		pci_config_define(&host->functions[(size_t)slot * PCI_SLOT_FUNCTIONS]->config,
-				  PCI_HEADER_TYPE, 1, HEADER_TYPE_MULTIFUNCTION, 0);
+				  PCI_HEADER_TYPE, 1, PCI_HEADER_MULTIFUNCTION, 0);
 	return slot * PCI_SLOT_FUNCTIONS + i % each;
 }
 
@@ -98,7 +97,9 @@ int pci_host_add(struct pci_host *host, struct pci_function *fn)
 	place = next_place(host);
 	if (place >= PCI_FUNCTIONS)
 		return -ENOSPC;
-	pci_bar_define(fn, (uint32_t)(PCI_MMIO32_START + host->n_functions * BAR_STRIDE));
+	pci_bar_define(fn, host->m->firmware.bytes ?
+				   0 :
+				   (uint32_t)(PCI_MMIO32_START + host->n_functions * BAR_STRIDE));
 	host->functions[place] = fn;
 	host->n_functions++;
 	pci_bars_place(host);
@@ -141,9 +142,13 @@ int pci_host_open(struct machine *m, struct pci_host **ret)
 	if (!host)
 		return -ENOMEM;
 	host->m = m;
+	host->window = m->firmware.bytes ? items_pci_start(m->ram_size) : PCI_MMIO32_START;
+	host->first_slot = m->firmware.bytes ? 2 : 1;
 	host->bridge = (struct pci_function){ .m = m, .ops = &pci_bridge_ops };
 	pci_config_init(&host->bridge.config, BRIDGE_VENDOR, BRIDGE_DEVICE, CLASS_BRIDGE_HOST, 0);
 	r = machine_add_object(m, &pci_host_state, host);
+	if (r == 0 && m->firmware.bytes)
+		r = pci_i440fx_open(host);
 	if (r == 0)
 		r = pci_host_add(host, &host->bridge);
 	if (r < 0)

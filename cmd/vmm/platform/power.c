@@ -8,6 +8,8 @@
 #include "lib/base/cleanup.h"
 
 #define SLP_EN 0x20
+#define PM1_SLP_EN 0x2000 /* ACPI 6.4, table 4.13 */
+#define PM1_PORTS 6
 #define SLP_TYP(v) (((v) >> 2) & 7)
 
 static uint64_t power_read(void *owner, uint64_t offset, unsigned int width)
@@ -41,10 +43,12 @@ static const struct bus_ops power_ops = { .read = power_read, .write = power_wri
  * so that they do not wait for it. */
 static uint64_t keyboard_read(void *owner, uint64_t offset, unsigned int width)
 {
-	(void)owner;
+	const struct machine *m = owner;
+
 	(void)offset;
 	(void)width;
-	return 0;
+	/* firmware would take a 0 for a controller, and wait for its keyboard */
+	return m->firmware.bytes ? UINT64_MAX : 0;
 }
 
 static void keyboard_write(void *owner, uint64_t offset, unsigned int width, uint64_t value)
@@ -55,6 +59,24 @@ static void keyboard_write(void *owner, uint64_t offset, unsigned int width, uin
 }
 
 static const struct bus_ops keyboard_ops = { .read = keyboard_read, .write = keyboard_write };
+
+/*
+ * PM1, which firmware knows by the PIIX4 and offers as its way to power off: no event ever comes, and of the control
+ * register sleeping alone is there, of whatever type.
+ */
+static uint64_t pm1_read(void *owner, uint64_t offset, unsigned int width)
+{
+	(void)owner, (void)offset, (void)width;
+	return 0;
+}
+
+static void pm1_write(void *owner, uint64_t offset, unsigned int width, uint64_t value)
+{
+	if (offset == PORT_PM1_CONTROL - PORT_PM && width == 2 && value & PM1_SLP_EN)
+		machine_request(owner, MACHINE_POWEROFF);
+}
+
+static const struct bus_ops pm1_ops = { .read = pm1_read, .write = pm1_write };
 
 /* ---- state ---- */
 
@@ -102,7 +124,10 @@ int power_open(struct machine *m)
 
 	if (r < 0)
 		return r;
-	return bus_add(&m->pio, &(struct bus_range){ PORT_KEYBOARD, 1, &keyboard_ops, m });
+	r = bus_add(&m->pio, &(struct bus_range){ PORT_KEYBOARD, 1, &keyboard_ops, m });
+	if (r < 0 || !m->firmware.bytes)
+		return r;
+	return bus_add(&m->pio, &(struct bus_range){ PORT_PM, PM1_PORTS, &pm1_ops, m });
 }
 
 void power_event(struct machine *m, uint8_t event)

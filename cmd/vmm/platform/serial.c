@@ -4,7 +4,7 @@
 
 #include "cmd/vmm/event.h"
 #include "cmd/vmm/platform/peer.h"
-#include "cmd/vmm/platform/vfio_client.h"
+#include "cmd/vmm/platform/remote.h"
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
@@ -33,22 +33,14 @@
 
 struct serial {
 	struct machine *m;
-	struct vfio_client client;
+	struct remote remote;
 	unsigned int posted;
 	bool loopback; /* what is transmitted shows in the shared registers: nothing is posted */
 	int irq_fd;
 	int flush_fd; /* timer: bytes have waited long enough */
-	bool away;    /* its process has ended, and its successor is to come */
 	struct loop_source flush;
 	struct loop_source irq;
-	struct loop_source channel;
 };
-
-static int failed(struct serial *s, int error)
-{
-	machine_fail(s->m, "serial console: %s", peer_strerror(error));
-	return error;
-}
 
 static void set_timer(const struct serial *s, time_t seconds, long ns)
 {
@@ -57,40 +49,12 @@ static void set_timer(const struct serial *s, time_t seconds, long ns)
 	(void)timerfd_settime(s->flush_fd, 0, &t, NULL);
 }
 
-/* What came of a message: also 0 if a successor carries it out. */
-static int outcome(struct serial *s, int error)
-{
-	if (error == 0)
-		return 0;
-	if (error != -EPIPE || !vfio_client_can_succeed(&s->client))
-		return failed(s, error);
-	if (!s->away)
-		machine_lost(s->m,
-			     s->m->serial_channel); /* who sees to a successor, or ends the VM */
-	s->away = true;
-	return 0;
-}
-
 /* ---- the guest's accesses, which wait while the process is away ---- */
-
-/* False: the access is void. */
-static bool is_there(struct serial *s)
-{
-	while (s->away)
-		if (!machine_hold(s->m))
-			return false;
-	return true;
-}
 
 static bool carry_out(struct serial *s, struct vfio_access *a)
 {
-	if (outcome(s, vfio_client_access(&s->client, a)) < 0)
+	if (!remote_carry_out(&s->remote, a))
 		return false;
-	while (!a->answered)
-		if (!machine_hold(s->m)) {
-			vfio_client_drop(&s->client, a);
-			return false;
-		}
 	s->posted = 0;
 	return true;
 }
@@ -101,9 +65,9 @@ static uint64_t serial_read(void *owner, uint64_t offset, unsigned int width)
 	struct vfio_access a = vfio_access_read8(offset);
 	uint8_t value;
 
-	if (width != 1 || !is_there(s))
+	if (width != 1 || !remote_is_there(&s->remote))
 		return UINT64_MAX;
-	if (s->posted < POSTED_MAX && vfio_client_peek8(&s->client, offset, &value))
+	if (s->posted < POSTED_MAX && vfio_client_peek8(&s->remote.client, offset, &value))
 		return value;
 	return carry_out(s, &a) ? a.value : UINT64_MAX;
 }
@@ -112,9 +76,9 @@ static uint64_t serial_read(void *owner, uint64_t offset, unsigned int width)
  * show what it did. */
 static int post(struct serial *s, uint8_t byte)
 {
-	int r = vfio_client_post8(&s->client, UART_THR, byte);
+	int r = vfio_client_post8(&s->remote.client, UART_THR, byte);
 
-	if (r == 0 && vfio_client_waiting(&s->client) == 1)
+	if (r == 0 && vfio_client_waiting(&s->remote.client) == 1)
 		set_timer(s, 0, POST_DELAY_NS);
 	if (s->posted < POSTED_MAX)
 		s->posted++;
@@ -127,7 +91,7 @@ static void serial_write(void *owner, uint64_t offset, unsigned int width, uint6
 	struct vfio_access a = vfio_access_write8(offset, (uint8_t)value);
 	int r = -ENOSPC;
 
-	if (width != 1 || !is_there(s))
+	if (width != 1 || !remote_is_there(&s->remote))
 		return;
 	if (offset == UART_MCR)
 		s->loopback = value & MCR_LOOP;
@@ -136,12 +100,12 @@ static void serial_write(void *owner, uint64_t offset, unsigned int width, uint6
 	if (r == -ENOSPC)
 		(void)!carry_out(s, &a);
 	else
-		(void)!outcome(s, r);
+		(void)!remote_outcome(&s->remote, r);
 }
 
 void serial_flush(struct serial *s)
 {
-	(void)!outcome(s, vfio_client_flush(&s->client));
+	(void)!remote_outcome(&s->remote, vfio_client_flush(&s->remote.client));
 }
 
 static int on_flush(struct loop_source *src, uint32_t events)
@@ -151,7 +115,7 @@ static int on_flush(struct loop_source *src, uint32_t events)
 	(void)events;
 	if (!event_clear(s->flush_fd)) /* it was set anew */
 		return 0;
-	if (!s->away)
+	if (!s->remote.away)
 		serial_flush(s);
 	return 0;
 }
@@ -166,16 +130,6 @@ static int on_irq(struct loop_source *src, uint32_t events)
 
 	if (events & EPOLLIN)
 		ioapic_pulse(&s->m->ioapic, GSI_SERIAL);
-	return 0;
-}
-
-static int on_hangup(struct loop_source *src, uint32_t events)
-{
-	struct serial *s = src->owner;
-
-	(void)events;
-	loop_remove(&s->m->loop, src);
-	(void)!outcome(s, -EPIPE);
 	return 0;
 }
 
@@ -202,20 +156,18 @@ static const struct state_schema schema = {
 static int serial_reset(void *object)
 {
 	struct serial *s = object;
-	int r = vfio_client_reset(&s->client);
-
 	s->posted = 0;
 	s->loopback = false;
-	return outcome(s, r);
+	return remote_reset(&s->remote);
 }
 
 /* What was posted is the server's from then on. */
 static int serial_quiesce(void *object)
 {
 	struct serial *s = object;
-	int r = outcome(s, vfio_client_flush(&s->client));
+	int r = remote_outcome(&s->remote, vfio_client_flush(&s->remote.client));
 
-	return s->away ? -EAGAIN : r;
+	return s->remote.away ? -EAGAIN : r;
 }
 
 static void serial_save(const void *object, void *image)
@@ -239,11 +191,6 @@ static int serial_load(void *object, const void *image, const char **ret_why)
 static const struct state_ops serial_state = { "serial",       &schema,	    serial_reset,
 					       serial_quiesce, serial_save, serial_load };
 
-static int watch_channel(struct serial *s)
-{
-	return loop_add(&s->m->loop, &s->channel, s->client.sock, EPOLLRDHUP, on_hangup, s);
-}
-
 static int join(struct serial *s)
 {
 	const struct bus_range ports = { PORT_SERIAL, UART_PORTS, &serial_bus_ops, s };
@@ -255,13 +202,13 @@ static int join(struct serial *s)
 	s->flush_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (s->flush_fd < 0)
 		return -errno;
-	r = vfio_client_set_irq(&s->client, s->irq_fd);
+	r = vfio_client_set_irq(&s->remote.client, s->irq_fd);
 	if (r == 0)
 		r = loop_add(&s->m->loop, &s->flush, s->flush_fd, EPOLLIN, on_flush, s);
 	if (r == 0)
 		r = loop_add(&s->m->loop, &s->irq, s->irq_fd, EPOLLIN | EPOLLET, on_irq, s);
 	if (r == 0)
-		r = watch_channel(s);
+		r = remote_watch(&s->remote);
 	if (r == 0)
 		r = bus_add(&s->m->pio, &ports);
 	return r < 0 ? r : machine_add_object(s->m, &serial_state, s);
@@ -271,10 +218,9 @@ void serial_close(struct serial *s)
 {
 	loop_remove(&s->m->loop, &s->irq);
 	loop_remove(&s->m->loop, &s->flush);
-	loop_remove(&s->m->loop, &s->channel);
 	closep(&s->irq_fd);
 	closep(&s->flush_fd);
-	vfio_client_close(&s->client);
+	remote_close(&s->remote);
 	free(s);
 }
 
@@ -288,8 +234,9 @@ int serial_open(struct machine *m, int sock, struct serial **ret, const char **r
 		return -ENOMEM;
 	}
 	s->m = m;
-	s->irq_fd = s->flush_fd = s->irq.fd = s->flush.fd = s->channel.fd = -1;
-	r = vfio_client_open(&s->client, sock, UART_PORTS, ret_why);
+	s->irq_fd = s->flush_fd = s->irq.fd = s->flush.fd = -1;
+	s->remote.channel = m->serial_channel;
+	r = remote_open(&s->remote, m, "serial console", sock, UART_PORTS, true, ret_why);
 	if (r == 0) {
 		r = join(s);
 		if (r < 0)
@@ -303,37 +250,11 @@ int serial_open(struct machine *m, int sock, struct serial **ret, const char **r
 	return 0;
 }
 
-/* ---- a successor ---- */
-
-static int succeed(struct serial *s, int sock, const char **ret_why)
-{
-	int r = vfio_client_succeed(&s->client, sock, ret_why);
-
-	if (r < 0)
-		return r;
-	r = watch_channel(s);
-	if (r < 0) {
-		*ret_why = strerrordesc_np(-r);
-		return r;
-	}
-	s->away = false;
-	set_timer(s, 0, 0);
-	machine_found(s->m, s->m->serial_channel);
-	return 0;
-}
-
 int serial_reconnect(struct serial *s, int sock, const char **ret_why)
 {
-	int r;
+	int r = remote_reconnect(&s->remote, sock, ret_why);
 
-	if (!vfio_client_can_succeed(&s->client)) {
-		close(sock);
-		*ret_why = "its state has gone with its process";
-		return -EOPNOTSUPP;
-	}
-	loop_remove(&s->m->loop, &s->channel);
-	(void)!outcome(s, -EPIPE); /* its end may not have been seen yet */
-	r = succeed(s, sock, ret_why);
-	machine_wake(s->m);
-	return r == -EPIPE ? 0 : r;
+	if (r == 0 && !s->remote.away)
+		set_timer(s, 0, 0); /* all that waited has gone */
+	return r;
 }

@@ -3,9 +3,7 @@
  * The UART's ports, carried to dev-console by vfio-user. Writes are posted; registers that the
  * server shares by a page are read from it; others cost a round trip. The server is HOSTILE: what
  * breaks the protocol ends the VM with a clear line.
- *
- * A process that has ended is away: vCPUs that access the ports wait, for a minute at most, and all
- * else goes on. Its successor gets what was sent and not carried out; a reset is carried out then.
+ * While it is away, accesses wait: remote.h.
  */
 #ifndef BULKHEAD_VMM_PLATFORM_SERIAL_H
 #define BULKHEAD_VMM_PLATFORM_SERIAL_H
@@ -18,11 +16,7 @@ struct serial;
  * eventfd to GSI_SERIAL through the main loop. */
 [[nodiscard]] int serial_open(struct machine *m, int sock, struct serial **ret,
 			      const char **ret_why);
-/*
- * sock, owned from now on, leads to the successor of a process that has ended or is about to. 0 also if
- * that one has ended meanwhile: the next may come. -EOPNOTSUPP: this device has none; otherwise it broke the
- * protocol or is another device, and the VM cannot go on: *ret_why. Main thread.
- */
+/* As remote_reconnect. */
 [[nodiscard]] int serial_reconnect(struct serial *s, int sock, const char **ret_why);
 /* With its machine, whose loop is still there. */
 void serial_close(struct serial *s);

@@ -66,11 +66,12 @@ int vfio_exchange(struct vfio_client *c, struct vfu_msg *m, const int *fds, size
 
 /* ---- open, close, interrupt ---- */
 
-int vfio_client_open(struct vfio_client *c, int sock, uint64_t min_size, const char **ret_why)
+int vfio_client_open(struct vfio_client *c, int sock, uint64_t min_size, bool has_irq,
+		     const char **ret_why)
 {
 	int r;
 
-	*c = (struct vfio_client){ .sock = sock, .irq_fd = -1 };
+	*c = (struct vfio_client){ .sock = sock, .has_irq = has_irq, .irq_fd = -1 };
 	r = vfio_shake_hands(c, min_size, ret_why);
 	if (r < 0)
 		vfio_client_close(c);
@@ -161,9 +162,11 @@ int vfio_client_post8(struct vfio_client *c, uint64_t offset, uint8_t value)
 }
 
 /* All before an answer was carried out before it. */
-static void answered(struct vfio_client *c, struct vfio_access *a, uint8_t value)
+static void answered(struct vfio_client *c, struct vfio_access *a, const uint8_t *data, size_t len)
 {
-	a->value = value;
+	if (len)
+		memcpy(a->m.access.data, data, len);
+	a->value = len ? *data : 0;
 	a->answered = true;
 	c->cut = NULL;
 	c->n_owed = c->n_sent = 0;
@@ -174,7 +177,7 @@ static bool answers(const struct vfu_msg *reply, const struct vfu_msg *m)
 {
 	return m->command == VFIO_USER_DEVICE_RESET ||
 	       (reply->access.offset == m->access.offset && reply->access.region == 0 &&
-		reply->access.count == 1);
+		reply->access.count == m->access.count);
 }
 
 static int transact(struct vfio_client *c, struct vfio_access *a)
@@ -191,23 +194,36 @@ static int transact(struct vfio_client *c, struct vfio_access *a)
 	if (r == 0 && !answers(&reply, &a->m))
 		r = -EBADMSG;
 	if (r == 0)
-		answered(c, a, a->m.command == VFIO_USER_REGION_READ ? reply.access.data[0] : 0);
+		answered(c, a, reply.access.data,
+			 a->m.command == VFIO_USER_REGION_READ ? a->m.access.count : 0);
 	c->dead = r < 0;
 	return r;
 }
 
-struct vfio_access vfio_access_read8(uint64_t offset)
+struct vfio_access vfio_access_read(uint64_t offset, uint32_t len)
 {
 	return (struct vfio_access){ .m = { .command = VFIO_USER_REGION_READ,
-					    .access = { .offset = offset, .count = 1 } } };
+					    .access = { .offset = offset, .count = len } } };
+}
+
+struct vfio_access vfio_access_write(uint64_t offset, unsigned int width, uint64_t value)
+{
+	struct vfio_access a = { .m = { .command = VFIO_USER_REGION_WRITE,
+					.access = { .offset = offset, .count = width } } };
+
+	for (unsigned int i = 0; i < width; i++)
+		a.m.access.data[i] = (uint8_t)(value >> (8 * i));
+	return a;
+}
+
+struct vfio_access vfio_access_read8(uint64_t offset)
+{
+	return vfio_access_read(offset, 1);
 }
 
 struct vfio_access vfio_access_write8(uint64_t offset, uint8_t value)
 {
-	return (struct vfio_access){
-		.m = { .command = VFIO_USER_REGION_WRITE,
-		       .access = { .offset = offset, .count = 1, .data = { value } } }
-	};
+	return vfio_access_write(offset, 1, value);
 }
 
 int vfio_client_access(struct vfio_client *c, struct vfio_access *a)
@@ -281,6 +297,7 @@ static int read_done(struct vfio_client *c, uint32_t *ret)
 /* Takes what was carried out off what is owed. An id that was not sent says nothing. */
 static void settle(struct vfio_client *c, uint32_t done)
 {
+	const uint8_t value = (uint8_t)(done >> VFU_DONE_VALUE_SHIFT);
 	const uint16_t id = (uint16_t)done, ahead = (uint16_t)(id - c->owed_id);
 	unsigned int n;
 
@@ -288,7 +305,7 @@ static void settle(struct vfio_client *c, uint32_t done)
 	if (!(done & VFU_DONE_ANY) || ahead >= (uint16_t)(c->next_id - c->owed_id))
 		return;
 	if (c->cut && c->cut->m.id == id) {
-		answered(c, c->cut, (uint8_t)(done >> VFU_DONE_VALUE_SHIFT));
+		answered(c, c->cut, &value, c->cut->m.command == VFIO_USER_REGION_READ);
 		return;
 	}
 	n = ahead < c->n_owed ? ahead + 1U : c->n_owed;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vfio-user, the client's side: one device of one region and one interrupt. The server is HOSTILE:
+ * vfio-user, the client's side: one device of one region and at most one interrupt. The server is HOSTILE:
  * every reply is checked against the request and the specification (lib/vfio_user), every wait has
  * a limit, and the page that it shares is mapped read-only and only if it can never shrink.
  *
@@ -36,15 +36,16 @@ struct vfio_shape {
 /* A message whose answer somebody waits for. */
 struct vfio_access {
 	struct vfu_msg m;
-	bool answered;
-	uint8_t value; /* of a read */
+	bool answered; /* of a read, m.access.data has the bytes */
+	uint8_t value; /* and this is the first */
 };
 
 struct vfio_client {
 	int sock;
 	uint16_t next_id;
 	bool dead;
-	int irq_fd; /* of vfio_client_set_irq, -1: none */
+	bool has_irq; /* its device must have an interrupt */
+	int irq_fd;   /* of vfio_client_set_irq, -1: none */
 	struct vfio_shape shape;
 	const uint8_t *page; /* the first page_len bytes of region 0, NULL: not shared */
 	size_t page_len;
@@ -60,10 +61,10 @@ struct vfio_client {
 
 /*
  * Handshake on a connected stream socket, owned from now on: VERSION, DEVICE_GET_INFO, region 0 of
- * at least min_size bytes, interrupt 0. On failure the socket is closed and *ret_why says what the
+ * at least min_size bytes, interrupt 0 where one is wanted. On failure the socket is closed and *ret_why says what the
  * server did wrong.
  */
-[[nodiscard]] int vfio_client_open(struct vfio_client *c, int sock, uint64_t min_size,
+[[nodiscard]] int vfio_client_open(struct vfio_client *c, int sock, uint64_t min_size, bool has_irq,
 				   const char **ret_why);
 /* Unmaps and closes. */
 void vfio_client_close(struct vfio_client *c);
@@ -81,7 +82,11 @@ void vfio_client_close(struct vfio_client *c);
 /* The server signals interrupt 0 by this eventfd, which stays the caller's. */
 [[nodiscard]] int vfio_client_set_irq(struct vfio_client *c, int eventfd);
 
-/* One byte of region 0, by a message and its reply. */
+/* One access of region 0, by a message and its reply: up to VFU_DATA_MAX bytes, of a register of that width or
+ * of a run; written little-endian. */
+struct vfio_access vfio_access_read(uint64_t offset, uint32_t len);
+struct vfio_access vfio_access_write(uint64_t offset, unsigned int width, uint64_t value);
+/* One byte. */
 struct vfio_access vfio_access_read8(uint64_t offset);
 struct vfio_access vfio_access_write8(uint64_t offset, uint8_t value);
 /* After -EPIPE a successor answers it: a stays until it is answered or dropped. */

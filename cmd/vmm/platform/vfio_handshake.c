@@ -44,7 +44,7 @@ static int device_info(struct vfio_client *c)
 		return r;
 	c->shape.n_regions = reply.device_info.num_regions;
 	c->shape.n_irqs = reply.device_info.num_irqs;
-	return c->shape.n_regions && c->shape.n_irqs ? 0 : -EPROTO;
+	return c->shape.n_regions && (c->shape.n_irqs || !c->has_irq) ? 0 : -EPROTO;
 }
 
 static int irq_info(struct vfio_client *c)
@@ -148,7 +148,7 @@ static const char *handshake(struct vfio_client *c, uint64_t min_size, int *ret_
 		*ret_error = done_info(c);
 	if (*ret_error < 0)
 		return "vfio-user: no usable region";
-	*ret_error = irq_info(c);
+	*ret_error = c->has_irq ? irq_info(c) : 0;
 	if (*ret_error < 0)
 		return "vfio-user: no usable interrupt";
 	return NULL;

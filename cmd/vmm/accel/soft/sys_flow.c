@@ -195,6 +195,8 @@ const struct soft_insn *op_popf(struct soft_cpu *c, const struct soft_insn *i)
 
 /* ---- I/O ports ---- */
 
+#define PORT_RUN_MAX 256U
+
 /* The TSS's permission bitmap decides for those above IOPL. */
 static void check_port(struct soft_cpu *c, uint16_t port, unsigned int width)
 {
@@ -301,19 +303,58 @@ static void add_index(struct soft_cpu *c, const struct soft_insn *i, enum soft_r
 		c->gpr[r] = (c->gpr[r] & ~0xffffULL) | (v & 0xffff);
 }
 
-/* One step of INS or OUTS; REP runs one step at a time and stays on the instruction. */
+/*
+ * REP INSB into a page of RAM, which is how firmware reads a file: so many bytes go together as fit a message. The
+ * others of 64-bit code take one byte each, as before; so does what is watched or traced. 0: not now.
+ */
+static uint32_t run_of_bytes(struct soft_cpu *c, const struct soft_insn *i, uint64_t linear)
+{
+	const uint64_t in_page = 4096 - (linear & 0xfff), asked = get_index(c, i, R_CX);
+	uint64_t n = asked < in_page ? asked : in_page;
+
+	if (!i->rep || port_width(i) != 1 || !i->code64 || i->addr_width != 8 || c->checked ||
+	    c->rflags & (FL_DF | FL_TF))
+		return 0;
+	n = n < PORT_RUN_MAX ? n : PORT_RUN_MAX;
+	return n > 1 && soft_host_rmw(c, linear, (unsigned int)n, c->mmu) ? (uint32_t)n : 0;
+}
+
+static const struct soft_insn *read_run(struct soft_cpu *c, const struct soft_insn *i,
+					uint64_t linear, uint32_t n)
+{
+	uint8_t data[PORT_RUN_MAX];
+	struct accel_exit e = { .kind = ACCEL_EXIT_PIO,
+				.width = 1,
+				.count = n,
+				.address = (uint16_t)c->gpr[R_DX],
+				.data = data };
+
+	soft_check_port(c, (uint16_t)c->gpr[R_DX], 1);
+	soft_io(c, &e);
+	soft_write_bytes(c, linear, data, n);
+	add_index(c, i, R_DI, n);
+	add_index(c, i, R_CX, -(int64_t)n);
+	if (!get_index(c, i, R_CX))
+		c->rip += i->len;
+	return NULL;
+}
+
+/* One step of INS or OUTS; REP runs one step at a time, or a run of bytes, and stays on the instruction. */
 static const struct soft_insn *port_string(struct soft_cpu *c, const struct soft_insn *i,
 					   bool write)
 {
 	unsigned int width = port_width(i);
 	enum soft_reg index = write ? R_SI : R_DI;
 	uint64_t linear;
-	uint32_t v = 0;
+	uint32_t v = 0, n;
 
 	if (i->rep && !get_index(c, i, R_CX))
 		return soft_next(c, i);
 	check_port(c, (uint16_t)c->gpr[R_DX], width);
 	linear = soft_linear(c, write ? i->seg : S_ES, get_index(c, i, index), width, !write);
+	n = write ? 0 : run_of_bytes(c, i, linear);
+	if (n)
+		return read_run(c, i, linear, n);
 	if (write)
 		v = (uint32_t)soft_read(c, linear, width);
 	else
