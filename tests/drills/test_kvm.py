@@ -2,18 +2,20 @@
 """The threads that hold KVM's descriptors, taken over: no request but those that they are given."""
 
 import os
+import subprocess
 
 import pytest
 
 import kvm
 import machines
-from conftest import BUILD
+from conftest import BUILD, TOP
 from taken import Died
 from test_first_step import Intruder
 from test_second_step import conclude
 
 pytestmark = pytest.mark.skipif(not os.access("/dev/kvm", os.R_OK | os.W_OK), reason="no KVM")
 NUMBERS = 256  # of requests of KVM's kind
+REAL = subprocess.run([TOP / "tools/kvm-real"], stdout=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def names_of(role):
@@ -140,6 +142,7 @@ def run_code(t, ram, code, cr4=0, efer=0):
     return reason == kvm.EXIT_IO
 
 
+@pytest.mark.skipif(not REAL, reason="where KVM emulates ring 0, not even the way there works")
 @pytest.mark.parametrize("what,code,registers", [
     ("VMRUN", VMRUN, {"efer": kvm.EFER_SVME}),
     ("VMRUN with a page for the host's state", SET_HSAVE + VMRUN, {"efer": kvm.EFER_SVME}),
