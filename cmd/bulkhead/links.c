@@ -77,7 +77,8 @@ static void note_made(struct links *l, unsigned int index, bool interface)
 static int open_tap(struct links *l, const struct config_device *d, const char *value, int *ret,
 		    const char **ret_why)
 {
-	const struct tap_form form = { config_link_fds(d), kind_link_is_bare(d->kind, d->options) };
+	const struct tap_form form = { config_link_fds(d), kind_link_is_bare(d->kind, d->options),
+				       kind_link_has_uso(d->kind, d->options) };
 	unsigned int index = 0;
 	int r = tap_open(value, &form, ret, ret_why);
 

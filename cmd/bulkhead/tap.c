@@ -13,6 +13,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+/* of Linux 6.2, whose headers a build need not have */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
 #define HEADER_LEN 12 /* virtio's, with num_buffers */
 #define OFFLOADS (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
 
@@ -65,13 +70,18 @@ static int join(int fd, const char *name, const struct tap_form *f)
 }
 
 /* One that was there may have offloads from before. */
-static int set_up(int fd, bool bare)
+static int set_offloads(int fd, const struct tap_form *f)
+{
+	const unsigned int all = f->bare ? 0 : OFFLOADS | (f->uso ? TUN_F_USO4 | TUN_F_USO6 : 0);
+
+	return ioctl(fd, TUNSETOFFLOAD, all) < 0 ? -errno : 0;
+}
+
+static int set_header(int fd, const struct tap_form *f)
 {
 	int len = HEADER_LEN;
 
-	if (!bare && ioctl(fd, TUNSETVNETHDRSZ, &len) < 0)
-		return -errno;
-	return ioctl(fd, TUNSETOFFLOAD, bare ? 0 : OFFLOADS) < 0 ? -errno : 0;
+	return !f->bare && ioctl(fd, TUNSETVNETHDRSZ, &len) < 0 ? -errno : 0;
 }
 
 static int open_tun(const char **ret_why)
@@ -87,10 +97,15 @@ static int open_tun(const char **ret_why)
 			     ret_why);
 }
 
-static int finish(int fd, bool bare, const char **ret_why)
+static int finish(int fd, const struct tap_form *f, const char **ret_why)
 {
-	int r = set_up(fd, bare);
+	int r = set_header(fd, f);
 
+	if (r == 0)
+		r = set_offloads(fd, f);
+	if (r == -EINVAL && f->uso)
+		return blame(-r, "this kernel's taps have no uso=: Linux has it from 6.2 on",
+			     ret_why);
 	return r < 0 ? blame(-r, "this kernel's taps have no virtio header or offloads", ret_why) :
 		       0;
 }
@@ -106,7 +121,7 @@ static int open_queue(const char *name, const struct tap_form *f, const char **r
 	r = join(fd, name, f);
 	if (r < 0)
 		return blame_join(-r, f->queues, ret_why);
-	r = finish(fd, f->bare, ret_why);
+	r = finish(fd, f, ret_why);
 	return r < 0 ? r : take_fd(&fd);
 }
 
@@ -154,7 +169,7 @@ int tap_make(const char *name, const struct tap_form *f, int *ret, const char **
 			     ret_why);
 	if (r < 0)
 		return blame(-r, strerror(-r), ret_why);
-	r = finish(fd, f->bare, ret_why);
+	r = finish(fd, f, ret_why);
 	if (r < 0)
 		return r;
 	ret[0] = take_fd(&fd);
@@ -165,5 +180,5 @@ int tap_join(int fd, const char *name, const struct tap_form *f, const char **re
 {
 	int r = set_interface(fd, name, f->bare, f->queues > 1 ? IFF_MULTI_QUEUE : 0);
 
-	return r < 0 ? blame(-r, strerror(-r), ret_why) : finish(fd, f->bare, ret_why);
+	return r < 0 ? blame(-r, strerror(-r), ret_why) : finish(fd, f, ret_why);
 }

@@ -10,6 +10,7 @@ struct tap_form {
 	/* without virtio's header before each frame, and without offloads, so that whoever has it can write no frame that the
 	 * kernel makes several packets of */
 	bool bare;
+	bool uso; /* with the offload of trains of UDP datagrams, which not every kernel has */
 };
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checksums, and large TCP frames cut into small ones; see checksum.h. */
+/* Checksums, and large TCP and UDP frames cut into small ones; see checksum.h. */
 #include "cmd/dev-net/checksum.h"
 
 #include "lib/base/be.h"
@@ -20,6 +20,9 @@
 #define TCP_FIN 0x01U
 #define TCP_PSH 0x08U
 #define TCP_CWR 0x80U
+#define PROTOCOL_UDP 17U
+#define UDP_LEN 8U
+#define UDP_CHECKSUM 6U
 
 /* RFC 1071: of 16-bit words, folded, not inverted. */
 static uint16_t fold(uint64_t sum)
@@ -75,34 +78,37 @@ static int find_ip(struct segmenter *s, uint8_t gso_type)
 	size_t at = ETHERNET - 2;
 	uint16_t kind;
 
-	if (s->len < ETHERNET + VLAN_TAG + IPV6_LEN)
+	if (s->len < ETHERNET + VLAN_TAG + IPV4_MIN)
 		return -EBADMSG;
 	kind = get_be16(s->frame + at);
 	if (kind == KIND_VLAN)
 		kind = get_be16(s->frame + (at += VLAN_TAG));
 	s->l3 = (uint16_t)(at + 2);
 	s->v6 = kind == KIND_IPV6;
-	if (kind != (gso_type == NET_HDR_GSO_TCPV6 ? KIND_IPV6 : KIND_IPV4))
+	if (kind != KIND_IPV4 && kind != KIND_IPV6)
 		return -EBADMSG;
-	return 0;
+	return gso_type != NET_HDR_GSO_UDP_L4 && s->v6 != (gso_type == NET_HDR_GSO_TCPV6) ?
+		       -EBADMSG :
+		       0;
 }
 
 /* Headers between the two are the sender's; what matters is that the fields which are changed lie before. */
-static int find_tcp(struct segmenter *s, const struct net_header *h)
+static int find_l4(struct segmenter *s, const struct net_header *h)
 {
 	const uint8_t *ip = s->frame + s->l3;
-	size_t tcp;
+	const size_t least = s->udp ? UDP_LEN : TCP_MIN;
+	size_t l4;
 
 	s->l4 = h->csum_start;
 	if (s->v6 ? s->l4 < s->l3 + IPV6_LEN : s->l4 != s->l3 + (ip[0] & 15U) * 4U)
 		return -EBADMSG;
-	if (!s->v6 && (s->l4 < s->l3 + IPV4_MIN || ip[9] != PROTOCOL_TCP))
+	if (!s->v6 && (s->l4 < s->l3 + IPV4_MIN || ip[9] != (s->udp ? PROTOCOL_UDP : PROTOCOL_TCP)))
 		return -EBADMSG;
-	if (h->csum_offset != TCP_CHECKSUM || (size_t)s->l4 + TCP_MIN > s->len)
+	if (h->csum_offset != (s->udp ? UDP_CHECKSUM : TCP_CHECKSUM) || s->l4 + least > s->len)
 		return -EBADMSG;
-	tcp = (size_t)(s->frame[s->l4 + 12] >> 4) * 4;
-	s->headers = s->l4 + tcp;
-	return tcp < TCP_MIN || s->headers >= s->len ? -EBADMSG : 0;
+	l4 = s->udp ? UDP_LEN : (size_t)(s->frame[s->l4 + 12] >> 4) * 4;
+	s->headers = s->l4 + l4;
+	return l4 < least || s->headers >= s->len ? -EBADMSG : 0;
 }
 
 int segmenter_begin(struct segmenter *s, const struct net_header *h, const uint8_t *frame,
@@ -111,11 +117,14 @@ int segmenter_begin(struct segmenter *s, const struct net_header *h, const uint8
 	uint8_t type = h->gso_type & (uint8_t)~NET_HDR_GSO_ECN;
 	int r;
 
-	*s = (struct segmenter){ .frame = frame, .len = len, .size = h->gso_size };
-	if (!header_can_be(h, len) || (type != NET_HDR_GSO_TCPV4 && type != NET_HDR_GSO_TCPV6))
+	*s = (struct segmenter){
+		.frame = frame, .len = len, .size = h->gso_size, .udp = type == NET_HDR_GSO_UDP_L4
+	};
+	if (!header_can_be(h, len) ||
+	    (!s->udp && type != NET_HDR_GSO_TCPV4 && type != NET_HDR_GSO_TCPV6))
 		return -EBADMSG;
 	r = find_ip(s, type);
-	return r < 0 ? r : find_tcp(s, h);
+	return r < 0 ? r : find_l4(s, h);
 }
 
 static void fix_ip(const struct segmenter *s, uint8_t *out, size_t len)
@@ -133,20 +142,34 @@ static void fix_ip(const struct segmenter *s, uint8_t *out, size_t len)
 }
 
 /* The sum that is there is of the pseudo header, with the whole's length. */
+static void fix_checksum(const struct segmenter *s, uint8_t *l4, uint8_t *at, size_t len)
+{
+	uint64_t sum = get_be16(at);
+
+	sum += (uint16_t) ~(uint16_t)(s->len - s->l4);
+	sum += len - s->l4;
+	put_be16(at, fold(sum));
+	put_be16(at, inverted(sum_of(l4, len - s->l4)));
+}
+
+static void fix_udp(const struct segmenter *s, uint8_t *out, size_t len)
+{
+	uint8_t *udp = out + s->l4;
+
+	put_be16(udp + 4, (uint32_t)(len - s->l4));
+	fix_checksum(s, udp, udp + UDP_CHECKSUM, len);
+}
+
 static void fix_tcp(const struct segmenter *s, uint8_t *out, size_t len, bool last)
 {
 	uint8_t *tcp = out + s->l4;
-	uint64_t sum = get_be16(tcp + TCP_CHECKSUM);
 
 	put_be32(tcp + 4, get_be32(tcp + 4) + (uint32_t)s->at);
 	if (!last)
 		tcp[13] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
 	if (s->n)
 		tcp[13] &= (uint8_t)~TCP_CWR;
-	sum += (uint16_t) ~(uint16_t)(s->len - s->l4);
-	sum += len - s->l4;
-	put_be16(tcp + TCP_CHECKSUM, fold(sum));
-	put_be16(tcp + TCP_CHECKSUM, inverted(sum_of(tcp, len - s->l4)));
+	fix_checksum(s, tcp, tcp + TCP_CHECKSUM, len);
 }
 
 size_t segmenter_next(struct segmenter *s, uint8_t *out)
@@ -159,7 +182,10 @@ size_t segmenter_next(struct segmenter *s, uint8_t *out)
 	memcpy(out, s->frame, s->headers);
 	memcpy(out + s->headers, s->frame + s->headers + s->at, n);
 	fix_ip(s, out, s->headers + n);
-	fix_tcp(s, out, s->headers + n, n == left);
+	if (s->udp)
+		fix_udp(s, out, s->headers + n);
+	else
+		fix_tcp(s, out, s->headers + n, n == left);
 	s->at += n;
 	s->n++;
 	return s->headers + n;

@@ -17,7 +17,7 @@
 /* Puts the checksum where the header, which can be and asks for it, says: over the sum that is there. */
 void checksum_finish(const struct net_header *h, uint8_t *frame, size_t len);
 
-/* A large TCP frame, as the frames that it stands for. */
+/* A large TCP frame, or a train of UDP datagrams in one, as the frames that it stands for. */
 struct segmenter {
 	const uint8_t *frame;
 	size_t len;
@@ -25,10 +25,10 @@ struct segmenter {
 	size_t at;	    /* of the payload: what is next */
 	size_t size;	    /* of a segment's payload, but the last's */
 	uint16_t l3, l4, n; /* offsets of the headers; which segment is next */
-	bool v6;
+	bool v6, udp;
 };
 
-/* 0; -EBADMSG: it is none, or no TCP over IP as the header says. frame stays the caller's. */
+/* 0; -EBADMSG: it is none, or no TCP or UDP over IP as the header says. frame stays the caller's. */
 [[nodiscard]] int segmenter_begin(struct segmenter *s, const struct net_header *h,
 				  const uint8_t *frame, size_t len);
 /* The next one, with its checksums; out has room for `headers` and `size` bytes. Its length; 0: there are no more. */

@@ -178,7 +178,8 @@ static bool go_together(uint64_t offloads)
 {
 	const uint64_t large = BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6);
 
-	if (offloads & large && !(offloads & BIT(VIRTIO_NET_F_GUEST_CSUM)))
+	if (offloads & (large | NET_GUEST_UDP_OFFLOADS) &&
+	    !(offloads & BIT(VIRTIO_NET_F_GUEST_CSUM)))
 		return false;
 	return !(offloads & BIT(VIRTIO_NET_F_GUEST_ECN)) || offloads & large;
 }

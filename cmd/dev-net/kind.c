@@ -44,6 +44,11 @@ static const struct option options[] = {
 	  .max = NET_PAIRS_MAX,
 	  .initial = "1",
 	  .value = "PAIRS" },
+	{ .name = "uso",
+	  .type = OPTION_ONOFF,
+	  OPTION_FIELD(struct net_options, uso),
+	  .max = 1,
+	  .initial = "off" },
 	{ .name = "mode",
 	  .type = OPTION_CHOICE,
 	  OPTION_FIELD(struct net_options, mode),
@@ -259,6 +264,13 @@ static bool is_relayed(const struct net_options *o)
 	return opens_of(o) == KIND_OPENS_PASST || netkit_is_wanted(&rest);
 }
 
+static bool has_uso(const void *of)
+{
+	const struct net_options *o = of;
+
+	return o->uso;
+}
+
 static unsigned int queues(const void *of)
 {
 	const struct net_options *o = of;
@@ -281,6 +293,11 @@ static int check(const struct kind_said *said, char *why, size_t cap)
 	if (o->frames.public && (is_interface(o) || opens_of(o) == KIND_OPENS_SWITCH))
 		return fail("public= is for the user's network, or a stream: --net user,public=on",
 			    why, cap);
+	if (o->uso && (!is_interface(o) || is_bare(o)))
+		return fail(
+			"uso=on is for a tap, bridge or macvtap without packets-out= and bytes-out=, which "
+			"would count a train of datagrams as one: --net tap=tap0,uso=on",
+			why, cap);
 	if (o->mode && opens_of(o) != KIND_OPENS_MACVTAP)
 		return fail("mode= is for a macvtap: --net macvtap=eth0,mode=bridge", why, cap);
 	if (o->isolated && opens_of(o) != KIND_OPENS_SWITCH)
@@ -319,7 +336,8 @@ const struct device_kind net_kind = {
 		  .count = queues,
 		  .ruled = is_ruled,
 		  .rules = rules,
-		  .bare = is_bare },
+		  .bare = is_bare,
+		  .uso = has_uso },
 	.file = { .check = check },
 	.feature = { "virtio-net", always },
 	.state = { { .fd = NET_FD_STATE, .name = NET_STATE_NAME, .size = NET_STATE_SIZE } },
@@ -329,7 +347,8 @@ const struct device_kind net_kind = {
 		    .n_queues = NET_N_QUEUES,
 		    .queues_min = NET_N_QUEUES,
 		    .config_len = NET_CONFIG_LEN,
-		    .features = NET_FEATURES | NET_TAP_FEATURES | NET_MQ_FEATURES,
+		    .features = NET_FEATURES | NET_TAP_FEATURES | NET_USO_FEATURES |
+				NET_MQ_FEATURES,
 		    .foreign = { NET_FOREIGN_FEATURES, NET_TRANSMITQ + 1 },
 		    .fd = NET_FD_VHOST_USER },
 	.behind = behind,

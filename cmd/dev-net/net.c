@@ -100,11 +100,13 @@ static bool is_negotiated(const struct net *net, const struct net_header *h)
 	if (h->flags & ~(chose(net, VIRTIO_NET_F_CSUM) ? NET_HDR_F_NEEDS_CSUM : 0))
 		return false;
 	if (h->gso_type & NET_HDR_GSO_ECN &&
-	    (!chose(net, VIRTIO_NET_F_HOST_ECN) || type == NET_HDR_GSO_NONE))
+	    (!chose(net, VIRTIO_NET_F_HOST_ECN) || type == NET_HDR_GSO_NONE ||
+	     type == NET_HDR_GSO_UDP_L4))
 		return false;
 	return type == NET_HDR_GSO_NONE ||
 	       (type == NET_HDR_GSO_TCPV4 && chose(net, VIRTIO_NET_F_HOST_TSO4)) ||
-	       (type == NET_HDR_GSO_TCPV6 && chose(net, VIRTIO_NET_F_HOST_TSO6));
+	       (type == NET_HDR_GSO_TCPV6 && chose(net, VIRTIO_NET_F_HOST_TSO6)) ||
+	       (type == NET_HDR_GSO_UDP_L4 && chose(net, VIRTIO_NET_F_HOST_USO));
 }
 
 static int read_header(const struct net *net, const struct virtq_chain *c, struct net_header *ret)
@@ -424,10 +426,13 @@ static int open_lanes(struct net *net, const struct net_options *o, struct net_p
 	return r;
 }
 
-static uint64_t offered(const struct net *net, bool tap)
+static uint64_t offered(const struct net *net, const struct net_options *o, bool tap)
 {
-	return NET_FEATURES | (tap ? NET_TAP_FEATURES : 0) |
-	       (net->n_lanes > 1 ? NET_MQ_FEATURES : 0);
+	uint64_t features = NET_FEATURES;
+
+	if (tap && !o->bare)
+		features |= NET_TAP_FEATURES | (o->uso ? NET_USO_FEATURES : 0);
+	return features | (net->n_lanes > 1 ? NET_MQ_FEATURES : 0);
 }
 
 int net_prepare(struct net *net, const struct net_options *o, struct net_page *page,
@@ -442,7 +447,7 @@ int net_prepare(struct net *net, const struct net_options *o, struct net_page *p
 		return r;
 	net->spec = (struct dev_spec){
 		.name = "dev-net",
-		.features = offered(net, taps && !o->bare),
+		.features = offered(net, o, taps),
 		.n_queues = 2 * net->n_lanes + 1,
 		.queue_max = NET_QUEUE_MAX,
 		.config_len = NET_CONFIG_LEN,

@@ -64,6 +64,7 @@ struct net_options {
 	uint64_t speed;	 /* Mbit/s, as the guest is told */
 	uint64_t queues; /* pairs of them */
 	bool bare;	 /* its tap has no headers, and no offloads */
+	bool uso;	 /* it has that of trains of datagrams */
 	uint8_t mode;	 /* of a macvtap: net_modes; not this process's either */
 	bool isolated;	 /* on a segment, nor this */
 	struct netkit_options

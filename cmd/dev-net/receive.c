@@ -177,6 +177,9 @@ static bool takes_whole(const struct net *net, const struct net_header *h)
 		return net_takes(net, VIRTIO_NET_F_GUEST_TSO4);
 	case NET_HDR_GSO_TCPV6:
 		return net_takes(net, VIRTIO_NET_F_GUEST_TSO6);
+	case NET_HDR_GSO_UDP_L4: /* of either: no driver has one alone */
+		return net_takes(net, VIRTIO_NET_F_GUEST_USO4) &&
+		       net_takes(net, VIRTIO_NET_F_GUEST_USO6);
 	}
 	return false;
 }

@@ -113,6 +113,8 @@ struct kind_link {
 	size_t (*rules)(const void *options, const struct kind_interface *i, char *out, size_t cap);
 	/* Whether its interface takes one packet for each frame, and no large ones that are cut later. NULL: never. */
 	bool (*bare)(const void *options);
+	/* Whether it takes trains of UDP datagrams in one frame. NULL: never. */
+	bool (*uso)(const void *options);
 };
 
 #define KIND_STATES 2
@@ -228,6 +230,10 @@ static inline const struct kind_way *kind_way(const struct device_kind *kind, co
 static inline bool kind_link_is_bare(const struct device_kind *kind, const void *options)
 {
 	return kind->link.bare && kind->link.bare(options);
+}
+static inline bool kind_link_has_uso(const struct device_kind *kind, const void *options)
+{
+	return kind->link.uso && kind->link.uso(options);
 }
 /* How many descriptors it has of that, at the way's number and behind. */
 static inline unsigned int kind_link_fds(const struct device_kind *kind, const void *options)

@@ -394,6 +394,8 @@ def test_a_tap_that_cannot_be(place):
         assert code == 1 and err.count("\n") == 1, err
         return err
 
+    uso = not place.user and tap.has_uso()
+
     def body():
         subprocess.run("ip tuntap add owned mode tap user 12345; ip tuntap add busy mode tap; ip tuntap add l3 mode tun",
                        shell=True, check=True)
@@ -411,6 +413,8 @@ def test_a_tap_that_cannot_be(place):
         code, _, err = run_with(place, [], *["--net=tap=busy"] * 2, "--allow", "virtio-net")
         assert (code, err) == (1, "bulkhead: --net: tap=busy is of another device already\n")
         assert run_with(place, [], "--net=tap=owned", "--allow", "virtio-net")[0] == 0
+        code, _, err = run_with(place, [], "--net=tap=owned,uso=on", "--allow", "virtio-net")
+        assert code == 0 if uso else (code == 1 and "this kernel's taps have no uso=: Linux has it from 6.2 on" in err), err
         subprocess.run("ip tuntap add many mode tap multi_queue", shell=True, check=True)
         for queues in (1, 8):
             assert run_with(place, [], f"--net=tap=many,queues={queues}", "--allow", "virtio-net")[0] == 0

@@ -9,11 +9,11 @@ import pytest
 from bh import net, process
 from bh.devices import NetOnTap
 from bh.guest import Buf
-from bh.tap import Tap
+from bh.tap import Tap, has_uso
 from test_net import settled
 
 ROOM = 70000
-NEEDS_CSUM, TSO4, TSO6, ECN = 1, 1, 4, 0x80
+NEEDS_CSUM, TSO4, TSO6, USO, ECN = 1, 1, 4, 5, 0x80
 
 pytestmark = pytest.mark.skipif(not os.access("/dev/net/tun", os.R_OK | os.W_OK) or os.geteuid() != 0,
                                 reason="a tap is made by root, by /dev/net/tun")
@@ -341,6 +341,123 @@ def test_no_header_asks_anything_of_a_bare_tap(start, name):
     assert t.recv()[1] == net.frame(b"fine")
     d.assert_bounded()
     t.close()
+
+
+# ---- trains of datagrams ----
+
+def udp(payload, v6=False):
+    """A train, whose checksum is left to be done: over the pseudo header alone, with the length of all of it."""
+    length = 8 + len(payload)
+    if v6:
+        ends = bytes(range(32))
+        ip = struct.pack(">IHBB", 6 << 28, length, 17, 64) + ends
+    else:
+        ends = bytes([10, 0, 0, 1, 10, 0, 0, 2])
+        ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + length, 77, 0x4000, 64, 17, 0) + ends
+        ip = ip[:10] + struct.pack(">H", 0xffff & ~total(ip)) + ip[12:]
+    pseudo = total(ends + struct.pack(">II", length, 17))
+    return net.MAC + net.OTHER + (b"\x86\xdd" if v6 else b"\x08\0") + ip + struct.pack(">HHHH", 1000, 2000, length, pseudo) + payload
+
+
+def train(v6=False, gso=1400, kind=USO, **more):
+    return header(v6, gso, kind, offset=6, hdr_len=(62 if v6 else 42), **more)
+
+
+def check_udp(data, v6):
+    """Its checksums and lengths are right. The payload."""
+    ip = data[14:]
+    ends, datagram = (ip[8:40], ip[40:]) if v6 else (ip[12:20], ip[20:])
+    assert v6 or (total(ip[:20]) == 0xffff and struct.unpack_from(">H", ip, 2)[0] == len(ip))
+    assert not v6 or struct.unpack_from(">H", ip, 4)[0] == len(ip) - 40
+    assert struct.unpack_from(">H", datagram, 4) == (len(datagram),)
+    assert total(ends + struct.pack(">II", len(datagram), 17) + datagram) == 0xffff
+    return datagram[8:]
+
+
+@pytest.fixture
+def long_tap():
+    if not has_uso():
+        pytest.skip("this kernel's taps cut no UDP")
+    t = Tap(uso=True)
+    yield t
+    t.close()
+
+
+@pytest.fixture
+def trains(start, long_tap):
+    return lambda features, **how: start(NetOnTap, tap=long_tap, features=features, uso="on", **how)
+
+
+@pytest.mark.parametrize("head", [train(kind=USO | ECN), train(kind=USO | 8), header(gso=1000)],
+                         ids=["ECN of UDP", "no type", "TSO4"])
+def test_trains_that_were_not_negotiated(trains, long_tap, head):
+    d = trains(net.SENDS_TRAINS | net.F_HOST_ECN)
+    session = d.open()
+    whole = head + bytes(2) + udp(b"x" * 3000)
+    session.submit([Buf(session.memory.put(whole), len(whole))], net.TRANSMITQ)
+    session.settle()
+    assert session.needs_reset()
+    session.restart()
+    net.send(session, net.frame(b"fine"))
+    assert long_tap.recv()[1] == net.frame(b"fine")
+    d.assert_bounded()
+
+
+@pytest.mark.parametrize("head", [train(flags=0), train(start=3042), train(gso=1, start=65535),
+                                  header(gso=1, kind=USO, hdr_len=65535, offset=6)])
+def test_trains_that_cannot_be(trains, long_tap, head):
+    d = trains(net.SENDS_TRAINS)
+    session = d.open()
+    send(session, udp(b"x" * 3000), head)
+    net.send(session, net.frame(b"fine"))
+    assert long_tap.recv()[1] == net.frame(b"fine")
+    settled(d, session)
+
+
+def test_trains_are_offered_only_where_the_tap_has_them(device):
+    d = device(net.SENDS_TRAINS | net.TAKES_TRAINS)
+    session = d.open()
+    assert not session.front.offered & (net.F_HOST_USO | net.F_GUEST_USO4 | net.F_GUEST_USO6)
+    settled(d, session)
+
+
+@pytest.mark.parametrize("v6", [False, True])
+def test_trains_go_through_whole(trains, long_tap, v6):
+    d = trains(net.SENDS_TRAINS | net.TAKES_TRAINS)
+    session = d.open()
+    data = udp(os.urandom(42000), v6)
+    send(session, data, train(v6))
+    head, got = long_tap.recv()
+    assert got == data
+    flags, kind, _, gso, start, offset = struct.unpack("<BBHHHH", head)
+    assert (flags, kind, gso, start, offset) == (NEEDS_CSUM, USO, 1400, 54 if v6 else 34, 6)
+    at = net.offer(session, ROOM)
+    long_tap.send(data, train(v6))
+    head, got = take(session, at)
+    assert got == data and head[:2] == bytes([NEEDS_CSUM, USO])
+    assert struct.unpack_from("<H", head, 4) == (1400,)
+    settled(d, session)
+
+
+@pytest.mark.parametrize("v6", [False, True])
+@pytest.mark.parametrize("features", [net.FEATURES, net.TAKES_LARGE, net.TAKES_TRAINS & ~net.F_GUEST_USO6],
+                         ids=["nothing", "TCP alone", "half"])
+@pytest.mark.parametrize("gso,n", [(1400, 15), (1, 2)])
+def test_a_train_is_cut_for_a_driver_that_takes_none(trains, long_tap, features, v6, gso, n):
+    d = trains(features)
+    session = d.open(num=256)
+    payload = os.urandom((n - 1) * gso + (401 if gso > 1 else 1))
+    places = [net.offer(session, 2048) for _ in range(n)]
+    long_tap.send(udp(payload, v6), train(v6, gso))
+    got = b""
+    for i, (at, (_, written)) in enumerate(zip(places, session.wait(n, net.RECEIVEQ))):
+        whole = session.memory.read(at, written)
+        assert whole[:10] == bytes(10)
+        got += check_udp(whole[12:], v6)
+        if not v6:
+            assert struct.unpack_from(">H", whole, 12 + 18) == (77 + i,)
+    assert got == payload
+    settled(d, session)
 
 
 # ---- the tap's end ----

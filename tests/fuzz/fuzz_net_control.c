@@ -103,7 +103,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&kept, 0, sizeof(kept));
 	control_load(&c, &kept, MAC, PAIRS);
 	control_keep(&c, &kept);
-	features = take() & 1 ? NET_FEATURES : NET_FEATURES | NET_TAP_FEATURES | NET_MQ_FEATURES;
+	features = take() & 1 ?
+			   NET_FEATURES :
+			   NET_FEATURES | NET_TAP_FEATURES | NET_USO_FEATURES | NET_MQ_FEATURES;
 	for (unsigned int i = 0; i < STEPS && in.left; i++) {
 		uint8_t op = take() & 7;
 

@@ -33,7 +33,7 @@ static void check_finish(const struct net_header *h, uint8_t *frame, size_t len)
 /* That of a piece: the whole's stands in its checksum's place, and only their lengths differ. */
 static uint32_t pseudo_sum(const struct segmenter *s, const uint8_t *frame, size_t len)
 {
-	const uint8_t *at = frame + s->l4 + 16;
+	const uint8_t *at = frame + s->l4 + (s->udp ? 6 : 16);
 	uint32_t whole = (uint32_t)(s->len - s->l4) % 0xffff;
 
 	return ((uint32_t)at[0] << 8 | at[1]) + 0xffff - whole + (uint32_t)(len - s->l4);
@@ -48,6 +48,8 @@ static void check_piece(const struct segmenter *s, const uint8_t *frame, const u
 	if (!s->v6)
 		require(sum(piece + s->l3, (size_t)(s->l4 - s->l3), 0) == 0);
 	require(sum(piece + s->l4, len - s->l4, pseudo_sum(s, frame, len)) == 0);
+	if (s->udp)
+		require(((size_t)piece[s->l4 + 4] << 8 | piece[s->l4 + 5]) == len - s->l4);
 }
 
 static void check_cut(const struct net_header *h, const uint8_t *frame, size_t len)

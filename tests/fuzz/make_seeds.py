@@ -1038,9 +1038,18 @@ def segment():
         header = struct.pack("<BBHHHHH", 1, 4 if v6 else 1, start + 20, size, start, 16, 0)
         return header + bytes(12) + tag + (b"\x86\xdd" if v6 else b"\x08\0") + ip + tcp
 
+    def train(v6, size, payload):
+        udp = struct.pack(">HHHH", 1000, 2000, 8 + payload, 0x1234) + bytes(payload)
+        ip = struct.pack(">IHBB", 6 << 28, len(udp), 17, 64) + bytes(32) if v6 else \
+            struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 77, 0x4000, 64, 17, 0) + bytes(8)
+        start = 14 + len(ip)
+        return struct.pack("<BBHHHHH", 1, 5, start + 8, size, start, 6, 0) + bytes(12) + (b"\x86\xdd" if v6 else b"\x08\0") + ip + udp
+
     return {
         "v4": frame(False, 100, 450),
         "v6": frame(True, 77, 300),
+        "udp4": train(False, 100, 450),
+        "udp6": train(True, 7, 20),
         "tagged": frame(False, 1, 9, b"\x81\0\0\x07"),
         "checksum": struct.pack("<BBHHHHH", 1, 0, 0, 0, 34, 6, 0) + bytes(60),
     }

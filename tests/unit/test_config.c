@@ -370,6 +370,11 @@ static void test_segments(void **state)
 		WORDS(&c, "--net", "switch=lab,queues=2"),
 		"--net: 'switch=lab,queues=2' will not do: queues= is for a tap, bridge or macvtap: a stream of "
 		"frames has one pair: --net tap=tap0,queues=4");
+	assert_error(
+		WORDS(&c, "--net", "tap=t,uso=on,packets-out=5"),
+		"--net: 'tap=t,uso=on,packets-out=5' will not do: uso=on is for a tap, bridge or macvtap "
+		"without packets-out= and bytes-out=, which would count a train of datagrams as one: --net "
+		"tap=tap0,uso=on");
 	assert_error(WORDS(&c, "--net", "user,isolated=on"),
 		     "--net: 'user,isolated=on' will not do: isolated= is for a switch: --net "
 		     "switch=lab,isolated=on");
@@ -443,7 +448,7 @@ static void test_networks(void **state)
 		"or switch=NAME");
 	assert_error(
 		WORDS(&c, "--net", "fd=5,fd=6"),
-		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, queues=, mode=, isolated=, guard=, ip=, restrict=, "
+		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, queues=, uso=, mode=, isolated=, guard=, ip=, restrict=, "
 		"allow=, public=, link-local=, packets-in=, packets-out=, bytes-in=, bytes-out=, burst= and "
 		"publish=");
 	assert_error(WORDS(&c, "--net", "fd"), "--net: 'fd' will not do: fd must be 3 to 1048576");

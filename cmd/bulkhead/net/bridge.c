@@ -80,7 +80,8 @@ static int rule_and_tie(const struct config_device *d, const char *bridge,
 int bridge_open(const struct config_device *d, const char *bridge, int *ret,
 		unsigned int *ret_index, const char **ret_why)
 {
-	const struct tap_form form = { config_link_fds(d), kind_link_is_bare(d->kind, d->options) };
+	const struct tap_form form = { config_link_fds(d), kind_link_is_bare(d->kind, d->options),
+				       kind_link_has_uso(d->kind, d->options) };
 	struct rules_interface i = { .index = 0 };
 	int r = check_bridge(bridge, ret_why);
 

@@ -107,7 +107,8 @@ static int rule_and_set_up(const struct config_device *d, const struct rules_int
 static int finish(const struct config_device *d, const struct rules_interface *i, int *ret,
 		  const char **ret_why)
 {
-	const struct tap_form form = { config_link_fds(d), kind_link_is_bare(d->kind, d->options) };
+	const struct tap_form form = { config_link_fds(d), kind_link_is_bare(d->kind, d->options),
+				       kind_link_has_uso(d->kind, d->options) };
 	unsigned int k = 0;
 	int r = 0;
 

@@ -313,7 +313,7 @@ class Vsock(Device):
 
 
 class NetOnTap(Device):
-    """A network card on a tap; options: tap (bh.tap), mtu, bare, page, a predecessor's; features: that its driver chooses. It has as many pairs of queues as its tap
+    """A network card on a tap; options: tap (bh.tap), mtu, bare, uso, page, a predecessor's; features: that its driver chooses. It has as many pairs of queues as its tap
     has queues."""
 
     name = "dev-net"
@@ -334,7 +334,7 @@ class NetOnTap(Device):
 
     def make_args(self):
         return ["--mac=52:54:00:12:34:56", f"--mtu={self.options.get('mtu', 1500)}",
-                f"--bare={self.options.get('bare', 'off')}",
+                f"--bare={self.options.get('bare', 'off')}", f"--uso={self.options.get('uso', 'off')}",
                 f"--queues={self.options.get('queues', len(self.options['tap'].fds))}"]
 
     def close_fds(self):

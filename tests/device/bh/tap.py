@@ -15,6 +15,7 @@ CLONE_NEWNET = 0x40000000
 TUNSETIFF, TUNSETOFFLOAD, TUNSETVNETHDRSZ = 0x400454ca, 0x400454d0, 0x400454d8
 IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_MULTI_QUEUE, IFF_UP = 2, 0x1000, 0x4000, 0x100, 1
 OFFLOADS = 1 | 2 | 4 | 8  # checksums, TSO4, TSO6, ECN
+USO = 0x20 | 0x40  # of Linux 6.2
 SIOCSIFFLAGS, SIOCSIFMTU = 0x8914, 0x8922
 SOL_PACKET, PACKET_VNET_HDR = 263, 15
 ETH_P_ALL = 3
@@ -28,6 +29,20 @@ def open_queue(bare, flags):
         fcntl.ioctl(fd, TUNSETVNETHDRSZ, struct.pack("i", 12))
         fcntl.ioctl(fd, TUNSETOFFLOAD, OFFLOADS)
     return fd
+
+
+def has_uso():
+    """Whether this kernel's taps have it."""
+    def asks():
+        fd = open_queue(False, 0)
+        try:
+            fcntl.ioctl(fd, TUNSETOFFLOAD, OFFLOADS | USO)
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+    return apart(asks)
 
 
 def make(mtu, bare=False, queues=1):
@@ -68,8 +83,10 @@ def apart(body):
 class Tap:
     """fd, and fds where it has several queues, are for the device; the namespace lives as long as they and the socket do."""
 
-    def __init__(self, mtu=1500, bare=False, queues=1):
+    def __init__(self, mtu=1500, bare=False, queues=1, uso=False):
         apart(lambda: self.in_namespace(mtu, bare, queues))
+        if uso:
+            fcntl.ioctl(self.fd, TUNSETOFFLOAD, OFFLOADS | USO)
 
     def in_namespace(self, mtu, bare, queues):
         self.fds, self.packets = make(mtu, bare, queues)
