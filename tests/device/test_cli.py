@@ -614,6 +614,52 @@ def test_a_users_network_that_cannot_be(place):
     assert place.processes() == []
 
 
+PIDFD_OPEN, PIDFD_GETFD = 434, 438
+
+
+def stream_of(pid):
+    """The stream of a passt, which is its descriptor 3."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = libc.syscall(PIDFD_OPEN, pid, 0)
+    fd = libc.syscall(PIDFD_GETFD, pidfd, 3, 0)
+    assert fd >= 0, os.strerror(ctypes.get_errno())
+    os.close(pidfd)
+    return socket.socket(fileno=fd)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("passt"), reason="a network of its own takes root; no passt: tools/deps check")
+def test_what_a_users_network_is_started_with(place):
+    """Its own largest frames unless others are said, and room for what it sends ahead of a slow guest."""
+    if place.user:
+        return
+
+    def passts():
+        here = os.readlink("/proc/thread-self/ns/net")
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    words = f.read().split(b"\0")
+                if words[0] == b"passt" and os.readlink(f"/proc/{pid}/ns/net") == here:
+                    yield int(pid), words
+
+    def body():
+        subprocess.run("ip link set lo up; ip link add v0 type veth peer name v1; ip addr add 10.9.0.1/24 dev v0; "
+                       "ip link set v0 up; ip link set v1 up; ip route add default via 10.9.0.254", shell=True, check=True)
+        for option, mtu in (("", b"65520"), (",mtu=1400", b"1400")):
+            process = place.start("run", "--kernel", place.kernel, "--cmdline", FOREVER, f"--net=user{option}",
+                                  "--allow", "virtio-net,net-relay")
+            wait.until(lambda: len(place.processes()) > 5, "it runs")
+            [(pid, words)] = passts()
+            assert b"--mtu=" + mtu in words
+            with stream_of(pid) as stream:
+                assert stream.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 << 20  # the kernel doubles it
+            process.terminate()
+            process.communicate(timeout=60)
+            wait.until(lambda: not list(passts()), "passt has ended")
+
+    tap.apart(body)
+
+
 def test_a_stream_reaches_dev_net_alone(place, stream):
     """Whatever its number is. What the processes then hold is test_audit.py's."""
     fd = stream[0].fileno()
