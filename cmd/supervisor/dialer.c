@@ -5,6 +5,7 @@
 #include "cmd/supervisor/child.h"
 #include "cmd/supervisor/open.h"
 #include "lib/base/cleanup.h"
+#include "lib/files/lookup.h"
 #include "lib/iscsi/uri.h"
 #include "lib/nbd/uri.h"
 
@@ -18,7 +19,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define GETENT "/usr/bin/getent"
 #define SOCKET_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
 
 /* ---- addresses ---- */
@@ -51,62 +51,31 @@ static void add_socket(struct dialer_client *c, const char *path)
 	c->len[c->n++] = sizeof(a);
 }
 
-/* In the child. */
-static void __attribute__((noreturn)) exec_getent(const char *host, int out)
+struct looked_up {
+	struct dialer_client *client;
+	unsigned int port;
+};
+
+static bool add_found(void *owner, const char *address)
 {
-	char *const argv[] = { (char[]){ "getent" }, (char[]){ "ahosts" }, (char[]){ "--" },
-			       (char *)(uintptr_t)host, NULL };
-	char *const env[] = { NULL };
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	const struct looked_up *l = owner;
 
-	if (null >= 0 && dup2(null, 0) == 0 && dup2(out, 1) == 1 && dup2(null, 2) == 2 &&
-	    close_range(3, ~0U, 0) == 0)
-		execve(GETENT, argv, env);
-	_exit(127);
-}
-
-/*
- * The C library would load what its configuration names to look up a name, which a static program is not to: another
- * program does, as its user. Lines "ADDRESS  STREAM  NAME", and others of the same addresses.
- */
-static int look_up(struct dialer_client *c, const char *host, unsigned int port)
-{
-	_cleanup_(closep) int in = -1;
-	int pipes[2], status = 0;
-	char line[512], type[32], address[64];
-	FILE *f;
-	pid_t pid;
-
-	if (pipe2(pipes, O_CLOEXEC) < 0)
-		return -errno;
-	in = pipes[0];
-	pid = fork();
-	if (pid == 0)
-		exec_getent(host, pipes[1]);
-	close(pipes[1]);
-	f = pid > 0 ? fdopen(take_fd(&in), "r") : NULL;
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%63s %31s", address, type) == 2 && strcmp(type, "STREAM") == 0)
-			(void)add_address(c, address, port);
-	if (f)
-		fclose(f);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return -ECHILD;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 127 ? -ENOSYS : 0;
+	return add_address(l->client, address, l->port);
 }
 
 static int find_addresses(struct dialer_client *c, const char *host, unsigned int port,
 			  const char *word, struct open_error *e)
 {
+	struct looked_up l = { c, port };
 	const unsigned int before = c->n;
 	int r;
 
 	if (add_address(c, host, port))
 		return 0;
-	r = look_up(c, host, port);
+	r = lookup_host(host, add_found, &l);
 	if (r == -ENOSYS)
 		return open_complain(e, r,
-				     "--%s: %s: a name is looked up by " GETENT
+				     "--%s: %s: a name is looked up by " LOOKUP_PROGRAM
 				     ", which is not there: say an address",
 				     word, host);
 	return c->n > before || c->n == DIAL_ADDRESSES_MAX ?
