@@ -209,6 +209,8 @@ extern const struct declared_process image_starter_declared;
 extern const struct declared_process image_tool_declared;
 extern const struct declared_process image_import_declared;
 extern const struct declared_process image_seed_declared;
+extern const struct declared_process image_fetch_declared;
+extern const struct declared_process image_digest_declared;
 extern const struct declared_process switch_keeper_declared;
 extern const struct declared_process net_switch_declared;
 extern const struct declared_process *const declared_tools[];

@@ -307,6 +307,14 @@ const struct feature features[N_FEATURES] = {
 		"images' bytes; it gives image-tool a map",
 		.shown_by = "unit/test_import.c, device/test_image.py",
 	},
+	[FEATURE_FETCH] = {
+		"image-fetch", "bulkhead image import: downloads",
+		FEATURE_EXPERIMENTAL, "image-fetch, image-digest",
+		"a web server's bytes, in a jail",
+		.note = "libcurl is linked in a way of our own, with one release alone",
+		.shown_by = "unit/test_fetched.c, device/test_image_fetch.py, "
+			    "drills/test_downloads.py",
+	},
 	[FEATURE_LAB] = {
 		"lab", "the lab (tools/lab)", FEATURE_NO_CLAIM, "no process",
 		"none: for tests, never installed",

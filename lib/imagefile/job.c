@@ -4,6 +4,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/units.h"
+#include "lib/imagefile/fetched.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,8 +15,9 @@
 
 const char *const image_formats[] = { "raw", "qcow2", "vmdk", "vhdx", "vpc", NULL };
 
-static const char *const verbs[] = { "create",	 "info", "check",   "convert", "resize",
-				     "snapshot", "map",	 "compare", "serve",   NULL };
+static const char *const verbs[] = { "create",	 "info",   "check",   "convert", "resize",
+				     "snapshot", "map",	   "compare", "import",	 "serve",
+				     "fetch",	 "digest", NULL };
 static const char *const hows[] = { "set", "add", "sub", "base", NULL };
 static const char *const snapshots[] = { "list", "create", "apply", "delete", NULL };
 static const char *const preallocs[] = { "off", "metadata", "falloc", "full", NULL };
@@ -80,6 +82,18 @@ const struct option image_options[] = {
 	  .min = 0,
 	  .max = IMAGE_THREADS_MAX,
 	  .initial = "0" },
+	TEXT("url", url, URL_MAX),
+	TEXT("validator", validator, VALIDATOR_MAX),
+	SIZE("offset", offset, 0, SIZE_MOST, "0"),
+	SIZE("max_size", most, 1, SIZE_MOST, "1T"),
+	SIZE("room", room, 0, SIZE_MOST, "0"),
+	{ .name = "timeout",
+	  .type = OPTION_NUMBER,
+	  OPTION_FIELD(struct image_job, patience_s),
+	  .min = 1,
+	  .max = 86400,
+	  .initial = "60" },
+	CHOICE("digest", digest, digest_names, "sha256"),
 };
 const size_t n_image_options = ARRAY_SIZE(image_options);
 

@@ -7,6 +7,7 @@
 #ifndef BULKHEAD_IMAGEFILE_JOB_H
 #define BULKHEAD_IMAGEFILE_JOB_H
 
+#include "lib/imagefile/sums.h"
 #include "lib/options/option.h"
 
 #include <stdbool.h>
@@ -34,7 +35,10 @@ enum image_verb {
 	IMAGE_SNAPSHOT,
 	IMAGE_MAP,
 	IMAGE_COMPARE,
-	IMAGE_SERVE, /* image-import: to image-tool */
+	IMAGE_IMPORT, /* of the command alone */
+	IMAGE_SERVE,  /* image-import: to image-tool */
+	IMAGE_FETCH,  /* image-fetch */
+	IMAGE_DIGEST, /* image-digest */
 };
 
 /* Exit statuses of a process, and of the command where it has none of its own. */
@@ -44,6 +48,7 @@ enum {
 	IMAGE_EXIT_LEAKS = 3,	/* check: of clusters, and no more */
 	IMAGE_EXIT_DIFFERS = 3, /* compare */
 	IMAGE_EXIT_CORRUPT = 4, /* check */
+	IMAGE_EXIT_INTERRUPTED = 6,
 };
 
 enum image_format { FORMAT_RAW, FORMAT_QCOW2, FORMAT_VMDK, FORMAT_VHDX, FORMAT_VPC, N_FORMATS };
@@ -59,8 +64,8 @@ static inline bool image_format_is_import(enum image_format f)
 
 enum image_role {
 	ROLE_SOURCE = 's',
-	ROLE_OTHER = 'o',  /* the second of compare */
-	ROLE_TARGET = 't', /* convert and create */
+	ROLE_OTHER = 'o',  /* the second of compare; fetch: the certificates that are trusted */
+	ROLE_TARGET = 't', /* convert, create and fetch, whose connection is its data_fd */
 };
 
 /* One file. Those of one role are a chain: the image first, then what backs it. */
@@ -113,6 +118,15 @@ struct image_job {
 	uint64_t start; /* map */
 	uint64_t length;
 	uint32_t threads; /* beside the main one; 0: as many as there are CPUs */
+
+	/* fetch */
+	const char *url;       /* NULL: the source is a file */
+	const char *validator; /* of what is there; or NULL */
+	uint64_t offset;       /* bytes that are there */
+	uint64_t most;	       /* bytes that the file may have */
+	uint64_t room; /* bytes that its file system has for it, those that are there among them */
+	uint32_t patience_s; /* of silence */
+	enum digest_kind digest;
 };
 
 extern const struct option image_options[];

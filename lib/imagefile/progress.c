@@ -47,15 +47,29 @@ static size_t add_time(char *out, size_t cap, double seconds)
 	return n > 0 && (size_t)n < cap ? (size_t)n : 0;
 }
 
-size_t progress_line(const struct progress *p, uint64_t since_ns, char *out, size_t cap)
+static size_t add_part(const struct progress *p, char *out, size_t cap)
 {
 	double part = p->total ? (double)p->done / (double)p->total : 1;
-	double seconds = (double)since_ns / 1e9;
-	double rate = seconds > 0 ? (double)p->done / seconds : 0;
-	int n = snprintf(out, cap, "%5.1f%%  %.1f MiB/s", part * 100, rate / (double)MIB(1));
-	size_t len = n > 0 && (size_t)n < cap ? (size_t)n : 0;
+	int n;
 
-	if (len && rate > 0 && p->done < p->total)
+	if (p->total == PROGRESS_UNKNOWN)
+		n = snprintf(out, cap, "%.1f MiB", (double)p->done / (double)MIB(1));
+	else
+		n = snprintf(out, cap, "%5.1f%%", part * 100);
+	return n > 0 && (size_t)n < cap ? (size_t)n : 0;
+}
+
+size_t progress_line(const struct progress *p, uint64_t before, uint64_t since_ns, char *out,
+		     size_t cap)
+{
+	double seconds = (double)since_ns / 1e9;
+	double moved = p->done > before ? (double)(p->done - before) : 0;
+	double rate = seconds > 0 ? moved / seconds : 0;
+	size_t len = add_part(p, out, cap);
+	int n = snprintf(out + len, cap - len, "  %.1f MiB/s", rate / (double)MIB(1));
+
+	len += n > 0 && (size_t)n < cap - len ? (size_t)n : 0;
+	if (len && rate > 0 && p->done < p->total && p->total != PROGRESS_UNKNOWN)
 		len += add_time(out + len, cap - len, (double)(p->total - p->done) / rate);
 	return len;
 }

@@ -16,7 +16,7 @@ static void check_line(const struct progress *p, uint64_t since_ns)
 	size_t len;
 
 	memset(line, '\x1b', sizeof(line));
-	len = progress_line(p, since_ns, line, sizeof(line));
+	len = progress_line(p, since_ns & 0xff, since_ns, line, sizeof(line));
 	require(len < sizeof(line));
 	for (size_t i = 0; i < len; i++)
 		require(line[i] >= ' ' && line[i] <= '~');

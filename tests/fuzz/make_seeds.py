@@ -936,6 +936,22 @@ def image_map():
     }
 
 
+def fetched():
+    a, b = "a" * 64, "b" * 64
+    texts = {
+        0: {"https": "https://a.example:8443/d/disk.img?x#y", "v6": "http://[::ffff:1.2.3.4]:1/", "user": "http://u@a/",
+            "file": "file:///etc/passwd", "backslash": "http://a\\@b/", "port": "http://a:65536/"},
+        1: {"plain": f"{b}  x\n{a}  ./disk.img\r\n", "binary": f"{a} *disk.img", "two": f"{a}  disk.img\n{b}  disk.img\n",
+            "tagged": f"SHA256 (disk.img) = {a}\nSHA512 (d/disk.img) = {a}{b}\n", "signed": f"-----BEGIN\n\n{a}  disk.img\n-----"},
+        2: {"validator": 'validator "one"', "redirect": "redirect http://a/", "again": "again ", "digest": f"digest {a}",
+            "weak": 'validator W/"a"'},
+        3: {"note": 'bulkhead image import 1\nhttp://a/\n"one"\n', "no-validator": "bulkhead image import 1\nhttp://a/\n\n"},
+        4: {"part": "bytes 5-9/10", "none": "bytes */10", "large": "bytes 0-9/18446744073709551616", "star": "bytes 0-9/*"},
+        5: {"private": "\x0a\0\0\1", "host": "\x7f\0\0\1"},
+    }
+    return {name: bytes([kind]) + text.encode("latin-1") for kind, rows in texts.items() for name, text in rows.items()}
+
+
 def progress():
     def said(since, done, total):
         return struct.pack("<QQQ", since, done, total)
@@ -1174,6 +1190,7 @@ TARGETS = {
     "image_map": image_map,
     "progress": progress,
     "seed": seed,
+    "fetched": fetched,
 }
 
 

@@ -106,6 +106,7 @@ static void test_progress(void **state)
 		struct progress p;
 		uint64_t ns;
 		const char *line;
+		uint64_t before;
 	} rows[] = {
 		{ { 0, 100 << 20 }, 0, "  0.0%  0.0 MiB/s" },
 		{ { 50 << 20, 100 << 20 }, 1000000000, " 50.0%  50.0 MiB/s  0:01 left" },
@@ -113,6 +114,9 @@ static void test_progress(void **state)
 		{ { 100 << 20, 100 << 20 }, 2000000000, "100.0%  50.0 MiB/s" },
 		{ { 1, INT64_MAX }, UINT64_MAX, "  0.0%  0.0 MiB/s  days left" },
 		{ { 0, 0 }, 5, "100.0%  0.0 MiB/s" },
+		{ { 75 << 20, 100 << 20 }, 1000000000, " 75.0%  25.0 MiB/s  0:01 left", 50 << 20 },
+		{ { 1, 3 }, 1000000000, " 33.3%  0.0 MiB/s", 2 },
+		{ { 50 << 20, PROGRESS_UNKNOWN }, 1000000000, "50.0 MiB  50.0 MiB/s" },
 	};
 	uint8_t wire[PROGRESS_WIRE_LEN];
 	struct progress back;
@@ -123,7 +127,7 @@ static void test_progress(void **state)
 		progress_encode(&rows[i].p, wire);
 		assert_int_equal(progress_decode(wire, sizeof(wire), &back), 0);
 		assert_memory_equal(&back, &rows[i].p, sizeof(back));
-		progress_line(&back, rows[i].ns, line, sizeof(line));
+		progress_line(&back, rows[i].before, rows[i].ns, line, sizeof(line));
 		assert_string_equal(line, rows[i].line);
 	}
 	progress_encode(&(struct progress){ 2, 1 }, wire);

@@ -235,6 +235,12 @@ static const struct flags tool_flagged[] = {
 	{ __NR_lseek, 2, { SEEK_SET, SEEK_DATA, SEEK_HOLE } },
 	{ __NR_fcntl, 1, { F_GETFL } },
 	{ __NR_unlinkat, 2, { 0 } },
+	{ __NR_recvfrom,
+	  3,
+	  { 0 } }, /* of a socket that never blocks: image-fetch, as libcurl does it */
+	{ __NR_recvfrom, 4, { 0 } },
+	{ __NR_sendto, 3, { MSG_NOSIGNAL } },
+	{ __NR_sendto, 4, { 0 } },
 	{ __NR_getsockopt, 1, { SOL_SOCKET } },
 	{ __NR_getsockopt, 2, { SO_PEERCRED, SO_DOMAIN, SO_TYPE } },
 };

@@ -20,7 +20,7 @@ static int fail(const struct image_words *w, const char *path, const char *why)
 
 /* ---- what is read, or changed in its place ---- */
 
-static int lock(const struct image_words *w, int fd, bool readonly, const char *path)
+int image_file_lock(const struct image_words *w, int fd, bool readonly, const char *path)
 {
 	int r = image_lock_soon(fd, readonly);
 
@@ -32,7 +32,7 @@ static int lock(const struct image_words *w, int fd, bool readonly, const char *
 	return r < 0 ? fail(w, path, strerror(-r)) : 0;
 }
 
-static int open_file(const struct image_words *w, const char *path, bool readonly, int *ret)
+int image_file_open(const struct image_words *w, const char *path, bool readonly, int *ret)
 {
 	char what[20], why[400];
 	struct stat st;
@@ -49,10 +49,10 @@ static int open_file(const struct image_words *w, const char *path, bool readonl
 static int open_locked(const struct image_words *w, const char *path, bool readonly, int *ret)
 {
 	_cleanup_(closep) int fd = -1;
-	int r = open_file(w, path, readonly, &fd);
+	int r = image_file_open(w, path, readonly, &fd);
 
 	if (r == 0 && !(readonly && w->force_share))
-		r = lock(w, fd, readonly, path);
+		r = image_file_lock(w, fd, readonly, path);
 	if (r == 0)
 		*ret = take_fd(&fd);
 	return r;
@@ -167,8 +167,7 @@ static bool is_source(const struct image_words *w, const struct stat *st)
 	return false;
 }
 
-/* Its directory and its name there; links are followed, so that what they point to is replaced. */
-static int split(const struct image_words *w, struct image_target *t)
+int image_target_split(const struct image_words *w, struct image_target *t)
 {
 	static char path[PATH_MAX];
 	char *slash;
@@ -195,7 +194,7 @@ static int make_part(const struct image_words *w, struct image_target *t, const 
 	}
 	if (old && fchmod(t->fd, old->st_mode & 0777) < 0)
 		return fail(w, t->path, strerror(errno));
-	return lock(w, t->fd, false, t->path);
+	return image_file_lock(w, t->fd, false, t->path);
 }
 
 static int open_target(struct image_words *w, struct image_target *t)
@@ -219,7 +218,7 @@ static int open_target(struct image_words *w, struct image_target *t)
 		if (exists) /* nobody must be using what is about to go */
 			r = open_locked(w, t->path, false, &t->old);
 		if (r == 0)
-			r = split(w, t);
+			r = image_target_split(w, t);
 		if (r == 0)
 			r = make_part(w, t, exists ? &st : NULL);
 	}

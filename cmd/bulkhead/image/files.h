@@ -27,6 +27,14 @@ struct image_target {
  * process. 0, or an exit status after one line. */
 [[nodiscard]] int image_files_open(struct image_words *w, struct image_target *t);
 
+/* t->path's directory and its name there; links are followed, so that what they point to is replaced. */
+[[nodiscard]] int image_target_split(const struct image_words *w, struct image_target *t);
+/* Locks a file that is open as a VM would; opens one. 0, or an exit status after one line. */
+[[nodiscard]] int image_file_lock(const struct image_words *w, int fd, bool readonly,
+				  const char *path);
+[[nodiscard]] int image_file_open(const struct image_words *w, const char *path, bool readonly,
+				  int *ret);
+
 /* These use no path and no call but renameat and unlinkat in its directory, fchmod and fsync: for a
  * confined process. 0 or a negative errno. */
 [[nodiscard]] int image_target_keep(struct image_target *t);

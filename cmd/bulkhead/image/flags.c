@@ -18,6 +18,7 @@ enum {
 	SNAPSHOT = 1 << IMAGE_SNAPSHOT,
 	MAP = 1 << IMAGE_MAP,
 	COMPARE = 1 << IMAGE_COMPARE,
+	IMPORT = 1 << IMAGE_IMPORT,
 	ALL = (1 << IMAGE_SERVE) - 1,
 	READ_CHAIN = INFO | CONVERT | MAP | COMPARE | SNAPSHOT | RESIZE | CHECK,
 };
@@ -84,6 +85,7 @@ static int take_other_format(struct parse *p, const struct flag *f, const char *
 
 static int take_target_format(struct parse *p, const struct flag *f, const char *value)
 {
+	p->w->target_format_said = true;
 	return find_format(p, f->name, value, &p->w->target_format);
 }
 
@@ -219,6 +221,44 @@ static int take_action(struct parse *p, const struct flag *f, const char *value)
 	return set_option(p, image_option("snapshot", 8), f->name, f->option);
 }
 
+static int take_digest(struct parse *p, const struct flag *f, const char *value)
+{
+	const enum digest_kind kind = strcmp(f->option, "sha512") == 0 ? DIGEST_SHA512 :
+									 DIGEST_SHA256;
+
+	if (p->w->import.digest_said || p->w->import.checksums)
+		return words_wrong(p, f->name, "one checksum is enough");
+	p->w->import.digest_said = true;
+	return digest_parse(kind, value, strlen(value), &p->w->import.digest) == 0 ?
+		       0 :
+		       words_wrong(p, f->name,
+				   kind == DIGEST_SHA512 ? "it is 128 hexadecimal digits" :
+							   "it is 64 hexadecimal digits");
+}
+
+static int take_checksums(struct parse *p, const struct flag *f, const char *value)
+{
+	if (p->w->import.digest_said || p->w->import.checksums)
+		return words_wrong(p, f->name, "one checksum is enough");
+	p->w->import.checksums = value;
+	return 0;
+}
+
+static int take_ca(struct parse *p, const struct flag *f, const char *value)
+{
+	(void)f;
+	p->w->import.ca = value;
+	return 0;
+}
+
+static int take_force(struct parse *p, const struct flag *f, const char *value)
+{
+	(void)f;
+	(void)value;
+	p->w->import.force = true;
+	return 0;
+}
+
 static int take_help(struct parse *p, const struct flag *f, const char *value)
 {
 	(void)f;
@@ -230,7 +270,7 @@ static int take_help(struct parse *p, const struct flag *f, const char *value)
 static const struct flag flags[] = {
 	{ 'f', "format", "FORMAT", ALL, take_format, NULL },
 	{ 'F', "other-format", "FORMAT", COMPARE, take_other_format, NULL },
-	{ 'O', "output-format", "FORMAT", CONVERT, take_target_format, NULL },
+	{ 'O', "output-format", "FORMAT", CONVERT | IMPORT, take_target_format, NULL },
 	{ 'b', "backing", "FILE", READ_CHAIN | CREATE, take_backing, NULL },
 	{ 'F', "backing-format", "FORMAT", (READ_CHAIN | CREATE) & ~COMPARE, take_backing_format,
 	  NULL },
@@ -238,12 +278,12 @@ static const struct flag flags[] = {
 	{ 0, "other-backing", "FILE", COMPARE, take_other_backing, NULL },
 	{ 0, "other-backing-format", "FORMAT", COMPARE, take_other_backing_format, NULL },
 	{ 0, "data-file", "FILE", READ_CHAIN, take_data_file, NULL },
-	{ 'o', "options", "KEY=VALUE,...", CREATE | CONVERT, take_pairs, NULL },
+	{ 'o', "options", "KEY=VALUE,...", CREATE | CONVERT | IMPORT, take_pairs, NULL },
 	{ 0, "cluster-size", "SIZE", CREATE | CONVERT, take_option, "cluster_size" },
-	{ 'c', "compress", NULL, CONVERT, take_switch, "compress" },
+	{ 'c', "compress", NULL, CONVERT | IMPORT, take_switch, "compress" },
 	{ 'p', "progress", NULL, CONVERT | COMPARE | CHECK, take_nothing, NULL },
 	{ 'q', "quiet", NULL, ALL, take_quiet, NULL },
-	{ 'U', "force-share", NULL, ALL & ~(CREATE | RESIZE), take_force_share, NULL },
+	{ 'U', "force-share", NULL, ALL & ~(CREATE | RESIZE | IMPORT), take_force_share, NULL },
 	{ 'm', "threads", "N", CONVERT | COMPARE, take_option, "threads" },
 	{ 'W', "unordered", NULL, CONVERT, take_nothing, NULL },
 	{ 'S', "sparse-size", "SIZE", CONVERT, take_nothing, NULL },
@@ -259,8 +299,16 @@ static const struct flag flags[] = {
 	{ 'c', "create", "NAME", SNAPSHOT, take_action, "create" },
 	{ 'a', "apply", "NAME", SNAPSHOT, take_action, "apply" },
 	{ 'd', "delete", "NAME", SNAPSHOT, take_action, "delete" },
-	{ 0, "output", "human|json", ALL & ~(CREATE | CONVERT | RESIZE), take_output, NULL },
-	{ 0, "json", NULL, ALL & ~(CREATE | CONVERT | RESIZE), take_switch, "json" },
+	{ 0, "output", "human|json", ALL & ~(CREATE | CONVERT | RESIZE | IMPORT), take_output,
+	  NULL },
+	{ 0, "json", NULL, ALL & ~(CREATE | CONVERT | RESIZE | IMPORT), take_switch, "json" },
+	{ 0, "sha256", "HEX", IMPORT, take_digest, "sha256" },
+	{ 0, "sha512", "HEX", IMPORT, take_digest, "sha512" },
+	{ 0, "checksums", "FILE", IMPORT, take_checksums, NULL },
+	{ 0, "ca", "FILE", IMPORT, take_ca, NULL },
+	{ 0, "force", NULL, IMPORT, take_force, NULL },
+	{ 0, "max-size", "SIZE", IMPORT, take_option, "max_size" },
+	{ 0, "timeout", "SECONDS", IMPORT, take_option, "timeout" },
 	{ 'h', "help", NULL, ALL, take_help, NULL },
 };
 

@@ -15,6 +15,7 @@ static const char text[] =
 	"  snapshot list|create|apply|delete FILE [NAME] -f FORMAT [--json]\n"
 	"  map -f FORMAT [--json] FILE\n"
 	"  compare -f FORMAT -F FORMAT [--strict] FILE FILE\n"
+	"  import URL|FILE NAME --sha256 HEX|--checksums FILE [-f FORMAT -O FORMAT]\n"
 	"\n"
 	"FORMAT is raw or qcow2; vmdk, vhdx and vpc (VHD) are only read. It is never\n"
 	"guessed, as a guest may write to its raw disk what looks like another format.\n"

@@ -7,6 +7,7 @@
 #include "cmd/bulkhead/image/image.h"
 
 #include "cmd/bulkhead/image/files.h"
+#include "cmd/bulkhead/image/import.h"
 #include "cmd/bulkhead/image/policy.h"
 #include "cmd/bulkhead/image/relay.h"
 #include "cmd/bulkhead/verbs.h"
@@ -20,9 +21,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
-#define EXIT_INTERRUPTED 6
-
-static int watch_signals(void)
+int image_signals_open(void)
 {
 	sigset_t set;
 
@@ -37,15 +36,15 @@ static int watch_signals(void)
 }
 
 /* Root may need to rename what is another user's; it may do so in one directory. */
-static int confine(struct image_target *t, const char **ret_what)
+int image_confine(struct image_target *t, const char **ret_what)
 {
 	struct sandbox_policy policy = image_relay_policy;
-	int dir = t->dir >= 0 ? dup3(t->dir, IMAGE_RELAY_FD_DIR, O_CLOEXEC) : -1;
+	int dir = t && t->dir >= 0 ? dup3(t->dir, IMAGE_RELAY_FD_DIR, O_CLOEXEC) : -1;
 
 	*ret_what = "its directory";
-	if (dir < 0 && t->dir >= 0)
+	if (dir < 0 && t && t->dir >= 0)
 		return -errno;
-	if (dir < 0)
+	if (dir < 0 || !t)
 		policy.beneath.rights = 0;
 	else
 		t->dir = dir;
@@ -57,7 +56,7 @@ static int confine(struct image_target *t, const char **ret_what)
 static int say_end(const struct image_words *w, const struct image_target *t, enum image_end end)
 {
 	const bool interrupted = end == IMAGE_INTERRUPTED;
-	const int status = interrupted ? EXIT_INTERRUPTED : EXIT_OUTPUT;
+	const int status = interrupted ? IMAGE_EXIT_INTERRUPTED : EXIT_OUTPUT;
 	const char *why = interrupted ? "interrupted" : "its output cannot be written any more";
 
 	if (!t->path)
@@ -90,15 +89,15 @@ static int finish(const struct image_words *w, struct image_target *t, enum imag
 
 static int run(struct image_words *w, struct image_target *t)
 {
-	struct image_run run = { .starter = -1, .life = -1, .output = -1, .progress = -1 };
+	struct image_run run = IMAGE_RUN_NONE;
 	const char *what = "signals";
 	enum image_end end;
 	int status = 0;
-	int signals = watch_signals();
+	int signals = image_signals_open();
 	int r = signals < 0 ? signals : image_run_start(&w->job, &run, &what);
 
 	if (r == 0)
-		r = confine(t, &what);
+		r = image_confine(t, &what);
 	if (r < 0) {
 		image_target_drop(t);
 		return complain(EXIT_START, "image %s: %s: %s", w->verb, what, strerror(-r));
@@ -129,5 +128,5 @@ int verb_image(int argc, char **argv)
 		image_words_help();
 		return 0;
 	}
-	return image_carry_out(&w);
+	return w.job.verb == IMAGE_IMPORT ? image_import(&w) : image_carry_out(&w);
 }

@@ -20,6 +20,7 @@
 
 #define PIECE 4096 /* of output: what a pipe that can be written to takes at once */
 #define SHOW_EVERY_NS 200000000U
+#define SAID_LIMIT 65536U /* bytes of what is not for the user */
 
 struct relay {
 	const struct image_words *w;
@@ -27,8 +28,10 @@ struct relay {
 	struct termfilter filter;
 	uint64_t since_ns, shown_ns;
 	bool show_progress;
-	size_t shown; /* columns of the line that shows it */
-	bool failed;  /* a line has said why */
+	uint64_t tenth; /* that was shown last */
+	size_t said;	/* bytes */
+	size_t shown;	/* columns of the line that shows it */
+	bool failed;	/* a line has said why */
 	bool lost;
 };
 
@@ -80,8 +83,16 @@ static void take_output(struct relay *r)
 		closep(&r->run->output);
 		return;
 	}
-	if (!write_all(STDOUT_FILENO, out, termfilter_feed(&r->filter, in, (size_t)n, out)))
+	r->said += (size_t)n;
+	if (r->run->said >= 0) /* as it is, for who checks it */
+		r->lost = r->said > SAID_LIMIT || !write_all(r->run->said, in, (size_t)n);
+	else if (!write_all(STDOUT_FILENO, out, termfilter_feed(&r->filter, in, (size_t)n, out)))
 		r->lost = true;
+}
+
+static int output_of(const struct relay *r)
+{
+	return r->run->said >= 0 ? r->run->said : STDOUT_FILENO;
 }
 
 /* ---- progress ---- */
@@ -89,7 +100,8 @@ static void take_output(struct relay *r)
 static void show(struct relay *r, const struct progress *p)
 {
 	char line[100] = "\r";
-	size_t len = 1 + progress_line(p, now_ns() - r->since_ns, line + 1, sizeof(line) - 41);
+	size_t len = 1 + progress_line(p, r->w->job.offset, now_ns() - r->since_ns, line + 1,
+				       sizeof(line) - 41);
 	size_t columns = len - 1;
 
 	while (len - 1 < r->shown && len < sizeof(line))
@@ -103,6 +115,21 @@ static void end_progress(struct relay *r)
 	if (r->shown)
 		(void)write_all(STDERR_FILENO, "\n", 1);
 	r->shown = 0;
+}
+
+/* Where there is no terminal: a line for each tenth of what is downloaded, or GiB. */
+static void show_tenth(struct relay *r, const struct progress *p)
+{
+	const uint64_t tenth = p->total == PROGRESS_UNKNOWN ? p->done >> 30 :
+			       p->total			    ? p->done / (p->total / 10 + 1) :
+							      10;
+	char line[60];
+
+	if (tenth == r->tenth || r->w->job.verb != IMAGE_FETCH)
+		return;
+	r->tenth = tenth;
+	progress_line(p, r->w->job.offset, now_ns() - r->since_ns, line, sizeof(line));
+	complain(0, "image %s: %s", r->w->verb, line);
 }
 
 /* The last of what has come, now and then. */
@@ -123,6 +150,10 @@ static void take_progress(struct relay *r)
 	last = (size_t)n - PROGRESS_WIRE_LEN;
 	if (!r->show_progress || progress_decode(wire + last, PROGRESS_WIRE_LEN, &p) < 0)
 		return;
+	if (r->w->as_lines) {
+		show_tenth(r, &p);
+		return;
+	}
 	if (p.done < p.total && now - r->shown_ns < SHOW_EVERY_NS)
 		return;
 	r->shown_ns = now;
@@ -180,7 +211,7 @@ static bool fill(const struct relay *r, int signals, bool ready, struct pollfd *
 
 	p[P_SIGNALS] = (struct pollfd){ .fd = signals, .events = POLLIN };
 	p[P_OUTPUT] = (struct pollfd){ .fd = ready ? -1 : r->run->output, .events = POLLIN };
-	p[P_STDOUT] = (struct pollfd){ .fd = ready ? STDOUT_FILENO : -1, .events = POLLOUT };
+	p[P_STDOUT] = (struct pollfd){ .fd = ready ? output_of(r) : -1, .events = POLLOUT };
 	p[P_PROGRESS] = (struct pollfd){ .fd = r->run->progress, .events = POLLIN };
 	for (size_t i = 0; i <= IMAGE_PROCESSES_MAX; i++) {
 		p[P_CONTROLS + i] = (struct pollfd){ .fd = r->run->controls[i], .events = POLLIN };

@@ -91,19 +91,30 @@ static int plan_import(struct plan *p, const struct image_job *job, struct image
 	return 0;
 }
 
+/* With all that the job has. */
+static int plan_one(struct plan *p, const char *program, const struct image_job *job,
+		    struct image_run *run)
+{
+	int task = new_task(p, program, job, run);
+
+	for (size_t i = 0; i < job->n_nodes && task >= 0; i++)
+		give_node(p, (size_t)task, &job->nodes[i]);
+	return task < 0 ? task : 0;
+}
+
 static int plan_all(struct plan *p, struct image_job *job, struct image_run *run)
 {
-	int r = 0, tool;
+	int r = 0;
 
+	if (job->verb == IMAGE_FETCH || job->verb == IMAGE_DIGEST)
+		return plan_one(p, job->verb == IMAGE_FETCH ? "image-fetch" : "image-digest", job,
+				run);
 	for (size_t i = 0; i < job->n_nodes && r == 0; i++)
 		if (image_format_is_import(job->nodes[i].format))
 			r = plan_import(p, job, &job->nodes[i], run);
 	if (r < 0 || (p->starter.n && job->verb == IMAGE_INFO))
 		return r;
-	tool = new_task(p, "image-tool", job, run);
-	for (size_t i = 0; i < job->n_nodes && tool >= 0; i++)
-		give_node(p, (size_t)tool, &job->nodes[i]);
-	return tool < 0 ? tool : 0;
+	return plan_one(p, "image-tool", job, run);
 }
 
 /* ---- the command ---- */

@@ -19,8 +19,12 @@ struct image_run {
 	int controls[IMAGE_PROCESSES_MAX + 1]; /* of the processes; the last is the starter's */
 	const char *programs[IMAGE_PROCESSES_MAX + 1]; /* at the other ends */
 	int output;				       /* what the user is to read */
+	int said; /* where that goes, a pipe; -1: to standard output */
 	int progress;
 };
+
+#define IMAGE_RUN_NONE \
+	((struct image_run){ .starter = -1, .life = -1, .output = -1, .said = -1, .progress = -1 })
 
 /*
  * Takes the job's descriptors, which are closed here. 0, or a negative errno with *ret_what what failed.

@@ -152,6 +152,27 @@ static int take_two(struct parse *p)
 	return need_words(p, 2, 2, w->job.verb == IMAGE_COMPARE ? "two FILEs" : "SOURCE TARGET");
 }
 
+static int take_import(struct parse *p)
+{
+	struct image_words *w = p->w;
+
+	w->source.file[0].path = p->words[0];
+	w->target = p->words[1];
+	if (need_words(p, 2, 2, "URL or FILE, and the NAME that it gets"))
+		return EXIT_WORDS;
+	if (!w->import.digest_said && !w->import.checksums)
+		return complain(EXIT_WORDS,
+				"image import: say --sha256 HEX, --sha512 HEX or --checksums FILE: "
+				"nothing that was not checked gets its name");
+	if (w->target_format_said && !w->source.file[0].format_said)
+		return complain(EXIT_WORDS, "image import: say --format, of what is downloaded: it "
+					    "is never guessed");
+	if (w->source.file[0].format_said && !w->target_format_said)
+		return words_wrong(p, "--format",
+				   "it is for what is converted: say --output-format, too");
+	return 0;
+}
+
 static int take_resize(struct parse *p)
 {
 	struct image_words *w = p->w;
@@ -197,6 +218,7 @@ static const struct {
 	{ "check", IMAGE_CHECK, take_one },	 { "convert", IMAGE_CONVERT, take_two },
 	{ "resize", IMAGE_RESIZE, take_resize }, { "snapshot", IMAGE_SNAPSHOT, take_snapshot },
 	{ "map", IMAGE_MAP, take_one },		 { "compare", IMAGE_COMPARE, take_two },
+	{ "import", IMAGE_IMPORT, take_import },
 };
 
 bool image_words_write(const struct image_words *w)
@@ -219,11 +241,13 @@ static int check_formats(const struct parse *p)
 	const struct image_words *w = p->w;
 	enum image_verb v = w->job.verb;
 
-	if ((v == IMAGE_CREATE || v == IMAGE_CONVERT) && image_format_is_import(w->target_format))
+	if ((v == IMAGE_CREATE || v == IMAGE_CONVERT || v == IMAGE_IMPORT) &&
+	    image_format_is_import(w->target_format))
 		return words_wrong(p, image_formats[w->target_format],
 				   "it is only read: a target is raw or qcow2");
 	if (v != IMAGE_CREATE && v != IMAGE_INFO && v != IMAGE_CONVERT && v != IMAGE_MAP &&
-	    v != IMAGE_COMPARE && image_format_is_import(w->source.file[0].format))
+	    v != IMAGE_COMPARE && v != IMAGE_IMPORT &&
+	    image_format_is_import(w->source.file[0].format))
 		return words_wrong(p, image_formats[w->source.file[0].format],
 				   "it is only read: convert it to raw or qcow2");
 	if (w->job.compress && w->target_format != FORMAT_QCOW2)
@@ -245,8 +269,8 @@ int image_words_parse(int argc, char **argv, struct image_words *w)
 	}
 	if (v == ARRAY_SIZE(verbs))
 		return complain(EXIT_WORDS,
-				"image: say create, info, check, convert, resize, snapshot, map or "
-				"compare: see bulkhead image --help");
+				"image: say create, info, check, convert, resize, snapshot, map, "
+				"compare or import: see bulkhead image --help");
 	memset(w, 0, sizeof(*w));
 	image_job_init(&w->job, verbs[v].verb);
 	w->verb = verbs[v].name;

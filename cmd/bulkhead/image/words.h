@@ -20,6 +20,15 @@ struct image_chain {
 	size_t n;
 };
 
+/* What `import` has beside. */
+struct image_import_words {
+	struct digest digest;
+	bool digest_said;
+	const char *checksums; /* or NULL */
+	const char *ca;	       /* or NULL: those of the system */
+	bool force;
+};
+
 struct image_words {
 	struct image_job job; /* but for its nodes */
 	const char *verb;
@@ -29,9 +38,12 @@ struct image_words {
 	int alive;	    /* a pipe: a byte for each time that the job is further; or -1 */
 	const char *target; /* of convert and create; in the others the source */
 	enum image_format target_format;
+	bool target_format_said;
+	struct image_import_words import;
 	bool force_share;
 	bool quiet;
-	bool show; /* how far it is */
+	bool show;     /* how far it is */
+	bool as_lines; /* progress, as there is no terminal */
 	bool help;
 };
 
