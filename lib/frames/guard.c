@@ -39,8 +39,7 @@ const char *guard_verdict_name(enum guard_verdict v)
 		[GUARD_ROLE] = "a router's or server's message",
 		[GUARD_DEST] = "a destination that is not allowed",
 		[GUARD_PRIVATE] =
-			"to a private network or to all of one, of which public=on lets it reach "
-			"its name servers alone: see --net user, or allow=",
+			"a destination that is not public (public=on): see --net user, or allow=",
 	};
 
 	return names[v];

@@ -30,9 +30,10 @@ static void take_line(char *line, struct resolvers *ret)
 	const char *address =
 		word && strcmp(word, "nameserver") == 0 ? strtok_r(NULL, " \t\r", &rest) : NULL;
 
-	if (address && ret->n < RESOLVERS_MAX && strlen(address) < sizeof(ret->text[0]) &&
-	    is_of_network(address))
-		strcpy(ret->text[ret->n++], address);
+	size_t len = address ? strlen(address) : 0;
+
+	if (len && ret->n < RESOLVERS_MAX && len < sizeof(ret->text[0]) && is_of_network(address))
+		memcpy(ret->text[ret->n++], address, len + 1);
 }
 
 static void read_file(const char *path, struct resolvers *ret)
