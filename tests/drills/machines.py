@@ -73,13 +73,14 @@ class Machine:
     """bulkhead run with a console, a disk and random numbers; its guest serves and then sleeps."""
 
     def __init__(self, ground, words=(), says="waiting\n", launcher=False, options="", more=(), qcow2=False, server=None,
-                 net=False):
-        """words: more for bulkhead run; options: of its disk; qcow2: an image on that disk; server: what serves that disk, as an address; net: a network card, whose link's other end is self.link, or its further options; more: processes that come of them; says: the line by which its guest is up; launcher: whether it has one.
+                 net=False, firmware=None):
+        """firmware: a file, in place of the guest. words: more for bulkhead run; options: of its disk; qcow2: an image on that disk; server: what serves that disk, as an address; net: a network card, whose link's other end is self.link, or its further options; more: processes that come of them; says: the line by which its guest is up; launcher: whether it has one.
         Without, a device that dies is seen to end its VM."""
         self.ground = ground
         words = [*words, "--on-crash", "restart" if launcher else "stop"]
         self.parts = (*PARTS, *more, "launcher") if launcher else (*PARTS, *more)
         self.secret = "secret-" + secrets.token_hex(12)
+        boot = ["--firmware", firmware, "--allow", "firmware"] if firmware else ["--kernel", ground.guest, "--cmdline", self.secret]
         content = ground.image + self.secret.encode()
         self.disk = ground.place.file(f"{self.secret}.raw", content.ljust(1 << 16, b"-"))
         disk = f"{self.disk},format=raw{options}"
@@ -97,8 +98,7 @@ class Machine:
             words = [*words, "--net", f"fd={theirs.fileno()}{'' if net is True else net}", "--allow", "virtio-net,net-relay"]
             passed = {"pass_fds": (theirs.fileno(),)}
         self.run = ground.place.start(
-            "run", "--accel", ground.accel, "--kernel", ground.guest, "--memory", "64M", "--cmdline",
-            self.secret, "--disk", disk, "--console", "raw", *words,
+            "run", "--accel", ground.accel, *boot, "--memory", "64M", "--disk", disk, "--console", "raw", *words,
             errors="replace", **passed)
         if net:
             theirs.close()
