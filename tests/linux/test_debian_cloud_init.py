@@ -29,8 +29,8 @@ def found(g):
 
 @pytest.fixture
 def files(tmp_path):
-    """user-data that needs many blocks, meta-data of one byte more than a block, and a network-config."""
-    script = b"#!/bin/sh\n" + random.Random(3).randbytes(300_001)
+    """user-data of several blocks, meta-data of one byte more than a block, and a network-config."""
+    script = b"#!/bin/sh\n" + random.Random(3).randbytes(6_001)
     meta = b"instance-id: one\n" + b"#" * (2048 - 16)
     made = {"user-data": script, "meta-data": meta, "network-config": b"version: 2\n"}
     for name, content in made.items():
