@@ -168,7 +168,7 @@ static void test_what_is_said(void **state)
 		"redirect a",
 		"digest a",
 		"digest " A64 "a",
-		"DIGEST " A64,
+		("DIGEST " A64),
 		" again ",
 		"redirect  http://a/",
 		"validator \xc3\xa4",
