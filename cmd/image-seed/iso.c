@@ -10,6 +10,7 @@
 #include <iconv.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -21,6 +22,7 @@ static int scratch = -1;
 struct sink {
 	int (*put)(void *owner, const void *bytes, size_t len);
 	void *owner;
+	int error; /* its first */
 };
 
 /*
@@ -58,15 +60,15 @@ int iso_prepare(void)
 	return scratch < 0 ? -errno : 0;
 }
 
+/* The library forgets its memory where it is told of an error, so that it is told of none. */
 static la_ssize_t put(struct archive *a, void *owner, const void *bytes, size_t len)
 {
-	const struct sink *s = owner;
-	int r = s->put(s->owner, bytes, len);
+	struct sink *s = owner;
 
-	if (r == 0)
-		return (la_ssize_t)len;
-	archive_set_error(a, -r, "its bytes cannot be written");
-	return -1;
+	(void)a;
+	if (s->error == 0)
+		s->error = s->put(s->owner, bytes, len);
+	return (la_ssize_t)len;
 }
 
 /* The 300 KiB of padding behind the last file stay: guests' tools look for file systems beyond the first 64 KiB. */
@@ -106,13 +108,24 @@ static int add_file(struct archive *a, const char *name, const struct seed_bytes
 	return r;
 }
 
+static const char *why_not(struct archive *a, int r, const struct sink *s)
+{
+	const char *said = r != ARCHIVE_OK && a ? archive_error_string(a) : NULL;
+
+	if (r == ARCHIVE_OK)
+		return strerrordesc_np(-s->error);
+	if (scratch < 0 && !a)
+		return "its scratch memory was used before";
+	return said ? said : "memory ran out";
+}
+
 int iso_write(const struct seed_files *files,
 	      int (*put_bytes)(void *owner, const void *bytes, size_t len), void *owner,
 	      const char **ret_why)
 {
 	static char why[160];
-	struct sink s = { put_bytes, owner };
-	struct archive *a = archive_write_new();
+	struct sink s = { .put = put_bytes, .owner = owner };
+	struct archive *a = scratch < 0 ? NULL : archive_write_new();
 	int r = a ? open_disk(a, &s) : ARCHIVE_FATAL;
 
 	for (int i = 0; i < SEED_FILES && r == ARCHIVE_OK; i++)
@@ -120,12 +133,12 @@ int iso_write(const struct seed_files *files,
 			r = add_file(a, seed_file_names[i], &files->of[i]);
 	if (r == ARCHIVE_OK)
 		r = archive_write_close(a);
-	if (r != ARCHIVE_OK) {
-		const char *said = a ? archive_error_string(a) : NULL;
-
-		snprintf(why, sizeof(why), "%s", said ? said : "memory ran out");
-		*ret_why = why;
+	if (r == ARCHIVE_OK && s.error == 0) {
+		archive_write_free(a);
+		return 0;
 	}
+	snprintf(why, sizeof(why), "%s", why_not(a, r, &s));
+	*ret_why = why;
 	archive_write_free(a);
-	return r == ARCHIVE_OK ? 0 : -EIO;
+	return -EIO;
 }
