@@ -139,12 +139,17 @@ def groups_of(pid):
         return f.read()
 
 
+def names_of(place_):
+    return [p["name"] for p in json.loads(place_.call("audit", "--json", NAME)[1])["audits"][0]["processes"]]
+
+
 def assert_audited(place_, program, dialers):
-    """The audit takes the processes for what they declare, and sees each dialer."""
+    """The audit takes the processes for what they declare, and sees each dialer; one of a disk that went ends a moment later."""
+    wait.until(lambda: names_of(place_).count("dialer") <= dialers, "dialers have ended")
     code, out, err = place_.call("audit", NAME)
     assert code == 0 and "WEAKER" not in out and program in out, out + err
     assert len(re.findall(r"\bdialer\b", out)) >= dialers, out
-    names = [p["name"] for p in json.loads(place_.call("audit", "--json", NAME)[1])["audits"][0]["processes"]]
+    names = names_of(place_)
     assert names.count("dialer") == dialers, names
 
 
