@@ -202,11 +202,11 @@ static const char *file_of(const struct explained *x, const struct declared_proc
 	return d == &vmm_declared && fd == VMM_FD_INITRD ? x->config->initrd : NULL;
 }
 
-static const char *name_of(const struct explained *x, const struct fd_row *row)
+static const char *name_of(const struct explained *x, const struct declared_process *d,
+			   const struct fd_row *row)
 {
-	return x->config->firmware && row->fd == VMM_FD_KERNEL && strcmp(row->name, "kernel") == 0 ?
-		       "firmware" :
-		       row->name;
+	return x->config->firmware && d == &vmm_declared && row->fd == VMM_FD_KERNEL ? "firmware" :
+										       row->name;
 }
 
 static void explain_handed(const struct explained *x, const struct declared_process *d)
@@ -220,7 +220,7 @@ static void explain_handed(const struct explained *x, const struct declared_proc
 		const char *file = file_of(x, d, d->fds[i].fd);
 
 		if (has_row(x, d, d->fds[i].fd))
-			list_add(&l, "%d %s%s%s", d->fds[i].fd, name_of(x, &d->fds[i]),
+			list_add(&l, "%d %s%s%s", d->fds[i].fd, name_of(x, d, &d->fds[i]),
 				 file ? " " : "", file ? file : "");
 	}
 	if (d->channels_from)
