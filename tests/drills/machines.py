@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from bh import vm
+from bh import vm, wait
 from taken import Thread, maps_of
 
 ACCEL = os.environ.get("BULKHEAD_ACCEL", "soft")
@@ -67,6 +67,11 @@ def await_rest(threads):
         assert time.monotonic() < end, f"never at rest: {list(zip(threads(), now))}"
         before = now
         time.sleep(0.01)
+
+
+def await_end(pid):
+    """Until it has ended; who has taken its parent sees it stay as a zombie."""
+    wait.until(lambda: (state_of(pid, pid) or "Z")[0] in "ZX", f"process {pid} has ended")
 
 
 class Machine:
