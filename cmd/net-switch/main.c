@@ -16,12 +16,15 @@ static struct net_switch net_switch;
 
 static int on_message(struct process *c, const struct control_msg *m, int fd)
 {
-	(void)c;
+	const struct control_msg taken = { .type = CTL_PLUGGED, .number = m->number };
+	int r;
+
 	if (m->type != CTL_PLUG) {
 		closep(&fd);
 		return -EPROTO;
 	}
-	return switch_join(&net_switch, m->number, m->text, fd);
+	r = switch_join(&net_switch, m->number, m->text, fd);
+	return r < 0 ? r : control_send(c->control_fd, &taken, -1);
 }
 
 static void on_left(void *owner, unsigned int port)

@@ -28,12 +28,12 @@ enum control_type {
 	CTL_DENIED = 4,	     /* number: the filter refused this system call; death follows */
 	CTL_FAILED = 5,	     /* text: why the process gives up; it exits next */
 	CTL_BUSY = 6,	     /* devices: number of requests that somebody waits for */
-	CTL_PLUGGED = 7,     /* vmm only: slot; the device is on the guest's bus */
+	CTL_PLUGGED = 7,     /* vmm: slot; the guest has it. net-switch: a port that it has */
 	CTL_NOT_PLUGGED = 8, /* vmm only: text; why the device is not, and will not be */
 	CTL_UNPLUGGED = 9,   /* vmm only: slot; the guest has let go of it, and so has the vmm */
 	CTL_CONFIG_CHANGED =
 		10,	/* dev-console, dev-net: it has taken the size, the link; once for each */
-	CTL_LOST = 11,	/* vmm only: number of a channel that has ended */
+	CTL_LOST = 11,	/* number: vmm, a channel that has ended; net-switch, a port */
 	CTL_FOUND = 12, /* vmm only: number of a channel that serves again */
 	CTL_AWAY = 13, /* storage-nbd: text; its server is away for too long: what of it is known */
 	CTL_BACK = 14, /* storage-nbd: the server is there again */

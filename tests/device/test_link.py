@@ -24,11 +24,12 @@ class Cards:
     def __init__(self, place):
         self.place = place
         self.pairs = [socket.socketpair() for _ in range(2)]
+        self.lines = open(place.dir / "said", "w+", encoding="utf-8")
         fds = [theirs.fileno() for _, theirs in self.pairs]
         self.process = place.start("run", "--kernel", place.kernel, "--cmdline", SCRIPT, "--name", NAME,
                                    *(word for fd in fds for word in ("--net", f"fd={fd}")), "--allow", "virtio-net",
-                                   pass_fds=fds)
-        assert self.process.stdout.readline() == "the console\n", self.process.stderr.read()
+                                   pass_fds=fds, stderr=self.lines)
+        assert self.process.stdout.readline() == "the console\n", self.said()
 
     def link(self, *words):
         code, _, err = self.place.call("link", NAME, *words)
@@ -42,23 +43,35 @@ class Cards:
         (line,) = [l for l in out.splitlines() if l.startswith(NAME)]
         return int(line.split()[6])
 
-    def kill(self, pid):
-        """The process that comes after it."""
-        before, restarts = self.pids(), self.restarts()
+    def said(self):
+        """Of links, by whom."""
+        text = (self.place.dir / "said").read_text(encoding="utf-8")
+        return [line.split(f"{NAME}: ")[1].replace("warning: ", "") for line in text.splitlines(keepends=True)
+                if line.endswith("\n") and (": link " in line or "looks at" in line)]
+
+    def await_lines(self, n):
+        wait.until(lambda: len(self.said()) >= n, f"{n} lines of links")
+
+    def kill(self, pid, more):
+        """The process that comes after it, once so many lines more were said: a process that is there has not heard yet, and nobody
+        has looked."""
+        before, restarts, n = self.pids(), self.restarts(), len(self.said())
         os.kill(pid, signal.SIGKILL)
         wait.until(lambda: self.restarts() == restarts + 1 and len(self.pids()) == 2, "a restart")
+        self.await_lines(n + more)
         (new,) = set(self.pids()) - set(before)
         return new
 
     def finish(self):
-        """What was said of links, by whom."""
+        """All that was said of links."""
         assert self.place.call("stop", NAME)[0] == 0
-        _, err = self.process.communicate(timeout=60)
+        assert self.process.wait(timeout=60) == 0, self.said()
+        self.process.stdout.close()
+        self.lines.close()
         for pair in self.pairs:
             for end in pair:
                 end.close()
-        assert self.process.returncode == 0, err
-        return [line.split(f"{NAME}: ")[1].replace("warning: ", "") for line in err.splitlines() if ": link " in line or "looks at" in line]
+        return [line.rstrip("\n") for line in self.said()]
 
 
 @pytest.fixture
@@ -78,14 +91,15 @@ def test_down_and_up(cards):
 
 def test_a_card_that_dies_while_it_is_down(cards):
     assert cards.link("net-1", "down") == (0, "")
-    cards.kill(cards.kill(cards.pids()[0]))
+    cards.await_lines(2)  # its own, and the vmm's, which is told to look
+    cards.kill(cards.kill(cards.pids()[0], 2), 2)
     assert cards.link("net-1", "up") == (0, "")
     said = [line for line in cards.finish() if "dev-net 1: link " in line]
     assert said == ["dev-net 1: link 0"] * 3 + ["dev-net 1: link 1"]
 
 
 def test_a_card_that_dies_while_it_is_up_announces_itself(cards):
-    cards.kill(cards.pids()[0])
+    cards.kill(cards.pids()[0], 3)
     said = cards.finish()
     assert said[0] == "dev-net 1: link 3"
     # its answer, and its guest's announcement

@@ -12,12 +12,14 @@ import subprocess
 import pytest
 
 from bh import vm, wait
+from bh.process import CONTROL_FD
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 UP, END = "enter,ready,event:1", "event:2"
 DEVICES = ("dev-blk", "dev-rng", "dev-console")
 NAME = "restart-test"
+RECVMSG = 47
 AGAIN = 5  # starts that a device has at once
 
 
@@ -144,6 +146,12 @@ def has(pid, facts):
         return False
 
 
+def at_rest(pid):
+    """It waits for its supervisor's next message: what belongs to its start is done."""
+    with open(f"/proc/{pid}/syscall", encoding="ascii") as f:
+        return f.read().split()[:2] == [str(RECVMSG), hex(CONTROL_FD)]
+
+
 def base_of(pid):
     """Where its program is: no two are likely to share that."""
     with open(f"/proc/{pid}/maps", encoding="ascii") as f:
@@ -155,6 +163,7 @@ def test_the_second_is_kept_as_the_first(place):
     process = start(place, f"{UP},power,{END}")
     for name in DEVICES:
         former = pid_of(place, name)
+        wait.until(lambda f=former: at_rest(f), f"{name} has started")
         before, base = facts_of(former), base_of(former)
         os.kill(former, signal.SIGKILL)
         new = successor(place, name, former)

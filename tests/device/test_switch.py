@@ -296,6 +296,26 @@ def test_a_switch_that_is_killed(quick, build):
 
 
 @root
+def test_a_switch_that_dies_as_a_card_joins(quick, build):
+    """One that is stopped takes the message of its port, and does not read it, as one does that is just being killed: who asks is
+    told nothing then, so that it asks the next one."""
+    one = begin(quick, build, "switch-one")
+    wait_for_vm(quick, "switch-one")
+    (pid,) = pids_of(quick, "net-switch")
+    os.kill(pid, signal.SIGSTOP)
+    first, second = segment.Card(net.MAC), segment.Card(net.OTHER)
+    asker = segment.Asker(quick, "lab", first)
+    assert segment.ask(quick, "lab", second, text="mac=1")[0] == segment.REFUSED  # it is heard after that one
+    assert not asker.is_answered()
+    os.kill(pid, signal.SIGKILL)
+    assert asker.answer() == (0, "")
+    first.close()
+    second.close()
+    end(quick, "switch-one", one)
+    wait.until(lambda: not quick.processes(), "nothing is left")
+
+
+@root
 def test_vms_that_start_at_once(quick, build):
     kernel = quick.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
     started = [quick.start("run", "--kernel", kernel, "--memory", "64M", "--name", f"switch-{n}", "--detach",

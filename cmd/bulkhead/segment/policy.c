@@ -46,7 +46,7 @@ static const struct declared_held held[] = {
 static const struct declared_gain gains[] = {
 	{ "who joins one segment of its user's", NULL,
 	  "it passes streams on to net-switch, of which it keeps none; it hears its user's commands, and of net-switch "
-	  "that a port has left" },
+	  "that it has a port, or that one has left" },
 };
 
 const struct declared_process switch_keeper_declared = {

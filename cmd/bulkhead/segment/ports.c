@@ -43,7 +43,37 @@ static int on_ended(struct loop_source *src, uint32_t events)
 
 /* ---- net-switch ---- */
 
-/* HOSTILE: it hears guests. All that it can say of use is that a port has left. */
+static void drop(struct keeper_client *c)
+{
+	int sock = c->src.fd;
+
+	loop_remove(&c->of->loop, &c->src);
+	closep(&sock);
+}
+
+static struct keeper_client *find_asker(struct keeper *k, unsigned int port)
+{
+	for (size_t i = 0; i < KEEPER_CLIENTS_MAX; i++)
+		if (k->clients[i].src.fd >= 0 && k->clients[i].port == port)
+			return &k->clients[i];
+	return NULL;
+}
+
+/* Whoever asked for it hears so; of one that has left before it was taken, nothing: it asks again. */
+static void on_port(struct keeper *k, const struct control_msg *m)
+{
+	static const struct control_msg done = { .type = CTL_DONE };
+	struct keeper_client *c = find_asker(k, m->number);
+
+	if (c && m->type == CTL_PLUGGED)
+		(void)!control_send(c->src.fd, &done, -1);
+	if (c)
+		drop(c);
+	if (m->type == CTL_LOST)
+		k->joined[m->number] = false;
+}
+
+/* HOSTILE: it hears guests. All that it can say of use is that it has taken a port, and that one has left. */
 static int on_switch(struct loop_source *src, uint32_t events)
 {
 	struct keeper *k = src->owner;
@@ -56,8 +86,8 @@ static int on_switch(struct loop_source *src, uint32_t events)
 		return 0;
 	if (r <= 0)
 		return -EPIPE;
-	if (m.type == CTL_LOST && m.number < MEMBERS_MAX)
-		k->joined[m.number] = false;
+	if ((m.type == CTL_PLUGGED || m.type == CTL_LOST) && m.number < MEMBERS_MAX)
+		on_port(k, &m);
 	end_if_over(k);
 	return 0;
 }
@@ -104,32 +134,28 @@ static unsigned int find_port(const struct keeper *k, const struct member *m,
 	return port;
 }
 
-static int join(struct keeper *k, int sock, const struct control_msg *q, int fd)
+/*
+ * 1: net-switch has been handed the stream. That is no answer yet: one that is just being killed still takes messages, and
+ * never reads them.
+ */
+static int join(struct keeper *k, struct keeper_client *c, const struct control_msg *q, int fd)
 {
-	static const struct control_msg done = { .type = CTL_DONE };
 	struct control_msg m = { .type = CTL_PLUG, .text_len = q->text_len };
 	char why[MEMBER_REASON_MAX] = "no card can be read from that";
 	struct member member;
 
 	if (q->type != CTL_ADD_FILE || !is_stream(fd) || member_parse(q->text, &member) < 0)
-		return refuse(sock, why);
+		return refuse(c->src.fd, why);
 	m.number = find_port(k, &member, why);
 	if (m.number == MEMBERS_MAX)
-		return refuse(sock, why);
+		return refuse(c->src.fd, why);
 	memcpy(m.text, q->text, q->text_len);
 	if (control_send(k->net_switch.fd, &m, fd) < 0)
 		return -EPIPE;
 	k->members[m.number] = member;
 	k->joined[m.number] = true;
-	return control_send(sock, &done, -1);
-}
-
-static void drop(struct keeper_client *c)
-{
-	int sock = c->src.fd;
-
-	loop_remove(&c->of->loop, &c->src);
-	closep(&sock);
+	c->port = m.number;
+	return 1;
 }
 
 /* One request of each. */
@@ -144,9 +170,9 @@ static int on_client(struct loop_source *src, uint32_t events)
 	(void)events;
 	if (r == -EAGAIN)
 		return 0;
-	if (r > 0)
-		(void)!join(k, src->fd, &m, fd);
-	drop(c);
+	if (r > 0 && c->port == MEMBERS_MAX && join(k, c, &m, fd) > 0)
+		return 0;
+	drop(c); /* it was refused, has hung up, or says more than there is to say */
 	end_if_over(k);
 	return 0;
 }
@@ -159,6 +185,7 @@ static int hear(struct keeper *k, int sock)
 		if (c->src.fd >= 0)
 			continue;
 		c->of = k;
+		c->port = MEMBERS_MAX;
 		return loop_add(&k->loop, &c->src, sock, EPOLLIN, on_client, c);
 	}
 	return -EMFILE;

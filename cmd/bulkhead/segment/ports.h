@@ -13,6 +13,7 @@
 struct keeper_client {
 	struct loop_source src; /* fd -1: there is none */
 	struct keeper *of;
+	unsigned int port; /* that net-switch has yet to take for it; MEMBERS_MAX: it has not asked */
 };
 
 struct keeper {

@@ -19,6 +19,7 @@ s.connect(sys.argv[1])
 text = sys.argv[3].encode()
 try:
     socket.send_fds(s, [struct.pack("<HHI", 38, 0, len(text)) + text], [int(sys.argv[2])])
+    print("asked", file=sys.stderr, flush=True)
     answer = s.recv(512)
 except (BrokenPipeError, ConnectionResetError):
     answer = b""
@@ -75,14 +76,27 @@ class Switch(process.Process):
             card.close()
 
 
-def ask(place, name, card, *more, become=None, text=None):
-    """Has the user of a place, or another one, bring a card to the segment: the type and text of the answer; 0: it was hung
-    up on."""
-    words = [*(place.become if become is None else become), "/usr/bin/python3", "-c", JOIN,
-             f"{place.runtime}/bulkhead/{name}+switch", str(card.theirs.fileno()), text or say(card.mac, *more)]
-    done = subprocess.run(words, pass_fds=[card.theirs.fileno()], capture_output=True, text=True, timeout=60, check=False)
-    card.theirs.close()
-    if done.returncode:
-        return -1, done.stderr
-    number, said = done.stdout.rstrip("\n").split(" ", 1)
-    return int(number), said
+class Asker:
+    """Brings a card to the segment, as the user of a place or another one, and has said so when this returns."""
+
+    def __init__(self, place, name, card, *more, become=None, text=None):
+        words = [*(place.become if become is None else become), "/usr/bin/python3", "-c", JOIN,
+                 f"{place.runtime}/bulkhead/{name}+switch", str(card.theirs.fileno()), text or say(card.mac, *more)]
+        self.process = subprocess.Popen(words, pass_fds=[card.theirs.fileno()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        card.theirs.close()
+        self.process.stderr.readline()
+
+    def is_answered(self):
+        return wait.readable(self.process.stdout.fileno())
+
+    def answer(self):
+        """Its type and text; 0: it was hung up on; -1: it could not even ask."""
+        out, err = self.process.communicate(timeout=wait.HANG_S * 2)
+        if self.process.returncode:
+            return -1, err
+        number, said = out.rstrip("\n").split(" ", 1)
+        return int(number), said
+
+
+def ask(place, name, card, *more, **who):
+    return Asker(place, name, card, *more, **who).answer()
