@@ -21,6 +21,7 @@ static const char overview[] =
 	"  bulkhead attach NAME disk FILE,format=raw   or rng, net user: one more\n"
 	"  bulkhead detach NAME DEVICE              and the guest lets go of it\n"
 	"  bulkhead link NAME CARD up|down          a network card's cable\n"
+	"  bulkhead segment NAME                    its cards, and what was dropped\n"
 	"  bulkhead resize NAME FILE [+]SIZE        a larger disk, while its guest runs\n"
 	"  bulkhead explain [OPTION]...             its walls, before it is started\n"
 	"  bulkhead image VERB [OPTION]... FILE...  make, read and change disk images\n"

@@ -28,7 +28,7 @@ static const struct {
 	{ "features", verb_features }, { "version", verb_version }, { "--version", verb_version },
 	{ "help", verb_help },	       { "--help", verb_help },	    { "-h", verb_help },
 	{ "link", verb_link },	       { "resume", verb_resume },   { "resize", verb_resize },
-	{ "vsock", verb_vsock },
+	{ "vsock", verb_vsock },       { "segment", verb_segment },
 };
 
 /* All of it, unless nobody takes it. Standard error of `run` and `console` may be a pipe that is full for

@@ -15,6 +15,7 @@ int verb_run(int argc, char **argv);
 int verb_attach(int argc, char **argv);
 int verb_detach(int argc, char **argv);
 int verb_link(int argc, char **argv);
+int verb_segment(int argc, char **argv);
 int verb_ps(int argc, char **argv);
 int verb_stop(int argc, char **argv);
 int verb_resume(int argc, char **argv);

@@ -11,20 +11,40 @@
 #include "lib/devkit/process.h"
 
 #include <errno.h>
+#include <string.h>
 
 static struct net_switch net_switch;
 
-static int on_message(struct process *c, const struct control_msg *m, int fd)
+static int join(struct process *c, const struct control_msg *m, int fd)
 {
 	const struct control_msg taken = { .type = CTL_PLUGGED, .number = m->number };
-	int r;
+	int r = switch_join(&net_switch, m->number, m->text, fd);
 
-	if (m->type != CTL_PLUG) {
-		closep(&fd);
-		return -EPROTO;
-	}
-	r = switch_join(&net_switch, m->number, m->text, fd);
 	return r < 0 ? r : control_send(c->control_fd, &taken, -1);
+}
+
+/* A line for each port, and an end. */
+static int say_all(struct process *c)
+{
+	static const struct control_msg done = { .type = CTL_DONE };
+	struct control_msg m = { .type = CTL_LOG, .number = LOG_LEVEL_INFO };
+	int r = 0;
+
+	_Static_assert(SEGMENT_TEXT_MAX <= sizeof(m.text), "a line is a message");
+	for (unsigned int i = 0; i < MEMBERS_MAX && r == 0; i++)
+		if (segment_say(&net_switch.segment, i, m.text)) {
+			m.text_len = strlen(m.text);
+			r = control_send(c->control_fd, &m, -1);
+		}
+	return r < 0 ? r : control_send(c->control_fd, &done, -1);
+}
+
+static int on_message(struct process *c, const struct control_msg *m, int fd)
+{
+	if (m->type == CTL_PLUG)
+		return join(c, m, fd);
+	closep(&fd);
+	return m->type == CTL_QUERY ? say_all(c) : -EPROTO;
 }
 
 static void on_left(void *owner, unsigned int port)

@@ -43,7 +43,8 @@ static const struct declared_gain gains[] = {
 	{ "bytes on the streams that are no frame", NULL,
 	  "who has the other ends reads lengths as hostile, or closes them" },
 	{ "the control channel", NULL,
-	  "which port has left: its keeper may then give its place, MAC and IP addresses to another" },
+	  "which port has left: its keeper may then give its place, MAC and IP addresses to another; and the counts "
+	  "that `bulkhead segment` prints, 64 lines of plain text" },
 };
 
 const struct declared_process net_switch_declared = {

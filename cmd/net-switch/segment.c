@@ -123,13 +123,51 @@ static segment_ports the_one(const struct segment *s, const struct segment_port 
 	return 0;
 }
 
+static bool is_there(const struct segment *s, const uint8_t *mac)
+{
+	for (unsigned int i = 0; i < MEMBERS_MAX; i++)
+		if (s->ports[i].joined && memcmp(s->ports[i].rules.mac, mac, ETHER_ADDR_LEN) == 0)
+			return true;
+	return false;
+}
+
+/* GUARD_PASS, or why it goes nowhere. */
+static unsigned int look_at(struct segment *s, struct segment_port *p, const uint8_t *frame,
+			    size_t len, segment_ports *ret)
+{
+	enum guard_verdict v = guard_from_guest(&p->rules, &s->known, frame, len);
+
+	if (v != GUARD_PASS)
+		return v;
+	if (frame[0] & 1) {
+		if (!throttle_take(&p->group, true, len))
+			return SEGMENT_RATE;
+		*ret = all_others(s, p);
+		return GUARD_PASS;
+	}
+	*ret = the_one(s, p, frame);
+	if (*ret)
+		return GUARD_PASS;
+	return is_there(s, frame) ? SEGMENT_ISOLATED : SEGMENT_NOBODY;
+}
+
 segment_ports segment_judge(struct segment *s, unsigned int from, const uint8_t *frame, size_t len)
 {
 	struct segment_port *p = &s->ports[from];
+	segment_ports to = 0;
+	unsigned int why;
 
-	if (!p->joined || guard_from_guest(&p->rules, &s->known, frame, len) != GUARD_PASS)
+	if (!p->joined)
 		return 0;
-	if (!(frame[0] & 1))
-		return the_one(s, p, frame);
-	return throttle_take(&p->group, true, len) ? all_others(s, p) : 0;
+	why = look_at(s, p, frame, len, &to);
+	if (why == GUARD_PASS)
+		p->n_passed++;
+	else
+		p->n_dropped[why]++;
+	return to;
+}
+
+void segment_lose(struct segment *s, unsigned int port)
+{
+	s->ports[port].n_dropped[SEGMENT_FULL]++;
 }

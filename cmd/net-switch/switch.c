@@ -28,8 +28,12 @@ static void deliver(struct switch_port *p, const uint8_t *frame, size_t len)
 	struct link_bytes room;
 
 	p->touched = true;
-	if (!link_is_up(&p->link) || !link_claim(&p->link, len, &room))
+	if (!link_is_up(&p->link))
 		return;
+	if (!link_claim(&p->link, len, &room)) {
+		segment_lose(&p->of->segment, number_of(p));
+		return;
+	}
 	memcpy(room.at[0], frame, room.len[0]);
 	memcpy(room.at[1], frame + room.len[0], room.len[1]);
 	link_commit(&p->link, len);

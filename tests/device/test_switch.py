@@ -123,6 +123,18 @@ def test_who_breaks_the_stream_has_left(switch, data):
     switch.assert_idle()
 
 
+def test_what_was_dropped(switch):
+    """And the switch says nothing of it by itself, however much it is."""
+    loud, other = switch.join(0), switch.join(1, "isolated=on")
+    for _ in range(500):
+        loud.send(frames.udp(from_mac=segment.mac_of(9), to_mac=other.mac))
+        loud.send(frames.udp(from_mac=loud.mac, to_mac=segment.mac_of(9)))
+    assert came(other, loud.say(b"the last one", other)) == []
+    assert not switch.said(process.CTL_LOG)
+    assert switch.counts() == [f"port 0 {segment.say(loud.mac, 'isolated=off')}: 1 passed, 1000 dropped: mac 500, nobody 500",
+                               f"port 1 {segment.say(other.mac, 'isolated=on')}: 0 passed, 0 dropped"]
+
+
 def test_small_frames(switch):
     a, b = switch.join(0), switch.join(1)
     for length in range(14):
@@ -311,6 +323,30 @@ def test_a_switch_that_dies_as_a_card_joins(quick, build):
     assert asker.answer() == (0, "")
     first.close()
     second.close()
+    end(quick, "switch-one", one)
+    wait.until(lambda: not quick.processes(), "nothing is left")
+
+
+@root
+def test_counts_are_shown(quick, build):
+    """To whoever asks; and nobody waits for a switch that has died."""
+    assert quick.call("segment", "lab") == (1, "", "bulkhead: segment: no VM of yours is on switch=lab\n")
+    assert quick.call("segment", "a/b")[0] == quick.call("segment")[0] == 2
+    one = begin(quick, build, "switch-one", f"mac={net.MAC.hex(':')}")
+    wait_for_vm(quick, "switch-one")
+    cards = [segment.Card(segment.mac_of(n)) for n in range(1, segment.PORTS_MAX)]
+    for card in cards:
+        assert segment.ask(quick, "lab", card)[0] == segment.DONE
+    code, out, err = quick.call("segment", "lab")
+    assert code == 0 and not err
+    assert out.splitlines()[1:] == [f"port {n} {segment.say(card.mac, 'isolated=off')}: 0 passed, 0 dropped" for n, card in enumerate(cards, 1)]
+    (pid,) = pids_of(quick, "net-switch")
+    os.kill(pid, signal.SIGSTOP)
+    first = quick.start("segment", "lab")
+    os.kill(pid, signal.SIGKILL)
+    assert first.communicate(timeout=wait.HANG_S)[0] == "" and first.returncode != 0
+    for card in cards:
+        card.close()
     end(quick, "switch-one", one)
     wait.until(lambda: not quick.processes(), "nothing is left")
 

@@ -69,6 +69,17 @@ static segment_ports arp(unsigned int port, unsigned int mac, const char *sender
 	return send_as(port, port, to);
 }
 
+/* What is counted of a port; every one that joins has its own MAC address there. */
+static void assert_counted(unsigned int port, const char *counts)
+{
+	char text[SEGMENT_TEXT_MAX], *at;
+
+	assert_true(segment_say(&s, port, text));
+	at = strstr(text, ": ");
+	assert_non_null(at);
+	assert_string_equal(at + 2, counts);
+}
+
 /* ---- whose it is ---- */
 
 static void no_foreign_mac(void **state)
@@ -273,6 +284,82 @@ static void bytes_to_everybody(void **state)
 
 /* ---- what is said of a card ---- */
 
+/* ---- what is counted ---- */
+
+static void counts(void **state)
+{
+	char text[SEGMENT_TEXT_MAX];
+
+	(void)state;
+	assert_false(segment_say(&s, 1, text));
+	join(1, ",isolated=on");
+	join(2, ",isolated=on,ip=10.0.0.2");
+	join(3, "");
+	assert_counted(1, "0 passed, 0 dropped");
+	assert_int_equal(tcp(1, "10.0.0.1", 3), BIT(3));
+	assert_int_equal(tcp(1, "10.0.0.1", 2), 0);
+	assert_int_equal(tcp(1, "10.0.0.1", 9), 0);
+	assert_int_equal(tcp(1, "10.0.0.2", 3), 0);
+	assert_int_equal(send_as(1, 2, 3), 0);
+	assert_int_equal(segment_judge(&s, 1, f.at, 3), 0);
+	segment_lose(&s, 1);
+	assert_counted(
+		1,
+		"1 passed, 6 dropped: malformed 1, mac 1, address 1, nobody 1, isolated 1, unread 1");
+	assert_counted(2, "0 passed, 0 dropped");
+	assert_true(segment_say(&s, 2, text));
+	assert_string_equal(
+		text, "port 2 mac=52:54:00:00:00:02,isolated=on,ip=10.0.0.2: 0 passed, 0 dropped");
+	segment_leave(&s, 1);
+	join(1, "");
+	assert_counted(1, "0 passed, 0 dropped"); /* nothing of before */
+}
+
+/* Whatever the numbers are, a line has its end. */
+static void counts_that_are_long(void **state)
+{
+	char text[SEGMENT_TEXT_MAX];
+
+	(void)state;
+	join(63, ",isolated=off,ip=255.255.255.254,ip=2001:db8:ffff:ffff:ffff:ffff:ffff:ffff");
+	s.ports[63].n_passed = UINT64_MAX;
+	for (size_t i = 0; i < SEGMENT_DROPS; i++)
+		s.ports[63].n_dropped[i] = UINT64_MAX / SEGMENT_DROPS;
+	assert_true(segment_say(&s, 63, text));
+	assert_true(strlen(text) > SEGMENT_TEXT_MAX - 40 && strlen(text) < SEGMENT_TEXT_MAX);
+}
+
+/*
+ * Who speaks from more addresses than a port may hold: as many of those that nobody has used are its own, and are kept
+ * from others for as long as it goes on. What others use never is, nor what was said of one (ip=).
+ */
+static void a_squatter(void **state)
+{
+	char address[32];
+
+	(void)state;
+	join(1, "");
+	join(2, "");
+	join(3, "");
+	assert_int_equal(tcp(2, "10.0.0.7", 3), BIT(3));
+	for (unsigned int round = 0; round < 3; round++)
+		for (unsigned int i = 1; i <= SEGMENT_CLAIMS; i++) {
+			snprintf(address, sizeof(address), "10.0.1.%u", i);
+			assert_int_equal(tcp(1, address, 3), BIT(3));
+			assert_int_equal(tcp(2, address, 3), 0);
+			assert_int_equal(tcp(1, "10.0.0.7", 3), 0);
+		}
+	assert_int_equal(tcp(2, "10.0.0.7", 3), BIT(3));
+	assert_counted(2, "2 passed, 48 dropped: address 48");
+	assert_int_equal(tcp(1, "10.0.1.99", 3),
+			 BIT(3)); /* one more is at the price of one that it had */
+	assert_int_equal(tcp(2, "10.0.1.1", 3), BIT(3));
+	assert_int_equal(tcp(1, "10.0.1.1", 3), 0);
+	join(4, ",ip=10.0.1.5"); /* what was said takes it back */
+	assert_int_equal(tcp(1, "10.0.1.5", 3), 0);
+	assert_int_equal(tcp(4, "10.0.1.5", 3), BIT(3));
+}
+
 static void members(void **state)
 {
 	static const char *const wrong[] = { "",
@@ -340,6 +427,9 @@ int main(void)
 		cmocka_unit_test_setup(isolated_ports, setup),
 		cmocka_unit_test_setup(a_flood_to_everybody, setup),
 		cmocka_unit_test_setup(bytes_to_everybody, setup),
+		cmocka_unit_test_setup(counts, setup),
+		cmocka_unit_test_setup(counts_that_are_long, setup),
+		cmocka_unit_test_setup(a_squatter, setup),
 		cmocka_unit_test(members),
 		cmocka_unit_test(members_beside_each_other),
 	};

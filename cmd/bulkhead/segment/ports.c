@@ -73,7 +73,26 @@ static void on_port(struct keeper *k, const struct control_msg *m)
 		k->joined[m->number] = false;
 }
 
-/* HOSTILE: it hears guests. All that it can say of use is that it has taken a port, and that one has left. */
+/* Handed on as it is, and no more of it than can be: what nobody reads must not hold this process up. */
+static void on_count(struct keeper *k, const struct control_msg *m)
+{
+	struct keeper_client *c = find_asker(k, KEEPER_COUNTS);
+	bool last = m->type == CTL_DONE || ++k->lines > MEMBERS_MAX;
+
+	if (!k->asked)
+		return;
+	if (c)
+		(void)!control_send(c->src.fd, m, -1);
+	if (c && last)
+		drop(c);
+	if (m->type == CTL_DONE)
+		k->asked = false;
+}
+
+/*
+ * HOSTILE: it hears guests. All that it can say of use is that it has taken a port, that one has left, and, asked for it, what it has
+ * counted.
+ */
 static int on_switch(struct loop_source *src, uint32_t events)
 {
 	struct keeper *k = src->owner;
@@ -88,6 +107,8 @@ static int on_switch(struct loop_source *src, uint32_t events)
 		return -EPIPE;
 	if ((m.type == CTL_PLUGGED || m.type == CTL_LOST) && m.number < MEMBERS_MAX)
 		on_port(k, &m);
+	if (m.type == CTL_LOG || m.type == CTL_DONE)
+		on_count(k, &m);
 	end_if_over(k);
 	return 0;
 }
@@ -158,6 +179,21 @@ static int join(struct keeper *k, struct keeper_client *c, const struct control_
 	return 1;
 }
 
+/* 1: it waits. One at a time. */
+static int ask_counts(struct keeper *k, struct keeper_client *c)
+{
+	static const struct control_msg query = { .type = CTL_QUERY };
+
+	if (k->asked)
+		return refuse(c->src.fd, "somebody else asks that just now: try again");
+	if (control_send(k->net_switch.fd, &query, -1) < 0)
+		return -EPIPE;
+	k->asked = true;
+	k->lines = 0;
+	c->port = KEEPER_COUNTS;
+	return 1;
+}
+
 /* One request of each. */
 static int on_client(struct loop_source *src, uint32_t events)
 {
@@ -170,7 +206,11 @@ static int on_client(struct loop_source *src, uint32_t events)
 	(void)events;
 	if (r == -EAGAIN)
 		return 0;
-	if (r > 0 && c->port == MEMBERS_MAX && join(k, c, &m, fd) > 0)
+	if (r > 0 && c->port == KEEPER_NO_PORT)
+		r = m.type == CTL_QUERY ? ask_counts(k, c) : join(k, c, &m, fd);
+	else
+		r = 0;
+	if (r > 0)
 		return 0;
 	drop(c); /* it was refused, has hung up, or says more than there is to say */
 	end_if_over(k);
@@ -185,7 +225,7 @@ static int hear(struct keeper *k, int sock)
 		if (c->src.fd >= 0)
 			continue;
 		c->of = k;
-		c->port = MEMBERS_MAX;
+		c->port = KEEPER_NO_PORT;
 		return loop_add(&k->loop, &c->src, sock, EPOLLIN, on_client, c);
 	}
 	return -EMFILE;

@@ -9,11 +9,14 @@
 #include <sys/types.h>
 
 #define KEEPER_CLIENTS_MAX 16U
+#define KEEPER_NO_PORT MEMBERS_MAX	 /* it has not asked for anything */
+#define KEEPER_COUNTS (MEMBERS_MAX + 1U) /* it wants to know what was counted */
 
 struct keeper_client {
 	struct loop_source src; /* fd -1: there is none */
 	struct keeper *of;
-	unsigned int port; /* that net-switch has yet to take for it; MEMBERS_MAX: it has not asked */
+	/* that net-switch has yet to take for it; or one of these two */
+	unsigned int port;
 };
 
 struct keeper {
@@ -22,7 +25,9 @@ struct keeper {
 	struct keeper_client clients[KEEPER_CLIENTS_MAX];
 	struct member members[MEMBERS_MAX];
 	bool joined[MEMBERS_MAX];
-	uid_t owner; /* who may connect, as seen from inside */
+	bool asked; /* net-switch is to say what it has counted, and has not come to the end of that */
+	unsigned int lines; /* of it that have come */
+	uid_t owner;	    /* who may connect, as seen from inside */
 };
 
 /*

@@ -7,7 +7,7 @@ import subprocess
 
 from . import frames, net, process, wait
 
-ADD_FILE, REFUSED, DONE = 38, 50, 51
+ADD_FILE, QUERY, REFUSED, DONE = 38, 32, 50, 51
 PORTS_MAX = 64
 
 # Asks a switch keeper as whoever runs it. Arguments: its socket, a stream's descriptor, what is said of the card.
@@ -69,6 +69,12 @@ class Switch(process.Process):
         card.theirs.close()
         wait.until(lambda: self.n_fds() == before + 1, "it has the card")
         return card
+
+    def counts(self):
+        """A line for each port."""
+        self.control.send(struct.pack("<HHI", QUERY, 0, 0))
+        wait.until(lambda: self.said(DONE), "all lines")
+        return [m.text for m in self.said(process.CTL_LOG)]
 
     def close(self):
         super().close()
