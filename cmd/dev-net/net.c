@@ -2,15 +2,11 @@
 /* Configuration and queues of virtio-net; see net.h. */
 #include "cmd/dev-net/net.h"
 
-#include "lib/base/bytes.h"
 #include "lib/base/fd.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define STATUS_LINK_UP 1U
-#define STATUS_ANNOUNCE 2U
-#define DUPLEX_FULL 1U
 #define HEADROOM 18U	 /* an Ethernet header and a VLAN tag */
 #define COMMANDS_MAX 64U /* of one pass */
 
@@ -33,21 +29,19 @@ static uint16_t status(const struct net *net)
 {
 	bool announces = net->control.announces && net->features & BIT(VIRTIO_NET_F_GUEST_ANNOUNCE);
 
-	return (net->down ? 0 : STATUS_LINK_UP) | (announces ? STATUS_ANNOUNCE : 0);
+	return (net->down ? 0 : CARD_LINK_UP) | (announces ? CARD_ANNOUNCE : 0);
 }
 
 static void config_read(void *owner, uint8_t *config)
 {
 	const struct net *net = owner;
-	struct bytes_writer w = bytes_writer(config, NET_CONFIG_LEN);
+	const struct card_config c = { .mac = net->mac,
+				       .status = status(net),
+				       .pairs = net->n_lanes > 1 ? (uint16_t)net->n_lanes : 0,
+				       .mtu = net->mtu,
+				       .speed = net->speed };
 
-	for (int shift = 40; shift >= 0; shift -= 8)
-		bytes_put8(&w, (uint8_t)(net->mac >> shift));
-	bytes_put16(&w, status(net));
-	bytes_put16(&w, net->n_lanes > 1 ? (uint16_t)net->n_lanes : 0);
-	bytes_put16(&w, net->mtu);
-	bytes_put32(&w, net->speed);
-	bytes_put8(&w, DUPLEX_FULL);
+	card_config_write(&c, config);
 }
 
 void net_set_features(struct net *net, uint64_t features)

@@ -29,31 +29,19 @@
 #define BULKHEAD_DEV_NET_NET_H
 
 #include "cmd/dev-net/checksum.h"
-#include "cmd/dev-net/control.h"
-#include "cmd/dev-net/net_features.h"
 #include "cmd/dev-net/port.h"
 #include "lib/base/loop.h"
 #include "lib/devkit/vu_device.h"
+#include "lib/netcard/card.h"
+#include "lib/netcard/control.h"
+#include "lib/netcard/net_features.h"
 #include "lib/netkit/link.h"
 #include "cmd/dev-net/publish.h"
 #include "lib/netkit/options.h"
 
 #include <stdint.h>
 
-/* Of the first pair; the others follow it, and behind the last one of those that there are is the control queue: it is number 2
- * for a driver that does not know of more (5.1.2). */
-#define NET_RECEIVEQ 0U
-#define NET_TRANSMITQ 1U
-#define NET_CONTROLQ 2U
-#define NET_N_QUEUES 3U
-#define NET_PAIRS_MAX 8U
-#define NET_QUEUE_MAX 256U
-#define NET_CONFIG_LEN 17U /* 5.1.4, up to the duplex */
-#define NET_MTU_MIN 68U
-#define NET_MTU_MAX 65535U
-#define NET_MTU_USUAL 1500U
-#define NET_MTU_PASST 65520U	/* its own: its user's host cuts what leaves it */
-#define NET_SPEED_MAX INT32_MAX /* Mbit/s */
+#define NET_MTU_PASST 65520U /* its own: its user's host cuts what leaves it */
 /* Buffers of one frame: the largest one takes 43 of the smallest that Linux offers. A frame that takes more is dropped. */
 #define NET_MERGE_MAX 64U
 

@@ -144,7 +144,7 @@ static int serve_or_park(struct vu_device *d, struct vu_parked *p)
 	}
 	forget(p);
 	vu_rings_release(d);
-	return r;
+	return r == 0 && d->ops->queue_lend ? vu_rings_update(d) : r; /* those that were held */
 }
 
 static unsigned int count_in_flight(struct vu_device *d)

@@ -35,6 +35,10 @@
  * With DEVICE_STATE a front end that migrates has the device's own state read or written while no ring runs,
  * through a pipe and without waiting for it: dev_ops' row of the state contract.
  *
+ * A device may lend a ring to somebody else who serves it, the host's kernel, say (dev_ops' queue_lend). It is taken back
+ * before anything of it changes: the memory table, its descriptors, whether it is served. A device that lends offers no
+ * dirty log, as nobody would mark what the other one writes.
+ *
  * One thread; nothing here allocates after vu_device_open.
  */
 #ifndef BULKHEAD_DEVKIT_VU_DEVICE_H
@@ -56,6 +60,14 @@
 
 struct vu_device;
 struct dev_queue;
+
+/* A ring for somebody else to serve: where it lies in this process's memory, whole, and what belongs to it. */
+struct dev_lent {
+	uint64_t desc, avail, used; /* addresses */
+	uint16_t num, base;	    /* entries; the next available one */
+	int kick_fd;
+	int call_fd; /* -1: none */
+};
 
 /* What the device is; fixed before the sandbox. */
 struct dev_spec {
@@ -95,6 +107,14 @@ struct dev_ops {
 	unsigned int (*queue_drain)(void *owner, struct dev_queue *q);
 	/* All queues are drained and stopped: back to the state of power-on. */
 	void (*reset)(void *owner);
+	/*
+	 * The ring is served from now on: by somebody else if he takes it (1), by the kit as ever (0). Any negative
+	 * errno: he cannot, which is the guest's error. NULL: never. While it is lent nothing else is called for it, and
+	 * what the ring holds is nobody's here. The kick has been heard if it is to be: whoever takes it looks at once.
+	 */
+	int (*queue_lend)(void *owner, struct dev_queue *q, const struct dev_lent *ring);
+	/* He has it no more when this returns, and has no chain of it. Returns the next available entry. */
+	uint16_t (*queue_reclaim)(void *owner, struct dev_queue *q);
 	/* Whether a kick is all that the device waits for, so that it may poll for it. NULL: always. */
 	bool (*may_poll)(void *owner);
 	/* What the device keeps beside its rings and what its driver negotiated; object is owner. NULL: nothing,
@@ -162,6 +182,7 @@ struct dev_queue {
 	bool again;  /* to be run from the loop's next turn, or when it is no longer held */
 	bool held;   /* nothing more is taken: drained, or about to be */
 	bool pushed; /* something to signal */
+	bool lent;   /* somebody else serves it */
 	bool quiet;  /* found empty, and kicks were not asked for: it is polled */
 	struct vu_inflight_ring *inflight; /* while armed, if requests in flight are tracked */
 	uint64_t counter;		   /* of the next chain */
@@ -259,6 +280,9 @@ void dev_queue_untake(struct dev_queue *q, uint16_t head);
 void dev_queue_run(struct dev_queue *q);
 /* The same from the loop's next turn. */
 void dev_queue_run_later(struct dev_queue *q);
+/* Takes back the rings that are lent, and asks for each that is served whether it is lent now. 0, or the error of
+ * epoll. */
+[[nodiscard]] int vu_device_lend(struct vu_device *d);
 /* The guest's error, found by the device outside of queue_run: NEEDS_RESET. */
 void dev_queue_fail(struct dev_queue *q, const char *why);
 /* Whether the queue is armed, enabled and not broken. */

@@ -24,6 +24,9 @@ void vu_ring_stop(struct dev_queue *q);
 [[nodiscard]] bool vu_rings_any_armed(const struct vu_device *d);
 /* Runs the queues that asked to be run again. */
 int vu_rings_on_again(struct loop_source *src, uint32_t events);
+/* Nobody else serves the ring, or any; harmless where nobody did. Whoever changes what he was told comes before. */
+void vu_ring_reclaim(struct dev_queue *q);
+void vu_rings_reclaim(struct vu_device *d);
 /* Replaces *slot with an eventfd, which it takes, made non-blocking. -EPROTO for anything else. */
 [[nodiscard]] int vu_ring_take_event(int *slot, int *fd);
 

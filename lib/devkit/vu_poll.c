@@ -34,7 +34,7 @@ void vu_poll_disturbed(struct vu_poll *p)
 
 static bool polled(const struct vu_device *d, const struct dev_queue *q)
 {
-	return d->spec->poll_queues & 1U << q->index && dev_queue_served(q) && !q->held;
+	return d->spec->poll_queues & 1U << q->index && dev_queue_served(q) && !q->held && !q->lent;
 }
 
 /* Whether a queue had something that its device took. */

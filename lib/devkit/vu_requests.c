@@ -18,15 +18,23 @@
 	 BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | BIT(VHOST_USER_PROTOCOL_F_STATUS) | \
 	 BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) | BIT(VHOST_USER_PROTOCOL_F_LOG_SHMFD))
 
+/* Who serves lent rings marks no page. */
+static bool may_log(const struct vu_device *d)
+{
+	return !d->ops->queue_lend;
+}
+
 static uint64_t offered(const struct vu_device *d)
 {
 	return d->spec->features | BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_INDIRECT_DESC) |
-	       BIT(VIRTIO_F_EVENT_IDX) | BIT(VHOST_F_LOG_ALL) | BIT(VHOST_USER_F_PROTOCOL_FEATURES);
+	       BIT(VIRTIO_F_EVENT_IDX) | (may_log(d) ? BIT(VHOST_F_LOG_ALL) : 0) |
+	       BIT(VHOST_USER_F_PROTOCOL_FEATURES);
 }
 
 static uint64_t protocol_offered(const struct vu_device *d)
 {
-	return PROTOCOL_FEATURES | (d->ops->state ? BIT(VHOST_USER_PROTOCOL_F_DEVICE_STATE) : 0);
+	return (PROTOCOL_FEATURES | (d->ops->state ? BIT(VHOST_USER_PROTOCOL_F_DEVICE_STATE) : 0)) &
+	       ~(may_log(d) ? 0 : BIT(VHOST_USER_PROTOCOL_F_LOG_SHMFD));
 }
 
 /* ---- handlers: what a legal request does; reply is sent when the request has one of its own ---- */
@@ -120,6 +128,7 @@ static int set_mem_table(struct vu_device *d, const struct vu_msg *m, int *fds,
 static int add_mem_reg(struct vu_device *d, const struct vu_msg *m, int *fds, struct vu_msg *reply)
 {
 	(void)reply;
+	vu_rings_reclaim(d); /* whoever serves them is told of it */
 	return add_region(d, &m->mem_reg, fds[0]);
 }
 
@@ -319,6 +328,7 @@ static int set_vring_call(struct dev_queue *q, const struct vu_msg *m, int *fd,
 			  struct vu_msg *reply)
 {
 	(void)reply;
+	vu_ring_reclaim(q);
 	return set_event(&q->call_fd, m, fd);
 }
 

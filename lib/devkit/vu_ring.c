@@ -67,6 +67,7 @@ void dev_queue_fail(struct dev_queue *q, const char *why)
 	log_gated(&d->gate, LOG_LEVEL_WARNING, "%s: queue %u: %s: the device needs a reset",
 		  d->spec->name, q->index, why);
 	for (unsigned int i = 0; i < d->spec->n_queues; i++) {
+		vu_ring_reclaim(&d->queue[i]);
 		event_signal(d->queue[i].err_fd);
 		/* a kick that stays unread must not spin the loop */
 		loop_remove(d->loop, &d->queue[i].kick);
@@ -111,7 +112,7 @@ void dev_queue_run(struct dev_queue *q)
 	struct vu_device *d = q->dev;
 	int r;
 
-	if (!dev_queue_served(q) || q->busy)
+	if (!dev_queue_served(q) || q->busy || q->lent)
 		return;
 	if (q->held) {
 		q->again = true;
@@ -226,6 +227,71 @@ int vu_rings_on_again(struct loop_source *src, uint32_t events)
 	return vu_device_drained(d);
 }
 
+/* ---- rings that somebody else serves ---- */
+
+static int lend(struct dev_queue *q)
+{
+	const struct virtq_layout *l = &q->vq.layout;
+	const struct guestmem *mem = &q->dev->mem;
+	struct dev_lent ring = { .num = q->num,
+				 .base = q->vq.next_avail,
+				 .kick_fd = q->kick_fd,
+				 .call_fd = q->call_fd };
+	const uint64_t n = q->num;
+	int r = guestmem_address(mem, l->desc, n * 16, &ring.desc);
+
+	if (r == 0)
+		r = guestmem_address(mem, l->avail, 6 + n * 2, &ring.avail);
+	if (r == 0)
+		r = guestmem_address(mem, l->used, 6 + n * 8, &ring.used);
+	if (r == 0)
+		r = q->dev->ops->queue_lend(q->dev->owner, q, &ring);
+	q->lent = r == 1;
+	return r;
+}
+
+void vu_ring_reclaim(struct dev_queue *q)
+{
+	uint16_t base;
+
+	if (!q->lent)
+		return;
+	base = q->dev->ops->queue_reclaim(q->dev->owner, q);
+	q->lent = false;
+	if (virtq_resume(&q->vq, base) < 0)
+		dev_queue_fail(q, "ring is not RAM any more");
+}
+
+void vu_rings_reclaim(struct vu_device *d)
+{
+	for (unsigned int i = 0; i < d->spec->n_queues; i++)
+		vu_ring_reclaim(&d->queue[i]);
+}
+
+/* Those that the kit serves are asked about as well. */
+int vu_device_lend(struct vu_device *d)
+{
+	vu_rings_reclaim(d);
+	for (unsigned int i = 0; i < d->spec->n_queues; i++)
+		loop_remove(d->loop, &d->queue[i].kick);
+	return vu_rings_update(d);
+}
+
+/* What an earlier process took is not another's to finish; one that is held is about to change. Whether somebody has it. */
+static bool is_lent(struct dev_queue *q)
+{
+	int r;
+
+	if (!q->dev->ops->queue_lend || q->lent || vu_inflight_waiting(q))
+		return q->lent;
+	r = lend(q);
+	if (r < 0)
+		dev_queue_fail(q, "whoever is to serve the ring cannot");
+	return r != 0;
+}
+
+/* ---- kicks ---- */
+
 /* A disabled ring keeps its kicks for when it is enabled. Nothing else takes the count: if somebody has
  * filled it (the process before this one, say), there would be no edge any more. */
 static int update_kick(struct dev_queue *q)
@@ -234,10 +300,11 @@ static int update_kick(struct dev_queue *q)
 	uint64_t count;
 
 	if (!listen) {
+		vu_ring_reclaim(q);
 		loop_remove(q->dev->loop, &q->kick);
 		return 0;
 	}
-	if (q->kick.fd >= 0)
+	if (q->kick.fd >= 0 || (q->held && q->dev->ops->queue_lend) || is_lent(q))
 		return 0;
 	(void)!read(q->kick_fd, &count, sizeof(count));
 	dev_queue_run_later(q); /* what was there before the kick could be heard */
@@ -297,6 +364,7 @@ static unsigned int drain(struct dev_queue *q)
 	unsigned int n;
 
 	q->held = true;
+	vu_ring_reclaim(q);
 	if (!q->armed || !d->ops->queue_drain)
 		return 0;
 	q->busy = true;
@@ -343,6 +411,7 @@ void vu_ring_stop(struct dev_queue *q)
 
 	if (!q->armed)
 		return;
+	vu_ring_reclaim(q);
 	vu_device_flush(d);
 	if (q->vq.started)
 		q->base = virtq_stop(&q->vq);

@@ -163,6 +163,17 @@ int guestmem_from_uaddr(const struct guestmem *mem, uint64_t uaddr, uint64_t len
 	return -EFAULT;
 }
 
+int guestmem_address(const struct guestmem *mem, gpa_t gpa, uint64_t len, uint64_t *ret)
+{
+	size_t there = 0;
+	const uint8_t *host = piece_at(mem, gpa.v, len, &there);
+
+	if (!host || there < len)
+		return -EFAULT;
+	*ret = (uintptr_t)host;
+	return 0;
+}
+
 /* ---- access ---- */
 
 /* The copy is what was checked: after this, the compiler cannot go back to the shared original. */

@@ -83,6 +83,11 @@ void guestmem_set_log(struct guestmem *mem, uint8_t *bits, uint64_t len);
 void guestmem_mark(const struct guestmem *mem, gpa_t gpa, uint64_t len);
 void guestmem_mark_iov(const struct guestmem *mem, const struct iovec *iov, size_t n_iov);
 
+/* Where [gpa, gpa + len) lies in this process's memory, for the host's kernel to read and write it by itself; nobody
+ * here does. -EFAULT unless it is guest RAM, within one region. */
+[[nodiscard]] int guestmem_address(const struct guestmem *mem, gpa_t gpa, uint64_t len,
+				   uint64_t *ret);
+
 /* Translates a front-end address (vhost-user ring addresses) to a gpa; -EFAULT unless uaddr and the
  * len bytes from there on lie in one region. */
 [[nodiscard]] int guestmem_from_uaddr(const struct guestmem *mem, uint64_t uaddr, uint64_t len,

@@ -115,6 +115,18 @@ uint16_t virtq_stop(struct virtq *vq)
 	return vq->next_avail;
 }
 
+int virtq_resume(struct virtq *vq, uint16_t base)
+{
+	const struct virtq_layout layout = vq->layout;
+	const char *broken = vq->broken;
+	int r;
+
+	vq->started = false;
+	r = virtq_start(vq, &layout, base);
+	vq->broken = broken;
+	return r;
+}
+
 int virtq_break(struct virtq *vq, const char *why)
 {
 	if (!vq->broken)

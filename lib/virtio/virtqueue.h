@@ -87,6 +87,9 @@ void virtq_init(struct virtq *vq, const struct guestmem *mem);
 /* Stops the ring, broken or not, forgets chains in flight and returns the next avail index.
  * Harmless when stopped. */
 uint16_t virtq_stop(struct virtq *vq);
+/* Somebody else has served the started ring meanwhile, and has come to that avail index: as virtq_start with the layout
+ * that it has. What broke it stays broken. */
+[[nodiscard]] int virtq_resume(struct virtq *vq, uint16_t base);
 
 /*
  * Takes the next chain. 1 with *ret filled (it is scratch otherwise); 0 when the ring is empty; -EAGAIN when the budget is

@@ -8,8 +8,8 @@
 #include "tests/fuzz/input.h"
 #include "tests/unit/testring.h"
 
-#include "cmd/dev-net/control.h"
-#include "cmd/dev-net/net_features.h"
+#include "lib/netcard/control.h"
+#include "lib/netcard/net_features.h"
 
 #include <errno.h>
 #include <string.h>

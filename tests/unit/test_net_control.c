@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dev-net's control queue: commands that are wrong in any way, lists at their bounds, what a predecessor left, and which
  * frames pass. */
-#include "cmd/dev-net/control.h"
-#include "cmd/dev-net/net_features.h"
+#include "lib/netcard/control.h"
+#include "lib/netcard/net_features.h"
 #include "tests/unit/testring.h"
 #include "tests/unit/unit.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands of the control queue as a table: class x command -> handler; see control.h. */
-#include "cmd/dev-net/control.h"
+#include "lib/netcard/control.h"
 
-#include "cmd/dev-net/net_features.h"
+#include "lib/netcard/net_features.h"
 #include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Feature bits of virtio-net (VIRTIO 1.2, 5.1.3), and which of them dev-net offers. */
-#ifndef BULKHEAD_DEV_NET_NET_FEATURES_H
-#define BULKHEAD_DEV_NET_NET_FEATURES_H
+/* Feature bits of virtio-net (VIRTIO 1.2, 5.1.3), and which of them our cards offer. */
+#ifndef BULKHEAD_NETCARD_FEATURES_H
+#define BULKHEAD_NETCARD_FEATURES_H
 
 #include "lib/base/units.h"
 

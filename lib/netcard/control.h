@@ -11,10 +11,10 @@
  * HOSTILE: every command; and the kept struct, which a predecessor may have written: what of it cannot be is as at
  * power-on. Nothing in it gives a guest what it could not have asked for.
  */
-#ifndef BULKHEAD_DEV_NET_CONTROL_H
-#define BULKHEAD_DEV_NET_CONTROL_H
+#ifndef BULKHEAD_NETCARD_CONTROL_H
+#define BULKHEAD_NETCARD_CONTROL_H
 
-#include "cmd/dev-net/filter.h"
+#include "lib/netcard/filter.h"
 #include "lib/virtio/virtqueue.h"
 
 #define CONTROL_OK 0

@@ -6,8 +6,8 @@
  * A list that would be longer than FILTER_MACS_MAX lets all of its sort pass. Pure: no I/O, no allocation. HOSTILE:
  * the frame, and a struct filter that comes from a predecessor (filter_can_be).
  */
-#ifndef BULKHEAD_DEV_NET_FILTER_H
-#define BULKHEAD_DEV_NET_FILTER_H
+#ifndef BULKHEAD_NETCARD_FILTER_H
+#define BULKHEAD_NETCARD_FILTER_H
 
 #include <stdbool.h>
 #include <stddef.h>

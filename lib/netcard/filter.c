@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which frames the driver wants; see filter.h. */
-#include "cmd/dev-net/filter.h"
+#include "lib/netcard/filter.h"
 
 #include "lib/base/be.h"
 
