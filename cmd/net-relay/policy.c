@@ -45,7 +45,8 @@ static const struct declared_map maps[] = {
 
 static const struct declared_gain gains[] = {
 	{ "frames to the other end of the link, from any address and as many as it takes", NULL,
-	  "who judges the guest's frames must have them; the guest reaches it through its dev-net alone, by frames" },
+	  "who judges the guest's frames must have them; the guest reaches it through its dev-net alone, by frames. With "
+	  "passt at that end they reach whatever its user's programs do, this host's loopback among it" },
 	{ "frames to its dev-net", "from who is at the other end of the link", NULL },
 	{ "bytes on the streams that are no frame", NULL,
 	  "who has the other ends reads lengths as hostile, or closes them" },

@@ -123,22 +123,26 @@ static bool is_private(const struct addr *a)
 		{ ADDR_V4(192, 168, 0, 0), ADDR_V4_BITS + 16 }, /* RFC 1918 */
 		{ ADDR_V4(100, 64, 0, 0), ADDR_V4_BITS + 10 },	/* RFC 6598 */
 		{ ADDR_V4(192, 0, 0, 0), ADDR_V4_BITS + 24 },	/* RFC 6890 */
+		{ ADDR_V4(192, 88, 99, 0), ADDR_V4_BITS + 24 }, /* 6to4's relays, RFC 7526 */
 		{ ADDR_V4(198, 18, 0, 0), ADDR_V4_BITS + 15 },	/* RFC 2544 */
 		{ ADDR_V4(224, 0, 0, 0), ADDR_V4_BITS + 3 },	/* groups, reserved, broadcast */
-		{ { { 0xfc } }, 7 },				/* RFC 4193 */
-		{ { { 0xfe, 0x80 } }, 9 },			/* link-local, and site-local */
-		{ { { 0xff } }, 8 },				/* groups */
+		{ { { 0x20, 1 } },
+		  23 }, /* of protocols, Teredo's and benchmarks' among them: RFC 2928 */
 	};
+	static const struct addr global6 = { { 0x20 } };
 
+	/* RFC 4291, 2.4: all that is public in IPv6 begins so today, and what is not has many names */
+	if (!addr_is_v4(a) && !addr_within(a, &global6, 3))
+		return true;
 	return is_in(a, all, COUNT(all));
 }
 
-/* As IPv6 never has them on a wire: IPv4's mapped, ::, ::1 and whatever else begins so. */
+/* As IPv6 never has them on a wire: IPv4's mapped and translated, ::, ::1 and whatever else begins so. */
 static bool is_for_hosts_alone(const struct addr *a)
 {
 	static const struct addr zero;
 
-	return addr_within(a, &zero, 80);
+	return addr_within(a, &zero, 64);
 }
 
 /* ---- what is the guest's ---- */
@@ -181,17 +185,66 @@ static bool is_own6(const struct judge *j, const struct addr *a)
 
 /* ---- where it goes ---- */
 
+/* ISATAP's: below any network (RFC 5214, 6.1). */
+static bool is_isatap(const struct addr *a)
+{
+	static const uint8_t words[] = { 0, 0, 0x5e, 0xfe };
+
+	return (a->b[8] & 0xfd) == words[0] && memcmp(a->b + 9, words + 1, 3) == 0;
+}
+
 /* The IPv4 address that one of IPv6 stands for, by a translator or a tunnel; or itself. */
 static struct addr meant(const struct addr *a)
 {
 	static const struct range nat64 = { { { 0, 0x64, 0xff, 0x9b } }, 96 };
 	static const struct range six_to_four = { { { 0x20, 2 } }, 16 };
+	static const struct range teredo = { { { 0x20, 1 } }, 32 };
+	uint8_t hidden[4];
 
 	if (addr_within(a, &nat64.net, nat64.bits))
 		return addr_v4(a->b + 12);
 	if (addr_within(a, &six_to_four.net, six_to_four.bits))
 		return addr_v4(a->b + 2);
-	return *a;
+	if (is_isatap(a))
+		return addr_v4(a->b + 12);
+	if (!addr_within(a, &teredo.net, teredo.bits))
+		return *a;
+	for (size_t i = 0; i < sizeof(hidden); i++)
+		hidden[i] = a->b[12 + i] ^ 0xff;
+	return addr_v4(hidden);
+}
+
+/* Only a translator of one's own network has these (RFC 8215). */
+static bool is_of_local_translator(const struct addr *a)
+{
+	static const struct addr net = { { 0, 0x64, 0xff, 0x9b, 0, 1 } };
+
+	return addr_within(a, &net, 48);
+}
+
+/* It cuts them as it likes: in one of four ways (RFC 6052, 2.2; the others are shorter than its network). */
+static bool is_local_metadata(const struct addr *a)
+{
+	const uint8_t *b = a->b;
+	const struct addr ways[] = { ADDR_V4(b[6], b[7], b[9], b[10]),
+				     ADDR_V4(b[7], b[9], b[10], b[11]), addr_v4(b + 9),
+				     addr_v4(b + 12) };
+
+	for (size_t i = 0; i < COUNT(ways); i++)
+		if (is_metadata(&ways[i]))
+			return true;
+	return false;
+}
+
+/* One of Teredo's stands for a client, and goes by a relay that may be one's own network's: both count. */
+static bool is_private_either_way(const struct addr *to)
+{
+	const struct addr a = meant(to);
+	static const struct addr nat64 = { { 0, 0x64, 0xff, 0x9b } };
+
+	if (is_of_local_translator(to) || is_private(&a))
+		return true;
+	return !addr_within(to, &nat64, 96) && is_private(to);
 }
 
 static bool is_forbidden(const struct judge *j)
@@ -201,7 +254,10 @@ static bool is_forbidden(const struct judge *j)
 
 	if (j->p->kind == PACKET_IPV6 && is_for_hosts_alone(to))
 		return true;
-	return is_nowhere(&a) || (is_metadata(&a) && !j->rules->link_local);
+	if (is_nowhere(&a))
+		return true;
+	return !j->rules->link_local &&
+	       (is_metadata(&a) || (is_of_local_translator(to) && is_local_metadata(to)));
 }
 
 static bool is_named(const struct judge *j)
@@ -267,12 +323,24 @@ static bool is_resolver(const struct judge *j)
 	return false;
 }
 
+/* Its own address, which a network of its user's host may have as well; or, of IPv6, whatever stands below a network of its
+ * link: those are its user's, though their addresses are public. */
+static bool is_at_home(const struct judge *j)
+{
+	const struct guard_rules *r = j->rules;
+	const struct addr *to = &j->p->to;
+
+	if (r->owns) /* to ask it would be to claim the address */
+		return false;
+	if (addr_is_v4(to))
+		return is_own4(j, to);
+	return (r->fixed6 && addr_equal(to, &r->ip6)) || is_advertised(j, to);
+}
+
 static bool is_kept_private(const struct judge *j)
 {
-	const struct addr a = meant(&j->p->to);
-
-	return j->rules->public && is_private(&a) && !is_named(j) && !is_resolver(j) &&
-	       !is_answer(j);
+	return j->rules->public && (is_private_either_way(&j->p->to) || is_at_home(j)) &&
+	       !is_named(j) && !is_resolver(j) && !is_answer(j);
 }
 
 static enum guard_verdict judge_dest(const struct judge *j)

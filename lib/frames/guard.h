@@ -37,7 +37,8 @@ struct guard_rules {
 	struct addr ip4, ip6; /* where they are fixed */
 	bool link_local;      /* may be a destination: 169.254.0.0/16, and metadata */
 	bool restricted;      /* to answers, and to what is named */
-	bool public; /* to public addresses, answers, what is named, and its own name servers */
+	/* to public addresses but those of its own networks, answers, what is named, and its own name servers */
+	bool public;
 	struct dest dests[GUARD_DESTS_MAX];
 	size_t n_dests; /* any: restricted to these, and to answers */
 	/* Whether an address that is not fixed is the guest's, on a link without routers and servers; nothing is learned

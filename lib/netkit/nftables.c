@@ -3,6 +3,8 @@
  * of the packet's, @th of what it carries. */
 #include "lib/netkit/nftables.h"
 
+#include "lib/base/cleanup.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -329,18 +331,51 @@ static void put_note(struct text *t, const struct guard_rules *r, bool v6)
 	put(t, "\t}\n");
 }
 
+/* Where only some bits count, as the address of IPv4 stands behind others. */
+struct masked {
+	const char *mask, *bits;
+};
+
+static void put_masked(struct text *t, const struct masked *all, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		put(t, "\t\tip6 daddr & %s == %s drop\n", all[i].mask, all[i].bits);
+}
+
 /* As in IPv6, by a translator or a tunnel, addresses of IPv4 stand: guard.c. */
+static void put_forbidden6(struct text *t, const struct guard_rules *r)
+{
+	static const struct masked nowhere[] = {
+		{ "ffff:ffff::ff00:0", "2001::ff00:0" }, /* Teredo's, with all bits turned */
+		{ "ffff:ffff::ff00:0", "2001::8000:0" },
+		{ "::fdff:ffff:ff00:0", "::5efe:0:0" }, /* ISATAP's */
+		{ "::fdff:ffff:ff00:0", "::5efe:7f00:0" },
+	};
+	static const struct masked metadata[] = {
+		{ "ffff:ffff::ffff:0", "2001::5601:0" },
+		{ "::fdff:ffff:ffff:0", "::5efe:a9fe:0" },
+		{ "ffff:ffff:ffff:ff:ff::", "64:ff9b:1:a9:fe::" },
+		{ "ffff:ffff:ffff:0:ff:ff00::", "64:ff9b:1:0:a9:fe00::" },
+		{ "ffff:ffff:ffff::ffff:0", "64:ff9b:1::a9fe:0" },
+	};
+
+	put(t, "\tchain dest6 {\n\t\tip6 daddr { ::/64, 64:ff9b::/104, 64:ff9b::7f00:0/104, "
+	       "2002::/24, 2002:7f00::/24 } drop\n");
+	put_masked(t, nowhere, ARRAY_SIZE(nowhere));
+	if (r->link_local)
+		return;
+	put(t, "\t\tip6 daddr { 64:ff9b::a9fe:0/112, 64:ff9b:1:a9fe::/64, 2002:a9fe::/32, "
+	       "fe80::a9fe:a9fe, fd00:ec2::254, fd20:ce::254 } drop\n");
+	put_masked(t, metadata, ARRAY_SIZE(metadata));
+}
+
 static void put_destinations(struct text *t, const struct guard_rules *r)
 {
 	put(t, "\tchain dest4 {\n\t\tip daddr { 0.0.0.0/8, 127.0.0.0/8 } drop\n");
 	if (!r->link_local)
 		put(t, "\t\tip daddr 169.254.0.0/16 drop\n");
 	put_dests(t, r, false);
-	put(t, "\tchain dest6 {\n\t\tip6 daddr { ::/80, 64:ff9b::/104, 64:ff9b::7f00:0/104, "
-	       "2002::/24, 2002:7f00::/24 } drop\n");
-	if (!r->link_local)
-		put(t, "\t\tip6 daddr { 64:ff9b::a9fe:0/112, 2002:a9fe::/32, fe80::a9fe:a9fe, "
-		       "fd00:ec2::254, fd20:ce::254 } drop\n");
+	put_forbidden6(t, r);
 	put_dests(t, r, true);
 	put_note(t, r, false);
 	put_note(t, r, true);

@@ -116,6 +116,19 @@ def test_no_other_destination_of_a_taken_dev_net(ground, neighbour, count):
     count("dev-net", len(wrong), [("destination", f.hex(), "passed") for f in came])
 
 
+def test_no_private_destination_of_a_taken_dev_net(ground, neighbour, count):
+    """With public=on, as a VM has it when nothing is said of its network; a public one behind them is reached. (A name that somebody
+    points at a private address is that address by then.)"""
+    t, peer = taken(ground, ",public=on")
+    wrong = frames.to_private()
+    send(t, b"".join(net.pack(f) for f in (*wrong, LAST)))
+    came = []
+    while (frame := peer.recv()) != LAST:
+        came.append(frame)
+    t.release()
+    count("dev-net", len(wrong), [("private", f.hex(), "passed") for f in came])
+
+
 def test_no_flood_of_a_taken_dev_net(ground, neighbour, count):
     """Right frames, as many as the socket takes: no more pass than a burst and the time's share."""
     t, peer = taken(ground, f",packets-out={RATE}")

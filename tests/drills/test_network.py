@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A VM with a network card: what whoever takes dev-net over has not."""
 
+import itertools
 import os
 import pathlib
 import re
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -17,7 +19,7 @@ from test_behind import links
 from test_first_step import Intruder
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "device"))
-from bh import bridge, frames, net  # noqa: E402
+from bh import bridge, frames, net, wait  # noqa: E402
 from bh.tap import apart  # noqa: E402
 
 NET = {"net": True, "more": ("dev-net",)}
@@ -197,3 +199,93 @@ def test_what_passt_holds(ground, count):
     """No file, no memory of a VM, no root, no capability: what its user's network is."""
     tried, gains = apart(lambda: of_passt(ground))
     count("passt", tried, gains)
+
+
+HERE, GATEWAY, FIRST, PORT = "10.9.0.1", "10.9.0.254", "198.51.100.1", 80
+OUTER = 6  # of net-relay, as of dev-net its link
+SENDMMSG, DONTWAIT, NOSIGNAL = 307, 0x40, 0x4000
+
+
+class Neighbours:
+    """All that passt could reach: who listens on this host, and the far end of its line, which sees what leaves."""
+
+    def __init__(self):
+        subprocess.run(f"{NETWORK} && ip neigh add {GATEWAY} lladdr 02:00:00:00:00:01 dev v0 nud permanent", shell=True, check=True)
+        self.line = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        self.line.bind(("v1", 0))
+        self.host = {}
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            for address in ("127.0.0.1", HERE, "::1"):
+                s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+                s.bind((address, PORT))
+                self.host[address, kind] = s
+                if kind == socket.SOCK_STREAM:
+                    s.listen()
+
+    def reached(self):
+        """Of the host; and what has left it since it was asked last, as addresses of IPv4."""
+        found = set()
+        while wait.readable(self.line.fileno()):
+            frame, where = self.line.recvfrom(2048)
+            if where[1] == 0x800 and where[2] != socket.PACKET_OUTGOING:
+                found.add(socket.inet_ntoa(frame[30:34]))
+        return {address for (address, _), s in self.host.items() if wait.readable(s.fileno())}, found
+
+    def close(self):
+        for s in (self.line, *self.host.values()):
+            s.close()
+
+
+def pour(t, data):
+    """As net-relay and dev-net may, over what they hold under the same number."""
+    while data:
+        piece = data[:8192]
+        message = t.put(struct.pack("<8Q", 0, 0, t.put(struct.pack("<2Q", t.put(piece), len(piece))), 1, 0, 0, 0, 0))
+        if t.call(SENDMMSG, OUTER, message, 1, DONTWAIT | NOSIGNAL).value == 1:
+            data = data[struct.unpack("<Q", t.read(message + 56, 8))[0] & 0xffffffff:]
+        else:
+            time.sleep(0.01)
+        t.forget()
+
+
+def by_default(ground, role):
+    """A VM whose user said nothing of its network, and an intruder who sends to whatever is not public, and then to what is:
+    what was reached by then."""
+    there = Neighbours()
+    machine = ground.start("--net", f"default,mac={net.MAC.hex(':')}", "--allow", "virtio-net,net-relay", more=("dev-net", "net-relay"))
+    t = machine.take(role)
+    pour(t, net.pack(frames.dhcp(3)))  # what net-relay goes by; passt has no answer but one
+    local, left, ports = set(), set(), itertools.count(41000)
+    wrong = frames.to_private(HERE) + [f(a, PORT, from_address=HERE) for a in ("127.0.0.1", HERE, GATEWAY) for f in (frames.udp, frames.tcp)]
+
+    def reaches(public):
+        """A connection, each time a new one; passt, which has one thread, has begun all before it by then."""
+        pour(t, net.pack(frames.tcp(public, from_port=next(ports), from_address=HERE)))
+        here, far = there.reached()
+        local.update(here)
+        left.update(far)
+        return public in left
+
+    wait.until(lambda: reaches(FIRST), "it has its address")
+    pour(t, b"".join(net.pack(f) for f in wrong))
+    wait.until(lambda: reaches(frames.FAR), "what is public is reached")
+    t.release()
+    there.close()
+    machine.discard()
+    return len(wrong), sorted(local), sorted(left - {FIRST, frames.FAR})
+
+
+@pytest.mark.skipif(not shutil.which("passt"), reason="passt is not installed")
+def test_what_a_taken_dev_net_reaches_by_default(ground, count):
+    """The Internet, and of all else nothing."""
+    tried, local, left = apart(lambda: by_default(ground, "dev-net"))
+    count("dev-net", tried, [("reached", a, "") for a in (*local, *left)])
+
+
+@pytest.mark.skipif(not shutil.which("passt"), reason="passt is not installed")
+def test_what_a_taken_net_relay_reaches_by_default(ground, count):
+    """It is the wall, and passt is none: who has net-relay reaches, as its user could, hosts of that one's networks and what
+    listens on this host, by IPv4 even on its loopback. Nothing by what IPv6 makes of that."""
+    tried, local, left = apart(lambda: by_default(ground, "net-relay"))
+    assert GATEWAY in left
+    count("net-relay", tried, [("reached", a, "") for a in local if ":" in a])

@@ -544,16 +544,73 @@ static enum guard_verdict udp_to(const char *to, unsigned int port)
 static void private_networks(void **state)
 {
 	static const char *const private[] = {
-		"10.0.2.2",    "10.255.255.255",  "172.16.0.1",	       "172.31.255.254",
-		"192.168.1.1", "100.64.0.1",	  "192.0.0.8",	       "198.19.0.1",
-		"224.0.0.251", "239.255.255.250", "240.0.0.1",	       "255.255.255.255",
-		"fc00::1",     "fd00::1",	  "fe80::1",	       "fec0::1",
-		"ff02::fb",    "ff0e::1",	  "64:ff9b::10.0.0.1", "2002:c0a8:101::1"
+		"10.0.2.2",
+		"10.255.255.255",
+		"172.16.0.1",
+		"172.31.255.254",
+		"192.168.1.1",
+		"100.64.0.1",
+		"192.0.0.8",
+		"198.19.0.1",
+		"224.0.0.251",
+		"239.255.255.250",
+		"240.0.0.1",
+		"255.255.255.255",
+		"fc00::1",
+		"fd00::1",
+		"fe80::1",
+		"fec0::1",
+		"ff02::fb",
+		"ff0e::1",
+		"64:ff9b::10.0.0.1",
+		"2002:c0a8:101::1",
+		"192.88.99.1",
+		"64:ff9b:1::8.8.8.8",
+		"64:ff9b:1:a00:0:100::",
+		"100::1",
+		"5f00::1",
+		"2001::4136:e378:8000:63bf:f5ff:fffe",	/* Teredo's 10.0.0.1 */
+		"2001:0:4136:e378:8000:63bf:3fff:fdd2", /* and of a public one */
+		"2001:2::1",
+		"2001:db8::5efe:10.0.0.1",
+		"2001:db8::200:5efe:192.168.1.1"
 	};
-	static const char *const public[] = { FAR,	     "9.255.255.255", "11.0.0.0",
-					      "172.15.0.1",  "172.32.0.1",    "192.167.0.1",
-					      "192.169.0.1", "100.128.0.1",   "223.255.255.254",
-					      "2001:db8::7", "2600::1",	      "64:ff9b::8.8.8.8" };
+	/* to which nothing goes, public=on or not */
+	static const char *const nowhere[] = {
+		"127.0.0.1",
+		"169.254.169.254",
+		"0.0.0.0",
+		"::1",
+		"::10.0.0.1",
+		"::ffff:0:10.0.0.1",
+		"::ffff:0:8.8.8.8",
+		"64:ff9b::127.0.0.1",
+		"2002:7f00:1::1",
+		"64:ff9b::169.254.169.254",
+		"64:ff9b:1::169.254.169.254",
+		"64:ff9b:1:a9fe:a9:fe00::",
+		"2001:0:4136:e378:8000:63bf:5601:5601", /* Teredo's 169.254.169.254 */
+		"2001:0:4136:e378:8000:63bf:80ff:fffe", /* and 127.0.0.1 */
+		"2001:db8::5efe:127.0.0.1",
+		"2001:db8::200:5efe:169.254.169.254"
+	};
+	static const char *const public[] = { FAR,
+					      "9.255.255.255",
+					      "11.0.0.0",
+					      "172.15.0.1",
+					      "172.32.0.1",
+					      "192.167.0.1",
+					      "192.169.0.1",
+					      "100.128.0.1",
+					      "223.255.255.254",
+					      "2001:db8::7",
+					      "2600::1",
+					      "64:ff9b::8.8.8.8",
+					      "3ffe::1",
+					      "2001:200::1",
+					      "2002:808:808::1",
+					      "2001:db8::5efe:8.8.8.8",
+					      "2001:db8::100:5efe:10.0.0.1" };
 
 	(void)state;
 	rules.public = true;
@@ -566,8 +623,35 @@ static void private_networks(void **state)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(public); i++)
 		assert_int_equal(tcp_to(public[i], 443), GUARD_PASS);
-	assert_int_equal(tcp_to("127.0.0.1", 53), GUARD_DEST);
-	assert_int_equal(tcp_to("169.254.169.254", 80), GUARD_DEST);
+	for (unsigned int public_ = 0; public_ < 2; public_++) {
+		rules.public = public_;
+		for (size_t i = 0; i < ARRAY_SIZE(nowhere); i++)
+			assert_int_equal(tcp_to(nowhere[i], 53), GUARD_DEST);
+	}
+}
+
+/* Hosts of its user's network, which have public addresses in IPv6; and this host, whose address it may have. */
+static void public_addresses_that_are_at_home(void **state)
+{
+	(void)state;
+	rules.public = true;
+	lease("198.51.100.9");
+	tf_tcp(&f, false, "198.51.100.9", 40000, FAR, 443);
+	OUT(GUARD_PASS);
+	tf_tcp(&f, false, "198.51.100.9", 40000, "198.51.100.9", 443);
+	OUT(GUARD_PRIVATE);
+	assert_int_equal(tcp_to("2001:db8:0:2::99", 443), GUARD_SOURCE);
+	advertise();
+	assert_int_equal(tcp_to("2001:db8:0:2::99", 443), GUARD_PRIVATE);
+	assert_int_equal(tcp_to(OWN6, 443), GUARD_PRIVATE);
+	assert_int_equal(tcp_to("2001:db8:0:3::99", 443), GUARD_PASS);
+	allow("2001:db8:0:2::99/128");
+	assert_int_equal(tcp_to("2001:db8:0:2::99", 443), GUARD_PASS);
+	rules.n_dests = 0;
+	rules.fixed6 = true;
+	assert_int_equal(addr_parse("2001:db8:0:7::9", &rules.ip6), 0);
+	tf_tcp(&f, false, "2001:db8:0:7::9", 40000, "2001:db8:0:7::9", 443);
+	OUT(GUARD_PRIVATE);
 }
 
 /* Its own name servers, for names; and whom somebody named. */
@@ -679,6 +763,7 @@ int main(void)
 		cmocka_unit_test_setup(renewals_go_to_the_server, setup),
 		cmocka_unit_test_setup(many_flows, setup),
 		cmocka_unit_test_setup(private_networks, setup),
+		cmocka_unit_test_setup(public_addresses_that_are_at_home, setup),
 		cmocka_unit_test_setup(private_ones_that_are_reached, setup),
 		cmocka_unit_test_setup(resolvers_of_ipv6, setup),
 		cmocka_unit_test_setup(resolvers_that_are_cut, setup),

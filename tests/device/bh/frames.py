@@ -90,6 +90,35 @@ def lease(number=7, given=OWN):
     return dhcp(3, number), to_guest(udp(given, 68, 67, dhcp_body(2, 5, number, given), from_address=SERVER))
 
 
+# Addresses that are nobody's on the Internet, and ways in which IPv6 says them: under public=on a guest reaches none.
+PRIVATE = ["10.0.2.2", "10.9.0.254", "172.16.0.1", "192.168.1.1", "100.64.0.1", "192.0.0.8", "198.18.0.1", "192.88.99.1", "169.254.1.1",
+           "127.0.0.1", "0.0.0.0", "224.0.0.251", "239.255.255.250", "255.255.255.255", "fd00::1", "fe80::99", "fec0::1", "ff02::fb", "::1",
+           "::10.0.0.1", "::ffff:0:a00:1", "64:ff9b::10.0.0.1", "64:ff9b:1::8.8.8.8", "2002:a00:1::1", "2001:0:4136:e378:8000:63bf:f5ff:fffe",
+           "2001:db8::5efe:a00:1", "2001:db8::200:5efe:c0a8:101", "100::1", "5f00::1",
+           "2001:db8:0:2::99"]  # the last one is of its own network (router())
+
+
+def mapped(address, payload):
+    """A packet of IPv6 to one of IPv4, as no wire has it."""
+    frame = ipv6(6, payload)
+    return frame[:38] + bytes(10) + b"\xff\xff" + packed(address) + frame[54:]
+
+
+def to_private(own=OWN):
+    """In each protocol and in pieces, from a guest that has that address."""
+    found = [mapped(a, tcp()[34:]) for a in ("10.0.0.1", "127.0.0.1")]
+    for a in PRIVATE:
+        more = {} if ":" in a else {"from_address": own}
+        found += [tcp(a, 443, **more), tcp(a, 80, **more), udp(a, 53, **more), udp(a, 1900, **more)]
+        if not more:
+            found += [ipv6(58, struct.pack(">BBHI", 128, 0, 0, 1) + bytes(8), to=a),
+                      ipv6(44, bytes([17, 0, 0, 0, 0, 0, 0, 1]) + bytes(64), to=a)]
+        else:
+            found += [ipv4(1, struct.pack(">BBHI", 8, 0, 0, 1) + bytes(8), to=a, **more), ipv4(17, bytes(64), to=a, fragment=0x2000, **more),
+                      ipv4(17, bytes(64), to=a, fragment=9, **more), ipv4(41, bytes(64), to=a, **more)]
+    return found
+
+
 # What whoever has taken dev-net over might send once its guest has its addresses: none of it may pass. Each with what
 # it is.
 SPOOFED = {
@@ -123,6 +152,14 @@ SPOOFED = {
     "metadata": tcp("169.254.169.254"),
     "metadata over IPv6": tcp("fd00:ec2::254"),
     "metadata by a translator": tcp("64:ff9b::a9fe:a9fe"),
+    **{f"metadata by {how}": tcp(to) for how, to in {
+        "a translator of the network's own": "64:ff9b:1::a9fe:a9fe", "6to4": "2002:a9fe:a9fe::1",
+        "one that cuts it after 48 bits": "64:ff9b:1:a9fe:a9:fe00::", "after 56": "64:ff9b:1:a9:fe:a9fe::",
+        "after 64": "64:ff9b:1:0:a9:fea9:fe00:0", "Teredo": "2001:0:4136:e378:8000:63bf:5601:5601",
+        "ISATAP": "2001:db8::5efe:a9fe:a9fe"}.items()},
+    **{f"the host itself by {how}": tcp(to) for how, to in {
+        "a translator": "64:ff9b::7f00:1", "6to4": "2002:7f00:1::1", "Teredo": "2001:0:4136:e378:8000:63bf:80ff:fffe",
+        "ISATAP": "2001:db8::200:5efe:7f00:1", "stateless translation": "::ffff:0:7f00:1"}.items()},
     "a runt": MAC,
     "a packet longer than its frame": tcp()[:-1],
     "a frame longer than its packet": udp(data=bytes(100)) + b"x" * 100,
