@@ -6,6 +6,7 @@
 #include "cmd/bulkhead/seed.h"
 #include "cmd/bulkhead/terminal.h"
 #include "cmd/bulkhead/termsize.h"
+#include "cmd/bulkhead/vars.h"
 #include "cmd/bulkhead/verbs.h"
 #include "cmd/bulkhead/words.h"
 #include "lib/base/cleanup.h"
@@ -345,6 +346,8 @@ int verb_run(int argc, char **argv)
 	e = words_to_config(argc, argv, &config);
 	if (e == 0)
 		e = links_take(&config, &r.links);
+	if (e == 0)
+		e = vars_take(&config);
 	if (e == 0)
 		e = seed_take(&config, &r.links);
 	if (e) {

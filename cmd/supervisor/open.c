@@ -5,6 +5,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 #include "lib/files/files.h"
+#include "lib/fwcfg/flash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -71,6 +72,14 @@ static int open_image(const char *what, const char *path, uint64_t memory, struc
 	return take_fd(&fd);
 }
 
+static bool is_secure_boot(const char *path)
+{
+	_cleanup_(freep) char *real = realpath(path, NULL);
+	const char *name = strrchr(real ? real : path, '/');
+
+	return strstr(name ? name : path, ".secboot.") != NULL;
+}
+
 /* A file that is what it is below 4 GiB. */
 static int open_firmware(struct opened *o, const char *path, struct open_error *e)
 {
@@ -78,8 +87,19 @@ static int open_firmware(struct opened *o, const char *path, struct open_error *
 	_cleanup_(closep) int fd =
 		file_open("--firmware", path, O_RDONLY, false, &st, e->text, sizeof(e->text));
 
+	if (fd == -ENOENT && strcmp(path, CONFIG_FIRMWARE_DEFAULT) == 0)
+		return open_complain(
+			e, fd,
+			"--firmware: %s is not there: install Debian's package ovmf, or say "
+			"--kernel FILE",
+			path);
 	if (fd < 0)
 		return fd;
+	if (is_secure_boot(path))
+		return open_complain(e, -EINVAL,
+				     "--firmware: %s needs SMM, which Bulkhead does not have: say "
+				     "OVMF_CODE_4M.fd, which does not enforce Secure Boot",
+				     path);
 	if (st.st_size < CONFIG_FIRMWARE_MIN || st.st_size > CONFIG_FIRMWARE_MAX ||
 	    st.st_size % 4096)
 		return open_complain(e, -EINVAL,
@@ -89,6 +109,30 @@ static int open_firmware(struct opened *o, const char *path, struct open_error *
 				     CONFIG_FIRMWARE_MAX >> 20);
 	o->firmware_size = (uint64_t)st.st_size;
 	return take_fd(&fd);
+}
+
+/* The variables of that firmware. */
+static int check_flash(struct opened *o, const char *what, const char *path, const struct stat *st,
+		       struct open_error *e)
+{
+	bool has_log;
+	const uint64_t size = S_ISREG(st->st_mode) ? flash_size((uint64_t)st->st_size, &has_log) :
+						     0;
+
+	if (!size)
+		return open_complain(
+			e, -EINVAL,
+			"%s: %s has %lld bytes: a copy of the firmware's own template, "
+			"as OVMF_VARS_4M.fd, is right",
+			what, path, (long long)st->st_size);
+	if (!flash_fits(o->firmware_size, size))
+		return open_complain(
+			e, -EINVAL,
+			"%s: %s has %llu bytes and --firmware has %llu: they are not made "
+			"for one another, as OVMF_CODE_4M.fd and OVMF_VARS_4M.fd are",
+			what, path, (unsigned long long)size, (unsigned long long)o->firmware_size);
+	o->flash_size = size;
+	return 0;
 }
 
 static bool is_one_file(const struct stat *a, const struct stat *b)
@@ -164,9 +208,20 @@ static int check_once(const struct opened *o, const struct vm_config *c, size_t 
 	return r;
 }
 
+static int lock(const struct config_device *d, unsigned int file, int fd, const char *what,
+		const char *path, struct open_error *e)
+{
+	int r = file_lock(fd, config_file_readonly(d, file), what, path, e->text, sizeof(e->text));
+
+	if (r == -EBUSY && !kind_option(d->kind, "readonly"))
+		return open_complain(e, r, "%s: %s is in use by another VM: each has its own", what,
+				     path);
+	return r;
+}
+
 /* The whole file is what the device serves, or a part of it. */
-static int open_served(const struct opened *o, const struct vm_config *c, size_t i,
-		       unsigned int file, struct open_error *e)
+static int open_served(struct opened *o, const struct vm_config *c, size_t i, unsigned int file,
+		       struct open_error *e)
 {
 	const struct config_device *d = &c->devices[i];
 	const struct config_file name = config_file_of(c, d, file);
@@ -181,9 +236,10 @@ static int open_served(const struct opened *o, const struct vm_config *c, size_t
 	if (fd < 0)
 		return fd;
 	r = check_once(o, c, i, file, &st, path, e);
+	if (r == 0 && d->kind->flash_fd)
+		r = check_flash(o, what, path, &st, e);
 	if (r == 0)
-		r = file_lock(fd, config_file_readonly(d, file), what, path, e->text,
-			      sizeof(e->text));
+		r = lock(d, file, fd, what, path, e);
 	return r < 0 ? r : take_fd(&fd);
 }
 

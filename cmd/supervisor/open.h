@@ -23,6 +23,7 @@ struct boot_file {
 struct opened {
 	int kernel;		       /* or firmware, */
 	uint64_t firmware_size;	       /* of so many bytes */
+	uint64_t flash_size;	       /* of the flash with its variables; 0: there is none */
 	int initrd;		       /* -1: none */
 	int kvm;		       /* -1: the software CPU */
 	struct kvm_probe probe;	       /* what measured it, still ending */

@@ -5,6 +5,7 @@
 #include "cmd/supervisor/plug.h"
 #include "cmd/supervisor/ram.h"
 #include "lib/base/fd.h"
+#include "lib/fwcfg/flash.h"
 #include "lib/fwcfg/fwcfg.h"
 
 #include <stdio.h>
@@ -158,8 +159,21 @@ static void give_items(struct launches *ls, struct launch *l, const struct devic
 	give(l, fd, kind->items_fd, false);
 }
 
+/* A flash memory is its file, as far as that is the store; the device writes what the guest reads. */
+static void plan_flash(struct launches *ls, struct launch *l, const struct opened *o,
+		       const struct device_kind *kind)
+{
+	int fd = ram_create_sealed(FLASH_VIEW_NAME, o->flash_size);
+
+	give(&ls->l[0], fd, VMM_FD_FLASH, true);
+	give(l, fd, kind->view_fd, false);
+	words_say(&ls->l[0].words, "--flash=%llu:%d", (unsigned long long)o->flash_size,
+		  connect_vmm(ls, l, kind->flash_fd));
+}
+
 /* What the device is on the bus, and the vmm's end of its channels. */
-static void plan_bus(struct launches *ls, struct launch *l, const struct device_kind *kind)
+static void plan_bus(struct launches *ls, struct launch *l, const struct opened *o,
+		     const struct device_kind *kind)
 {
 	const struct kind_virtio *v = &kind->virtio;
 
@@ -170,6 +184,8 @@ static void plan_bus(struct launches *ls, struct launch *l, const struct device_
 			  connect_vmm(ls, l, kind->registers_fd));
 	if (kind->items_fd)
 		give_items(ls, l, kind);
+	if (kind->flash_fd)
+		plan_flash(ls, l, o, kind);
 	if (!v->id)
 		return;
 	l->part->channel = (uint32_t)(ls->next_channel - VMM_FD_CHANNELS);
@@ -273,7 +289,7 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 	if (config_reaches(d))
 		give(l, o->reach[i], kind->reach_fd, false);
 	words_say_options(&l->words, d, number);
-	plan_bus(ls, l, kind);
+	plan_bus(ls, l, o, kind);
 	if (behind)
 		plan_behind(vm, ls, o, i, l, number);
 }

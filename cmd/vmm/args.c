@@ -4,6 +4,7 @@
 
 #include "cmd/vmm/layout.h"
 #include "lib/base/cleanup.h"
+#include "lib/fwcfg/flash.h"
 
 #include <errno.h>
 #include <string.h>
@@ -122,6 +123,19 @@ static int cut_number(const char **at, uint64_t max, uint64_t *ret)
 	return 0;
 }
 
+/* BYTES:FD */
+static int set_flash(struct vmm_args *a, const char *v)
+{
+	uint64_t bytes, fd;
+
+	if (cut_number(&v, FLASH_SIZE_MAX, &bytes) < 0 || cut_number(&v, 1023, &fd) < 0 || *v ||
+	    bytes == 0 || bytes % FLASH_SECTOR || fd < 5)
+		return -EINVAL;
+	a->flash = bytes;
+	a->flash_fd = (int)fd;
+	return 0;
+}
+
 /* Up to the features; *at is left behind them. */
 static int cut_type(struct vmm_virtio *d, const char **at)
 {
@@ -207,6 +221,7 @@ static const struct {
 	{ "--on-panic=", set_on_panic },
 	{ "--serial=", set_serial },
 	{ "--registers=", set_registers },
+	{ "--flash=", set_flash },
 	{ "--virtio=", add_virtio },
 };
 
@@ -227,7 +242,8 @@ int vmm_args_parse(int argc, char **argv, struct vmm_args *ret, const char **ret
 				  .cmdline = "",
 				  .on_panic = VMM_STOP,
 				  .serial_fd = -1,
-				  .registers_fd = -1 };
+				  .registers_fd = -1,
+				  .flash_fd = -1 };
 	for (int i = 1; i < argc; i++) {
 		if (parse_word(ret, argv[i]) == 0)
 			continue;

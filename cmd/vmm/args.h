@@ -40,6 +40,8 @@ struct vmm_args {
 	enum vmm_action on_panic;  /* VMM_STOP or VMM_CONTINUE */
 	int serial_fd;		   /* -1: none */
 	int registers_fd;	   /* of what firmware needs; -1: none */
+	int flash_fd;		   /* of the flash with its variables; -1: none */
+	uint64_t flash;		   /* bytes of it */
 	int initrd_fd;		   /* -1: none; no word says it, main looks */
 	struct vmm_virtio virtio[VMM_MAX_VIRTIO];
 	size_t n_virtio;

@@ -19,6 +19,7 @@
 struct hotplug;
 struct pci_host;
 struct firmware_ports;
+struct flash;
 struct serial;
 struct vcpu;
 
@@ -54,6 +55,7 @@ struct firmware {
 	uint8_t *bytes; /* NULL: a kernel is booted */
 	uint64_t size;
 	bool loaded;
+	uint64_t flash; /* bytes of the flash memory directly below; 0: there is none */
 };
 
 struct machine {
@@ -73,6 +75,7 @@ struct machine {
 	struct hotplug *hotplug;
 	struct serial *serial;				  /* NULL: none */
 	struct firmware_ports *firmware_ports;		  /* of what firmware needs; NULL: none */
+	struct flash *flash;				  /* of its variables; NULL: none */
 	struct state_object objects[MACHINE_OBJECTS_MAX]; /* all with state but RAM and vCPUs */
 	size_t n_objects;
 	struct loop loop; /* the main thread's; its callbacks run with the lock held */

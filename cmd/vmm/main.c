@@ -4,8 +4,8 @@
  *
  * Trust: the guest's exits HOSTILE, kernel and initrd HOSTILE, every device's replies HOSTILE,
  * control and argv trusted.
- * Holds: 3 control, 4 /dev/kvm, 5 kernel, 6 initrd, 7 guest RAM, 9 and up one channel a device; 8, what
- *	firmware is told, until it has written and sealed that.
+ * Holds: 3 control, 4 /dev/kvm, 5 kernel, 6 initrd, 7 guest RAM, 10 and up one channel a device; 8, what
+ *	firmware is told, until it has written and sealed that; 9, a flash as the guest reads it, until that is mapped.
  */
 #include "cmd/vmm/args.h"
 #include "cmd/vmm/machine.h"
@@ -19,7 +19,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define N_ROWS (8 + 2 + VMM_MAX_VIRTIO)
+#define N_ROWS (9 + 3 + VMM_MAX_VIRTIO)
 
 static int parse(int argc, char **argv, struct vmm_args *ret)
 {
@@ -47,6 +47,8 @@ static int adopt(struct vmm_args *args)
 		rows[n++] = (struct fd_row){ args->serial_fd, FD_SOCKET, false, "serial" };
 	if (args->registers_fd >= 0)
 		rows[n++] = (struct fd_row){ args->registers_fd, FD_SOCKET, false, "registers" };
+	if (args->flash_fd >= 0)
+		rows[n++] = (struct fd_row){ args->flash_fd, FD_SOCKET, false, "flash" };
 	for (size_t i = 0; i < args->n_virtio; i++)
 		rows[n++] = (struct fd_row){ args->virtio[i].fd, FD_SOCKET, false,
 					     args->virtio[i].name };
@@ -64,6 +66,7 @@ static int confine(const struct vmm_args *args)
 	const struct declared_machine machine = { .memory = args->memory,
 						  .vcpus = args->n_vcpus,
 						  .channels = 1 + (args->registers_fd >= 0) +
+							      (args->flash_fd >= 0) +
 							      (unsigned int)args->n_virtio,
 						  .soft = args->soft };
 	const struct control_msg ready = { .type = CTL_READY };

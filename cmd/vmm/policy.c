@@ -10,6 +10,7 @@
 #include "cmd/vmm/space.h"
 #include "lib/base/cleanup.h"
 #include "lib/declared/blocks.h"
+#include "lib/fwcfg/flash.h"
 
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -140,6 +141,7 @@ static const struct fd_row fds[] = {
 	{ VMM_FD_INITRD, FD_FILE, true, "initrd" },
 	{ VMM_FD_RAM, FD_FILE, false, "guest RAM" },
 	{ VMM_FD_ITEMS, FD_FILE, true, "what firmware is told, until it is written" },
+	{ VMM_FD_FLASH, FD_FILE, true, "what the guest reads of a flash, until it is mapped" },
 };
 
 static const struct declared_held held[] = {
@@ -154,6 +156,8 @@ static const struct declared_held held[] = {
 static const struct declared_map maps[] = {
 	BLOCK_GUEST_RAM_MAPS,
 	{ "/memfd:uart", false, "the UART's page of registers" },
+	{ "/memfd:" FLASH_VIEW_NAME, false,
+	  "the flash of firmware's variables, which the guest reads" },
 	{ "anon_inode:kvm-vcpu", true, "a virtual CPU's exits" },
 };
 

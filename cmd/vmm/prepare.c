@@ -44,6 +44,10 @@ static int make_guest(struct machine *m, const struct vmm_args *args)
 	if (r < 0)
 		return control_fail(FD_CONTROL, "the accelerator does not take firmware: %s",
 				    strerrordesc_np(-r));
+	r = firmware_add_flash(m, args->flash, VMM_FD_FLASH);
+	if (r < 0)
+		return control_fail(FD_CONTROL, "the accelerator does not take a flash: %s",
+				    strerrordesc_np(-r));
 	r = args->firmware ? write_items(args) : 0;
 	if (r < 0)
 		return control_fail(FD_CONTROL, "what firmware is told cannot be written: %s",

@@ -9,6 +9,7 @@
 #include "cmd/vmm/pci/hotplug.h"
 #include "cmd/vmm/pci/pci.h"
 #include "cmd/vmm/platform/firmware_ports.h"
+#include "cmd/vmm/platform/flash.h"
 #include "cmd/vmm/platform/serial.h"
 #include "cmd/vmm/vcpu.h"
 #include "lib/base/cleanup.h"
@@ -203,6 +204,28 @@ static int add_registers(struct server *s)
 	return 0;
 }
 
+static int reconnect_flash(void *owner, int sock, const char **ret_why)
+{
+	return flash_reconnect(owner, sock, ret_why);
+}
+
+static int add_flash(struct server *s)
+{
+	const unsigned int channel = (unsigned int)(s->args->flash_fd - VMM_FD_CHANNELS);
+	const char *why = NULL;
+	struct machine *m = s->m;
+	int r = flash_open(m, channel, s->args->flash_fd, &m->flash, &why);
+
+	if (r < 0)
+		return control_fail(s->control_fd, "firmware's variables: %s",
+				    why ? why : strerrordesc_np(-r));
+	if (channel < MACHINE_CHANNELS_MAX)
+		m->channels[channel] = (struct machine_channel){ .reconnect = reconnect_flash,
+								 .owner = m->flash,
+								 .name = "firmware's variables" };
+	return 0;
+}
+
 static int add_devices(struct server *s)
 {
 	const char *why = NULL;
@@ -210,6 +233,8 @@ static int add_devices(struct server *s)
 
 	if (r == 0 && s->args->registers_fd >= 0)
 		r = add_registers(s);
+	if (r == 0 && s->args->flash_fd >= 0)
+		r = add_flash(s);
 
 	pci_host_expect(s->m->pci, (unsigned int)s->args->n_virtio);
 	for (size_t i = 0; i < s->args->n_virtio && r == 0; i++) {

@@ -7,11 +7,12 @@
 #define BULKHEAD_VMM_SPACE_H
 
 #include "cmd/vmm/layout.h"
+#include "lib/fwcfg/flash.h"
 
 #define VCPU_STACK KIB(128)
 
-/* Its program, its main stack (8 MiB by the usual limit), the heap's rest, the UART's page, firmware. */
-#define SPACE_BASE (MIB(24) + FIRMWARE_MAX)
+/* Its program, its main stack (8 MiB by the usual limit), the heap's rest, the UART's page, firmware and its flash. */
+#define SPACE_BASE (MIB(24) + FIRMWARE_MAX + FLASH_SIZE_MAX)
 /* A vCPU's stack with its guard page, the thread's own data, heap pages begun: */
 #define SPACE_THREAD (VCPU_STACK + KIB(64))
 /* and on KVM what it shares with the kernel, and its power-on state; */

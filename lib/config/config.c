@@ -231,6 +231,10 @@ int config_add_unsaid(struct vm_config *c, struct config_error *e)
 	char where[80];
 	int r = 0;
 
+	if (!c->kernel && !c->firmware && (config_has_disk(c) || config_flash(c))) {
+		c->firmware = CONFIG_FIRMWARE_DEFAULT;
+		devices_settle(c);
+	}
 	for (size_t i = 0; r == 0 && config_key_at(i, &key); i++) {
 		if (key.type != KEY_DEVICE || !key.kind->link.unsaid ||
 		    was_said(&c->from_words, &key) || was_said(&c->from_file, &key))
@@ -245,8 +249,12 @@ int config_add_unsaid(struct vm_config *c, struct config_error *e)
 static int check_boot(const struct vm_config *c, struct config_error *e)
 {
 	if (!c->kernel && !c->firmware)
-		return complain(e, "--kernel: which kernel to boot is missing: say --kernel FILE, "
-				   "or --firmware FILE");
+		return complain(e, "--kernel: what to boot is missing: say --kernel FILE, or "
+				   "--disk FILE,format=FORMAT of a disk that boots by UEFI");
+	if (!c->firmware && config_flash(c))
+		return complain(e,
+				"--firmware-vars: a kernel is booted without firmware: leave one "
+				"of the two out");
 	if (!c->firmware)
 		return 0;
 	if (c->kernel)

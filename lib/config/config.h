@@ -29,6 +29,7 @@
 #define CONFIG_SSH_KEYS_MAX 16
 #define CONFIG_SEED_DISK_MAX (2ULL << 20) /* bytes of what cloud-init reads in the guest */
 #define CONFIG_MEMORY_MIN (64ULL << 20)
+#define CONFIG_FIRMWARE_DEFAULT "/usr/share/OVMF/OVMF_CODE_4M.fd" /* Debian's package ovmf */
 #define CONFIG_FIRMWARE_MIN (64U << 10)
 #define CONFIG_FIRMWARE_MAX (8U << 20)
 #define CONFIG_MEMORY_MAX (64ULL << 30)
@@ -163,7 +164,8 @@ size_t config_count(const struct vm_config *c, const struct device_kind *kind);
 /* The same of a kind, whoever serves them. */
 size_t config_count_all(const struct vm_config *c, const struct device_kind *kind);
 /*
- * Where neither word nor file said anything of a kind: what stands for all of it then, as a network card for the user's
+ * Where neither kernel nor firmware was said, but a disk: firmware that boots it. Where neither word nor file said anything
+ * of a kind: what stands for all of it then, as a network card for the user's
  * network. For the first of those who read the configuration: config_render says it. As config_parse_words.
  */
 [[nodiscard]] int config_add_unsaid(struct vm_config *c, struct config_error *ret_error);
@@ -207,6 +209,10 @@ static inline unsigned int config_link_fds(const struct config_device *d)
 {
 	return config_is_handed(d) ? kind_link_fds(d->kind, d->options) : 0;
 }
+/* The flash memory of firmware's variables, or NULL. */
+const struct config_device *config_flash(const struct vm_config *c);
+/* Whether it has a disk, whoever serves it. */
+bool config_has_disk(const struct vm_config *c);
 /* How many cards are on the user's network. */
 size_t config_count_passts(const struct vm_config *c);
 static inline bool config_readonly(const struct config_device *d)

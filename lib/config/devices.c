@@ -41,6 +41,23 @@ const struct device_kind *config_behind(const struct config_device *d)
 	return d->foreign ? NULL : kind_behind(d->kind, d->options);
 }
 
+const struct config_device *config_flash(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (c->devices[i].kind->flash_fd)
+			return &c->devices[i];
+	return NULL;
+}
+
+bool config_has_disk(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (c->devices[i].kind->number == KIND_MANY && c->devices[i].kind->file.fd &&
+		    !c->devices[i].kind->flash_fd)
+			return true;
+	return false;
+}
+
 bool config_has_server(const struct vm_config *c)
 {
 	for (size_t i = 0; i < c->n_devices; i++)
@@ -69,7 +86,7 @@ static bool counts(const struct config_device *d, const struct device_kind *kind
 	if (d->off || d->foreign)
 		return false;
 	if (!kind)
-		return d->kind->file.fd != 0;
+		return d->kind->file.fd && !d->kind->flash_fd;
 	return d->kind == kind || config_behind(d) == kind;
 }
 
@@ -174,15 +191,17 @@ static void say_options(const struct device_kind *kind, char *why, size_t cap)
 	for (size_t i = 0; i < kind->n_options; i++)
 		if (!(kind->options[i].flags & OPTION_INNER))
 			last = i;
-	for (size_t i = 0; i <= last && at < cap; i++)
+	for (size_t i = 0; i <= last && i < kind->n_options && at < cap; i++)
 		at += (size_t)snprintf(why + at, cap - at, "%s %s=",
 				       i == 0			       ? "" :
 				       i == last && !kind->file.n_more ? " and" :
 									 ",",
 				       kind->options[i].name);
 	for (size_t i = 0; i < kind->file.n_more && at < cap; i++)
-		at += (size_t)snprintf(why + at, cap - at,
-				       "%s %s=", i + 1 == kind->file.n_more ? " and" : ",",
+		at += (size_t)snprintf(why + at, cap - at, "%s %s=",
+				       i + kind->n_options == 0	  ? "" :
+				       i + 1 == kind->file.n_more ? " and" :
+								    ",",
 				       kind->file.more[i].word);
 	if (at < cap && kind->file.fd)
 		snprintf(why + at, cap - at, " (and no comma in its name)");
@@ -450,7 +469,8 @@ static int add(struct vm_config *c, const struct device_kind *kind, const char *
 	if (kind->link.n_ways && !foreign && cut_way(&d, &rest, why, cap) < 0)
 		return -EINVAL;
 	if (config_count_all(c, kind) == kind->most) {
-		snprintf(why, cap, "at most %u %ss", kind->most, kind->word);
+		snprintf(why, cap, "at most %u %s%s", kind->most, kind->word,
+			 kind->most > 1 ? "s" : "");
 		return -EINVAL;
 	}
 	if (c->n_devices == CONFIG_DEVICES_MAX) {

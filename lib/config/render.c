@@ -53,7 +53,7 @@ static size_t render_file(const struct config_device *d, unsigned int i, char *o
 	const struct config_file *file = &d->more[i];
 	int at;
 
-	if (!f || !file->path)
+	if (!f || !file->path || f->commands)
 		return 0;
 	at = snprintf(out, cap, ",%s=%.*s", f->word, (int)file->path_len, file->path);
 	if (o && (size_t)at < cap)

@@ -53,8 +53,9 @@ enum {
 	VMM_FD_KERNEL = 5,
 	VMM_FD_INITRD = 6,
 	VMM_FD_RAM = 7,
-	VMM_FD_ITEMS = 8,    /* what firmware is told, until it is written */
-	VMM_FD_CHANNELS = 9, /* and up, one a device */
+	VMM_FD_ITEMS = 8,     /* what firmware is told, until it is written */
+	VMM_FD_FLASH = 9,     /* what the guest reads of a flash memory, until it is mapped */
+	VMM_FD_CHANNELS = 10, /* and up, one a device */
 };
 
 /* Where the dialer has the addresses that it may connect to: see cmd/supervisor/dialer.h. */

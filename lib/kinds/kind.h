@@ -32,6 +32,7 @@ struct kind_files {
 	unsigned int most;
 	bool only_read; /* and so may be of several VMs; else it is used as the device's file is */
 	bool secret;	/* what is said is the name of a secret, which says the file */
+	bool commands;	/* the command alone uses it, and tells its supervisor nothing of it */
 	const char *each; /* the list among the options that has one for each; or NULL */
 };
 
@@ -181,9 +182,11 @@ struct device_kind {
 	 * stream instead, and this process the other, at storage_fd. Both ends outlive the processes. 0: it has files */
 	int link_fd;
 	bool dials; /* BEHIND: it has an address, as --address=, and a channel to a dialer in the place of a file */
-	int serial_fd;	      /* a vfio-user channel for the UART's registers; 0: none */
-	int registers_fd;     /* the same for what firmware needs (lib/fwcfg); */
-	int items_fd;	      /* and what it is told, which the vmm writes and seals */
+	int serial_fd;	  /* a vfio-user channel for the UART's registers; 0: none */
+	int registers_fd; /* the same for what firmware needs (lib/fwcfg); */
+	int items_fd;	  /* and what it is told, which the vmm writes and seals */
+	int flash_fd; /* the same for the commands of a flash memory (lib/fwcfg/flash.h), which is its file; */
+	int view_fd;	      /* and what the guest reads there, which the vmm shows it */
 	bool takes_stream;    /* the console's */
 	bool takes_link;      /* its link goes up and down, by CTL_LINK */
 	bool foreign;	      /* vhost-user=SOCKET: another's program may serve it */
@@ -215,7 +218,8 @@ static inline bool kind_is_unsaid(const struct device_kind *kind)
 /* Channels to the vmm. */
 static inline unsigned int kind_channels(const struct device_kind *kind)
 {
-	return (kind->virtio.id != 0) + (kind->serial_fd != 0) + (kind->registers_fd != 0);
+	return (kind->virtio.id != 0) + (kind->serial_fd != 0) + (kind->registers_fd != 0) +
+	       (kind->flash_fd != 0);
 }
 /* Which kind_files the i-th file beside the first would be of, and which of those it is; NULL: there are no
  * so many. */

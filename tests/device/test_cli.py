@@ -51,7 +51,10 @@ def assert_refused(place_, words, status, text):
 @pytest.mark.parametrize("words,text", [
     ([], "what to do is missing"),
     (["fly"], "there is no command 'fly'"),
-    (["run"], "--kernel: which kernel to boot is missing"),
+    (["run"], "--kernel: what to boot is missing"),
+    (["run", "--kernel", "KERNEL", "--firmware-vars", "v"], "--firmware-vars: a kernel is booted without firmware"),
+    (["run", "--firmware", "f", "--firmware-vars", "v", "--firmware-vars", "w"], "at most 1 firmware-vars"),
+    (["run", "--firmware", "f", "--firmware-vars", "v,templates=t"], "a firmware-vars has template="),
     (["run", "--firmware", "f", "--kernel", "KERNEL"], "a kernel is said as well: leave --kernel out"),
     (["run", "--firmware", "f", "--initrd", "i"], "leave --initrd out"),
     (["run", "--firmware", "f", "--cmdline", "quiet"], "leave --cmdline out"),
@@ -131,13 +134,61 @@ def test_files_larger_than_memory(place):
 def test_firmware_of_no_size_for_firmware(place, size):
     path = place.file("firmware", b"")
     os.truncate(path, size)
-    assert_refused(place, ["run", "--firmware", path, "--allow", "firmware"], 1,
+    assert_refused(place, ["run", "--firmware", path], 1,
                    f"firmware has {size} bytes: 64 KiB to 8 MiB, a multiple of 4096, is right")
 
 
-def test_firmware_needs_leave(place):
-    path = place.file("firmware", bytes(64 << 10))
-    assert_refused(place, ["run", "--firmware", path, "--accel", "soft"], 1, "say --allow firmware")
+VARS_SIZES = "a copy of the firmware's own template, as OVMF_VARS_4M.fd, is right"
+
+
+@pytest.mark.parametrize("size,text", [
+    (0, "vars is empty"), (4095, "vars has 4095 bytes: " + VARS_SIZES),
+    ((1 << 20) + 4096, VARS_SIZES), (4096, "they are not made for one another")])
+def test_variables_of_another_size(place, size, text):
+    firmware = place.file("firmware", bytes(64 << 10))
+    assert_refused(place, ["run", "--firmware", firmware, "--firmware-vars", place.file("vars", bytes(size))], 1, text)
+
+
+def test_variables_that_cannot_be(place):
+    """A directory, one that may not be written, one of another VM, and no template."""
+    firmware, at = place.file("firmware", bytes(64 << 10)), str(place.dir) + "/"
+    (place.dir / "folder").mkdir()
+    for value, text in ((at + "folder", "irectory"), (at + "vars", f"neither is a template beside {firmware}: say template=FILE"),
+                        (at + f"vars,template={at}none", "none: No such file or directory"),
+                        (at + f"vars,template={place.file('odd', bytes(1000))}", "odd has 1000 bytes: a multiple of 4096")):
+        assert_refused(place, ["run", "--firmware", firmware, "--firmware-vars", value], 1, text)
+    assert not (place.dir / "vars").exists()
+    if place.user:
+        place.file("readonly", bytes(64 << 10)).chmod(0o444)
+        assert_refused(place, ["run", "--firmware", firmware, "--firmware-vars", at + "readonly"], 1, "Permission denied")
+    with open(place.file("locked", bytes(64 << 10)), "r+b") as f:
+        fcntl.fcntl(f, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))  # F_OFD_SETLK
+        assert_refused(place, ["run", "--firmware", firmware, "--firmware-vars", at + "locked"], 1,
+                       "locked is in use by another VM: each has its own")
+
+
+def test_variables_are_made(place):
+    """Of the template that lies beside the firmware, or is said, whole; where they are there they stay."""
+    code, folder = place.file("FW_CODE.fd", bytes(64 << 10)), place.dir / "made"
+    place.file("FW_VARS.fd", b"a" * (64 << 10))
+    folder.mkdir()
+    folder.chmod(0o777)
+    for value, content in (("one", b"a"), (f"two,template={place.file('other', b'b' * (64 << 10))}", b"b"), ("two", b"b")):
+        name = value.partition(",")[0]
+        process = place.start("run", "--firmware", code, "--firmware-vars", f"{folder}/{value}", "--accel", "soft",
+                              "--name", name)
+        wait.until(lambda n=name: place.call("stop", "--now", n)[0] == 0, "it runs, and is stopped")
+        process.communicate(timeout=60)
+        assert (folder / name).read_bytes() == content * (64 << 10)
+    assert sorted(f.name for f in folder.iterdir()) == ["one", "two"]
+
+
+def test_secure_boot_is_refused(place):
+    """By what the name leads to: OVMF_CODE_4M.ms.fd is a link."""
+    place.file("X_CODE.secboot.fd", bytes(64 << 10))
+    (place.dir / "X_CODE.ms.fd").symlink_to("X_CODE.secboot.fd")
+    for name in "X_CODE.secboot.fd", "X_CODE.ms.fd":
+        assert_refused(place, ["run", "--firmware", place.dir / name], 1, f"{name} needs SMM, which Bulkhead does not have")
 
 
 def test_disk_of_odd_size(place):
@@ -715,8 +766,8 @@ def test_every_option_is_documented(build):
     (["bulkhead", "r"], ["run", "resume", "resize"]),
     (["bulkhead", "features", ""], ["--json"]),
     (["bulkhead", "run", "--allow", "soft-m"], ["soft-many-cpus"]),
-    (["bulkhead", "run", "--allow", ""], ["soft-many-cpus", "firmware", "qcow2", "storage-nbd", "storage-iscsi", "net-switch", "virtio-vsock", "cloud-init", "image-fetch"]),
-    (["bulkhead", "run", "--allow", "=", ""], ["soft-many-cpus", "firmware", "qcow2", "storage-nbd", "storage-iscsi", "net-switch", "virtio-vsock", "cloud-init", "image-fetch"]),
+    (["bulkhead", "run", "--allow", ""], ["soft-many-cpus", "qcow2", "storage-nbd", "storage-iscsi", "net-switch", "virtio-vsock", "cloud-init", "image-fetch"]),
+    (["bulkhead", "run", "--allow", "=", ""], ["soft-many-cpus", "qcow2", "storage-nbd", "storage-iscsi", "net-switch", "virtio-vsock", "cloud-init", "image-fetch"]),
     (["bulkhead", "run", "--allow", "x,s"], ["x,soft-many-cpus", "x,storage-nbd", "x,storage-iscsi"]),
     (["bulkhead", "explain", "--on"], ["--on-reboot", "--on-panic", "--on-crash", "--on-storage-error"]),
     (["bulkhead", "run", "--on"], ["--on-reboot", "--on-panic", "--on-crash", "--on-storage-error"]),

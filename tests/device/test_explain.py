@@ -186,7 +186,7 @@ def test_configuration_file(place):
     conf = place.file("vm.conf", b"kernel = /no/k\ninitrd = /no/i\nmemory = 1G\nname = filed\n")
     code, out, _ = place.call("explain", "--config", conf)
     assert code == 0 and out.startswith("filed: ") and "1 virtual CPU, 1024 MiB of RAM" in out
-    assert "5 kernel /no/k, 6 initrd /no/i" in out and "1073 MiB of address space" in out
+    assert "5 kernel /no/k, 6 initrd /no/i" in out and "1074 MiB of address space" in out
 
 
 def test_names_of_files_cannot_drive_the_terminal(place):
@@ -197,7 +197,7 @@ def test_names_of_files_cannot_drive_the_terminal(place):
 
 
 @pytest.mark.parametrize("words,status,text", [
-    ([], 2, "--kernel: which kernel to boot is missing"),
+    ([], 2, "--kernel: what to boot is missing"),
     (["now"], 2, "'now' is not an option"),
     (["--kernel", "k", "--cpus", "0"], 2, "--cpus: '0' will not do"),
     (["--config", "/no/such/file"], 1, "No such file or directory"),

@@ -85,7 +85,7 @@ class Machine:
         words = [*words, "--on-crash", "restart" if launcher else "stop"]
         self.parts = (*PARTS, *more, "launcher") if launcher else (*PARTS, *more)
         self.secret = "secret-" + secrets.token_hex(12)
-        boot = ["--firmware", firmware, "--allow", "firmware"] if firmware else ["--kernel", ground.guest, "--cmdline", self.secret]
+        boot = ["--firmware", firmware] if firmware else ["--kernel", ground.guest, "--cmdline", self.secret]
         content = ground.image + self.secret.encode()
         self.disk = ground.place.file(f"{self.secret}.raw", content.ljust(1 << 16, b"-"))
         disk = f"{self.disk},format=raw{options}"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The device of a firmware, taken over while its guest waits: the first step, and the second on its channels."""
+"""The devices of a firmware, its registers' and its variables', taken over while their guest waits: the first step, and the
+second on their channels."""
 
 import fcntl
 import os
@@ -11,7 +12,7 @@ from taken import maps_of
 from test_first_step import Intruder
 from test_second_step import run_step
 
-ROLE = "dev-firmware"
+ROLES = ("dev-firmware", "dev-flash")
 ENDED_BY_ITSELF, ENDED_FROM_OUTSIDE = 5, 6
 SEALED = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 SEGMENT = 1 << 16
@@ -28,15 +29,26 @@ def rom(text):
     return (code.ljust(RESET_VECTOR, b"\xf4") + to_start).ljust(SEGMENT, b"\xf4")
 
 
+@pytest.fixture(params=ROLES)
+def role(request):
+    return request.param
+
+
 @pytest.fixture
 def start(ground):
+    """Each has variables of its own, of the firmware's size."""
     image = ground.place.file("firmware.rom", rom("waiting\n"))
-    return lambda: ground.start(firmware=image, more=(ROLE,))
+
+    def machine():
+        variables = ground.place.file(f"flash{len(ground.machines)}", bytes(SEGMENT))
+        return ground.start("--firmware-vars", variables, firmware=image, more=ROLES)
+
+    return machine
 
 
-def conclude(machine):
+def conclude(machine, role):
     """It knows no power button: whoever is left must end it when its user says so, and nothing has crashed."""
-    if not machine.ended_by_itself(but=ROLE):
+    if not machine.ended_by_itself(but=role):
         assert machine.answers()
         code, _, err = machine.ground.place.call("stop", "--now", f"vm{machine.run.pid}")
         assert code == 0, err
@@ -46,36 +58,48 @@ def conclude(machine):
     machine.gone()
 
 
-def drill(start, ground, count, make_step):
+def drill(start, role, ground, count, make_step):
     machine = start()
-    thread, before = machine.take(ROLE), machine.holdings(ROLE)
+    thread, before = machine.take(role), machine.holdings(role)
     tried, gains = run_step(thread, make_step(thread))
-    now = {} if machine.ended_by_itself(but=ROLE) else machine.holdings(ROLE)
+    now = {} if machine.ended_by_itself(but=role) else machine.holdings(role)
     gains += [("second step", "descriptors kept by others", r) for r, n in now.items() if n > before[r]]
-    conclude(machine)
-    count(ROLE, tried, gains)
+    conclude(machine, role)
+    count(role, tried, gains)
     assert not ground.targets.touched()
 
 
-def test_first_step(start, ground, neighbour, count):
-    intruder = Intruder(lambda: start().take(ROLE)).try_all(ground, neighbour)
-    count(ROLE, intruder.tried, intruder.gains)
+def test_first_step(start, role, ground, neighbour, count):
+    intruder = Intruder(lambda: start().take(role)).try_all(ground, neighbour)
+    count(role, intruder.tried, intruder.gains)
 
 
-def test_the_refused_call_is_named(start):
+def test_the_refused_call_is_named(start, role):
     machine = start()
-    machine.take(ROLE).fall(41)
+    machine.take(role).fall(41)
     status, lines, _ = machine.end()
     assert status == ENDED_BY_ITSELF
-    assert lines[-1].endswith(f"{ROLE} was stopped by its filter: system call socket (41)"), lines
+    assert lines[-1].endswith(f"{role} was stopped by its filter: system call socket (41)"), lines
     machine.gone()
 
 
-def test_what_it_holds(start):
-    """No guest RAM; and what firmware is told can be changed by nobody."""
-    pid = start().pids[ROLE]
+def held(start, role):
+    pid = start().pids[role]
     links = {int(fd): os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
     assert not [to for to in [*links.values(), *(m[3] for m in maps_of(pid))] if "guest-ram" in to], links
+    return pid, links
+
+
+def test_what_the_variables_hold(start, ground):
+    """No guest RAM, and of all files their own."""
+    _, links = held(start, "dev-flash")
+    [file] = [to for to in links.values() if to.startswith("/") and not to.startswith(("/dev/null", "/memfd:"))]
+    assert file.startswith(f"{ground.place.dir}/flash")
+
+
+def test_what_the_registers_hold(start):
+    """No guest RAM; and what firmware is told can be changed by nobody."""
+    pid, links = held(start, "dev-firmware")
     [items] = [fd for fd, to in links.items() if "items" in to]
     fd = os.open(f"/proc/{pid}/fd/{items}", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -85,18 +109,18 @@ def test_what_it_holds(start):
 
 
 @pytest.mark.parametrize("step", second.WHOLE, ids=lambda s: s.__name__)
-def test_everything_held(start, ground, neighbour, count, step):
-    drill(start, ground, count, lambda t: step(t, ground.targets))
+def test_everything_held(start, role, ground, neighbour, count, step):
+    drill(start, role, ground, count, lambda t: step(t, ground.targets))
 
 
 @pytest.mark.parametrize("step", second.CHANNEL, ids=lambda s: s.__name__)
 @pytest.mark.parametrize("channel", [3, 4])
-def test_each_channel(start, ground, neighbour, count, channel, step):
-    drill(start, ground, count, lambda t: step(t, channel, ground.targets))
+def test_each_channel(start, role, ground, neighbour, count, channel, step):
+    drill(start, role, ground, count, lambda t: step(t, channel, ground.targets))
 
 
 @pytest.mark.parametrize("channel,messages", [(3, second.control_messages), (4, second.vfio_replies)], ids=["control", "vfio-user"])
-def test_messages(start, ground, neighbour, count, channel, messages):
+def test_messages(start, role, ground, neighbour, count, channel, messages):
     """All of them to one VM: the first that is not understood ends it."""
     def step(t):
         for name, data, rights in messages(t):
@@ -104,4 +128,4 @@ def test_messages(start, ground, neighbour, count, channel, messages):
             second.send(t, channel, data, rights)
             yield name, bool(ground.targets.touched())
 
-    drill(start, ground, count, step)
+    drill(start, role, ground, count, step)

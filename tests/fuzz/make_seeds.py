@@ -132,17 +132,18 @@ def vhost_user():
     }
 
 
+def schema_hash(name, fields):
+    h = 2166136261
+    parts = name.encode() + b"\0"
+    for field, width, count in fields:
+        parts += field.encode() + b"\0" + struct.pack("<II", width, count)
+    for byte in parts:
+        h = (h ^ byte) * 16777619 & 0xffffffff
+    return h
+
+
 def vu_state():
     """The first byte: how many come at a time (0: all)."""
-    def schema_hash(name, fields):
-        h = 2166136261
-        parts = name.encode() + b"\0"
-        for field, width, count in fields:
-            parts += field.encode() + b"\0" + struct.pack("<II", width, count)
-        for byte in parts:
-            h = (h ^ byte) * 16777619 & 0xffffffff
-        return h
-
     header = struct.pack("<IIHHI", 0x54534842, schema_hash("dev-rng", [("tokens", 8, 1)]), 1, 0, 8)
     good = header + struct.pack("<Q", 1234)
     return {
@@ -766,6 +767,35 @@ def firmware():
     }
 
 
+def flash():
+    def write(offset, value):
+        return bytes((offset >> 8, offset & 255, value, 0))
+
+    def record(*pieces):
+        body = b"".join(struct.pack("<II", at, len(data)) + data for at, data in pieces)
+        return struct.pack("<III", 0x56464842, len(body), zlib.crc32(body)) + body
+
+    def kept(mode, status=0x80, under=7, done=1, at=9):
+        fields = struct.pack("<BBBBHI", mode, status, under, 1, done, at)
+        names = [("mode", 1, 1), ("status", 1, 1), ("under", 1, 1), ("has_done", 1, 1), ("done", 2, 1), ("at", 4, 1)]
+        head = struct.pack("<IIHHI", 0x54534842, schema_hash("dev-flash", names), 1, 0, len(fields))
+        return struct.pack("<Q", 2) + (head + fields).ljust(256, b"\0") + bytes(256)
+
+    settle, reset, read = bytes((0x80, 0, 0, 0)), bytes((0xc0, 0, 1, 0)), bytes((0xc0, 9, 0, 0))
+    array = write(0, 0xff)
+    program = b"".join(write(at, 0x10) + write(at, value) for at, value in ((1, 2), (2, 3), (4095, 4), (4096, 5))) + array
+    erase = write(4096, 0x20) + write(4096, 0xd0) + array
+    return {
+        "look": b"\0" + write(5, 0x50) + write(5, 0x70) + array, "program": b"\0" + program + settle, "erase": b"\0" + erase + read,
+        "not-confirmed": b"\0" + write(9, 0x20) + write(9, 0xff), "reset": b"\0" + write(9, 0x10) + reset + program,
+        "often": b"\0" + (program + erase) * 12 + settle, "full": b"\0" + b"".join(write(s, 0x20) + write(s, 0xd0) + array +
+            write(s, 0x10) + write(s, 1) + array for s in (0, 4096)) * 6 + settle + program,
+        "log": b"\1" + (record((1, b"abc"), (4095, b"xy")) + record((0, b"z"))).ljust(512, b"\0") + program,
+        "log-outside": b"\1" + record((8191, b"ab")).ljust(512, b"\0") + program, "log-torn": b"\1" + record((1, b"abc"))[:-1].ljust(
+            512, b"\xff") + program, "kept": b"\2" + kept(2) + write(9, 0x33) + array, "kept-wild": b"\2" + kept(4, at=8192) + program,
+    }
+
+
 def inflight():
     data, n = 0x80000, 16
 
@@ -1183,6 +1213,7 @@ TARGETS = {
     "lasting": lasting,
     "console_page": console_page,
     "firmware": firmware,
+    "flash": flash,
     "qcow2": qcow2,
     "vhd": vhd,
     "vhdx": vhdx,

@@ -15,7 +15,7 @@ CHECKS = (TOP / "tests/guest/firmware.S").read_text(encoding="ascii").count("\tc
 
 def words(image, *flags):
     return [BULKHEAD, "run", "--firmware", image, "--memory", "64M", "--console", "raw", "--accel", ACCEL,
-            "--allow", "firmware", "--net", "none", *map(str, flags)]
+            "--net", "none", *map(str, flags)]
 
 
 def run(image, *flags):

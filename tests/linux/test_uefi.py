@@ -31,8 +31,9 @@ def disks(tmp_path_factory):
 
 
 def words(disk, *flags, memory="256M", cpus=1, form="raw"):
-    return [BULKHEAD, "run", "--accel", ACCEL, "--firmware", uefi.OVMF, "--disk", f"{disk},format={form}",
-            "--memory", memory, "--cpus", str(cpus), "--console", "raw", "--allow", "firmware", *flags]
+    """Without a kernel it is OVMF that boots."""
+    return [BULKHEAD, "run", "--accel", ACCEL, "--disk", f"{disk},format={form}", "--memory", memory, "--cpus", str(cpus),
+            "--console", "raw", *flags]
 
 
 def run(*args, **kwargs):
@@ -65,17 +66,39 @@ def test_it_restarts(disks, tmp_path):
     assert "the guest reboots" in err or "powered off" in err
 
 
-def test_a_device_that_is_killed(disks):
-    """dev-firmware is killed while firmware runs, again and again: its successor goes on."""
-    with subprocess.Popen(words(disks("smp")), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+def test_variables_last(disks, tmp_path):
+    """A boot entry that the guest makes is there after a restart, where the VM was killed with all its processes, and is what
+    OVMF goes by then."""
+    disk, variables = disks("efi-entry"), tmp_path / "vars"
+    with subprocess.Popen(words(disk, "--firmware-vars", variables), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as p:
+        for line in p.stdout:
+            if b"an entry is made" in line:
+                for pid in [p.pid, *(pid for pid, _ in below(p.pid))]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                break
+        else:
+            raise AssertionError(p.stderr.read())
+    assert variables.stat().st_size > os.stat(uefi.VARS).st_size  # its log is there
+    status, out, err = run(disk, "--firmware-vars", variables)
+    assert status == 0, out + err
+    assert "the entry is there" in out and 'starting Boot00AB "Bulkhead' in out, out
+    assert variables.stat().st_size == os.stat(uefi.VARS).st_size
+
+
+@pytest.mark.parametrize("role, flags", [("dev-firmware", []), ("dev-flash", ["--firmware-vars", "vars"])])
+def test_a_device_that_is_killed(disks, tmp_path, role, flags):
+    """It is killed while firmware runs, again and again: its successor goes on."""
+    with subprocess.Popen(words(disks("smp"), *flags), cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE) as p:
         try:
             assert p.stdout.read(1)
-            kill_below(p.pid)
+            kill_below(p.pid, role)
             kills = 1
             for line in p.stderr:
-                if b"dev-firmware was killed" in line and b"started again" in line and kills < 5:
-                    kill_below(p.pid)
+                if f"{role} was killed".encode() in line and b"started again" in line and kills < 5:
+                    kill_below(p.pid, role)
                     kills += 1
             out = p.stdout.read()
         finally:
@@ -92,13 +115,13 @@ def below(pid):
             yield from below(child)
 
 
-def kill_below(pid):
-    """dev-firmware, once it is there."""
+def kill_below(pid, role):
+    """The process of that name, once it is there."""
     deadline = time.monotonic() + HANGS
     while time.monotonic() < deadline:
         for child, name in below(pid):
-            if name == "dev-firmware":
+            if name == role:
                 os.kill(child, signal.SIGKILL)
                 return
         time.sleep(0.02)
-    raise AssertionError("there is no dev-firmware")
+    raise AssertionError(f"there is no {role}")

@@ -8,6 +8,7 @@ import subprocess
 from vm import GUEST
 
 OVMF = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 STUB = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 PARTITION = 1 << 20  # where it begins

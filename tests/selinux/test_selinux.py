@@ -126,16 +126,18 @@ def test_no_denial(place, accel):
 def test_no_denial_of_a_firmware(place, build, accel):
     """With its device beside it, in a domain of its own."""
     image = place.file("firmware.bin", (build / "tests/guest/firmware.bin").read_bytes())
-    words = ["run", "--firmware", image, "--allow", "firmware", "--memory", "64M", "--console", "raw", "--accel", accel,
-             "--net", "none"]
+    place.file("vars", bytes(image.stat().st_size))
+    words = ["run", "--firmware", image, "--firmware-vars", "vars", "--memory", "64M", "--console", "raw",
+             "--accel", accel, "--net", "none"]
     (code, out, err), denied = denials(lambda: place.call(*words, "--on-reboot", "stop"))
     assert code == 0 and out.splitlines()[-1] == "again", (out, err)
     assert denied == []
     process = place.start(*words, "--name", "firm")  # it starts again and again
     try:
         assert process.stdout.readline().startswith("ok ")
-        [pid] = [pid for pid, exe in place.processes() if exe.endswith("dev-firmware")]
-        assert ":bulkhead_firmware_t:" in process_label(pid)
+        for name in "firmware", "flash":
+            [pid] = [pid for pid, exe in place.processes() if exe.endswith(f"dev-{name}")]
+            assert f":bulkhead_{name}_t:" in process_label(pid)
     finally:
         assert place.call("stop", "--now", "firm")[0] == 0
         process.communicate(timeout=60)

@@ -1009,7 +1009,7 @@ static void test_check(void **state)
 	assert_int_equal(WORDS(&c, "--memory=1G"), 0);
 	assert_error(
 		config_check(&c, &err),
-		"--kernel: which kernel to boot is missing: say --kernel FILE, or --firmware FILE");
+		"--kernel: what to boot is missing: say --kernel FILE, or --disk FILE,format=FORMAT of a disk that boots by UEFI");
 	assert_int_equal(WORDS(&c, "--kernel=k", "--detach"), 0);
 	assert_int_equal(config_check(&c, &err), 0);
 	assert_int_equal(WORDS(&c, "--kernel=k", "--detach", "--console=raw"), 0);
@@ -1063,6 +1063,38 @@ static void test_bad_limits(void **state)
 	assert_error(config_check(&c, &err), "--limit-io: this VM has no disk");
 }
 
+/* Without a kernel, a disk is booted by UEFI; and whoever says its variables means that, too. */
+static void test_firmware_unsaid(void **state)
+{
+	struct vm_config c;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--disk=d,format=raw"), 0);
+	assert_int_equal(config_add_unsaid(&c, &err), 0);
+	assert_string_equal(c.firmware, CONFIG_FIRMWARE_DEFAULT);
+	assert_int_equal(config_check(&c, &err), 0);
+	assert_null(config_flash(&c));
+	assert_int_equal(WORDS(&c, "--firmware-vars=v,template=t"), 0);
+	assert_int_equal(config_add_unsaid(&c, &err), 0);
+	assert_string_equal(c.firmware, CONFIG_FIRMWARE_DEFAULT);
+	assert_non_null(config_flash(&c));
+	assert_false(config_has_disk(&c));
+	assert_int_equal(WORDS(&c, "--disk=d,format=raw", "--firmware=f"), 0);
+	assert_int_equal(config_add_unsaid(&c, &err), 0);
+	assert_string_equal(c.firmware, "f");
+	assert_int_equal(WORDS(&c, "--disk=d,format=raw", "--kernel=k"), 0);
+	assert_int_equal(config_add_unsaid(&c, &err), 0);
+	assert_null(c.firmware);
+	assert_int_equal(WORDS(&c, "--memory=64M"), 0);
+	assert_int_equal(config_add_unsaid(&c, &err), 0);
+	assert_null(c.firmware);
+	assert_int_equal(WORDS(&c, "--kernel=k", "--firmware-vars=v"), 0);
+	assert_error(config_check(&c, &err),
+		     "--firmware-vars: a kernel is booted without firmware: "
+		     "leave one of the two out");
+	assert_int_equal(WORDS(&c, "--firmware-vars=v", "--firmware-vars=w"), -22);
+}
+
 static void test_firmware_boots_by_itself(void **state)
 {
 	const struct config_facts facts = { 0 };
@@ -1073,8 +1105,6 @@ static void test_firmware_boots_by_itself(void **state)
 	assert_int_equal(config_check(&c, &err), 0);
 	assert_string_equal(c.firmware, "f");
 	assert_true(config_uses(&c, &facts, FEATURE_FIRMWARE));
-	assert_int_equal(config_check_allowed(&c, &facts, &err), -22);
-	assert_int_equal(WORDS(&c, "--firmware=f", "--allow=firmware"), 0);
 	assert_int_equal(config_check_allowed(&c, &facts, &err), 0);
 	assert_int_equal(WORDS(&c, "--kernel=k"), 0);
 	assert_false(config_uses(&c, &facts, FEATURE_FIRMWARE));
@@ -1323,6 +1353,7 @@ int main(void)
 		cmocka_unit_test(test_file_errors),
 		cmocka_unit_test(test_words_win_over_the_file),
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_firmware_unsaid),
 		cmocka_unit_test(test_firmware_boots_by_itself),
 		cmocka_unit_test(test_bad_seeds),
 		cmocka_unit_test(test_what_of_a_seed_goes_together),

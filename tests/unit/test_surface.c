@@ -222,7 +222,7 @@ static const int flagless[] = {
 	/* clang-format off */
 	__NR_read, __NR_write, __NR_close, __NR_fstat, __NR_munmap, __NR_brk, __NR_exit_group,
 	__NR_restart_syscall, __NR_epoll_wait, __NR_poll, __NR_rt_sigreturn, __NR_pread64,
-	__NR_preadv, __NR_pwritev, __NR_fdatasync, __NR_dup2, __NR_getpid, __NR_gettid, __NR_tgkill,
+	__NR_preadv, __NR_pwritev, __NR_fdatasync, __NR_ftruncate, __NR_dup2, __NR_getpid, __NR_gettid, __NR_tgkill,
 	__NR_rt_sigaction, __NR_rt_sigprocmask,
 	__NR_connect, /* of an address in the dialer's table: test_the_dialer_connects_to_its_table */
 	__NR_ioctl, /* a list of numbers, which the process's tables and drills have */

@@ -88,7 +88,7 @@ struct accel_ops {
 	/* Guest RAM; host memory outlives the accel. At most two calls. */
 	int (*add_ram)(struct accel *a, uint64_t gpa, void *host, uint64_t size);
 	/* The same for memory that the guest reads and runs, and whose writes are accesses to a bus on which
-	 * nobody answers. At most one call. */
+	 * nobody answers. At most two calls. */
 	int (*add_rom)(struct accel *a, uint64_t gpa, void *host, uint64_t size);
 	int (*vcpu_create)(struct accel *a, unsigned int index, struct accel_vcpu **ret);
 

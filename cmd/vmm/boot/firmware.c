@@ -3,6 +3,9 @@
 #include "cmd/vmm/boot/firmware.h"
 
 #include "cmd/vmm/boot/file.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
+#include "lib/fwcfg/flash.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,7 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static_assert(FIRMWARE_END - FIRMWARE_MAX >= KVM_TSS_START + 3 * KIB(4));
+static_assert(FIRMWARE_END - FIRMWARE_MAX - FLASH_SIZE_MAX >= KVM_TSS_START + 3 * KIB(4));
 
 int firmware_add(struct machine *m, uint64_t size)
 {
@@ -28,6 +31,29 @@ int firmware_add(struct machine *m, uint64_t size)
 		return r;
 	}
 	m->firmware = (struct firmware){ .bytes = p, .size = size };
+	return 0;
+}
+
+int firmware_add_flash(struct machine *m, uint64_t size, int fd)
+{
+	_cleanup_(closep) int own = size ? fd : -1;
+	void *p;
+	int r;
+
+	if (size == 0)
+		return 0;
+	r = fd_check_size(own, size);
+	if (r < 0)
+		return r;
+	p = mmap(NULL, size, PROT_READ, MAP_SHARED, own, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	r = m->ops->add_rom(m->accel, FIRMWARE_END - m->firmware.size - size, p, size);
+	if (r < 0) {
+		munmap(p, size);
+		return r;
+	}
+	m->firmware.flash = size;
 	return 0;
 }
 

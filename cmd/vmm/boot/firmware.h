@@ -13,6 +13,10 @@
  * guest; 0: none. */
 [[nodiscard]] int firmware_add(struct machine *m, uint64_t size);
 
+/* Likewise, directly below it: size bytes of the file fd, which becomes the machine's and is closed. Another process writes
+ * them, and the guest reads and runs them; its writes are accesses to the bus there. 0: nothing. */
+[[nodiscard]] int firmware_add_flash(struct machine *m, uint64_t size, int fd);
+
 /*
  * What power-on finds; RAM must be zero. The file is read once, so that a reset has what power-on had. 0, or
  * a negative errno and in *ret_why a line for the user.

@@ -9,7 +9,7 @@ import struct
 from . import process, wait
 
 MEMORY = 64 << 20
-FD_KERNEL, FD_RAM, FD_SERIAL, FD_CONSOLE = 5, 7, 9, 10  # 8 is a firmware's
+FD_KERNEL, FD_RAM, FD_SERIAL, FD_CONSOLE = 5, 7, 10, 11  # 8 and 9 are a firmware's
 CONSOLE_TYPE = "console:3:0x78000:2:2:12:0x5"
 RNG_TYPE = "rng:4:0xff00:1:1:0:0"
 

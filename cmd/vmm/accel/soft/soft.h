@@ -135,7 +135,7 @@ enum soft_mmu {
 #define WAKE_LEAVE (1U << 4)	 /* another vCPU wants to be alone: alone.h */
 #define WAKE_STEP (1U << 3)	 /* one instruction only: no block follows another */
 
-#define SOFT_RAM_MAX 3 /* low and high RAM, and firmware */
+#define SOFT_RAM_MAX 4 /* low and high RAM, firmware, and the flash with its variables */
 
 /* A page of guest RAM as the cache of decoded code sees it. Whoever writes to a page that holds
  * decoded code (is_code) bumps its version; a block is stale when the version has moved. */
@@ -150,7 +150,7 @@ struct soft_ram {
 	uint64_t gpa, size; /* bytes */
 	uint8_t *host;
 	struct soft_page *pages;
-	bool read_only; /* firmware: a guest's write goes to the bus, where nobody answers */
+	bool read_only; /* firmware and its flash: a guest's write goes to the bus */
 };
 
 /* The secret of a VM, with which pages of code are summed up; page_sum in phys.c. */
