@@ -33,8 +33,10 @@
 #define PCI_MMIO32_START 0xc0000000ULL
 #define PCI_MMIO32_SIZE MIB(512)
 #define PCI_MMIO32_END (PCI_MMIO32_START + PCI_MMIO32_SIZE)
-/* Firmware places BARs itself, from here or from the end of low RAM on, whichever is higher. */
+/* Firmware places BARs itself, from here or from the end of low RAM on, whichever is higher: OVMF upwards, SeaBIOS downwards
+ * from the IOAPIC. What lies between is not decoded for a BAR. */
 #define PCI_FIRMWARE_START GIB(2)
+#define PCI_FIRMWARE_END IOAPIC_START
 #define ECAM_START 0xe8000000ULL /* one bus */
 #define ECAM_SIZE MIB(1)
 #define IOAPIC_START 0xfec00000ULL

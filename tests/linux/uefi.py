@@ -23,15 +23,19 @@ def call(*words, **kwargs):
     subprocess.run(list(map(str, words)), check=True, capture_output=True, env={**os.environ, "PATH": path}, **kwargs)
 
 
+def cmdline(test):
+    return f"console=ttyS0 quiet cryptomgr.notests=1 panic=-1 bh.test={test}"
+
+
 def kernel_image(folder, test):
     """The Debian kernel, its initrd and command line as one EFI program."""
-    cmdline, osrel, image = folder / "cmdline", folder / "osrel", folder / "image.efi"
-    cmdline.write_text(f"console=ttyS0 quiet cryptomgr.notests=1 panic=-1 bh.test={test}", encoding="ascii")
+    words, osrel, image = folder / "cmdline", folder / "osrel", folder / "image.efi"
+    words.write_text(cmdline(test), encoding="ascii")
     osrel.write_text("ID=bulkhead-test\n", encoding="ascii")
-    files = {".osrel": osrel, ".cmdline": cmdline, ".linux": GUEST / "vmlinuz", ".initrd": GUEST / "initrd.cpio.gz"}
-    words = [word for name, file in files.items() for word in
-             ("--add-section", f"{name}={file}", "--change-section-vma", f"{name}={SECTIONS[name]:#x}")]
-    call("objcopy", *words, STUB, image)
+    files = {".osrel": osrel, ".cmdline": words, ".linux": GUEST / "vmlinuz", ".initrd": GUEST / "initrd.cpio.gz"}
+    sections = [word for name, file in files.items() for word in
+                ("--add-section", f"{name}={file}", "--change-section-vma", f"{name}={SECTIONS[name]:#x}")]
+    call("objcopy", *sections, STUB, image)
     return image
 
 

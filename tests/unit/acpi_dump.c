@@ -76,6 +76,7 @@ int main(int argc, char **argv)
 		errx(2, "usage: acpi_dump VCPUS on|off DIR");
 	cfg.n_vcpus = (unsigned int)atoi(argv[1]);
 	cfg.pci_start = PCI_MMIO32_START;
+	cfg.pci_end = PCI_MMIO32_END;
 	cfg.serial = strcmp(argv[2], "on") == 0;
 	dir = argv[3];
 	guestmem_init(&mem);

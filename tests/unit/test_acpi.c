@@ -52,7 +52,8 @@ static struct found find_tables(struct bootenv *e, unsigned int n_vcpus, bool se
 {
 	const struct acpi_config cfg = { .n_vcpus = n_vcpus,
 					 .serial = serial,
-					 .pci_start = PCI_MMIO32_START };
+					 .pci_start = PCI_MMIO32_START,
+					 .pci_end = PCI_MMIO32_END };
 	struct found f;
 	gpa_t rsdp;
 
@@ -173,8 +174,12 @@ static void the_dsdt_names_what_is_there(void **state)
 
 static void no_room_is_an_error(void **state)
 {
-	const struct acpi_config many = { .n_vcpus = 400, .pci_start = PCI_MMIO32_START },
-				 cfg = { .n_vcpus = 1, .pci_start = PCI_MMIO32_START };
+	const struct acpi_config many = { .n_vcpus = 400,
+					  .pci_start = PCI_MMIO32_START,
+					  .pci_end = PCI_MMIO32_END },
+				 cfg = { .n_vcpus = 1,
+					 .pci_start = PCI_MMIO32_START,
+					 .pci_end = PCI_MMIO32_END };
 	struct guestmem nothing;
 	struct bootenv e;
 	gpa_t rsdp = GPA(1);

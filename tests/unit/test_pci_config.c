@@ -213,6 +213,27 @@ static void a_misplaced_bar_is_not_decoded(void **state)
 	assert_int_equal(bus_read(&f->m.mmio, 0xdfff8000 + BAR_SIZE - 2, 4), 0xffffffff);
 }
 
+/* Firmware's window goes on to the IOAPIC: ECAM, which lies in it, stays what it is. */
+static void a_bar_is_not_decoded_over_ecam(void **state)
+{
+	static const uint32_t bad[] = { 0xe8000000, 0xe80f8000, 0xfec00000 };
+	static const uint32_t good[] = { 0xe0000000, 0xe7ff8000, 0xe8100000, 0xfebf8000 };
+	struct fixture *f = *state;
+
+	f->m.pci->window_end = PCI_FIRMWARE_END;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		set(f, 1, PCI_BASE_ADDRESS_0, 4, bad[i]);
+		assert_true(f->moved[0] == 0);
+		assert_int_equal(get(f, 1, PCI_VENDOR_ID, 4), 0x00101234);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		set(f, 1, PCI_BASE_ADDRESS_0, 4, good[i]);
+		assert_true(f->moved[0] == good[i]);
+		assert_int_equal(bus_read(&f->m.mmio, good[i] + 8, 4), 8);
+		assert_int_equal(get(f, 1, PCI_VENDOR_ID, 4), 0x00101234);
+	}
+}
+
 static void of_two_bars_in_one_place_the_first_stays(void **state)
 {
 	struct fixture *f = *state;
@@ -337,6 +358,7 @@ int main(void)
 		T(firmware_has_placed_bars),
 		T(decoding_follows_command),
 		T(a_misplaced_bar_is_not_decoded),
+		T(a_bar_is_not_decoded_over_ecam),
 		T(of_two_bars_in_one_place_the_first_stays),
 		T(a_bar_moves_byte_by_byte),
 		T(slots_run_out),

@@ -26,7 +26,8 @@
 struct acpi_config {
 	unsigned int n_vcpus; /* LAPIC ids 0 to n - 1 */
 	bool serial;
-	uint32_t pci_start; /* of the window in which BARs are */
+	uint32_t pci_start; /* of the window in which BARs are, and its end; ECAM may lie in it */
+	uint32_t pci_end;
 };
 
 /* The tables as bytes, the RSDP first, and what a move of them has to put right. */

@@ -36,7 +36,20 @@ static void put_s5(struct bytes_writer *w)
 	aml_end(w, package);
 }
 
-static void put_pci_host(struct bytes_writer *w, uint32_t start)
+/* Around ECAM, where that lies between. */
+static void put_windows(struct bytes_writer *w, uint32_t start, uint32_t end)
+{
+	const uint32_t behind = (uint32_t)(ECAM_START + ECAM_SIZE);
+
+	if (start >= ECAM_START || end <= behind) {
+		aml_res_window32(w, start, end - start);
+		return;
+	}
+	aml_res_window32(w, start, (uint32_t)ECAM_START - start);
+	aml_res_window32(w, behind, end - behind);
+}
+
+static void put_pci_host(struct bytes_writer *w, const struct acpi_config *cfg)
 {
 	aml_mark device = aml_device(w, "PCI0");
 	aml_mark crs;
@@ -51,7 +64,7 @@ static void put_pci_host(struct bytes_writer *w, uint32_t start)
 	aml_name(w, "_CRS");
 	crs = aml_resources(w);
 	aml_res_bus_range(w, 0, 0);
-	aml_res_window32(w, start, (uint32_t)(PCI_MMIO32_END - start));
+	put_windows(w, cfg->pci_start, cfg->pci_end);
 	aml_resources_end(w, crs);
 	acpi_hotplug_slots(w);
 	aml_end(w, device);
@@ -188,7 +201,7 @@ void acpi_dsdt_build(struct bytes_writer *w, const struct acpi_config *cfg)
 
 	put_s5(w);
 	scope = aml_scope(w, "_SB_");
-	put_pci_host(w, cfg->pci_start);
+	put_pci_host(w, cfg);
 	put_motherboard(w);
 	if (cfg->serial)
 		put_serial(w);

@@ -84,6 +84,16 @@ static void add_e820(struct fwcfg_writer *w, uint64_t ram_size)
 	fwcfg_add_file(w, "etc/e820", bytes, b.at);
 }
 
+/* Where SeaBIOS has its screen, as there is no display (its docs/Runtime_config.md). */
+static void add_screen(struct fwcfg_writer *w)
+{
+	uint8_t bytes[2];
+	struct bytes_writer b = bytes_writer(bytes, sizeof(bytes));
+
+	bytes_put16(&b, PORT_SERIAL);
+	fwcfg_add_file(w, "etc/sercon-port", bytes, sizeof(bytes));
+}
+
 /* ---- the ACPI tables, and how they are put together ---- */
 
 static void put_file(struct bytes_writer *w, const char *name)
@@ -157,7 +167,8 @@ static int add_acpi(struct fwcfg_writer *w, const struct items_source *src)
 {
 	const struct acpi_config cfg = { .n_vcpus = src->n_vcpus,
 					 .serial = src->serial,
-					 .pci_start = items_pci_start(src->ram_size) };
+					 .pci_start = items_pci_start(src->ram_size),
+					 .pci_end = PCI_FIRMWARE_END };
 	uint8_t orders[ORDERS_MAX * ORDER_LEN];
 	struct bytes_writer o = bytes_writer(orders, sizeof(orders));
 	struct acpi_image a;
@@ -194,6 +205,8 @@ int items_make(const struct items_source *src, uint8_t *image)
 	add_number(&w, FWCFG_CPUS, src->n_vcpus, 2);
 	add_number(&w, FWCFG_MAX_CPUS, src->n_vcpus, 2);
 	add_e820(&w, src->ram_size);
+	if (src->serial)
+		add_screen(&w);
 	r = add_acpi(&w, src);
 	return r < 0 ? r : fwcfg_finish(&w);
 }

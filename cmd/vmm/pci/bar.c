@@ -16,7 +16,7 @@ void pci_bar_define(struct pci_function *fn, uint32_t address)
 		pci_config_define(&fn->config, PCI_BASE_ADDRESS_0, 4, address, ~(fn->bar.size - 1));
 }
 
-/* Where the BAR should be decoded; 0: nowhere. The window holds nothing but BARs. */
+/* Where the BAR should be decoded; 0: nowhere. Else the window holds at most ECAM, over which none is decoded. */
 static uint64_t wanted(const struct pci_host *host, const struct pci_function *fn)
 {
 	uint32_t command = pci_config_read(&fn->config, PCI_COMMAND, 2);
@@ -26,7 +26,7 @@ static uint64_t wanted(const struct pci_host *host, const struct pci_function *f
 		return 0;
 	at &= ~(uint64_t)(fn->bar.size - 1);
 	if (at < host->window ||
-	    !range_within(at - host->window, fn->bar.size, PCI_MMIO32_END - host->window))
+	    !range_within(at - host->window, fn->bar.size, host->window_end - host->window))
 		return 0;
 	return at;
 }

@@ -48,10 +48,11 @@ struct pci_host {
 	struct pci_function bridge;
 	struct pci_function isa, pm; /* with firmware */
 	uint32_t window;	     /* where BARs may lie from on */
-	unsigned int first_slot;     /* of devices */
-	uint32_t conf1_address;	     /* the address port of mechanism #1 */
-	unsigned int n_functions;    /* there so far, the bridge included */
-	unsigned int each_slot;	     /* functions of devices in a slot */
+	uint32_t window_end;
+	unsigned int first_slot;  /* of devices */
+	uint32_t conf1_address;	  /* the address port of mechanism #1 */
+	unsigned int n_functions; /* there so far, the bridge included */
+	unsigned int each_slot;	  /* functions of devices in a slot */
 	struct pci_function
 		*functions[PCI_FUNCTIONS]; /* by slot and function; owned by their devices */
 };

@@ -143,6 +143,7 @@ int pci_host_open(struct machine *m, struct pci_host **ret)
 		return -ENOMEM;
 	host->m = m;
 	host->window = m->firmware.bytes ? items_pci_start(m->ram_size) : PCI_MMIO32_START;
+	host->window_end = m->firmware.bytes ? PCI_FIRMWARE_END : PCI_MMIO32_END;
 	host->first_slot = m->firmware.bytes ? 2 : 1;
 	host->bridge = (struct pci_function){ .m = m, .ops = &pci_bridge_ops };
 	pci_config_init(&host->bridge.config, BRIDGE_VENDOR, BRIDGE_DEVICE, CLASS_BRIDGE_HOST, 0);
