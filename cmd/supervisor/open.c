@@ -4,6 +4,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
+#include "lib/config/firmware.h"
 #include "lib/files/files.h"
 #include "lib/fwcfg/flash.h"
 
@@ -87,12 +88,12 @@ static int open_firmware(struct opened *o, const char *path, struct open_error *
 	_cleanup_(closep) int fd =
 		file_open("--firmware", path, O_RDONLY, false, &st, e->text, sizeof(e->text));
 
-	if (fd == -ENOENT && strcmp(path, CONFIG_FIRMWARE_DEFAULT) == 0)
+	if (fd == -ENOENT && firmware_package(path))
 		return open_complain(
 			e, fd,
-			"--firmware: %s is not there: install Debian's package ovmf, or say "
+			"--firmware: %s is not there: install Debian's package %s, or say "
 			"--kernel FILE",
-			path);
+			path, firmware_package(path));
 	if (fd < 0)
 		return fd;
 	if (is_secure_boot(path))

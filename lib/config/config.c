@@ -2,6 +2,7 @@
 /* Words and files to a configuration; see config.h. */
 #include "lib/config/config.h"
 
+#include "lib/config/firmware.h"
 #include "lib/config/keys.h"
 
 #include <errno.h>
@@ -231,6 +232,8 @@ int config_add_unsaid(struct vm_config *c, struct config_error *e)
 	char where[80];
 	int r = 0;
 
+	if (c->firmware)
+		c->firmware = firmware_file(c->firmware);
 	if (!c->kernel && !c->firmware && (config_has_disk(c) || config_flash(c))) {
 		c->firmware = CONFIG_FIRMWARE_DEFAULT;
 		devices_settle(c);

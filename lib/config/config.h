@@ -30,6 +30,7 @@
 #define CONFIG_SEED_DISK_MAX (2ULL << 20) /* bytes of what cloud-init reads in the guest */
 #define CONFIG_MEMORY_MIN (64ULL << 20)
 #define CONFIG_FIRMWARE_DEFAULT "/usr/share/OVMF/OVMF_CODE_4M.fd" /* Debian's package ovmf */
+#define CONFIG_FIRMWARE_BIOS "/usr/share/seabios/bios-256k.bin"	  /* Debian's package seabios */
 #define CONFIG_FIRMWARE_MIN (64U << 10)
 #define CONFIG_FIRMWARE_MAX (8U << 20)
 #define CONFIG_MEMORY_MAX (64ULL << 30)

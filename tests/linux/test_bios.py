@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(bios.missing() is not None, reason=f"{bios.missi
 
 
 def run(disk, *flags, memory="256M", cpus=1):
-    r = subprocess.run([BULKHEAD, "run", "--accel", ACCEL, "--firmware", bios.SEABIOS, "--disk", f"{disk},format=raw",
+    r = subprocess.run([BULKHEAD, "run", "--accel", ACCEL, "--firmware", "bios", "--disk", f"{disk},format=raw",
                         "--memory", memory, "--cpus", str(cpus), "--console", "raw", "--allow", "firmware", "--net",
                         "none", *flags], stdin=subprocess.DEVNULL, capture_output=True, timeout=HANGS, check=False)
     return r.returncode, r.stdout.decode(errors="replace"), r.stderr.decode(errors="replace")

@@ -1082,6 +1082,12 @@ static void test_firmware_unsaid(void **state)
 	assert_int_equal(WORDS(&c, "--disk=d,format=raw", "--firmware=f"), 0);
 	assert_int_equal(config_add_unsaid(&c, &err), 0);
 	assert_string_equal(c.firmware, "f");
+	assert_int_equal(WORDS(&c, "--disk=d,format=raw", "--firmware=bios"), 0);
+	assert_int_equal(config_add_unsaid(&c, &err), 0);
+	assert_string_equal(c.firmware, CONFIG_FIRMWARE_BIOS);
+	assert_int_equal(WORDS(&c, "--disk=d,format=raw", "--firmware=./bios"), 0);
+	assert_int_equal(config_add_unsaid(&c, &err), 0);
+	assert_string_equal(c.firmware, "./bios");
 	assert_int_equal(WORDS(&c, "--disk=d,format=raw", "--kernel=k"), 0);
 	assert_int_equal(config_add_unsaid(&c, &err), 0);
 	assert_null(c.firmware);
