@@ -32,7 +32,6 @@ static const char overview[] =
 	"\n"
 	"In a console Ctrl-] q leaves. In run it presses the power button, and a second\n"
 	"time ends the VM. Ctrl-] ? helps, Ctrl-] Ctrl-] types Ctrl-].\n"
-	"\n"
 	"Everything else is in bulkhead(1).\n";
 
 #define VALUE_COLUMN 25

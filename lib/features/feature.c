@@ -70,14 +70,14 @@ const struct feature features[N_FEATURES] = {
 		.shown_by = "unit/test_elf_pvh.c, guest/test_guests.py",
 	},
 	[FEATURE_FIRMWARE] = {
-		"firmware", "UEFI (OVMF) boots disks, by variables that last (--firmware-vars)",
+		"firmware", "UEFI (OVMF, its variables last) and BIOS (SeaBIOS) boot disks",
 		FEATURE_SUPPORTED, "vmm, dev-firmware, dev-flash",
-		"firmware (unread); fw-cfg, PM timer, CMOS, PM1; flash commands, variables' file",
+		"fw_cfg, PM, CMOS, flash commands",
 		.note = "no Secure Boot: whoever is root in the guest can change the variables",
 		.shown_by = "guest/test_firmware.py, unit/test_items.c, "
 			    "unit/test_firmware_registers.c, unit/test_flash.c, unit/test_flash_store.c, "
 			    "device/test_firmware_process.py, device/test_flash_process.py, "
-			    "drills/test_firmware.py, linux/test_uefi.py",
+			    "drills/test_firmware.py, linux/test_uefi.py, linux/test_bios.py",
 	},
 	[FEATURE_ACPI] = {
 		"acpi", "ACPI (hardware-reduced), power button, reset", FEATURE_SUPPORTED, "vmm",
