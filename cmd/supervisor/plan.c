@@ -302,6 +302,29 @@ static void plan_spares(struct vm *vm, const struct launches *ls)
 			  (uint32_t)(ls->next_channel - VMM_FD_CHANNELS) + i);
 }
 
+/* The place of a disk among the vmm's virtio devices. */
+static int place_of(const struct vm_config *c, unsigned int number)
+{
+	int place = 0;
+
+	for (size_t i = 0; i < c->n_devices; i++) {
+		const struct config_device *d = &c->devices[i];
+
+		if (config_is_disk(d) && --number == 0)
+			return place;
+		place += d->kind->virtio.id && !d->off;
+	}
+	return -1;
+}
+
+static void say_boot(const struct vm_config *c, struct launches *ls)
+{
+	unsigned int number;
+
+	for (unsigned int i = 0; (number = config_boot(c, i)) != 0; i++)
+		words_say(&ls->l[0].words, "--boot=%d", place_of(c, number));
+}
+
 /* The order of the devices is the order of their names in the guest. */
 void plan(struct vm *vm, struct launches *ls, const struct opened *o, int ram)
 {
@@ -317,5 +340,6 @@ void plan(struct vm *vm, struct launches *ls, const struct opened *o, int ram)
 		else if (!c->devices[i].off)
 			plan_device(vm, ls, o, i, number);
 	}
+	say_boot(c, ls);
 	plan_spares(vm, ls);
 }

@@ -74,6 +74,16 @@ static int set_firmware(struct vmm_args *a, const char *v)
 	return 0;
 }
 
+static int add_boot(struct vmm_args *a, const char *v)
+{
+	uint64_t index;
+
+	if (a->n_boot == VMM_MAX_VIRTIO || parse_number(v, 0, VMM_MAX_VIRTIO - 1, &index) < 0)
+		return -EINVAL;
+	a->boot[a->n_boot++] = (unsigned int)index;
+	return 0;
+}
+
 static int set_accel(struct vmm_args *a, const char *v)
 {
 	if (strcmp(v, "kvm") != 0 && strcmp(v, "soft") != 0)
@@ -217,6 +227,7 @@ static const struct {
 	{ "--memory=", set_memory },
 	{ "--cmdline=", set_cmdline },
 	{ "--firmware=", set_firmware },
+	{ "--boot=", add_boot },
 	{ "--on-reboot=", set_on_reboot },
 	{ "--on-panic=", set_on_panic },
 	{ "--serial=", set_serial },

@@ -36,6 +36,8 @@ struct vmm_args {
 	uint64_t memory; /* bytes */
 	const char *cmdline;
 	uint64_t firmware; /* bytes of it, which are in the kernel's place; 0: a kernel is booted */
+	unsigned int boot[VMM_MAX_VIRTIO]; /* which virtio devices firmware tries first, by index */
+	unsigned int n_boot;
 	enum vmm_action on_reboot; /* VMM_RESTART or VMM_STOP */
 	enum vmm_action on_panic;  /* VMM_STOP or VMM_CONTINUE */
 	int serial_fd;		   /* -1: none */

@@ -15,9 +15,16 @@
 
 static int write_items(const struct vmm_args *args)
 {
+	struct items_place boot[VMM_MAX_VIRTIO];
 	const struct items_source src = { .ram_size = args->memory,
 					  .n_vcpus = args->n_vcpus,
-					  .serial = args->serial_fd >= 0 };
+					  .serial = args->serial_fd >= 0,
+					  .boot = boot,
+					  .n_boot = args->n_boot };
+
+	for (unsigned int i = 0; i < args->n_boot; i++)
+		pci_firmware_place((unsigned int)args->n_virtio, args->boot[i], &boot[i].slot,
+				   &boot[i].function);
 
 	return items_write(&src, VMM_FD_ITEMS);
 }

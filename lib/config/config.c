@@ -248,6 +248,24 @@ int config_add_unsaid(struct vm_config *c, struct config_error *e)
 	return r;
 }
 
+/* Behind those that are said come the others. */
+static int check_order(const struct vm_config *c, struct config_error *e)
+{
+	unsigned int disks = 0, number;
+
+	for (size_t i = 0; i < c->n_devices; i++)
+		disks += config_is_disk(&c->devices[i]);
+	if (c->boot && !c->firmware)
+		return complain(e,
+				"--boot: a kernel is booted without firmware: leave one of the two "
+				"out");
+	for (unsigned int i = 0; (number = config_boot(c, i)) != 0; i++)
+		if (number > disks)
+			return complain(e, "--boot: there is no disk%u: this VM has %u", number,
+					disks);
+	return 0;
+}
+
 /* Firmware finds kernel, initrd and command line by itself. */
 static int check_boot(const struct vm_config *c, struct config_error *e)
 {
@@ -273,6 +291,8 @@ int config_check(const struct vm_config *c, struct config_error *e)
 {
 	int r = check_boot(c, e);
 
+	if (r == 0)
+		r = check_order(c, e);
 	if (r < 0)
 		return r;
 	if (c->detach && c->console != CONSOLE_AUTO && c->console != CONSOLE_NONE)

@@ -114,6 +114,7 @@ struct vm_config {
 	const char *name;     /* NULL: the caller chooses */
 	const char *kernel;   /* NULL: not said */
 	const char *firmware; /* in its place; NULL: not said */
+	const char *boot;     /* disks that firmware tries first, "disk2,disk1"; NULL: not said */
 	const char *initrd;   /* NULL: none */
 	const char *cmdline;
 	uint64_t memory; /* bytes, a multiple of 4096 */
@@ -214,6 +215,10 @@ static inline unsigned int config_link_fds(const struct config_device *d)
 const struct config_device *config_flash(const struct vm_config *c);
 /* Whether it has a disk, whoever serves it. */
 bool config_has_disk(const struct vm_config *c);
+/* The i-th disk of `boot`, from 0 on: its number among the disks, from 1 on; 0: there are no more. */
+unsigned int config_boot(const struct vm_config *c, unsigned int i);
+/* Whether it is a disk, whoever serves it. */
+bool config_is_disk(const struct config_device *d);
 /* How many cards are on the user's network. */
 size_t config_count_passts(const struct vm_config *c);
 static inline bool config_readonly(const struct config_device *d)

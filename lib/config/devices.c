@@ -49,11 +49,15 @@ const struct config_device *config_flash(const struct vm_config *c)
 	return NULL;
 }
 
+bool config_is_disk(const struct config_device *d)
+{
+	return d->kind->number == KIND_MANY && d->kind->file.fd && !d->kind->flash_fd;
+}
+
 bool config_has_disk(const struct vm_config *c)
 {
 	for (size_t i = 0; i < c->n_devices; i++)
-		if (c->devices[i].kind->number == KIND_MANY && c->devices[i].kind->file.fd &&
-		    !c->devices[i].kind->flash_fd)
+		if (config_is_disk(&c->devices[i]))
 			return true;
 	return false;
 }

@@ -39,6 +39,46 @@ static int set_name(void *owner, const char *value, const char **ret_why)
 	return 0;
 }
 
+unsigned int config_boot(const struct vm_config *c, unsigned int i)
+{
+	struct span rest = span_of(c->boot ? c->boot : "");
+	uint64_t number = 0;
+
+	while (rest.len) {
+		struct span disk = span_cut(&rest, ',');
+
+		if (i-- > 0)
+			continue;
+		disk = (struct span){ disk.at + 4, disk.len - 4 };
+		return value_number(disk, 1, CONFIG_DEVICES_MAX, &number) < 0 ?
+			       0 :
+			       (unsigned int)number;
+	}
+	return 0;
+}
+
+/* disk2,disk1: each once. */
+static int set_boot(void *owner, const char *value, const char **ret_why)
+{
+	struct vm_config *c = owner, said = { .boot = value };
+	struct span rest = span_of(value);
+	unsigned int n = 0;
+
+	(void)ret_why;
+	do {
+		const struct span disk = span_cut(&rest, ',');
+
+		if (disk.len < 5 || memcmp(disk.at, "disk", 4) != 0 || !config_boot(&said, n))
+			return -EINVAL;
+		for (unsigned int i = 0; i < n; i++)
+			if (config_boot(&said, i) == config_boot(&said, n))
+				return -EINVAL;
+		n++;
+	} while (rest.len);
+	c->boot = value;
+	return 0;
+}
+
 static int add_allowed(void *owner, const char *value, const char **ret_why)
 {
 	struct vm_config *c = owner;
@@ -97,6 +137,13 @@ const struct option config_machine[] = {
 	  .max = CONFIG_PATH_MAX,
 	  .value = "FILE|uefi|bios",
 	  .help = "OVMF or SeaBIOS; without a kernel: uefi" },
+	{ .name = "boot",
+	  .type = OPTION_TEXT,
+	  FIELD(boot),
+	  .set = set_boot,
+	  .value = "diskN,...",
+	  .help = "which disks firmware tries first",
+	  .right = "disk1, disk2 or so, each once, with commas between them" },
 	{ .name = "initrd",
 	  .type = OPTION_PATH,
 	  FIELD(initrd),

@@ -66,6 +66,13 @@ def test_it_restarts(disks, tmp_path):
     assert "the guest reboots" in err or "powered off" in err
 
 
+def test_the_order_of_disks(disks):
+    """The second disk boots where it is said to be first, though both could."""
+    status, out, err = run(disks("smp"), "--disk", f"{disks('poweroff')},format=raw", "--boot", "disk2,disk1")
+    assert status == 0, out + err
+    assert "from PciRoot(0x0)/Pci(0x3,0x0)" in out and "Pci(0x2,0x0)" not in out and "test smp" not in out, out
+
+
 def test_variables_last(disks, tmp_path):
     """A boot entry that the guest makes is there after a restart, where the VM was killed with all its processes, and is what
     OVMF goes by then."""

@@ -1101,6 +1101,38 @@ static void test_firmware_unsaid(void **state)
 	assert_int_equal(WORDS(&c, "--firmware-vars=v", "--firmware-vars=w"), -22);
 }
 
+/* Disks by their numbers, each once, that there are. */
+static void test_boot_order(void **state)
+{
+	static const char *const bad[] = { "--boot=",
+					   "--boot=disk",
+					   "--boot=disk0",
+					   "--boot=disk1,disk1",
+					   "--boot=disk1,,disk2",
+					   "--boot=1",
+					   "--boot=disk1 ",
+					   "--boot=disk129",
+					   "--boot=disk2,cd",
+					   "--boot=disk1,disk2,disk1" };
+	struct vm_config c;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(WORDS(&c, bad[i]), -22);
+	assert_int_equal(
+		WORDS(&c, "--boot=disk2,disk1", "--disk=a,format=raw", "--disk=b,format=raw"), 0);
+	assert_int_equal(config_add_unsaid(&c, &err), 0);
+	assert_int_equal(config_check(&c, &err), 0);
+	assert_int_equal(config_boot(&c, 0), 2);
+	assert_int_equal(config_boot(&c, 1), 1);
+	assert_int_equal(config_boot(&c, 2), 0);
+	assert_int_equal(WORDS(&c, "--boot=disk2", "--disk=a,format=raw", "--firmware=f"), 0);
+	assert_error(config_check(&c, &err), "--boot: there is no disk2: this VM has 1");
+	assert_int_equal(WORDS(&c, "--boot=disk1", "--disk=a,format=raw", "--kernel=k"), 0);
+	assert_error(config_check(&c, &err),
+		     "--boot: a kernel is booted without firmware: leave one of the two out");
+}
+
 static void test_firmware_boots_by_itself(void **state)
 {
 	const struct config_facts facts = { 0 };
@@ -1360,6 +1392,7 @@ int main(void)
 		cmocka_unit_test(test_words_win_over_the_file),
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_firmware_unsaid),
+		cmocka_unit_test(test_boot_order),
 		cmocka_unit_test(test_firmware_boots_by_itself),
 		cmocka_unit_test(test_bad_seeds),
 		cmocka_unit_test(test_what_of_a_seed_goes_together),

@@ -238,6 +238,23 @@ static void tables_are_put_together(void **state)
 	}
 }
 
+/* As QEMU writes it: a path a line, and a NUL behind the last. */
+static void the_order_of_disks(void **state)
+{
+	static const struct items_place places[] = { { 0x12, 0 }, { 2, 3 } };
+	static const char want[] = "/pci@i0cf8/scsi@12/disk@0,0\n/pci@i0cf8/scsi@2,3/disk@0,0\n";
+	struct items_source src = {
+		.ram_size = MIB(256), .n_vcpus = 1, .boot = places, .n_boot = 2
+	};
+	uint32_t len = 0;
+
+	(void)state;
+	memset(image, 0, sizeof(image));
+	assert_int_equal(items_make(&src, image), 0);
+	assert_memory_equal(file("bootorder", &len), want, sizeof(want));
+	assert_int_equal(len, sizeof(want));
+}
+
 /* ---- the memfd ---- */
 
 static void nobody_changes_what_was_written(void **state)
@@ -266,6 +283,7 @@ int main(void)
 		cmocka_unit_test(ram_of_every_size),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(tables_are_put_together),
+		cmocka_unit_test(the_order_of_disks),
 		cmocka_unit_test(nobody_changes_what_was_written),
 	};
 

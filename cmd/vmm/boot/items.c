@@ -4,11 +4,13 @@
 
 #include "cmd/vmm/boot/acpi.h"
 #include "cmd/vmm/layout.h"
+#include "cmd/vmm/pci/pci.h"
 #include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -92,6 +94,25 @@ static void add_screen(struct fwcfg_writer *w)
 
 	bytes_put16(&b, PORT_SERIAL);
 	fwcfg_add_file(w, "etc/sercon-port", bytes, sizeof(bytes));
+}
+
+/* Paths of Open Firmware, as QEMU names them: its docs/specs/fw_cfg.rst and bootindex.rst. */
+static void add_boot(struct fwcfg_writer *w, const struct items_source *src)
+{
+	char text[PCI_DEVICES_MAX * 40];
+	size_t at = 0;
+
+	for (unsigned int i = 0; i < src->n_boot && at < sizeof(text); i++) {
+		const struct items_place *p = &src->boot[i];
+		char function[12] = "";
+
+		if (p->function)
+			snprintf(function, sizeof(function), ",%x", p->function);
+		at += (size_t)snprintf(text + at, sizeof(text) - at,
+				       "/pci@i0cf8/scsi@%x%s/disk@0,0\n", p->slot, function);
+	}
+	if (at && at < sizeof(text))
+		fwcfg_add_file(w, "bootorder", text, at + 1);
 }
 
 /* ---- the ACPI tables, and how they are put together ---- */
@@ -207,6 +228,7 @@ int items_make(const struct items_source *src, uint8_t *image)
 	add_e820(&w, src->ram_size);
 	if (src->serial)
 		add_screen(&w);
+	add_boot(&w, src);
 	r = add_acpi(&w, src);
 	return r < 0 ? r : fwcfg_finish(&w);
 }

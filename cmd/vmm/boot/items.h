@@ -11,10 +11,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Of a virtio disk on the one bus. */
+struct items_place {
+	unsigned int slot, function;
+};
+
 struct items_source {
 	uint64_t ram_size; /* bytes */
 	unsigned int n_vcpus;
 	bool serial;
+	const struct items_place *boot; /* disks, in the order in which firmware tries them */
+	unsigned int n_boot;		/* 0: firmware goes by itself */
 };
 
 /* Into FWCFG_IMAGE_SIZE zero bytes. -ENOSPC. */

@@ -16,6 +16,8 @@
 /* ECAM offset: device in bits 15 to 19, function in 12 to 14, register in 0 to 11 */
 #define ECAM_FUNCTION_SIZE 4096U
 
+#define FIRMWARE_FIRST_SLOT 2 /* behind the PIIX4 */
+
 /* BARs as firmware leaves them: a stride for each function, from the window's start */
 #define BAR_STRIDE MIB(1)
 _Static_assert((PCI_DEVICES_MAX + 1 + PCI_SLOTS) * BAR_STRIDE <= PCI_MMIO32_SIZE, "room for each");
@@ -69,9 +71,23 @@ static void ecam_write(void *owner, uint64_t offset, unsigned int width, uint64_
 
 static const struct bus_ops ecam_bus_ops = { .read = ecam_read, .write = ecam_write };
 
+static unsigned int each_slot(unsigned int n_devices)
+{
+	return (n_devices + PCI_SLOTS_USED - 1) / PCI_SLOTS_USED;
+}
+
 void pci_host_expect(struct pci_host *host, unsigned int n_devices)
 {
-	host->each_slot = (n_devices + PCI_SLOTS_USED - 1) / PCI_SLOTS_USED;
+	host->each_slot = each_slot(n_devices);
+}
+
+void pci_firmware_place(unsigned int n_devices, unsigned int i, unsigned int *ret_slot,
+			unsigned int *ret_function)
+{
+	const unsigned int each = n_devices ? each_slot(n_devices) : 1;
+
+	*ret_slot = FIRMWARE_FIRST_SLOT + i / each;
+	*ret_function = i % each;
 }
 
 /* Where the next one goes. The slot's first says that there are more (PCI 3.0, 6.2.1, header type). */
@@ -144,7 +160,7 @@ int pci_host_open(struct machine *m, struct pci_host **ret)
 	host->m = m;
 	host->window = m->firmware.bytes ? items_pci_start(m->ram_size) : PCI_MMIO32_START;
 	host->window_end = m->firmware.bytes ? PCI_FIRMWARE_END : PCI_MMIO32_END;
-	host->first_slot = m->firmware.bytes ? 2 : 1;
+	host->first_slot = m->firmware.bytes ? FIRMWARE_FIRST_SLOT : 1;
 	host->bridge = (struct pci_function){ .m = m, .ops = &pci_bridge_ops };
 	pci_config_init(&host->bridge.config, BRIDGE_VENDOR, BRIDGE_DEVICE, CLASS_BRIDGE_HOST, 0);
 	r = machine_add_object(m, &pci_host_state, host);

@@ -23,6 +23,10 @@
 void pci_host_expect(struct pci_host *host, unsigned int n_devices);
 
 /* Among those that are there from the start. */
+/* Where the i-th of n devices that are there at the start is, in a machine that boots firmware. */
+void pci_firmware_place(unsigned int n_devices, unsigned int i, unsigned int *ret_slot,
+			unsigned int *ret_function);
+
 #define PCI_SLOT_COLD (-1)
 
 /*
