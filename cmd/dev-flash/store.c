@@ -190,6 +190,11 @@ int store_tick(struct store *s, const uint8_t *now)
 
 	if (r == 0 && now)
 		r = store_commit(s, now);
+	if (r == -EAGAIN) { /* the log is full now */
+		r = settle(s);
+		if (r == 0)
+			r = store_commit(s, now);
+	}
 	return r < 0 ? r : sync_log(s);
 }
 

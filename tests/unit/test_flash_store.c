@@ -407,6 +407,27 @@ static void what_is_written_is_bounded(void **state)
 	clear_ops();
 }
 
+/* What was not committed before the end, and does not fit into what is left of the log. */
+static void the_last_one_does_not_fit(void **state)
+{
+	(void)state;
+	begin_with(5);
+	while (FLASH_LOG_LEN(SIZE) - store.log_len > 4096) {
+		now[draw(SIZE)] ^= 1;
+		store_touch_all(&store);
+		assert_int_equal(store_commit(&store, now), 0);
+		clear_ops();
+	}
+	memset(now, 0x11, SIZE);
+	store_touch_all(&store);
+	assert_int_equal(store_tick(&store, now), 0);
+	assert_int_equal(store_close(&store), 0);
+	assert_int_equal(file.size, SIZE);
+	assert_memory_equal(file.bytes, now, SIZE);
+	store_free(&store);
+	clear_ops();
+}
+
 /* Who writes nothing leaves the file alone. */
 static void nothing_to_write(void **state)
 {
@@ -431,6 +452,7 @@ int main(void)
 		cmocka_unit_test(errors_of_the_host),
 		cmocka_unit_test(a_file_that_is_shorter_than_it_was),
 		cmocka_unit_test(what_is_written_is_bounded),
+		cmocka_unit_test(the_last_one_does_not_fit),
 		cmocka_unit_test(nothing_to_write),
 	};
 
