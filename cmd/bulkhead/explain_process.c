@@ -185,6 +185,8 @@ static bool has_row(const struct explained *x, const struct declared_process *d,
 {
 	if (d == &vmm_declared && fd == VMM_FD_KVM)
 		return x->config->accel != ACCEL_SOFT;
+	if (d == &vmm_declared && fd == VMM_FD_LOG)
+		return x->config->accel != ACCEL_KVM;
 	if (d == &vmm_declared && fd == VMM_FD_INITRD)
 		return x->config->initrd;
 	if (d == &vmm_declared && fd == VMM_FD_ITEMS)

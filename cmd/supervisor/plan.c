@@ -106,7 +106,7 @@ static struct launch *add(struct vm *vm, struct launches *ls, enum part_kind kin
 	return l;
 }
 
-static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o, int ram)
+static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o, int ram, int log)
 {
 	const struct vm_config *c = vm->config;
 	struct launch *l = add(vm, ls, PART_VMM, vmm_declared.name, o->vmm);
@@ -117,6 +117,8 @@ static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o,
 	if (o->initrd >= 0)
 		give(l, o->initrd, VMM_FD_INITRD, false);
 	give(l, ram, VMM_FD_RAM, true);
+	if (log >= 0)
+		give(l, log, VMM_FD_LOG, true);
 	words_say(&l->words, "--name=%s", c->name);
 	words_say(&l->words, "--accel=%s", o->kvm < 0 ? "soft" : "kvm");
 	words_say(&l->words, "--cpus=%u", c->cpus);
@@ -326,13 +328,13 @@ static void say_boot(const struct vm_config *c, struct launches *ls)
 }
 
 /* The order of the devices is the order of their names in the guest. */
-void plan(struct vm *vm, struct launches *ls, const struct opened *o, int ram)
+void plan(struct vm *vm, struct launches *ls, const struct opened *o, int ram, int log)
 {
 	const struct vm_config *c = vm->config;
 	unsigned int number = 0;
 
 	ls->next_channel = VMM_FD_CHANNELS;
-	plan_vmm(vm, ls, o, ram);
+	plan_vmm(vm, ls, o, ram, log);
 	for (size_t i = 0; i < c->n_devices; i++) {
 		number = i > 0 && c->devices[i].kind == c->devices[i - 1].kind ? number + 1 : 0;
 		if (c->devices[i].foreign)

@@ -28,9 +28,9 @@ struct launches {
 
 /*
  * Fills vm->parts, and *ls with what each of them gets: the channel to the supervisor, descriptors and
- * words. Only noted here; what cannot be done is the launch's `failed`. ram: the guest's RAM, which is
- * the launch's to close.
+ * words. Only noted here; what cannot be done is the launch's `failed`. The guest's RAM, and the log of what
+ * devices write to it (-1: none), are the launch's to close.
  */
-void plan(struct vm *vm, struct launches *ls, const struct opened *o, int ram);
+void plan(struct vm *vm, struct launches *ls, const struct opened *o, int ram, int log);
 
 #endif

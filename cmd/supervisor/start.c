@@ -6,6 +6,7 @@
 #include "cmd/supervisor/ram.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
+#include "lib/declared/blocks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -201,14 +202,21 @@ int parts_start(struct vm *vm, const struct opened *o, const struct jail_host *h
 		struct open_error *e)
 {
 	static struct launches ls;
-	int ram = ram_create(vm->config->memory, may_be_huge(vm->config));
+	_cleanup_(closep) int ram = ram_create(vm->config->memory, may_be_huge(vm->config));
+	_cleanup_(closep) int log = -1;
 	int r;
 
 	if (ram < 0)
 		return open_complain(e, ram, "%llu MiB of guest RAM: %s",
 				     (unsigned long long)(vm->config->memory >> 20),
 				     strerror(-ram));
-	plan(vm, &ls, o, ram);
+	if (o->kvm < 0) { /* the software CPU alone does not see by itself what devices write */
+		log = ram_create_sealed(DIRTY_LOG_NAME, declared_log_len(vm->config->memory));
+		if (log < 0)
+			return open_complain(e, log, "the log of what devices write: %s",
+					     strerror(-log));
+	}
+	plan(vm, &ls, o, take_fd(&ram), take_fd(&log));
 	r = give_console(vm, e);
 	for (size_t i = 0; i < ls.n && r == 0; i++) {
 		r = ls.l[i].part->kind == PART_VMM ? 0 : limit_address_space(vm, e);

@@ -3,8 +3,11 @@
 #include "cmd/vmm/machine.h"
 
 #include "lib/base/cleanup.h"
+#include "lib/base/fd.h"
 #include "lib/control/control.h"
+#include "lib/declared/declared.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -98,6 +101,31 @@ int machine_add_ram(struct machine *m)
 					    iov[i].iov_len);
 	}
 	return r;
+}
+
+static_assert(HIGH_RAM_START - LOW_RAM_MAX == GIB(1), "what declared_log_len reckons with");
+
+int machine_keep_log(struct machine *m, int fd)
+{
+	const uint64_t len = declared_log_len(m->ram_size);
+	void *bits;
+	int r;
+
+	if (!m->ops->use_log)
+		return 0;
+	r = fd_map_shared(fd, len, &bits);
+	if (r < 0)
+		return r;
+	m->log = (struct vhost_log){ .fd = fd, .len = len };
+	guestmem_set_log(&m->mem, bits, len);
+	m->ops->use_log(m->accel, bits, len);
+	return 0;
+}
+
+void machine_unlogged(struct machine *m, bool from_now_on)
+{
+	if (m->log.len)
+		m->ops->unlogged(m->accel, from_now_on);
 }
 
 int machine_clear_ram(struct machine *m)

@@ -9,6 +9,7 @@
 #include "cmd/vmm/accel/accel.h"
 #include "cmd/vmm/bus.h"
 #include "cmd/vmm/irq/ioapic.h"
+#include "cmd/vmm/pci/vhost_front.h"
 #include "lib/base/loop.h"
 #include "lib/guestmem/guestmem.h"
 #include "lib/state/state.h"
@@ -62,9 +63,10 @@ struct machine {
 	pthread_mutex_t lock;
 	const struct accel_ops *ops;
 	struct accel *accel;
-	struct guestmem mem; /* uaddr of every region is its gpa */
-	int ram_fd;	     /* file offset of low RAM is 0, high follows */
-	uint64_t ram_size;   /* bytes */
+	struct guestmem mem;  /* uaddr of every region is its gpa */
+	int ram_fd;	      /* file offset of low RAM is 0, high follows */
+	uint64_t ram_size;    /* bytes */
+	struct vhost_log log; /* of what devices write to it, where the accelerator asks */
 	unsigned int n_vcpus;
 	struct bus pio;
 	struct bus mmio;
@@ -109,6 +111,11 @@ struct machine {
 			       uint64_t ram_size, unsigned int n_vcpus);
 /* Gives the accelerator the RAM; after ops->open. */
 [[nodiscard]] int machine_add_ram(struct machine *m);
+/* Gives the accelerator, where it has use for it, the log of what devices write to RAM, and has them keep it.
+ * fd is the machine's from then on. 0, or as fd_map_shared. */
+[[nodiscard]] int machine_keep_log(struct machine *m, int fd);
+/* A device that keeps none, or has ended without a word, may have written; from_now_on: it may again. */
+void machine_unlogged(struct machine *m, bool from_now_on);
 /* Zeroes all of guest RAM by giving its pages back to the host. Nothing may be using it. */
 [[nodiscard]] int machine_clear_ram(struct machine *m);
 

@@ -4,8 +4,9 @@
  *
  * Trust: the guest's exits HOSTILE, kernel and initrd HOSTILE, every device's replies HOSTILE,
  * control and argv trusted.
- * Holds: 3 control, 4 /dev/kvm, 5 kernel, 6 initrd, 7 guest RAM, 10 and up one channel a device; 8, what
- *	firmware is told, until it has written and sealed that; 9, a flash as the guest reads it, until that is mapped.
+ * Holds: 3 control, 4 /dev/kvm, 5 kernel, 6 initrd, 7 guest RAM, 10 the log of the pages that devices write to,
+ *	which the software CPU needs, 11 and up one channel a device; 8, what firmware is told, until it has
+ *	written and sealed that; 9, a flash as the guest reads it, until that is mapped.
  */
 #include "cmd/vmm/args.h"
 #include "cmd/vmm/machine.h"
@@ -42,6 +43,8 @@ static int adopt(struct vmm_args *args)
 		rows[n] = vmm_declared.fds[n];
 		if (rows[n].fd == VMM_FD_KVM)
 			rows[n].optional = args->soft;
+		if (rows[n].fd == VMM_FD_LOG)
+			rows[n].optional = !args->soft;
 	}
 	if (args->serial_fd >= 0)
 		rows[n++] = (struct fd_row){ args->serial_fd, FD_SOCKET, false, "serial" };

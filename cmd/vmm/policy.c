@@ -142,6 +142,7 @@ static const struct fd_row fds[] = {
 	{ VMM_FD_RAM, FD_FILE, false, "guest RAM" },
 	{ VMM_FD_ITEMS, FD_FILE, true, "what firmware is told, until it is written" },
 	{ VMM_FD_FLASH, FD_FILE, true, "what the guest reads of a flash, until it is mapped" },
+	{ VMM_FD_LOG, FD_FILE, true, "which pages of guest RAM devices write to" },
 };
 
 static const struct declared_held held[] = {
@@ -163,6 +164,8 @@ static const struct declared_map maps[] = {
 
 static const struct declared_gain gains[] = {
 	{ "guest RAM, the virtual CPUs' registers", "they are the guest's", NULL },
+	{ "the log of the pages that devices write to", NULL,
+	  "the software CPU's; they set bits there, and read nothing" },
 	{ "kernel and initrd, read-only", "the loaded copy; the files' bytes are no secret", NULL },
 	{ "KVM's VM and virtual CPUs", NULL,
 	  "numbered requests only: run, routing, irqfd, ioeventfd, registers, MSRs to their values "

@@ -47,6 +47,11 @@ static int make_guest(struct machine *m, const struct vmm_args *args)
 	if (r < 0)
 		return control_fail(FD_CONTROL, "the accelerator does not take the guest's RAM: %s",
 				    strerrordesc_np(-r));
+	r = machine_keep_log(m, VMM_FD_LOG);
+	if (r < 0)
+		return control_fail(FD_CONTROL,
+				    "the log of what devices write cannot be mapped: %s",
+				    strerrordesc_np(-r));
 	r = firmware_add(m, args->firmware);
 	if (r < 0)
 		return control_fail(FD_CONTROL, "the accelerator does not take firmware: %s",

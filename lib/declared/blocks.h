@@ -48,8 +48,13 @@
 #define BLOCK_GUEST_RAM_CALLS SB_GET_SEALS, SB_MMAP_FILE, SB_CALL(munmap)
 #define BLOCK_GUEST_RAM_MAPS                              \
 	{ "/guest-ram", true, "guest RAM in huge pages" }, \
-	{ "/memfd:guest-ram", true, "guest RAM" }
-#define BLOCK_GUEST_RAM_GAIN { "guest RAM", "it is the guest's", NULL }
+	{ "/memfd:guest-ram", true, "guest RAM" },        \
+	{ "/memfd:" DIRTY_LOG_NAME, true, "which of its pages devices have written to" }
+#define DIRTY_LOG_NAME "dirty-log"
+#define BLOCK_GUEST_RAM_GAIN                                                     \
+	{ "guest RAM", "it is the guest's", NULL },                              \
+	{ "the software CPU's log of the pages of it that devices write to", NULL, \
+	  "a bit that is wrong leaves the guest with old code, as a write to its RAM can" }
 
 /* ---- a vhost-user back end, with the note of its requests in flight ---- */
 

@@ -55,7 +55,8 @@ enum {
 	VMM_FD_RAM = 7,
 	VMM_FD_ITEMS = 8,     /* what firmware is told, until it is written */
 	VMM_FD_FLASH = 9,     /* what the guest reads of a flash memory, until it is mapped */
-	VMM_FD_CHANNELS = 10, /* and up, one a device */
+	VMM_FD_LOG = 10,      /* which pages of guest RAM devices write to */
+	VMM_FD_CHANNELS = 11, /* and up, one a device */
 };
 
 /* Where the dialer has the addresses that it may connect to: see cmd/supervisor/dialer.h. */
@@ -170,12 +171,23 @@ struct declared_process {
 	size_t n_gains;
 };
 
-/* A process's limit of address space in a machine: bytes, or SB_UNSET. */
+/* Of the log of the pages that devices write to: a bit for each 4096 bytes up to the end of guest RAM,
+ * whose addresses leave out the fourth GiB, in whole pages. */
+static inline uint64_t declared_log_len(uint64_t memory)
+{
+	const uint64_t bits = (memory + ((uint64_t)1 << 30)) >> 12;
+
+	return (bits / 8 + 4095) & ~(uint64_t)4095;
+}
+
+/* A process's limit of address space in a machine: bytes, or SB_UNSET. A device that is given the log again
+ * has it twice for a moment. */
 static inline uint64_t declared_address_space(const struct declared_process *d,
 					      const struct declared_machine *m)
 {
 	const struct declared_space *s = &d->space;
-	uint64_t sum = m->memory + s->base + (m->channels + d->spare_channels) * s->each_channel;
+	uint64_t sum = m->memory + 2 * declared_log_len(m->memory) + s->base +
+		       (m->channels + d->spare_channels) * s->each_channel;
 
 	if (!s->base)
 		return d->policy->limits.as;

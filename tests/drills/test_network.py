@@ -23,7 +23,7 @@ from bh import bridge, frames, net, wait  # noqa: E402
 from bh.tap import apart  # noqa: E402
 
 NET = {"net": True, "more": ("dev-net",)}
-SHARED = ("guest-ram", "/memfd:inflight", "/memfd:net-link")
+SHARED = ("guest-ram", "/memfd:inflight", "/memfd:dirty-log", "/memfd:net-link")
 
 
 def test_the_first_step_of_dev_net(ground, neighbour, count):
@@ -36,7 +36,7 @@ def test_what_dev_net_holds(ground, neighbour, count):
     machine = ground.start(**NET)
     pid = machine.pids["dev-net"]
     gains = [("held", name, "") for name in links(pid)
-             if not name.startswith(("socket", "anon_inode", "/memfd:inflight", "/memfd:net-link", "/memfd:guest-ram",
+             if not name.startswith(("socket", "anon_inode", "/memfd:inflight", "/memfd:dirty-log", "/memfd:net-link", "/memfd:guest-ram",
                                      "/guest-ram"))]
     gains += [("mapped", m[3], "") for m in maps_of(pid)
               if m[3].startswith(("/memfd", "/guest")) and not any(s in m[3] for s in SHARED)]
@@ -67,7 +67,7 @@ def test_what_dev_net_holds_on_a_tap(ground, neighbour, count, tap):
     names = links(machine.pids["dev-net"])
     assert "/dev/net/tun" in names
     gains = [("held", name, "") for name in names
-             if not name.startswith(("socket", "anon_inode", "/memfd:inflight", "/memfd:net-link", "/memfd:guest-ram",
+             if not name.startswith(("socket", "anon_inode", "/memfd:inflight", "/memfd:dirty-log", "/memfd:net-link", "/memfd:guest-ram",
                                      "/guest-ram", "/dev/net/tun"))]
     count("dev-net, tap", 1, gains)
     machine.finish()

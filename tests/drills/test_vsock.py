@@ -41,9 +41,9 @@ def test_what_dev_vsock_holds(ground, neighbour, count):
     machine = start(ground)
     pid = machine.pids["dev-vsock"]
     gains = [("held", name, "") for name in links(pid)
-             if not name.startswith(("socket", "anon_inode", "/memfd:inflight", "/memfd:guest-ram", "/guest-ram"))]
+             if not name.startswith(("socket", "anon_inode", "/memfd:inflight", "/memfd:dirty-log", "/memfd:guest-ram", "/guest-ram"))]
     gains += [("mapped", m[3], "") for m in maps_of(pid)
-              if m[3].startswith(("/memfd", "/guest")) and "guest-ram" not in m[3] and "inflight" not in m[3]]
+              if m[3].startswith(("/memfd", "/guest")) and "guest-ram" not in m[3] and "inflight" not in m[3] and "dirty-log" not in m[3]]
     count("dev-vsock", 2, gains)
     machine.finish()
 

@@ -38,7 +38,7 @@ static void whole_life(struct vhost_front *f, int sock)
 						.kick_fd = event,
 						.call_fd = event,
 						.err_fd = event };
-	if (vhost_front_open(f, sock, 1) < 0)
+	if (vhost_front_open(f, sock, 1, &(struct vhost_log){ ram, 0x1000 }) < 0)
 		return;
 	require(f->n_queues >= 1 && f->n_queues <= 256);
 	r = vhost_front_get_config(f, 0, config, sizeof(config));

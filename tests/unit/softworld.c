@@ -3,6 +3,7 @@
 #include "tests/unit/softworld.h"
 
 #include "cmd/vmm/accel/soft/cache.h"
+#include "cmd/vmm/accel/soft/dma.h"
 #include "cmd/vmm/accel/soft/decode.h"
 #include "cmd/vmm/accel/soft/events.h"
 #include "cmd/vmm/accel/soft/fp_x87.h"
@@ -156,8 +157,7 @@ static void device_acts(uint64_t address)
 
 	if (to && (r & 6) == 2) {
 		memcpy(to, &r, 8);
-		atomic_fetch_add(&world.vm.dma_epoch, 1);
-		atomic_fetch_add(&world.vm.dma_told, 1);
+		soft_dma_told(&world.vm);
 	}
 	if ((r & 0xf0) == 0x10)
 		soft_vcpu_wake(running, WAKE_KICK);

@@ -15,12 +15,16 @@
 struct session {
 	struct vhost_memory mem;
 	struct vhost_ring rings[N_RINGS];
+	struct vhost_log log;
 };
+
+static const struct vhost_log no_log = { .fd = -1 };
 
 static void prepare(struct session *s)
 {
 	*s = (struct session){ .mem = { .n = 2 } };
 	s->mem.fd = memfd_create("ram", MFD_CLOEXEC);
+	s->log = (struct vhost_log){ memfd_create("log", MFD_CLOEXEC), 0x5000 };
 	s->mem.regions[0] = (struct vu_region){ 0, 0x10000, 0, 0 };
 	s->mem.regions[1] = (struct vu_region){ 0x100000000, 0x20000, 0x100000000, 0x10000 };
 	for (unsigned int i = 0; i < N_RINGS; i++)
@@ -37,6 +41,7 @@ static void prepare(struct session *s)
 static void release(struct session *s)
 {
 	closep(&s->mem.fd);
+	closep(&s->log.fd);
 	for (unsigned int i = 0; i < N_RINGS; i++) {
 		closep(&s->rings[i].kick_fd);
 		closep(&s->rings[i].call_fd);
@@ -49,7 +54,7 @@ static int whole_life(struct vhost_front *f, int sock, const struct session *s)
 {
 	struct vhost_inflight inflight = { .fd = -1, .n_queues = N_RINGS, .queue_size = 64 };
 	uint8_t config[60], status;
-	int r = vhost_front_open(f, sock, 1);
+	int r = vhost_front_open(f, sock, 1, &s->log);
 
 	if (r < 0)
 		return r;
@@ -103,6 +108,83 @@ static void a_good_back_end_gets_all_of_it(void **state)
 	assert_int_equal(b.config[32], 1);
 	release(&s);
 	assert_int_equal(open_fds(), fds);
+}
+
+/* Rings and all, before the first ring has its descriptor; each time anew. */
+static void the_log_is_handed_over(void **state)
+{
+	struct back_end b;
+	struct vhost_front f;
+	struct session s;
+
+	(void)state;
+	back_end_init(&b);
+	b.n_queues = N_RINGS;
+	prepare(&s);
+	assert_int_equal(whole_life(&f, back_end_start(&b), &s), 0);
+	assert_true(f.logs);
+	vhost_front_close(&f);
+	back_end_join(&b);
+	assert_true(b.got_features & 1ULL << VHOST_F_LOG_ALL);
+	assert_int_equal(back_end_count(&b, VHOST_USER_SET_LOG_BASE), 2);
+	assert_int_equal(b.n_misuse, 0);
+	assert_int_equal(b.log_as.log.size, 0x5000);
+	assert_int_equal(b.log_as.log.offset, 0);
+	assert_int_equal(b.addr[2].addr.flags, VU_VRING_LOG);
+	assert_true(b.addr[2].addr.log == s.rings[2].used_ring);
+	release(&s);
+}
+
+/* Nobody asks, or the back end lacks one half of it. */
+static void no_log_where_one_side_has_none(void **state)
+{
+	(void)state;
+	for (int k = 0; k < 3; k++) {
+		struct back_end b;
+		struct vhost_front f;
+		struct session s;
+
+		back_end_init(&b);
+		b.n_queues = N_RINGS;
+		if (k == 0)
+			b.features &= ~(1ULL << VHOST_F_LOG_ALL);
+		if (k == 1)
+			b.protocol &= ~(1ULL << VHOST_USER_PROTOCOL_F_LOG_SHMFD);
+		prepare(&s);
+		if (k == 2)
+			s.log.len = 0;
+		assert_int_equal(whole_life(&f, back_end_start(&b), &s), 0);
+		assert_false(f.logs);
+		vhost_front_close(&f);
+		back_end_join(&b);
+		assert_false(b.got_features & 1ULL << VHOST_F_LOG_ALL);
+		assert_int_equal(back_end_count(&b, VHOST_USER_SET_LOG_BASE), 0);
+		assert_int_equal(b.addr[2].addr.flags, 0);
+		release(&s);
+	}
+}
+
+/* Back ends in use answer with a number, with nothing (DPDK), or with what they were sent. */
+static void any_answer_to_the_log_will_do(void **state)
+{
+	static const uint32_t sizes[] = { 0, 1, 8, 16, VU_PAYLOAD_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct back_end b;
+		struct vhost_front f;
+		struct session s;
+
+		back_end_init(&b);
+		b.n_queues = N_RINGS;
+		b.log_answer = sizes[i];
+		prepare(&s);
+		assert_int_equal(whole_life(&f, back_end_start(&b), &s), 0);
+		assert_true(f.logs);
+		vhost_front_close(&f);
+		back_end_join(&b);
+		release(&s);
+	}
 }
 
 /* Each protocol feature alone, and none. */
@@ -168,7 +250,7 @@ static void a_back_end_may_take_its_time(void **state)
 			b.drain_for = n;
 			b.in_turn = in_turn;
 			prepare(&s);
-			assert_int_equal(vhost_front_open(&f, back_end_start(&b), 1), 0);
+			assert_int_equal(vhost_front_open(&f, back_end_start(&b), 1, &s.log), 0);
 			vhost_front_wait_by(&f, wait_by, NULL, &p);
 			assert_int_equal(vhost_front_set_features(&f, f.features), 0);
 			assert_int_equal(vhost_front_start(&f, &s.mem, s.rings, N_RINGS, &inflight),
@@ -225,7 +307,7 @@ static void silence_is_an_end(void **state)
 		if (!can)
 			b.protocol &= ~(1ULL << VHOST_USER_PROTOCOL_F_STATUS);
 		prepare(&s);
-		assert_int_equal(vhost_front_open(&f, back_end_start(&b), 1), 0);
+		assert_int_equal(vhost_front_open(&f, back_end_start(&b), 1, &s.log), 0);
 		vhost_front_wait_by(&f, nothing_comes, something_is_served, &n);
 		assert_int_equal(vhost_front_set_features(&f, f.features), 0);
 		assert_int_equal(vhost_front_start(&f, &s.mem, s.rings, N_RINGS, &inflight), 0);
@@ -243,7 +325,7 @@ static bool harmless(uint32_t request, enum back_end_vice vice)
 {
 	if (vice == BACK_END_VALUE)
 		/* any bits are features; a refused SET_CONFIG is the guest's affair */
-		return request == VHOST_USER_GET_FEATURES ||
+		return request == VHOST_USER_GET_FEATURES || request == VHOST_USER_SET_LOG_BASE ||
 		       request == VHOST_USER_GET_PROTOCOL_FEATURES ||
 		       request == VHOST_USER_SET_CONFIG;
 	if (request == VHOST_USER_GET_INFLIGHT_FD)
@@ -263,7 +345,7 @@ static void each_vice_at_each_answer(void **state)
 		VHOST_USER_SET_STATUS,	     VHOST_USER_SET_MEM_TABLE,
 		VHOST_USER_SET_VRING_ENABLE, VHOST_USER_GET_STATUS,
 		VHOST_USER_GET_VRING_BASE,   VHOST_USER_GET_INFLIGHT_FD,
-		VHOST_USER_SET_INFLIGHT_FD,
+		VHOST_USER_SET_INFLIGHT_FD,  VHOST_USER_SET_LOG_BASE,
 	};
 
 	(void)state;
@@ -306,7 +388,7 @@ static void bad_queue_numbers(void **state)
 
 		back_end_init(&b);
 		b.n_queues = bad[i];
-		assert_int_equal(vhost_front_open(&f, back_end_start(&b), 1), -EPROTO);
+		assert_int_equal(vhost_front_open(&f, back_end_start(&b), 1, &no_log), -EPROTO);
 		back_end_join(&b);
 	}
 }
@@ -320,7 +402,7 @@ static void a_refused_configuration_range_is_said(void **state)
 	(void)state;
 	back_end_init(&b);
 	b.config_len = 60;
-	assert_int_equal(vhost_front_open(&f, back_end_start(&b), 1), 0);
+	assert_int_equal(vhost_front_open(&f, back_end_start(&b), 1, &no_log), 0);
 	memset(config, 0xa5, sizeof(config));
 	assert_int_equal(vhost_front_get_config(&f, 0, config, 64), -EOPNOTSUPP);
 	assert_int_equal(config[0], 0xa5);
@@ -339,6 +421,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		/* clang-format off */
 		T(a_good_back_end_gets_all_of_it),
+		cmocka_unit_test(the_log_is_handed_over),
+		T(no_log_where_one_side_has_none),
+		T(any_answer_to_the_log_will_do),
 		T(any_subset_of_features_will_do),
 		T(a_back_end_may_take_its_time),
 		T(silence_is_an_end),

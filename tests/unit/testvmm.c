@@ -156,13 +156,16 @@ void back_end_init(struct back_end *b)
 {
 	*b = (struct back_end){
 		.sock = -1,
-		.features = BIT(32) | BIT(28) | BIT(29) | BIT(VHOST_USER_F_PROTOCOL_FEATURES),
+		.features = BIT(32) | BIT(28) | BIT(29) | BIT(VHOST_F_LOG_ALL) |
+			    BIT(VHOST_USER_F_PROTOCOL_FEATURES),
 		.protocol = BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |
 			    BIT(VHOST_USER_PROTOCOL_F_CONFIG) |
 			    BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |
 			    BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
 			    BIT(VHOST_USER_PROTOCOL_F_STATUS) |
-			    BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD),
+			    BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) |
+			    BIT(VHOST_USER_PROTOCOL_F_LOG_SHMFD),
+		.log_answer = sizeof(uint64_t),
 		.inflight = -1,
 		.n_queues = 1,
 		.config_len = VU_MAX_CONFIG,
@@ -285,6 +288,11 @@ static void note(struct back_end *b, const struct vu_msg *m, int *fds)
 		take(&b->inflight, fds);
 		b->inflight_as = *m;
 		break;
+	case VHOST_USER_SET_LOG_BASE: /* before a ring could write without it */
+		for (unsigned int i = 0; i < 256; i++)
+			b->n_misuse += b->running[i];
+		b->log_as = *m;
+		break;
 	case VHOST_USER_SET_VRING_ADDR:
 		b->n_misuse += b->running[m->addr.index & 0xff];
 		b->addr[m->addr.index & 0xff] = *m;
@@ -349,6 +357,16 @@ static bool give_memory(struct back_end *b, const struct vu_msg *reply)
 	return vu_send(b->sock, reply, &fd, 1) == 0;
 }
 
+static bool answer_log(struct back_end *b)
+{
+	uint8_t wire[VU_HEADER_LEN + VU_PAYLOAD_MAX] = { VHOST_USER_SET_LOG_BASE };
+
+	put32(wire + 4, VU_VERSION | VU_FLAG_REPLY);
+	put32(wire + 8, b->log_answer);
+	send_raw(b, wire, VU_HEADER_LEN + b->log_answer, 0);
+	return true;
+}
+
 static bool serve_now(struct back_end *b, const struct vu_msg *m)
 {
 	struct vu_msg reply = { .request = m->request, .reply = true };
@@ -359,6 +377,8 @@ static bool serve_now(struct back_end *b, const struct vu_msg *m)
 	fill(b, m, &reply);
 	if (b->vice != BACK_END_GOOD && b->vice_at == m->request)
 		return answer_badly(b, &reply);
+	if (m->request == VHOST_USER_SET_LOG_BASE)
+		return answer_log(b);
 	return m->request == VHOST_USER_GET_INFLIGHT_FD ? give_memory(b, &reply) :
 							  vu_send(b->sock, &reply, NULL, 0) == 0;
 }

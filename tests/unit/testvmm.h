@@ -72,6 +72,7 @@ struct back_end {
 	unsigned int drain_for;
 	bool in_turn;
 	enum back_end_vice vice;
+	uint32_t log_answer; /* bytes of payload behind the answer to SET_LOG_BASE */
 
 	/* of the thread; look at it after back_end_join, or after an acknowledged request */
 	uint32_t log[BACK_END_MAX_LOG];
@@ -84,6 +85,7 @@ struct back_end {
 	uint32_t base[256];
 	int inflight; /* what SET_INFLIGHT_FD brought, or -1 */
 	struct vu_msg inflight_as;
+	struct vu_msg log_as; /* what SET_LOG_BASE brought */
 	int call_fd[256], kick_fd[256], err_fd[256];
 	bool running[256];
 	struct vu_msg waiting; /* GET_VRING_BASE that is not answered yet */

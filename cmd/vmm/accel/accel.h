@@ -90,11 +90,17 @@ struct accel_ops {
 	/* The same for memory that the guest reads and runs, and whose writes are accesses to a bus on which
 	 * nobody answers. At most two calls. */
 	int (*add_rom)(struct accel *a, uint64_t gpa, void *host, uint64_t size);
+	/* The log of the pages of RAM that devices write to (guestmem.h), which stays. NULL: the accelerator has
+	 * no use for one. At most one call. */
+	void (*use_log)(struct accel *a, uint8_t *bits, uint64_t len);
 	int (*vcpu_create)(struct accel *a, unsigned int index, struct accel_vcpu **ret);
 
 	/* ---- any thread, machine lock held ---- */
 
 	int (*msi_send)(struct accel *a, const struct msi *msi);
+	/* Where there is use_log: a device may have written to RAM without a bit in the log, and from_now_on, may
+	 * do so again. */
+	void (*unlogged)(struct accel *a, bool from_now_on);
 	/* From now on a write to eventfd raises msi; a count already there raises it now. A slot
 	 * belongs to one eventfd; binding again changes the msi. */
 	int (*irqfd_bind)(struct accel *a, unsigned int slot, int eventfd, const struct msi *msi);

@@ -53,6 +53,7 @@ int firmware_add_flash(struct machine *m, uint64_t size, int fd)
 		munmap(p, size);
 		return r;
 	}
+	machine_unlogged(m, true); /* its device writes there, beside RAM and so beside the log */
 	m->firmware.flash = size;
 	return 0;
 }

@@ -57,7 +57,10 @@ static int recv_answer(struct vhost_front *f, const struct vu_header *h, uint32_
 	if (h->request != request || !(h->flags & VU_FLAG_REPLY) || h->size > sizeof(payload))
 		return -EBADMSG;
 	r = peer_recv(f->sock, payload, h->size, NULL, d);
-	return r < 0 ? r : vu_decode(h, payload, h->size, ret);
+	/* and answer this one with nothing, a number, or what they were sent: that it came is all there is to it */
+	if (r < 0 || request == VHOST_USER_SET_LOG_BASE)
+		return r;
+	return vu_decode(h, payload, h->size, ret);
 }
 
 static int recv_reply(struct vhost_front *f, uint32_t request, struct vu_msg *ret, int *ret_fd,
@@ -142,7 +145,8 @@ static int negotiate_protocol(struct vhost_front *f)
 
 	if (r < 0)
 		return r;
-	m.u64 = offered & PROTOCOL_WANTED;
+	m.u64 = offered &
+		(PROTOCOL_WANTED | (f->log.len ? BIT(VHOST_USER_PROTOCOL_F_LOG_SHMFD) : 0));
 	r = tell(f, &m, NULL, 0);
 	if (r < 0)
 		return r;
@@ -168,8 +172,10 @@ static int handshake(struct vhost_front *f)
 	if (r < 0)
 		return r;
 	f->has_protocol = f->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES);
-	f->features &= ~BIT(VHOST_USER_F_PROTOCOL_FEATURES);
-	return f->has_protocol ? negotiate_protocol(f) : 0;
+	r = f->has_protocol ? negotiate_protocol(f) : 0;
+	f->logs = has(f, VHOST_USER_PROTOCOL_F_LOG_SHMFD) && f->features & BIT(VHOST_F_LOG_ALL);
+	f->features &= ~(BIT(VHOST_USER_F_PROTOCOL_FEATURES) | BIT(VHOST_F_LOG_ALL));
+	return r;
 }
 
 static int wait_alone(void *owner, int sock, struct timespec *left)
@@ -189,11 +195,14 @@ void vhost_front_wait_by(struct vhost_front *f,
 	f->owner = owner;
 }
 
-int vhost_front_open(struct vhost_front *f, int sock, unsigned int n_queues)
+int vhost_front_open(struct vhost_front *f, int sock, unsigned int n_queues,
+		     const struct vhost_log *log)
 {
 	int r;
 
-	*f = (struct vhost_front){ .sock = sock, .n_queues = n_queues, .wait = wait_alone };
+	*f = (struct vhost_front){
+		.sock = sock, .n_queues = n_queues, .log = *log, .wait = wait_alone
+	};
 	r = handshake(f);
 	if (r < 0)
 		vhost_front_close(f);
@@ -274,6 +283,8 @@ int vhost_front_set_features(struct vhost_front *f, uint64_t features)
 {
 	if (f->has_protocol)
 		features |= BIT(VHOST_USER_F_PROTOCOL_FEATURES);
+	if (f->logs)
+		features |= BIT(VHOST_F_LOG_ALL);
 	return tell_u64(f, VHOST_USER_SET_FEATURES, features);
 }
 
@@ -290,6 +301,14 @@ static int set_mem_table(struct vhost_front *f, const struct vhost_memory *mem)
 	return tell_acked(f, &m, fds, mem->n);
 }
 
+static int set_log(struct vhost_front *f)
+{
+	const struct vu_msg m = { .request = VHOST_USER_SET_LOG_BASE,
+				  .log = { .size = f->log.len } };
+
+	return f->logs ? tell(f, &m, &f->log.fd, 1) : 0;
+}
+
 static int set_state(struct vhost_front *f, uint32_t request, unsigned int index, uint32_t num)
 {
 	const struct vu_msg m = { .request = request, .state = { .index = index, .num = num } };
@@ -301,6 +320,8 @@ static int set_addr(struct vhost_front *f, unsigned int index, const struct vhos
 {
 	const struct vu_msg m = { .request = VHOST_USER_SET_VRING_ADDR,
 				  .addr = { .index = index,
+					    .flags = f->logs ? VU_VRING_LOG : 0,
+					    .log = f->logs ? ring->used_ring : 0,
 					    .desc = ring->desc,
 					    .used = ring->used_ring,
 					    .avail = ring->avail } };
@@ -383,6 +404,8 @@ int vhost_front_start(struct vhost_front *f, const struct vhost_memory *mem,
 
 	if (r == 0)
 		r = set_mem_table(f, mem);
+	if (r == 0)
+		r = set_log(f);
 	if (r == 0 && has(f, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
 		r = use_inflight(f, inflight);
 	for (unsigned int i = 0; i < n_rings && r == 0; i++)

@@ -18,13 +18,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Where a back end that can marks the pages of RAM that it writes to: a bit for each 4096 bytes. */
+struct vhost_log {
+	int fd;
+	uint64_t len; /* bytes; 0: nobody asks */
+};
+
 struct vhost_front {
 	int sock;
 	bool dead;
 	bool has_protocol;     /* VHOST_USER_F_PROTOCOL_FEATURES was offered, and is acknowledged */
-	uint64_t features;     /* offered, without that bit */
+	uint64_t features;     /* offered, without that bit and VHOST_F_LOG_ALL */
 	uint64_t protocol;     /* protocol features in use */
 	unsigned int n_queues; /* that the back end has; as given, where it does not say */
+	struct vhost_log log;
+	bool logs; /* it marks there what it writes */
 	/* How vhost_front_stop waits: 0 when sock is readable, -ETIMEDOUT when the limit is over, of
 	 * which it takes off what it waited, or another negative errno. */
 	int (*wait)(void *owner, int sock, struct timespec *left);
@@ -57,9 +65,11 @@ struct vhost_ring {
 
 /*
  * Handshake on a connected stream socket, owned from now on: SET_OWNER, features, protocol
- * features, queue count. n_queues is what a back end without MQ has. Failure closes the socket.
+ * features, queue count. n_queues is what a back end without MQ has; log stays open. Failure closes the
+ * socket.
  */
-[[nodiscard]] int vhost_front_open(struct vhost_front *f, int sock, unsigned int n_queues);
+[[nodiscard]] int vhost_front_open(struct vhost_front *f, int sock, unsigned int n_queues,
+				   const struct vhost_log *log);
 /* Before vhost_front_stop; otherwise that waits by itself. */
 void vhost_front_wait_by(struct vhost_front *f,
 			 int (*wait)(void *owner, int sock, struct timespec *left),

@@ -21,6 +21,7 @@ void virtio_lose(struct virtio_pci *v)
 		return;
 	v->away = true;
 	v->front.dead = true;
+	machine_unlogged(v->m, false); /* what it wrote last may have no bit yet */
 	machine_lost(v->m, v->number);
 }
 
@@ -95,7 +96,7 @@ int virtio_bring_up_to_date(struct virtio_pci *v)
 
 static int meet(struct virtio_pci *v, int sock, const char **ret_why)
 {
-	int r = vhost_front_open(&v->front, sock, v->type->n_queues);
+	int r = vhost_front_open(&v->front, sock, v->type->n_queues, &v->m->log);
 
 	if (r < 0)
 		return r;

@@ -296,7 +296,7 @@ static int shake_hands(struct virtio_pci *v, int sock, const char **ret_why)
 	int r;
 
 	pthread_mutex_unlock(&v->m->lock);
-	r = vhost_front_open(&v->front, sock, v->type->n_queues);
+	r = vhost_front_open(&v->front, sock, v->type->n_queues, &v->m->log);
 	vhost_front_wait_by(&v->front, virtio_wait, virtio_has_served, v);
 	if (r == 0)
 		r = check_back_end(v, ret_why);

@@ -120,6 +120,8 @@ int virtio_hand_over(struct virtio_pci *v, bool again)
 	v->inflight.queue_size = QUEUE_SIZE_MAX;
 	describe_rings(v, again, rings);
 	describe_memory(v->m, &mem);
+	if (!v->front.logs)
+		machine_unlogged(v->m, true);
 	return vhost_front_start(&v->front, &mem, rings, v->n_queues, &v->inflight);
 }
 

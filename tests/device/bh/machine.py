@@ -9,14 +9,15 @@ import struct
 from . import process, wait
 
 MEMORY = 64 << 20
-FD_KERNEL, FD_RAM, FD_SERIAL, FD_CONSOLE = 5, 7, 10, 11  # 8 and 9 are a firmware's
+FD_KERNEL, FD_RAM, FD_LOG, FD_SERIAL, FD_CONSOLE = 5, 7, 10, 11, 12  # 8 and 9 are a firmware's
+LOG = -(-(MEMORY + (1 << 30)) // (4096 * 8 * 4096)) * 4096  # a bit a page, the fourth GiB's among them, in whole pages
 CONSOLE_TYPE = "console:3:0x78000:2:2:12:0x5"
 RNG_TYPE = "rng:4:0xff00:1:1:0:0"
 
 
-def guest_ram():
-    fd = os.memfd_create("guest-ram", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(fd, MEMORY)
+def sealed(name, size):
+    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, size)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     return fd
 
@@ -34,16 +35,18 @@ class Machine:
         socket.send_fds(self.console.control, [struct.pack("<HHI", process.CTL_CONSOLE, 0, 0)],
                         [theirs.fileno()])
         theirs.close()
-        kernel, ram = os.open(guest, os.O_RDONLY), guest_ram()
+        kernel, ram, log = os.open(guest, os.O_RDONLY), sealed("guest-ram", MEMORY), sealed("dirty-log", LOG)
         fds = {FD_KERNEL: kernel, FD_RAM: ram, FD_SERIAL: serial[0].fileno(),
                FD_CONSOLE: console[0].fileno()}
         if accel == "kvm":
             fds[4] = os.open("/dev/kvm", os.O_RDWR)
+        else:
+            fds[FD_LOG] = log
         self.vmm = process.Process(
             build, "vmm", ["--name=played", f"--accel={accel}", f"--cpus={cpus}", f"--memory={MEMORY}",
                            f"--cmdline={words}", "--on-reboot=restart", "--on-panic=stop",
                            f"--serial={FD_SERIAL}", f"--virtio={CONSOLE_TYPE}:{FD_CONSOLE}"], fds)
-        for fd in (kernel, ram, *([fds[4]] if accel == "kvm" else [])):
+        for fd in (kernel, ram, log, *([fds[4]] if accel == "kvm" else [])):
             os.close(fd)
         for end in (*serial, *console):
             end.close()

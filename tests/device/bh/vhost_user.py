@@ -49,9 +49,11 @@ VERSION = 1
 FLAG_REPLY = 4
 FLAG_NEED_REPLY = 8
 
+F_LOG_ALL = 1 << 26
 F_PROTOCOL_FEATURES = 1 << 30
 
 PROTOCOL_F_MQ = 1 << 0
+PROTOCOL_F_LOG_SHMFD = 1 << 1
 PROTOCOL_F_REPLY_ACK = 1 << 3
 PROTOCOL_F_CONFIG = 1 << 9
 PROTOCOL_F_INFLIGHT_SHMFD = 1 << 12
@@ -205,6 +207,14 @@ class FrontEnd:
             return self.ask_u64(request, payload, fds, VERSION | FLAG_NEED_REPLY) == 0
         except Closed:
             return False
+
+    def set_log(self, fd, size, offset=0):
+        """SET_LOG_BASE; False when the connection was closed."""
+        try:
+            self.ask(SET_LOG_BASE, struct.pack("<QQ", size, offset), [fd])
+        except Closed:
+            return False
+        return True
 
     # ---- the handshake ----
 

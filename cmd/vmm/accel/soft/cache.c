@@ -3,6 +3,7 @@
 #include "cmd/vmm/accel/soft/cache.h"
 
 #include "cmd/vmm/accel/soft/decode.h"
+#include "cmd/vmm/accel/soft/dma.h"
 #include "cmd/vmm/accel/soft/exec.h"
 #include "cmd/vmm/accel/soft/soft_mem.h"
 #include "cmd/vmm/accel/soft/vcpu.h"
@@ -36,6 +37,7 @@ struct fetch {
 struct live {
 	struct soft_page *page;
 	const uint8_t *host;
+	uint64_t gpa;
 };
 
 struct soft_cache {
@@ -97,7 +99,8 @@ void soft_code_recheck(struct soft_cpu *c)
 	const struct soft_cache *cache = c->cache;
 
 	for (size_t i = 0; i < cache->n_live; i++)
-		soft_page_recheck(c->vm, cache->live[i].page, cache->live[i].host);
+		soft_dma_check(c->vm, cache->live[i].page, cache->live[i].host, cache->live[i].gpa);
+	soft_dma_settle(c->vm);
 }
 
 static void note_live(struct soft_cpu *c, const struct fetch *f)
@@ -106,12 +109,12 @@ static void note_live(struct soft_cpu *c, const struct fetch *f)
 
 	if (cache->n_live == LIVE_PAGES)
 		soft_fetch_flush(c);
-	cache->live[cache->n_live++] = (struct live){ f->page, f->host };
+	cache->live[cache->n_live++] = (struct live){ f->page, f->host, f->gpa };
 }
 
 void soft_serialise(struct soft_cpu *c)
 {
-	atomic_fetch_add(&c->vm->dma_epoch, 1);
+	soft_dma_possible(c->vm);
 	soft_fetch_flush(c);
 }
 
@@ -165,7 +168,8 @@ static const struct fetch *fetch_page(struct soft_cpu *c, uint64_t linear)
 	f->generation = 0; /* a fault may leave from here */
 	f->host = soft_fetch_page(c, linear, &f->gpa);
 	f->page = soft_page_of_host(c->vm, f->host);
-	soft_page_recheck(c->vm, f->page, f->host);
+	soft_dma_check(c->vm, f->page, f->host, f->gpa);
+	soft_dma_settle(c->vm);
 	note_live(c, f);
 	f->tag = tag;
 	f->generation = c->cache->fetch_generation;

@@ -2,6 +2,7 @@
 /* irqfd and ioeventfd for the software CPU; see events.h. */
 #include "cmd/vmm/accel/soft/events.h"
 
+#include "cmd/vmm/accel/soft/dma.h"
 #include "cmd/vmm/accel/soft/lapic.h"
 #include "cmd/vmm/event.h"
 #include "lib/base/cleanup.h"
@@ -47,8 +48,7 @@ static int on_irq(struct loop_source *src, uint32_t events)
 		return 0;
 	}
 	if (event_take(src->fd)) {
-		atomic_fetch_add(&s->vm->dma_epoch, 1);
-		atomic_fetch_add(&s->vm->dma_told, 1);
+		soft_dma_told(s->vm);
 		soft_lapic_msi(s->vm, &s->msi);
 	}
 	return 0;
@@ -183,7 +183,7 @@ bool soft_ioeventfd_signal(struct soft_cpu *c, uint64_t gpa)
 	pthread_mutex_unlock(&e->lock);
 	if (fd < 0)
 		return false;
-	atomic_fetch_add(&c->vm->dma_epoch, 1);
+	soft_dma_possible(c->vm);
 	watch_count(&c->watch, fd);
 	return true;
 }

@@ -4,6 +4,7 @@
  * entry in a TLB for one instruction at most, which runs out of its block: making one asks for
  * soft_tlb_drop_code, which bumps the page's version.
  */
+#include "cmd/vmm/accel/soft/dma.h"
 #include "cmd/vmm/accel/soft/paging.h"
 
 struct soft_ram *soft_ram_at(struct accel *vm, uint64_t gpa)
@@ -67,33 +68,6 @@ struct soft_page *soft_page_of_host(struct accel *vm, const uint8_t *host)
 	return NULL;
 }
 
-__extension__ typedef unsigned __int128 soft_wide;
-
-static soft_wide fold_key(const struct soft_page_key *key, unsigned int n)
-{
-	return (soft_wide)key->fold[n][0] << 64 | key->fold[n][1];
-}
-
-/*
- * Two pages have the same sum by chance only, whatever a guest writes to them: it does not know the
- * key. NH (RFC 4418, 5.2) over 64-bit words, whose 128 bits are folded by a multilinear function: two
- * given pages collide for at most one of 2^63 keys.
- */
-static uint64_t page_sum(const struct soft_page_key *key, const uint8_t *host)
-{
-	soft_wide sum = 0;
-
-	for (size_t i = 0; i < 512; i += 2) {
-		uint64_t words[2];
-
-		memcpy(words, host + 8 * i, sizeof(words));
-		sum += (soft_wide)(words[0] + key->words[i]) * (words[1] + key->words[i + 1]);
-	}
-	sum = fold_key(key, 0) + fold_key(key, 1) * (uint64_t)sum +
-	      fold_key(key, 2) * (uint64_t)(sum >> 64);
-	return (uint64_t)(sum >> 64);
-}
-
 static const uint8_t *host_of_page(const struct accel *vm, const struct soft_page *page)
 {
 	for (unsigned int i = 0; i < vm->n_ram; i++) {
@@ -103,30 +77,6 @@ static const uint8_t *host_of_page(const struct accel *vm, const struct soft_pag
 			return vm->ram[i].host + (index << 12);
 	}
 	return NULL;
-}
-
-/* Before anything is decoded from it: a device's write in between shows as a change. */
-static void sum_page(struct accel *vm, struct soft_page *page)
-{
-	const uint8_t *host = host_of_page(vm, page);
-
-	atomic_store(&page->epoch, atomic_load(&vm->dma_epoch));
-	if (host)
-		atomic_store(&page->sum, page_sum(&vm->page_key, host));
-}
-
-void soft_page_recheck(struct accel *vm, struct soft_page *page, const uint8_t *host)
-{
-	uint32_t epoch = atomic_load(&vm->dma_epoch);
-	uint64_t sum;
-
-	if (atomic_load_explicit(&page->epoch, memory_order_relaxed) == epoch ||
-	    !atomic_load_explicit(&page->is_code, memory_order_relaxed))
-		return;
-	sum = page_sum(&vm->page_key, host);
-	if (atomic_exchange(&page->sum, sum) != sum)
-		atomic_fetch_add(&page->version, 1);
-	atomic_store(&page->epoch, epoch);
 }
 
 /* This vCPU writes there fast no more; the others hear of it at the end of their blocks. */
@@ -154,7 +104,7 @@ uint32_t soft_page_make_code(struct soft_cpu *c, struct soft_page *page)
 
 	do {
 		if (!atomic_exchange(&page->is_code, 1)) {
-			sum_page(c->vm, page);
+			soft_dma_begin(c->vm, page, host_of_page(c->vm, page));
 			announce_code(c, page);
 		}
 		version = atomic_load(&page->version);

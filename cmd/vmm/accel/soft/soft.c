@@ -4,6 +4,7 @@
 
 #include "cmd/vmm/accel/soft/cache.h"
 #include "cmd/vmm/accel/soft/decode.h"
+#include "cmd/vmm/accel/soft/dma.h"
 #include "cmd/vmm/accel/soft/events.h"
 #include "cmd/vmm/accel/soft/fp_state.h"
 #include "cmd/vmm/accel/soft/lapic.h"
@@ -213,8 +214,10 @@ const struct accel_ops accel_soft = {
 	.open = soft_open,
 	.add_ram = soft_add_ram,
 	.add_rom = soft_add_rom,
+	.use_log = soft_dma_use_log,
 	.vcpu_create = soft_vcpu_create,
 	.msi_send = soft_msi_send,
+	.unlogged = soft_dma_unlogged,
 	.irqfd_bind = soft_irqfd_bind,
 	.irqfd_unbind = soft_irqfd_unbind,
 	.irqfd_settle = soft_irqfd_settle,

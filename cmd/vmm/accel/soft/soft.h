@@ -256,6 +256,11 @@ struct accel {
 	struct soft_ram ram[SOFT_RAM_MAX];
 	struct accel_io io; /* how an instruction reaches what is not RAM */
 	struct soft_events *events;
+	/* dma.c */
+	uint8_t *log;	  /* of what devices write: a bit a page; others clear and set them */
+	uint64_t log_len; /* bytes; 0: none */
+	_Atomic bool all_logged;      /* whatever devices write is there */
+	_Atomic uint32_t taking;      /* vCPUs that have taken a bit, and not yet said so */
 	_Atomic uint32_t dma_epoch;   /* moves whenever a device may have written to RAM unseen */
 	_Atomic uint32_t dma_told;    /* and has said so, by an interrupt */
 	_Atomic uint64_t n_undefined; /* instructions that the decoder does not know: undefined.c */

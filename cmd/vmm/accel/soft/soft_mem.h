@@ -40,11 +40,6 @@ struct soft_page *soft_page_of_host(struct accel *vm, const uint8_t *host);
 /* The cache is about to decode from this page: from now on writes to it bump its version, which is
  * returned. */
 uint32_t soft_page_make_code(struct soft_cpu *c, struct soft_page *page);
-/*
- * Devices write to RAM behind the CPUs' backs. When one may have, a page of decoded code is summed
- * up again as it comes into use, and counts as changed if its bytes have.
- */
-void soft_page_recheck(struct accel *vm, struct soft_page *page, const uint8_t *host);
 /* What a vCPU does when it sees WAKE_CODE. */
 void soft_tlb_drop_code(struct soft_cpu *c);
 void soft_tlb_flush(struct soft_cpu *c, bool global_too);
