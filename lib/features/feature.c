@@ -72,7 +72,7 @@ const struct feature features[N_FEATURES] = {
 	[FEATURE_FIRMWARE] = {
 		"firmware", "UEFI (OVMF, its variables last) and BIOS (SeaBIOS) boot disks",
 		FEATURE_SUPPORTED, "vmm, dev-firmware, dev-flash",
-		"fw_cfg, PM, CMOS, flash commands",
+		"fw-cfg, PM, CMOS, flash commands",
 		.note = "no Secure Boot: whoever is root in the guest can change the variables",
 		.shown_by = "guest/test_firmware.py, unit/test_items.c, "
 			    "unit/test_firmware_registers.c, unit/test_flash.c, unit/test_flash_store.c, "
