@@ -6,6 +6,7 @@ import hashlib
 import os
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -595,7 +596,10 @@ def test_image_fetch_is_killed(importer, serve):
 
 
 def await_part(importer):
+    """Until a MiB is there, and the note by which it can be gone on with, which another process writes."""
     wait.until(lambda: importer.part.exists() and importer.part.stat().st_size == MIB, "a MiB")
+    note = importer.dir / ".disk.img.import-from"
+    wait.until(lambda: re.fullmatch(rb"[^\n]*\n[^\n]*\n[^\n]+\n", note.read_bytes()), "which version it is of")
 
 
 def find(importer, name):
