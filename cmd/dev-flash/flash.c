@@ -250,13 +250,12 @@ void flash_begin(struct flash *f)
 	const bool goes_on = take(f);
 
 	kept_begin(f->kept, &flash_schema);
-	if (goes_on)
-		show_array(f);
-	else
-		memcpy(f->view, f->store->saved, f->store->size);
 	if (goes_on) {
+		show_array(f);
 		store_touch_all(f->store);
 		complain(f, store_commit(f->store, f->view));
+	} else {
+		memcpy(f->view, f->store->saved, f->store->size);
 	}
 	keep(f);
 	show_status(f);

@@ -159,6 +159,12 @@ static int on_control(struct loop_source *src, uint32_t events)
 
 /* ---- start ---- */
 
+static void note_channel(struct machine *m, unsigned int channel, const struct machine_channel *c)
+{
+	if (channel < MACHINE_CHANNELS_MAX)
+		m->channels[channel] = *c;
+}
+
 static int reconnect_serial(void *owner, int sock, const char **ret_why)
 {
 	return serial_reconnect(owner, sock, ret_why);
@@ -175,10 +181,10 @@ static int add_serial(struct server *s)
 	if (r < 0)
 		return control_fail(s->control_fd, "serial console: %s",
 				    why ? why : strerrordesc_np(-r));
-	if (m->serial_channel < MACHINE_CHANNELS_MAX)
-		m->channels[m->serial_channel] = (struct machine_channel){
-			.reconnect = reconnect_serial, .owner = m->serial, .name = "serial console"
-		};
+	note_channel(m, m->serial_channel,
+		     &(struct machine_channel){ .reconnect = reconnect_serial,
+						.owner = m->serial,
+						.name = "serial console" });
 	return 0;
 }
 
@@ -197,10 +203,10 @@ static int add_registers(struct server *s)
 	if (r < 0)
 		return control_fail(s->control_fd, "firmware's registers: %s",
 				    why ? why : strerrordesc_np(-r));
-	if (channel < MACHINE_CHANNELS_MAX)
-		m->channels[channel] = (struct machine_channel){ .reconnect = reconnect_registers,
-								 .owner = m->firmware_ports,
-								 .name = "firmware's registers" };
+	note_channel(m, channel,
+		     &(struct machine_channel){ .reconnect = reconnect_registers,
+						.owner = m->firmware_ports,
+						.name = "firmware's registers" });
 	return 0;
 }
 
@@ -219,10 +225,10 @@ static int add_flash(struct server *s)
 	if (r < 0)
 		return control_fail(s->control_fd, "firmware's variables: %s",
 				    why ? why : strerrordesc_np(-r));
-	if (channel < MACHINE_CHANNELS_MAX)
-		m->channels[channel] = (struct machine_channel){ .reconnect = reconnect_flash,
-								 .owner = m->flash,
-								 .name = "firmware's variables" };
+	note_channel(m, channel,
+		     &(struct machine_channel){ .reconnect = reconnect_flash,
+						.owner = m->flash,
+						.name = "firmware's variables" });
 	return 0;
 }
 

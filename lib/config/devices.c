@@ -90,7 +90,7 @@ static bool counts(const struct config_device *d, const struct device_kind *kind
 	if (d->off || d->foreign)
 		return false;
 	if (!kind)
-		return d->kind->file.fd && !d->kind->flash_fd;
+		return config_is_disk(d);
 	return d->kind == kind || config_behind(d) == kind;
 }
 

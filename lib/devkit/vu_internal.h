@@ -27,6 +27,11 @@ int vu_rings_on_again(struct loop_source *src, uint32_t events);
 /* Nobody else serves the ring, or any; harmless where nobody did. Whoever changes what he was told comes before. */
 void vu_ring_reclaim(struct dev_queue *q);
 void vu_rings_reclaim(struct vu_device *d);
+/* Whether it is one of those that are looked at before the loop sleeps (vu_poll.h). */
+static inline bool vu_ring_is_polled(const struct dev_queue *q)
+{
+	return q->dev->spec->poll_queues & 1U << q->index;
+}
 /* Replaces *slot with an eventfd, which it takes, made non-blocking. -EPROTO for anything else. */
 [[nodiscard]] int vu_ring_take_event(int *slot, int *fd);
 

@@ -32,9 +32,9 @@ void vu_poll_disturbed(struct vu_poll *p)
 	p->rest = DISTURBED;
 }
 
-static bool polled(const struct vu_device *d, const struct dev_queue *q)
+static bool polled(const struct dev_queue *q)
 {
-	return d->spec->poll_queues & 1U << q->index && dev_queue_served(q) && !q->held && !q->lent;
+	return vu_ring_is_polled(q) && dev_queue_served(q) && !q->held && !q->lent;
 }
 
 /* Whether a queue had something that its device took. */
@@ -44,7 +44,7 @@ static bool serve_one(struct vu_device *d)
 		struct dev_queue *q = &d->queue[i];
 		uint16_t at = q->vq.next_avail;
 
-		if (!polled(d, q) || !virtq_has_more(&q->vq))
+		if (!polled(q) || !virtq_has_more(&q->vq))
 			continue;
 		dev_queue_run(q);
 		if (q->vq.next_avail != at)

@@ -164,7 +164,7 @@ int dev_queue_pop(struct dev_queue *q, struct virtq_chain *ret)
 	r = take(q, ret);
 	if (r != 0)
 		return r;
-	q->quiet = q->dev->poll.on && q->dev->spec->poll_queues & 1U << q->index;
+	q->quiet = q->dev->poll.on && vu_ring_is_polled(q);
 	if (q->quiet)
 		return 0;
 	r = virtq_kicks_on(&q->vq);
@@ -207,7 +207,7 @@ static int on_kick(struct loop_source *src, uint32_t events)
 	struct dev_queue *q = src->owner;
 
 	(void)events;
-	if (q->dev->spec->poll_queues & 1U << q->index)
+	if (vu_ring_is_polled(q))
 		vu_poll_kicked(q->dev);
 	dev_queue_run(q);
 	return 0;

@@ -51,6 +51,19 @@ state_byte() {
 	return 1
 }
 
+# load_module_of_tests NAME: with what it needs, which comes before it; others that this machine refuses are none of it.
+load_module_of_tests() {
+	local module
+
+	while read -r module; do
+		insmod "/modules-of-tests/$module" 2>/dev/null
+	done </modules-of-tests/order
+	grep -q "^$1 " /proc/modules || {
+		say "no module $1" >&2
+		return 1
+	}
+}
+
 stop_machine() {
 	sync
 	poweroff -f

@@ -31,31 +31,18 @@ struct firmware_ports {
 	struct window windows[ARRAY_SIZE(windows)];
 };
 
-static uint64_t value_of(const struct vfio_access *a, unsigned int width)
-{
-	uint64_t v = 0;
-
-	memcpy(&v, a->m.access.data, width);
-	return v;
-}
-
 static uint64_t window_read(void *owner, uint64_t offset, unsigned int width)
 {
 	const struct window *w = owner;
-	struct vfio_access a = vfio_access_read(w->at + offset, width);
 
-	if (!remote_is_there(&w->r->remote) || !remote_carry_out(&w->r->remote, &a))
-		return UINT64_MAX;
-	return value_of(&a, width);
+	return remote_read(&w->r->remote, w->at + offset, width);
 }
 
 static void window_write(void *owner, uint64_t offset, unsigned int width, uint64_t value)
 {
 	const struct window *w = owner;
-	struct vfio_access a = vfio_access_write(w->at + offset, width, value);
 
-	if (remote_is_there(&w->r->remote))
-		(void)!remote_carry_out(&w->r->remote, &a);
+	remote_write(&w->r->remote, w->at + offset, width, value);
 }
 
 /* What is not read for a guest that resets or ends, it does not see either. */

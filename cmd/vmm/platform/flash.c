@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 struct flash {
@@ -17,23 +16,12 @@ struct flash {
 /* Of an accelerator that does not read it as memory: none does. */
 static uint64_t flash_read(void *owner, uint64_t offset, unsigned int width)
 {
-	struct flash *f = owner;
-	struct vfio_access a = vfio_access_read(offset, width);
-	uint64_t v = 0;
-
-	if (!remote_is_there(&f->remote) || !remote_carry_out(&f->remote, &a))
-		return UINT64_MAX;
-	memcpy(&v, a.m.access.data, width);
-	return v;
+	return remote_read(&((struct flash *)owner)->remote, offset, width);
 }
 
 static void flash_write(void *owner, uint64_t offset, unsigned int width, uint64_t value)
 {
-	struct flash *f = owner;
-	struct vfio_access a = vfio_access_write(offset, width, value);
-
-	if (remote_is_there(&f->remote))
-		(void)!remote_carry_out(&f->remote, &a);
+	remote_write(&((struct flash *)owner)->remote, offset, width, value);
 }
 
 static const struct bus_ops flash_ops = { .read = flash_read, .write = flash_write };

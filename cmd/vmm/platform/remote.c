@@ -43,6 +43,25 @@ bool remote_carry_out(struct remote *r, struct vfio_access *a)
 	return true;
 }
 
+uint64_t remote_read(struct remote *r, uint64_t offset, unsigned int width)
+{
+	struct vfio_access a = vfio_access_read(offset, width);
+	uint64_t v = 0;
+
+	if (!remote_is_there(r) || !remote_carry_out(r, &a))
+		return UINT64_MAX;
+	memcpy(&v, a.m.access.data, width);
+	return v;
+}
+
+void remote_write(struct remote *r, uint64_t offset, unsigned int width, uint64_t value)
+{
+	struct vfio_access a = vfio_access_write(offset, width, value);
+
+	if (remote_is_there(r))
+		(void)!remote_carry_out(r, &a);
+}
+
 int remote_reset(struct remote *r)
 {
 	return remote_outcome(r, vfio_client_reset(&r->client));

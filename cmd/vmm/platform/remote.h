@@ -34,6 +34,9 @@ void remote_close(struct remote *r);
 [[nodiscard]] bool remote_is_there(struct remote *r);
 /* The same; else a is answered. */
 [[nodiscard]] bool remote_carry_out(struct remote *r, struct vfio_access *a);
+/* One register, 1 to 8 bytes wide: all ones where the access is void, or nothing. A vCPU's thread. */
+uint64_t remote_read(struct remote *r, uint64_t offset, unsigned int width);
+void remote_write(struct remote *r, uint64_t offset, unsigned int width, uint64_t value);
 /* What came of a message: also 0 if a successor carries it out; else the VM fails of it. */
 [[nodiscard]] int remote_outcome(struct remote *r, int error);
 [[nodiscard]] int remote_reset(struct remote *r);

@@ -8,10 +8,7 @@ show() {
 	done
 }
 
-while read -r module; do
-	case $module in *efivarfs*) continue ;; esac # which a kernel that was not booted by UEFI refuses
-	insmod "/modules-of-tests/$module" || exit 1
-done </modules-of-tests/order
+load_module_of_tests isofs || exit 1
 device=$(findfs LABEL="$(param bh.label cidata)") || {
 	say "cloud-init: no disk of that label"
 	exit 1

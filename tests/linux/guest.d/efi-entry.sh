@@ -4,9 +4,7 @@
 # the second time it is there, and was what booted.
 global=8be4df61-93ca-11d2-aa0d-00e098032b8c
 
-while read -r module; do
-	insmod "/modules-of-tests/$module" || exit 1
-done </modules-of-tests/order
+load_module_of_tests efivarfs || exit 1
 mount -t efivarfs efivarfs /sys/firmware/efi/efivars && cd /sys/firmware/efi/efivars || exit 1
 
 # Bytes behind the attributes: lasting, and there in the boot and while the system runs.
