@@ -15,7 +15,9 @@ ip link set eth0 allmulticast off
 ip link set eth0 address 02:00:00:00:be:ef || exit 1
 say "link ready"
 carrier 0
-say "link $(ip link show eth0 | grep -o NO-CARRIER)"
+# which the kernel tells of a moment later, in work of its own
+until said=$(ip link show eth0 | grep -o NO-CARRIER); do sleep 0.1; done
+say "link $said"
 carrier 1
 say "link again"
 carrier 0
