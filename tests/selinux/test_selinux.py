@@ -126,8 +126,8 @@ def test_no_denial(place, accel):
 def test_no_denial_of_a_firmware(place, build, accel):
     """With its device beside it, in a domain of its own."""
     image = place.file("firmware.bin", (build / "tests/guest/firmware.bin").read_bytes())
-    place.file("vars", bytes(image.stat().st_size))
-    words = ["run", "--firmware", image, "--firmware-vars", "vars", "--memory", "64M", "--console", "raw",
+    variables = place.file("vars", bytes(image.stat().st_size))
+    words = ["run", "--firmware", image, "--firmware-vars", variables, "--memory", "64M", "--console", "raw",
              "--accel", accel, "--net", "none"]
     (code, out, err), denied = denials(lambda: place.call(*words, "--on-reboot", "stop"))
     assert code == 0 and out.splitlines()[-1] == "again", (out, err)
