@@ -46,7 +46,8 @@ long: ## what make check takes a small part of: a million IPIs between 2, 4 and 
 	@BULKHEAD_IPIS=1000000 BULKHEAD_INPUT=10485760 BULKHEAD_KILLS=1000 BULKHEAD_BUSY_CPUS=8 BULKHEAD_ACCEL=soft /usr/bin/python3 -m pytest -q \
 		-p no:cacheprovider tests/guest tests/linux -s \
 		-k "no_ipi_is_lost or much_serial_input or killed_devices or while_cpus_work"
-	@BULKHEAD_LONG=1 BULKHEAD_ACCEL=soft /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/linux/test_qcow2.py tests/linux/test_rbd.py
+	@BULKHEAD_LONG=1 BULKHEAD_ACCEL=soft /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/linux/test_qcow2.py tests/linux/test_rbd.py \
+		tests/linux/test_loaders.py
 	@BULKHEAD_LONG=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/device/test_interop_qemu.py tests/device/test_passt.py
 
 release: ## what a release must pass: make check with every stage at its longest, make userspace and make long (hours)
