@@ -16,7 +16,7 @@
 #define FWCFG_IMAGE_NAME "firmware-items"     /* as maps and audits show it */
 #define FWCFG_IMAGE_SIZE (UINT32_C(64) << 10) /* bytes */
 #define FWCFG_MAGIC 0x43465742U		      /* "BWFC" */
-#define FWCFG_ROWS_MAX 16
+#define FWCFG_ROWS_MAX 32
 #define FWCFG_CMOS_LEN 128
 #define FWCFG_CMOS_AT 8
 #define FWCFG_ROWS_AT (FWCFG_CMOS_AT + FWCFG_CMOS_LEN)
@@ -30,7 +30,7 @@
 #define FWCFG_MAX_CPUS 0x0f
 #define FWCFG_DIRECTORY 0x19
 #define FWCFG_FILE_FIRST 0x20 /* files are numbered from here on, as the directory says */
-#define FWCFG_FILES_MAX 8
+#define FWCFG_FILES_MAX 16
 #define FWCFG_NAME_LEN 56 /* bytes of a file's name with NUL */
 
 /* The region of registers: ports keep their distance. A read of n bytes from DATA on takes the next n of the

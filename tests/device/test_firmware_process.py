@@ -15,7 +15,7 @@ import vfio_user as vfu
 from bh import process, wait
 
 TIMER, CMOS, SELECTOR, DATA, SIZE = 0, 0x10, 0xfe, 0xff, 0x1ff
-IMAGE_SIZE, ROWS_AT, DATA_AT, MAGIC = 64 << 10, 136, 136 + 16 * 12, 0x43465742
+IMAGE_SIZE, ROWS_AT, DATA_AT, MAGIC = 64 << 10, 136, 136 + 32 * 12, 0x43465742
 STATE_SIZE = 4096
 ITEM = bytes(i % 251 + 1 for i in range(3000))
 
@@ -35,7 +35,7 @@ def image(items):
         rows += struct.pack("<HHII", number, 0, DATA_AT + len(data), len(content))
         data += content
     cmos = bytes(0x34) + b"\x56\x12" + bytes(128 - 0x36)
-    return struct.pack("<II", MAGIC, len(items)) + cmos + rows.ljust(16 * 12, b"\0") + data
+    return struct.pack("<II", MAGIC, len(items)) + cmos + rows.ljust(DATA_AT - ROWS_AT, b"\0") + data
 
 
 class Device:

@@ -83,10 +83,6 @@ static void what_does_not_fit_is_refused(void **state)
 	for (uint16_t i = 0; i < FWCFG_ROWS_MAX; i++)
 		fwcfg_add(&w, i, "x", 1);
 	assert_int_equal(fwcfg_finish(&w), -ENOSPC); /* the directory is one more */
-	fwcfg_begin(&w, image, cmos);
-	for (unsigned int i = 0; i <= FWCFG_FILES_MAX; i++)
-		fwcfg_add_file(&w, "file", "x", 1);
-	assert_int_equal(fwcfg_finish(&w), -ENOSPC);
 	memset(name, 'n', sizeof(name));
 	for (size_t len = FWCFG_NAME_LEN - 1; len <= FWCFG_NAME_LEN; len++) {
 		name[len] = '\0';
@@ -94,6 +90,34 @@ static void what_does_not_fit_is_refused(void **state)
 		fwcfg_add_file(&w, name, "x", 1);
 		assert_int_equal(fwcfg_finish(&w), len < FWCFG_NAME_LEN ? 0 : -ENOSPC);
 		name[len] = 'n';
+	}
+}
+
+/* To the last that there is room for, beside every item that is no file. */
+static void as_many_files_as_there_is_room_for(void **state)
+{
+	const uint16_t others = FWCFG_ROWS_MAX - FWCFG_FILES_MAX - 1; /* and the directory */
+	struct fwcfg_item item;
+	struct fwcfg_writer w;
+
+	(void)state;
+	for (unsigned int n = FWCFG_FILES_MAX; n <= FWCFG_FILES_MAX + 1; n++) {
+		memset(image, 0, sizeof(image));
+		fwcfg_begin(&w, image, cmos);
+		for (uint16_t i = 0; i < others; i++)
+			fwcfg_add(&w, i, "x", 1);
+		for (unsigned int i = 0; i < n; i++)
+			fwcfg_add_file(&w, "file", &"abcdefghijklmnopq"[i], 1);
+		assert_int_equal(fwcfg_finish(&w), n <= FWCFG_FILES_MAX ? 0 : -ENOSPC);
+		if (n > FWCFG_FILES_MAX)
+			break;
+		for (uint16_t i = 0; i < n; i++) {
+			assert_int_equal(fwcfg_find(image, FWCFG_FILE_FIRST + i, &item), 0);
+			assert_int_equal(image[item.offset], 'a' + i);
+		}
+		assert_int_equal(fwcfg_find(image, FWCFG_DIRECTORY, &item), 0);
+		assert_int_equal(item.len, 4 + n * (8 + FWCFG_NAME_LEN));
+		assert_int_equal(image[item.offset + 3], n);
 	}
 }
 
@@ -130,6 +154,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(images_that_lie),
 		cmocka_unit_test(what_does_not_fit_is_refused),
+		cmocka_unit_test(as_many_files_as_there_is_room_for),
 		cmocka_unit_test(what_was_added_is_found),
 	};
 
