@@ -176,6 +176,19 @@ static void explain_disks(const struct vm_config *c)
 	}
 }
 
+/* What is in the guest's tables is in the vmm, which makes them, and with firmware in what that is told. */
+static void explain_credentials(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->identity.n_credentials; i++) {
+		const struct config_secret *s = &c->identity.credentials[i];
+
+		paragraph("credential",
+			  "%.*s from %s: the guest's root reads it; of this VM's processes the vmm "
+			  "has it%s, and who has the guest's memory; no argument, line or core has",
+			  (int)s->name_len, s->name, s->path, c->firmware ? ", dev-firmware" : "");
+	}
+}
+
 static void explain_console(const struct vm_config *c)
 {
 	if (c->console == CONSOLE_RAW)
@@ -239,6 +252,7 @@ void explain_choices(const struct explained *x)
 	printf("\nWhat weakens it: choices, and this host\n");
 	explain_experimental(x);
 	explain_disks(x->config);
+	explain_credentials(x->config);
 	explain_passt(x->config);
 	explain_segments(x->config);
 	explain_interfaces(x->config);

@@ -330,6 +330,15 @@ static int keep_net(struct run *r, const char **ret_what)
 	return r->net_keeper;
 }
 
+/* Before anything is made for it: what may not be used whatever runs the guest. The supervisor asks again. */
+static int refuse_first(const struct vm_config *c)
+{
+	const struct config_facts none = { .soft = false };
+	struct config_error e;
+
+	return config_check_allowed(c, &none, &e) < 0 ? complain(EXIT_START, "%s", e.text) : 0;
+}
+
 int verb_run(int argc, char **argv)
 {
 	static struct run r;
@@ -344,6 +353,8 @@ int verb_run(int argc, char **argv)
 	}
 	r.config = &config;
 	e = words_to_config(argc, argv, &config);
+	if (e == 0)
+		e = refuse_first(&config);
 	if (e == 0)
 		e = links_take(&config, &r.links);
 	if (e == 0)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -30,6 +31,33 @@ static int read_file(const char *path, char *text, size_t *ret_len)
 	return 0;
 }
 
+/* In memory that no process list shows, before anything else is looked at. What may not be copied stays. */
+static void hide(char **word, size_t skip)
+{
+	const size_t len = strlen(*word);
+	char *copy = len > skip ? strdup(*word) : NULL;
+
+	if (!copy)
+		return;
+	explicit_bzero(*word + skip, len - skip);
+	*word = copy;
+}
+
+static void hide_hashes(int argc, char **argv)
+{
+	static const char word[] = "--password-hash";
+	const size_t len = sizeof(word) - 1;
+
+	for (int i = 0; i < argc; i++) {
+		if (strncmp(argv[i], word, len) != 0)
+			continue;
+		if (argv[i][len] == '=')
+			hide(&argv[i], len + 1);
+		else if (!argv[i][len] && i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0)
+			hide(&argv[++i], 0);
+	}
+}
+
 int words_to_config(int argc, char **argv, struct vm_config *c)
 {
 	static char text[CONFIG_FILE_MAX + 2];
@@ -39,6 +67,7 @@ int words_to_config(int argc, char **argv, struct vm_config *c)
 	int r;
 
 	config_init(c);
+	hide_hashes(argc, argv);
 	if (config_parse_words(c, argc, argv, &e) < 0)
 		return complain(EXIT_WORDS, "%s", e.text);
 	if (c->config) {

@@ -129,6 +129,8 @@ static int start(struct vm *vm, struct opened *o, struct cgroup *g, struct jail_
 	if (r == 0)
 		r = boot_copy(o, e);
 	if (r == 0)
+		r = identity_seal(o, e);
+	if (r == 0)
 		r = parts_start(vm, o, host, e);
 	opened_close(o);
 	return r;

@@ -21,6 +21,7 @@ void opened_init(struct opened *o)
 {
 	*o = (struct opened){ .kernel = -1,
 			      .initrd = -1,
+			      .identity = -1,
 			      .kvm = -1,
 			      .listeners = { -1, -1 },
 			      .dialer = { .pidfd = -1 },
@@ -40,6 +41,7 @@ void opened_close(struct opened *o)
 {
 	closep(&o->kernel);
 	closep(&o->initrd);
+	closep(&o->identity);
 	closep(&o->kvm);
 	closep(&o->vmm);
 	dialer_close(&o->dialer);
@@ -323,6 +325,8 @@ static int open_device(struct opened *o, const struct vm_config *c, size_t i, st
 
 static int open_files(struct opened *o, const struct vm_config *c, struct open_error *e)
 {
+	int r;
+
 	o->kernel = c->firmware ? open_firmware(o, c->firmware, e) :
 				  open_image("--kernel", c->kernel, c->memory, e);
 	if (o->kernel < 0)
@@ -332,8 +336,11 @@ static int open_files(struct opened *o, const struct vm_config *c, struct open_e
 		if (o->initrd < 0)
 			return o->initrd;
 	}
+	r = identity_open(o, c, e);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < c->n_devices; i++) {
-		int r = open_device(o, c, i, e);
+		r = open_device(o, c, i, e);
 
 		if (r < 0)
 			return r;

@@ -25,6 +25,7 @@ struct opened {
 	uint64_t firmware_size;	       /* of so many bytes */
 	uint64_t flash_size;	       /* of the flash with its variables; 0: there is none */
 	int initrd;		       /* -1: none */
+	int identity;		       /* what the guest is told of itself */
 	int kvm;		       /* -1: the software CPU */
 	struct kvm_probe probe;	       /* what measured it, still ending */
 	char accel_why[ACCEL_WHY_MAX]; /* for `--accel auto` what was chosen and why, else "" */
@@ -39,6 +40,7 @@ struct opened {
 	struct dialer dialer;	      /* of devices that are a server's, or reach sockets */
 	int vmm, programs[KINDS_MAX]; /* executables; those of kinds_all */
 	struct boot_file kernel_map, initrd_map, seed_map;
+	struct boot_file identity_map; /* until `identity` is there */
 };
 
 /* One line that says what is wrong, and where it can be said, what would be right. */
@@ -70,6 +72,12 @@ void opened_close(struct opened *o);
 [[nodiscard]] int open_labels(struct opened *o, const struct vm_config *c, struct selinux_vm *ret,
 			      struct open_error *ret_error);
 [[nodiscard]] int boot_copy(struct opened *o, struct open_error *ret_error);
+
+/* identity.c: reads credentials, with the rights of the user who asked, and notes what the guest is told of itself;
+ * identity_seal makes the memfd of it that the vmm reads, which has the caller's label, and leaves no other copy. */
+[[nodiscard]] int identity_open(struct opened *o, const struct vm_config *c,
+				struct open_error *ret_error);
+[[nodiscard]] int identity_seal(struct opened *o, struct open_error *ret_error);
 
 /* names.c */
 /* runtime: its user's $XDG_RUNTIME_DIR, or NULL. As names_listen. */

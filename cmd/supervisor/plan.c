@@ -119,6 +119,7 @@ static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o,
 	give(l, ram, VMM_FD_RAM, true);
 	if (log >= 0)
 		give(l, log, VMM_FD_LOG, true);
+	give(l, o->identity, VMM_FD_IDENTITY, false);
 	words_say(&l->words, "--name=%s", c->name);
 	words_say(&l->words, "--accel=%s", o->kvm < 0 ? "soft" : "kvm");
 	words_say(&l->words, "--cpus=%u", c->cpus);

@@ -26,6 +26,7 @@
 #define EBDA_START 0x9fc00ULL /* end of conventional RAM in the memory map */
 #define ACPI_START 0xe0000ULL /* RSDP first; reserved in the memory map up to 1 MiB */
 #define ACPI_END 0x100000ULL
+#define SMBIOS_START 0xf0000ULL /* the entry point, where a guest looks for it; then the tables */
 #define RESET_VECTOR 0xffff0ULL /* F000:FFF0, in the last 16 bytes of that range */
 #define HIGH_LOAD_START MIB(1)
 

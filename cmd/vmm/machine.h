@@ -12,6 +12,7 @@
 #include "cmd/vmm/pci/vhost_front.h"
 #include "lib/base/loop.h"
 #include "lib/guestmem/guestmem.h"
+#include "lib/smbios/tables.h"
 #include "lib/state/state.h"
 
 #include <pthread.h>
@@ -73,6 +74,7 @@ struct machine {
 	struct ioapic ioapic;
 	struct power power;
 	struct firmware firmware;
+	struct smbios_tables smbios; /* what the guest is told of itself */
 	struct pci_host *pci;
 	struct hotplug *hotplug;
 	struct serial *serial;				  /* NULL: none */

@@ -5,8 +5,9 @@
  * Trust: the guest's exits HOSTILE, kernel and initrd HOSTILE, every device's replies HOSTILE,
  * control and argv trusted.
  * Holds: 3 control, 4 /dev/kvm, 5 kernel, 6 initrd, 7 guest RAM, 10 the log of the pages that devices write to,
- *	which the software CPU needs, 11 and up one channel a device; 8, what firmware is told, until it has
- *	written and sealed that; 9, a flash as the guest reads it, until that is mapped.
+ *	which the software CPU needs, 12 and up one channel a device; 8, what firmware is told, until it has
+ *	written and sealed that; 9, a flash as the guest reads it, until that is mapped; 11, the
+ *	guest's identity, until it has read that.
  */
 #include "cmd/vmm/args.h"
 #include "cmd/vmm/machine.h"
@@ -20,7 +21,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define N_ROWS (9 + 3 + VMM_MAX_VIRTIO)
+#define N_ROWS (10 + 3 + VMM_MAX_VIRTIO)
 
 static int parse(int argc, char **argv, struct vmm_args *ret)
 {

@@ -143,6 +143,7 @@ static const struct fd_row fds[] = {
 	{ VMM_FD_ITEMS, FD_FILE, true, "what firmware is told, until it is written" },
 	{ VMM_FD_FLASH, FD_FILE, true, "what the guest reads of a flash, until it is mapped" },
 	{ VMM_FD_LOG, FD_FILE, true, "which pages of guest RAM devices write to" },
+	{ VMM_FD_IDENTITY, FD_FILE, true, "the guest's identity, until it is read" },
 };
 
 static const struct declared_held held[] = {

@@ -3,6 +3,7 @@
 #include "cmd/vmm/prepare.h"
 
 #include "cmd/vmm/boot/firmware.h"
+#include "cmd/vmm/boot/identity.h"
 #include "cmd/vmm/boot/items.h"
 #include "cmd/vmm/pci/hotplug.h"
 #include "cmd/vmm/pci/pci.h"
@@ -13,14 +14,15 @@
 #include <errno.h>
 #include <string.h>
 
-static int write_items(const struct vmm_args *args)
+static int write_items(const struct machine *m, const struct vmm_args *args)
 {
 	struct items_place boot[VMM_MAX_VIRTIO];
 	const struct items_source src = { .ram_size = args->memory,
 					  .n_vcpus = args->n_vcpus,
 					  .serial = args->serial_fd >= 0,
 					  .boot = boot,
-					  .n_boot = args->n_boot };
+					  .n_boot = args->n_boot,
+					  .smbios = &m->smbios };
 
 	for (unsigned int i = 0; i < args->n_boot; i++)
 		pci_firmware_place((unsigned int)args->n_virtio, args->boot[i], &boot[i].slot,
@@ -60,7 +62,11 @@ static int make_guest(struct machine *m, const struct vmm_args *args)
 	if (r < 0)
 		return control_fail(FD_CONTROL, "the accelerator does not take a flash: %s",
 				    strerrordesc_np(-r));
-	r = args->firmware ? write_items(args) : 0;
+	r = identity_take(VMM_FD_IDENTITY, args->memory, args->n_vcpus, args->firmware, &m->smbios);
+	if (r < 0)
+		return control_fail(FD_CONTROL, "the guest's identity cannot be read: %s",
+				    strerrordesc_np(-r));
+	r = args->firmware ? write_items(m, args) : 0;
 	if (r < 0)
 		return control_fail(FD_CONTROL, "what firmware is told cannot be written: %s",
 				    strerrordesc_np(-r));

@@ -398,7 +398,8 @@ int vmm_serve(struct machine *m, const struct vmm_args *args, int control_fd)
 			  .cmdline = args->cmdline,
 			  .ram_size = m->ram_size,
 			  .n_vcpus = m->n_vcpus,
-			  .serial = args->serial_fd >= 0 },
+			  .serial = args->serial_fd >= 0,
+			  .smbios = &m->smbios },
 	};
 	int r;
 

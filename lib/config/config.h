@@ -27,6 +27,11 @@
 #define CONFIG_PATH_MAX 4095
 #define CONFIG_SECRETS_MAX 64
 #define CONFIG_SSH_KEYS_MAX 16
+#define CONFIG_SERIAL_MAX 64 /* bytes, without NUL */
+#define CONFIG_OEM_STRINGS_MAX 32
+#define CONFIG_OEM_STRING_MAX 1024 /* bytes, without NUL */
+#define CONFIG_CREDENTIALS_MAX 32
+#define CONFIG_CREDENTIAL_MAX 2944U	  /* bytes of one's file; systemd reads no more of one */
 #define CONFIG_SEED_DISK_MAX (2ULL << 20) /* bytes of what cloud-init reads in the guest */
 #define CONFIG_MEMORY_MIN (64ULL << 20)
 #define CONFIG_FIRMWARE_DEFAULT "/usr/share/OVMF/OVMF_CODE_4M.fd" /* Debian's package ovmf */
@@ -89,6 +94,16 @@ struct config_seed {
 	const char *password_hash_file; /* which has it */
 };
 
+/* What the guest reads of itself in SMBIOS tables. */
+struct config_identity {
+	uint8_t uuid[16];   /* as RFC 4122 has it; all zeros: none */
+	const char *serial; /* NULL: none */
+	size_t n_oem;
+	const char *oem[CONFIG_OEM_STRINGS_MAX];
+	size_t n_credentials;
+	struct config_secret credentials[CONFIG_CREDENTIALS_MAX]; /* systemd's, by files */
+};
+
 /* One device: what its process will be told. */
 struct config_device {
 	const struct device_kind *kind;
@@ -133,6 +148,7 @@ struct vm_config {
 	size_t n_secrets;
 	uint64_t allowed; /* features that may be used though experimental: a bit per feature_id */
 	struct config_seed seed;
+	struct config_identity identity;
 	struct config_limits limits;
 	const char *cgroup; /* where the VM's control group goes; NULL: found by itself */
 	bool strict;	    /* rather no VM than one without a guarantee */
@@ -263,8 +279,13 @@ bool config_uses(const struct vm_config *c, const struct config_facts *f, enum f
 				       struct config_error *ret_error);
 
 /* Room for config_render: each name once, and each device with a path. */
-#define CONFIG_WORDS_MAX (64 + CONFIG_SECRETS_MAX + 2 * CONFIG_DEVICES_MAX)
-#define CONFIG_WORDS_BYTES ((CONFIG_DEVICES_MAX + CONFIG_SECRETS_MAX + 8) * (CONFIG_PATH_MAX + 256))
+#define CONFIG_WORDS_MAX                                                             \
+	(64 + CONFIG_SECRETS_MAX + CONFIG_OEM_STRINGS_MAX + CONFIG_CREDENTIALS_MAX + \
+	 2 * CONFIG_DEVICES_MAX)
+#define CONFIG_WORDS_BYTES                                                   \
+	((CONFIG_DEVICES_MAX + CONFIG_SECRETS_MAX + CONFIG_OEM_STRINGS_MAX + \
+	  CONFIG_CREDENTIALS_MAX + 8) *                                      \
+	 (CONFIG_PATH_MAX + 256))
 
 /*
  * The words that say the whole configuration again (without --config), for another process:

@@ -54,6 +54,16 @@ extern const size_t n_config_machine;
 /* What is said of it goes together. As config_parse_words. */
 [[nodiscard]] int config_check_seed(const struct vm_config *c, struct config_error *ret_error);
 
+/* identity.c */
+[[nodiscard]] int config_set_uuid(void *c, const char *value, const char **ret_why);
+[[nodiscard]] bool config_put_uuid(const void *c, unsigned int i, char *out, size_t cap);
+[[nodiscard]] int config_set_serial(void *c, const char *value, const char **ret_why);
+[[nodiscard]] bool config_put_serial(const void *c, unsigned int i, char *out, size_t cap);
+[[nodiscard]] int config_add_oem_string(void *c, const char *value, const char **ret_why);
+[[nodiscard]] bool config_put_oem_string(const void *c, unsigned int i, char *out, size_t cap);
+[[nodiscard]] int config_add_credential(void *c, const char *value, const char **ret_why);
+[[nodiscard]] bool config_put_credential(const void *c, unsigned int i, char *out, size_t cap);
+
 /* limits.c */
 [[nodiscard]] int set_limit_io(void *c, const char *value, const char **ret_why);
 [[nodiscard]] bool put_limit_io(const void *c, unsigned int i, char *out, size_t cap);

@@ -56,7 +56,8 @@ enum {
 	VMM_FD_ITEMS = 8,     /* what firmware is told, until it is written */
 	VMM_FD_FLASH = 9,     /* what the guest reads of a flash memory, until it is mapped */
 	VMM_FD_LOG = 10,      /* which pages of guest RAM devices write to */
-	VMM_FD_CHANNELS = 11, /* and up, one a device */
+	VMM_FD_IDENTITY = 11, /* what the guest is told of itself, until it is read */
+	VMM_FD_CHANNELS = 12, /* and up, one a device */
 };
 
 /* Where the dialer has the addresses that it may connect to: see cmd/supervisor/dialer.h. */

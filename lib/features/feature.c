@@ -84,6 +84,13 @@ const struct feature features[N_FEATURES] = {
 		"five I/O ports",
 		.shown_by = "unit/test_acpi.c, guest/test_guests.py",
 	},
+	[FEATURE_SMBIOS] = {
+		"smbios", "SMBIOS: UUID, serial, strings, credentials (--credential)",
+		FEATURE_SUPPORTED, "vmm", "none: made before the guest runs",
+		.note = "what is in them is the guest's to read",
+		.shown_by = "unit/test_smbios.c, device/test_identity.py, "
+			    "drills/test_credential.py, linux/test_debian_identity.py",
+	},
 	[FEATURE_PVPANIC] = {
 		"pvpanic", "pvpanic", FEATURE_SUPPORTED, "vmm", "one I/O port",
 		.shown_by = "guest/test_guests.py",

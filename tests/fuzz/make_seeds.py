@@ -990,6 +990,15 @@ def progress():
             "more-than-all": said(1, 2, 1), "cut": said(1, 1, 2)[:-1]}
 
 
+def smbios():
+    """Which machine, then an identity; see fuzz_smbios.c."""
+    uuid = bytes(range(1, 17))
+    return {"none": b"\0" + bytes(17), "serial": b"\x8f" + uuid + b"SN 1\0",
+            "strings": b"\x41" + uuid + b"\0one\0io.systemd.credential.binary:a=AAAA\0",
+            "empty-string": b"\0" + uuid + b"s\0\0", "no-end": b"\0" + uuid + b"s\0one",
+            "many": b"\0" + bytes(17) + b"a\0" * 65, "uuid": b"\x0001234567-89ab-cdef-fedc-ba9876543210"}
+
+
 def seed():
     """Which input, its length and its bytes; see fuzz_seed.c."""
     def said(i, data, user=False):
@@ -1221,6 +1230,7 @@ TARGETS = {
     "image_map": image_map,
     "progress": progress,
     "seed": seed,
+    "smbios": smbios,
     "fetched": fetched,
 }
 

@@ -1157,6 +1157,101 @@ static void test_firmware_boots_by_itself(void **state)
 		     "--cmdline: firmware finds its own: leave --cmdline out");
 }
 
+static void test_bad_identities(void **state)
+{
+	static const char *const bad[] = {
+		/* clang-format off */
+		"--uuid=", "--uuid=1", "--uuid=00000000-0000-0000-0000-000000000000",
+		"--uuid=01234567-89ab-cdef-fedc-ba987654321x", "--serial=", "--serial= a", "--serial=a ", "--serial=a\nb",
+		"--serial=\xc3\xa9", "--serial=a\x7f",
+		"--serial=abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcde",
+		"--oem-string=", "--oem-string=a\tb", "--oem-string= ", "--oem-string=io.systemd.credential:a=b",
+		"--oem-string=io.systemd.credential.binary:a=b", "--credential=", "--credential=a", "--credential=a=",
+		"--credential==f", "--credential=a/b=f", "--credential=a b=f", "--credential=a:b=f", "--credential=-a=f",
+		/* clang-format on */
+	};
+	char longer[32 + CONFIG_OEM_STRING_MAX];
+	struct vm_config c;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(WORDS(&c, bad[i]), -22);
+	memset(longer, 'x', sizeof(longer));
+	memcpy(longer, "--oem-string=", 13);
+	longer[13 + CONFIG_OEM_STRING_MAX + 1] = '\0';
+	assert_int_equal(WORDS(&c, longer), -22);
+	longer[13 + CONFIG_OEM_STRING_MAX] = '\0';
+	assert_int_equal(WORDS(&c, longer), 0);
+	assert_error(
+		WORDS(&c, "--credential=a=f", "--credential=a=g"),
+		"--credential: 'a=g' will not do: that name is a credential's already: each has "
+		"its own");
+	assert_error(WORDS(&c, "--oem-string=io.systemd.credential:a=b"),
+		     "--oem-string: 'io.systemd.credential:a=b' will not do: everybody reads it in "
+		     "the process list: say --credential NAME=FILE");
+}
+
+static void test_too_many_strings(void **state)
+{
+	char text[64], *word = text;
+	struct vm_config c;
+
+	(void)state;
+	config_init(&c);
+	for (int i = 0; i < CONFIG_OEM_STRINGS_MAX + CONFIG_CREDENTIALS_MAX; i++) {
+		snprintf(text, sizeof(text),
+			 i < CONFIG_OEM_STRINGS_MAX ? "--oem-string=%d" : "--credential=c%d=f", i);
+		assert_int_equal(config_parse_words(&c, 1, &word, &err), 0);
+		word = strdup(text); /* the configuration points to it */
+		assert_non_null(word);
+		if (i < CONFIG_OEM_STRINGS_MAX)
+			c.identity.oem[i] = word + 13;
+		else
+			c.identity.credentials[i - CONFIG_OEM_STRINGS_MAX].name = word + 13;
+		word = text;
+	}
+	snprintf(text, sizeof(text), "--oem-string=more");
+	assert_error(config_parse_words(&c, 1, &word, &err),
+		     "--oem-string: 'more' will not do: a VM has at most 32 of them");
+	snprintf(text, sizeof(text), "--credential=more=f");
+	assert_error(config_parse_words(&c, 1, &word, &err),
+		     "--credential: 'more=f' will not do: a VM has at most 32 credentials");
+	for (int i = 0; i < CONFIG_OEM_STRINGS_MAX; i++) {
+		free((char *)(uintptr_t)c.identity.oem[i] - 13);
+		free((char *)(uintptr_t)c.identity.credentials[i].name - 13);
+	}
+}
+
+/* As another process reads them again. */
+static void test_an_identity_is_said_again(void **state)
+{
+	static char buf[CONFIG_WORDS_BYTES];
+	char *argv[CONFIG_WORDS_MAX];
+	struct vm_config c, again;
+	int n;
+
+	(void)state;
+	assert_int_equal(WORDS(&c, "--kernel=k", "--uuid=01234567-89AB-cdef-fedc-ba9876543210",
+			       "--serial=SN 1", "--oem-string=a=b, c", "--oem-string=d",
+			       "--credential=a.b=/f=g", "--credential=c=h"),
+			 0);
+	n = config_render(&c, argv, buf, sizeof(buf));
+	assert_true(n > 0);
+	config_init(&again);
+	assert_int_equal(config_parse_words(&again, n, argv, &err), 0);
+	assert_memory_equal(again.identity.uuid, c.identity.uuid, 16);
+	assert_string_equal(again.identity.serial, "SN 1");
+	assert_int_equal(again.identity.n_oem, 2);
+	assert_string_equal(again.identity.oem[0], "a=b, c");
+	assert_int_equal(again.identity.n_credentials, 2);
+	assert_int_equal(again.identity.credentials[0].name_len, 3);
+	assert_string_equal(again.identity.credentials[0].path, "/f=g");
+	assert_int_equal(WORDS(&c, "--kernel=k"), 0);
+	assert_true(config_render(&c, argv, buf, sizeof(buf)) > 0);
+	for (n = 0; argv[n]; n++)
+		assert_null(strstr(argv[n], "uuid"));
+}
+
 static void test_bad_seeds(void **state)
 {
 	static const char *const bad[] = {
@@ -1394,6 +1489,9 @@ int main(void)
 		cmocka_unit_test(test_firmware_unsaid),
 		cmocka_unit_test(test_boot_order),
 		cmocka_unit_test(test_firmware_boots_by_itself),
+		cmocka_unit_test(test_bad_identities),
+		cmocka_unit_test(test_too_many_strings),
+		cmocka_unit_test(test_an_identity_is_said_again),
 		cmocka_unit_test(test_bad_seeds),
 		cmocka_unit_test(test_what_of_a_seed_goes_together),
 		cmocka_unit_test(test_a_seeds_disk),

@@ -255,6 +255,31 @@ static void the_order_of_disks(void **state)
 	assert_int_equal(len, sizeof(want));
 }
 
+/* Of any size that there is, beside all else that firmware may be told. */
+static void smbios_beside_all_else(void **state)
+{
+	static struct smbios_tables t = { .len = SMBIOS_TABLES_MAX };
+	struct items_place places[16] = { { .slot = 2 } };
+	const struct items_source src = { .ram_size = MIB(256),
+					  .n_vcpus = VCPUS_MAX,
+					  .serial = true,
+					  .boot = places,
+					  .n_boot = ARRAY_SIZE(places),
+					  .smbios = &t };
+	uint32_t len;
+
+	(void)state;
+	memset(t.bytes, 0xa5, sizeof(t.bytes));
+	memset(image, 0, sizeof(image));
+	assert_int_equal(items_make(&src, image), 0);
+	assert_memory_equal(file("etc/smbios/smbios-tables", &len), t.bytes, sizeof(t.bytes));
+	assert_int_equal(len, SMBIOS_TABLES_MAX);
+	assert_memory_equal(file("etc/smbios/smbios-anchor", &len), "_SM3_", 5);
+	assert_int_equal(len, SMBIOS_ENTRY_LEN);
+	file("bootorder", &len);
+	file("etc/table-loader", &len);
+}
+
 /* ---- the memfd ---- */
 
 static void nobody_changes_what_was_written(void **state)
@@ -284,6 +309,7 @@ int main(void)
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(tables_are_put_together),
 		cmocka_unit_test(the_order_of_disks),
+		cmocka_unit_test(smbios_beside_all_else),
 		cmocka_unit_test(nobody_changes_what_was_written),
 	};
 

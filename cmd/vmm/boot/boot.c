@@ -3,6 +3,7 @@
 #include "cmd/vmm/boot/boot.h"
 
 #include "cmd/vmm/boot/acpi.h"
+#include "cmd/vmm/boot/identity.h"
 #include "cmd/vmm/boot/internal.h"
 #include "cmd/vmm/layout.h"
 
@@ -114,10 +115,13 @@ static int load_common(struct boot_loader *l)
 	r = guest_write(l->mem, GPA(CMDLINE_START), l->src->cmdline, len + 1);
 	if (r == 0)
 		r = acpi_build(l->mem, &acpi, &l->rsdp);
+	if (r == 0 && l->src->smbios)
+		r = identity_load(l->mem, l->src->smbios);
 	if (r == 0)
 		r = write_reset_vector(l->mem);
 	if (r < 0)
-		return boot_fail(l, r, "command line and ACPI tables: %s", strerrordesc_np(-r));
+		return boot_fail(l, r, "command line, ACPI and SMBIOS tables: %s",
+				 strerrordesc_np(-r));
 	return 0;
 }
 

@@ -213,6 +213,16 @@ static int add_acpi(struct fwcfg_writer *w, const struct items_source *src)
 	return 0;
 }
 
+/* Firmware puts them where it likes, and makes an entry point of its own by what this one says. */
+static void add_smbios(struct fwcfg_writer *w, const struct smbios_tables *t)
+{
+	uint8_t entry[SMBIOS_ENTRY_LEN];
+
+	smbios_entry(t, 0, entry);
+	fwcfg_add_file(w, "etc/smbios/smbios-anchor", entry, sizeof(entry));
+	fwcfg_add_file(w, "etc/smbios/smbios-tables", t->bytes, t->len);
+}
+
 int items_make(const struct items_source *src, uint8_t *image)
 {
 	uint8_t cmos[FWCFG_CMOS_LEN];
@@ -229,6 +239,8 @@ int items_make(const struct items_source *src, uint8_t *image)
 	if (src->serial)
 		add_screen(&w);
 	add_boot(&w, src);
+	if (src->smbios)
+		add_smbios(&w, src->smbios);
 	r = add_acpi(&w, src);
 	return r < 0 ? r : fwcfg_finish(&w);
 }

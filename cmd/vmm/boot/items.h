@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What firmware is told of its machine (lib/fwcfg): RAM, CPUs, and the ACPI tables with orders how to put them
- * where it likes. It is written once, before any hostile byte, and nobody can change it afterwards.
+ * What firmware is told of its machine (lib/fwcfg): RAM, CPUs, the ACPI tables with orders how to put them
+ * where it likes, and SMBIOS tables. It is written once, before any hostile byte, and nobody can change it afterwards.
  */
 #ifndef BULKHEAD_VMM_BOOT_ITEMS_H
 #define BULKHEAD_VMM_BOOT_ITEMS_H
 
 #include "lib/fwcfg/fwcfg.h"
+#include "lib/smbios/tables.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,8 +21,9 @@ struct items_source {
 	uint64_t ram_size; /* bytes */
 	unsigned int n_vcpus;
 	bool serial;
-	const struct items_place *boot; /* disks, in the order in which firmware tries them */
-	unsigned int n_boot;		/* 0: firmware goes by itself */
+	const struct items_place *boot;	    /* disks, in the order in which firmware tries them */
+	unsigned int n_boot;		    /* 0: firmware goes by itself */
+	const struct smbios_tables *smbios; /* NULL: none */
 };
 
 /* Into FWCFG_IMAGE_SIZE zero bytes. -ENOSPC. */
