@@ -283,8 +283,8 @@ sys.path.insert(0, sys.argv[1])
 from bh.web import Files, Web, head
 inner = Web(Files(b"secret"))
 def answer(request, connection):
-    host = "127.0.0.1" if request.path == "/in" else "203.0.113.5"
-    port = inner.port if request.path == "/in" else outer.port
+    host = "127.0.0.1" if request.path == "/in" else request.path[4:] or "203.0.113.5"
+    port = inner.port if host != "203.0.113.5" else outer.port
     if request.path == "/file":
         Files(b"secret")(request, connection)
     else:
@@ -294,6 +294,11 @@ print(outer.port, inner.port, flush=True)
 sys.stdin.read()
 print(len(inner.requests), flush=True)
 """
+
+# 127.0.0.1, 10.0.0.1 and what tells clouds' secrets, as IPv6 has them: mapped, translated, 6to4, Teredo, ISATAP
+DISGUISED = ("[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::a00:1]", "[64:ff9b:1:7f00:0:100::]", "[2002:7f00:1::]",
+             "[2001::80ff:fffe]", "[2001:0:101:101::f5ff:fffe]", "[2001:db8::5efe:7f00:1]", "[2001:db8::200:5efe:a00:1]",
+             "[2002:a9fe:a9fe::]", "[fd00:ec2::254]", "[fe00::1]", "198.18.0.1")
 
 
 @needs_root
@@ -308,6 +313,9 @@ def test_no_redirect_from_outside_to_inside(importer):
     try:
         importer.refused("an address of this host or of a private network", f"http://203.0.113.5:{port}/in",
                          content=b"secret")
+        for host in DISGUISED:
+            importer.refused("an address of this host or of a private network", f"http://203.0.113.5:{port}/to/{host}",
+                             content=b"secret")
         importer.ok(f"http://203.0.113.5:{port}/out", content=b"secret")
         importer.empty()
         importer.ok(f"http://127.0.0.1:{inner}/file", content=b"secret")  # which its user may say

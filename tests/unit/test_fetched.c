@@ -258,7 +258,7 @@ static void test_parts(void **state)
 			fail_msg("row %zu: %s", i, wrong[i]);
 }
 
-static enum reach reach(const char *text)
+static enum scope reach(const char *text)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET };
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
@@ -273,48 +273,82 @@ static void test_how_near(void **state)
 {
 	static const struct {
 		const char *text;
-		enum reach reach;
+		enum scope reach;
 	} rows[] = {
-		{ "1.1.1.1", REACH_WORLD },
-		{ "9.255.255.255", REACH_WORLD },
-		{ "11.0.0.0", REACH_WORLD },
-		{ "172.15.0.1", REACH_WORLD },
-		{ "172.32.0.1", REACH_WORLD },
-		{ "192.167.0.1", REACH_WORLD },
-		{ "100.63.0.1", REACH_WORLD },
-		{ "100.128.0.1", REACH_WORLD },
-		{ "126.0.0.1", REACH_WORLD },
-		{ "128.0.0.1", REACH_WORLD },
-		{ "223.255.0.1", REACH_WORLD },
-		{ "2001:db8::1", REACH_WORLD },
-		{ "10.0.0.1", REACH_NETWORK },
-		{ "172.16.0.1", REACH_NETWORK },
-		{ "172.31.255.255", REACH_NETWORK },
-		{ "192.168.0.1", REACH_NETWORK },
-		{ "169.254.169.254", REACH_NETWORK },
-		{ "100.64.0.1", REACH_NETWORK },
-		{ "fd00::1", REACH_NETWORK },
-		{ "fc00::1", REACH_NETWORK },
-		{ "fe80::1", REACH_NETWORK },
-		{ "fec0::1", REACH_NETWORK },
-		{ "::ffff:10.0.0.1", REACH_NETWORK },
-		{ "64:ff9b::192.168.0.1", REACH_NETWORK },
-		{ "2002:a00:1::", REACH_NETWORK },
-		{ "127.0.0.1", REACH_HOST },
-		{ "127.255.255.255", REACH_HOST },
-		{ "0.0.0.0", REACH_HOST },
-		{ "255.255.255.255", REACH_HOST },
-		{ "224.0.0.1", REACH_HOST },
-		{ "::1", REACH_HOST },
-		{ "::", REACH_HOST },
-		{ "::127.0.0.1", REACH_HOST },
-		{ "::ffff:127.0.0.1", REACH_HOST },
-		{ "64:ff9b::127.0.0.1", REACH_HOST },
-		{ "2002:7f00:1::", REACH_HOST },
-		{ "ff02::1", REACH_HOST },
-		{ "::ffff:1.1.1.1", REACH_WORLD },
-		{ "64:ff9b::1.1.1.1", REACH_WORLD },
-		{ "fe00::1", REACH_WORLD },
+		{ "1.1.1.1", SCOPE_WORLD },
+		{ "9.255.255.255", SCOPE_WORLD },
+		{ "11.0.0.0", SCOPE_WORLD },
+		{ "172.15.0.1", SCOPE_WORLD },
+		{ "172.32.0.1", SCOPE_WORLD },
+		{ "192.167.0.1", SCOPE_WORLD },
+		{ "100.63.0.1", SCOPE_WORLD },
+		{ "100.128.0.1", SCOPE_WORLD },
+		{ "126.0.0.1", SCOPE_WORLD },
+		{ "128.0.0.1", SCOPE_WORLD },
+		{ "223.255.0.1", SCOPE_WORLD },
+		{ "2001:db8::1", SCOPE_WORLD },
+		{ "10.0.0.1", SCOPE_NETWORK },
+		{ "172.16.0.1", SCOPE_NETWORK },
+		{ "172.31.255.255", SCOPE_NETWORK },
+		{ "192.168.0.1", SCOPE_NETWORK },
+		{ "169.254.169.254", SCOPE_NETWORK },
+		{ "100.64.0.1", SCOPE_NETWORK },
+		{ "fd00::1", SCOPE_NETWORK },
+		{ "fc00::1", SCOPE_NETWORK },
+		{ "fe80::1", SCOPE_NETWORK },
+		{ "fec0::1", SCOPE_NETWORK },
+		{ "::ffff:10.0.0.1", SCOPE_NETWORK },
+		{ "64:ff9b::192.168.0.1", SCOPE_NETWORK },
+		{ "2002:a00:1::", SCOPE_NETWORK },
+		{ "127.0.0.1", SCOPE_HOST },
+		{ "127.255.255.255", SCOPE_HOST },
+		{ "0.0.0.0", SCOPE_HOST },
+		{ "255.255.255.255", SCOPE_HOST },
+		{ "224.0.0.1", SCOPE_HOST },
+		{ "::1", SCOPE_HOST },
+		{ "::", SCOPE_HOST },
+		{ "::127.0.0.1", SCOPE_HOST },
+		{ "::ffff:127.0.0.1", SCOPE_HOST },
+		{ "64:ff9b::127.0.0.1", SCOPE_HOST },
+		{ "2002:7f00:1::", SCOPE_HOST },
+		{ "ff02::1", SCOPE_HOST },
+		{ "::ffff:1.1.1.1", SCOPE_WORLD },
+		{ "64:ff9b::1.1.1.1", SCOPE_WORLD },
+		{ "fe00::1", SCOPE_NETWORK }, /* public is what begins with 2000::/3 */
+		{ "4000::1", SCOPE_NETWORK },
+		{ "192.0.0.8", SCOPE_NETWORK },
+		{ "192.88.99.1", SCOPE_NETWORK },
+		{ "198.18.0.1", SCOPE_NETWORK },
+		{ "240.0.0.1", SCOPE_HOST },
+		{ "::ffff:224.0.0.1", SCOPE_HOST },
+		{ "::ffff:0:10.0.0.1", SCOPE_HOST }, /* SIIT's, on no wire */
+		{ "64:ff9b::169.254.169.254", SCOPE_NETWORK },
+		{ "64:ff9b::224.0.0.1", SCOPE_HOST },
+		/* a translator of one's own, however it cuts them */
+		{ "64:ff9b:1::1.1.1.1", SCOPE_NETWORK },
+		{ "64:ff9b:1::127.0.0.1", SCOPE_HOST },
+		{ "64:ff9b:1:7f00:0:100::", SCOPE_HOST },
+		{ "64:ff9b:1:7f:0:1::", SCOPE_HOST },
+		{ "64:ff9b:1:0:7f:0:100:0", SCOPE_HOST },
+		{ "64:ff9b:2::1.1.1.1", SCOPE_NETWORK },
+		/* 6to4, and what is not */
+		{ "2002:101:101::1", SCOPE_WORLD },
+		{ "2002:a9fe:a9fe::1", SCOPE_NETWORK },
+		{ "2002:e000:1::", SCOPE_HOST },
+		{ "2003:a00:1::", SCOPE_WORLD },
+		/* Teredo, whose client is inverted */
+		{ "2001::f5ff:fffe", SCOPE_NETWORK },
+		{ "2001:0:101:101::80ff:fffe", SCOPE_HOST },
+		{ "2001:0:101:101::fefe:fefe", SCOPE_NETWORK },
+		{ "2001:1ff::1", SCOPE_NETWORK },
+		{ "2001:200::1", SCOPE_WORLD },
+		/* ISATAP, with either bit */
+		{ "2001:db8::5efe:10.0.0.1", SCOPE_NETWORK },
+		{ "2001:db8::200:5efe:192.168.0.1", SCOPE_NETWORK },
+		{ "2001:db8::5efe:127.0.0.1", SCOPE_HOST },
+		{ "2001:db8::200:5efe:127.0.0.1", SCOPE_HOST },
+		{ "2001:db8::5efe:1.1.1.1", SCOPE_WORLD },
+		{ "2001:db8::100:5efe:127.0.0.1", SCOPE_WORLD },
 	};
 	const struct sockaddr_un path = { .sun_family = AF_UNIX };
 
@@ -322,7 +356,7 @@ static void test_how_near(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (reach(rows[i].text) != rows[i].reach)
 			fail_msg("%s", rows[i].text);
-	assert_int_equal(reach_of((const struct sockaddr *)&path), REACH_HOST);
+	assert_int_equal(reach_of((const struct sockaddr *)&path), SCOPE_HOST);
 }
 
 int main(void)

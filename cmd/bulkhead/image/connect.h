@@ -11,7 +11,7 @@
 /* How near the servers of one download may be: as near as the first was, which its user named. */
 struct connect_bound {
 	bool known;
-	enum reach reach;
+	enum scope reach;
 };
 
 /*
