@@ -4,7 +4,7 @@
  *
  *   config.c   feature bits and configuration space
  *   request.c  one chain to one checked request: pure
- *   io.c       queues, request slots, completions
+ *   io.c       requests on their way, and answers
  *   state.c    the row of the state contract
  *
  * An image's errors become VIRTIO_BLK_S_IOERR. A request that cannot be (outside the disk, no whole
@@ -17,6 +17,7 @@
 #include "lib/base/loop.h"
 #include "lib/devkit/vu_device.h"
 #include "lib/diskkit/options.h"
+#include "lib/flight/flight.h"
 #include "lib/image/image.h"
 #include "lib/storagekit/throttle.h"
 
@@ -29,8 +30,6 @@
 #define BLK_ID_LEN 20U		 /* bytes of GET_ID */
 #define BLK_SEG_MAX 254U	 /* segments of a request that we offer */
 #define BLK_SIZE_MAX (4U << 20)	 /* bytes of a segment that we offer */
-#define BLK_IOV_MAX 264U	 /* pieces of host memory: segments may straddle regions */
-#define BLK_SLOTS 256U		 /* requests in flight */
 #define BLK_RANGE_MAX (4U << 20) /* sectors of one discard or write-zeroes */
 
 /* 5.2.3 */
@@ -118,13 +117,8 @@ struct blk_request {
 [[nodiscard]] int blk_parse(const struct blk_disk *disk, const struct virtq_chain *c,
 			    struct blk_request *ret);
 
-struct blk_slot {
-	bool used;
-	uint32_t generation; /* of the handle: a completion for an older one is stale */
-	uint16_t next_free;
-	uint16_t head;
-	size_t n_read; /* pieces of its iov that the image writes to guest memory */
-	unsigned int queue;
+/* Of a request in flight, beside its slot. */
+struct blk_answer {
 	uint32_t written_ok; /* used length for success, and for failure */
 	uint32_t written_bad;
 	gpa_t status_gpa;
@@ -134,17 +128,9 @@ struct blk {
 	struct vu_device dev;
 	struct dev_spec spec;
 	struct blk_disk disk;
-	struct image *image;
-	struct loop_source completions, others; /* of the image's two descriptors */
-	struct virtq_chain chain;		/* scratch */
 	struct blk_request request;
-	uint16_t first_free;
-	uint32_t starved; /* queues that wait for a slot */
-	uint64_t n_done;
-	unsigned int n_in_flight[BLK_MAX_QUEUES];
-	struct blk_slot slot[BLK_SLOTS];
-	/* of each slot; apart from them, so that only what is used takes memory */
-	struct iovec iov[BLK_SLOTS][BLK_IOV_MAX];
+	struct blk_answer answer[FLIGHT_SLOTS];
+	struct flight flight;
 };
 
 /* Before the sandbox: the image is ready and outlives blk, which is all zeroes. sock is taken. */

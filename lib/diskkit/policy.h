@@ -41,8 +41,9 @@ extern const struct sandbox_policy disk_opening_policy, disk_volume_policy;
 	SB_FORM(io_uring_enter, SB_IS(3, 0), SB_IS(4, 0)),                      \
 	SB_FORM(io_uring_enter, SB_IS(3, IORING_ENTER_GETEVENTS), SB_IS(4, 0))
 
+#define DISK_POOL { .name = "pool", .policy = &disk_pool_policy, .n = DISK_POOL_THREADS, .no_ring = true }
 #define DISK_THREADS                                                                  \
-	{ .name = "pool", .policy = &disk_pool_policy, .n = DISK_POOL_THREADS, .no_ring = true }, \
+	DISK_POOL,                                                                    \
 	{ .name = "puncher", .policy = &disk_puncher_policy },                        \
 	{ .name = "volume", .policy = &disk_volume_policy, .at_first = &disk_opening_policy }
 

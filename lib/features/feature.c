@@ -194,6 +194,13 @@ const struct feature features[N_FEATURES] = {
 		"virtio-rng", "virtio-rng", FEATURE_SUPPORTED, "dev-rng", "one virtqueue",
 		.shown_by = "device/test_rng.py",
 	},
+	[FEATURE_SCSI] = {
+		"virtio-scsi", "virtio-scsi: a CD-ROM (--cdrom)", FEATURE_EXPERIMENTAL, "dev-cdrom",
+		"virtqueues, SCSI commands",
+		.note = "its commands have not been fuzzed for long",
+		.shown_by = "unit/test_scsi.c, unit/test_vscsi.c, device/test_cdrom.py, "
+			    "drills/test_cdrom.py, linux/test_cdrom.py",
+	},
 	[FEATURE_VSOCK] = {
 		"virtio-vsock", "virtio-vsock (--vsock)", FEATURE_EXPERIMENTAL, "dev-vsock, dialer",
 		"three virtqueues; programs of the host",

@@ -111,7 +111,7 @@ static void op_config(void)
 static void op_restart(void)
 {
 	testblk_stop(&t);
-	require(!t.n_pending && !t.blk.n_in_flight[0] && !t.blk.dev.needs_reset);
+	require(!t.n_pending && !t.blk.flight.n_in_flight[0] && !t.blk.dev.needs_reset);
 	testblk_arm(&t, take_number());
 	t.ring.avail_idx = testblk_queue(&t)->base;
 }
@@ -121,11 +121,11 @@ static void check_heads(void)
 {
 	uint64_t seen = 0;
 
-	for (unsigned int i = 0; i < BLK_SLOTS; i++) {
-		if (!t.blk.slot[i].used)
+	for (unsigned int i = 0; i < FLIGHT_SLOTS; i++) {
+		if (!t.blk.flight.slot[i].used)
 			continue;
-		require(!(seen & (1ULL << t.blk.slot[i].head)));
-		seen |= 1ULL << t.blk.slot[i].head;
+		require(!(seen & (1ULL << t.blk.flight.slot[i].head)));
+		seen |= 1ULL << t.blk.flight.slot[i].head;
 	}
 }
 
@@ -164,7 +164,7 @@ static void step(void)
 			op_restart();
 		break;
 	}
-	require(t.n_pending == t.blk.n_in_flight[0]);
+	require(t.n_pending == t.blk.flight.n_in_flight[0]);
 	require(testblk_queue(&t)->vq.n_in_flight <= N);
 	if (t.n_pending > 1)
 		check_heads();

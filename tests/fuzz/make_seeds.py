@@ -389,6 +389,37 @@ def blk():
     }
 
 
+def scsi():
+    def command(d, how, blocks, cdb):
+        """how: 1 the disk, 2 data is sent, 4 whole sectors, 128 a head that is cut."""
+        return bytes([0, d, how | 4, blocks, 0, d & 3]) + cdb.ljust(16, b"\0")
+
+    def manage(kind, function, lun, tag, room=1):
+        return bytes([3, 0, kind, function, lun, tag, 0, room])
+
+    kick, done, held, restart = bytes([7]), bytes([5, 0, 0, 0]), bytes([5, 1, 1, 0]), bytes([8])
+    read, write = b"\x28\0\0\0\0\1\0\0\1", b"\x2a\0\0\0\0\1\0\0\1"
+    return {
+        "read": command(0, 0, 4, read) + command(3, 1, 1, read) + kick + done,
+        "write": command(0, 3, 1, write) + command(3, 2, 4, write) + kick + done,
+        "inquiry": b"".join(command(3 * i, 1, 2, bytes([0x12, 1, page, 0, 255]))
+                            for i, page in enumerate((0, 0x80, 0x83, 0xb0, 0xb1, 0xb2))) + kick,
+        "modes": b"".join(command(3 * i, i & 1, 2, b"\x5a\0\x3f" + bytes(4) + b"\2\0") for i in range(4)) + kick,
+        "disc": b"".join(command(3 * i, 0, 2, bytes([code, code == 0x4a, 0, 0, 0x10, 0, 0, 2, 0]))
+                         for i, code in enumerate((0x43, 0x46, 0x4a, 0x51, 0x52))) + kick,
+        "tray": command(0, 0, 0, b"\x1b\0\0\0\2") + kick + command(3, 0, 4, read) + kick,
+        "unmap": bytes([2, 0, 0, 22, 0, 16]) + bytes(12) + bytes([0, 0, 0, 8, 0, 0, 0, 0, 0, 0])[:8] +
+        command(0, 3, 1, b"\x42" + bytes(6) + b"\0\x18") + kick + done,
+        "zeroes": command(0, 1, 0, b"\x93\1" + bytes(11) + b"\2") + kick + done,
+        "abort": held + command(0, 3, 1, write) + kick + manage(0, 0, 1, 0) + manage(0, 6, 1, 0) + done,
+        "reset": held + command(0, 1, 1, read) + kick + manage(0, 5, 1, 0) + restart + command(0, 1, 1, read) + kick,
+        "notify": manage(1, 0, 0, 0, 5) + manage(2, 0, 0, 0, 5) + restart,
+        "cut": command(0, 128, 4, read) + kick + restart + command(0, 0, 4, read) + kick,
+        "sizes": bytes([6, 18, 0, 1, 20]) + bytes([6, 64, 0, 1, 24]) + command(0, 0, 4, read) + kick + done,
+        "fails": command(0, 1, 1, read) + kick + bytes([5, 0, 0, 1]),
+    }
+
+
 def bzimage():
     def kernel(**fields):
         f = dict(sects=1, syssize=64, jump=0x6aeb, version=0x20f, loadflags=1, initrd_max=0x7fffffff,
@@ -1198,6 +1229,7 @@ TARGETS = {
     "vu_state": vu_state,
     "vsock": vsock,
     "blk": blk,
+    "scsi": scsi,
     "net": net,
     "net_control": net_control,
     "segment": segment,

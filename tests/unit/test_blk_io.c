@@ -114,7 +114,7 @@ static void test_head_twice(void **state)
 	assert_int_equal(t.n_pending, 1); /* what was right before it */
 	testblk_complete(&t, 0, 0);
 	assert_int_equal(testring_load16(&t.ring, TR_USED + 2), 0);
-	assert_int_equal(t.blk.n_in_flight[0], 0);
+	assert_int_equal(t.blk.flight.n_in_flight[0], 0);
 }
 
 static void test_stop_drains(void **state)
@@ -126,7 +126,7 @@ static void test_stop_drains(void **state)
 	assert_int_equal(t.n_pending, 20);
 	testblk_stop(&t);
 	assert_int_equal(t.n_pending, 0);
-	assert_int_equal(t.blk.n_in_flight[0], 0);
+	assert_int_equal(t.blk.flight.n_in_flight[0], 0);
 	assert_int_equal(testring_load16(&t.ring, TR_USED + 2), 20);
 	assert_int_equal(testblk_queue(&t)->base, 20);
 }
@@ -145,7 +145,7 @@ static void test_completion_of_another_life(void **state)
 	t.image.done(t.image.owner, stale, 0);
 	t.image.done(t.image.owner, UINT64_MAX, 0);
 	assert_int_equal(status(1), 0xee);
-	assert_int_equal(t.blk.n_in_flight[0], 1);
+	assert_int_equal(t.blk.flight.n_in_flight[0], 1);
 	testblk_complete(&t, 0, 0);
 	assert_int_equal(status(1), VIRTIO_BLK_S_OK);
 }
@@ -193,7 +193,7 @@ static void test_reset_at_every_point(void **state)
 				t.image.done(t.image.owner, handle[i], 0);
 			for (unsigned int i = 0; i < n; i++)
 				assert_int_equal(status(i), 0xee);
-			assert_int_equal(t.blk.n_in_flight[0], n);
+			assert_int_equal(t.blk.flight.n_in_flight[0], n);
 			while (t.n_pending)
 				testblk_complete(&t, t.n_pending - 1, 0);
 			assert_int_equal(testring_load16(&t.ring, TR_USED + 2),
@@ -218,7 +218,7 @@ static void test_memory_gone_at_every_point(void **state)
 			testblk_complete(&t, 0, 0);
 		testblk_drain(&t);
 		assert_int_equal(t.n_pending, 0);
-		assert_int_equal(t.blk.n_in_flight[0], 0);
+		assert_int_equal(t.blk.flight.n_in_flight[0], 0);
 		guestmem_clear(&t.blk.dev.mem);
 		for (unsigned int i = 0; i < 4; i++)
 			t.image.done(t.image.owner, handle[i], 0);
@@ -248,7 +248,7 @@ static void test_image_that_is_full(void **state)
 /* As CVE-2025-41238: more segments than the slot has room for. */
 static void test_too_many_segments(void **state)
 {
-	const uint32_t n = BLK_IOV_MAX + 2;
+	const uint32_t n = FLIGHT_IOV_MAX + 2;
 
 	(void)state;
 	memset(t.ring.ram + HEADER(0), 0, 16);
@@ -322,7 +322,7 @@ static void test_done_at_once(void **state)
 	kick();
 	assert_int_equal(testring_load16(&t.ring, TR_USED + 2), 3);
 	assert_int_equal(testring_load16(&t.ring, TR_USED), 0); /* kicks are asked for again */
-	assert_int_equal(t.blk.n_in_flight[0], 0);
+	assert_int_equal(t.blk.flight.n_in_flight[0], 0);
 	assert_true(testblk_interrupts(&t) > 0);
 	t.at_reap = NULL;
 }
@@ -333,7 +333,7 @@ static void test_done_at_once_for_another(void **state)
 	(void)state;
 	added = true;
 	t.image.prompt = true;
-	t.blk.starved = 1U << 1;
+	t.blk.flight.starved = 1U << 1;
 	add(0, VIRTIO_BLK_T_OUT, 0, 512);
 	kick();
 	assert_false(t.blk.dev.queue[1].again); /* nothing has completed */
@@ -341,7 +341,7 @@ static void test_done_at_once_for_another(void **state)
 	add(1, VIRTIO_BLK_T_OUT, 1, 512);
 	kick();
 	assert_true(t.blk.dev.queue[1].again);
-	assert_int_equal(t.blk.starved, 0);
+	assert_int_equal(t.blk.flight.starved, 0);
 	t.at_reap = NULL;
 }
 

@@ -66,9 +66,9 @@ static struct testblk b;
 
 static void poison_blk(void)
 {
-	memset(&b.blk.chain, POISON, sizeof(b.blk.chain));
+	memset(&b.blk.flight.chain, POISON, sizeof(b.blk.flight.chain));
 	memset(&b.blk.request, POISON, sizeof(b.blk.request));
-	memset(b.blk.iov, POISON, sizeof(b.blk.iov));
+	memset(b.blk.flight.iov, POISON, sizeof(b.blk.flight.iov));
 	poison_stack();
 }
 

@@ -6,7 +6,7 @@ import random
 import socket
 import tempfile
 
-from . import blk, console, net, rng, vsock
+from . import blk, console, net, rng, scsi, vsock
 from .guest import Buf
 from .process import Process
 from .session import Session
@@ -191,6 +191,44 @@ class BlkApart(Blk):
         super().close_fds()
 
 
+class Cdrom(Device):
+    """A CD-ROM behind an adapter; options: image, a path, else a new one; queues."""
+
+    name = "dev-cdrom"
+    queue = scsi.REQUESTQ
+    blocks = 512
+
+    @property
+    def n_queues(self):
+        return scsi.REQUESTQ + self.options.get("queues", 1)
+
+    def make_fds(self):
+        if "image" in self.options:
+            self.image_fd = os.open(self.options["image"], os.O_RDONLY | os.O_CLOEXEC)
+        else:
+            self.image_fd = os.memfd_create("image", os.MFD_CLOEXEC)
+            os.write(self.image_fd, random.Random(1).randbytes(self.blocks * 2048))
+        return {5: self.image_fd}
+
+    def make_args(self):
+        return [f"--queues={self.options.get('queues', 1)}", "--serial=bulkhead-test"]
+
+    def open(self, **how):
+        how.setdefault("n_queues", self.n_queues)
+        return super().open(**how)
+
+    def close_fds(self):
+        os.close(self.image_fd)
+
+    def probe(self, session):
+        block = random.randrange(self.blocks - 4)
+        r = scsi.Adapter(session).good(scsi.read_10(block, 4), room=4 * 2048)
+        assert r.data == os.pread(self.image_fd, 4 * 2048, block * 2048)
+
+    def chain(self, memory):
+        return scsi.Request(memory, scsi.read_10(0, 1), room=2048).bufs
+
+
 class Console(Device):
     """The virtio-console of dev-console; its terminal is ours."""
 
@@ -341,4 +379,4 @@ class NetOnTap(Device):
         os.close(self.page)
 
 
-ALL = [Rng, Blk, Console, Net, Vsock]
+ALL = [Rng, Blk, Cdrom, Console, Net, Vsock]

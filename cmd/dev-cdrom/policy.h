@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What dev-cdrom may still ask of the kernel once it faces the guest; cdrom_declared is the whole. */
+#ifndef BULKHEAD_DEV_CDROM_POLICY_H
+#define BULKHEAD_DEV_CDROM_POLICY_H
+
+#include "lib/diskkit/policy.h"
+#include "lib/kinds/kind.h"
+
+enum { CDROM_FD_VHOST_USER = 4 };
+
+extern const struct sandbox_policy cdrom_policy;
+extern const struct declared_process cdrom_declared;
+extern const struct device_kind cdrom_kind; /* kind.c */
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An adapter's own state, beside its rings and what its driver negotiated; see virtio_scsi.h. No request is in flight. */
+#include "lib/virtio_scsi/virtio_scsi.h"
+
+#include "lib/base/cleanup.h"
+
+struct vscsi_image {
+	uint32_t sense_size, cdb_size;
+	uint8_t open[SCSI_LUNS_MAX], locked[SCSI_LUNS_MAX];
+	uint32_t attention[SCSI_LUNS_MAX];
+};
+
+static const struct state_field fields[] = {
+	STATE_RANGE(struct vscsi_image, sense_size, 0, VSCSI_SIZE_MAX),
+	STATE_RANGE(struct vscsi_image, cdb_size, SCSI_CDB_MAX, VSCSI_SIZE_MAX),
+	STATE_BOOLS(struct vscsi_image, open),
+	STATE_BOOLS(struct vscsi_image, locked),
+	STATE_BITSES(struct vscsi_image, attention, 0x0fffff),
+};
+
+static bool is_attention(uint32_t sense)
+{
+	return sense == SENSE_NONE || sense == SENSE_MEDIUM_CHANGED || sense == SENSE_WAS_RESET ||
+	       sense == SENSE_CAPACITY_CHANGED;
+}
+
+static const char *check(const void *image)
+{
+	const struct vscsi_image *m = image;
+
+	for (unsigned int i = 0; i < SCSI_LUNS_MAX; i++)
+		if (!is_attention(m->attention[i]))
+			return "a unit has an attention that there is none of";
+	return NULL;
+}
+
+static const struct state_schema schema = {
+	.name = "virtio-scsi",
+	.version = 1,
+	.size = sizeof(struct vscsi_image),
+	.fields = fields,
+	.n_fields = ARRAY_SIZE(fields),
+	.check = check,
+};
+
+static int reset(void *object)
+{
+	struct vscsi *v = object;
+
+	vscsi_config_reset(&v->config);
+	for (unsigned int i = 0; i < v->config.n_luns; i++)
+		scsi_lun_reset(&v->lun[i]);
+	return 0;
+}
+
+static void save(const void *object, void *image)
+{
+	const struct vscsi *v = object;
+	struct vscsi_image *m = image;
+
+	m->sense_size = v->config.sense_size;
+	m->cdb_size = v->config.cdb_size;
+	for (unsigned int i = 0; i < v->config.n_luns; i++) {
+		m->open[i] = v->lun[i].open;
+		m->locked[i] = v->lun[i].locked;
+		m->attention[i] = v->lun[i].attention;
+	}
+}
+
+static int load(void *object, const void *image, const char **ret_why)
+{
+	const struct vscsi_image *m = image;
+	struct vscsi *v = object;
+
+	for (unsigned int i = 0; i < SCSI_LUNS_MAX; i++)
+		if (m->open[i] && (i >= v->config.n_luns || v->lun[i].type != SCSI_CDROM)) {
+			*ret_why = "a unit is open that has no tray";
+			return -EINVAL;
+		}
+	v->config.sense_size = m->sense_size;
+	v->config.cdb_size = m->cdb_size;
+	for (unsigned int i = 0; i < v->config.n_luns; i++) {
+		v->lun[i].open = m->open[i];
+		v->lun[i].locked = m->locked[i];
+		v->lun[i].attention = m->attention[i];
+	}
+	return 0;
+}
+
+const struct state_ops vscsi_state = { "virtio-scsi", &schema, reset, NULL, save, load, NULL };
