@@ -275,14 +275,46 @@ def test_no_denial_of_a_vsock(place):
     assert label.startswith(f"{WHO}:bulkhead_vsock_t:")
 
 
+def debian_words(place, test):
+    return ["run", "--accel", "kvm", "--kernel", place.file("vmlinuz", (GUEST / "vmlinuz").read_bytes()),
+            "--initrd", place.file("initrd", (GUEST / "initrd.cpio.gz").read_bytes()), "--memory", "256M",
+            "--cmdline", f"console=ttyS0 quiet cryptomgr.notests=1 panic=-1 bh.test={test}"]
+
+
+@pytest.mark.skipif(not shutil.which("xorriso"), reason="no xorriso: tools/deps check")
+def test_no_denial_of_a_cd(place):
+    """A Debian guest reads it, also from the process that takes the place of one; its label is a shared disk's."""
+    files, image = place.dir / "on-the-cd", place.dir / "cd.iso"
+    files.mkdir()
+    (files / "hello.txt").write_text("hello", encoding="ascii")
+    subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", image, files], check=True, capture_output=True)
+    words = [*debian_words(place, "cdrom bh.loops=20"), "--console", "raw", "--net", "none", "--cdrom", image,
+             "--allow", "virtio-scsi"]
+
+    def do():
+        process, said, labels = place.start(*words), [], {}
+        for line in process.stdout:
+            said.append(line)
+            pids = [pid for pid, exe in place.processes() if exe.endswith("/dev-cdrom") and pid not in labels]
+            if "cdrom: sha256" in line and pids and len(labels) < 2:
+                labels[pids[0]] = process_label(pids[0])
+                os.kill(pids[0], signal.SIGKILL)
+        return "".join(said), [*labels.values(), file_label(image)], process.wait(60)
+
+    (said, labels, status), denied = denials(do)
+    assert len(labels) == 3
+    assert status == 0 and said.count("cdrom: sha256") == 20 and "cdrom: holds hello" in said, said
+    assert [line for line in denied if 'comm="python3"' not in line] == []
+    assert all(label.startswith(f"{WHO}:bulkhead_cdrom_t:") for label in labels[:2])
+    assert labels[2].endswith(":bulkhead_shared_t:s0")
+
+
 def test_no_denial_of_what_a_guest_reaches(place):
     """A Debian guest calls a program of the host, in its user's domain, as the dialer is that connects them."""
     folder = place.runtime / "bulkhead"
     folder.mkdir(mode=0o700, exist_ok=True)
-    words = ["run", "--accel", "kvm", "--kernel", place.file("vmlinuz", (GUEST / "vmlinuz").read_bytes()),
-             "--initrd", place.file("initrd", (GUEST / "initrd.cpio.gz").read_bytes()), "--memory", "256M",
-             "--cmdline", "console=ttyS0 quiet cryptomgr.notests=1 panic=-1 bh.test=vsock-out", "--name", "w", "--detach",
-             "--vsock", "on", "--vsock-connect", "80", "--allow", "virtio-vsock"]
+    words = [*debian_words(place, "vsock-out"), "--name", "w", "--detach", "--vsock", "on", "--vsock-connect", "80",
+             "--allow", "virtio-vsock"]
 
     def do():
         others = place.processes()
