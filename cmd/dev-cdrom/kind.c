@@ -67,6 +67,7 @@ const struct device_kind cdrom_kind = {
 		    .queues_min = 3,
 		    .config_len = 36,
 		    .fd = CDROM_FD_VHOST_USER },
+	.state = { { .fd = CDROM_FD_STATE, .name = CDROM_STATE_NAME, .size = CDROM_STATE_SIZE } },
 	.restartable = true,
 	.memory = PAGES,
 	.tasks_each_node = RING_THREADS,

@@ -35,6 +35,7 @@ static const struct fd_row fds[] = {
 	BLOCK_CONTROL_FD,
 	BLOCK_VHOST_USER_FD(CDROM_FD_VHOST_USER),
 	{ DISK_FD_IMAGE, FD_FILE, false, "image, to be read" },
+	{ CDROM_FD_STATE, FD_FILE, false, "the page that keeps its state" },
 };
 
 static const struct declared_held held[] = {
@@ -48,6 +49,7 @@ static const struct declared_map maps[] = {
 	BLOCK_GUEST_RAM_MAPS,
 	BLOCK_VHOST_USER_MAPS,
 	DISK_RING_MAP,
+	{ "/memfd:" CDROM_STATE_NAME, true, "the page that keeps its state" },
 };
 
 static const struct declared_gain gains[] = {
@@ -55,6 +57,8 @@ static const struct declared_gain gains[] = {
 	{ "one image, to be read", "through its CD-ROM", NULL },
 	{ "an io_uring", NULL,
 	  "reads without a call each; registered for the one image and restricted to reads of it" },
+	{ "the page that keeps its state", NULL,
+	  "bytes for its successor, which reads them as a guest's" },
 	BLOCK_EVENTFD_GAIN("the queues' eventfds"),
 	BLOCK_VHOST_USER_GAIN("the vhost-user channel"),
 	BLOCK_CONTROL_GAIN,

@@ -6,7 +6,11 @@
 #include "lib/diskkit/policy.h"
 #include "lib/kinds/kind.h"
 
-enum { CDROM_FD_VHOST_USER = 4 };
+enum { CDROM_FD_VHOST_USER = 4, CDROM_FD_STATE = DISK_FD_IMAGE + 1 };
+
+/* The file behind CDROM_FD_STATE. */
+#define CDROM_STATE_NAME "cdrom-state"	/* as maps and audits show it */
+#define CDROM_STATE_SIZE UINT64_C(4096) /* bytes */
 
 extern const struct sandbox_policy cdrom_policy;
 extern const struct declared_process cdrom_declared;

@@ -82,6 +82,7 @@ static void reset_units(struct vscsi *v, const struct function *f, const struct 
 		scsi_lun_reset(&v->lun[i]);
 		v->lun[i].attention = SENSE_WAS_RESET;
 	}
+	vscsi_keep(v);
 }
 
 /* The response, or -EAGAIN: it waits for v->waiting.n of those in flight. */

@@ -104,9 +104,12 @@ static int command(struct vscsi *v)
 	};
 	int e = virtq_chain_read(&v->flight.chain, r->head_len, v->param, n_param);
 
-	if (e == 0)
-		scsi_command(&c, &v->result);
-	return e;
+	if (e < 0)
+		return e;
+	scsi_command(&c, &v->result);
+	if (v->result.action == SCSI_ANSWER) /* no other changes anything */
+		vscsi_keep(v);
+	return 0;
 }
 
 /* A request that is never a command: of no target, of data in both directions, or with a response that is scattered. */
@@ -208,16 +211,17 @@ static void config_read(void *owner, uint8_t *config)
 
 static int config_write(void *owner, uint32_t offset, const uint8_t *data, uint32_t len)
 {
-	return vscsi_config_write(&((struct vscsi *)owner)->config, offset, data, len);
+	struct vscsi *v = owner;
+	int r = vscsi_config_write(&v->config, offset, data, len);
+
+	if (r == 0)
+		vscsi_keep(v);
+	return r;
 }
 
 static void reset(void *owner)
 {
-	struct vscsi *v = owner;
-
-	vscsi_config_reset(&v->config);
-	for (unsigned int i = 0; i < v->config.n_luns; i++)
-		scsi_lun_reset(&v->lun[i]);
+	(void)!vscsi_state.reset(owner);
 }
 
 static const struct dev_ops vscsi_ops = {

@@ -4,6 +4,9 @@
 
 #include "lib/base/cleanup.h"
 
+#include <errno.h>
+#include <stdio.h>
+
 struct vscsi_image {
 	uint32_t sense_size, cdb_size;
 	uint8_t open[SCSI_LUNS_MAX], locked[SCSI_LUNS_MAX];
@@ -50,6 +53,7 @@ static int reset(void *object)
 	vscsi_config_reset(&v->config);
 	for (unsigned int i = 0; i < v->config.n_luns; i++)
 		scsi_lun_reset(&v->lun[i]);
+	vscsi_keep(v);
 	return 0;
 }
 
@@ -65,6 +69,16 @@ static void save(const void *object, void *image)
 		m->locked[i] = v->lun[i].locked;
 		m->attention[i] = v->lun[i].attention;
 	}
+}
+
+void vscsi_keep(struct vscsi *v)
+{
+	struct vscsi_image image = { 0 };
+
+	if (!v->kept)
+		return;
+	save(v, &image);
+	kept_keep(v->kept, &schema, &image);
 }
 
 static int load(void *object, const void *image, const char **ret_why)
@@ -84,7 +98,27 @@ static int load(void *object, const void *image, const char **ret_why)
 		v->lun[i].locked = m->locked[i];
 		v->lun[i].attention = m->attention[i];
 	}
+	vscsi_keep(v);
 	return 0;
+}
+
+int vscsi_go_on(struct vscsi *v, struct kept *kept, char ret_why[STATE_WHY_MAX])
+{
+	struct vscsi_image image;
+	const char *why = NULL;
+	int r = kept_load(kept, &schema, &image, ret_why);
+
+	if (r > 0) {
+		r = load(v, &image, &why);
+		if (r < 0)
+			snprintf(ret_why, STATE_WHY_MAX, "%s", why);
+	}
+	if (r < 0)
+		kept_clear(kept);
+	kept_begin(kept, &schema);
+	v->kept = kept;
+	vscsi_keep(v);
+	return r;
 }
 
 const struct state_ops vscsi_state = { "virtio-scsi", &schema, reset, NULL, save, load, NULL };

@@ -7,7 +7,7 @@
  *   answer.c    where a response goes, and what it says
  *   io.c        request queues
  *   control.c   the control queue: task management
- *   state.c     the row of the state contract
+ *   state.c     the row of the state contract, and what a successor goes on with
  *
  * What a command asks for wrongly is CHECK CONDITION, with sense (lib/scsi). Buffers that are smaller than the command are
  * OVERRUN. A chain that is not even a request (no header, no room for a response) is the guest's error: NEEDS_RESET.
@@ -15,6 +15,7 @@
 #ifndef BULKHEAD_VIRTIO_SCSI_H
 #define BULKHEAD_VIRTIO_SCSI_H
 
+#include "lib/devkit/kept.h"
 #include "lib/devkit/vu_device.h"
 #include "lib/flight/flight.h"
 #include "lib/scsi/scsi.h"
@@ -101,6 +102,7 @@ struct vscsi {
 	struct dev_spec spec;
 	struct vscsi_config config;
 	struct scsi_lun lun[SCSI_LUNS_MAX];
+	struct kept *kept; /* NULL: a successor begins as after power-on */
 	struct vscsi_waiting waiting;
 	struct vscsi_request request; /* these are scratch */
 	struct scsi_result result;
@@ -162,6 +164,13 @@ void vscsi_add(struct vscsi *v, enum scsi_type type, struct image *image, uint32
 	       uint32_t physical, const char *id);
 void vscsi_close(struct vscsi *v);
 
+/* ---- state.c ---- */
+
 extern const struct state_ops vscsi_state; /* object: struct vscsi */
+/* Behind vscsi_prepare: goes on with what a predecessor has left in kept, HOSTILE, or begins as after power-on; from now on
+ * all that changes is kept there. -errno and *ret_why: it cannot be, and the adapter begins anew. */
+[[nodiscard]] int vscsi_go_on(struct vscsi *v, struct kept *kept, char ret_why[STATE_WHY_MAX]);
+/* Before its driver can see that something has changed. */
+void vscsi_keep(struct vscsi *v);
 
 #endif

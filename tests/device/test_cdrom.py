@@ -23,7 +23,7 @@ def image(tmp_path_factory):
 
 
 def open_cd(start, image, **how):
-    device = start(Cdrom, image=image, queues=how.pop("queues", 1))
+    device = start(Cdrom, image=image, queues=how.pop("queues", 1), **({"page": how.pop("page")} if "page" in how else {}))
     a = scsi.Adapter(device.open(**how))
     a.device = device
     return a
@@ -355,3 +355,31 @@ def test_an_image_that_became_smaller(start, tmp_path):
 def test_it_is_idle(cd):
     cd.good(scsi.read_10(0, 1), room=BLOCK)
     cd.device.process.assert_idle()
+
+
+# ---- one process after the other ----
+
+def successor(start, cd, image):
+    cd.device.process.kill()
+    return open_cd(start, image, page=cd.device.page)
+
+
+def test_a_successor_has_tray_lock_and_sizes(start, cd, image):
+    cd.good(b"\x1e\0\0\0\1\0")
+    cd = successor(start, cd, image)
+    assert cd.sense_of(b"\x1b\0\0\0\2\0") == scsi.PREVENTED
+    cd.good(b"\x1e" + bytes(5))
+    cd.good(b"\x1b\0\0\0\2\0")
+    cd = successor(start, cd, image)
+    assert cd.sense_of(scsi.read_10(0, 1), room=BLOCK) == scsi.NO_MEDIUM
+    cd.session.restart()  # of its driver: the tray closes, also for who comes next
+    cd = successor(start, cd, image)
+    cd.device.probe(cd.session)
+
+
+@pytest.mark.parametrize("fill", [b"\xff" * 4096, b"\1" + bytes(4095), random.Random(5).randbytes(4096)],
+                         ids=["ones", "first", "random"])
+def test_what_a_predecessor_left_is_hostile(start, cd, image, fill):
+    os.pwrite(cd.device.page, fill, 0)
+    cd = successor(start, cd, image)
+    cd.device.probe(cd.session)

@@ -58,6 +58,19 @@ def bootable(folder, test, table="gpt"):
     return image
 
 
+def bootable_disc(folder, test):
+    """The files of a CD-ROM with GRUB, whose El Torito image is boot.img."""
+    folder.mkdir()
+    early = folder / "early.cfg"
+    early.write_text("search --no-floppy --file --set=root /vmlinuz\nset prefix=($root)/grub\nconfigfile ($root)/grub.cfg\n",
+                     encoding="ascii")
+    (folder / "grub.cfg").write_text(CONFIG.format(cmdline=uefi.cmdline(test)), encoding="ascii")
+    for name, file in ("vmlinuz", GUEST / "vmlinuz"), ("initrd", GUEST / "initrd.cpio.gz"):
+        shutil.copy(file, folder / name)
+    uefi.call("grub-mkimage", "-O", "i386-pc-eltorito", "-d", GRUB, "-p", "/grub", "-c", early, "-o", folder / "boot.img",
+              "biosdisk", "iso9660", "search_fs_file", "search", "linux", "normal", "configfile", "test")
+
+
 def install(image, grub, start):
     """What grub-bios-setup does, which takes devices alone."""
     assert len(grub) <= (FILES - CORE_GPT if start == CORE_GPT else FILES - start) * SECTOR

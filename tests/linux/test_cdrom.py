@@ -4,17 +4,23 @@ Debian's unmodified OVMF boots from it, as it boots installers."""
 
 import hashlib
 import os
+import pathlib
 import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
+import bios
 import test_debian as debian
 import uefi
 import vm
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "device"))
+from bh import vm as user  # noqa: E402
 
 MIB = 1 << 20
 BOOT_MIB = 31  # of El Torito's image, whose sectors are counted in 16 bits
@@ -59,10 +65,31 @@ def test_as_an_installer_has_it(disc):
 
 
 def test_two_of_them(disc, tmp_path):
-    """Each has an adapter and a process of its own; eight CPUs and queues."""
-    other = make(tmp_path, size=100000)
-    g = vm.run("cdrom", cpus=8, flags=[*flags(f"{disc},queues=8"), "--cdrom", other])
+    """Each has an adapter and a process of its own; eight CPUs and queues, and disks beside them."""
+    other, disks = make(tmp_path, size=100000), []
+    for name in "a", "b":
+        (tmp_path / name).write_bytes(bytes(MIB))
+        disks += ["--disk", f"{tmp_path / name},format=raw,queues=8"]
+    g = vm.run("cdrom", cpus=8, flags=[*flags(f"{disc},queues=8"), "--cdrom", other, *disks])
     g.said("devices 2")
+    g.said("disks 2")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user")
+def test_of_an_ordinary_user(disc):
+    """Who has subordinate ids, and an image that is his to read alone."""
+    place = user.Place(vm.BUILD, subids=True, real=True)
+    image = place.file("cd.iso", disc.read_bytes())
+    image.chmod(0o444)
+    words = ["--initrd", place.file("initrd", (vm.GUEST / "initrd.cpio.gz").read_bytes()), "--console", "raw",
+             "--cmdline", "console=ttyS0 quiet cryptomgr.notests=1 panic=-1 bh.test=cdrom", *flags(image)]
+    try:
+        code, out, err = place.call("run", "--accel", vm.ACCEL, "--kernel", place.file("vmlinuz", (vm.GUEST / "vmlinuz").read_bytes()),
+                                    *words, timeout=vm.HANGS)
+    finally:
+        place.close()
+    assert code == 0, out + err
+    assert "cdrom: holds hello from the disc" in out and f"cdrom: again {of(disc)}" in out
 
 
 def test_killed_while_it_is_read(disc):
@@ -77,7 +104,12 @@ def test_killed_while_it_is_read(disc):
             time.sleep(chance.random() / 20)
             gone.append(found[0])
             os.kill(found[0], signal.SIGKILL)
+        g.wait_for(b"cdrom: ejected")
+        for pid, name in debian.devices_of(g.process.pid, gone).items():
+            if "dev-cdrom" in name:
+                os.kill(pid, signal.SIGKILL)
         assert g.end() == 0, g.err
+        assert "WITHOUT" not in g.text()  # the tray stays open
         assert g.text().count(f"cdrom: sha256 {of(disc)}") == loops
         assert "I/O error" not in g.text()[:g.text().index("cdrom: holds")]
 
@@ -100,3 +132,16 @@ def test_firmware_boots_it(tmp_path):
     out = r.stdout.decode(errors="replace")
     assert r.returncode == 0, out + r.stderr.decode()
     assert "cdrom: holds hello from the disc" in out and "test cdrom status 0" in out, out
+
+
+@pytest.mark.skipif(bios.missing() is not None, reason=f"{bios.missing()} is not there: tools/deps check")
+def test_bios_boots_it(tmp_path):
+    """SeaBIOS has a driver of virtio-scsi: El Torito's boot image is GRUB, which finds the kernel on the disc."""
+    bios.bootable_disc(tmp_path / "files", "cdrom")
+    image = make(tmp_path, "-b", "boot.img", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table")
+    r = subprocess.run([vm.BULKHEAD, "run", "--accel", vm.ACCEL, "--firmware", "bios", "--memory", "256M", "--console", "raw",
+                        "--net", "none", *flags(image)], stdin=subprocess.DEVNULL, capture_output=True, timeout=vm.HANGS,
+                       check=False)
+    out = r.stdout.decode(errors="replace")
+    assert r.returncode == 0, out + r.stderr.decode()
+    assert "Welcome to GRUB" in out and "cdrom: holds hello from the disc" in out and "test cdrom status 0" in out, out

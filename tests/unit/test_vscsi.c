@@ -217,7 +217,7 @@ static void test_state(void **state)
 	t.v.lun[TV_DISK].attention = SENSE_WAS_RESET;
 	t.v.config.sense_size = 7;
 	len = state_object_save(&o, wire, sizeof(wire));
-	assert_true(len > 0);
+	assert_true(len > 0 && len <= KEPT_SLOT_LEN);
 	assert_int_equal(vscsi_state.reset(&t.v), 0);
 	assert_false(t.v.lun[TV_CD].open);
 	assert_int_equal(state_object_load(&o, wire, (size_t)len, why), 0);
@@ -232,6 +232,43 @@ static void test_state(void **state)
 	assert_int_equal(state_object_load(&o, wire, (size_t)len, why), -EBADMSG);
 }
 
+/* Each change is there before its driver sees it, and what a predecessor left is taken whole or not at all. */
+static void test_a_successor_goes_on(void **state)
+{
+	static struct kept kept;
+	struct kept left;
+	char why[STATE_WHY_MAX];
+
+	(void)state;
+	memset(&kept, 0, sizeof(kept));
+	assert_int_equal(vscsi_go_on(&t.v, &kept, why), 0);
+	manage(0, 4, TV_DISK, 0);
+	assert_int_equal(answered(0), VSCSI_OK);
+	t.v.lun[TV_CD].open = true;
+	t.v.config.sense_size = 7;
+	vscsi_keep(&t.v);
+	left = kept;
+	t.v.kept = NULL;
+	assert_int_equal(vscsi_state.reset(&t.v), 0);
+	assert_int_equal(vscsi_go_on(&t.v, &left, why), 0);
+	assert_true(t.v.lun[TV_CD].open && !t.v.lun[TV_CD].locked);
+	assert_int_equal(t.v.lun[TV_DISK].attention, SENSE_WAS_RESET);
+	assert_int_equal(t.v.config.sense_size, 7);
+	for (size_t i = 0; i < sizeof(left); i++) {
+		bool may;
+
+		left = kept;
+		((uint8_t *)&left)[i] ^= 0xff;
+		t.v.kept = NULL;
+		assert_int_equal(vscsi_state.reset(&t.v), 0);
+		may = vscsi_go_on(&t.v, &left, why) == 0;
+		assert_true(t.v.config.sense_size <= VSCSI_SIZE_MAX && !t.v.lun[TV_DISK].open);
+		assert_true(may || (!t.v.lun[TV_CD].open && !t.v.lun[TV_DISK].attention));
+		assert_true(left.sequence);
+	}
+	t.v.kept = NULL;
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -242,6 +279,7 @@ int main(void)
 		T(test_a_unit_that_is_reset),
 		T(test_stop_with_a_function_that_waits),
 		T(test_state),
+		T(test_a_successor_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,7 @@ import random
 import socket
 import tempfile
 
-from . import blk, console, net, rng, scsi, vsock
+from . import blk, console, guest, net, rng, scsi, vsock
 from .guest import Buf
 from .process import Process
 from .session import Session
@@ -192,7 +192,7 @@ class BlkApart(Blk):
 
 
 class Cdrom(Device):
-    """A CD-ROM behind an adapter; options: image, a path, else a new one; queues."""
+    """A CD-ROM behind an adapter; options: image, a path, else a new one; queues; page, a predecessor's, else a new one."""
 
     name = "dev-cdrom"
     queue = scsi.REQUESTQ
@@ -208,7 +208,8 @@ class Cdrom(Device):
         else:
             self.image_fd = os.memfd_create("image", os.MFD_CLOEXEC)
             os.write(self.image_fd, random.Random(1).randbytes(self.blocks * 2048))
-        return {5: self.image_fd}
+        self.page = os.dup(self.options["page"]) if "page" in self.options else guest.sealed_memfd(4096, name="cdrom-state")
+        return {5: self.image_fd, 6: self.page}
 
     def make_args(self):
         return [f"--queues={self.options.get('queues', 1)}", "--serial=bulkhead-test"]
@@ -219,6 +220,7 @@ class Cdrom(Device):
 
     def close_fds(self):
         os.close(self.image_fd)
+        os.close(self.page)
 
     def probe(self, session):
         block = random.randrange(self.blocks - 4)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The CD-ROM as an installer has it: found, read whole, mounted, written in vain, and ejected. bh.loops=N: read N times
-# over, each time past the page cache, for a host that kills its process meanwhile.
+# over, each time past the page cache, and look N times for a medium that is none, for a host that kills its process meanwhile.
 for module in virtio_scsi sr_mod isofs; do
 	load_module_of_tests $module || exit 1
 done
@@ -34,6 +34,11 @@ dmesg | grep -iE 'sr 0|sr0|I/O error|Sense Key' | while read -r line; do
 	say "cdrom: log $line"
 done
 tray /dev/sr0 open || say "cdrom: not ejected"
-dd if=/dev/sr0 of=/dev/null bs=2048 count=1 2>/dev/null && say "cdrom: READ WITHOUT A MEDIUM"
+echo 0 >/proc/sys/dev/cdrom/autoclose # else who opens it closes the tray
+say "cdrom: ejected, disks $(ls -d /sys/block/vd* 2>/dev/null | wc -l)"
+i=0
+while [ $((i += 1)) -le "$loops" ]; do
+	dd if=/dev/sr0 of=/dev/null bs=2048 count=1 2>/dev/null && say "cdrom: READ WITHOUT A MEDIUM"
+done
 tray /dev/sr0 close
 say "cdrom: again $(sha256sum </dev/sr0 | cut -d ' ' -f 1)"
