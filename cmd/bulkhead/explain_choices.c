@@ -5,6 +5,7 @@
 #include "cmd/bulkhead/paragraph.h"
 #include "lib/base/cmdline.h"
 #include "lib/passt/passt.h"
+#include "lib/swtpm/swtpm.h"
 #include "lib/sandbox/guarantee.h"
 
 #include <stdio.h>
@@ -102,11 +103,34 @@ static void explain_one_passt(const struct config_device *d)
 				   "");
 }
 
-static void explain_passt(const struct vm_config *c)
+/* As lib/swtpm starts it. */
+static void explain_swtpm(const struct config_device *d)
 {
-	for (size_t i = 0; i < c->n_devices; i++)
-		if (config_is_linked(&c->devices[i]) && !config_is_handed(&c->devices[i]))
-			explain_one_passt(&c->devices[i]);
+	if (!swtpm_program())
+		paragraph("TPM", "%s: run refuses it", swtpm_missing);
+	else
+		paragraph(
+			"TPM",
+			"swtpm, a program of its own package, with the state in %.*s: it has that "
+			"directory, the host's /usr to read, no network, an id of its own (where "
+			"root starts the VM), %zu system calls, memory and tasks of its own; it is "
+			"started anew when the guest is, and never else; who takes it over has the "
+			"TPM's keys",
+			(int)d->to.path_len, d->to.path, sandbox_count_calls(&swtpm_policy));
+}
+
+static void explain_started(const struct vm_config *c)
+{
+	for (size_t i = 0; i < c->n_devices; i++) {
+		const struct config_device *d = &c->devices[i];
+
+		if (!config_is_linked(d))
+			continue;
+		if (kind_way(d->kind, d->options)->opens == KIND_OPENS_PASST)
+			explain_one_passt(d);
+		else if (kind_way(d->kind, d->options)->opens == KIND_OPENS_SWTPM)
+			explain_swtpm(d);
+	}
 }
 
 /* Of which no process is its own. */
@@ -253,7 +277,7 @@ void explain_choices(const struct explained *x)
 	explain_experimental(x);
 	explain_disks(x->config);
 	explain_credentials(x->config);
-	explain_passt(x->config);
+	explain_started(x->config);
 	explain_segments(x->config);
 	explain_interfaces(x->config);
 	explain_console(x->config);

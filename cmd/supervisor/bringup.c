@@ -89,7 +89,9 @@ int bringup_open(struct bringup *b, struct vm *vm, struct open_error *e)
 	r = settle_accel(vm, o, e);
 	if (r == 0)
 		r = open_labels(o, vm->config, &vm->labels, e);
-	return r < 0 ? r : bringup_passts(b, vm, e);
+	if (r == 0)
+		r = bringup_passts(b, vm, e);
+	return r < 0 ? r : bringup_tpm(b, vm, e);
 }
 
 /* ---- the processes ---- */
@@ -156,6 +158,8 @@ static int open_jail(struct bringup *b, struct vm *vm, struct open_error *e)
 		return open_complain(e, r, "%s: %s", what, strerror(-r));
 	vm->dialer.pidfd = take_fd(&b->o.dialer.pidfd);
 	r = vm_watch(vm, b->o.listeners);
+	if (r == 0 && b->o.tpm >= 0)
+		r = tpm_watch(vm, take_fd(&b->o.tpm));
 	return r < 0 ? open_complain(e, r, "event loop: %s", strerror(-r)) : 0;
 }
 

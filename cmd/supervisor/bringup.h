@@ -28,6 +28,8 @@ struct bringup {
 /* passts.c: programs that are its network, born in their control group. As bringup_open, of which it is the end. */
 [[nodiscard]] int bringup_passts(struct bringup *b, const struct vm *vm,
 				 struct open_error *ret_error);
+/* tpm.c: the program that is its TPM, likewise. */
+[[nodiscard]] int bringup_tpm(struct bringup *b, const struct vm *vm, struct open_error *ret_error);
 /* The VM's processes, its launcher among them; and leaves what only starting them needs. */
 [[nodiscard]] int bringup_start(struct bringup *b, struct vm *vm, struct open_error *ret_error);
 /* The supervisor's own filter; and the launcher has its own. */

@@ -62,6 +62,7 @@ static const struct sandbox_rule rules[] = {
 	SB_FORM(shutdown, SB_IS(1, SHUT_WR)),
 	SB_CLOCK_MONOTONIC,
 	SB_CLOCK_REALTIME, /* a PC's RTC */
+	SB_RECV_PEEK,	   /* a TPM's response */
 
 	/* the launcher: channels, a process, its ids and whether it runs; or its end */
 	SB_FORM(socketpair, SB_IS(0, AF_UNIX), SB_IS(1, SOCK_STREAM | SOCK_CLOEXEC), SB_IS(2, 0)),

@@ -5,6 +5,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/units.h"
 #include "lib/passt/passt.h"
+#include "lib/swtpm/swtpm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -104,13 +105,17 @@ static int refuse_tasks(uint64_t said, uint64_t needed, struct open_error *e)
 
 _Static_assert(CGROUP_UNLIMITED == CONFIG_LIMIT_NONE, "handed through");
 
-/* That of the start, and that of cards which are attached: each takes two places, as it has a relay. */
+/* That of the start, and that of cards which are attached: each takes two places, as it has a relay. A TPM's process is
+ * there, too. */
 static void limit_network(const struct vm_config *c, struct cgroup_limits *l)
 {
-	const uint64_t n = config_count_passts(c) + config_spares(c) / 2;
+	const uint64_t n = config_count_opened(c, KIND_OPENS_PASST) + config_spares(c) / 2;
+	const uint64_t tpms = config_count_opened(c, KIND_OPENS_SWTPM);
 
-	l->network_memory = l->memory == CGROUP_UNLIMITED ? CGROUP_UNLIMITED : n * PASST_MEMORY;
-	l->network_tasks = l->tasks == CGROUP_UNLIMITED ? CGROUP_UNLIMITED : n * PASST_TASKS;
+	l->network_memory = l->memory == CGROUP_UNLIMITED ? CGROUP_UNLIMITED :
+							    n * PASST_MEMORY + tpms * SWTPM_MEMORY;
+	l->network_tasks = l->tasks == CGROUP_UNLIMITED ? CGROUP_UNLIMITED :
+							  n * PASST_TASKS + tpms * SWTPM_TASKS;
 }
 
 int limits_plan(const struct vm_config *c, struct cgroup_limits *ret, struct open_error *e)

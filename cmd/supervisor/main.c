@@ -67,7 +67,7 @@ static void vm_init(struct vm *vm, const struct vm_config *config)
 	vm->stream = vm->null = vm->keeper = vm->memory_events = -1;
 	vm->answers.fd = vm->launcher_exit.fd = vm->restarts.fd = vm->gone.fd = vm->dialer_exit.fd =
 		-1;
-	vm->listeners[0].fd = vm->listeners[1].fd = vm->front.fd = -1;
+	vm->listeners[0].fd = vm->listeners[1].fd = vm->front.fd = vm->tpm.control.fd = -1;
 }
 
 /* Standard error while its user's files can still be opened; the lines of the end must not wait for it. */

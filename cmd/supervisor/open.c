@@ -23,6 +23,7 @@ void opened_init(struct opened *o)
 			      .initrd = -1,
 			      .identity = -1,
 			      .kvm = -1,
+			      .tpm = -1,
 			      .listeners = { -1, -1 },
 			      .dialer = { .pidfd = -1 },
 			      .vmm = -1 };
@@ -44,6 +45,7 @@ void opened_close(struct opened *o)
 	closep(&o->identity);
 	closep(&o->kvm);
 	closep(&o->vmm);
+	closep(&o->tpm);
 	dialer_close(&o->dialer);
 	fds_close(o->programs, KINDS_MAX);
 	fds_close(o->files, CONFIG_DEVICES_MAX);

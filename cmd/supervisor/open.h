@@ -36,7 +36,8 @@ struct opened {
 	int meets[CONFIG_DEVICES_MAX]; /* what the host's programs connect to; or -1 */
 	int reach[CONFIG_DEVICES_MAX]; /* channels to the dialer, for what their guest reaches; or -1 */
 	int more[CONFIG_DEVICES_MAX][KIND_FILES_MAX - 1]; /* beside each; -1 likewise */
-	int listeners[NAMES_PLACES];			  /* of the VM's name */
+	int tpm;		      /* the channel by which its TPM is started; or -1 */
+	int listeners[NAMES_PLACES];  /* of the VM's name */
 	struct dialer dialer;	      /* of devices that are a server's, or reach sockets */
 	int vmm, programs[KINDS_MAX]; /* executables; those of kinds_all */
 	struct boot_file kernel_map, initrd_map, seed_map;

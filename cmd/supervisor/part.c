@@ -102,6 +102,7 @@ static int on_ready(struct part *p, const struct control_msg *m)
 	p->state = PART_READY;
 	link_begin(p);
 	restart_ready(p);
+	tpm_step(vm);
 	if (p->kind == PART_CONSOLE)
 		size_begin(vm);
 	if (vm->state == VM_STARTING && vm->config->verbose && vm->since_ns && all_ready(vm))
@@ -269,6 +270,7 @@ static void reboot(struct part *p)
 		vm_end(p->vm, WEIGHT_FINAL, CTL_EVENT_REBOOT, "the guest asked for a reboot");
 	else
 		tell_guest(p, LOG_LEVEL_INFO, "the guest reboots");
+	tpm_rebooted(p->vm);
 }
 
 static void power_off(struct part *p)
@@ -335,6 +337,7 @@ static const struct {
 	{ CTL_CONFIG_CHANGED, PART_CONSOLE, PART_READY, size_on_taken },
 	{ CTL_CONFIG_CHANGED, PART_DEVICE, PART_READY, link_on_taken },
 	{ CTL_ANNOUNCED, PART_DEVICE, PART_READY, link_on_announced },
+	{ CTL_TPM, PART_DEVICE, PART_READY, tpm_on_quiet },
 };
 
 static int dispatch(struct part *p, const struct control_msg *m)
@@ -380,6 +383,7 @@ static int on_control(struct loop_source *src, uint32_t events_mask)
 		(void)!loop_set(&p->vm->loop, src, EPOLLIN);
 		size_step(p->vm);
 		link_step(p->vm);
+		tpm_step(p->vm);
 	}
 	take_message(p);
 	return 0;

@@ -37,6 +37,11 @@ static int start(const struct vm *vm, struct config_device *d, const struct pass
 	return 0;
 }
 
+static bool is_on_passt(const struct config_device *d)
+{
+	return config_is_linked(d) && kind_way(d->kind, d->options)->opens == KIND_OPENS_PASST;
+}
+
 int bringup_passts(struct bringup *b, const struct vm *vm, struct open_error *e)
 {
 	struct vm_config *c = b->config;
@@ -44,14 +49,14 @@ int bringup_passts(struct bringup *b, const struct vm *vm, struct open_error *e)
 	struct passt_birth birth = { .group = b->group.network };
 	int r = 0;
 
-	if (config_count_passts(c) == 0)
+	if (config_count_opened(c, KIND_OPENS_PASST) == 0)
 		return 0;
 	proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (proc < 0)
 		return open_complain(e, -errno, "/proc: %s", strerror(errno));
 	birth.proc_fd = proc;
 	for (size_t i = 0; i < c->n_devices && r == 0; i++)
-		if (config_is_linked(&c->devices[i]) && !config_is_handed(&c->devices[i]))
+		if (is_on_passt(&c->devices[i]))
 			r = start(vm, &c->devices[i], &birth, &b->o.links[i][0], e);
 	return r;
 }

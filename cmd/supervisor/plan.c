@@ -189,6 +189,8 @@ static void plan_bus(struct launches *ls, struct launch *l, const struct opened 
 		give_items(ls, l, kind);
 	if (kind->flash_fd)
 		plan_flash(ls, l, o, kind);
+	if (kind->tpm_fd)
+		words_say(&ls->l[0].words, "--tpm=%d", connect_vmm(ls, l, kind->tpm_fd));
 	if (!v->id)
 		return;
 	l->part->channel = (uint32_t)(ls->next_channel - VMM_FD_CHANNELS);

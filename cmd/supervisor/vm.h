@@ -178,6 +178,17 @@ struct resize {
 	char size[24];	      /* bytes of its disk, as the launcher has it noted; "": it has not */
 };
 
+/* The VM's TPM, and how often each of those has said that it is to be started; tpm.c. */
+struct vm_tpm {
+	struct loop_source control; /* swtpm's channel; fd -1: there is none */
+	uint32_t resets;	    /* of the guest, its start counted */
+	uint32_t quiet;		    /* dev-tpm's resets, when no command was under way */
+	uint32_t asked;		    /* of swtpm, which has not answered; 0: nothing */
+	uint32_t started;	    /* that the TPM was started for */
+	bool failed;
+	bool due; /* dev-tpm is to be told */
+};
+
 struct vm {
 	const struct vm_config *config;
 	bool soft; /* the software CPU runs the guest */
@@ -214,6 +225,7 @@ struct vm {
 	struct client *resumer;	   /* who has asked for that, if he is still there */
 	struct resize resize;
 	struct size size;
+	struct vm_tpm tpm;
 	uid_t owner;	     /* whose clients are served */
 	const char *runtime; /* its user's $XDG_RUNTIME_DIR, or NULL */
 	pid_t pid;
@@ -415,6 +427,16 @@ void part_tell_killed(struct part *p);
 [[nodiscard]] int tell_peer(int sock, const struct control_msg *m, int fd);
 /* False: it is not there, or takes it later, which is waited for: size_step and link_step follow. */
 [[nodiscard]] bool part_tell(struct part *p, const struct control_msg *m);
+
+/* ---- tpm.c: the TPM starts when its guest does ---- */
+
+[[nodiscard]] int tpm_watch(struct vm *vm, int control);
+/* The guest resets. */
+void tpm_rebooted(struct vm *vm);
+/* What dev-tpm says: after so many resets no command is under way. -EBADMSG: it is none. */
+[[nodiscard]] int tpm_on_quiet(struct part *p, const struct control_msg *m);
+/* A part takes messages again. */
+void tpm_step(struct vm *vm);
 
 /* ---- policy.c ---- */
 

@@ -118,6 +118,11 @@ static int set_registers(struct vmm_args *a, const char *v)
 	return parse_fd(v, &a->registers_fd);
 }
 
+static int set_tpm(struct vmm_args *a, const char *v)
+{
+	return parse_fd(v, &a->tpm_fd);
+}
+
 /* The next of the numbers that colons end. */
 static int cut_number(const char **at, uint64_t max, uint64_t *ret)
 {
@@ -233,6 +238,7 @@ static const struct {
 	{ "--serial=", set_serial },
 	{ "--registers=", set_registers },
 	{ "--flash=", set_flash },
+	{ "--tpm=", set_tpm },
 	{ "--virtio=", add_virtio },
 };
 
@@ -254,7 +260,8 @@ int vmm_args_parse(int argc, char **argv, struct vmm_args *ret, const char **ret
 				  .on_panic = VMM_STOP,
 				  .serial_fd = -1,
 				  .registers_fd = -1,
-				  .flash_fd = -1 };
+				  .flash_fd = -1,
+				  .tpm_fd = -1 };
 	for (int i = 1; i < argc; i++) {
 		if (parse_word(ret, argv[i]) == 0)
 			continue;

@@ -44,6 +44,7 @@ struct vmm_args {
 	int registers_fd;	   /* of what firmware needs; -1: none */
 	int flash_fd;		   /* of the flash with its variables; -1: none */
 	uint64_t flash;		   /* bytes of it */
+	int tpm_fd;		   /* a TPM's registers; -1: none */
 	int initrd_fd;		   /* -1: none; no word says it, main looks */
 	struct vmm_virtio virtio[VMM_MAX_VIRTIO];
 	size_t n_virtio;

@@ -23,6 +23,7 @@ struct pci_host;
 struct firmware_ports;
 struct flash;
 struct serial;
+struct tpm;
 struct vcpu;
 
 enum machine_request {
@@ -35,7 +36,7 @@ enum machine_request {
 };
 
 #define MACHINE_OBJECTS_MAX 192
-#define MACHINE_CHANNELS_MAX (130 + HOTPLUG_SLOTS) /* to devices' processes */
+#define MACHINE_CHANNELS_MAX (132 + HOTPLUG_SLOTS) /* to devices' processes */
 
 /* A channel to a device's process, which may be replaced by one to its successor. */
 struct machine_channel {
@@ -80,6 +81,7 @@ struct machine {
 	struct serial *serial;				  /* NULL: none */
 	struct firmware_ports *firmware_ports;		  /* of what firmware needs; NULL: none */
 	struct flash *flash;				  /* of its variables; NULL: none */
+	struct tpm *tpm;				  /* NULL: none */
 	struct state_object objects[MACHINE_OBJECTS_MAX]; /* all with state but RAM and vCPUs */
 	size_t n_objects;
 	struct loop loop; /* the main thread's; its callbacks run with the lock held */

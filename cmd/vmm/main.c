@@ -21,7 +21,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define N_ROWS (10 + 3 + VMM_MAX_VIRTIO)
+#define N_ROWS (10 + 4 + VMM_MAX_VIRTIO)
 
 static int parse(int argc, char **argv, struct vmm_args *ret)
 {
@@ -53,6 +53,8 @@ static int adopt(struct vmm_args *args)
 		rows[n++] = (struct fd_row){ args->registers_fd, FD_SOCKET, false, "registers" };
 	if (args->flash_fd >= 0)
 		rows[n++] = (struct fd_row){ args->flash_fd, FD_SOCKET, false, "flash" };
+	if (args->tpm_fd >= 0)
+		rows[n++] = (struct fd_row){ args->tpm_fd, FD_SOCKET, false, "TPM" };
 	for (size_t i = 0; i < args->n_virtio; i++)
 		rows[n++] = (struct fd_row){ args->virtio[i].fd, FD_SOCKET, false,
 					     args->virtio[i].name };
@@ -71,6 +73,7 @@ static int confine(const struct vmm_args *args)
 						  .vcpus = args->n_vcpus,
 						  .channels = 1 + (args->registers_fd >= 0) +
 							      (args->flash_fd >= 0) +
+							      (args->tpm_fd >= 0) +
 							      (unsigned int)args->n_virtio,
 						  .soft = args->soft };
 	const struct control_msg ready = { .type = CTL_READY };

@@ -20,6 +20,7 @@ static int write_items(const struct machine *m, const struct vmm_args *args)
 	const struct items_source src = { .ram_size = args->memory,
 					  .n_vcpus = args->n_vcpus,
 					  .serial = args->serial_fd >= 0,
+					  .tpm = args->tpm_fd >= 0,
 					  .boot = boot,
 					  .n_boot = args->n_boot,
 					  .smbios = &m->smbios };

@@ -11,6 +11,7 @@
 #include "cmd/vmm/platform/firmware_ports.h"
 #include "cmd/vmm/platform/flash.h"
 #include "cmd/vmm/platform/serial.h"
+#include "cmd/vmm/platform/tpm.h"
 #include "cmd/vmm/vcpu.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/cmdline.h"
@@ -232,6 +233,27 @@ static int add_flash(struct server *s)
 	return 0;
 }
 
+static int reconnect_tpm(void *owner, int sock, const char **ret_why)
+{
+	return tpm_reconnect(owner, sock, ret_why);
+}
+
+static int add_tpm(struct server *s)
+{
+	const unsigned int channel = (unsigned int)(s->args->tpm_fd - VMM_FD_CHANNELS);
+	const char *why = NULL;
+	struct machine *m = s->m;
+	int r = tpm_open(m, channel, s->args->tpm_fd, &m->tpm, &why);
+
+	if (r < 0)
+		return control_fail(s->control_fd, "TPM: %s", why ? why : strerrordesc_np(-r));
+	if (channel < MACHINE_CHANNELS_MAX)
+		m->channels[channel] = (struct machine_channel){ .reconnect = reconnect_tpm,
+								 .owner = m->tpm,
+								 .name = "TPM" };
+	return 0;
+}
+
 static int add_devices(struct server *s)
 {
 	const char *why = NULL;
@@ -241,6 +263,8 @@ static int add_devices(struct server *s)
 		r = add_registers(s);
 	if (r == 0 && s->args->flash_fd >= 0)
 		r = add_flash(s);
+	if (r == 0 && s->args->tpm_fd >= 0)
+		r = add_tpm(s);
 
 	pci_host_expect(s->m->pci, (unsigned int)s->args->n_virtio);
 	for (size_t i = 0; i < s->args->n_virtio && r == 0; i++) {
@@ -399,6 +423,7 @@ int vmm_serve(struct machine *m, const struct vmm_args *args, int control_fd)
 			  .ram_size = m->ram_size,
 			  .n_vcpus = m->n_vcpus,
 			  .serial = args->serial_fd >= 0,
+			  .tpm = args->tpm_fd >= 0,
 			  .smbios = &m->smbios },
 	};
 	int r;

@@ -216,11 +216,11 @@ static inline bool config_is_linked(const struct config_device *d)
 
 	return w && w->opens != KIND_OPENS_NOTHING;
 }
-/* Whether the command opens it at a VM's start; a passt is started by the supervisor, in the VM's control group. And how many
+/* Whether the command opens it at a VM's start; a passt or swtpm is started by the supervisor, in the VM's control group. And how many
  * descriptors those before it in the configuration have, which is where its first one is among all of the command's. */
 static inline bool config_is_handed(const struct config_device *d)
 {
-	return config_is_linked(d) && kind_way(d->kind, d->options)->opens != KIND_OPENS_PASST;
+	return config_is_linked(d) && !kind_way_is_started(kind_way(d->kind, d->options));
 }
 size_t config_link_number(const struct vm_config *c, size_t i);
 static inline unsigned int config_link_fds(const struct config_device *d)
@@ -235,8 +235,8 @@ bool config_has_disk(const struct vm_config *c);
 unsigned int config_boot(const struct vm_config *c, unsigned int i);
 /* Whether it is a disk, whoever serves it. */
 bool config_is_disk(const struct config_device *d);
-/* How many cards are on the user's network. */
-size_t config_count_passts(const struct vm_config *c);
+/* How many devices are joined to what opens so: to a passt, to an swtpm. */
+size_t config_count_opened(const struct vm_config *c, enum kind_opens opens);
 static inline bool config_readonly(const struct config_device *d)
 {
 	return d->options[d->kind->file.readonly_at];

@@ -121,12 +121,15 @@ size_t config_link_number(const struct vm_config *c, size_t i)
 	return n;
 }
 
-size_t config_count_passts(const struct vm_config *c)
+size_t config_count_opened(const struct vm_config *c, enum kind_opens opens)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < c->n_devices; i++)
-		n += config_is_linked(&c->devices[i]) && !config_is_handed(&c->devices[i]);
+	for (size_t i = 0; i < c->n_devices; i++) {
+		const struct config_device *d = &c->devices[i];
+
+		n += config_is_linked(d) && kind_way(d->kind, d->options)->opens == opens;
+	}
 	return n;
 }
 

@@ -46,6 +46,7 @@ static const struct shape shapes[] = {
 	{ .type = CTL_CONTINUE },
 	{ .type = CTL_LINK, .number = true },
 	{ .type = CTL_CONFIG, .number = true },
+	{ .type = CTL_TPM, .number = true },
 	{ .type = CTL_QUERY },
 	{ .type = CTL_STOP, .number = true },
 	{ .type = CTL_ATTACH },

@@ -53,6 +53,9 @@ enum control_type {
 	CTL_CONTINUE = 24,
 	CTL_LINK = 25,	 /* dev-net: number, control_link bits; answered by CTL_CONFIG_CHANGED */
 	CTL_CONFIG = 22, /* vmm: number of the channel whose device's configuration has changed */
+	/* dev-tpm: number of times that its TPM was started, 0: it is no more. And of dev-tpm: number of its resets; no
+	 * command is under way */
+	CTL_TPM = 26,
 
 	/* command or client -> supervisor */
 	CTL_QUERY = 32,	  /* answered by CTL_INFO */

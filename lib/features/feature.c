@@ -207,6 +207,14 @@ const struct feature features[N_FEATURES] = {
 		.note = "its packets have not been fuzzed for long",
 		.shown_by = "device/test_vsock.py, linux/test_vsock.py",
 	},
+	[FEATURE_TPM] = {
+		"tpm", "a TPM 2.0, by swtpm behind a process of its registers (--tpm)",
+		FEATURE_EXPERIMENTAL, "dev-tpm",
+		"CRB registers, swtpm's responses; of swtpm, commands",
+		.note = "a killed swtpm leaves the guest without it; no real host with KVM has had it",
+		.shown_by = "unit/test_tpm_crb.c, device/test_tpm.py, device/test_tpm_state.py, "
+			    "linux/test_tpm.py, drills/test_tpm.py",
+	},
 	[FEATURE_UART] = {
 		"uart", "16550 UART", FEATURE_SUPPORTED, "dev-console",
 		"eight registers over vfio-user",

@@ -72,6 +72,7 @@ enum kind_opens {
 	KIND_OPENS_PASST, /* a stream to a passt: the supervisor starts it, the command for a card that is attached */
 	KIND_OPENS_SWITCH, /* a port of that segment, of whose switch it starts the first one */
 	KIND_OPENS_STREAM, /* a UNIX stream socket that the command was started with, by its number */
+	KIND_OPENS_SWTPM, /* a stream to an swtpm, which the supervisor starts on the directory of that name */
 };
 
 /* One way in which a device is joined to what is outside of its VM, said first: `--net WORD[=VALUE],OPTION=VALUE,...`. */
@@ -187,6 +188,7 @@ struct device_kind {
 	int items_fd;	  /* and what it is told, which the vmm writes and seals */
 	int flash_fd; /* the same for the commands of a flash memory (lib/fwcfg/flash.h), which is its file; */
 	int view_fd;	      /* and what the guest reads there, which the vmm shows it */
+	int tpm_fd;	      /* the same for a TPM's registers (lib/tpm) */
 	bool takes_stream;    /* the console's */
 	bool takes_link;      /* its link goes up and down, by CTL_LINK */
 	bool foreign;	      /* vhost-user=SOCKET: another's program may serve it */
@@ -219,7 +221,7 @@ static inline bool kind_is_unsaid(const struct device_kind *kind)
 static inline unsigned int kind_channels(const struct device_kind *kind)
 {
 	return (kind->virtio.id != 0) + (kind->serial_fd != 0) + (kind->registers_fd != 0) +
-	       (kind->flash_fd != 0);
+	       (kind->flash_fd != 0) + (kind->tpm_fd != 0);
 }
 /* Which kind_files the i-th file beside the first would be of, and which of those it is; NULL: there are no
  * so many. */
@@ -238,6 +240,11 @@ static inline bool kind_link_is_bare(const struct device_kind *kind, const void 
 static inline bool kind_link_has_uso(const struct device_kind *kind, const void *options)
 {
 	return kind->link.uso && kind->link.uso(options);
+}
+/* Whether the supervisor starts what is at the other end, in the VM's control group; else the command has it. */
+static inline bool kind_way_is_started(const struct kind_way *w)
+{
+	return w->opens == KIND_OPENS_PASST || w->opens == KIND_OPENS_SWTPM;
 }
 /* How many descriptors it has of that, at the way's number and behind. */
 static inline unsigned int kind_link_fds(const struct device_kind *kind, const void *options)

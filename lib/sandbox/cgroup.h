@@ -6,7 +6,7 @@
  *	PLACE/bulkhead/NAME.PID             PID is its keeper's (cmd/supervisor/keeper.c)
  *	PLACE/bulkhead/NAME.PID/supervisor  the supervisor, without limits
  *	PLACE/bulkhead/NAME.PID/guest       vmm and devices, with all limits
- *	PLACE/bulkhead/NAME.PID/network     programs of the host that are the VM's network, with limits of their own
+ *	PLACE/bulkhead/NAME.PID/network     programs of the host that are the VM's network, or its TPM, with limits of their own
  *
  * PLACE is the directory that the user named; or else the nearest one around the calling process
  * that was delegated to its user (systemd's Delegate=); or else, for root, the hierarchy's root.
@@ -29,6 +29,7 @@
 #define CGROUP_UNLIMITED UINT64_MAX
 #define CGROUP_KEEPER_ID 0x61ffffffU /* below those of VMs (ids.c) */
 #define CGROUP_DIALER_ID 0x61fffffeU /* of dialers, likewise (cmd/supervisor/dialer.h) */
+#define CGROUP_SWTPM_ID 0x61fffffdU  /* of swtpm, and whose its state is (lib/swtpm) */
 
 /* Controllers, as bits. */
 enum { CGROUP_CPU = 1, CGROUP_IO = 2, CGROUP_MEMORY = 4, CGROUP_PIDS = 8 };

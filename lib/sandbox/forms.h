@@ -72,6 +72,7 @@
 /* without an address */
 #define SB_SEND SB_FORM(sendto, SB_IS(3, MSG_DONTWAIT | MSG_NOSIGNAL), SB_IS(4, 0))
 #define SB_RECV SB_FORM(recvfrom, SB_IS(3, MSG_DONTWAIT), SB_IS(4, 0))
+#define SB_RECV_PEEK SB_FORM(recvfrom, SB_IS(3, MSG_DONTWAIT | MSG_PEEK), SB_IS(4, 0))
 
 /* ---- descriptors ---- */
 

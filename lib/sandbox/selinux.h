@@ -23,6 +23,7 @@
 #define SELINUX_START "bulkhead_start_t"
 #define SELINUX_SUPERVISOR "bulkhead_supervisor_t"
 #define SELINUX_LAUNCHER "bulkhead_launcher_t"
+#define SELINUX_SWTPM "bulkhead_swtpm_t"
 
 struct selinux_vm {
 	bool on;		   /* false: no label is asked for, by any of these functions */
@@ -57,6 +58,8 @@ void selinux_label(const struct selinux_vm *s, const char *domain, char out[SELI
  * the VM has ended there is no process left with the right to, and after a crash there could be none.
  */
 [[nodiscard]] int selinux_label_disk(const struct selinux_vm *s, int fd, bool readonly);
+/* The same of a TPM's state: its directory, and each file in it. What is made in it has the label by itself. */
+[[nodiscard]] int selinux_label_keys(const struct selinux_vm *s, int fd);
 
 /*
  * These four use /proc by its descriptor, of the host's process ids. The caller of selinux_become

@@ -98,14 +98,25 @@ static bool is_shared(int fd)
 	return len >= sizeof(end) && strcmp(is + len - (sizeof(end) - 1), end) == 0;
 }
 
-int selinux_label_disk(const struct selinux_vm *s, int fd, bool readonly)
+static int label_object(const struct selinux_vm *s, int fd, const char *type, const char *level)
 {
 	char label[SELINUX_LABEL_MAX];
 	const char *user_end = strchr(s->who, ':');
 
+	snprintf(label, sizeof(label), "%.*s:object_r:%s:%s", (int)(user_end - s->who), s->who,
+		 type, level);
+	return fsetxattr(fd, XATTR, label, strlen(label) + 1, 0) < 0 ? -errno : 0;
+}
+
+int selinux_label_disk(const struct selinux_vm *s, int fd, bool readonly)
+{
 	if (!s->on || (readonly && is_shared(fd)))
 		return 0;
-	snprintf(label, sizeof(label), "%.*s:object_r:%s:%s", (int)(user_end - s->who), s->who,
-		 readonly ? "bulkhead_shared_t" : "bulkhead_image_t", readonly ? "s0" : s->level);
-	return fsetxattr(fd, XATTR, label, strlen(label) + 1, 0) < 0 ? -errno : 0;
+	return readonly ? label_object(s, fd, "bulkhead_shared_t", "s0") :
+			  label_object(s, fd, "bulkhead_image_t", s->level);
+}
+
+int selinux_label_keys(const struct selinux_vm *s, int fd)
+{
+	return s->on ? label_object(s, fd, "bulkhead_keys_t", s->level) : 0;
 }

@@ -827,6 +827,35 @@ def flash():
     }
 
 
+def tpm():
+    write, read, say, reset, started, command, again = 0, 2, 3, 4, 5, 6, 7
+
+    def step(what, a=0, b=0, c=0):
+        return bytes((what, a, b, c))
+
+    def put(register, value):
+        return step(write | 8, register, 0, value)
+
+    on = step(reset) + step(started, 1)
+    by_hand = put(0, 1) + put(1, 1) + put(4, 0x80) + put(5, 0) + put(2, 1)
+    image = struct.pack("<IHBBBBBBBBBI", 1, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0)
+    flags = [(name, 1, 1) for name in ("just_reset", "open", "failed", "stale", "stage", "crb", "assigned", "cancel", "request")]
+    names = schema_hash("dev-tpm", [("resets", 4, 1), ("id", 2, 1), *flags, ("taken", 4, 1)])
+    kept = struct.pack("<Q", 2) + (struct.pack("<IIHHI", 0x54534842, names, 1, 0, len(image)) + image).ljust(256, b"\0") + bytes(256)
+    return {
+        "commands": b"\0" + on + (step(command, 12) + step(say, 9)) * 3, "by-hand": b"\0" + on + by_hand,
+        "too-early": b"\0" + step(reset) + step(command, 12) + step(started, 1) + step(say, 4),
+        "reset-in-between": b"\0" + on + step(command, 12) + step(reset) + step(command, 14) + step(say) + step(started, 1),
+        "lies": b"\0" + on + step(command, 12) + step(say, 1, 1, 7) + step(reset) + step(started, 1) + step(command, 12),
+        "longer": b"\0" + on + step(command, 12) + step(say, 3, 2, 99) + step(command, 12),
+        "pieces": b"\0" + on + step(command, 12) + step(say, 90, 2, 40) + step(read, 128),
+        "successors": b"\0" + on + step(again) + step(command, 12) + step(again) + step(say, 5) + step(again),
+        "failed": b"\0" + step(reset) + step(started) + step(command, 12), "sizes": b"\0" + on + step(command, 9) + step(command, 0, 255),
+        "kept": b"\1" + kept + step(command, 12) + step(say, 9),
+        "asks-early": b"\0" + on + step(command, 12) + put(1, 2) + step(again) + put(1, 1) + step(say, 9) + step(command, 14) + step(say, 9),
+    }
+
+
 def inflight():
     data, n = 0x80000, 16
 
@@ -1255,6 +1284,7 @@ TARGETS = {
     "console_page": console_page,
     "firmware": firmware,
     "flash": flash,
+    "tpm": tpm,
     "qcow2": qcow2,
     "vhd": vhd,
     "vhdx": vhdx,

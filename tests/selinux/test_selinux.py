@@ -5,6 +5,7 @@ VM needs is denied, and an intruder in a process's domain, whom nothing else hol
 Needs a kernel with SELinux and no policy yet, as the lab has with `lsm=...,selinux`.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -342,6 +343,48 @@ def test_no_denial_of_what_a_guest_reaches(place):
     assert label.startswith(f"{WHO}:unconfined_t:")
 
 
+@pytest.mark.skipif(not shutil.which("swtpm"), reason="no swtpm: tools/deps check")
+def test_no_denial_of_a_tpm(place):
+    """A Debian guest's: its registers' process and swtpm are in domains of their own, and its state has the VM's label, the second
+    time with another VM's."""
+    state = place.dir / "tpm-state"
+    words = ["run", "--accel", "kvm", "--kernel", place.file("vmlinuz", (GUEST / "vmlinuz").read_bytes()),
+             "--initrd", place.file("initrd", (GUEST / "initrd.cpio.gz").read_bytes()), "--memory", "256M", "--net", "none",
+             "--cmdline", "console=ttyS0 quiet cryptomgr.notests=1 panic=-1 bh.test=tpm", "--allow", "tpm", "--tpm", f"state={state}"]
+    held = [f"{w} bh.tpm=hold" if str(w).endswith("bh.test=tpm") else w for w in words]
+
+    def swtpm():
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                if pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii") == "swtpm\n":
+                    return process_label(pid)
+        return ""
+
+    def do():
+        code, _, err = place.call(*held, "--name", "t", "--detach")
+        assert code == 0, err
+        labels = [swtpm(), process_label(next(p for p, exe in place.processes() if exe.endswith("/dev-tpm")))]
+        files = {file_label(path) for path in [state, *state.iterdir()]}
+        assert place.call("stop", "--now", "t")[0] == 0
+        return labels, files, place.call(*words)
+
+    (labels, files, (code, out, err)), denied = denials(do)
+    assert code == 0 and "extend 80020000001300000000" in out, (out, err)
+    assert [line for line in denied if 'comm="python3"' not in line] == []
+    level = level_of(labels[0])
+    assert labels == [f"{WHO}:bulkhead_swtpm_t:{level}", f"{WHO}:bulkhead_tpm_t:{level}"]
+    assert files == {f"unconfined_u:object_r:bulkhead_keys_t:{level}"}
+    assert level_of(file_label(state)) != level
+
+
+@pytest.mark.skipif(not shutil.which("swtpm"), reason="no swtpm: tools/deps check")
+def test_an_intruder_in_swtpm_gains_nothing(build, place, machines):
+    """It has nothing of its VM, of another or of the host, but what it may read where its root shows it."""
+    level = level_of(process_label(machines["a"]["vmm"]))
+    tried = intrude(build, place, machines, f"{WHO}:bulkhead_swtpm_t:{level}", "file_t")
+    assert {name for name, how in tried.items() if how in ("ok", "absent")} == {"open_file"}
+
+
 def await_end(level):
     """Of all that has the level."""
     wait.until(lambda: level not in map(level_of, policy.all_labels()), f"nothing has {level}")
@@ -365,12 +408,12 @@ def test_killed_machine_leaves_its_disk_usable(place):
 
 # ---- an intruder ----
 
-def intrude(build, place_, machines, label):
-    """What it could do: the tries by name."""
-    program = place_.dir / "intruder"
+def intrude(build, place_, machines, label, type_="bulkhead_exec_t"):
+    """What it could do, started from a file of that type: the tries by name."""
+    program = place_.dir / f"intruder-{type_}"
     if not program.exists():
-        place_.file("intruder", (build / "tests/selinux/intruder").read_bytes()).chmod(0o755)
-        label_file(program, "system_u:object_r:bulkhead_exec_t:s0")
+        place_.file(program.name, (build / "tests/selinux/intruder").read_bytes()).chmod(0o755)
+        label_file(program, f"system_u:object_r:{type_}:s0")
     paths = [place_.dir / "a.raw", f"/proc/{machines['a']['vmm']}/fd/7",
              place_.dir / "b.raw", f"/proc/{machines['b']['vmm']}/fd/7"]
     fds = [os.open(path, os.O_RDWR) for path in paths]

@@ -35,6 +35,16 @@ NEVER = ["(neverallow bulkhead_process self (process (execmem execstack execheap
          "(neverallow bulkhead_process self (unix_stream_socket (create connect bind)))",
          "(neverallow bulkhead_process self (capability (all)))",
          "(neverallow bulkhead_process self (cap_userns (all)))",
+         "(neverallow bulkhead_swtpm_t self (process (execmem execstack execheap setexec setcurrent dyntransition fork)))",
+         "(neverallow bulkhead_swtpm_t bulkhead_file_of_user (file (write append create unlink execute_no_trans execmod)))",
+         "(neverallow bulkhead_swtpm_t bulkhead_file_of_user (dir (write add_name remove_name create)))",
+         "(neverallow bulkhead_swtpm_t host_all (process (all)))",
+         "(neverallow bulkhead_swtpm_t bulkhead_own (process (ptrace signal sigkill transition)))",
+         "(neverallow bulkhead_swtpm_t bulkhead_image_t (file (read write)))",
+         "(neverallow bulkhead_swtpm_t bulkhead_memory_t (file (read write)))",
+         "(neverallow bulkhead_swtpm_t self (unix_stream_socket (create connect bind)))",
+         "(neverallow bulkhead_swtpm_t self (capability (all)))",
+         "(neverallow bulkhead_process bulkhead_keys_t (file (all)))",
          "(neverallow bulkhead_supervisor_t bulkhead_own (file (open execute)))",
          "(neverallow bulkhead_supervisor_t self (process (fork setexec setcurrent)))"]
 

@@ -2,6 +2,7 @@
 /* The ACPI tables as a guest finds them: checksums, lengths, the fields that Linux goes by. */
 #include "cmd/vmm/boot/acpi.h"
 #include "cmd/vmm/boot/aml.h"
+#include "lib/tpm/tpm.h"
 #include "tests/unit/bootenv.h"
 #include "tests/unit/unit.h"
 
@@ -172,6 +173,31 @@ static void the_dsdt_names_what_is_there(void **state)
 	bootenv_close(&e);
 }
 
+/* TCG ACPI Specification 1.2, table 2: where the control area is, and that commands start by it. */
+static void a_tpm_is_told_of(void **state)
+{
+	const struct acpi_config cfg = { .n_vcpus = 1, .tpm = true, .pci_start = PCI_MMIO32_START };
+	uint64_t tpm2, fadt;
+	struct bootenv e;
+	gpa_t rsdp;
+	size_t len;
+
+	(void)state;
+	bootenv_open(&e, MIB(64));
+	assert_int_equal(acpi_build(&e.mem, &cfg, &rsdp), 0);
+	assert_int_equal(guest_read(&e.mem, rsdp, table, 36), 0);
+	assert_int_equal(read_table(&e, number(24, 8), "XSDT"), 36 + 4 * 8);
+	fadt = number(36, 8);
+	tpm2 = number(60, 8);
+	assert_int_equal(read_table(&e, tpm2, "TPM2"), 52);
+	assert_int_equal(number(40, 8), TPM_CRB_BASE + TPM_CTRL_REQ);
+	assert_int_equal(number(48, 4), 7);
+	assert_int_equal(read_table(&e, fadt, "FACP"), 276);
+	len = read_table(&e, number(140, 8), "DSDT");
+	assert_true(dsdt_has(len, "MSFT0101", 9));
+	bootenv_close(&e);
+}
+
 static void no_room_is_an_error(void **state)
 {
 	const struct acpi_config many = { .n_vcpus = 400,
@@ -246,6 +272,7 @@ int main(void)
 		cmocka_unit_test(the_madt_lists_every_cpu_once),
 		cmocka_unit_test(the_mcfg_has_one_bus),
 		cmocka_unit_test(the_dsdt_names_what_is_there),
+		cmocka_unit_test(a_tpm_is_told_of),
 		cmocka_unit_test(no_room_is_an_error),
 		cmocka_unit_test(package_lengths_at_their_steps),
 		cmocka_unit_test(a_full_buffer_is_not_overrun),

@@ -396,7 +396,7 @@ static void test_the_network_that_nobody_said(void **state)
 	assert_int_equal(WORDS(&c, "--memory", "64M"), 0);
 	assert_int_equal(config_add_unsaid(&c, &e), 0);
 	assert_int_equal(count(&c, "net"), 1);
-	assert_int_equal(config_count_passts(&c), 1);
+	assert_int_equal(config_count_opened(&c, KIND_OPENS_PASST), 1);
 	assert_true(kind_way(device(&c, "net", 0)->kind, device(&c, "net", 0)->options)->optional);
 	assert_same_again(&c);
 	assert_int_equal(WORDS(&c, "--net", "none"), 0);
@@ -405,7 +405,7 @@ static void test_the_network_that_nobody_said(void **state)
 	assert_int_equal(WORDS(&c, "--net", "fd=5"), 0);
 	assert_int_equal(config_add_unsaid(&c, &e), 0);
 	assert_int_equal(count(&c, "net"), 1);
-	assert_int_equal(config_count_passts(&c), 0);
+	assert_int_equal(config_count_opened(&c, KIND_OPENS_PASST), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		assert_int_equal(WORDS(&c, "--memory", "64M"), 0);
 		strcpy(text, files[i]);

@@ -42,6 +42,7 @@ static const struct control_msg samples[] = {
 	{ .type = CTL_GOES_ON },
 	{ .type = CTL_LINK, .number = CTL_LINK_UP | CTL_LINK_ANNOUNCE },
 	{ .type = CTL_ANNOUNCED },
+	{ .type = CTL_TPM, .number = 3 },
 	{ .type = CTL_RESIZE },
 	{ .type = CTL_RESIZED, .number = 1 },
 	{ .type = CTL_RESIZING, .text_len = 3, .text = "raw" },

@@ -167,7 +167,7 @@ static const struct flags {
 	{ __NR_recvmmsg, 4, { 0 } },
 	{ __NR_sendto, 3, { MSG_NOSIGNAL | MSG_DONTWAIT } },
 	{ __NR_sendto, 4, { 0 } },
-	{ __NR_recvfrom, 3, { MSG_DONTWAIT } },
+	{ __NR_recvfrom, 3, { MSG_DONTWAIT, MSG_DONTWAIT | MSG_PEEK } },
 	{ __NR_recvfrom, 4, { 0 } },
 	{ __NR_accept4, 1, { 0 } },
 	{ __NR_accept4, 3, { SOCK_CLOEXEC | SOCK_NONBLOCK } },

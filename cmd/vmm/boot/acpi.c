@@ -4,6 +4,7 @@
 
 #include "cmd/vmm/boot/acpi_dsdt.h"
 #include "cmd/vmm/layout.h"
+#include "lib/tpm/tpm.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -36,6 +37,8 @@
 #define MADT_LAPIC 0
 #define MADT_IOAPIC 1
 #define LAPIC_ENABLED 1
+
+#define TPM2_START_CRB 7
 
 static_assert(ACPI_IMAGE_MAX <= RESET_VECTOR - ACPI_START);
 static_assert(ACPI_TABLES_AT == (ACPI_RSDP_LEN + TABLE_ALIGN - 1) / TABLE_ALIGN * TABLE_ALIGN);
@@ -187,6 +190,19 @@ static uint64_t put_mcfg(struct maker *k)
 	return table_end(k, start);
 }
 
+/* TCG ACPI Specification 1.2, 8: the registers are found by it; firmware's event log by UEFI's protocol. */
+static uint64_t put_tpm2(struct maker *k)
+{
+	struct bytes_writer *w = &k->w;
+	size_t start = table_begin(k, "TPM2", 4);
+
+	bytes_put16(w, 0); /* a client */
+	bytes_put16(w, 0);
+	bytes_put64(w, TPM_CRB_BASE + TPM_CTRL_REQ);
+	bytes_put32(w, TPM2_START_CRB);
+	return table_end(k, start);
+}
+
 static uint64_t put_xsdt(struct maker *k, const uint64_t *tables, size_t n)
 {
 	struct bytes_writer *w = &k->w;
@@ -220,16 +236,19 @@ static void write_rsdp(struct maker *k, uint64_t xsdt)
 int acpi_make(const struct acpi_config *cfg, uint64_t base, struct acpi_image *ret)
 {
 	struct maker k = { .base = base, .image = ret };
-	uint64_t dsdt, xsdt, tables[3];
+	uint64_t dsdt, xsdt, tables[4];
+	size_t n = 0;
 
 	*ret = (struct acpi_image){ .len = 0 };
 	k.w = bytes_writer(ret->bytes, sizeof(ret->bytes));
 	put_zeroes(&k.w, ACPI_RSDP_LEN);
 	dsdt = put_dsdt(&k, cfg);
-	tables[0] = put_fadt(&k, dsdt);
-	tables[1] = put_madt(&k, cfg);
-	tables[2] = put_mcfg(&k);
-	xsdt = put_xsdt(&k, tables, 3);
+	tables[n++] = put_fadt(&k, dsdt);
+	tables[n++] = put_madt(&k, cfg);
+	tables[n++] = put_mcfg(&k);
+	if (cfg->tpm)
+		tables[n++] = put_tpm2(&k);
+	xsdt = put_xsdt(&k, tables, n);
 	if (k.w.failed)
 		return -ENOSPC;
 	write_rsdp(&k, xsdt);

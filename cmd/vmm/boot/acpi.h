@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ACPI tables for a hardware-reduced machine (ACPI 6.4, 4.1): RSDP, XSDT, FADT, MADT, MCFG, DSDT.
+ * ACPI tables for a hardware-reduced machine (ACPI 6.4, 4.1): RSDP, XSDT, FADT, MADT, MCFG, DSDT, TPM2 of a
+ * machine that has one.
  * The DSDT declares the PCI host bridge with its windows and ECAM, the UART, the GED with the power
  * button, pvpanic and the CPUs.
  */
@@ -26,6 +27,7 @@
 struct acpi_config {
 	unsigned int n_vcpus; /* LAPIC ids 0 to n - 1 */
 	bool serial;
+	bool tpm;
 	uint32_t pci_start; /* of the window in which BARs are, and its end; ECAM may lie in it */
 	uint32_t pci_end;
 };

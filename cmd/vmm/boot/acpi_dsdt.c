@@ -5,6 +5,7 @@
 #include "cmd/vmm/boot/acpi_hotplug.h"
 #include "cmd/vmm/boot/aml.h"
 #include "cmd/vmm/layout.h"
+#include "lib/tpm/tpm.h"
 
 #include <stdio.h>
 
@@ -182,6 +183,23 @@ static void put_pvpanic(struct bytes_writer *w)
 	aml_end(w, device);
 }
 
+/* By which a driver finds the registers that the TPM2 table tells of. */
+static void put_tpm(struct bytes_writer *w)
+{
+	aml_mark device = aml_device(w, "TPM_");
+	aml_mark crs;
+
+	aml_name(w, "_HID");
+	aml_string(w, "MSFT0101");
+	put_number(w, "_UID", 0);
+	put_number(w, "_STA", STA_PRESENT);
+	aml_name(w, "_CRS");
+	crs = aml_resources(w);
+	aml_res_memory32(w, TPM_CRB_BASE, TPM_CRB_SIZE);
+	aml_resources_end(w, crs);
+	aml_end(w, device);
+}
+
 static void put_cpu(struct bytes_writer *w, unsigned int index)
 {
 	char name[8];
@@ -205,6 +223,8 @@ void acpi_dsdt_build(struct bytes_writer *w, const struct acpi_config *cfg)
 	put_motherboard(w);
 	if (cfg->serial)
 		put_serial(w);
+	if (cfg->tpm)
+		put_tpm(w);
 	put_power_button(w);
 	put_ged(w);
 	put_pvpanic(w);

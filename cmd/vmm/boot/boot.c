@@ -104,6 +104,7 @@ static int load_common(struct boot_loader *l)
 {
 	const struct acpi_config acpi = { .n_vcpus = l->src->n_vcpus,
 					  .serial = l->src->serial,
+					  .tpm = l->src->tpm,
 					  .pci_start = PCI_MMIO32_START,
 					  .pci_end = PCI_MMIO32_END };
 	size_t len = strlen(l->src->cmdline);

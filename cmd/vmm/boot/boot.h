@@ -17,6 +17,7 @@ struct boot_source {
 	uint64_t ram_size;   /* bytes, low and high together */
 	unsigned int n_vcpus;
 	bool serial;			    /* a UART is at PORT_SERIAL */
+	bool tpm;			    /* a TPM is at TPM_CRB_BASE */
 	const struct smbios_tables *smbios; /* NULL: none */
 };
 

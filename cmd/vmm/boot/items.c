@@ -188,6 +188,7 @@ static int add_acpi(struct fwcfg_writer *w, const struct items_source *src)
 {
 	const struct acpi_config cfg = { .n_vcpus = src->n_vcpus,
 					 .serial = src->serial,
+					 .tpm = src->tpm,
 					 .pci_start = items_pci_start(src->ram_size),
 					 .pci_end = PCI_FIRMWARE_END };
 	uint8_t orders[ORDERS_MAX * ORDER_LEN];

@@ -21,6 +21,7 @@ struct items_source {
 	uint64_t ram_size; /* bytes */
 	unsigned int n_vcpus;
 	bool serial;
+	bool tpm;
 	const struct items_place *boot;	    /* disks, in the order in which firmware tries them */
 	unsigned int n_boot;		    /* 0: firmware goes by itself */
 	const struct smbios_tables *smbios; /* NULL: none */

@@ -43,6 +43,7 @@ CTL_CHANNEL = 19
 CTL_PLUG = 20
 CTL_UNPLUG = 21
 CTL_LINK = 25
+CTL_TPM = 26
 
 WIRE_MAX = 512
 # What a look at a process that ends meanwhile may raise.
@@ -60,7 +61,7 @@ class Message:
         assert reserved == 0 and length == len(body), f"malformed control message {packet!r}"
         self.number = None
         if self.type in (CTL_LOG, CTL_EVENT, CTL_DENIED, CTL_BUSY, CTL_PLUGGED, CTL_UNPLUGGED,
-                         CTL_LOST, CTL_FOUND):
+                         CTL_LOST, CTL_FOUND, CTL_TPM):
             (self.number,) = struct.unpack_from("<I", body)
             body = body[4:]
         self.text = body.decode("ascii")
@@ -189,6 +190,10 @@ class Process:
                 if line.startswith("RssAnon:"):
                     return int(line.split()[1]) * 1024
         return 0  # it has ended
+
+    def tell(self, type_, number):
+        """A message of the supervisor's that has a number."""
+        self.control.send(struct.pack("<HHII", type_, 0, 4, number))
 
     # ---- its end ----
 
