@@ -163,6 +163,9 @@ static void explain_interface(const struct config_device *d, enum kind_opens ope
 			"%.*s: the guest reaches all that is there, from its own addresses alone: the "
 			"host's kernel holds its interface to that, by nftables",
 			(int)d->to.path_len, d->to.path);
+	if (config_server(d)->declared->note)
+		paragraph(config_server(d)->declared->name, "%.*s: %s", (int)d->to.path_len,
+			  d->to.path, config_server(d)->declared->note);
 	if (kind_link_is_bare(d->kind, d->options))
 		paragraph(
 			"rate",

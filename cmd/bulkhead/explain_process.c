@@ -193,7 +193,7 @@ static bool has_row(const struct explained *x, const struct declared_process *d,
 		return x->config->firmware;
 	if (d == &vmm_declared && fd == VMM_FD_FLASH)
 		return config_flash(x->config);
-	if (kind_whose(d) && kind_whose(d)->reach_fd == fd)
+	if (kind_whose(d) && kind_whose(d)->reach_fd == fd && !kind_whose(d)->opens)
 		return reaching(x->config, kind_whose(d)) != NULL;
 	return d != &supervisor_declared || fd != SUPERVISOR_FD_STREAM || has_console(x->config);
 }

@@ -2,6 +2,7 @@
 /* What devices of the VM are joined to; see links.h. */
 #include "cmd/bulkhead/links.h"
 
+#include "cmd/bulkhead/opened.h"
 #include "cmd/bulkhead/net/bridge.h"
 #include "cmd/bulkhead/net/macvtap.h"
 #include "cmd/bulkhead/segment/join.h"
@@ -154,8 +155,11 @@ static int open_one(const struct config_device *d, struct links *l, const char *
 	const struct kind_way *w = kind_way(d->kind, d->options);
 	char value[LINK_VALUE_MAX + 1];
 	const char *why = "";
-	int r = openers[w->opens](l, d, value_of(d, value, sizeof(value)), ret, &why);
+	int r = opened_check(d, &why);
 
+	value_of(d, value, sizeof(value));
+	if (r >= 0)
+		r = openers[w->opens](l, d, value, ret, &why);
 	if (r < 0)
 		return complain(EXIT_START, "%s%s: %s%s%s: %s", dashes, d->kind->word, w->word,
 				w->value ? "=" : "", value, why);
@@ -199,7 +203,7 @@ static int take(struct vm_config *c, size_t i, struct links *l)
 {
 	const struct config_device *d = &c->devices[i];
 	const unsigned int n = config_link_fds(d);
-	int fds[KIND_LINK_FDS_EACH];
+	int fds[KIND_LINK_FDS_EACH] = { -1 };
 	int r = check_once(c, i);
 
 	if (r == 0 && l->n + n > KIND_LINK_FDS_MAX)
@@ -301,6 +305,12 @@ int links_open_one(const struct config_device *d, pid_t supervisor, int *ret)
 		return 0;
 	if (d->kind->link.ruled && d->kind->link.ruled(d->options))
 		return refuse_ruled(d);
+	if (config_server(d) != d->kind)
+		return complain(
+			EXIT_START,
+			"%s: a card that %s serves is there from the VM's start: it cannot be "
+			"attached",
+			d->kind->word, config_server(d)->declared->name);
 	if (config_link_fds(d) > 1)
 		return complain(EXIT_START,
 				"%s: a card with several queues is there from the VM's start: say "

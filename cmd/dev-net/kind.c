@@ -32,6 +32,12 @@ static const struct option options[] = {
 	  .max = 1,
 	  .initial = "off",
 	  .flags = OPTION_NOT_PASSED },
+	{ .name = "vhost",
+	  .type = OPTION_ONOFF,
+	  OPTION_FIELD(struct net_options, vhost),
+	  .max = 1,
+	  .initial = "off",
+	  .flags = OPTION_NOT_PASSED },
 	NETKIT_OPTIONS(struct net_options, frames, OPTION_NOT_PASSED),
 	{ .name = "publish",
 	  .type = OPTION_OWN,
@@ -264,6 +270,11 @@ static int check(const struct kind_said *said, char *why, size_t cap)
 			"uso=on is for a tap, bridge or macvtap without packets-out= and bytes-out=, which "
 			"would count a train of datagrams as one: --net tap=tap0,uso=on",
 			why, cap);
+	if (o->vhost && !is_interface(o))
+		return fail(
+			"vhost=on is for a tap, bridge or macvtap, which the host's kernel has: "
+			"--net tap=tap0,vhost=on",
+			why, cap);
 	if (o->mode && opens_of(o) != KIND_OPENS_MACVTAP)
 		return fail("mode= is for a macvtap: --net macvtap=eth0,mode=bridge", why, cap);
 	if (o->isolated && opens_of(o) != KIND_OPENS_SWITCH)
@@ -285,6 +296,14 @@ static const char *behind(const void *of)
 	if (is_interface(of))
 		return NULL;
 	return is_relayed(o) ? "net-relay" : NULL;
+}
+
+/* Whoever moves the frames, the tap and its rules are the same. */
+static const char *instead(const void *of)
+{
+	const struct net_options *o = of;
+
+	return o->vhost ? "dev-vhost-net" : NULL;
 }
 
 const struct device_kind net_kind = {
@@ -318,6 +337,7 @@ const struct device_kind net_kind = {
 		    .foreign = { NET_FOREIGN_FEATURES, NET_TRANSMITQ + 1 },
 		    .fd = NET_FD_VHOST_USER },
 	.behind = behind,
+	.instead = instead,
 	.foreign = true,
 	.takes_link = true,
 	.restartable = true,

@@ -54,6 +54,7 @@ struct net_options {
 	bool bare;	 /* its tap has no headers, and no offloads */
 	bool uso;	 /* it has that of trains of datagrams */
 	uint8_t mode;	 /* of a macvtap: net_modes; not this process's either */
+	bool vhost;	 /* the host's kernel moves its frames: another process serves it */
 	bool isolated;	 /* on a segment, nor this */
 	struct netkit_options
 		frames; /* not this process's: what holds the guest to them is behind it */

@@ -227,6 +227,22 @@ int dialer_add_reached(struct dialer *d, const struct config_device *device, con
 	return keep_theirs(pair, r);
 }
 
+int dialer_add_opened(struct dialer *d, const char *path, const char *word, struct open_error *e)
+{
+	struct dialer_client *c = next_client(d, word, e);
+	int pair[2], r = c ? make_channel(word, pair, e) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	snprintf(c->address[0].file, sizeof(c->address[0].file), "%s", path);
+	c->n = 1;
+	c->opens = d->any_local = true;
+	d->opens = path;
+	c->sock = pair[0];
+	d->n++;
+	return keep_theirs(pair, 0);
+}
+
 /* ---- the process ---- */
 
 int dialer_start(struct dialer *d, struct open_error *e)

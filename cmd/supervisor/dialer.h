@@ -7,6 +7,9 @@
  * connect be called with a whole address there alone. So even a dialer that was taken over, which it would have to be by
  * single bytes, reaches the VM's servers and nobody else. It reads nothing that a server sends.
  *
+ * For a device whose kind says so it opens one file of the host, whose path is in the table likewise (/dev/vhost-net): each
+ * process of it needs a descriptor that nobody had before. Landlock leaves a dialer that file and no other.
+ *
  * The same for a device whose guest reaches sockets of the host (dev-vsock): by its byte the device chooses one of those that
  * the configuration names. As a guest may ask without end, these connections have a rate.
  */
@@ -35,6 +38,7 @@ struct dialer_address {
 			struct sockaddr_un path;
 		};
 		uint8_t room[DIALER_ADDRESS_LEN];
+		char file[DIALER_ADDRESS_LEN];
 	};
 };
 _Static_assert(sizeof(struct dialer_address) == DIALER_ADDRESS_LEN, "as the filter counts them");
@@ -45,15 +49,17 @@ struct dialer_client {
 	int sock; /* the dialer's end */
 	uint8_t n, next;
 	bool chosen; /* by the byte that asks; else in turn */
+	bool opens;  /* its address is the path of a file */
 	socklen_t len[DIAL_ADDRESSES_MAX];
 	struct dialer_address address[DIAL_ADDRESSES_MAX]; /* until it runs */
 };
 
 struct dialer {
-	size_t n;	  /* 0: there is none */
-	int pidfd;	  /* of the process, for whoever takes it; or -1 */
-	bool any_local;	  /* an address that is a path */
-	pid_t supervisor; /* of one that is not its child, which calls itself after it; else 0 */
+	size_t n;	   /* 0: there is none */
+	int pidfd;	   /* of the process, for whoever takes it; or -1 */
+	bool any_local;	   /* an address that is a path */
+	const char *opens; /* the file that it opens; NULL: none */
+	pid_t supervisor;  /* of one that is not its child, which calls itself after it; else 0 */
 	struct dialer_client *clients;
 };
 
@@ -67,6 +73,9 @@ struct dialer {
 [[nodiscard]] int dialer_add_reached(struct dialer *d, const struct config_device *device,
 				     const char *name, const char *runtime,
 				     struct open_error *ret_error);
+/* The same of that file. */
+[[nodiscard]] int dialer_add_opened(struct dialer *d, const char *path, const char *word,
+				    struct open_error *ret_error);
 /* As dialer_add with the dialer's end of a channel that is there. */
 [[nodiscard]] int dialer_add_channel(struct dialer *d, const struct config_file *address,
 				     const char *word, int sock, struct open_error *ret_error);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The dialer's filter. It may connect, with the addresses of the table alone: what is there cannot be changed, as there is
- * no call that maps memory or changes its protection.
+ * no call that maps memory or changes its protection. One that opens a file for a device may do so by its path there, and
+ * Landlock lets that be this file alone.
  */
 #include "lib/base/cleanup.h"
 #include "lib/declared/declared.h"
 #include "lib/sandbox/forms.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/un.h>
@@ -18,6 +20,15 @@
 			{ SB_MASKED_EQ, 1, DIALER_TABLE + (at),                           \
 			  ~(uint64_t)(DIALER_TABLE_LEN - 1) | (DIALER_ADDRESS_LEN - 1) }, \
 			SB_IS(2, sizeof(type))                                            \
+		}                                                                         \
+	}
+#define OPEN                                                                              \
+	{                                                                                 \
+		.nr = __NR_openat, .args = {                                              \
+			{ SB_MASKED_EQ, 0, (uint32_t)AT_FDCWD, UINT32_MAX },              \
+			{ SB_MASKED_EQ, 1, DIALER_TABLE,                                  \
+			  ~(uint64_t)(DIALER_TABLE_LEN - 1) | (DIALER_ADDRESS_LEN - 1) }, \
+			SB_IS(2, O_RDWR | O_CLOEXEC)                                      \
 		}                                                                         \
 	}
 #define SOCKET_OF(family)                                                                         \
@@ -46,6 +57,7 @@ static const struct sandbox_rule rules[] = {
 	SB_FORM(write, SB_IS(2, 1)), /* that it is confined */
 	SB_CALL(close),
 	SB_CALL(exit_group),
+	OPEN, /* the last one: a dialer that opens nothing does without, see dialer_process.c */
 };
 /* clang-format on */
 
@@ -76,6 +88,9 @@ static const struct declared_gain gains[] = {
 	  "may take of the host its own limits say" },
 	{ "its user's domain, where SELinux is", NULL,
 	  "of the VM's domains none has a network; Landlock allows it no file and its filter opens none" },
+	{ "of a card with vhost=on: descriptors of /dev/vhost-net", NULL,
+	  "which its process needs new ones of when it is started again; Landlock leaves it that file alone, and what it opened "
+	  "it has no call to use" },
 	{ "its user's network, for those connections", NULL,
 	  "it has no other call that takes an address, and no secret that a server would ask for" },
 };
@@ -84,7 +99,7 @@ const struct declared_process dialer_declared = {
 	.name = "dialer",
 	.program = "supervisor",
 	.job = "connects to the servers of one VM's disks, and to sockets that its guest reaches",
-	.hostile = "single bytes of storage processes and of dev-vsock",
+	.hostile = "single bytes of storage processes, of dev-vsock and dev-vhost-net",
 	.place = DECLARED_USER,
 	.policy = &policy,
 	.held = held,

@@ -35,7 +35,7 @@ static const struct {
 /* The clients, by the numbers of their descriptors; the addresses are in the table. */
 static struct {
 	uint8_t n, next;
-	bool chosen;
+	bool chosen, opens;
 	socklen_t len[DIAL_ADDRESSES_MAX];
 } clients[DIALER_CLIENTS_MAX];
 static struct pollfd waiting[DIALER_CLIENTS_MAX];
@@ -58,6 +58,7 @@ static int make_table(const struct dialer *d)
 		memcpy(clients[i].len, d->clients[i].len, sizeof(clients[i].len));
 		clients[i].n = d->clients[i].n;
 		clients[i].chosen = d->clients[i].chosen;
+		clients[i].opens = d->clients[i].opens;
 	}
 	n_clients = d->n;
 	return mprotect(table, DIALER_TABLE_LEN, PROT_READ) < 0 ? -errno : 0;
@@ -89,6 +90,24 @@ static void take_name(pid_t supervisor)
 	prctl(PR_SET_NAME, name);
 }
 
+/* A file that it opens is the only one that Landlock leaves it; what is opened may be asked whatever its owner may ask. Who
+ * opens none has no call for it: the last rule. */
+static int confine(const struct dialer *d)
+{
+	struct sandbox_policy p = *dialer_declared.policy;
+	_cleanup_(closep) int file = -1;
+
+	if (!d->opens) {
+		p.n_rules--;
+		return sandbox_confine_self(&p, NULL);
+	}
+	file = open(d->opens, O_PATH | O_CLOEXEC);
+	if (file < 0)
+		return -errno;
+	p.beneath = (struct sandbox_beneath){ .fd = file, .rights = SANDBOX_OPEN_DEVICE };
+	return sandbox_confine_self(&p, NULL);
+}
+
 static int prepare(const struct dialer *d, int *ready)
 {
 	sigset_t all;
@@ -103,7 +122,7 @@ static int prepare(const struct dialer *d, int *ready)
 		r = keep_fds(d, ready);
 	if (r == 0 && geteuid() == 0) /* sockets that have a path are root's to reach */
 		r = own_id_take(CGROUP_DIALER_ID, d->any_local ? 0 : CGROUP_DIALER_ID);
-	return r < 0 ? r : sandbox_confine_self(dialer_declared.policy, NULL);
+	return r < 0 ? r : confine(d);
 }
 
 /* ---- connections ---- */
@@ -132,8 +151,17 @@ static void tune(int sock)
 				 sizeof(int));
 }
 
+/* As the filter has it: the path is in the table. */
+static int open_file(size_t client)
+{
+	const struct dialer_address *table = (const void *)DIALER_TABLE;
+	int fd = openat(AT_FDCWD, table[client * DIAL_ADDRESSES_MAX].file, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
 /* A socket, connected or about to be, or a negative errno. */
-static int dial(size_t client, uint8_t place)
+static int connect_to(size_t client, uint8_t place)
 {
 	const struct sockaddr *a = address_of(client, place);
 	_cleanup_(closep) int sock =
@@ -148,6 +176,11 @@ static int dial(size_t client, uint8_t place)
 	if (connect(sock, a, clients[client].len[place]) < 0 && errno != EINPROGRESS)
 		return -errno;
 	return take_fd(&sock);
+}
+
+static int dial(size_t client, uint8_t place)
+{
+	return clients[client].opens ? open_file(client) : connect_to(client, place);
 }
 
 /* Who does not take the answer asks again. */

@@ -172,7 +172,7 @@ enum bounds_refusal launcher_fill(struct launcher_part *part, const struct launc
 	const struct device_kind *kind = a->kind < n_kinds_all ? kinds_all[a->kind] : NULL, *runs;
 	struct config_device d;
 
-	if (!kind || !kind->attachable || understand(f, kind, &d) < 0)
+	if (!kind || !kind->attachable || understand(f, kind, &d) < 0 || config_server(&d) != kind)
 		return BOUNDS_UNKNOWN;
 	runs = a->what == ASK_BEHIND ? config_behind(&d) : kind;
 	if (!runs || f->programs[kind_index(runs)] < 0 || !make_words(f, &d, runs))

@@ -16,10 +16,12 @@
 #include <linux/close_range.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
 #include <linux/io_uring.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
+#include <linux/vhost.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -163,6 +165,20 @@ static const struct sandbox_rule rules[] = {
 	SB_CALL_EQ(madvise, 2, MADV_DONTDUMP),
 	SB_IOCTL(BLKGETSIZE64),
 	SB_IOCTL(BLKPBSZGET),
+	SB_IOCTL(VHOST_SET_OWNER), /* once, by a process that is to have its rings served */
+	SB_IOCTL(VHOST_GET_FEATURES),
+	SB_IOCTL(VHOST_SET_FEATURES),
+	SB_IOCTL(VHOST_SET_MEM_TABLE),
+	SB_IOCTL(VHOST_SET_VRING_NUM),
+	SB_IOCTL(VHOST_SET_VRING_BASE),
+	SB_IOCTL(VHOST_SET_VRING_ADDR),
+	SB_IOCTL(VHOST_SET_VRING_KICK),
+	SB_IOCTL(VHOST_SET_VRING_CALL),
+	SB_IOCTL(VHOST_SET_VRING_ERR),
+	SB_IOCTL(VHOST_NET_SET_BACKEND),
+	SB_IOCTL(VHOST_GET_VRING_BASE),
+	SB_IOCTL(TUNSETOFFLOAD), /* of its tap */
+	SB_IOCTL(TUNSETQUEUE),
 	SB_CALL_EQ(fallocate, 1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE),
 	SB_CALL(io_uring_setup), /* closed to all but its image before the guest is heard */
 	SB_CALL(io_uring_register),

@@ -18,7 +18,7 @@ static uint64_t memory_of(const struct config_device *d)
 
 	if (d->off || d->foreign)
 		return 0;
-	return d->kind->memory + (behind ? behind->memory : 0) +
+	return config_server(d)->memory + (behind ? behind->memory : 0) +
 	       (d->made ? CONFIG_SEED_DISK_MAX : 0);
 }
 
@@ -92,7 +92,8 @@ static uint64_t count_tasks(const struct vm_config *c, uint64_t nodes)
 		const struct config_device *d = &c->devices[i];
 
 		if (!d->off && !d->foreign)
-			sum += tasks_of(d->kind, nodes) + tasks_of(config_behind(d), nodes);
+			sum += tasks_of(config_server(d), nodes) +
+			       tasks_of(config_behind(d), nodes);
 	}
 	return sum;
 }

@@ -375,9 +375,12 @@ static int open_reached(struct opened *o, const struct vm_config *c, const char 
 	for (size_t i = 0; i < c->n_devices; i++) {
 		const struct config_device *d = &c->devices[i];
 
-		if (!config_reaches(d))
+		if (!config_reaches(d) && !config_opens(d))
 			continue;
-		o->reach[i] = dialer_add_reached(&o->dialer, d, c->name, runtime, e);
+		o->reach[i] =
+			config_opens(d) ?
+				dialer_add_opened(&o->dialer, config_opens(d), d->kind->word, e) :
+				dialer_add_reached(&o->dialer, d, c->name, runtime, e);
 		if (o->reach[i] < 0)
 			return o->reach[i];
 	}

@@ -174,9 +174,9 @@ static void plan_flash(struct launches *ls, struct launch *l, const struct opene
 		  connect_vmm(ls, l, kind->flash_fd));
 }
 
-/* What the device is on the bus, and the vmm's end of its channels. */
+/* What the device is on the bus, and the vmm's end of its channels; to: of the one that a virtio device has. */
 static void plan_bus(struct launches *ls, struct launch *l, const struct opened *o,
-		     const struct device_kind *kind)
+		     const struct device_kind *kind, int to)
 {
 	const struct kind_virtio *v = &kind->virtio;
 
@@ -194,7 +194,7 @@ static void plan_bus(struct launches *ls, struct launch *l, const struct opened 
 	if (!v->id)
 		return;
 	l->part->channel = (uint32_t)(ls->next_channel - VMM_FD_CHANNELS);
-	say_virtio(ls, v, connect_vmm(ls, l, v->fd));
+	say_virtio(ls, v, connect_vmm(ls, l, to));
 }
 
 static void give_files(struct launch *l, const struct opened *o, size_t i, int first)
@@ -260,7 +260,7 @@ static void plan_behind(struct vm *vm, struct launches *ls, const struct opened 
 	struct launch *l = add(vm, ls, PART_DEVICE, program, o->programs[kind_index(behind)]);
 
 	l->part->device = behind;
-	if (config_count(vm->config, d->kind) > 1)
+	if (config_count_own(vm->config, d->kind) > 1)
 		snprintf(l->part->name, sizeof(l->part->name), "%s %u", program, number + 1);
 	words_say_same_options(&l->words, d, behind);
 	if (behind->link_fd)
@@ -269,32 +269,46 @@ static void plan_behind(struct vm *vm, struct launches *ls, const struct opened 
 		plan_storage(l, vm, o, i, dev);
 }
 
+/* What it is joined to, and to whom it speaks. */
+static void give_ends(struct launch *l, const struct opened *o, size_t i,
+		      const struct config_device *d)
+{
+	const struct device_kind *kind = d->kind, *server = l->part->device;
+
+	if (kind->file.fd && !config_behind(d))
+		give_files(l, o, i, kind->file.fd);
+	if (config_is_linked(d) && !config_behind(d))
+		give_link(l, o, i,
+			  server == kind ? kind_way(kind, d->options)->fd : server->link_fd);
+	if (kind->meets_fd)
+		give(l, o->meets[i], kind->meets_fd, false);
+	if (config_reaches(d) || config_opens(d))
+		give(l, o->reach[i], server->reach_fd, false);
+}
+
 static void plan_device(struct vm *vm, struct launches *ls, const struct opened *o, size_t i,
 			unsigned int number)
 {
 	const struct config_device *d = &vm->config->devices[i];
 	const struct device_kind *kind = d->kind, *behind = config_behind(d);
+	const struct device_kind *server = config_server(d);
 	struct launch *l = add(vm, ls, kind->takes_stream ? PART_CONSOLE : PART_DEVICE,
-			       kind->declared->name, o->programs[kind_index(kind)]);
+			       server->declared->name, o->programs[kind_index(server)]);
 
-	l->part->device = kind;
+	l->part->device = server;
 	l->part->plug.number = number + 1;
 	resize_note(l->part, d);
-	if (config_count(vm->config, kind) > 1)
-		snprintf(l->part->name, sizeof(l->part->name), "%s %u", kind->declared->name,
+	if (config_count_own(vm->config, kind) > 1)
+		snprintf(l->part->name, sizeof(l->part->name), "%s %u", server->declared->name,
 			 number + 1);
-	if (kind->file.fd && !behind)
-		give_files(l, o, i, kind->file.fd);
-	if (config_is_linked(d) && !behind)
-		give_link(l, o, i, kind_way(kind, d->options)->fd);
+	give_ends(l, o, i, d);
 	if (!behind || behind->link_fd)
-		give_state(l, kind, d->options);
-	if (kind->meets_fd)
-		give(l, o->meets[i], kind->meets_fd, false);
-	if (config_reaches(d))
-		give(l, o->reach[i], kind->reach_fd, false);
-	words_say_options(&l->words, d, number);
-	plan_bus(ls, l, o, kind);
+		give_state(l, server, d->options);
+	if (server == kind)
+		words_say_options(&l->words, d, number);
+	else
+		words_say_same_options(&l->words, d, server);
+	plan_bus(ls, l, o, kind, server->virtio.fd);
 	if (behind)
 		plan_behind(vm, ls, o, i, l, number);
 }

@@ -44,7 +44,7 @@ static bool is_full(const struct vm *vm, const struct device_kind *kind)
 /* Behind those that were there from the start. */
 static unsigned int next_number(const struct vm *vm, const struct device_kind *kind)
 {
-	unsigned int number = (unsigned int)config_count(vm->config, kind) + 1;
+	unsigned int number = (unsigned int)config_count_own(vm->config, kind) + 1;
 
 	while (is_taken(vm, kind, number))
 		number++;
@@ -147,6 +147,11 @@ static const char *refusal(const struct vm *vm, const struct config_device *d)
 		       "more devices";
 	if (vm->launcher.sock < 0)
 		return "the launcher has ended: this VM takes no more devices";
+	if (config_server(d) != d->kind) {
+		snprintf(why, sizeof(why), "a %s that %s serves is there from the VM's start",
+			 d->kind->word, config_server(d)->declared->name);
+		return why;
+	}
 	if (is_full(vm, d->kind)) {
 		snprintf(why, sizeof(why), "a VM has at most %u %ss", d->kind->most, d->kind->word);
 		return why;

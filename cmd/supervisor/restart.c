@@ -37,8 +37,9 @@ static bool has_launcher(const struct vm *vm)
 
 bool restart_can(const struct part *p)
 {
-	if (p->device && p->device->dials && !p->spare && p->vm->dialer.pidfd < 0)
-		return false; /* a new one would find nobody to connect it */
+	if (p->device && (p->device->dials || p->device->opens) && !p->spare &&
+	    p->vm->dialer.pidfd < 0)
+		return false; /* a new one would find nobody to connect it, or to open what it needs */
 	return p->device && p->device->restartable && p->vm->state == VM_RUNNING &&
 	       has_launcher(p->vm) && (!p->spare || plug_is_there(p));
 }

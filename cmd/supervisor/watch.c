@@ -60,8 +60,19 @@ static int on_keeper(struct loop_source *src, uint32_t events)
 /*
  * Nobody could make another one: it had its addresses from before anything hostile was heard, and what it may connect to is
  * its filter's. So the connections that there are serve on, as long as they last; without a launcher's help
- * in any case (--on-crash=stop) the VM ends now.
+ * in any case (--on-crash=stop) the VM ends now, unless the dialer is done: nobody has a channel to it any more, as of a card whose
+ * process has what it asked for.
  */
+static const char *what_follows(const struct vm_config *c)
+{
+	if (config_has_server(c))
+		return "a disk that loses its server ends the VM";
+	for (size_t i = 0; i < c->n_devices; i++)
+		if (config_reaches(&c->devices[i]))
+			return "the guest reaches no more ports of the host";
+	return "a card with vhost=on that loses its process ends the VM";
+}
+
 static void lose_dialer(struct vm *vm, int status)
 {
 	const char *name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
@@ -73,12 +84,12 @@ static void lose_dialer(struct vm *vm, int status)
 	else
 		snprintf(how, sizeof(how), "ended by itself with status %d", WEXITSTATUS(status));
 	if (vm->config->on_crash == CRASH_STOP) {
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+			return;
 		vm_end(vm, WEIGHT_SIGNAL, CTL_EVENT_FAILED, "the dialer %s", how);
 		return;
 	}
-	snprintf(line, sizeof(line), "the dialer %s: %s", how,
-		 config_has_server(vm->config) ? "a disk that loses its server ends the VM" :
-						 "the guest reaches no more ports of the host");
+	snprintf(line, sizeof(line), "the dialer %s: %s", how, what_follows(vm->config));
 	tell(vm, NULL, LOG_LEVEL_WARNING, line);
 }
 

@@ -177,9 +177,11 @@ void config_init(struct vm_config *c);
  */
 [[nodiscard]] int config_parse_text(struct vm_config *c, char *text, size_t len, const char *name,
 				    struct config_error *ret_error);
-/* How many devices of a kind have a process of ours; NULL: of all kinds that serve a file. */
+/* How many processes of a kind there are; NULL: how many devices of all kinds that serve a file have one of ours. */
 size_t config_count(const struct vm_config *c, const struct device_kind *kind);
-/* The same of a kind, whoever serves them. */
+/* How many devices of a kind have a process of ours, whichever. */
+size_t config_count_own(const struct vm_config *c, const struct device_kind *kind);
+/* The same, whoever serves them. */
 size_t config_count_all(const struct vm_config *c, const struct device_kind *kind);
 /*
  * Where neither kernel nor firmware was said, but a disk: firmware that boots it. Where neither word nor file said anything
@@ -193,6 +195,10 @@ bool config_has_server(const struct vm_config *c);
 bool config_reaches(const struct config_device *d);
 /* Whether any device is a server's or reaches the host's sockets, so that there is a dialer. */
 bool config_dials(const struct vm_config *c);
+/* The kind of the process of ours that serves it. */
+const struct device_kind *config_server(const struct config_device *d);
+/* What the dialer opens for that process, or NULL. */
+const char *config_opens(const struct config_device *d);
 /* The kind of the storage process that has the device's files in its place, or NULL. */
 const struct device_kind *config_behind(const struct config_device *d);
 /* Its processes that have ids of their own: the supervisor, the vmm and the devices, also those that may be

@@ -17,7 +17,8 @@ static void device_init(struct config_device *d, const struct device_kind *kind)
 void devices_init(struct vm_config *c)
 {
 	for (size_t i = 0; i < n_kinds_all && i < KINDS_MAX; i++)
-		if (kinds_all[i]->number != KIND_MANY && kinds_all[i]->number != KIND_BEHIND)
+		if (kinds_all[i]->number != KIND_MANY && kinds_all[i]->number != KIND_BEHIND &&
+		    kinds_all[i]->number != KIND_INSTEAD)
 			device_init(&c->devices[c->n_devices++], kinds_all[i]);
 }
 
@@ -62,6 +63,16 @@ bool config_has_disk(const struct vm_config *c)
 	return false;
 }
 
+const struct device_kind *config_server(const struct config_device *d)
+{
+	return d->foreign ? d->kind : kind_server(d->kind, d->options);
+}
+
+const char *config_opens(const struct config_device *d)
+{
+	return d->off ? NULL : config_server(d)->opens;
+}
+
 bool config_has_server(const struct vm_config *c)
 {
 	for (size_t i = 0; i < c->n_devices; i++)
@@ -80,7 +91,7 @@ bool config_reaches(const struct config_device *d)
 bool config_dials(const struct vm_config *c)
 {
 	for (size_t i = 0; i < c->n_devices; i++)
-		if (config_reaches(&c->devices[i]))
+		if (config_reaches(&c->devices[i]) || config_opens(&c->devices[i]))
 			return true;
 	return config_has_server(c);
 }
@@ -91,7 +102,7 @@ static bool counts(const struct config_device *d, const struct device_kind *kind
 		return false;
 	if (!kind)
 		return config_is_disk(d);
-	return d->kind == kind || config_behind(d) == kind;
+	return config_server(d) == kind || config_behind(d) == kind;
 }
 
 size_t config_count(const struct vm_config *c, const struct device_kind *kind)
@@ -100,6 +111,15 @@ size_t config_count(const struct vm_config *c, const struct device_kind *kind)
 
 	for (size_t i = 0; i < c->n_devices; i++)
 		n += counts(&c->devices[i], kind);
+	return n;
+}
+
+size_t config_count_own(const struct vm_config *c, const struct device_kind *kind)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_devices; i++)
+		n += c->devices[i].kind == kind && !c->devices[i].off && !c->devices[i].foreign;
 	return n;
 }
 

@@ -7,7 +7,7 @@
 /* Of one kind: its word, unless it is always there, and its options, unless they are said with it. */
 static bool key_of_kind(const struct device_kind *kind, size_t *left, struct config_key *ret)
 {
-	if (kind->number == KIND_BEHIND)
+	if (kind->number == KIND_BEHIND || kind->number == KIND_INSTEAD)
 		return false; /* it is said with the device */
 	if (!kind_is_unsaid(kind) && (*left)-- == 0) {
 		ret->type = KEY_DEVICE;

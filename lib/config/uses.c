@@ -40,7 +40,8 @@ static bool one_uses(const struct config_device *d, enum feature_id id)
 		return is_on_segment(d);
 	if (id == FEATURE_STORAGE_NBD || id == FEATURE_STORAGE_ISCSI)
 		return is_behind(d, features[id].name);
-	return kind_uses(d->kind, d->options, id) || (behind && kind_uses(behind, d->options, id));
+	return kind_uses(config_server(d), d->options, id) ||
+	       (behind && kind_uses(behind, d->options, id));
 }
 
 static bool device_uses(const struct vm_config *c, enum feature_id id)

@@ -150,6 +150,7 @@ struct declared_process {
 	const char *job;
 	const char *hostile; /* whose bytes it reads */
 	enum declared_place place;
+	const char *note;  /* what an audit says wherever there is one; NULL: nothing */
 	bool guest_facing; /* none of its calls may take a path, a process id or a socket address */
 	const struct sandbox_policy *policy; /* the main thread's filter, the process's limits */
 	const struct declared_thread *threads;

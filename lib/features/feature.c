@@ -25,7 +25,7 @@ const struct claim claims[N_CLAIMS] = {
 	},
 	[CLAIM_HOST_KERNEL] = {
 		"host-kernel",
-		"no instruction of the guest is handled in the host's kernel",
+		"no instruction or ring of the guest is handled in the host's kernel",
 	},
 };
 
@@ -176,6 +176,14 @@ const struct feature features[N_FEATURES] = {
 			    "device/test_net_queues.py, device/test_net_rules.py, "
 			    "device/test_default_net.py, linux/test_debian_net.py, "
 			    "linux/test_debian_tap.py, linux/test_debian_user.py",
+	},
+	[FEATURE_VHOST_NET] = {
+		"vhost-net", "a card whose frames the host's kernel moves (vhost=on)", FEATURE_NO_CLAIM,
+		"dev-vhost-net, dialer", "control queue here, rings in the kernel",
+		GIVES_UP(CLAIM_HOST_KERNEL),
+		"defence in depth given up for speed: hostile rings reach the host kernel's vhost-net",
+		.shown_by = "unit/test_vu_lend.c, unit/test_vhost_net.c, device/test_vhost_net.py, "
+			    "linux/test_debian_tap.py, drills/test_vhost_net.py",
 	},
 	[FEATURE_NET_RELAY] = {
 		"net-relay", "which frames pass, and how many (public=, allow=, bytes-out= ...)",

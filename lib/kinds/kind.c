@@ -33,6 +33,17 @@ const struct device_kind *kind_behind(const struct device_kind *kind, const void
 	return NULL;
 }
 
+const struct device_kind *kind_server(const struct device_kind *kind, const void *options)
+{
+	const char *name = kind->instead ? kind->instead(options) : NULL;
+
+	for (size_t i = 0; name && i < n_kinds_all; i++)
+		if (kinds_all[i]->number == KIND_INSTEAD &&
+		    strcmp(kinds_all[i]->declared->name, name) == 0)
+			return kinds_all[i];
+	return kind;
+}
+
 bool kind_may_come(const struct device_kind *kind)
 {
 	return kind->attachable || kind->number == KIND_BEHIND;

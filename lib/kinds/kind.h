@@ -23,6 +23,7 @@ enum kind_number {
 	KIND_SWITCH,   /* one or none, as `--WORD on` says; options likewise */
 	KIND_MANY,     /* one for each `--WORD FILE,OPTION=VALUE,...` */
 	KIND_BEHIND, /* one for each device that says so: between it and its files, or what it is joined to */
+	KIND_INSTEAD, /* one for each device that says so: it serves it in the place of the kind's own process */
 };
 
 /* Files of a device beside the one that it serves, said as options of it, in their order: `backing=FILE`. */
@@ -173,6 +174,12 @@ struct device_kind {
 	 * gets those of its options that it has, too; the device has a channel to it where the file
 	 * would be. NULL, or it returns NULL: there is none. */
 	const char *(*behind)(const void *options);
+	/* The name of the process that serves a device with these options in this one's place: of KIND_INSTEAD, with the
+	 * same word. It gets those of the device's options that it has, and what the device is joined to at its own
+	 * link_fd. NULL, or it returns NULL: this one does. Such a device cannot be attached. */
+	const char *(*instead)(const void *options);
+	/* INSTEAD: what the dialer opens for it, whenever it asks at reach_fd, with its user's rights; or NULL */
+	const char *opens;
 	int meets_fd; /* a socket that the host's programs connect to, by the VM's name and the kind's word; 0: none */
 	/* A channel to the dialer, by which the device connects to sockets of the host that its guest may reach: beside the
 	 * VM's name, NAME+WORD_PORT. 0: none. The i-th of them (from 0 on); false: there are no more. */
@@ -181,7 +188,7 @@ struct device_kind {
 	int storage_fd; /* BEHIND: the number of that channel */
 	/* BEHIND: the number of what the device is joined to, which it has in its place; the device has one end of a
 	 * stream instead, and this process the other, at storage_fd. Both ends outlive the processes. 0: it has files */
-	int link_fd;
+	int link_fd; /* INSTEAD: the number of the first one that it is joined to */
 	bool dials; /* BEHIND: it has an address, as --address=, and a channel to a dialer in the place of a file */
 	int serial_fd;	  /* a vfio-user channel for the UART's registers; 0: none */
 	int registers_fd; /* the same for what firmware needs (lib/fwcfg); */
@@ -208,6 +215,8 @@ size_t kind_index(const struct device_kind *kind);
 const struct device_kind *kind_whose(const struct declared_process *declared);
 /* The process behind a device of that kind with these options, or NULL. */
 const struct device_kind *kind_behind(const struct device_kind *kind, const void *options);
+/* The process that serves a device of that kind with these options. */
+const struct device_kind *kind_server(const struct device_kind *kind, const void *options);
 /* Whether its program may be needed for what is attached. */
 bool kind_may_come(const struct device_kind *kind);
 /* The words of those that may come and go while the guest runs, with that between them. */

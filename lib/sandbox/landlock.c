@@ -58,9 +58,9 @@ static struct ruleset ruleset_of(int abi, unsigned int what)
 	return r;
 }
 
-static int allow(int ruleset, const struct sandbox_beneath *b)
+static int allow(int ruleset, uint64_t known, const struct sandbox_beneath *b)
 {
-	const struct landlock_path_beneath_attr rule = { .allowed_access = b->rights,
+	const struct landlock_path_beneath_attr rule = { .allowed_access = b->rights & known,
 							 .parent_fd = b->fd };
 
 	if (!b->rights)
@@ -81,7 +81,7 @@ int landlock_enter_but(unsigned int what, const struct sandbox_beneath *beneath)
 	fd = (int)syscall(SYS_landlock_create_ruleset, &r, sizeof(r), 0);
 	if (fd < 0)
 		return -errno;
-	error = allow(fd, beneath);
+	error = allow(fd, r.paths, beneath);
 	if (error < 0)
 		return error;
 	return syscall(SYS_landlock_restrict_self, fd, 0) < 0 ? -errno : 0;

@@ -452,6 +452,8 @@ def test_a_tap_that_cannot_be(place):
                        shell=True, check=True)
         assert "there is no such interface: `ip tuntap add NAME mode tap" in refused("missing")
         assert "missing" not in [name for _, name in socket.if_nameindex()]
+        if not os.path.exists("/dev/vhost-net"):
+            assert "/dev/vhost-net: this host's kernel has none: as root, `modprobe vhost_net`" in refused("owned,vhost=on")
         if place.user:
             assert re.search("it is not yours|/dev/net/tun cannot be opened", refused("owned"))
             return

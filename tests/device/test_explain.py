@@ -61,7 +61,7 @@ def test_sockets_that_the_guest_reaches(place):
     found = explained(place, *vsock, "--vsock-connect", "80,81")
     assert found["dev-vsock"]["connected to"] == "vm+vsock_80, vm+vsock_81, where its user's programs listen"
     assert "6 channel to the dialer" in found["dev-vsock"]["handed to it"]
-    assert found["dialer"]["stands against"] == "single bytes of storage processes and of dev-vsock"
+    assert found["dialer"]["stands against"] == "single bytes of storage processes, of dev-vsock and dev-vhost-net"
     found = explained(place, *vsock, "--vsock-listen", "22")
     assert "dialer" not in found and "connected to" not in found["dev-vsock"]
     assert "dialer" not in found["dev-vsock"]["handed to it"]
@@ -140,6 +140,7 @@ def test_who_starts_it(place):
     ("no CPU limit", []),
     ("rate", ["--net", "bridge=br0,packets-out=9"]),
     ("rate", ["--net", "macvtap=eth0,bytes-out=9K"]),
+    ("dev-vhost-net", ["--net", "tap=tap0,vhost=on"]),
     ("no disk limit", ["--disk", "/no/a,format=raw"]),
     ("early panic", ["--cmdline", "console=ttyS0"]),
     ("early panic", ["--cmdline", "console=ttyS0 panic=-1"]),

@@ -260,6 +260,7 @@ WRONG = {
     "an option of none": (("user,colour=red",), 2, "a net has mac="),
     "a port of the user's network": (("fd={},publish=8022:22",), 2, "publish= is for the user's network"),
     "a guarded tap": (("tap=t0,guard=on",), 1, "is there from the VM's start: it cannot be attached"),
+    "one for the kernel": (("tap=t0,vhost=on",), 1, "a card that dev-vhost-net serves is there from the VM's start"),
     "a bridge": (("bridge=br0",), 1, "bridge=br0: a card that the host's kernel holds to rules is there from"),
     "no such descriptor": (("fd=777",), 1, "net: fd=777: there is no such descriptor"),
     "one that this command opens": (("fd=3",), 1, "net: fd=3: there is no such descriptor"),

@@ -375,6 +375,10 @@ static void test_segments(void **state)
 		"--net: 'tap=t,uso=on,packets-out=5' will not do: uso=on is for a tap, bridge or macvtap "
 		"without packets-out= and bytes-out=, which would count a train of datagrams as one: --net "
 		"tap=tap0,uso=on");
+	assert_error(
+		WORDS(&c, "--net", "user,vhost=on"),
+		"--net: 'user,vhost=on' will not do: vhost=on is for a tap, bridge or macvtap, which the host's kernel "
+		"has: --net tap=tap0,vhost=on");
 	assert_error(WORDS(&c, "--net", "user,isolated=on"),
 		     "--net: 'user,isolated=on' will not do: isolated= is for a switch: --net "
 		     "switch=lab,isolated=on");
@@ -448,7 +452,7 @@ static void test_networks(void **state)
 		"or switch=NAME");
 	assert_error(
 		WORDS(&c, "--net", "fd=5,fd=6"),
-		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, queues=, uso=, mode=, isolated=, guard=, ip=, restrict=, "
+		"--net: 'fd=5,fd=6' will not do: a net has mac=, mtu=, speed=, queues=, uso=, mode=, isolated=, vhost=, guard=, ip=, restrict=, "
 		"allow=, public=, link-local=, packets-in=, packets-out=, bytes-in=, bytes-out=, burst= and "
 		"publish=");
 	assert_error(WORDS(&c, "--net", "fd"), "--net: 'fd' will not do: fd must be 3 to 1048576");

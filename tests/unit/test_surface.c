@@ -9,8 +9,10 @@
 #include <linux/audit.h>
 #include <linux/falloc.h>
 #include <linux/futex.h>
+#include <linux/if_tun.h>
 #include <linux/io_uring.h>
 #include <linux/seccomp.h>
+#include <linux/vhost.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -90,8 +92,10 @@ static void check_policy(const struct sandbox_policy *p, bool guest_facing, size
 	assert_int_equal(count(&m.f, SURFACE_I386, &takes), 0);
 }
 
-static size_t most_of(const struct declared_thread *t)
+static size_t most_of(const struct declared_process *d, const struct declared_thread *t)
 {
+	if (t->policy == d->policy)
+		return DEVICE_MOST;
 	if (t->no_ring)
 		return POOL_MOST;
 	if (!t->each_vcpu)
@@ -102,7 +106,7 @@ static size_t most_of(const struct declared_thread *t)
 /* Of what a thread has until its process is ready, none is of a path or another process either. */
 static void check_thread(const struct declared_process *d, const struct declared_thread *t)
 {
-	check_policy(t->policy, d->guest_facing, most_of(t));
+	check_policy(t->policy, d->guest_facing, most_of(d, t));
 	if (t->at_first)
 		check_policy(t->at_first, d->guest_facing, OPENING_MOST);
 }
@@ -210,6 +214,7 @@ static const struct flags {
 	{ __NR_pidfd_send_signal, 1, { SIGKILL } },
 	{ __NR_pidfd_send_signal, 3, { 0 } },
 	{ __NR_unlinkat, 2, { AT_REMOVEDIR } },
+	{ __NR_openat, 2, { O_RDWR | O_CLOEXEC } }, /* test_the_dialer_opens_what_its_table_says */
 	/* less than before: a file's size, or calls */
 	{ __NR_prlimit64, 0, { 0 } },
 	{ __NR_prlimit64, 1, { RLIMIT_FSIZE } },
@@ -287,8 +292,8 @@ static void check_bits(const char *who, const struct surface_filters *filters,
 {
 	struct seccomp_data d = { .nr = rule->nr, .arch = AUDIT_ARCH_X86_64 };
 
-	for (size_t i = 0; i < SANDBOX_MAX_ARGS && rule->args[i].cmp == SB_EQ; i++)
-		d.args[rule->args[i].index] = rule->args[i].value;
+	for (size_t i = 0; i < SANDBOX_MAX_ARGS && rule->args[i].cmp <= SB_MASKED_EQ; i++)
+		d.args[rule->args[i].index] |= rule->args[i].value;
 	assert_true(surface_passes(surface_action(filters, &d)));
 	for (unsigned int bit = 0; bit < 64; bit++) {
 		d.args[f->arg] ^= UINT64_C(1) << bit;
@@ -668,6 +673,66 @@ static void test_the_dialer_connects_to_its_table(void **state)
 	assert_int_equal(call_of(&m.f, __NR_mremap).verdict, SURFACE_NEVER);
 }
 
+/* By a path that begins where an address of its table does, and in no other directory; nobody else in a jail or beside it. */
+static void test_the_dialer_opens_what_its_table_says(void **state)
+{
+	static struct made m;
+
+	(void)state;
+	for (size_t i = 0; i < n_declared_all; i++) {
+		const struct declared_process *d = declared_all[i];
+		const bool opens = d == &dialer_declared;
+		struct seccomp_data q = { .nr = __NR_openat,
+					  .arch = AUDIT_ARCH_X86_64,
+					  .args = { (uint32_t)AT_FDCWD, 0, O_RDWR | O_CLOEXEC } };
+
+		if (d->place != DECLARED_JAIL && !opens)
+			continue;
+		make_for(d->policy, opens ? -1 : 3, &m);
+		for (uint64_t at = 0; at < 2 * DIALER_TABLE_LEN; at += 8) {
+			q.args[1] = DIALER_TABLE + at;
+			assert_int_equal(surface_passes(surface_action(&m.f, &q)),
+					 opens && at < DIALER_TABLE_LEN &&
+						 at % DIALER_ADDRESS_LEN == 0);
+		}
+		q.args[1] = DIALER_TABLE;
+		for (q.args[0] = 0; q.args[0] < 64; q.args[0]++)
+			assert_false(surface_passes(surface_action(&m.f, &q)));
+	}
+}
+
+/* Of all requests to the kernel's vhost and to a tap that there could be: no owner, no log, no other interface. */
+static void test_what_may_be_asked_of_vhost(void **state)
+{
+	static const uint32_t may[] = {
+		VHOST_SET_FEATURES,    VHOST_SET_MEM_TABLE,  VHOST_SET_VRING_NUM,
+		VHOST_SET_VRING_BASE,  VHOST_GET_VRING_BASE, VHOST_SET_VRING_ADDR,
+		VHOST_SET_VRING_KICK,  VHOST_SET_VRING_CALL, VHOST_SET_VRING_ERR,
+		VHOST_NET_SET_BACKEND, TUNSETOFFLOAD,	     TUNSETQUEUE,
+	};
+	static const unsigned int types[] = { VHOST_VIRTIO, 'T' };
+	static struct made m;
+	size_t n_passed = 0;
+
+	(void)state;
+	for (size_t i = 0; i < n_declared_all; i++)
+		if (strcmp(declared_all[i]->name, "dev-vhost-net") == 0)
+			make_for(declared_all[i]->policy, 3, &m);
+	for (uint32_t k = 0; k < ARRAY_SIZE(types) * 4 * 256 * 128; k++) {
+		const uint32_t request = _IOC(k >> 15 & 3, types[k >> 17], k >> 7 & 255, k & 127);
+		const struct seccomp_data d = { .nr = __NR_ioctl,
+						.arch = AUDIT_ARCH_X86_64,
+						.args = { 8, request, 0 } };
+		bool listed = false;
+
+		for (size_t i = 0; i < ARRAY_SIZE(may); i++)
+			listed |= may[i] == request;
+		assert_int_equal(surface_passes(surface_action(&m.f, &d)), listed);
+		n_passed += listed;
+	}
+	assert_int_equal(n_passed, ARRAY_SIZE(may));
+}
+
 /* Whole messages of its two pages, each over its socket, and one byte when it is ready. */
 static bool keeper_may_write(uint64_t fd, uint64_t at, uint64_t len)
 {
@@ -861,6 +926,8 @@ int main(void)
 		cmocka_unit_test(test_what_flags_reached),
 		cmocka_unit_test(test_arguments),
 		cmocka_unit_test(test_the_dialer_connects_to_its_table),
+		cmocka_unit_test(test_the_dialer_opens_what_its_table_says),
+		cmocka_unit_test(test_what_may_be_asked_of_vhost),
 		cmocka_unit_test(test_the_net_keeper_sends_its_pages),
 		cmocka_unit_test(test_no_filter),
 		cmocka_unit_test(test_hidden_values_are_found),

@@ -15,7 +15,7 @@
 #include <time.h>
 
 #define STOP_WAIT_S 2
-#define MAX_RULES 128
+#define MAX_RULES 160
 
 static uint64_t now_ns(void)
 {

@@ -294,13 +294,22 @@ static void note_host(const struct subject *s, struct findings *f)
 		     "no kernel tells of another process whether it is in force");
 }
 
+/* What was chosen. */
+static void note_process(struct subject_process *p, struct findings *f)
+{
+	if (p->declared->note)
+		findings_add(f, GRADE_NOTE, p, 0, "choice", "", "%s", p->declared->note);
+}
+
 void judge(struct subject *s, struct findings *ret)
 {
 	*ret = (struct findings){ 0 };
 	count_channels(s);
 	for (size_t i = 0; i < s->n_processes; i++)
-		if (s->process[i].declared)
+		if (s->process[i].declared) {
 			judge_process(s, &s->process[i], ret);
+			note_process(&s->process[i], ret);
+		}
 	judge_network(s, ret);
 	if (s->n_processes)
 		note_host(s, ret);

@@ -5,6 +5,7 @@ import os
 import random
 import socket
 import tempfile
+import threading
 
 from . import blk, console, guest, net, rng, scsi, vsock
 from .guest import Buf
@@ -379,6 +380,35 @@ class NetOnTap(Device):
 
     def close_fds(self):
         os.close(self.page)
+
+
+class NetByKernel(NetOnTap):
+    """The same, whose frames the host's kernel moves. Who opens /dev/vhost-net for it is ours; options: opener, what it is
+    given for each byte that it sends: a descriptor, or an error's number."""
+
+    name = "dev-vhost-net"
+
+    def make_fds(self):
+        fds = super().make_fds()
+        if "page" not in self.options:
+            os.close(self.page)
+            fds[net.STATE_FD] = self.page = guest.sealed_memfd(4096, name="net-set")
+        ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        threading.Thread(target=self.serve, args=(ours,), daemon=True).start()
+        return {**fds, net.LINK_FD: self.theirs.fileno()}
+
+    def serve(self, ours):
+        with ours:
+            while ours.recv(1):
+                fd = self.options.get("opener", lambda: os.open("/dev/vhost-net", os.O_RDWR | os.O_CLOEXEC))()
+                if fd < 0:
+                    ours.send(bytes([1, -fd]))
+                    continue
+                socket.send_fds(ours, [bytes([1, 0])], [fd])
+                os.close(fd)
+
+    def started(self):
+        self.theirs.close()
 
 
 ALL = [Rng, Blk, Cdrom, Console, Net, Vsock]
