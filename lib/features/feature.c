@@ -322,10 +322,8 @@ const struct feature features[N_FEATURES] = {
 	},
 	[FEATURE_CLOUD_INIT] = {
 		"cloud-init", "a disk for cloud-init in the guest (--cloud-init, --ssh-key, ...)",
-		FEATURE_EXPERIMENTAL, "image-seed", "files that the user gave, in a jail",
-		.note = "new; a name, keys and a password's hash, or files as they are",
-		.shown_by = "unit/test_seed.c, device/test_cloud_init.py, "
-			    "linux/test_debian_cloud_init.py",
+		FEATURE_SUPPORTED, "image-seed", "files that the user gave, in a jail",
+		.shown_by = "unit/test_seed.c, device/test_cloud_init.py, linux/test_cloud_image.py",
 	},
 	[FEATURE_IMAGE] = {
 		"image", "bulkhead image: raw and qcow2", FEATURE_SUPPORTED, "image-tool",

@@ -15,7 +15,6 @@ from bh import vm, wait
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
-ALLOW = ("--allow", "cloud-init")
 UP = "enter,ready,event:1"
 FOREVER = f"{UP},power,event:2"
 KEY = b"ssh-ed25519 " + base64.b64encode(struct.pack(">I", 11) + b"ssh-ed25519" + struct.pack(">I", 32) + bytes(32))
@@ -33,7 +32,7 @@ def place(request, build):
 
 
 def refused(place_, *words, status=1):
-    code, out, err = place_.run(FOREVER, *ALLOW, *words)
+    code, out, err = place_.run(FOREVER, *words)
     assert code == status and out == "", (code, err)
     assert err.startswith("bulkhead: ") and err.count("\n") == 1, err
     assert place_.processes() == []
@@ -102,11 +101,6 @@ def test_both_ways(place):
     assert "say the one or the other" in err
 
 
-def test_without_leave(place):
-    code, _, err = place.run(FOREVER, "--hostname", "h")
-    assert code == 1 and "say --allow cloud-init" in err
-
-
 def test_one_disk_too_many(place):
     image = place.file("image", bytes(512))
     disks = [w for _ in range(64) for w in ("--disk", f"{image},format=raw,readonly=on")]
@@ -119,7 +113,7 @@ def test_one_disk_too_many(place):
 class Running:
     def __init__(self, place_, *words):
         self.place = place_
-        self.process = place_.start("run", "--kernel", place_.kernel, "--cmdline", FOREVER, "--name", "seeded", *ALLOW, *words)
+        self.process = place_.start("run", "--kernel", place_.kernel, "--cmdline", FOREVER, "--name", "seeded", *words)
         wait.until(self.disks, "its disk's process runs")
 
     def disks(self):
@@ -218,7 +212,7 @@ def test_the_same_name_is_the_same_instance(place, running):
 
 def test_from_a_file(place, running):
     """The configuration file has the same names."""
-    conf = place.file("vm.conf", f"allow = cloud-init\nuser = ada\npassword-hash = {HASH}\nssh-key = {place.dir}/id\n"
+    conf = place.file("vm.conf", f"user = ada\npassword-hash = {HASH}\nssh-key = {place.dir}/id\n"
                       .encode())
     place.file("id", KEY)
     r = running("--config", conf)
@@ -231,7 +225,7 @@ def test_from_a_file(place, running):
 def test_explain_counts_it(place):
     place.file("id", KEY)
     code, out, _ = place.call("explain", "--kernel", place.kernel, "--ssh-key", place.dir / "id", "--user", "ada")
-    assert code == 0 and "1 disk\n" in out and "run refuses it without --allow cloud-init" in out.replace("\n" + " " * 20, " ")
+    assert code == 0 and "1 disk\n" in out
 
 
 @pytest.mark.skipif(not os.path.exists("/usr/bin/ssh-keygen"), reason="needs ssh-keygen")

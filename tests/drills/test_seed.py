@@ -31,7 +31,7 @@ class Seeds:
         slow.content[:10] = b"#!/bin/sh\n"
         slow.hold_reads = True
         self.slow.append(slow)
-        self.running.append(self.place.start("run", "--kernel", self.place.kernel, "--allow", "cloud-init",
+        self.running.append(self.place.start("run", "--kernel", self.place.kernel,
                                              "--cloud-init", f"user-data={slow.place}", errors="replace"))
         slow.wait_held(1)
         return next(p for p, exe in self.place.processes()

@@ -16,7 +16,6 @@ import vm
 
 pytestmark = pytest.mark.skipif(not (vm.GUEST / "initrd.cpio.gz").exists(), reason="no guest: tools/guest/build")
 
-ALLOW = ("--allow", "cloud-init")
 HASH = "$6$" + "salt" * 4 + "$" + "aB./" * 21 + "xy"
 
 
@@ -43,7 +42,7 @@ def test_files_as_they_are(files, mount):
     """By Rock Ridge, by Joliet, and by what is left without both."""
     made, at = files
     words = ",".join(f"{name}={at / name}.file" for name in made)
-    g = vm.run("cloud-init", words=f"bh.mount={mount}", flags=(*ALLOW, "--cloud-init", words))
+    g = vm.run("cloud-init", words=f"bh.mount={mount}", flags=("--cloud-init", words))
     seen = {name: content for name, (_, content) in found(g).items()}
     if "nojoliet" in mount:  # 8.3 characters at most
         assert sorted(seen.values()) == sorted(made.values())
@@ -60,7 +59,7 @@ def test_short_forms_behind_the_users_disks(tmp_path):
                    check=True)
     disk = tmp_path / "disk"
     disk.write_bytes(bytes(1 << 20))
-    g = vm.run("cloud-init", flags=(*ALLOW, "--disk", f"{disk},format=raw", "--ssh-key", key, "--user", "ada",
+    g = vm.run("cloud-init", flags=("--disk", f"{disk},format=raw", "--ssh-key", key, "--user", "ada",
                                     "--hostname", "engine.example", "--password-hash", HASH, "--name", "seed-1"))
     seen = {name: content.decode() for name, (_, content) in found(g).items()}
     assert g.said(r"disk /dev/(\w+)")[1] == "vdb"
@@ -76,7 +75,7 @@ def test_its_process_is_killed(files):
     """The next one has the same disk; what the guest reads then is what it read before."""
     made, at = files
     with vm.Guest("cloud-init", words="bh.again=1", stdin=subprocess.PIPE,
-                  flags=(*ALLOW, "--cloud-init", f"user-data={at}/user-data.file")) as g:
+                  flags=("--cloud-init", f"user-data={at}/user-data.file")) as g:
         g.wait_for(b"cloud-init: waits")
         [pid] = [p for p, name in debian.devices_of(g.process.pid, []).items() if "dev-blk" in name]
         os.kill(pid, signal.SIGKILL)

@@ -24,8 +24,8 @@ def project(tmp_path):
     for name in ("deps", "demo"):
         (top / "tools" / name).write_text("#!/bin/sh\n")
         (top / "tools" / name).chmod(0o755)
-    (top / "tools/guest").mkdir()
-    shutil.copy(top / "tools/demo", top / "tools/guest/build")
+    (top / "tools/cloud-image").mkdir()
+    shutil.copy(top / "tools/demo", top / "tools/cloud-image/build")
     return top
 
 
