@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 
 #define ALL_SUBLEAVES UINT32_MAX
+#define TSC_LEAF 0x15
 
 /* Bits taken away. Nested virtualisation, performance counters, tracing and enclaves are each a
  * large part of the host kernel that a guest would otherwise reach. */
@@ -175,9 +176,40 @@ static void add_core_level(struct kvm_cpuid2 *c)
 		};
 }
 
+static struct kvm_cpuid_entry2 *entry(struct kvm_cpuid2 *c, uint32_t leaf)
+{
+	for (unsigned int i = 0; i < c->nent; i++)
+		if (c->entries[i].function == leaf)
+			return &c->entries[i];
+	return NULL;
+}
+
+/* Guests without kvmclock, FreeBSD for one, take the TSC's frequency from here. A crystal of half the frequency: 32 bits
+ * hold it in Hz for any processor. */
+static void add_tsc_frequency(struct accel *a, const struct accel_vcpu *v)
+{
+	int khz = ioctl(v->fd, KVM_GET_TSC_KHZ);
+	struct kvm_cpuid_entry2 *e = entry(a->cpuid, TSC_LEAF);
+	struct kvm_cpuid_entry2 *last = entry(a->cpuid, 0);
+
+	if (!e && a->cpuid->nent < KVM_CPUID_MAX)
+		e = &a->cpuid->entries[a->cpuid->nent++];
+	if (!e || !last)
+		return;
+	*e = (struct kvm_cpuid_entry2){ .function = TSC_LEAF };
+	if (khz <= 0)
+		return;
+	if (last->eax < TSC_LEAF)
+		last->eax = TSC_LEAF;
+	e->eax = 1;
+	e->ebx = 2;
+	e->ecx = (uint32_t)khz * (1000 / 2);
+}
+
 int kvm_cpuid_set(struct accel *a, struct accel_vcpu *v)
 {
 	add_core_level(a->cpuid);
+	add_tsc_frequency(a, v);
 	for (unsigned int i = 0; i < a->cpuid->nent; i++)
 		set_own_leaf(a, v->index, &a->cpuid->entries[i]);
 	return ioctl(v->fd, KVM_SET_CPUID2, a->cpuid) < 0 ? -errno : 0;
