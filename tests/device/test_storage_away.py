@@ -157,8 +157,10 @@ def test_a_paused_vm_whose_storage_process_dies(quick, build, serve):
     wait.until(lambda: ps(quick)[0] == "paused", "the VM is paused")
     (pid,) = (pid for pid, exe in quick.processes() if exe.endswith("/storage-nbd"))
     os.kill(pid, 9)
-    code, _, err = quick.call("resume", NAME)
-    assert code == 1 and err == f"bulkhead: {NAME}: storage-nbd: 127.0.0.1:{server.port}: Connection refused\n"
+    why = f"storage-nbd: 127.0.0.1:{server.port}: Connection refused\n"
+    before = (1, "", f"bulkhead: {NAME}: its server is still away: {why}")  # while the supervisor has not heard of its end
+    got = wait.until(lambda: (said := quick.call("resume", NAME)) != before and said, "another process has looked")
+    assert got == (1, "", f"bulkhead: {NAME}: {why}")
     assert ps(quick)[0] == "paused"
     server.start()
     assert quick.call("resume", NAME) == (0, "", "")

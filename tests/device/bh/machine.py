@@ -9,7 +9,7 @@ import struct
 from . import process, wait
 
 MEMORY = 64 << 20
-FD_KERNEL, FD_RAM, FD_LOG, FD_SERIAL, FD_CONSOLE = 5, 7, 10, 11, 12  # 8 and 9 are a firmware's
+FD_KERNEL, FD_RAM, FD_LOG, FD_SERIAL, FD_CONSOLE = 5, 7, 10, 12, 13  # 8, 9 and 11 are what is not there here
 LOG = -(-(MEMORY + (1 << 30)) // (4096 * 8 * 4096)) * 4096  # a bit a page, the fourth GiB's among them, in whole pages
 CONSOLE_TYPE = "console:3:0x78000:2:2:12:0x5"
 RNG_TYPE = "rng:4:0xff00:1:1:0:0"
