@@ -124,11 +124,9 @@ static void explain_started(const struct vm_config *c)
 	for (size_t i = 0; i < c->n_devices; i++) {
 		const struct config_device *d = &c->devices[i];
 
-		if (!config_is_linked(d))
-			continue;
-		if (kind_way(d->kind, d->options)->opens == KIND_OPENS_PASST)
+		if (config_is_on(d, KIND_OPENS_PASST))
 			explain_one_passt(d);
-		else if (kind_way(d->kind, d->options)->opens == KIND_OPENS_SWTPM)
+		else if (config_is_on(d, KIND_OPENS_SWTPM))
 			explain_swtpm(d);
 	}
 }
@@ -137,8 +135,7 @@ static void explain_started(const struct vm_config *c)
 static void explain_segments(const struct vm_config *c)
 {
 	for (size_t i = 0; i < c->n_devices; i++)
-		if (config_is_linked(&c->devices[i]) &&
-		    kind_way(c->devices[i].kind, c->devices[i].options)->opens == KIND_OPENS_SWITCH)
+		if (config_is_on(&c->devices[i], KIND_OPENS_SWITCH))
 			paragraph(
 				"segment",
 				"%.*s: its other VMs, and net-switch, which is of none of them: it holds each "

@@ -67,8 +67,7 @@ static void say_unguarded(const struct vm_config *c)
 	for (size_t i = 0; i < c->n_devices; i++) {
 		const struct config_device *d = &c->devices[i];
 
-		if (config_is_linked(d) && kind_way(d->kind, d->options)->opens == KIND_OPENS_TAP &&
-		    !d->kind->link.ruled(d->options))
+		if (config_is_on(d, KIND_OPENS_TAP) && !d->kind->link.ruled(d->options))
 			complain(0,
 				 "%s: tap=%.*s is as guarded as the host's administrator made it: "
 				 "see TAPS in bulkhead(1)",

@@ -36,12 +36,6 @@ static const struct option options[] = {
 	  .made = "bulkhead-cd-" },
 };
 
-static bool always(const void *o)
-{
-	(void)o;
-	return true;
-}
-
 static uint64_t unit(const void *o, unsigned int i)
 {
 	(void)o, (void)i;
@@ -59,7 +53,7 @@ const struct device_kind cdrom_kind = {
 		  .noun = "image",
 		  .readonly_at = offsetof(struct cdrom_options, image.readonly),
 		  .unit = unit },
-	.feature = { "virtio-scsi", always },
+	.feature = { "virtio-scsi", kind_always },
 	.virtio = { .id = VIRTIO_ID_SCSI,
 		    .name = "CD-ROM",
 		    .class_code = 0x010000,

@@ -145,12 +145,6 @@ static const struct kind_way ways[] = {
 	  .argument = switch_argument },
 };
 
-static bool always(const void *of)
-{
-	(void)of;
-	return true;
-}
-
 static int fail(const char *what, char *why, size_t cap)
 {
 	snprintf(why, cap, "%s", what);
@@ -324,7 +318,7 @@ const struct device_kind net_kind = {
 		  .bare = is_bare,
 		  .uso = has_uso },
 	.file = { .check = check },
-	.feature = { "virtio-net", always },
+	.feature = { "virtio-net", kind_always },
 	.state = { { .fd = NET_FD_STATE, .name = NET_STATE_NAME, .size = NET_STATE_SIZE } },
 	.virtio = { .id = VIRTIO_ID_NET,
 		    .name = "net",

@@ -12,7 +12,6 @@
 #include "lib/devkit/process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 static struct net net;
 
@@ -35,16 +34,6 @@ static void on_announced(void *owner)
 	(void)!control_send(c->control_fd, &m, -1);
 }
 
-/* Before any number is used anew: how many there are from the first on. */
-static unsigned int find_taps(int taps[NET_PAIRS_MAX])
-{
-	unsigned int n = 0;
-
-	for (; n < NET_PAIRS_MAX && fcntl(NET_FD_TAP + (int)n, F_GETFD) >= 0; n++)
-		taps[n] = NET_FD_TAP + (int)n;
-	return n;
-}
-
 int main(int argc, char **argv)
 {
 	static struct process c;
@@ -52,7 +41,7 @@ int main(int argc, char **argv)
 	struct net_page *page = NULL;
 	const char *what = "word";
 	int taps[NET_PAIRS_MAX], r;
-	const unsigned int n_taps = find_taps(taps);
+	const unsigned int n_taps = card_find_taps(NET_FD_TAP, taps);
 
 	r = args_parse(&net_kind, argc, argv, &options, &what); /* 1 words only */
 	if (r == 0 && n_taps && n_taps != options.queues) {

@@ -2,14 +2,10 @@
 /* Headers of commands and responses; see command.h. */
 #include "cmd/dev-tpm/command.h"
 
+#include "lib/base/be.h"
+
 #include <errno.h>
 #include <string.h>
-
-static void put(uint8_t *out, unsigned int width, uint32_t v)
-{
-	for (unsigned int i = 0; i < width; i++)
-		out[i] = (uint8_t)(v >> (8 * (width - 1 - i)));
-}
 
 uint32_t command_check(const uint8_t buffer[TPM_BUFFER_LEN], uint32_t *ret_code)
 {
@@ -25,9 +21,9 @@ uint32_t command_check(const uint8_t buffer[TPM_BUFFER_LEN], uint32_t *ret_code)
 
 uint32_t command_refuse(uint8_t buffer[TPM_BUFFER_LEN], uint32_t code)
 {
-	put(buffer, 2, code == TPM_RC_BAD_TAG ? TPM_ST_RSP_COMMAND : TPM_ST_NO_SESSIONS);
-	put(buffer + 2, 4, TPM_HEADER_LEN);
-	put(buffer + 6, 4, code);
+	put_be16(buffer, code == TPM_RC_BAD_TAG ? TPM_ST_RSP_COMMAND : TPM_ST_NO_SESSIONS);
+	put_be32(buffer + 2, TPM_HEADER_LEN);
+	put_be32(buffer + 6, code);
 	return TPM_HEADER_LEN;
 }
 

@@ -13,12 +13,6 @@ static const struct kind_way ways[] = {
 	  .fd = TPM_FD_SWTPM },
 };
 
-static bool always(const void *of)
-{
-	(void)of;
-	return true;
-}
-
 const struct device_kind tpm_kind = {
 	.word = "tpm",
 	.declared = &tpm_declared,
@@ -28,7 +22,7 @@ const struct device_kind tpm_kind = {
 	.link = { .ways = ways,
 		  .n_ways = ARRAY_SIZE(ways),
 		  .way_at = offsetof(struct tpm_options, way) },
-	.feature = { "tpm", always },
+	.feature = { "tpm", kind_always },
 	.tpm_fd = TPM_FD_VFIO_USER,
 	.state = { { .fd = TPM_FD_STATE, .name = TPM_STATE_NAME, .size = TPM_STATE_SIZE } },
 	.restartable = true,

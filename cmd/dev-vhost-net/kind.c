@@ -14,19 +14,13 @@ static const struct option options[] = {
 	CARD_INNER_OPTIONS(struct vhost_net_options),
 };
 
-static bool always(const void *of)
-{
-	(void)of;
-	return true;
-}
-
 const struct device_kind vhost_net_kind = {
 	.word = "net",
 	.declared = &vhost_net_declared,
 	.number = KIND_INSTEAD,
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.feature = { "vhost-net", always },
+	.feature = { "vhost-net", kind_always },
 	.link_fd = VHOST_NET_FD_TAP,
 	.state = { { .fd = VHOST_NET_FD_STATE,
 		     .name = VHOST_NET_STATE_NAME,

@@ -14,7 +14,6 @@
 #include "lib/devkit/process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 static struct vhost_net net;
 
@@ -36,16 +35,6 @@ static void on_announced(void *owner)
 	struct process *c = owner;
 
 	(void)!control_send(c->control_fd, &m, -1);
-}
-
-/* Before any number is used anew: how many there are from the first on. */
-static unsigned int find_taps(int taps[NET_PAIRS_MAX])
-{
-	unsigned int n = 0;
-
-	for (; n < NET_PAIRS_MAX && fcntl(VHOST_NET_FD_TAP + (int)n, F_GETFD) >= 0; n++)
-		taps[n] = VHOST_NET_FD_TAP + (int)n;
-	return n;
 }
 
 /* It can ask no more then. */
@@ -82,7 +71,7 @@ int main(int argc, char **argv)
 	struct vhost_net_options options;
 	const char *what = "word";
 	int taps[NET_PAIRS_MAX], r;
-	const unsigned int n_taps = find_taps(taps);
+	const unsigned int n_taps = card_find_taps(VHOST_NET_FD_TAP, taps);
 
 	r = args_parse(&vhost_net_kind, argc, argv, &options, &what); /* 1 words only */
 	if (r == 0 && n_taps != options.queues) {

@@ -13,19 +13,13 @@ static const struct option options[] = {
 	NETKIT_OPTIONS(struct net_relay_options, frames, 0),
 };
 
-static bool always(const void *of)
-{
-	(void)of;
-	return true;
-}
-
 const struct device_kind net_relay_kind = {
 	.word = "net",
 	.declared = &net_relay_declared,
 	.number = KIND_BEHIND,
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.feature = { "net-relay", always },
+	.feature = { "net-relay", kind_always },
 	.state = { { .fd = NET_RELAY_FD_STATE,
 		     .name = NET_RELAY_STATE_NAME,
 		     .size = NET_RELAY_STATE_SIZE } },

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #define NAME "guest-identity" /* as maps and audits show it */
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 /* systemd.system-credentials(7): a credential's bytes in base64 (RFC 4648). */
 #define PREFIX "io.systemd.credential.binary:"
 #define TEXTS_LEN (64U << 10)
@@ -157,13 +156,12 @@ int identity_open(struct opened *o, const struct vm_config *c, struct open_error
 int identity_seal(struct opened *o, struct open_error *e)
 {
 	struct boot_file *f = &o->identity_map;
-	_cleanup_(closep) int fd = memfd_create(NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	ssize_t n = fd < 0 ? -1 : write(fd, f->bytes, f->len);
+	const int fd = boot_seal(NAME, f);
 
-	if (n != (ssize_t)f->len || fcntl(fd, F_ADD_SEALS, SEALS) < 0)
-		return open_complain(e, -EIO, "the guest's identity: %s", strerror(errno));
+	if (fd < 0)
+		return open_complain(e, fd, "the guest's identity: %s", strerror(-fd));
 	release((void *)(uintptr_t)f->bytes, SMBIOS_IDENTITY_MAX);
 	*f = (struct boot_file){ NULL, 0 };
-	o->identity = take_fd(&fd);
+	o->identity = fd;
 	return 0;
 }

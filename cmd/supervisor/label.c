@@ -97,21 +97,27 @@ static int fill(int fd, const struct boot_file *f)
 	return fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? -errno : 0;
 }
 
+int boot_seal(const char *name, const struct boot_file *f)
+{
+	_cleanup_(closep) int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int r = fd < 0 ? -errno : fill(fd, f);
+
+	return r < 0 ? r : take_fd(&fd);
+}
+
 /* *fd: the file's descriptor, replaced. */
 static int copy(struct boot_file *f, int *fd, const char *what, struct open_error *e)
 {
-	_cleanup_(closep) int new = -1;
-	int r;
+	int new;
 
 	if (f->len == 0)
 		return 0;
-	new = memfd_create(what, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	r = new < 0 ? -errno : fill(new, f);
-	if (r < 0)
-		return open_complain(e, r, "--%s: a copy of it: %s", what, strerror(-r));
+	new = boot_seal(what, f);
+	if (new < 0)
+		return open_complain(e, new, "--%s: a copy of it: %s", what, strerror(-new));
 	munmap((void *)(uintptr_t)f->bytes, f->len);
 	closep(fd);
-	*fd = take_fd(&new);
+	*fd = new;
 	return 0;
 }
 

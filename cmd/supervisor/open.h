@@ -73,6 +73,8 @@ void opened_close(struct opened *o);
 [[nodiscard]] int open_labels(struct opened *o, const struct vm_config *c, struct selinux_vm *ret,
 			      struct open_error *ret_error);
 [[nodiscard]] int boot_copy(struct opened *o, struct open_error *ret_error);
+/* A memfd of that name with those bytes, never to change; or a negative errno. */
+[[nodiscard]] int boot_seal(const char *name, const struct boot_file *f);
 
 /* identity.c: reads credentials, with the rights of the user who asked, and notes what the guest is told of itself;
  * identity_seal makes the memfd of it that the vmm reads, which has the caller's label, and leaves no other copy. */

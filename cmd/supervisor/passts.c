@@ -37,11 +37,6 @@ static int start(const struct vm *vm, struct config_device *d, const struct pass
 	return 0;
 }
 
-static bool is_on_passt(const struct config_device *d)
-{
-	return config_is_linked(d) && kind_way(d->kind, d->options)->opens == KIND_OPENS_PASST;
-}
-
 int bringup_passts(struct bringup *b, const struct vm *vm, struct open_error *e)
 {
 	struct vm_config *c = b->config;
@@ -56,7 +51,7 @@ int bringup_passts(struct bringup *b, const struct vm *vm, struct open_error *e)
 		return open_complain(e, -errno, "/proc: %s", strerror(errno));
 	birth.proc_fd = proc;
 	for (size_t i = 0; i < c->n_devices && r == 0; i++)
-		if (is_on_passt(&c->devices[i]))
+		if (config_is_on(&c->devices[i], KIND_OPENS_PASST))
 			r = start(vm, &c->devices[i], &birth, &b->o.links[i][0], e);
 	return r;
 }

@@ -149,11 +149,8 @@ int bringup_tpm(struct bringup *b, const struct vm *vm, struct open_error *e)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < b->config->n_devices && r == 0; i++) {
-		const struct config_device *d = &b->config->devices[i];
-
-		if (config_is_linked(d) && kind_way(d->kind, d->options)->opens == KIND_OPENS_SWTPM)
+	for (size_t i = 0; i < b->config->n_devices && r == 0; i++)
+		if (config_is_on(&b->config->devices[i], KIND_OPENS_SWTPM))
 			r = start(b, i, &vm->labels, e);
-	}
 	return r;
 }

@@ -222,6 +222,11 @@ static inline bool config_is_linked(const struct config_device *d)
 
 	return w && w->opens != KIND_OPENS_NOTHING;
 }
+/* Whether that is opened so: a passt, a tap. */
+static inline bool config_is_on(const struct config_device *d, enum kind_opens opens)
+{
+	return config_is_linked(d) && kind_way(d->kind, d->options)->opens == opens;
+}
 /* Whether the command opens it at a VM's start; a passt or swtpm is started by the supervisor, in the VM's control group. And how many
  * descriptors those before it in the configuration have, which is where its first one is among all of the command's. */
 static inline bool config_is_handed(const struct config_device *d)

@@ -145,11 +145,8 @@ size_t config_count_opened(const struct vm_config *c, enum kind_opens opens)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < c->n_devices; i++) {
-		const struct config_device *d = &c->devices[i];
-
-		n += config_is_linked(d) && kind_way(d->kind, d->options)->opens == opens;
-	}
+	for (size_t i = 0; i < c->n_devices; i++)
+		n += config_is_on(&c->devices[i], opens);
 	return n;
 }
 

@@ -2,6 +2,8 @@
 /* The text of a login; see text.h. */
 #include "lib/iscsi/text.h"
 
+#include "lib/base/hex.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,14 +88,6 @@ int iscsi_number(const char *value, uint32_t max, uint32_t *ret)
 	}
 	*ret = (uint32_t)n;
 	return 0;
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* An odd number of digits has a 0 before them. */

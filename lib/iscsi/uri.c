@@ -2,6 +2,7 @@
 /* Addresses of logical units; see uri.h. */
 #include "lib/iscsi/uri.h"
 
+#include "lib/base/hex.h"
 #include "lib/iscsi/scsi.h"
 
 #include <errno.h>
@@ -76,14 +77,6 @@ static int take_number(struct rest r, uint32_t max, uint32_t *ret)
 }
 
 /* ---- who asks ---- */
-
-static int hex_digit(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* NUL-terminated; no NUL is in it, and no control character. */
 static int take_user(struct rest r, char *out)

@@ -250,6 +250,12 @@ static inline bool kind_link_has_uso(const struct device_kind *kind, const void 
 {
 	return kind->link.uso && kind->link.uso(options);
 }
+/* For a feature that each device of a kind uses. */
+static inline bool kind_always(const void *options)
+{
+	(void)options;
+	return true;
+}
 /* Whether the supervisor starts what is at the other end, in the VM's control group; else the command has it. */
 static inline bool kind_way_is_started(const struct kind_way *w)
 {

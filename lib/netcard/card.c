@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration space of a network card; see card.h. */
+/* The configuration space of a network card, and its taps; see card.h. */
 #include "lib/netcard/card.h"
 
 #include "lib/base/bytes.h"
 
+#include <fcntl.h>
+
 #define DUPLEX_FULL 1U
+
+unsigned int card_find_taps(int first, int taps[NET_PAIRS_MAX])
+{
+	unsigned int n = 0;
+
+	for (; n < NET_PAIRS_MAX && fcntl(first + (int)n, F_GETFD) >= 0; n++)
+		taps[n] = first + (int)n;
+	return n;
+}
 
 void card_config_write(const struct card_config *c, uint8_t *out)
 {

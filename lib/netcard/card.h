@@ -43,6 +43,8 @@ struct card_config {
 	uint32_t speed;
 };
 
+/* How many descriptors there are from the first on, each a queue of its tap; before any number is used anew. */
+unsigned int card_find_taps(int first, int taps[NET_PAIRS_MAX]);
 /* NET_CONFIG_LEN bytes. */
 void card_config_write(const struct card_config *c, uint8_t *out);
 

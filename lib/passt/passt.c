@@ -4,6 +4,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
+#include "lib/base/said.h"
 #include "lib/passt/resolvers.h"
 #include "lib/sandbox/cgroup.h"
 #include "lib/sandbox/selinux.h"
@@ -122,19 +123,16 @@ static _Noreturn void become(const char *program, const struct arguments *a,
 /* It says why not before it serves, and is then rid of standard error; the last line counts. */
 static void read_line(int fd, char *out, size_t cap)
 {
-	char buf[512], *end;
+	char buf[512];
+	const char *line;
 	size_t len = 0;
 	ssize_t n;
 
-	out[0] = 0;
 	while ((n = read(fd, buf + len, sizeof(buf) - 1 - len)) > 0 || (n < 0 && errno == EINTR))
 		len += n > 0 ? (size_t)n : 0;
 	buf[len] = 0;
-	for (char *line = strtok_r(buf, "\n", &end); line; line = strtok_r(NULL, "\n", &end))
-		snprintf(out, cap, "%s", line);
-	for (char *c = out; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	line = said_last_line(buf);
+	snprintf(out, cap, "%s", line ? line : "");
 }
 
 /* The first process ends with 0 once the one that serves is there. */

@@ -5,6 +5,7 @@
  * outside can go in afterwards.
  */
 #include "lib/base/cleanup.h"
+#include "lib/base/said.h"
 #include "lib/sandbox/internal.h"
 
 #include <errno.h>
@@ -163,9 +164,7 @@ static void take_words(int fd, char *ret, size_t cap)
 
 	ret[n < 0 ? 0 : n] = '\0';
 	ret[strcspn(ret, "\n")] = '\0';
-	for (char *c = ret; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	said_clean(ret);
 }
 
 static int map_by_helpers(pid_t target, const struct jail_ids *ids, gid_t first_gid, char *why,

@@ -3,45 +3,35 @@
 #include "lib/smbios/identity.h"
 
 #include "lib/base/bytes.h"
+#include "lib/base/hex.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define UUID_TEXT_LEN 36
 
-static int digit(char ch)
+/* Digits stand in pairs between the dashes. */
+static bool is_dash(size_t i)
 {
-	if (ch >= '0' && ch <= '9')
-		return ch - '0';
-	ch |= 0x20;
-	return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
-}
-
-static int put_digit(uint8_t *uuid, size_t n, char ch)
-{
-	const int v = digit(ch);
-
-	if (v < 0)
-		return -EINVAL;
-	uuid[n / 2] = (uint8_t)(uuid[n / 2] << 4 | v);
-	return 0;
+	return i == 8 || i == 13 || i == 18 || i == 23;
 }
 
 int smbios_uuid_parse(const char *text, uint8_t ret[SMBIOS_UUID_LEN])
 {
-	uint8_t uuid[SMBIOS_UUID_LEN] = { 0 }, ones = 0xff, zeros = 0;
-	size_t n = 0;
+	uint8_t uuid[SMBIOS_UUID_LEN], ones = 0xff, zeros = 0;
+	size_t at = 0;
 
 	if (strlen(text) != UUID_TEXT_LEN)
 		return -EINVAL;
-	for (size_t i = 0; i < UUID_TEXT_LEN; i++) {
-		if (i == 8 || i == 13 || i == 18 || i == 23) {
-			if (text[i] != '-')
-				return -EINVAL;
-		} else if (put_digit(uuid, n++, text[i]) < 0)
+	for (size_t i = 0; i < SMBIOS_UUID_LEN; i++, at += 2) {
+		int byte;
+
+		if (is_dash(at) && text[at++] != '-')
 			return -EINVAL;
-	}
-	for (size_t i = 0; i < SMBIOS_UUID_LEN; i++) {
+		byte = hex_byte(text + at);
+		if (byte < 0)
+			return -EINVAL;
+		uuid[i] = (uint8_t)byte;
 		ones &= uuid[i];
 		zeros |= uuid[i];
 	}

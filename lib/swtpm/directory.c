@@ -17,8 +17,7 @@
 
 #define NOBODY_ELSE 0077
 
-__attribute__((format(printf, 3, 4))) static int complain(char why[SWTPM_WHY_MAX], int error,
-							  const char *fmt, ...)
+int swtpm_complain(char why[SWTPM_WHY_MAX], int error, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -38,18 +37,21 @@ static int check(int fd, char why[SWTPM_WHY_MAX])
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
-		return complain(why, -errno, "%s", strerror(errno));
+		return swtpm_complain(why, -errno, "%s", strerror(errno));
 	if (!is_ours(&st))
-		return complain(why, -EPERM, "it belongs to user %u, not to who starts the VM",
-				(unsigned int)st.st_uid);
+		return swtpm_complain(why, -EPERM,
+				      "it belongs to user %u, not to who starts the VM",
+				      (unsigned int)st.st_uid);
 	if (st.st_mode & NOBODY_ELSE)
-		return complain(why, -EPERM,
-				"others may use it (mode %04o): a TPM's keys are in it, so make "
-				"it 0700",
-				(unsigned int)(st.st_mode & 07777));
+		return swtpm_complain(
+			why, -EPERM,
+			"others may use it (mode %04o): a TPM's keys are in it, so make "
+			"it 0700",
+			(unsigned int)(st.st_mode & 07777));
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return complain(why, -errno, "%s",
-				errno == EWOULDBLOCK ? "another VM uses it" : strerror(errno));
+		return swtpm_complain(why, -errno, "%s",
+				      errno == EWOULDBLOCK ? "another VM uses it" :
+							     strerror(errno));
 	return 0;
 }
 
@@ -80,14 +82,15 @@ static int check_file(int fd, const char *name, char why[SWTPM_WHY_MAX])
 	struct stat st;
 
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return complain(why, -errno, "%.60s in it: %s", name, strerror(errno));
+		return swtpm_complain(why, -errno, "%.60s in it: %s", name, strerror(errno));
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
-		return complain(why, -EINVAL,
-				"%.60s in it is a link or no file: a TPM's directory has files of "
-				"its own alone",
-				name);
+		return swtpm_complain(
+			why, -EINVAL,
+			"%.60s in it is a link or no file: a TPM's directory has files of "
+			"its own alone",
+			name);
 	if (!is_state(name))
-		return complain(
+		return swtpm_complain(
 			why, -EINVAL,
 			"%.60s in it is not swtpm's: a TPM's directory has files of its own "
 			"alone, so name an empty or a new one",
@@ -106,13 +109,13 @@ static int take_file(int dir, const char *name, const struct selinux_vm *labels,
 		fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		r = fd < 0 ? -errno : selinux_label_keys(labels, fd);
 		if (r < 0)
-			return complain(why, r,
-					"%.60s in it cannot be given the VM's SELinux label: %s",
-					name, strerror(-r));
+			return swtpm_complain(
+				why, r, "%.60s in it cannot be given the VM's SELinux label: %s",
+				name, strerror(-r));
 	}
 	r = give_file(dir, name);
-	return r < 0 ? complain(why, r, "%.60s in it cannot be given to swtpm: %s", name,
-				strerror(-r)) :
+	return r < 0 ? swtpm_complain(why, r, "%.60s in it cannot be given to swtpm: %s", name,
+				      strerror(-r)) :
 		       0;
 }
 
@@ -125,7 +128,7 @@ static int each_file(int fd, const struct selinux_vm *labels, char why[SWTPM_WHY
 	int r = 0;
 
 	if (!d) {
-		r = complain(why, -errno, "%s", strerror(errno));
+		r = swtpm_complain(why, -errno, "%s", strerror(errno));
 		closep(&copy);
 		return r;
 	}
@@ -153,10 +156,10 @@ int directory_open(const char *dir, const struct selinux_vm *labels, char why[SW
 	int r;
 
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return complain(why, -errno, "it cannot be made: %s", strerror(errno));
+		return swtpm_complain(why, -errno, "it cannot be made: %s", strerror(errno));
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return complain(why, -errno, "%s", strerror(errno));
+		return swtpm_complain(why, -errno, "%s", strerror(errno));
 	r = check(fd, why);
 	if (r == 0)
 		r = take_files(fd, labels, why);

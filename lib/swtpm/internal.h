@@ -18,7 +18,10 @@ enum {
 
 #define SWTPM_STATE "/state" /* in its root */
 
-/* directory.c: makes the directory if there is none, checks whose it is and what is in it, locks it, labels it, and gives it to who
+/* directory.c: the line, and the error. */
+__attribute__((format(printf, 3, 4))) int swtpm_complain(char why[SWTPM_WHY_MAX], int error,
+							 const char *fmt, ...);
+/* The same: makes the directory if there is none, checks whose it is and what is in it, locks it, labels it, and gives it to who
  * has it. Its descriptor, or a negative errno with a line. */
 [[nodiscard]] int directory_open(const char *dir, const struct selinux_vm *labels,
 				 char why[SWTPM_WHY_MAX]);

@@ -4,6 +4,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
+#include "lib/base/said.h"
 #include "lib/sandbox/cgroup.h"
 #include "lib/tpm/ptm.h"
 #include "lib/tpm/tpm.h"
@@ -14,7 +15,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -39,17 +39,6 @@ const char *swtpm_program(void)
 		if (access(places[i], X_OK) == 0)
 			return places[i];
 	return NULL;
-}
-
-__attribute__((format(printf, 3, 4))) static int complain(char why[SWTPM_WHY_MAX], int error,
-							  const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(why, SWTPM_WHY_MAX, fmt, ap);
-	va_end(ap);
-	return error;
 }
 
 /* ---- the child ---- */
@@ -246,17 +235,13 @@ static int pair(int *ours, int *theirs)
 /* The last line that it said: printable, and without its name. */
 static const char *last_line(int errors, char *buf, size_t cap)
 {
-	char *rest = NULL, *last = NULL;
+	const char *last;
 	ssize_t n = read(errors, buf, cap - 1);
 
 	buf[n > 0 ? n : 0] = '\0';
-	for (char *line = strtok_r(buf, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		last = line;
+	last = said_last_line(buf);
 	if (!last)
 		return "it says nothing";
-	for (char *c = last; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
 	return strncmp(last, "swtpm: ", 7) == 0 ? last + 7 : last;
 }
 
@@ -287,19 +272,21 @@ static int greet(int control, int errors, char why[SWTPM_WHY_MAX])
 	int r = ask(control, PTM_GET_CAPABILITY, 0, &caps);
 
 	if (r < 0)
-		return complain(why, r, "swtpm does not start: %s",
-				r == -ETIMEDOUT ? "it does not answer" :
-						  last_line(errors, line, sizeof(line)));
+		return swtpm_complain(why, r, "swtpm does not start: %s",
+				      r == -ETIMEDOUT ? "it does not answer" :
+							last_line(errors, line, sizeof(line)));
 	if ((caps & needed) != needed)
-		return complain(why, -ENOTSUP,
-				"this swtpm is too old: version 0.7 of the package swtpm or later "
-				"is needed");
+		return swtpm_complain(
+			why, -ENOTSUP,
+			"this swtpm is too old: version 0.7 of the package swtpm or later "
+			"is needed");
 	r = ask(control, PTM_SET_BUFFERSIZE, TPM_BUFFER_LEN, &size);
 	if (r < 0 || size > TPM_BUFFER_LEN)
-		return complain(why, -ENOTSUP,
-				"this swtpm does not take buffers of %u bytes: version 0.7 of the "
-				"package swtpm or later is needed",
-				TPM_BUFFER_LEN);
+		return swtpm_complain(
+			why, -ENOTSUP,
+			"this swtpm does not take buffers of %u bytes: version 0.7 of the "
+			"package swtpm or later is needed",
+			TPM_BUFFER_LEN);
 	return 0;
 }
 
@@ -331,12 +318,12 @@ static int start(struct child *c, int errors_ours, int control, char why[SWTPM_W
 	if (pid == 0)
 		begin(c);
 	if (pid < 0)
-		return complain(why, -errno, "swtpm cannot be started: %s", strerror(errno));
+		return swtpm_complain(why, -errno, "swtpm cannot be started: %s", strerror(errno));
 	close_child(c);
 	r = await(pid);
 	if (r < 0)
-		return complain(why, r, "swtpm cannot be started: %s",
-				last_line(errors_ours, line, sizeof(line)));
+		return swtpm_complain(why, r, "swtpm cannot be started: %s",
+				      last_line(errors_ours, line, sizeof(line)));
 	return greet(control, errors_ours, why);
 }
 
@@ -365,14 +352,14 @@ int swtpm_open(const char *dir, const struct swtpm_birth *birth, struct swtpm_ch
 	int r;
 
 	if (!c.program)
-		return complain(why, -ENOENT, "%s", swtpm_missing);
+		return swtpm_complain(why, -ENOENT, "%s", swtpm_missing);
 	c.lock = directory_open(dir, birth->labels, why);
 	if (c.lock < 0)
 		return c.lock;
 	r = prepare(&c, &errors, &commands, &control);
 	if (r < 0) {
 		close_child(&c);
-		return complain(why, r, "swtpm cannot be started: %s", strerror(-r));
+		return swtpm_complain(why, r, "swtpm cannot be started: %s", strerror(-r));
 	}
 	r = start(&c, errors, control, why);
 	if (r < 0)

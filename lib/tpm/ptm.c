@@ -2,6 +2,7 @@
 /* swtpm's control messages; see ptm.h. */
 #include "lib/tpm/ptm.h"
 
+#include "lib/base/be.h"
 #include "lib/base/cleanup.h"
 
 #include <errno.h>
@@ -14,7 +15,6 @@ static const struct row {
 } rows[] = {
 	{ PTM_GET_CAPABILITY, false, 8 },
 	{ PTM_INIT, true, 4 },
-	{ PTM_SHUTDOWN, false, 4 },
 	{ PTM_SET_BUFFERSIZE, true, 16 }, /* result, size, least, most */
 };
 
@@ -26,31 +26,13 @@ static const struct row *row_of(enum ptm_command command)
 	return NULL;
 }
 
-static void put32(uint8_t *out, uint32_t v)
-{
-	for (int i = 0; i < 4; i++)
-		out[i] = (uint8_t)(v >> (24 - 8 * i));
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
 size_t ptm_encode(enum ptm_command command, uint32_t value, uint8_t out[PTM_REQUEST_MAX])
 {
 	const struct row *row = row_of(command);
 
-	put32(out, command);
-	put32(out + 4, value);
+	put_be32(out, command);
+	put_be32(out + 4, value);
 	return row && row->has_value ? 8 : 4;
-}
-
-size_t ptm_answer_len(enum ptm_command command)
-{
-	const struct row *row = row_of(command);
-
-	return row ? row->answer_len : 0;
 }
 
 int ptm_decode(enum ptm_command command, const uint8_t *data, size_t len, uint64_t *ret)
@@ -60,11 +42,11 @@ int ptm_decode(enum ptm_command command, const uint8_t *data, size_t len, uint64
 	if (!row || len != row->answer_len)
 		return -EBADMSG;
 	if (command == PTM_GET_CAPABILITY) {
-		*ret = (uint64_t)get32(data) << 32 | get32(data + 4);
+		*ret = get_be64(data);
 		return 0;
 	}
-	if (get32(data))
+	if (get_be32(data))
 		return -EIO;
-	*ret = len > 4 ? get32(data + 4) : 0;
+	*ret = len > 4 ? get_be32(data + 4) : 0;
 	return 0;
 }

@@ -10,9 +10,8 @@
 #include <stdint.h>
 
 enum ptm_command {
-	PTM_GET_CAPABILITY = 1, /* answered by 8 bytes of bits */
-	PTM_INIT = 2,		/* to power-on; flags: none */
-	PTM_SHUTDOWN = 3,
+	PTM_GET_CAPABILITY = 1,	 /* answered by 8 bytes of bits */
+	PTM_INIT = 2,		 /* to power-on; flags: none */
 	PTM_SET_BUFFERSIZE = 17, /* what it may be at most, before INIT */
 };
 
@@ -25,8 +24,6 @@ enum ptm_command {
 
 /* Bytes written. value: of the commands that have one. */
 size_t ptm_encode(enum ptm_command command, uint32_t value, uint8_t out[PTM_REQUEST_MAX]);
-/* How long the answer is. */
-size_t ptm_answer_len(enum ptm_command command);
 /* 0 with what it says (the bits; of SET_BUFFERSIZE the bytes that it now is), or -EBADMSG: another length; -EIO: it could not. */
 [[nodiscard]] int ptm_decode(enum ptm_command command, const uint8_t *data, size_t len,
 			     uint64_t *ret);

@@ -6,6 +6,8 @@
 #ifndef BULKHEAD_TPM_TPM_H
 #define BULKHEAD_TPM_TPM_H
 
+#include "lib/base/be.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,15 +46,14 @@
 /* The length that the header of a command or response says; 0: none can be so long, or so short. */
 static inline uint32_t tpm_length(const uint8_t header[TPM_HEADER_LEN])
 {
-	const uint32_t n = (uint32_t)header[2] << 24 | (uint32_t)header[3] << 16 |
-			   (uint32_t)header[4] << 8 | header[5];
+	const uint32_t n = get_be32(header + 2);
 
 	return n >= TPM_HEADER_LEN && n <= TPM_BUFFER_LEN ? n : 0;
 }
 
 static inline uint16_t tpm_tag(const uint8_t header[TPM_HEADER_LEN])
 {
-	return (uint16_t)(header[0] << 8 | header[1]);
+	return get_be16(header);
 }
 
 #endif

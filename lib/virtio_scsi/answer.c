@@ -38,6 +38,11 @@ int vscsi_place(const struct virtq_chain *chain, uint32_t len, struct vscsi_plac
 	return 0;
 }
 
+static uint32_t bounded(uint64_t v)
+{
+	return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+}
+
 void vscsi_give_back(struct dev_queue *q, uint16_t head, const struct vscsi_place *p,
 		     const uint8_t *bytes, uint64_t written)
 {
@@ -47,16 +52,10 @@ void vscsi_give_back(struct dev_queue *q, uint16_t head, const struct vscsi_plac
 		r = guest_write(&q->dev->mem, p->piece[i].gpa, bytes, p->piece[i].len);
 		bytes += p->piece[i].len;
 	}
-	written += p->len;
 	if (r < 0)
 		dev_queue_fail(q, "a response is not RAM");
 	else
-		dev_queue_push(q, head, written > UINT32_MAX ? UINT32_MAX : (uint32_t)written);
-}
-
-static uint32_t bounded(uint64_t v)
-{
-	return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+		dev_queue_push(q, head, bounded(written + p->len));
 }
 
 /* What is behind the sense is zeroes, so that no byte up to the data is one that was not written. */

@@ -4,6 +4,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
+#include "lib/base/said.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,9 +85,7 @@ static void read_all(int fd, char *out, size_t cap)
 static void note_line(const struct tool *tool, char *output)
 {
 	output[strcspn(output, "\n")] = 0;
-	for (char *c = output; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	said_clean(output);
 	snprintf(said, sizeof(said), "%s fails: %.200s", tool->name,
 		 output[0] ? output : "it says nothing");
 }
