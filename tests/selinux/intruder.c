@@ -5,29 +5,39 @@
  *
  *	intruder PID		PID: a process of another VM
  *
- * Holds: 3 its own VM's disk, 4 its RAM, 5 another VM's disk, 6 its RAM, 7 a program. Prints a line
- * a try, "NAME ok" or "NAME ERROR"; those that are not there in this kernel are "absent".
+ * Holds: 3 its own VM's disk, 4 its RAM, 5 another VM's disk, 6 its RAM, 7 a program, 8 a queue of its tap, 9 /dev/net/tun,
+ * opened and no more, 10 /dev/vhost-net. There is another tap, OTHER_TAP. Prints a line a try, "NAME ok" or "NAME ERROR"; those that are not there in this kernel are "absent".
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
 #include <linux/perf_event.h>
+#include <linux/vhost.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { OWN_DISK = 3, OWN_RAM, OTHER_DISK, OTHER_RAM, PROGRAM };
+enum { OWN_DISK = 3, OWN_RAM, OTHER_DISK, OTHER_RAM, PROGRAM, OWN_TAP, TUN, VHOST };
+
+#define OTHER_TAP "intruder0"
+#define MISC_MAJOR 10
+#define TUN_MINOR 200
 
 static pid_t other;
 
@@ -99,6 +109,94 @@ static int other_ram(void)
 static int other_ram_map(void)
 {
 	return map(OTHER_RAM, PROT_READ, MAP_SHARED);
+}
+
+/* The device itself, and not what is there instead of it. */
+static bool is_tun(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+	       st.st_rdev == makedev(MISC_MAJOR, TUN_MINOR);
+}
+
+static int own_tap(void)
+{
+	char frame[2048];
+
+	if (!is_tun(OWN_TAP))
+		return -EBADF;
+	/* none is there, and none is too short to be one */
+	if ((read(OWN_TAP, frame, sizeof(frame)) < 0 && errno != EAGAIN) ||
+	    (write(OWN_TAP, frame, 0) < 0 && errno != EINVAL))
+		return -errno;
+	return 0;
+}
+
+static int tap_queue(unsigned int flag)
+{
+	const struct ifreq r = { .ifr_flags = (short)flag };
+
+	return ioctl(OWN_TAP, TUNSETQUEUE, &r) < 0 ? -errno : 0;
+}
+
+static int tap_let_go(void)
+{
+	return tap_queue(IFF_DETACH_QUEUE);
+}
+
+static int tap_join_again(void)
+{
+	return tap_queue(IFF_ATTACH_QUEUE);
+}
+
+static int tap_offloads(void)
+{
+	return ioctl(OWN_TAP, TUNSETOFFLOAD, 0UL) < 0 ? -errno : 0;
+}
+
+static int tap_persist(void)
+{
+	return ioctl(OWN_TAP, TUNSETPERSIST, 1UL) < 0 ? -errno : 0;
+}
+
+static int tap_filter_off(void)
+{
+	return ioctl(OWN_TAP, TUNDETACHFILTER, NULL) < 0 ? -errno : 0;
+}
+
+static int other_tap(void)
+{
+	struct ifreq r = { .ifr_name = OTHER_TAP, .ifr_flags = IFF_TAP | IFF_NO_PI };
+
+	return ioctl(TUN, TUNSETIFF, &r) < 0 ? -errno : 0;
+}
+
+static int open_tun(void)
+{
+	return closed(open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+}
+
+static int open_vhost(void)
+{
+	return closed(open("/dev/vhost-net", O_RDWR | O_CLOEXEC));
+}
+
+static int own_vhost(void)
+{
+	uint64_t features;
+
+	return ioctl(VHOST, VHOST_GET_FEATURES, &features) < 0 ||
+			       ioctl(VHOST, VHOST_SET_OWNER, NULL) < 0 ?
+		       -errno :
+		       0;
+}
+
+static int vhost_log(void)
+{
+	const uint64_t base = 0;
+
+	return ioctl(VHOST, VHOST_SET_LOG_BASE, &base) < 0 ? -errno : 0;
 }
 
 static int open_file(void)
@@ -327,6 +425,17 @@ static const struct {
 	TRY(other_disk_write),
 	TRY(other_ram),
 	TRY(other_ram_map),
+	TRY(own_tap),
+	TRY(tap_let_go),
+	TRY(tap_join_again),
+	TRY(tap_offloads),
+	TRY(tap_persist),
+	TRY(tap_filter_off),
+	TRY(other_tap),
+	TRY(open_tun),
+	TRY(open_vhost),
+	TRY(own_vhost),
+	TRY(vhost_log),
 	TRY(open_file),
 	TRY(open_device),
 	TRY(open_proc),

@@ -17,6 +17,8 @@ MODULE = HERE.parents[1] / "selinux/bulkhead.cil"
 HOST = "unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023"
 OTHER_HOST = "system_u:system_r:kernel_t:s0-s0:c0.c1023"
 XATTR = "security.selinux"
+DEVICES = {"/dev/null": "null_device_t", "/dev/kvm": "kvm_device_t", "/dev/net/tun": "tun_tap_device_t",
+           "/dev/vhost-net": "vhost_device_t"}
 LSM = pathlib.Path("/sys/kernel/security/lsm")
 NEEDS_SELINUX = pytest.mark.skipif(
     os.geteuid() != 0 or not LSM.exists() or "selinux" not in LSM.read_text(),
@@ -30,9 +32,9 @@ def enforced(*modules):
     if not (SELINUXFS / "enforce").exists():
         subprocess.run(["mount", "-t", "selinuxfs", "none", SELINUXFS], check=True)
     load(compiled(*modules))
-    label_file("/dev/null", "system_u:object_r:null_device_t:s0")
-    if os.path.exists("/dev/kvm"):
-        label_file("/dev/kvm", "system_u:object_r:kvm_device_t:s0")
+    for path, type_ in DEVICES.items():
+        if os.path.exists(path):
+            label_file(path, f"system_u:object_r:{type_}:s0")
     tempfile.tempdir = "/run/selinux-test"
     os.makedirs(tempfile.tempdir, mode=0o755, exist_ok=True)
     pathlib.Path("/proc/self/attr/current").write_text(HOST)

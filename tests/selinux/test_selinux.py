@@ -18,7 +18,7 @@ import subprocess
 import pytest
 
 import policy
-from bh import tgt, vm, wait
+from bh import tap, tgt, vm, wait
 from policy import file_label, label_file, level_of, make_place, process_label, run_words
 
 IMG = shutil.which("qemu-img")
@@ -31,6 +31,11 @@ DOMAINS = {"supervisor": "bulkhead_supervisor_t", "vmm": "bulkhead_vmm_t",
 # What an intruder may: what its process is there for.
 OWN = {"own_disk": ["dev-blk"], "own_ram": vm.PROCESSES,
        "write_memfd": ["dev-blk", "dev-rng", "dev-console", "vmm"]}
+
+OF_A_DEVICE = {"own_ram", "write_memfd"}
+OF_A_CARD = {"dev-net": {"own_tap"},
+             "dev-vhost-net": {"own_tap", "tap_let_go", "tap_join_again", "tap_offloads", "own_vhost"}}
+CARD_DOMAINS = {"dev-net": "bulkhead_net_t", "dev-vhost-net": "bulkhead_vhost_t", "net-relay": "bulkhead_netrelay_t"}
 
 pytestmark = policy.NEEDS_SELINUX
 
@@ -225,7 +230,9 @@ def test_no_denial_of_what_comes_and_goes(place):
     def of_it():
         return [one for one in place.processes() if one not in others]
 
-    devices = {("disk", f"{place.dir}/hot.raw,format=raw"): "disk-2",
+    subprocess.run("ip tuntap add tap7 mode tap", shell=True, check=True)
+    devices = {("net", "tap=tap7"): "net-1",
+               ("disk", f"{place.dir}/hot.raw,format=raw"): "disk-2",
                ("disk", f"{place.dir}/hot-shared.raw,format=raw,readonly=on"): "disk-3", ("rng",): "rng-2"}
 
     def do():
@@ -242,7 +249,7 @@ def test_no_denial_of_what_comes_and_goes(place):
     assert failed == [] and [line for line in denied if 'comm="python3"' not in line] == []
     level = level_of(labels[0])
     assert labels == sorted([f"{WHO}:bulkhead_blk_t:{level}"] * 3 + [f"{WHO}:bulkhead_rng_t:{level}"] * 2 +
-                            [f"{WHO}:bulkhead_console_t:{level}"])
+                            [f"{WHO}:bulkhead_console_t:{level}", f"{WHO}:bulkhead_net_t:{level}"])
     assert level_of(file_label(place.dir / "hot.raw")) == level
     assert file_label(place.dir / "hot-shared.raw").endswith(":bulkhead_shared_t:s0")
 
@@ -308,6 +315,42 @@ def test_no_denial_of_a_cd(place):
     assert [line for line in denied if 'comm="python3"' not in line] == []
     assert all(label.startswith(f"{WHO}:bulkhead_cdrom_t:") for label in labels[:2])
     assert labels[2].endswith(":bulkhead_shared_t:s0")
+
+
+WIRES = ("ip link set lo up && "
+         "ip tuntap add tap0 mode tap multi_queue && ip addr add 10.9.1.1/24 dev tap0 && ip link set tap0 up && "
+         "ip link add bridge0 type bridge && ip addr add 10.9.2.1/24 dev bridge0 && ip link set bridge0 up && "
+         "ip link add wire0 type veth peer name wire1 && ip link set wire0 up && "
+         "ip addr add 10.9.3.1/24 dev wire1 && ip link set wire1 up && "
+         "ip tuntap add tap1 mode tap multi_queue && ip addr add 10.9.4.1/24 dev tap1 && ip link set tap1 up")
+CARDS = ["tap=tap0,queues=2", "bridge=bridge0,ip=10.9.2.2", "macvtap=wire0,ip=10.9.3.2", "tap=tap1,queues=2,vhost=on"]
+
+
+def test_no_denial_of_taps(place):
+    """A Debian guest's cards on the host's interfaces, also those whose processes take the place of others: each is in its
+    domain, and has what it was given of the host's kernel."""
+    words = [*debian_words(place, f"cards bh.cards={len(CARDS)} bh.loops=3"), "--console", "raw", "--cpus", "2",
+             "--allow", "virtio-net,vhost-net"]
+    for card in CARDS:
+        words += ["--net", card]
+
+    def do():
+        subprocess.run(WIRES, shell=True, check=True)
+        process, said, labels = place.start(*words), [], []
+        for line in process.stdout:
+            said.append(line)
+            if "cards: round 1" in line:
+                killed = [pid for pid, exe in place.processes() if exe.endswith(("/dev-net", "/dev-vhost-net"))]
+                labels = sorted(process_label(pid).rsplit(":", 2)[0] for pid in killed)
+                for pid in killed:
+                    os.kill(pid, signal.SIGKILL)
+        return "".join(said), labels, process.wait(60), process.stderr.read()
+
+    (said, labels, status, err), denied = denials(lambda: tap.apart(do))
+    assert status == 0 and "cards: round 3" in said, (said, err)
+    assert err.count("was killed by signal KILL (9)") == len(CARDS), err
+    assert [line for line in denied if 'comm="python3"' not in line] == []
+    assert labels == [f"{WHO}:bulkhead_net_t"] * 3 + [f"{WHO}:bulkhead_vhost_t"]
 
 
 def test_no_denial_of_what_a_guest_reaches(place):
@@ -408,6 +451,14 @@ def test_killed_machine_leaves_its_disk_usable(place):
 
 # ---- an intruder ----
 
+@pytest.fixture(scope="module")
+def other_tap():
+    """Whose name an intruder knows."""
+    subprocess.run("ip tuntap add intruder0 mode tap", shell=True, check=True)
+    yield
+    subprocess.run("ip tuntap del intruder0 mode tap", shell=True, check=True)
+
+
 def intrude(build, place_, machines, label, type_="bulkhead_exec_t"):
     """What it could do, started from a file of that type: the tries by name."""
     program = place_.dir / f"intruder-{type_}"
@@ -417,7 +468,8 @@ def intrude(build, place_, machines, label, type_="bulkhead_exec_t"):
     paths = [place_.dir / "a.raw", f"/proc/{machines['a']['vmm']}/fd/7",
              place_.dir / "b.raw", f"/proc/{machines['b']['vmm']}/fd/7"]
     fds = [os.open(path, os.O_RDWR) for path in paths]
-    fds.append(os.open(place_.dir / "cmd/dev-rng/dev-rng", os.O_RDONLY))
+    fds += [os.open(place_.dir / "cmd/dev-rng/dev-rng", os.O_RDONLY), tap.open_queue(False, tap.IFF_MULTI_QUEUE),
+            os.open("/dev/net/tun", os.O_RDWR), os.open("/dev/vhost-net", os.O_RDWR)]
 
     def prepare():
         high = [os.dup2(fd, 100 + i) for i, fd in enumerate(fds)]
@@ -436,12 +488,23 @@ def intrude(build, place_, machines, label, type_="bulkhead_exec_t"):
     return dict(line.split() for line in done.stdout.splitlines())
 
 
+@pytest.mark.usefixtures("other_tap")
 def test_the_host_may_do_all_of_it(build, place, machines):
     """The tries are real: what no label forbids succeeds."""
     tried = intrude(build, place, machines, policy.HOST)
     assert {name: what for name, what in tried.items() if what not in ("ok", "absent")} == {}
 
 
+@pytest.mark.usefixtures("other_tap")
+@pytest.mark.parametrize("name", CARD_DOMAINS)
+def test_an_intruder_in_a_card_has_its_tap_alone(build, place, machines, name):
+    """What it was handed of its own, and no other tap, nor the device by which one is had."""
+    level = level_of(process_label(machines["a"]["vmm"]))
+    tried = intrude(build, place, machines, f"{WHO}:{CARD_DOMAINS[name]}:{level}")
+    assert {what for what, how in tried.items() if how in ("ok", "absent")} == OF_A_DEVICE | OF_A_CARD.get(name, set())
+
+
+@pytest.mark.usefixtures("other_tap")
 @pytest.mark.parametrize("name", vm.PROCESSES)
 def test_an_intruder_gains_nothing(build, place, machines, name):
     label = process_label(machines["a"][name])

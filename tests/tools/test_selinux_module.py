@@ -45,6 +45,13 @@ NEVER = ["(neverallow bulkhead_process self (process (execmem execstack execheap
          "(neverallow bulkhead_swtpm_t self (unix_stream_socket (create connect bind)))",
          "(neverallow bulkhead_swtpm_t self (capability (all)))",
          "(neverallow bulkhead_process bulkhead_keys_t (file (all)))",
+         "(neverallow bulkhead_domain host_all (chr_file (open create mounton relabelfrom relabelto setattr)))",
+         "(neverallow bulkhead_domain self (tun_socket (all)))",
+         "(neverallow bulkhead_domain host_all (tun_socket (create relabelfrom relabelto)))",
+         "(neverallow bulkhead_net_t tun_tap_device_t (chr_file (ioctl)))",
+         "(neverallow bulkhead_supervisor_t tun_tap_device_t (chr_file (ioctl)))",
+         "(neverallow bulkhead_launcher_t tun_tap_device_t (chr_file (ioctl)))",
+         "(neverallowx bulkhead_domain tun_tap_device_t (ioctl chr_file (range 0x5400 0x54cf)))",
          "(neverallow bulkhead_supervisor_t bulkhead_own (file (open execute)))",
          "(neverallow bulkhead_supervisor_t self (process (fork setexec setcurrent)))"]
 
