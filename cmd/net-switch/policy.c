@@ -4,6 +4,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/declared/blocks.h"
+#include "lib/sandbox/selinux.h"
 
 #include <sys/syscall.h>
 
@@ -49,6 +50,7 @@ static const struct declared_gain gains[] = {
 
 const struct declared_process net_switch_declared = {
 	.name = "net-switch",
+	.domain = SELINUX_SWITCH,
 	.job = "passes frames between network cards of one user's VMs, on one private segment",
 	.hostile = "frames of every VM on the segment",
 	.place = DECLARED_JAIL,

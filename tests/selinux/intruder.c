@@ -6,7 +6,7 @@
  *	intruder PID		PID: a process of another VM
  *
  * Holds: 3 its own VM's disk, 4 its RAM, 5 another VM's disk, 6 its RAM, 7 a program, 8 a queue of its tap, 9 /dev/net/tun,
- * opened and no more, 10 /dev/vhost-net. There is another tap, OTHER_TAP. Prints a line a try, "NAME ok" or "NAME ERROR"; those that are not there in this kernel are "absent".
+ * opened and no more, 10 /dev/vhost-net, 11 a socket of its VM's, 12 one of another VM's. There is another tap, OTHER_TAP. Prints a line a try, "NAME ok" or "NAME ERROR"; those that are not there in this kernel are "absent".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { OWN_DISK = 3, OWN_RAM, OTHER_DISK, OTHER_RAM, PROGRAM, OWN_TAP, TUN, VHOST };
+enum {
+	OWN_DISK = 3,
+	OWN_RAM,
+	OTHER_DISK,
+	OTHER_RAM,
+	PROGRAM,
+	OWN_TAP,
+	TUN,
+	VHOST,
+	OWN_SOCKET,
+	OTHER_SOCKET
+};
 
 #define OTHER_TAP "intruder0"
 #define MISC_MAJOR 10
@@ -197,6 +208,29 @@ static int vhost_log(void)
 	const uint64_t base = 0;
 
 	return ioctl(VHOST, VHOST_SET_LOG_BASE, &base) < 0 ? -errno : 0;
+}
+
+/* Nobody is disturbed: what is there stays there. */
+static int peek(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN ? -errno : 0;
+}
+
+static int own_socket(void)
+{
+	return peek(OWN_SOCKET);
+}
+
+static int other_socket(void)
+{
+	return peek(OTHER_SOCKET);
+}
+
+static int open_kvm(void)
+{
+	return closed(open("/dev/kvm", O_RDWR | O_CLOEXEC));
 }
 
 static int open_file(void)
@@ -436,6 +470,9 @@ static const struct {
 	TRY(open_vhost),
 	TRY(own_vhost),
 	TRY(vhost_log),
+	TRY(own_socket),
+	TRY(other_socket),
+	TRY(open_kvm),
 	TRY(open_file),
 	TRY(open_device),
 	TRY(open_proc),

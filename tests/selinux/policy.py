@@ -88,7 +88,7 @@ def level_of(label):
 def make_place(build, user=False):
     """Programs with the label that restorecon would give them, guests and disks."""
     place = vm.Place(build, user=user, real=True)
-    for name in vm.PROCESSES + vm.BEHIND:
+    for name in (*vm.PROCESSES, *vm.BEHIND, "net-switch"):
         label_file(place.dir / "cmd" / name / name, "system_u:object_r:bulkhead_exec_t:s0")
     for name in ("powerbutton", "virtio-blk", "hotplug"):
         place.file(name, (build / f"tests/guest/{name}.elf").read_bytes())

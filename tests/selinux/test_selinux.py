@@ -6,6 +6,7 @@ Needs a kernel with SELinux and no policy yet, as the lab has with `lsm=...,seli
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -29,10 +30,10 @@ DOMAINS = {"supervisor": "bulkhead_supervisor_t", "vmm": "bulkhead_vmm_t",
            "dev-blk": "bulkhead_blk_t", "dev-rng": "bulkhead_rng_t",
            "dev-console": "bulkhead_console_t", "launcher": "bulkhead_launcher_t"}
 # What an intruder may: what its process is there for.
-OWN = {"own_disk": ["dev-blk"], "own_ram": vm.PROCESSES,
+OWN = {"own_disk": ["dev-blk"], "own_ram": vm.PROCESSES, "own_socket": vm.PROCESSES,
        "write_memfd": ["dev-blk", "dev-rng", "dev-console", "vmm"]}
 
-OF_A_DEVICE = {"own_ram", "write_memfd"}
+OF_A_DEVICE = {"own_ram", "own_socket", "write_memfd"}
 OF_A_CARD = {"dev-net": {"own_tap"},
              "dev-vhost-net": {"own_tap", "tap_let_go", "tap_join_again", "tap_offloads", "own_vhost"}}
 CARD_DOMAINS = {"dev-net": "bulkhead_net_t", "dev-vhost-net": "bulkhead_vhost_t", "net-relay": "bulkhead_netrelay_t"}
@@ -353,6 +354,34 @@ def test_no_denial_of_taps(place):
     assert labels == [f"{WHO}:bulkhead_net_t"] * 3 + [f"{WHO}:bulkhead_vhost_t"]
 
 
+def test_no_denial_of_a_segment(place):
+    """Two VMs on it, one more that comes too late, and what it has counted: with a pair of categories that no VM has."""
+    def words(number):
+        return [*run_words(place, "hotplug"), "--name", f"s{number}", "--detach", "--allow", "net-switch",
+                "--net", f"switch=lab,mac=52:54:00:00:00:0{number}"]
+
+    def do():
+        said = [place.call(*words(n)) for n in (1, 2)]
+        said += [place.call("attach", "s2", "net", "switch=lab,mac=52:54:00:00:00:03"), place.call("segment", "lab")]
+        labels = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                name = pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
+                if name in ("switch-keeper", "net-switch", "vmm"):
+                    labels.setdefault(name, set()).add(process_label(pid))
+        said += [place.call("stop", f"s{n}") for n in (1, 2)]
+        place.wait_until_empty()
+        return said, labels
+
+    (said, labels), denied = denials(do)
+    assert [one for one in said if one[0]] == [] and said[3][1].count("port ") == 3, said
+    assert [line for line in denied if 'comm="python3"' not in line] == []
+    [keeper], [switch] = labels["switch-keeper"], labels["net-switch"]
+    level = level_of(switch)
+    assert re.fullmatch(r"s0:c\d+,c\d+", level) and level not in map(level_of, labels["vmm"])
+    assert [keeper, switch] == [f"{WHO}:bulkhead_switchkeeper_t:{level}", f"{WHO}:bulkhead_switch_t:{level}"]
+
+
 def test_no_denial_of_what_a_guest_reaches(place):
     """A Debian guest calls a program of the host, in its user's domain, as the dialer is that connects them."""
     folder = place.runtime / "bulkhead"
@@ -459,6 +488,15 @@ def other_tap():
     subprocess.run("ip tuntap del intruder0 mode tap", shell=True, check=True)
 
 
+def fd_of(pid, number):
+    """A copy of that descriptor of a process: who may trace it may have it."""
+    pidfd = os.pidfd_open(pid)
+    fd = ctypes.CDLL(None, use_errno=True).syscall(438, pidfd, number, 0)  # pidfd_getfd
+    os.close(pidfd)
+    assert fd >= 0, os.strerror(ctypes.get_errno())
+    return fd
+
+
 def intrude(build, place_, machines, label, type_="bulkhead_exec_t"):
     """What it could do, started from a file of that type: the tries by name."""
     program = place_.dir / f"intruder-{type_}"
@@ -469,7 +507,8 @@ def intrude(build, place_, machines, label, type_="bulkhead_exec_t"):
              place_.dir / "b.raw", f"/proc/{machines['b']['vmm']}/fd/7"]
     fds = [os.open(path, os.O_RDWR) for path in paths]
     fds += [os.open(place_.dir / "cmd/dev-rng/dev-rng", os.O_RDONLY), tap.open_queue(False, tap.IFF_MULTI_QUEUE),
-            os.open("/dev/net/tun", os.O_RDWR), os.open("/dev/vhost-net", os.O_RDWR)]
+            os.open("/dev/net/tun", os.O_RDWR), os.open("/dev/vhost-net", os.O_RDWR),
+            *(fd_of(machines[name]["dev-rng"], 3) for name in ("a", "b"))]
 
     def prepare():
         high = [os.dup2(fd, 100 + i) for i, fd in enumerate(fds)]
@@ -496,6 +535,14 @@ def test_the_host_may_do_all_of_it(build, place, machines):
 
 
 @pytest.mark.usefixtures("other_tap")
+@pytest.mark.parametrize("domain", ["switch", "switchkeeper"])
+def test_an_intruder_in_a_segment_gains_nothing(build, place, machines, domain):
+    """Its categories are those of no VM."""
+    tried = intrude(build, place, machines, f"{WHO}:bulkhead_{domain}_t:s0:c1,c2")
+    assert len(tried) > 40 and [name for name, how in tried.items() if how in ("ok", "absent")] == []
+
+
+@pytest.mark.usefixtures("other_tap")
 @pytest.mark.parametrize("name", CARD_DOMAINS)
 def test_an_intruder_in_a_card_has_its_tap_alone(build, place, machines, name):
     """What it was handed of its own, and no other tap, nor the device by which one is had."""
@@ -519,7 +566,7 @@ def test_categories_alone_make_the_difference(build, place, machines):
     level = level_of(process_label(machines["b"]["vmm"]))
     tried = intrude(build, place, machines, f"{WHO}:bulkhead_blk_t:{level}")
     gained = {name for name, what in tried.items() if what == "ok"}
-    assert gained == {"other_disk", "other_disk_write", "other_ram", "other_ram_map", "write_memfd"}
+    assert gained == {"other_disk", "other_disk_write", "other_ram", "other_ram_map", "other_socket", "write_memfd"}
 
 
 # ---- what cannot be labelled ----

@@ -53,6 +53,10 @@ NEVER = ["(neverallow bulkhead_process self (process (execmem execstack execheap
          "(neverallow bulkhead_launcher_t tun_tap_device_t (chr_file (ioctl)))",
          "(neverallowx bulkhead_domain tun_tap_device_t (ioctl chr_file (range 0x5400 0x54cf)))",
          "(neverallow bulkhead_supervisor_t bulkhead_own (file (open execute)))",
+         "(neverallow bulkhead_switchkeeper_t host_all (file (all)))",
+         "(neverallow bulkhead_switchkeeper_t self (process (fork setexec setcurrent dyntransition execmem)))",
+         "(neverallow bulkhead_switchkeeper_t self (unix_stream_socket (create connect bind)))",
+         "(neverallow bulkhead_switch_t bulkhead_image_t (file (all)))",
          "(neverallow bulkhead_supervisor_t self (process (fork setexec setcurrent)))"]
 
 

@@ -9,6 +9,7 @@
 #include "lib/declared/declared.h"
 #include "lib/sandbox/jail.h"
 #include "lib/sandbox/sandbox.h"
+#include "lib/sandbox/selinux.h"
 #include "lib/sandbox/userns_why.h"
 
 #include <errno.h>
@@ -39,21 +40,29 @@ static int keep_fds(int first, int listener, int exe)
 	return r;
 }
 
-static int begin(const struct jail_host *host, int control, struct jail_process *ret,
-		 const char **ret_what)
+static int begin(const struct jail_host *host, int control, const struct selinux_vm *labels,
+		 struct jail_process *ret, const char **ret_what)
 {
 	static char name[] = "net-switch";
-	char *const argv[] = { name, NULL };
+	char *const argv[] = { name, NULL }, label[SELINUX_LABEL_MAX];
 	const struct jail_fd fds[] = { { control, FD_CONTROL } };
 	const struct jail_spec spec = { .name = name,
 					.exe_fd = SWITCH_KEEPER_FD_EXE,
 					.argv = argv,
 					.fds = fds,
 					.n_fds = ARRAY_SIZE(fds),
-					.id = jail_id(host, 1) };
-	int r = jail_begin(host, &spec, ret, ret_what);
+					.id = jail_id(host, 1),
+					.label = labels->on ? label : NULL };
+	int r;
 
-	return r < 0 ? r : jail_finish(ret, ret_what);
+	selinux_label(labels, SELINUX_SWITCH, label);
+	r = jail_begin(host, &spec, ret, ret_what);
+	if (r == 0)
+		r = jail_finish(ret, ret_what);
+	if (r < 0 || !labels->on)
+		return r;
+	*ret_what = "its label";
+	return selinux_check(host->proc_fd, ret->pid, label);
 }
 
 /* The switch says nothing else before it is confined, and then it says that. */
@@ -75,31 +84,54 @@ static int await_ready(int channel, const char **ret_what)
 	return -ECHILD;
 }
 
-/* As of here no path can be reached. The claims on its ids last as long as this process. */
+static int become(const struct selinux_vm *labels, const struct jail_host *host, const char *domain,
+		  const char **ret_what)
+{
+	*ret_what = "its SELinux domain";
+	return selinux_become(labels, host->proc_fd, domain);
+}
+
+/* Its channel has the label of the domain in which it is made. */
+static int start_apart(struct jail_host *host, const struct selinux_vm *labels, int *ret_channel,
+		       struct jail_process *process, const char **ret_what)
+{
+	int pair[2], r = become(labels, host, SELINUX_START, ret_what);
+
+	if (r < 0)
+		return r;
+	*ret_what = "its channel";
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	*ret_channel = pair[0];
+	r = begin(host, pair[1], labels, process, ret_what);
+	close(pair[1]);
+	if (r == 0)
+		r = await_ready(pair[0], ret_what);
+	return r < 0 ? r : become(labels, host, SELINUX_SWITCH_KEEPER, ret_what);
+}
+
+/* As of here no path can be reached. The claims on its ids and its categories last as long as this process. */
 static int start_switch(struct keeper *k, int *ret_channel, struct jail_process *process,
 			const char **ret_what)
 {
 	struct jail_host host = JAIL_HOST_NONE;
 	static struct jail_ids ids;
-	int pair[2], r;
+	struct selinux_vm labels = SELINUX_VM_NONE;
+	int r;
 
 	ids = JAIL_IDS_NONE;
-	*ret_what = "its channel";
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	r = jail_ids_take(2, &ids, ret_what);
+	*ret_what = "SELinux: a pair of categories";
+	r = selinux_vm_open(&labels);
+	if (r == 0)
+		r = jail_ids_take(2, &ids, ret_what);
 	if (r == 0)
 		r = jail_host_open(&host, &ids, ret_what);
 	if (r == 0)
 		r = jail_host_enter(&host, ret_what);
 	if (r == 0)
-		r = begin(&host, pair[1], process, ret_what);
-	close(pair[1]);
-	if (r == 0)
-		r = await_ready(pair[0], ret_what);
+		r = start_apart(&host, &labels, ret_channel, process, ret_what);
 	k->owner = host.owner;
 	jail_host_close(&host);
-	*ret_channel = pair[0];
 	return r;
 }
 

@@ -2,6 +2,7 @@
 /* What the switch keeper is while its segment is there; see keeper.h. */
 #include "lib/base/cleanup.h"
 #include "lib/declared/blocks.h"
+#include "lib/sandbox/selinux.h"
 
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -52,6 +53,7 @@ static const struct declared_gain gains[] = {
 const struct declared_process switch_keeper_declared = {
 	.name = "switch-keeper",
 	.program = "bulkhead",
+	.domain = SELINUX_SWITCH_KEEPER,
 	.job = "starts net-switch of one segment, and lets cards of its user's VMs join",
 	.hostile = "messages of net-switch",
 	.place = DECLARED_SUPERVISOR,
