@@ -213,6 +213,16 @@ static void explain_credentials(const struct vm_config *c)
 	}
 }
 
+static void explain_hyperv(const struct vm_config *c)
+{
+	if (c->hyperv)
+		paragraph("Hyper-V",
+			  "on KVM alone: the host's kernel keeps the time, timers and interrupts "
+			  "of Hyper-V's interface for the guest, in place of KVM's clock, and "
+			  "writes them to its RAM: more of KVM that hostile registers reach; "
+			  "no hypercall is permitted, and what is not offered is refused");
+}
+
 static void explain_console(const struct vm_config *c)
 {
 	if (c->console == CONSOLE_RAW)
@@ -280,6 +290,7 @@ void explain_choices(const struct explained *x)
 	explain_started(x->config);
 	explain_segments(x->config);
 	explain_interfaces(x->config);
+	explain_hyperv(x->config);
 	explain_console(x->config);
 	explain_unlimited(x->config);
 	explain_panic(x->config);

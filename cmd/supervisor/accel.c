@@ -61,12 +61,26 @@ static void choose(struct opened *o)
 		 real ? "KVM" : "the software CPU", why.text);
 }
 
-int open_accel(struct opened *o, enum config_accel accel, struct open_error *e)
+static int check_hyperv(const struct opened *o, struct open_error *e)
 {
-	if (accel == ACCEL_AUTO)
+	const char *lacks = o->kvm < 0 ? NULL : kvm_host_lacks_hyperv(o->kvm);
+
+	if (o->kvm < 0)
+		return open_complain(e, -ENOTSUP, "--hyperv: KVM alone has it, and %s",
+				     o->accel_why);
+	return lacks ? open_complain(e, -ENOTSUP, "--hyperv: %s (Linux 5.14 has it): leave it out",
+				     lacks) :
+		       0;
+}
+
+int open_accel(struct opened *o, const struct vm_config *c, struct open_error *e)
+{
+	if (c->accel == ACCEL_AUTO)
 		choose(o);
-	if (accel != ACCEL_KVM)
-		return 0;
-	o->kvm = open_kvm(e);
-	return o->kvm < 0 ? o->kvm : 0;
+	if (c->accel == ACCEL_KVM) {
+		o->kvm = open_kvm(e);
+		if (o->kvm < 0)
+			return o->kvm;
+	}
+	return c->hyperv ? check_hyperv(o, e) : 0;
 }

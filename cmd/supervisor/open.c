@@ -398,7 +398,7 @@ int opened_open(struct opened *o, const struct vm_config *c, const char *runtime
 		r = dialer_start(&o->dialer, e);
 	if (r < 0)
 		return r;
-	r = open_accel(o, c->accel, e);
+	r = open_accel(o, c, e);
 	if (r < 0)
 		return r;
 	r = open_programs(o, c, other_ids, e);

@@ -59,9 +59,10 @@ void opened_close(struct opened *o);
 
 /*
  * accel.c: sets o->kvm and o->accel_why. What runs the guest's CPUs is KVM where it is asked for, or
- * `auto` finds a real one; a missing or slow KVM is an error only when KVM itself is asked for.
+ * `auto` finds a real one; a missing or slow KVM is an error only when KVM itself is asked for, or
+ * what only KVM has.
  */
-[[nodiscard]] int open_accel(struct opened *o, enum config_accel accel,
+[[nodiscard]] int open_accel(struct opened *o, const struct vm_config *c,
 			     struct open_error *ret_error);
 
 /*

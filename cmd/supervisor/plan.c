@@ -122,6 +122,8 @@ static void plan_vmm(struct vm *vm, struct launches *ls, const struct opened *o,
 	give(l, o->identity, VMM_FD_IDENTITY, false);
 	words_say(&l->words, "--name=%s", c->name);
 	words_say(&l->words, "--accel=%s", o->kvm < 0 ? "soft" : "kvm");
+	if (c->hyperv)
+		words_say(&l->words, "--hyperv=on");
 	words_say(&l->words, "--cpus=%u", c->cpus);
 	words_say(&l->words, "--memory=%llu", (unsigned long long)c->memory);
 	if (c->firmware)

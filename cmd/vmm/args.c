@@ -92,6 +92,14 @@ static int set_accel(struct vmm_args *a, const char *v)
 	return 0;
 }
 
+static int set_hyperv(struct vmm_args *a, const char *v)
+{
+	if (strcmp(v, "on") != 0)
+		return -EINVAL;
+	a->hyperv = true;
+	return 0;
+}
+
 static int set_on_reboot(struct vmm_args *a, const char *v)
 {
 	if (strcmp(v, "restart") != 0 && strcmp(v, "stop") != 0)
@@ -233,6 +241,7 @@ static const struct {
 	{ "--cmdline=", set_cmdline },
 	{ "--firmware=", set_firmware },
 	{ "--boot=", add_boot },
+	{ "--hyperv=", set_hyperv },
 	{ "--on-reboot=", set_on_reboot },
 	{ "--on-panic=", set_on_panic },
 	{ "--serial=", set_serial },

@@ -33,6 +33,7 @@ struct vmm_virtio {
 struct vmm_args {
 	unsigned int n_vcpus;
 	bool soft;	 /* the software CPU instead of KVM */
+	bool hyperv;	 /* Hyper-V's interface instead of KVM's */
 	uint64_t memory; /* bytes */
 	const char *cmdline;
 	uint64_t firmware; /* bytes of it, which are in the kernel's place; 0: a kernel is booted */

@@ -34,7 +34,11 @@ static int write_items(const struct machine *m, const struct vmm_args *args)
 
 static int make_guest(struct machine *m, const struct vmm_args *args)
 {
-	const struct accel_io io = { .access = vcpu_access, .ctx = m, .loop = &m->loop };
+	const struct accel_machine machine = {
+		.n_vcpus = args->n_vcpus,
+		.hyperv = args->hyperv,
+		.io = { .access = vcpu_access, .ctx = m, .loop = &m->loop }
+	};
 	const char *why = NULL;
 	int r = machine_open(m, args->soft ? &accel_soft : &accel_kvm, VMM_FD_RAM, args->memory,
 			     args->n_vcpus);
@@ -42,7 +46,7 @@ static int make_guest(struct machine *m, const struct vmm_args *args)
 	if (r < 0)
 		return control_fail(FD_CONTROL, "%llu MiB of guest RAM: %s",
 				    (unsigned long long)(args->memory >> 20), strerrordesc_np(-r));
-	r = m->ops->open(args->soft ? -1 : VMM_FD_KVM, m->n_vcpus, &io, &m->accel, &why);
+	r = m->ops->open(args->soft ? -1 : VMM_FD_KVM, &machine, &m->accel, &why);
 	if (r < 0)
 		return control_fail(FD_CONTROL, "%s: %s", why ? why : m->ops->name,
 				    strerrordesc_np(-r));

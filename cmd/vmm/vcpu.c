@@ -97,6 +97,12 @@ static void handle_exit(struct machine *m, const struct accel_exit *e)
 	case ACCEL_EXIT_SHUTDOWN:
 		machine_crash(m, "the guest's CPU shut down (triple fault)");
 		break;
+	case ACCEL_EXIT_RESET:
+		machine_request(m, MACHINE_RESET);
+		break;
+	case ACCEL_EXIT_PANIC:
+		machine_request(m, MACHINE_PANIC);
+		break;
 	case ACCEL_EXIT_BROKEN:
 		machine_crash(m, e->why);
 		break;

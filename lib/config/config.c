@@ -298,6 +298,9 @@ int config_check(const struct vm_config *c, struct config_error *e)
 	if (c->detach && c->console != CONSOLE_AUTO && c->console != CONSOLE_NONE)
 		return complain(e, "--detach: a detached VM has no terminal: leave --console out, "
 				   "and use bulkhead console NAME");
+	if (c->hyperv && c->accel == ACCEL_SOFT)
+		return complain(e, "--hyperv: the software CPU has nothing of Hyper-V's interface: "
+				   "leave --hyperv or --accel soft out");
 	if (config_limits_io(&c->limits) && config_count(c, NULL) == 0)
 		return complain(e, "--limit-io: this VM has no disk");
 	r = config_check_seed(c, e);

@@ -134,6 +134,7 @@ struct vm_config {
 	const char *cmdline;
 	uint64_t memory; /* bytes, a multiple of 4096 */
 	bool huge_pages; /* of 2 MiB for the guest's RAM, where the host has them */
+	bool hyperv;	 /* the guest finds Hyper-V's interface */
 	uint32_t cpus;
 	size_t n_devices;
 	enum config_console console;

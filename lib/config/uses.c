@@ -73,6 +73,8 @@ bool config_uses(const struct vm_config *c, const struct config_facts *f, enum f
 	switch (id) {
 	case FEATURE_SOFT_MANY_CPUS:
 		return f->soft && c->cpus > SOFT_CPUS_TESTED;
+	case FEATURE_HYPERV:
+		return c->hyperv;
 	case FEATURE_FIRMWARE:
 		return c->firmware;
 	case FEATURE_CLOUD_INIT:

@@ -37,6 +37,12 @@ const struct feature features[N_FEATURES] = {
 		"the host's KVM handles the guest's exits; a bug there is not covered",
 		.shown_by = "guest/test_cpu.py",
 	},
+	[FEATURE_HYPERV] = {
+		"hyperv", "Hyper-V's clock, timers and SynIC for guests on KVM (--hyperv)",
+		FEATURE_EXPERIMENTAL, "vmm", "MSRs and pages that the host's KVM handles",
+		.note = "Linux takes it for Hyper-V; Windows itself has not been tried",
+		.shown_by = "unit/test_kvm_hyperv.c, guest/test_hyperv.py, linux/test_debian_hyperv.py",
+	},
 	[FEATURE_SOFT] = {
 		"soft", "software CPU, 1 to 8 virtual CPUs", FEATURE_SUPPORTED, "vmm",
 		"the guest's instructions and page tables",

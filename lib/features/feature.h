@@ -33,6 +33,7 @@ enum feature_status {
 
 enum feature_id {
 	FEATURE_KVM,
+	FEATURE_HYPERV,
 	FEATURE_SOFT,
 	FEATURE_SOFT_MANY_CPUS,
 	FEATURE_ACCEL_AUTO,

@@ -35,18 +35,38 @@ int kvm_host_check(int kvm_fd, const char **ret_why)
 	return 0;
 }
 
+struct wall {
+	int cap;
+	const char *missing;
+};
+
+static const char *first_missing(int kvm_fd, const struct wall *walls, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, walls[i].cap) <= 0)
+			return walls[i].missing;
+	return NULL;
+}
+
 const char *kvm_host_lacks(int kvm_fd)
 {
-	static const struct {
-		int cap;
-		const char *missing;
-	} walls[] = {
+	static const struct wall walls[] = {
 		{ KVM_CAP_X86_MSR_FILTER, "KVM has no filter of MSRs" },
 		{ KVM_CAP_ENFORCE_PV_FEATURE_CPUID, "KVM does not enforce paravirtual features" },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(walls); i++)
-		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, walls[i].cap) <= 0)
-			return walls[i].missing;
-	return NULL;
+	return first_missing(kvm_fd, walls, ARRAY_SIZE(walls));
+}
+
+const char *kvm_host_lacks_hyperv(int kvm_fd)
+{
+	static const struct wall walls[] = {
+		{ KVM_CAP_HYPERV_SYNIC, "KVM has no SynIC of Hyper-V's" },
+		{ KVM_CAP_SYS_HYPERV_CPUID, "KVM does not say what it has of Hyper-V's interface" },
+		{ KVM_CAP_HYPERV_ENFORCE_CPUID,
+		  "KVM does not keep guests to what they are offered of Hyper-V's interface" },
+	};
+	const char *lacks = kvm_host_lacks(kvm_fd);
+
+	return lacks ? lacks : first_missing(kvm_fd, walls, ARRAY_SIZE(walls));
 }

@@ -11,5 +11,7 @@
 /* What keeps a guest, and a vmm that was taken over, to the machine's part of KVM (Linux 5.10 has it):
  * NULL, or in a few words what of it kvm_fd lacks. */
 const char *kvm_host_lacks(int kvm_fd);
+/* What keeps a guest that has Hyper-V's interface to what it is offered of that (Linux 5.14): as above. */
+const char *kvm_host_lacks_hyperv(int kvm_fd);
 
 #endif

@@ -67,6 +67,9 @@ def assert_refused(place_, words, status, text):
     (["run", "--kernel", "KERNEL", "--disk", "a"], "say FILE,format=raw"),
     (["run", "--kernel", "KERNEL", "--disk", "a,format=vmdk"], "format must be raw or qcow2"),
     (["run", "--kernel", "KERNEL", "--accel", "tcg"], "say auto, kvm or soft"),
+    (["run", "--kernel", "KERNEL", "--hyperv=maybe"], "say on or off"),
+    (["run", "--kernel", "KERNEL", "--hyperv", "--accel", "soft", "--allow", "hyperv"],
+     "--hyperv: the software CPU has nothing of Hyper-V's interface"),
     (["run", "--kernel", "KERNEL", "--console", "loud"], "say auto, safe, raw or none"),
     (["run", "--kernel", "KERNEL", "--on-panic", "stopp"], "say stop or continue"),
     (["run", "--kernel", "KERNEL", "--on-crash", "pray"], "say restart, stop or pause"),
@@ -246,11 +249,24 @@ def test_no_kvm_at_all(place):
     words = ["run", "--kernel", place.kernel, "--cmdline", f"{UP},event:2", "--name", "bare"]
     done = without_kvm(place, *words, "--accel", "kvm")
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and NOT_THERE in done.stderr
+    done = without_kvm(place, *words, "--hyperv", "--allow", "hyperv")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert f"--hyperv: KVM alone has it, and the software CPU runs the guest: {NOT_THERE}" in done.stderr
     done = without_kvm(place, *words)
     assert done.returncode == 0
     first, last = vm.without_host(done.stderr).splitlines()
     assert first.startswith(f"bulkhead: bare: the software CPU runs the guest: {NOT_THERE}")
     assert last == "bulkhead: bare: the guest powered off"
+
+
+@needs_kvm
+def test_a_kvm_that_lacks_hyper_v(place):
+    """This machine's: it is said which part, in one line."""
+    if subprocess.run([TOP / "tools/kvm-real"], capture_output=True, check=False).returncode == 0:
+        pytest.skip("a real one has it")
+    for accel, why in ("kvm", "--hyperv: KVM "), ("auto", "--hyperv: KVM alone has it, and the software CPU runs the guest"):
+        code, _, err = place.run(f"{UP},event:2", "--accel", accel, "--hyperv", "--allow", "hyperv")
+        assert code == 1 and err.count("\n") == 1 and why in err
 
 
 @needs_kvm
@@ -768,8 +784,8 @@ def test_every_option_is_documented(build):
     (["bulkhead", "r"], ["run", "resume", "resize"]),
     (["bulkhead", "features", ""], ["--json"]),
     (["bulkhead", "run", "--allow", "soft-m"], ["soft-many-cpus"]),
-    (["bulkhead", "run", "--allow", ""], ["soft-many-cpus", "qcow2", "storage-nbd", "storage-iscsi", "net-switch", "virtio-scsi", "virtio-vsock", "tpm", "image-fetch"]),
-    (["bulkhead", "run", "--allow", "=", ""], ["soft-many-cpus", "qcow2", "storage-nbd", "storage-iscsi", "net-switch", "virtio-scsi", "virtio-vsock", "tpm", "image-fetch"]),
+    (["bulkhead", "run", "--allow", ""], ["hyperv", "soft-many-cpus", "qcow2", "storage-nbd", "storage-iscsi", "net-switch", "virtio-scsi", "virtio-vsock", "tpm", "image-fetch"]),
+    (["bulkhead", "run", "--allow", "=", ""], ["hyperv", "soft-many-cpus", "qcow2", "storage-nbd", "storage-iscsi", "net-switch", "virtio-scsi", "virtio-vsock", "tpm", "image-fetch"]),
     (["bulkhead", "run", "--allow", "x,s"], ["x,soft-many-cpus", "x,storage-nbd", "x,storage-iscsi"]),
     (["bulkhead", "explain", "--on"], ["--on-reboot", "--on-panic", "--on-crash", "--on-storage-error"]),
     (["bulkhead", "run", "--on"], ["--on-reboot", "--on-panic", "--on-crash", "--on-storage-error"]),

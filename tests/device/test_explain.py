@@ -141,6 +141,8 @@ def test_who_starts_it(place):
     ("rate", ["--net", "bridge=br0,packets-out=9"]),
     ("rate", ["--net", "macvtap=eth0,bytes-out=9K"]),
     ("dev-vhost-net", ["--net", "tap=tap0,vhost=on"]),
+    ("Hyper-V", ["--hyperv"]),
+    ("experimental", ["--hyperv", "--accel", "kvm"]),
     ("no disk limit", ["--disk", "/no/a,format=raw"]),
     ("early panic", ["--cmdline", "console=ttyS0"]),
     ("early panic", ["--cmdline", "console=ttyS0 panic=-1"]),

@@ -44,6 +44,7 @@ REFUSED = {
     "X86_SET_MSR_FILTER": _iow(0xc6, 392), "RESET_DIRTY_RINGS": _io(0xc7), "GET_STATS_FD": _io(0xce),
     "SET_SREGS2": _iow(0xcd, 320), "SET_MEMORY_ATTRIBUTES": _iow(0xd2, 32),
     "CREATE_GUEST_MEMFD": _iowr(0xd4, 64), "PRE_FAULT_MEMORY": _iowr(0xd5, 64),
+    "HYPERV_EVENTFD": _iow(0xbd, 24), "GET_SUPPORTED_HV_CPUID": _iowr(0xc1, 8),
     "CREATE_DEVICE": _iowr(0xe0, 12), "SET_DEVICE_ATTR": _iow(0xe1, 24), "GET_DEVICE_ATTR": _iow(0xe2, 24),
 }
 

@@ -120,6 +120,13 @@ VMXON = b"\xc7\x04\x24\x00\x20\x00\x02\xf3\x0f\xc7\x34\x24"  # of the page at AT
 SET_HSAVE = b"\xb9\x17\x01\x01\xc0\x31\xd2\x0f\x30"  # wrmsr VM_HSAVE_PA, the page
 
 
+HYPERV = ("--hyperv", "--allow", "hyperv")
+
+
+def read_msr(number):
+    return b"\xb9" + number.to_bytes(4, "little") + b"\x0f\x32"  # mov ecx, rdmsr
+
+
 def run_code(t, ram, code, cr4=0, efer=0):
     """Has the vCPU run it; whether it gets to the end (else it is shut down by a fault), or None if KVM
     does not let it begin."""
@@ -157,3 +164,25 @@ def test_kvm_drill_no_guest_in_the_guest(kvm_ground, count, what, code, register
     gains = [("kvm", what, "")] if run_code(t, ram, code, **registers) else []
     t.release()
     count("vcpu", 1, gains)
+
+
+@pytest.mark.skipif(not REAL, reason="where KVM emulates ring 0, not even the way there works")
+def test_kvm_drill_hyper_v(kvm_ground, count):
+    """With Hyper-V's interface a vCPU of which all registers were chosen has what its guest was offered of that, and
+    none of KVM's own; and the table of MSRs has more rows, but no other values."""
+    t, gains, tried = kvm_ground.start(*HYPERV).take("vcpu"), [], 0
+    ram = next(m[0] for m in machines.maps_of(t.pid) if "guest-ram" in m[3])
+    assert run_code(t, ram, read_msr(0x40000020))  # the time
+    for number in (0x40000010, 0x40000040, 0x400000f1, 0x40000106, 0x40000107, 0x40000118, 0x4b564d00, 0x4b564d01):
+        tried += 1
+        if run_code(t, ram, read_msr(number)):
+            gains.append(("kvm", f"MSR {number:#x}", ""))
+    vcpu = next(fd for fd, to in kvm.links(t).items() if "kvm-vcpu" in to)
+    table = t.read(kvm.MSRS_AT, kvm.MSRS_LEN)
+    n = int.from_bytes(table[:4], "little")
+    rows = {int.from_bytes(table[8 + 16 * i:12 + 16 * i], "little"): table[16 + 16 * i:24 + 16 * i] for i in range(n)}
+    assert {0x40000000, 0x40000001, 0x40000083, 0x400000b7, 0x40000105} <= rows.keys()
+    assert not any(rows[0x40000001]) and t.call(16, vcpu, kvm.SET_MSRS, kvm.MSRS_AT).value == n
+    assert t.call(16, vcpu, kvm.SET_MSRS, t.put(table[:24])).refused
+    t.release()
+    count("vcpu", tried, gains)

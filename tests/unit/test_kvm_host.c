@@ -77,6 +77,22 @@ static void test_what_keeps_to_the_machine(void **state)
 	assert_string_equal(kvm_host_lacks(7), "KVM does not enforce paravirtual features");
 }
 
+static void test_what_keeps_to_hyper_v(void **state)
+{
+	static const int caps[] = { KVM_CAP_X86_MSR_FILTER, KVM_CAP_ENFORCE_PV_FEATURE_CPUID,
+				    KVM_CAP_HYPERV_SYNIC, KVM_CAP_SYS_HYPERV_CPUID,
+				    KVM_CAP_HYPERV_ENFORCE_CPUID };
+
+	(void)state;
+	absent = -1;
+	assert_null(kvm_host_lacks_hyperv(7));
+	for (size_t i = 0; i < ARRAY_SIZE(caps); i++) {
+		absent = caps[i];
+		assert_memory_equal(kvm_host_lacks_hyperv(7), "KVM ", 4);
+		assert_int_equal(!kvm_host_lacks(7), i >= 2);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -84,6 +100,7 @@ int main(void)
 		cmocka_unit_test(test_another_interface),
 		cmocka_unit_test(test_each_capability_counts),
 		cmocka_unit_test(test_what_keeps_to_the_machine),
+		cmocka_unit_test(test_what_keeps_to_hyper_v),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

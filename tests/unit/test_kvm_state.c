@@ -4,12 +4,15 @@
  * refused in a line or taken as a whole. KVM is played here, so that each of its calls can be refused; where
  * there is a real one, a guest's computation also goes on in the middle, and it is given damaged states, too.
  */
+#include "cmd/vmm/accel/kvm/hyperv.h"
 #include "cmd/vmm/accel/kvm/image.h"
 #include "cmd/vmm/accel/kvm/kvm.h"
+#include "cmd/vmm/space.h"
 #include "tests/unit/unit.h"
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
+#include "lib/kvm/host.h"
 #include "lib/kvm/speed.h"
 
 #include <errno.h>
@@ -168,6 +171,8 @@ static void know_msrs(void)
 		known.entries[known.head.nmsrs++].index = i;
 	for (uint32_t i = 0x268; i < 0x270; i++)
 		known.entries[known.head.nmsrs++].index = i;
+	for (size_t i = 0; i < kvm_hyperv_n_kept; i++)
+		known.entries[known.head.nmsrs++].index = kvm_hyperv_kept[i];
 }
 
 /* In long mode, in the middle of something. */
@@ -458,6 +463,9 @@ static void test_fields_against_each_other(void **state)
 		{ "lapic", 0x20, 0x8000, "exception's vector" },
 		{ "lapic", 0x39, 1, "beyond where it began" },
 		{ "virt_spec_ctrl", 0, 4, "an MSR that this host has not" },
+		{ "hv_hypercall", 0, 1, "hv_hypercall without a guest OS" },
+		{ "hv_sint", 15, 1 << 17, "hv_sint with an exception's vector" },
+		{ "hv_sint", 2, ~(1ULL << 16) & ~0xf0ULL, "hv_sint with an exception's vector" },
 	};
 	static struct saved s, bad;
 	struct accel_vcpu *v = start();
@@ -491,6 +499,22 @@ static void test_an_msr_without_a_place_is_not_lost(void **state)
 	save(v, &s);
 	*played_msr(OTHER_MSR) = 1;
 	assert_int_equal(state_object_save(&o, s.wire, sizeof(s.wire)), -ENOTSUP);
+}
+
+/* What a guest's timer can ask for, and one without Hyper-V's cannot. */
+static void test_an_interrupt_with_an_exceptions_vector(void **state)
+{
+	static struct saved s;
+	struct accel_vcpu *v = start();
+	char why[STATE_WHY_MAX];
+
+	(void)state;
+	save(v, &s);
+	set(&s, "hv_sint", 0, 1 << 16);
+	set(&s, "lapic", 0x20, 0x8000);
+	load(v, &s);
+	set(&s, "lapic", 0x10, 0x8000);
+	assert_int_equal(try_load(v, &s, why), -EBADMSG);
 }
 
 /* ---- a real one ---- */
@@ -544,17 +568,17 @@ static bool is_real(int kvm_fd)
 	return r == 0 && kvm_speed_is_real(&speed);
 }
 
-static int begin_real(void)
+static int begin_real(bool hyperv)
 {
-	const struct accel_io io = { 0 };
+	const struct accel_machine machine = { .n_vcpus = 2, .hyperv = hyperv };
 	const char *why = "?";
 	_cleanup_(closep) int kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	int fd;
 
-	if (kvm_fd < 0 || !is_real(kvm_fd))
+	if (kvm_fd < 0 || !is_real(kvm_fd) || (hyperv && kvm_host_lacks_hyperv(kvm_fd)))
 		return -ENODEV;
 	fd = take_fd(&kvm_fd);
-	if (accel_kvm.open(fd, 2, &io, &real.a, &why) < 0)
+	if (accel_kvm.open(fd, &machine, &real.a, &why) < 0)
 		fail_msg("%s", why);
 	real.ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(real.ram != MAP_FAILED);
@@ -608,7 +632,7 @@ static void test_a_computation_goes_on(void **state)
 	uint8_t results[16];
 
 	(void)state;
-	if (begin_real() < 0)
+	if (begin_real(false) < 0)
 		skip();
 	go_to(real.v, CODE);
 	run_to(real.v, 0x80);
@@ -655,6 +679,76 @@ static void test_damaged_states_and_a_real_kvm(void **state)
 	assert_int_equal(real.ram[RESULTS + 0xc] & 1, 1);
 }
 
+static int access_msr(unsigned long request, uint32_t index, uint64_t *value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} one = { .head.nmsrs = 1, .entry = { .index = index, .data = *value } };
+	int r = ioctl(real.v->fd, request, &one);
+
+	*value = one.entry.data;
+	return r;
+}
+
+static void has_msr_now(uint32_t index, uint64_t value)
+{
+	uint64_t now_ = 0;
+
+	assert_int_equal(access_msr(KVM_GET_MSRS, index, &now_), 1);
+	if (now_ != value)
+		fail_msg("%#x: %#llx and not %#llx", index, (unsigned long long)now_,
+			 (unsigned long long)value);
+}
+
+/* Each of its MSRs is as at power-on after a reset, and as it was from an image. */
+static void test_hyperv_and_a_real_kvm(void **state)
+{
+	static const struct {
+		uint32_t index;
+		uint64_t initial, set;
+	} all[] = {
+		{ 0x40000000, 0, 0x8100000000000001 },
+		{ 0x40000001, 0, 0x3001 },
+		{ 0x40000021, 0, 0x4001 },
+		{ 0x40000073, 0, 0x5001 },
+		{ 0x40000080, 1, 0 },
+		{ 0x40000082, 0, 0x6001 },
+		{ 0x40000083, 0, 0x7001 },
+		{ 0x40000090, 1 << 16, 0x50 },
+		{ 0x4000009f, 1 << 16, 0x20051 },
+		{ 0x400000b0, 0, 0x2000b },
+		{ 0x400000b1, 0, ~0ULL },
+		{ 0x400000b6, 0, 0x1f39 },
+		{ 0x400000b7, 0, ~0ULL },
+		{ 0x40000100, 0, 1 },
+		{ 0x40000104, 0, 2 },
+	};
+	static struct saved s;
+	uint64_t value;
+
+	(void)state;
+	munmap((void *)(uintptr_t)SPACE_MSRS_AT, SPACE_MSRS); /* of the one before */
+	if (begin_real(true) < 0)
+		skip();
+	go_to(real.v, CODE);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		has_msr_now(all[i].index, all[i].initial);
+		value = all[i].set;
+		assert_int_equal(access_msr(KVM_SET_MSRS, all[i].index, &value), 1);
+	}
+	run_to(real.v, 0x80);
+	save(real.v, &s);
+	go_to(real.v, CODE);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		has_msr_now(all[i].index, all[i].initial);
+	load(real.v, &s);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		has_msr_now(all[i].index, all[i].set);
+	has_msr_now(0x40000105, 1ULL << 63);
+	run_to(real.v, 0x81);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -665,8 +759,10 @@ int main(void)
 		cmocka_unit_test_teardown(test_fields_past_their_bounds, stop),
 		cmocka_unit_test_teardown(test_fields_against_each_other, stop),
 		cmocka_unit_test_teardown(test_an_msr_without_a_place_is_not_lost, stop),
+		cmocka_unit_test_teardown(test_an_interrupt_with_an_exceptions_vector, stop),
 		cmocka_unit_test(test_a_computation_goes_on),
 		cmocka_unit_test(test_damaged_states_and_a_real_kvm),
+		cmocka_unit_test(test_hyperv_and_a_real_kvm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,8 @@ enum accel_exit_kind {
 	ACCEL_EXIT_MMIO,
 	ACCEL_EXIT_EOI,	     /* the guest ended a level-triggered interrupt: eoi_vector */
 	ACCEL_EXIT_SHUTDOWN, /* triple fault */
+	ACCEL_EXIT_RESET,    /* the guest asks for one, by no device */
+	ACCEL_EXIT_PANIC,    /* or says so that it has crashed, and goes on */
 	ACCEL_EXIT_BROKEN,   /* the accelerator cannot go on: why */
 };
 
@@ -74,6 +76,13 @@ struct accel_io {
 	struct loop *loop; /* the main thread's; callbacks run with the machine's lock held */
 };
 
+/* What the machine is to be. */
+struct accel_machine {
+	unsigned int n_vcpus;
+	bool hyperv; /* guests find Hyper-V's interface */
+	struct accel_io io;
+};
+
 #define ACCEL_IRQ_SLOTS 2048
 
 struct accel_ops {
@@ -83,7 +92,7 @@ struct accel_ops {
 
 	/* fd: what the accelerator needs from outside (kvm: /dev/kvm; soft: -1), owned by the
 	 * accel from now on. On failure *ret_why is a line for the user. */
-	int (*open)(int fd, unsigned int vcpus, const struct accel_io *io, struct accel **ret,
+	int (*open)(int fd, const struct accel_machine *machine, struct accel **ret,
 		    const char **ret_why);
 	/* Guest RAM; host memory outlives the accel. At most two calls. */
 	int (*add_ram)(struct accel *a, uint64_t gpa, void *host, uint64_t size);

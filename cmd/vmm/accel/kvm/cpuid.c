@@ -3,6 +3,7 @@
  * What CPU the guest sees: what the host supports, less what widens the attack surface, plus the
  * topology. Leaves: Intel SDM volume 2A, CPUID; AMD APM volume 3, appendix E.
  */
+#include "cmd/vmm/accel/kvm/hyperv.h"
 #include "cmd/vmm/accel/kvm/kvm.h"
 #include "cmd/vmm/accel/topology.h"
 
@@ -89,7 +90,7 @@ int kvm_cpuid_prepare(struct accel *a)
 		remove_features(&a->cpuid->entries[i]);
 		trim_paravirtual(&a->cpuid->entries[i]);
 	}
-	return 0;
+	return a->hyperv ? kvm_hyperv_offer(a) : 0;
 }
 
 static void set_leaf_1(const struct accel *a, unsigned int id, struct kvm_cpuid_entry2 *e)

@@ -46,6 +46,9 @@ struct kvm_image {
 	uint64_t mtrr_def, mtrr_fixed[11], mtrr_var[16];
 	uint64_t kvm_system_time, kvm_wall_clock;
 	uint64_t tsc_adjust, tsc, tsc_deadline;
+	/* Hyper-V's: what is of the VM is the same in each vCPU's */
+	uint64_t hv_guest_os_id, hv_hypercall, hv_reference_tsc, hv_assist;
+	uint64_t hv_scontrol, hv_siefp, hv_simp, hv_sint[16], hv_stimer[8], hv_crash[5];
 	uint64_t clock; /* ns, of the VM: the first vCPU's counts */
 };
 
@@ -59,7 +62,7 @@ extern const struct state_schema kvm_vcpu_schema;
 
 struct accel_vcpu;
 
-#define KVM_SAVED_MSRS 56
+#define KVM_SAVED_MSRS 92
 
 /* Those that the host has; 0 for others. 0, or a negative errno. */
 [[nodiscard]] int kvm_msrs_read(const struct accel_vcpu *v, uint64_t ret[KVM_SAVED_MSRS]);

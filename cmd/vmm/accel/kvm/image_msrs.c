@@ -15,7 +15,8 @@
 
 #define IMAGE struct kvm_image
 
-/* In the order in which they are given back: the deadline is one of the TSC's, and of a LAPIC's mode. */
+/* In the order in which they are given back: the deadline is one of the TSC's, and of a LAPIC's mode; a page for hypercalls
+ * is one of the guest OS, timers of Hyper-V's act on what comes before them. */
 static const struct {
 	uint32_t index;
 	uint32_t offset;
@@ -80,6 +81,42 @@ static const struct {
 	MSR(0x3b, tsc_adjust),
 	MSR(0x10, tsc),
 	MSR(0x6e0, tsc_deadline),
+	MSR(0x40000000, hv_guest_os_id),
+	MSR(0x40000001, hv_hypercall),
+	MSR(0x40000021, hv_reference_tsc),
+	MSR(0x40000073, hv_assist),
+	MSR(0x40000080, hv_scontrol),
+	MSR(0x40000082, hv_siefp),
+	MSR(0x40000083, hv_simp),
+	MSR(0x40000090, hv_sint[0]),
+	MSR(0x40000091, hv_sint[1]),
+	MSR(0x40000092, hv_sint[2]),
+	MSR(0x40000093, hv_sint[3]),
+	MSR(0x40000094, hv_sint[4]),
+	MSR(0x40000095, hv_sint[5]),
+	MSR(0x40000096, hv_sint[6]),
+	MSR(0x40000097, hv_sint[7]),
+	MSR(0x40000098, hv_sint[8]),
+	MSR(0x40000099, hv_sint[9]),
+	MSR(0x4000009a, hv_sint[10]),
+	MSR(0x4000009b, hv_sint[11]),
+	MSR(0x4000009c, hv_sint[12]),
+	MSR(0x4000009d, hv_sint[13]),
+	MSR(0x4000009e, hv_sint[14]),
+	MSR(0x4000009f, hv_sint[15]),
+	MSR(0x400000b0, hv_stimer[0]),
+	MSR(0x400000b1, hv_stimer[1]),
+	MSR(0x400000b2, hv_stimer[2]),
+	MSR(0x400000b3, hv_stimer[3]),
+	MSR(0x400000b4, hv_stimer[4]),
+	MSR(0x400000b5, hv_stimer[5]),
+	MSR(0x400000b6, hv_stimer[6]),
+	MSR(0x400000b7, hv_stimer[7]),
+	MSR(0x40000100, hv_crash[0]),
+	MSR(0x40000101, hv_crash[1]),
+	MSR(0x40000102, hv_crash[2]),
+	MSR(0x40000103, hv_crash[3]),
+	MSR(0x40000104, hv_crash[4]),
 #undef MSR
 };
 

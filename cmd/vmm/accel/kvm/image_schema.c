@@ -105,6 +105,16 @@ static const struct state_field fields[] = {
 	STATE_ANY(IMAGE, tsc_adjust),
 	STATE_ANY(IMAGE, tsc),
 	STATE_ANY(IMAGE, tsc_deadline),
+	STATE_ANY(IMAGE, hv_guest_os_id),
+	STATE_ANY(IMAGE, hv_hypercall),
+	STATE_ANY(IMAGE, hv_reference_tsc),
+	STATE_ANY(IMAGE, hv_assist),
+	STATE_ANY(IMAGE, hv_scontrol),
+	STATE_ANY(IMAGE, hv_siefp),
+	STATE_ANY(IMAGE, hv_simp),
+	STATE_ANYS(IMAGE, hv_sint),
+	STATE_ANYS(IMAGE, hv_stimer),
+	STATE_ANYS(IMAGE, hv_crash),
 	STATE_RANGE(IMAGE, clock, 0, INT64_MAX),
 };
 
@@ -202,6 +212,9 @@ static bool is_vectors(unsigned int reg)
 
 static const char *check_lapic(const IMAGE *i)
 {
+	/* A timer of Hyper-V's may ask for any vector: the LAPIC keeps it, and never delivers it. */
+	const uint32_t requested = i->hv_sint[0] ? 0 : i->lapic[IRR];
+
 	if ((i->apic_base & ~(uint64_t)(APIC_BASE_BSP | APIC_BASE_X2APIC | APIC_BASE_ENABLE)) !=
 		    LAPIC_START ||
 	    ((i->apic_base & APIC_BASE_X2APIC) && !(i->apic_base & APIC_BASE_ENABLE)))
@@ -209,7 +222,7 @@ static const char *check_lapic(const IMAGE *i)
 	for (unsigned int r = 0; r < KVM_IMAGE_LAPIC; r++)
 		if (!is_vectors(r) && i->lapic[r] & ~held[r])
 			return "lapic has bits that no register holds";
-	if ((i->lapic[ISR] | i->lapic[TMR] | i->lapic[IRR]) & NO_VECTORS)
+	if ((i->lapic[ISR] | i->lapic[TMR] | requested) & NO_VECTORS)
 		return "lapic: an interrupt with an exception's vector";
 	return i->lapic[TIMER_CURRENT] > i->lapic[TIMER_INITIAL] ?
 		       "lapic: a timer beyond where it began" :
@@ -231,11 +244,27 @@ static const char *check_events(const IMAGE *i)
 	return NULL;
 }
 
+/* ---- Hyper-V's interface: TLFS 3.13 and 11.8.4 ---- */
+
+#define HV_ENABLE 1ULL
+#define HV_SINT_MASKED (1ULL << 16)
+
+static const char *check_hyperv(const IMAGE *i)
+{
+	if ((i->hv_hypercall & HV_ENABLE) && !i->hv_guest_os_id)
+		return "hv_hypercall without a guest OS";
+	for (size_t k = 0; k < ARRAY_SIZE(i->hv_sint); k++)
+		if (i->hv_sint[k] && !(i->hv_sint[k] & HV_SINT_MASKED) &&
+		    (uint8_t)i->hv_sint[k] < 16)
+			return "hv_sint with an exception's vector";
+	return NULL;
+}
+
 static const char *check(const void *image)
 {
-	static const char *(*const checks[])(const IMAGE *) = { check_mode, check_addresses,
+	static const char *(*const checks[])(const IMAGE *) = { check_mode,	    check_addresses,
 								check_memory_types, check_lapic,
-								check_events };
+								check_events,	    check_hyperv };
 	const char *wrong = NULL;
 
 	for (size_t k = 0; k < ARRAY_SIZE(checks) && !wrong; k++)
@@ -245,7 +274,7 @@ static const char *check(const void *image)
 
 const struct state_schema kvm_vcpu_schema = {
 	.name = "kvm-vcpu",
-	.version = 1,
+	.version = 2,
 	.size = sizeof(IMAGE),
 	.fields = fields,
 	.n_fields = ARRAY_SIZE(fields),

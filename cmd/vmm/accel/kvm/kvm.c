@@ -2,6 +2,7 @@
 /* The KVM accelerator: the VM, its memory and its table of operations; see kvm.h. */
 #include "cmd/vmm/accel/kvm/kvm.h"
 
+#include "cmd/vmm/accel/kvm/hyperv.h"
 #include "lib/base/cleanup.h"
 #include "lib/kvm/host.h"
 
@@ -12,21 +13,24 @@
 /*
  * MSRs that no guest is to reach, whatever CPUID says: older kernels look at CPUID for few of them, and a
  * vmm that was taken over can set EFER.SVME by the registers that it shares with KVM (of KVM 6.1, also
- * with kvm_amd.nested=0). VMRUN then asks for nothing but VM_HSAVE_PA, which stays 0.
+ * with kvm_amd.nested=0). VMRUN then asks for nothing but VM_HSAVE_PA, which stays 0. Of Hyper-V's those that
+ * are offered pass, where any is.
  */
 static int refuse_msrs(struct accel *a)
 {
-	static uint8_t none[512]; /* a clear bit refuses */
+	static uint8_t none[8], hyperv[KVM_HYPERV_MSRS / 8]; /* a clear bit refuses */
 	const uint32_t both = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
 	struct kvm_msr_filter f = {
 		.flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
 		.ranges = {
-			{ both, 8 * sizeof(none), KVM_MSR_HYPERV, none },
+			{ both, KVM_HYPERV_MSRS, KVM_MSR_HYPERV, hyperv },
 			{ both, 0x20, 0x480, none },     /* capabilities of VMX */
 			{ both, 4, 0xc0010114, none },   /* VM_CR, IGNNE, SMM_CTL, VM_HSAVE_PA */
 		},
 	};
 
+	if (a->hyperv)
+		kvm_hyperv_allow(hyperv);
 	return ioctl(a->vm_fd, KVM_X86_SET_MSR_FILTER, &f) < 0 ? -errno : 0;
 }
 
@@ -82,13 +86,22 @@ static int prepare(struct accel *a)
 	return kvm_cpuid_prepare(a);
 }
 
-static int kvm_open(int fd, unsigned int vcpus, const struct accel_io *io, struct accel **ret,
+static int check_host(int fd, bool hyperv, const char **ret_why)
+{
+	int r = kvm_host_check(fd, ret_why);
+
+	if (r < 0 || !hyperv)
+		return r;
+	*ret_why = kvm_host_lacks_hyperv(fd);
+	return *ret_why ? -ENOTSUP : 0;
+}
+
+static int kvm_open(int fd, const struct accel_machine *machine, struct accel **ret,
 		    const char **ret_why)
 {
 	struct accel *a;
-	int r = kvm_host_check(fd, ret_why);
+	int r = check_host(fd, machine->hyperv, ret_why);
 
-	(void)io;
 	if (r < 0)
 		return r;
 	a = calloc(1, sizeof(*a));
@@ -96,10 +109,12 @@ static int kvm_open(int fd, unsigned int vcpus, const struct accel_io *io, struc
 		return -ENOMEM;
 	a->kvm_fd = fd;
 	a->vm_fd = -1;
-	a->n_vcpus = vcpus;
+	a->n_vcpus = machine->n_vcpus;
+	a->hyperv = machine->hyperv;
 	r = prepare(a);
 	if (r < 0) {
-		*ret_why = "/dev/kvm refuses to make a VM with a split irqchip";
+		*ret_why = r == -ENOTSUP ? "KVM lacks a part of Hyper-V's interface" :
+					   "/dev/kvm refuses to make a VM with a split irqchip";
 		accel_free(a);
 		return r;
 	}

@@ -62,6 +62,7 @@ struct accel {
 	size_t run_size; /* bytes of a vCPU's shared page run */
 	unsigned int n_vcpus;
 	unsigned int n_ram;
+	bool hyperv; /* the guest has Hyper-V's interface instead of KVM's */
 	struct kvm_cpuid2 *cpuid;
 	struct kvm_msr_list *msr_list;
 	struct kvm_msrs *msrs; /* power-on values, the same for every vCPU; read-only, state.c */

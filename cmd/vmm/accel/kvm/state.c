@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A vCPU's state: captured when KVM has just made it, put back at every guest reset. */
+#include "cmd/vmm/accel/kvm/hyperv.h"
 #include "cmd/vmm/accel/kvm/kvm.h"
 
 #include "cmd/vmm/space.h"
@@ -17,27 +18,32 @@ static_assert(SPACE_THREAD + sizeof(struct kvm_pristine) + sizeof(struct kvm_who
 
 static_assert(sizeof(struct kvm_msrs) + KVM_MSRS_MAX * sizeof(struct kvm_msr_entry) <= SPACE_MSRS);
 
-/* Hyper-V's would make KVM prepare for a Hyper-V guest, and no guest of ours can change them. */
-static bool is_of_guest(uint32_t msr)
+/* Hyper-V's would make KVM prepare for a Hyper-V guest, where that is not wanted; and KVM does not list all of them. */
+static bool is_hyperv(uint32_t msr)
 {
-	return msr - KVM_MSR_HYPERV >= 0x1000;
+	return msr - KVM_MSR_HYPERV < KVM_HYPERV_MSRS;
 }
 
-/* Reads those that there are, and leaves out what can only be read: it cannot have changed either. */
-static void read_msrs(struct accel *a, struct kvm_msrs *all)
+/* If there is such a one, and not what can only be read: it cannot have changed either. */
+static void read_msr(struct accel *a, struct kvm_msrs *all, uint32_t index)
 {
 	struct {
 		struct kvm_msrs head;
 		struct kvm_msr_entry entry;
-	} one = { .head.nmsrs = 1 };
+	} one = { .head.nmsrs = 1, .entry.index = index };
 
-	for (unsigned int i = 0; i < a->msr_list->nmsrs && all->nmsrs < KVM_MSRS_MAX; i++) {
-		one.entry = (struct kvm_msr_entry){ .index = a->msr_list->indices[i] };
-		if (is_of_guest(one.entry.index) &&
-		    ioctl(a->vcpus[0].fd, KVM_GET_MSRS, &one) == 1 &&
-		    ioctl(a->vcpus[0].fd, KVM_SET_MSRS, &one) == 1)
-			all->entries[all->nmsrs++] = one.entry;
-	}
+	if (all->nmsrs < KVM_MSRS_MAX && ioctl(a->vcpus[0].fd, KVM_GET_MSRS, &one) == 1 &&
+	    ioctl(a->vcpus[0].fd, KVM_SET_MSRS, &one) == 1)
+		all->entries[all->nmsrs++] = one.entry;
+}
+
+static void read_msrs(struct accel *a, struct kvm_msrs *all)
+{
+	for (unsigned int i = 0; i < a->msr_list->nmsrs; i++)
+		if (!is_hyperv(a->msr_list->indices[i]))
+			read_msr(a, all, a->msr_list->indices[i]);
+	for (size_t i = 0; a->hyperv && i < kvm_hyperv_n_kept; i++)
+		read_msr(a, all, kvm_hyperv_kept[i]);
 }
 
 /*

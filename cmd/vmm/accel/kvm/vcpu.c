@@ -2,6 +2,7 @@
 /* A vCPU: made, run, kicked; see kvm.h. */
 #include "cmd/vmm/accel/kvm/kvm.h"
 
+#include "cmd/vmm/accel/kvm/hyperv.h"
 #include "lib/base/cleanup.h"
 #include "lib/kvm/host.h"
 
@@ -52,6 +53,8 @@ int kvm_vcpu_create(struct accel *a, unsigned int index, struct accel_vcpu **ret
 		r = kvm_cpuid_set(a, v);
 	if (r == 0)
 		r = enforce_paravirtual(a, v);
+	if (r == 0 && a->hyperv)
+		r = kvm_hyperv_enforce(v);
 	if (r == 0)
 		r = kvm_state_capture(v);
 	if (r == 0 && index == 0)
@@ -165,6 +168,10 @@ static void decode_exit(struct kvm_run *run, struct accel_exit *ret)
 		break;
 	case KVM_EXIT_SHUTDOWN:
 		*ret = (struct accel_exit){ .kind = ACCEL_EXIT_SHUTDOWN };
+		break;
+	case KVM_EXIT_HYPERV:
+	case KVM_EXIT_SYSTEM_EVENT:
+		kvm_hyperv_exit(run, ret);
 		break;
 	case KVM_EXIT_INTR:
 		*ret = (struct accel_exit){ .kind = ACCEL_EXIT_NONE };

@@ -44,7 +44,7 @@ static bool draw(void *key, size_t len)
 	return true;
 }
 
-static int soft_open(int fd, unsigned int vcpus, const struct accel_io *io, struct accel **ret,
+static int soft_open(int fd, const struct accel_machine *machine, struct accel **ret,
 		     const char **ret_why)
 {
 	struct accel *vm = calloc(1, sizeof(*vm));
@@ -52,13 +52,18 @@ static int soft_open(int fd, unsigned int vcpus, const struct accel_io *io, stru
 	(void)fd;
 	if (!vm)
 		return -ENOMEM;
+	if (machine->hyperv) {
+		*ret_why = "the software CPU has nothing of Hyper-V's interface";
+		free(vm);
+		return -ENOTSUP;
+	}
 	if (!soft_fp_host_ok()) {
 		*ret_why = "the software CPU runs SSE by the host's, and this host has no SSE4.2";
 		free(vm);
 		return -ENODEV;
 	}
-	vm->n_vcpus = vcpus;
-	vm->io = *io;
+	vm->n_vcpus = machine->n_vcpus;
+	vm->io = machine->io;
 	vm->clock_start = soft_now();
 	pthread_mutex_init(&vm->alone_lock, NULL);
 	if (!draw(&vm->page_key, sizeof(vm->page_key))) {

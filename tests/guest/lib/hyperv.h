@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* MSRs of Hyper-V's interface (TLFS, appendix F), and what they hold. */
+#ifndef BULKHEAD_TESTS_GUEST_HYPERV_H
+#define BULKHEAD_TESTS_GUEST_HYPERV_H
+
+#define HV_GUEST_OS_ID 0x40000000
+#define HV_HYPERCALL 0x40000001
+#define HV_VP_INDEX 0x40000002
+#define HV_RESET 0x40000003
+#define HV_TIME_REF_COUNT 0x40000020 /* 100 ns each */
+#define HV_REFERENCE_TSC 0x40000021
+#define HV_TSC_FREQUENCY 0x40000022
+#define HV_APIC_FREQUENCY 0x40000023
+#define HV_EOI 0x40000070
+#define HV_ICR 0x40000071
+#define HV_TPR 0x40000072
+#define HV_ASSIST 0x40000073
+#define HV_SCONTROL 0x40000080
+#define HV_SVERSION 0x40000081
+#define HV_SIEFP 0x40000082
+#define HV_SIMP 0x40000083
+#define HV_EOM 0x40000084
+#define HV_SINT0 0x40000090
+#define HV_STIMER0_CONFIG 0x400000b0
+#define HV_STIMER0_COUNT 0x400000b1
+#define HV_CRASH_P0 0x40000100
+#define HV_CRASH_CTL 0x40000105
+
+#define HV_ENABLE 1ULL
+#define HV_OS 0x8100000000000001ULL /* an open-source system's */
+#define HV_SINT_MASKED (1ULL << 16)
+#define HV_CRASH_NOTIFY (1ULL << 63)
+
+#define HV_TIMER_PERIODIC (1ULL << 1)
+#define HV_TIMER_AUTO (1ULL << 3)
+#define HV_TIMER_VECTOR(v) ((uint64_t)(v) << 4)
+#define HV_TIMER_DIRECT (1ULL << 12)
+#define HV_TIMER_SINT(n) ((uint64_t)(n) << 16)
+
+#define HV_MESSAGE_TIMER 0x80000010U
+
+#endif
