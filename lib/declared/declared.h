@@ -18,6 +18,12 @@
 /* The keeper's exit status when a signal ended the supervisor: this and the signal's number. */
 #define KEEPER_STATUS_SIGNAL 128
 
+/* The kernel's clocks of one process: of all its time, and of that in user mode. passt is the third in its namespace of process ids:
+ * behind its guard, and its own first one. */
+#define DECLARED_CLOCK_OF(pid, which) ((int64_t)(~(uint64_t)(pid) << 3 | (which)))
+#define PASST_CLOCK_BOTH DECLARED_CLOCK_OF(3, 0)
+#define PASST_CLOCK_USER DECLARED_CLOCK_OF(3, 1)
+
 /* The numbers of handed-over descriptors: the supervisor places them there. 3 is FD_CONTROL. */
 enum {
 	KEEPER_FD_PLACE = 3, /* directories of the VM's control group (lib/sandbox/cgroup.h) */
@@ -39,6 +45,10 @@ enum {
 	SWITCH_KEEPER_FD_FIRST = 3, /* a channel to the command that started it: the first to ask */
 	SWITCH_KEEPER_FD_LISTENER,  /* and others', by the segment's name */
 	SWITCH_KEEPER_FD_EXE,	    /* net-switch, until it runs */
+
+	PASST_GUARD_FD_STREAM = 3, /* passt's end */
+	PASST_GUARD_FD_ENDED,	   /* a signalfd */
+	PASST_GUARD_FD_READY,	   /* until it is confined */
 
 	DIALER_FD_CLIENTS = 3, /* and up, one of each storage process that has an address */
 
@@ -228,6 +238,7 @@ extern const struct declared_process image_fetch_declared;
 extern const struct declared_process image_digest_declared;
 extern const struct declared_process switch_keeper_declared;
 extern const struct declared_process net_switch_declared;
+extern const struct declared_process passt_guard_declared; /* of a VM's network */
 extern const struct declared_process *const declared_tools[];
 extern const size_t n_declared_tools;
 

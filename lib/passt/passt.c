@@ -5,13 +5,14 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
 #include "lib/base/said.h"
+#include "lib/passt/guard.h"
 #include "lib/passt/resolvers.h"
 #include "lib/sandbox/cgroup.h"
+#include "lib/sandbox/pidns.h"
 #include "lib/sandbox/selinux.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,7 +23,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NOBODY 65534
 #define ITS_STREAM 3
 #define FAILED_TO_BEGIN 125 /* no status of passt's */
 #define SAID_MAX 16
@@ -32,15 +32,6 @@
 #define ADDRESS_SPACE MIB(256) /* all of its tables are of fixed sizes, 72 MiB in Debian 12's */
 
 static const char *const places[] = { "/usr/bin/passt", "/usr/local/bin/passt" };
-
-/* It would do the same itself, but have files open until then. */
-static bool drop_root(void)
-{
-	if (geteuid() != 0)
-		return true;
-	return setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
-	       setresuid(NOBODY, NOBODY, NOBODY) == 0;
-}
 
 /* Both are above ITS_STREAM and close at execve. */
 static bool place(int stream, int errors)
@@ -104,20 +95,42 @@ static void make_arguments(const struct kind_way *w, const void *options, struct
 	ret->argv[n] = NULL;
 }
 
+/* What the process that becomes it has of its parents'. */
+struct child {
+	const char *program;
+	const struct arguments *arguments;
+	const struct passt_birth *birth;
+	int stream, errors;
+};
+
 /* The label before its id, with which /proc is no longer its own to write. */
-static _Noreturn void become(const char *program, const struct arguments *a,
-			     const struct passt_birth *b, int stream, int errors)
+static _Noreturn void become(const void *owner)
 {
 	static char *const nothing[] = { NULL };
+	const struct child *c = owner;
+	const struct passt_birth *b = c->birth;
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (b->label && selinux_at_exec(b->proc_fd, b->label) < 0)
 		_exit(FAILED_TO_BEGIN);
-	if (place(stream, errors) && limit() && drop_root())
-		execve(program, (char *const *)(uintptr_t)a->argv, nothing);
+	if (place(c->stream, c->errors) && limit() && guard_drop_root())
+		execve(c->program, (char *const *)(uintptr_t)c->arguments->argv, nothing);
 	_exit(FAILED_TO_BEGIN);
+}
+
+/* Nobody waits for its guard, which is nobody's child. */
+static _Noreturn void begin(const struct child *c, int ready)
+{
+	const struct guard guard = {
+		.stream = c->stream, .ready = ready, .become = become, .owner = c
+	};
+	pid_t pid = pidns_enter(c->birth->proc_fd) < 0 ? -1 : fork();
+
+	if (pid == 0)
+		guard_run(&guard);
+	_exit(pid < 0 ? FAILED_TO_BEGIN : 0);
 }
 
 /* It says why not before it serves, and is then rid of standard error; the last line counts. */
@@ -135,17 +148,28 @@ static void read_line(int fd, char *out, size_t cap)
 	snprintf(out, cap, "%s", line ? line : "");
 }
 
-/* The first process ends with 0 once the one that serves is there. */
-static int await(pid_t pid, int errors, const char **ret_why)
+static int wait_for(pid_t pid)
 {
-	static char line[256], why[300];
 	int status;
 
-	read_line(errors, line, sizeof(line));
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
+}
+
+/* Who starts it ends at once, and its guard says a byte once it serves. */
+static int await(pid_t pid, int errors, int ready, const char **ret_why)
+{
+	static char line[256], why[300];
+	char byte;
+	int r = wait_for(pid);
+
+	*ret_why = "this host lets no process ids be of its own, and so no end be sure";
+	if (r < 0)
+		return r;
+	read_line(errors, line, sizeof(line));
+	if (read(ready, &byte, 1) == 1)
 		return 0;
 	snprintf(why, sizeof(why), "passt does not start: %s", line[0] ? line : "it says nothing");
 	*ret_why = why;
@@ -175,38 +199,66 @@ static void widen(int stream)
 		(void)setsockopt(stream, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
+/* Both ends are above the numbers that its descriptors have. */
+static int make_pipe(int *ret_ours, int *ret_theirs)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	*ret_ours = ends[0];
+	*ret_theirs = fcntl(ends[1], F_DUPFD_CLOEXEC, ITS_STREAM + 1);
+	close(ends[1]);
+	return *ret_theirs < 0 ? -errno : 0;
+}
+
+static int make_stream(int *ret_ours, int *ret_theirs)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	*ret_ours = ends[0];
+	*ret_theirs = fcntl(ends[1], F_DUPFD_CLOEXEC, ITS_STREAM + 1);
+	close(ends[1]);
+	if (*ret_theirs < 0)
+		return -errno;
+	widen(*ret_theirs);
+	return 0;
+}
+
 int passt_open(const struct kind_way *way, const void *options, const struct passt_birth *birth,
 	       const char **ret_why)
 {
-	struct arguments arguments;
-	_cleanup_(closep) int ours = -1, theirs = -1, errors = -1, said = -1;
-	const char *program = passt_program();
-	int stream[2], pipes[2], r;
+	static struct arguments arguments;
+	_cleanup_(closep) int ours = -1, theirs = -1, errors = -1, said = -1, ready = -1,
+			      guard = -1;
+	struct child child = { passt_program(), &arguments, birth, -1, -1 };
 	pid_t pid;
+	int r;
 
 	*ret_why = passt_missing;
-	if (!program)
+	if (!child.program)
 		return -ENOENT;
 	make_arguments(way, options, &arguments);
 	*ret_why = "no passt can be started";
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) < 0)
-		return -errno;
-	ours = stream[0];
-	theirs = fcntl(stream[1], F_DUPFD_CLOEXEC, ITS_STREAM + 1);
-	close(stream[1]);
-	if (theirs < 0 || pipe2(pipes, O_CLOEXEC) < 0)
-		return -errno;
-	errors = pipes[0];
-	widen(theirs);
-	said = fcntl(pipes[1], F_DUPFD_CLOEXEC, ITS_STREAM + 1);
-	close(pipes[1]);
-	pid = said < 0 ? -1 : cgroup_fork(birth->group);
+	r = make_stream(&ours, &theirs);
+	if (r == 0)
+		r = make_pipe(&errors, &said);
+	if (r == 0)
+		r = make_pipe(&ready, &guard);
+	if (r < 0)
+		return r;
+	child.stream = theirs;
+	child.errors = said;
+	pid = cgroup_fork(birth->group);
 	if (pid == 0)
-		become(program, &arguments, birth, theirs, said);
+		begin(&child, guard);
 	if (pid < 0)
 		return -errno;
+	closep(&guard);
 	closep(&said);
 	closep(&theirs);
-	r = await(pid, errors, ret_why);
+	r = await(pid, errors, ready, ret_why);
 	return r < 0 ? r : take_fd(&ours);
 }

@@ -2,7 +2,7 @@
 /*
  * The user's network for a card, by Debian's passt in a process of its own: it has the host's network with the rights of the
  * user (as root: of nobody), and of the VM one stream of frames alone. It confines itself (an empty root, namespaces, a
- * filter), and ends when its stream does. It is born in the VM's control group for its network, where there is one.
+ * filter). It ends when its stream does: its guard (guard.h) sees to that. It is born in the VM's control group for its network, where there is one.
  */
 #ifndef BULKHEAD_PASST_PASST_H
 #define BULKHEAD_PASST_PASST_H
@@ -13,7 +13,7 @@
 /* What one may take: its tables are 72 MiB if every connection was used once, and the kernel's buffers of its
  * sockets count, which become smaller where there is no more. */
 #define PASST_MEMORY MIB(128)
-#define PASST_TASKS 2U /* the one that starts it ends, and a zombie counts */
+#define PASST_TASKS 4U /* its guard; those that start the two end, and a zombie counts */
 
 /* Where it is born. */
 struct passt_birth {

@@ -235,7 +235,7 @@ def test_the_users_network(quick, build):
         before = has(quick)
         for i in range(2):
             assert attach(quick, "net", f"user,publish={8100 + i}:22").startswith("net-1 at ")
-            assert len(passts()) == 1 and len(quick.processes()) == len(before) + 2
+            assert len(passts()) == 1 and len(quick.processes()) == len(before) + 3  # its guard is one
             with socket.create_connection(("127.0.0.1", 8100 + i), timeout=wait.HANG_S):
                 pass
             for program in ("dev-net", "net-relay"):
@@ -246,6 +246,23 @@ def test_the_users_network(quick, build):
             wait.until(lambda: not passts(), "its passt ends")
         wait.until(lambda: has(quick) == before, "nothing is left of them")
         guest.stop()
+
+    tap.apart(body)
+
+
+@pytest.mark.skipif(not shutil.which("passt"), reason="no passt: tools/deps check")
+def test_the_users_network_ends_with_its_vm(quick, build):
+    """Though who started its passt has long ended, and that stands still."""
+    def body():
+        subprocess.run(NETWORK, shell=True, check=True)
+        start(quick, build, "")
+        assert attach(quick, "net", "user").startswith("net-1 at ")
+        [pid] = passts()
+        os.kill(int(pid), signal.SIGSTOP)
+        for supervisor in pids_of(quick, "supervisor"):
+            os.kill(supervisor, signal.SIGKILL)
+        quick.wait_until_empty()
+        wait.until(lambda: not passts(), "its passt ends")
 
     tap.apart(body)
 

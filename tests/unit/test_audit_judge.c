@@ -649,6 +649,14 @@ static void test_network(void **state)
 	expect_network(1, 1);
 	set_network("passt")->root.empty = false;
 	expect_network(1, 1);
+	/* its guard has the host's root, and no call that takes a path */
+	set_network("supervisor")->root.empty = false;
+	strcpy(network_thread.status.name, "passt-guard");
+	expect_network(1, 0);
+	set_network("bulkhead");
+	strcpy(network_thread.status.name, "passt-guard");
+	network_thread.status.seccomp = 0;
+	expect_network(1, 1);
 	set_network("qemu-system-x86_64")->root.empty = false; /* nothing is known of it */
 	expect_network(1, 0);
 }

@@ -248,6 +248,9 @@ static const struct flags tool_flagged[] = {
 	{ __NR_sendto, 4, { 0 } },
 	{ __NR_getsockopt, 1, { SOL_SOCKET } },
 	{ __NR_getsockopt, 2, { SO_PEERCRED, SO_DOMAIN, SO_TYPE } },
+	/* passt's guard: of passt alone */
+	{ __NR_wait4, 2, { 0, WNOHANG } },
+	{ __NR_clock_gettime, 0, { 0, CLOCK_MONOTONIC, PASST_CLOCK_BOTH, PASST_CLOCK_USER } },
 };
 
 /* And of image-seed, who it is and on what it runs. */

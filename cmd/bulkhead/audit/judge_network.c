@@ -2,6 +2,8 @@
 /* What is at the other ends of network links: nothing is declared of it, but of passt is known how it confines itself. */
 #include "cmd/bulkhead/audit/judge.h"
 
+#include "lib/declared/declared.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -13,8 +15,15 @@ static bool is_passt(const struct facts *n)
 	return strncmp(n->name, PASST, strlen(PASST)) == 0;
 }
 
-/* What is not as passt leaves it, or NULL. */
-static const char *weaker(const struct subject *s, const struct facts *n)
+/* A copy of who started passt, by a name that it gave itself and nobody can change. */
+static bool is_guard(const struct facts *n)
+{
+	return n->n_threads == 1 &&
+	       strcmp(n->threads[0].status.name, passt_guard_declared.name) == 0;
+}
+
+/* What holds of both. */
+static const char *weaker_process(const struct facts *n)
 {
 	const struct proc_status *st = &n->threads[0].status;
 
@@ -24,6 +33,16 @@ static const char *weaker(const struct subject *s, const struct facts *n)
 		return "is in no seccomp filter";
 	if (st->caps[CAPS_PERMITTED] || st->caps[CAPS_EFFECTIVE])
 		return "has capabilities";
+	return NULL;
+}
+
+/* What is not as passt leaves it, or NULL. */
+static const char *weaker(const struct subject *s, const struct facts *n)
+{
+	const char *what = weaker_process(n);
+
+	if (what)
+		return what;
 	for (size_t i = 0; i < N_NAMESPACES; i++)
 		if (NS_OF_PASST >> i & 1 && n->ns[i] && n->ns[i] == s->own_ns[i])
 			return "has not all namespaces of its own";
@@ -63,29 +82,36 @@ static void say_group(const struct subject *s, const struct facts *n, char *out,
 		snprintf(out, cap, ", in no control group of the VM's");
 }
 
+/* What is known of it, or "". */
+static const char *describe(const struct facts *n)
+{
+	if (is_guard(n))
+		return ": it ends passt with that link";
+	return is_passt(n) ? ": seccomp filter, no capability, namespaces of its own, "
+			     "an empty root, the host's network" :
+			     "";
+}
+
+static void judge_one(const struct subject *s, const struct facts *n, struct findings *f)
+{
+	const char *name = is_guard(n) ? passt_guard_declared.name : n->name;
+	const char *what = is_guard(n) ? weaker_process(n) : is_passt(n) ? weaker(s, n) : NULL;
+	const int uid = (int)n->threads[0].status.uid[0];
+	char group[200];
+
+	say_group(s, n, group, sizeof(group));
+	if (what)
+		findings_add(f, GRADE_WEAK, NULL, 0, "network", "passt as it confines itself",
+			     "%s, process %d, user id %d, %s", name, (int)n->pid, uid, what);
+	else
+		findings_add(
+			f, GRADE_NOTE, NULL, 0, "network", "",
+			"%s, process %d, user id %d, has the other end of a link and is not of the VM%s%s",
+			name, (int)n->pid, uid, describe(n), group);
+}
+
 void judge_network(const struct subject *s, struct findings *f)
 {
-	for (size_t i = 0; i < s->n_network; i++) {
-		const struct facts *n = &s->network[i];
-		const char *what = is_passt(n) ? weaker(s, n) : NULL;
-		char group[200];
-
-		say_group(s, n, group, sizeof(group));
-
-		if (what)
-			findings_add(f, GRADE_WEAK, NULL, 0, "network",
-				     "passt as it confines itself",
-				     "%s, process %d, user id %u, %s", n->name, (int)n->pid,
-				     n->threads[0].status.uid[0], what);
-		else
-			findings_add(
-				f, GRADE_NOTE, NULL, 0, "network", "",
-				"%s, process %d, user id %u, has the other end of a link and is not of the VM%s%s",
-				n->name, (int)n->pid, n->threads[0].status.uid[0],
-				is_passt(n) ?
-					": seccomp filter, no capability, namespaces of its own, "
-					"an empty root, the host's network" :
-					"",
-				group);
-	}
+	for (size_t i = 0; i < s->n_network; i++)
+		judge_one(s, &s->network[i], f);
 }
