@@ -12,6 +12,7 @@
 #include "lib/control/control.h"
 
 #include <errno.h>
+#include <linux/virtio_ids.h>
 #include <string.h>
 
 static int write_items(const struct machine *m, const struct vmm_args *args)
@@ -25,9 +26,14 @@ static int write_items(const struct machine *m, const struct vmm_args *args)
 					  .n_boot = args->n_boot,
 					  .smbios = &m->smbios };
 
-	for (unsigned int i = 0; i < args->n_boot; i++)
-		pci_firmware_place((unsigned int)args->n_virtio, args->boot[i], &boot[i].slot,
+	for (unsigned int i = 0; i < args->n_boot; i++) {
+		const unsigned int which = args->boot[i];
+
+		boot[i].scsi = which < args->n_virtio &&
+			       args->virtio[which].type.type == VIRTIO_ID_SCSI;
+		pci_firmware_place((unsigned int)args->n_virtio, which, &boot[i].slot,
 				   &boot[i].function);
+	}
 
 	return items_write(&src, VMM_FD_ITEMS);
 }

@@ -241,8 +241,9 @@ static void tables_are_put_together(void **state)
 /* As QEMU writes it: a path a line, and a NUL behind the last. */
 static void the_order_of_disks(void **state)
 {
-	static const struct items_place places[] = { { 0x12, 0 }, { 2, 3 } };
-	static const char want[] = "/pci@i0cf8/scsi@12/disk@0,0\n/pci@i0cf8/scsi@2,3/disk@0,0\n";
+	static const struct items_place places[] = { { 0x12, 0, false }, { 2, 3, true } };
+	static const char want[] = "/pci@i0cf8/scsi@12/disk@0,0\n"
+				   "/pci@i0cf8/scsi@2,3/channel@0/disk@0,0\n";
 	struct items_source src = {
 		.ram_size = MIB(256), .n_vcpus = 1, .boot = places, .n_boot = 2
 	};

@@ -99,7 +99,7 @@ static void add_screen(struct fwcfg_writer *w)
 /* Paths of Open Firmware, as QEMU names them: its docs/specs/fw_cfg.rst and bootindex.rst. */
 static void add_boot(struct fwcfg_writer *w, const struct items_source *src)
 {
-	char text[PCI_DEVICES_MAX * 40];
+	char text[PCI_DEVICES_MAX * 48];
 	size_t at = 0;
 
 	for (unsigned int i = 0; i < src->n_boot && at < sizeof(text); i++) {
@@ -109,7 +109,8 @@ static void add_boot(struct fwcfg_writer *w, const struct items_source *src)
 		if (p->function)
 			snprintf(function, sizeof(function), ",%x", p->function);
 		at += (size_t)snprintf(text + at, sizeof(text) - at,
-				       "/pci@i0cf8/scsi@%x%s/disk@0,0\n", p->slot, function);
+				       "/pci@i0cf8/scsi@%x%s/%sdisk@0,0\n", p->slot, function,
+				       p->scsi ? "channel@0/" : "");
 	}
 	if (at && at < sizeof(text))
 		fwcfg_add_file(w, "bootorder", text, at + 1);

@@ -15,6 +15,7 @@
 /* Of a virtio disk on the one bus. */
 struct items_place {
 	unsigned int slot, function;
+	bool scsi; /* it is the first unit behind an adapter there */
 };
 
 struct items_source {
