@@ -195,7 +195,7 @@ static void explain_disks(const struct vm_config *c)
 			  "%.*s: what the guest, or who takes its %s over, writes "
 			  "there outlives the VM and awaits whoever reads the %s next",
 			  (int)d->path_len, d->path,
-			  (config_behind(d) ? config_behind(d) : d->kind)->declared->name,
+			  (config_behind(d) ? config_behind(d) : config_server(d))->declared->name,
 			  d->kind->file.noun);
 	}
 }

@@ -271,7 +271,7 @@ static const struct device_kind *holder_of(const struct config_device *d)
 {
 	const struct device_kind *behind = config_behind(d);
 
-	return behind ? behind : d->kind;
+	return behind ? behind : config_server(d);
 }
 
 static void explain_files(const struct vm_config *c, const struct device_kind *kind)

@@ -305,7 +305,7 @@ int links_open_one(const struct config_device *d, pid_t supervisor, int *ret)
 		return 0;
 	if (d->kind->link.ruled && d->kind->link.ruled(d->options))
 		return refuse_ruled(d);
-	if (config_server(d) != d->kind)
+	if (!config_server(d)->attachable)
 		return complain(
 			EXIT_START,
 			"%s: a card that %s serves is there from the VM's start: it cannot be "

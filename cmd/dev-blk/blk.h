@@ -25,7 +25,6 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#define BLK_MAX_QUEUES 16
 #define BLK_QUEUE_MAX 1024U
 #define BLK_ID_LEN 20U		 /* bytes of GET_ID */
 #define BLK_SEG_MAX 254U	 /* segments of a request that we offer */
@@ -67,14 +66,15 @@ enum blk_parser { BLK_TOGETHER, BLK_APART };
 /* Where the image is. */
 enum blk_place { BLK_FILE, BLK_NBD, BLK_NBD_TLS, BLK_ISCSI };
 
+/* What a guest has it behind: virtio-blk, or an adapter of virtio-scsi, which dev-scsi is. */
+enum blk_bus { BLK_VIRTIO, BLK_SCSI };
+
 struct blk_options {
-	struct disk_options image;
-	uint32_t physical; /* enum disk_block and 1, or 0: the host's */
-	uint64_t queues;
-	const char *serial; /* at most BLK_ID_LEN bytes */
-	bool named;	    /* the address names who asks */
-	uint32_t parser;    /* enum blk_parser */
-	uint32_t place;	    /* enum blk_place, as its name says */
+	struct disk_device_options disk; /* first, as it is of dev-scsi's */
+	uint32_t bus;			 /* enum blk_bus */
+	bool named;			 /* the address names who asks */
+	uint32_t parser;		 /* enum blk_parser */
+	uint32_t place;			 /* enum blk_place, as its name says */
 	struct throttle_rates rates;
 };
 
@@ -138,9 +138,6 @@ struct blk {
 			      struct loop *loop, int sock);
 /* What the image's size and abilities are is known only now: an image behind a socket. Before anything is served. */
 void blk_learn(struct blk *blk, const struct blk_options *o);
-/* Around a change of the image's descriptor: forget the old one while it is open, and watch the new one. */
-void blk_forget_image(struct blk *blk);
-[[nodiscard]] int blk_watch_image(struct blk *blk);
 void blk_close(struct blk *blk);
 
 extern const struct state_ops blk_state; /* object: struct blk */

@@ -21,27 +21,17 @@ static uint64_t features_of(const struct image *image)
 	return image->can_discard ? f | BIT(VIRTIO_BLK_F_DISCARD) : f;
 }
 
-/* As the user says, or the host's; no smaller than the logical one. */
-static uint32_t physical_of(const struct blk_options *o, const struct image *image)
-{
-	uint32_t logical = disk_bytes(o->image.logical);
-
-	if (o->physical)
-		return disk_bytes(o->physical - 1);
-	return image->block > logical ? image->block : logical;
-}
-
 void blk_disk_init(struct blk_disk *disk, const struct blk_options *o, const struct image *image)
 {
-	const uint32_t logical = disk_bytes(o->image.logical);
-	size_t len = strlen(o->serial);
+	const uint32_t logical = disk_bytes(o->disk.image.logical);
+	size_t len = strlen(o->disk.serial);
 
 	*disk = (struct blk_disk){ .capacity = image->capacity - image->capacity % logical,
-				   .block = physical_of(o, image),
+				   .block = disk_physical(&o->disk, image->block),
 				   .logical = logical,
-				   .n_queues = (uint16_t)o->queues,
+				   .n_queues = (uint16_t)o->disk.queues,
 				   .offered = features_of(image) };
-	memcpy(disk->id, o->serial, len < BLK_ID_LEN ? len : BLK_ID_LEN);
+	memcpy(disk->id, o->disk.serial, len < BLK_ID_LEN ? len : BLK_ID_LEN);
 	blk_disk_reset(disk);
 }
 

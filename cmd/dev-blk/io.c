@@ -160,16 +160,6 @@ static const struct dev_ops blk_ops = {
 	.state = &blk_state,
 };
 
-void blk_forget_image(struct blk *blk)
-{
-	flight_forget(&blk->flight, 0);
-}
-
-int blk_watch_image(struct blk *blk)
-{
-	return flight_watch(&blk->flight, 0);
-}
-
 void blk_learn(struct blk *blk, const struct blk_options *o)
 {
 	blk_disk_init(&blk->disk, o, blk->flight.image[0].image);
@@ -191,7 +181,7 @@ int blk_prepare(struct blk *blk, const struct blk_options *o, struct image *imag
 				       .config_len = VIRTIO_BLK_CONFIG_LEN,
 				       .poll_queues = ~0U };
 	blk->dev.loop = loop;
-	r = blk_watch_image(blk);
+	r = flight_watch(&blk->flight, 0);
 	if (r < 0)
 		return r;
 	return vu_device_open(&blk->dev, &blk->spec, &blk_ops, blk, loop, sock);
@@ -201,5 +191,5 @@ void blk_close(struct blk *blk)
 {
 	flight_end(&blk->flight);
 	vu_device_close(&blk->dev);
-	blk_forget_image(blk);
+	flight_forget(&blk->flight, 0);
 }

@@ -13,27 +13,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DISKS_MAX 64	   /* of a VM */
-#define RING_THREADS 9	   /* lib/image/uring.c: 8 and 1 */
-#define PAGES (8ULL << 20) /* of an image, which the kernel can take back */
+#define DISKS_MAX 64 /* of a VM */
 
-static const char *const physical_sizes[] = { "auto", "512", "4096", NULL };
+static const char *const buses[] = { "virtio", "scsi", NULL };
 static const char *const parsers[] = { "together", "apart", NULL };
 
 static const struct option options[] = {
-	DISK_OPTIONS(struct blk_options, image),
-	{ .name = "physical_block_size",
+	DISK_DEVICE_OPTIONS(struct blk_options, disk, DISK_QUEUES_MAX),
+	{ .name = "bus",
 	  .type = OPTION_CHOICE,
-	  OPTION_FIELD(struct blk_options, physical),
-	  .choices = physical_sizes,
-	  .initial = "auto" },
-	{ .name = "queues",
-	  .type = OPTION_NUMBER,
-	  OPTION_FIELD(struct blk_options, queues),
-	  .min = 1,
-	  .max = BLK_MAX_QUEUES,
-	  .initial = "1",
-	  .value = "N" },
+	  OPTION_FIELD(struct blk_options, bus),
+	  .choices = buses,
+	  .initial = "virtio",
+	  .value = "scsi",
+	  .flags = OPTION_NOT_PASSED },
 	{ .name = "parser",
 	  .type = OPTION_CHOICE,
 	  OPTION_FIELD(struct blk_options, parser),
@@ -42,13 +35,7 @@ static const struct option options[] = {
 	  .value = "apart",
 	  .flags = OPTION_NOT_PASSED },
 	STORAGE_RATE_OPTIONS(struct blk_options, rates, OPTION_NOT_PASSED),
-	{ .name = "serial",
-	  .type = OPTION_TEXT,
-	  OPTION_FIELD(struct blk_options, serial),
-	  .max = BLK_ID_LEN,
-	  .initial = "",
-	  .flags = OPTION_INNER,
-	  .made = "bulkhead-" },
+	DISK_SERIAL_OPTION(struct blk_options, disk),
 };
 
 static const struct kind_files beside[] = {
@@ -84,8 +71,8 @@ _Static_assert(1 + DISK_BACKING_MAX + 1 + 6 <= KIND_FILES_MAX, "room for them");
 /* 0: that of the device, then the backing files'; a data file has none. */
 static bool is_raw(const struct blk_options *o, unsigned int i)
 {
-	return i == 0 ? o->image.format == DISK_RAW :
-			i > DISK_BACKING_MAX || o->image.backing[i - 1] == DISK_RAW + 1;
+	return i == 0 ? o->disk.image.format == DISK_RAW :
+			i > DISK_BACKING_MAX || o->disk.image.backing[i - 1] == DISK_RAW + 1;
 }
 
 /* Only what is served byte by byte is cut into sectors. */
@@ -94,7 +81,7 @@ static uint64_t unit(const void *o, unsigned int i)
 	const struct blk_options *b = o;
 
 	if (i == 0)
-		return is_raw(b, 0) ? disk_bytes(b->image.logical) : 1;
+		return is_raw(b, 0) ? disk_bytes(b->disk.image.logical) : 1;
 	if (i > DISK_BACKING_MAX + 1)
 		return 1; /* of keys and certificates */
 	return is_raw(b, i) ? IMAGE_SECTOR : 1;
@@ -102,13 +89,13 @@ static uint64_t unit(const void *o, unsigned int i)
 
 static int check_blocks(const struct blk_options *o, char *why, size_t cap)
 {
-	if (o->physical == DISK_512 + 1 && o->image.logical == DISK_4096) {
+	if (o->disk.physical == DISK_512 + 1 && o->disk.image.logical == DISK_4096) {
 		snprintf(why, cap,
 			 "physical_block_size=512 is smaller than logical_block_size=4096: say "
 			 "4096, or leave it out");
 		return -EINVAL;
 	}
-	if (o->image.cache == DISK_NONE && o->image.format != DISK_RAW) {
+	if (o->disk.image.cache == DISK_NONE && o->disk.image.format != DISK_RAW) {
 		snprintf(why, cap, "cache=none is for format=raw alone: say cache=writeback");
 		return -EINVAL;
 	}
@@ -128,6 +115,11 @@ static const char *behind(const void *of)
 	if (o->place != BLK_FILE)
 		return o->place == BLK_ISCSI ? "storage-iscsi" : "storage-nbd";
 	return o->parser == BLK_APART || throttle_rates_bound(&o->rates) ? "storage-file" : NULL;
+}
+
+static const char *instead(const void *o)
+{
+	return ((const struct blk_options *)o)->bus == BLK_SCSI ? "dev-scsi" : NULL;
 }
 
 /* One who asks by name has a secret. */
@@ -207,9 +199,9 @@ static const char *wrong_chap(const struct blk_options *o, const unsigned int n[
 
 static const char *wrong_address(const struct blk_options *o, const unsigned int n[KIND_BESIDE_MAX])
 {
-	if (o->image.format != DISK_RAW)
+	if (o->disk.image.format != DISK_RAW)
 		return "what a server or target serves is format=raw: its own files' format is its to read";
-	if (o->image.cache != DISK_WRITEBACK)
+	if (o->disk.image.cache != DISK_WRITEBACK)
 		return "the cache of a server or target is its own: leave out cache=";
 	if (n[BACKING] + n[DATA])
 		return "the server or target has the files: leave out backing= and data-file=";
@@ -272,14 +264,14 @@ const struct device_kind blk_kind = {
 	.unsaid = "the format is never guessed",
 	.file = { .fd = DISK_FD_IMAGE,
 		  .noun = "image",
-		  .readonly_at = offsetof(struct blk_options, image.readonly),
+		  .readonly_at = offsetof(struct blk_options, disk.image.readonly),
 		  .more = beside,
 		  .n_more = ARRAY_SIZE(beside),
 		  .unit = unit,
 		  .address = address,
 		  .check = check },
 	.feature = { "qcow2", grows },
-	.state = { { DISK_BOUND, .wanted = grows }, { DISK_REDO, .wanted = grows } },
+	.state = { DISK_BOUND(grows), DISK_REDO(grows) },
 	.virtio = { .id = VIRTIO_ID_BLOCK,
 		    .name = "disk",
 		    .class_code = 0x010000,
@@ -294,11 +286,10 @@ const struct device_kind blk_kind = {
 				BIT(VIRTIO_BLK_F_WRITE_ZEROES),
 		    .fd = BLK_FD_VHOST_USER },
 	.behind = behind,
+	.instead = instead,
 	.foreign = true,
 	.restartable = true,
 	.attachable = true,
-	.memory = PAGES + DISK_REDO_BYTES,
-	.threads = 1, /* punches holes, or has the metadata */
-	.tasks_each_node = RING_THREADS,
+	DISK_TAKES,
 };
 _Static_assert(sizeof(struct blk_options) <= KIND_OPTIONS_BYTES, "room for them");

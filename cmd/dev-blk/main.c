@@ -6,30 +6,15 @@
  * in its place a channel to a storage process, HOSTILE, which has it. What a disk with metadata, or of a storage
  * process, is shows only in the sandbox, and the device is ready once it has shown.
  */
-#include "cmd/dev-blk/disk_apart.h"
 #include "cmd/dev-blk/policy.h"
 #include "lib/base/cleanup.h"
-#include "lib/base/fd.h"
 #include "lib/devkit/args.h"
+#include "lib/diskkit/apart.h"
 
 #include <errno.h>
 
 static struct disk disk;
 static struct blk blk;
-
-static int choose(const struct disk_options *o, const char **ret_what)
-{
-	struct stat st = { 0 };
-	int r;
-
-	*ret_what = "image";
-	r = fd_stat(DISK_FD_IMAGE, &st);
-	if (r < 0)
-		return r;
-	if (S_ISSOCK(st.st_mode))
-		return disk_apart(&disk, o);
-	return disk_open(&disk, o, ret_what);
-}
 
 static int prepare(const struct blk_options *o, struct process *c, const char **ret_what)
 {
@@ -38,7 +23,7 @@ static int prepare(const struct blk_options *o, struct process *c, const char **
 	*ret_what = "signals";
 	r = sandbox_trap_install(FD_CONTROL);
 	if (r == 0)
-		r = choose(&o->image, ret_what);
+		r = disk_open_any(&disk, &o->disk.image, ret_what);
 	if (r < 0)
 		return r;
 	*ret_what = "device";
@@ -48,7 +33,7 @@ static int prepare(const struct blk_options *o, struct process *c, const char **
 static int begin(const struct blk_options *o, struct process *c, struct volume_error *e)
 {
 	const char *what = "?";
-	int r = disk.begin ? disk.begin(c, &blk, e) : 0;
+	int r = disk.begin ? disk.begin(c, &blk.flight, e) : 0;
 
 	if (r < 0)
 		return r;

@@ -6,11 +6,9 @@
 
 #include <linux/virtio_ids.h>
 
-#define CDROMS_MAX 8	   /* of a VM */
-#define ID_LEN 20	   /* of lib/scsi */
-#define BLOCK 2048	   /* bytes */
-#define PAGES (8ULL << 20) /* of an image, which the kernel can take back */
-#define RING_THREADS 9	   /* lib/image/uring.c: 8 and 1 */
+#define CDROMS_MAX 8 /* of a VM */
+#define ID_LEN 20    /* of lib/scsi */
+#define BLOCK 2048   /* bytes */
 
 static const struct option options[] = {
 	{ .name = "queues",
@@ -63,7 +61,7 @@ const struct device_kind cdrom_kind = {
 		    .fd = CDROM_FD_VHOST_USER },
 	.state = { { .fd = CDROM_FD_STATE, .name = CDROM_STATE_NAME, .size = CDROM_STATE_SIZE } },
 	.restartable = true,
-	.memory = PAGES,
-	.tasks_each_node = RING_THREADS,
+	.memory = DISK_PAGES,
+	.tasks_each_node = DISK_RING_TASKS,
 };
 _Static_assert(sizeof(struct cdrom_options) <= KIND_OPTIONS_BYTES, "room for them");

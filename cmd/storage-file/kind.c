@@ -5,8 +5,6 @@
 #include "lib/storagekit/rates.h"
 #include "lib/storagekit/server.h"
 
-#define RING_THREADS 9 /* lib/image/uring.c: 8 and 1 */
-
 static const struct option options[] = {
 	DISK_OPTIONS(struct storage_file_options, image),
 	STORAGE_RATE_OPTIONS(struct storage_file_options, rates, 0),
@@ -21,12 +19,12 @@ const struct device_kind storage_file_kind = {
 	.file = { .fd = DISK_FD_IMAGE,
 		  .noun = "image",
 		  .readonly_at = offsetof(struct storage_file_options, image.readonly) },
-	.state = { { DISK_BOUND }, { DISK_REDO } }, /* the disk says whether they are wanted */
+	.state = { DISK_BOUND(NULL), DISK_REDO(NULL) }, /* the disk says whether they are wanted */
 	.storage_fd = STORAGE_FILE_FD_CHANNEL,
 	.restartable = true,
 	/* its buffers, if all are used whole, and the image's redo log */
 	.memory = STORAGE_SLOTS * (uint64_t)STORAGE_DATA_MAX + DISK_REDO_BYTES,
 	.threads = 1, /* punches holes */
-	.tasks_each_node = RING_THREADS,
+	.tasks_each_node = DISK_RING_TASKS,
 };
 _Static_assert(sizeof(struct storage_file_options) <= KIND_OPTIONS_BYTES, "room for them");

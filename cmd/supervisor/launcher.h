@@ -90,9 +90,9 @@ bool launcher_is_changing(struct launcher_part *part);
 bool launcher_noted_size(struct launcher_part *part, uint64_t *ret);
 /* Memory of its own that outlives its process, for one that is attached; where the device wants any of it. 0 or a negative
  * errno. */
-[[nodiscard]] int launcher_give_state(struct launcher_part *part,
-				      const struct kind_state state[KIND_STATES],
-				      const struct config_device *d);
+[[nodiscard]] int launcher_give_state(struct launcher_part *part, const struct device_kind *kind,
+				      const struct config_device *d, bool has_files,
+				      bool is_device);
 /* What the part's first process noted for all after it is as the first one finds it. 0 or a negative errno. */
 [[nodiscard]] int launcher_renew_note(struct launcher_part *part);
 

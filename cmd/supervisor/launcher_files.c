@@ -168,14 +168,14 @@ int launcher_renew_note(struct launcher_part *part)
 	return 0;
 }
 
-int launcher_give_state(struct launcher_part *part, const struct kind_state state[KIND_STATES],
-			const struct config_device *d)
+int launcher_give_state(struct launcher_part *part, const struct device_kind *kind,
+			const struct config_device *d, bool has_files, bool is_device)
 {
 	for (size_t i = 0; i < KIND_STATES; i++) {
-		const struct kind_state *s = &state[i];
+		const struct kind_state *s = &kind->state[i];
 		int fd;
 
-		if (!s->fd || (s->wanted && !s->wanted(d->options)))
+		if (!kind_gives_state(kind, i, d->options, has_files, is_device))
 			continue;
 		fd = s->once ? ram_create_unsealed(s->name, s->size) :
 			       ram_create_sealed(s->name, s->size);

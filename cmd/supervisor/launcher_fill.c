@@ -26,8 +26,8 @@ static bool make_words(const struct launcher_filling *f, const struct config_dev
 	struct words w = { .text = s->text, .cap = sizeof(s->text), .argv = s->argv };
 
 	words_say(&w, "%s", runs->declared->name);
-	if (runs == d->kind)
-		words_say_options(&w, d, f->ask->number);
+	if (runs == config_server(d))
+		words_say_options(&w, d, runs, f->ask->number);
 	else
 		words_say_same_options(&w, d, runs);
 	if (runs->dials)
@@ -77,7 +77,7 @@ static bool has_link(const struct launcher_filling *f, const struct config_devic
 static bool has_right(const struct launcher_filling *f, const struct config_device *d,
 		      const struct device_kind *runs)
 {
-	const bool outer = runs != d->kind || !config_behind(d);
+	const bool outer = runs != config_server(d) || !config_behind(d);
 
 	if (config_is_linked(d))
 		return outer ? has_link(f, d) : has_none(f) && *f->inner >= 0;
@@ -122,7 +122,7 @@ static int give_link(struct launcher_part *part, const struct launcher_filling *
 	} else {
 		give(part, config_behind(d) ? f->inner : f->fd, own);
 	}
-	return r < 0 ? r : launcher_give_state(part, runs->state, d);
+	return r < 0 ? r : launcher_give_state(part, runs, d, false, true);
 }
 
 /* All of it is there. 0 or a negative errno. */
@@ -131,11 +131,13 @@ static int give_right(struct launcher_part *part, const struct launcher_filling 
 {
 	if (config_is_linked(d))
 		return give_link(part, f, d, runs);
-	if (runs == d->kind && config_behind(d))
-		return 0;
-	if (runs->file.fd)
+	if (runs != config_server(d)) {
 		give_files(part, f, runs->file.fd);
-	return launcher_give_state(part, d->kind->state, d);
+		return launcher_give_state(part, d->kind, d, true, false);
+	}
+	if (runs->file.fd && !config_behind(d))
+		give_files(part, f, runs->file.fd);
+	return launcher_give_state(part, runs, d, !config_behind(d), true);
 }
 
 /* ---- the whole ---- */
@@ -147,11 +149,11 @@ static void give_channels(struct launcher_part *part, const struct config_device
 	const struct device_kind *behind = config_behind(d);
 
 	part->n_channels = 0;
-	if (runs == d->kind)
-		part->channels[part->n_channels++] = d->kind->virtio.fd;
+	if (runs == config_server(d))
+		part->channels[part->n_channels++] = runs->virtio.fd;
 	if (!behind || behind->link_fd)
 		return;
-	part->channels[part->n_channels++] = runs == d->kind ? d->kind->file.fd : runs->storage_fd;
+	part->channels[part->n_channels++] = runs == behind ? runs->storage_fd : d->kind->file.fd;
 }
 
 /* What the text says, and what is not said of it as it is in this VM. */
@@ -172,9 +174,10 @@ enum bounds_refusal launcher_fill(struct launcher_part *part, const struct launc
 	const struct device_kind *kind = a->kind < n_kinds_all ? kinds_all[a->kind] : NULL, *runs;
 	struct config_device d;
 
-	if (!kind || !kind->attachable || understand(f, kind, &d) < 0 || config_server(&d) != kind)
+	if (!kind || !kind->attachable || understand(f, kind, &d) < 0 ||
+	    !config_server(&d)->attachable)
 		return BOUNDS_UNKNOWN;
-	runs = a->what == ASK_BEHIND ? config_behind(&d) : kind;
+	runs = a->what == ASK_BEHIND ? config_behind(&d) : config_server(&d);
 	if (!runs || f->programs[kind_index(runs)] < 0 || !make_words(f, &d, runs))
 		return BOUNDS_UNKNOWN;
 	if (!has_right(f, &d, runs))

@@ -21,12 +21,13 @@ static void give(struct launch *l, int from, int to, bool ours)
 	l->ours[l->n_fds++] = ours;
 }
 
-static void give_state(struct launch *l, const struct device_kind *kind, const void *options)
+static void give_state(struct launch *l, const struct device_kind *kind, const void *options,
+		       bool has_files, bool is_device)
 {
 	for (size_t i = 0; i < KIND_STATES; i++) {
 		const struct kind_state *s = &kind->state[i];
 
-		if (!s->fd || (s->wanted && !s->wanted(options)))
+		if (!kind_gives_state(kind, i, options, has_files, is_device))
 			continue;
 		give(l,
 		     s->once ? ram_create_unsealed(s->name, s->size) :
@@ -176,11 +177,11 @@ static void plan_flash(struct launches *ls, struct launch *l, const struct opene
 		  connect_vmm(ls, l, kind->flash_fd));
 }
 
-/* What the device is on the bus, and the vmm's end of its channels; to: of the one that a virtio device has. */
+/* What the device is on the bus, and the vmm's end of its channels. */
 static void plan_bus(struct launches *ls, struct launch *l, const struct opened *o,
-		     const struct device_kind *kind, int to)
+		     const struct device_kind *kind, const struct device_kind *server)
 {
-	const struct kind_virtio *v = &kind->virtio;
+	const struct kind_virtio *v = kind_on_bus(kind, server);
 
 	if (kind->serial_fd)
 		words_say(&ls->l[0].words, "--serial=%d", connect_vmm(ls, l, kind->serial_fd));
@@ -196,7 +197,7 @@ static void plan_bus(struct launches *ls, struct launch *l, const struct opened 
 	if (!v->id)
 		return;
 	l->part->channel = (uint32_t)(ls->next_channel - VMM_FD_CHANNELS);
-	say_virtio(ls, v, connect_vmm(ls, l, to));
+	say_virtio(ls, v, connect_vmm(ls, l, server->virtio.fd));
 }
 
 static void give_files(struct launch *l, const struct opened *o, size_t i, int first)
@@ -235,7 +236,7 @@ static void plan_storage(struct launch *l, const struct vm *vm, const struct ope
 
 	resize_note(l->part, d);
 	give_files(l, o, i, behind->file.fd);
-	give_state(l, d->kind, d->options);
+	give_state(l, d->kind, d->options, true, false);
 	if (behind->dials)
 		words_say_server(&l->words, vm->config, d);
 	connect_pair(dev, d->kind->file.fd, l, behind->storage_fd);
@@ -248,7 +249,7 @@ static void plan_relay(struct launch *l, const struct vm *vm, const struct opene
 	const struct device_kind *behind = l->part->device;
 
 	give_link(l, o, i, behind->link_fd);
-	give_state(l, behind, d->options);
+	give_state(l, behind, d->options, false, true);
 	connect_stream(dev, kind_way(d->kind, d->options)->fd, l, behind->storage_fd);
 }
 
@@ -304,13 +305,9 @@ static void plan_device(struct vm *vm, struct launches *ls, const struct opened 
 		snprintf(l->part->name, sizeof(l->part->name), "%s %u", server->declared->name,
 			 number + 1);
 	give_ends(l, o, i, d);
-	if (!behind || behind->link_fd)
-		give_state(l, server, d->options);
-	if (server == kind)
-		words_say_options(&l->words, d, number);
-	else
-		words_say_same_options(&l->words, d, server);
-	plan_bus(ls, l, o, kind, server->virtio.fd);
+	give_state(l, server, d->options, !behind, true);
+	words_say_options(&l->words, d, server, number);
+	plan_bus(ls, l, o, kind, server);
 	if (behind)
 		plan_behind(vm, ls, o, i, l, number);
 }

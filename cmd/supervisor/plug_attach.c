@@ -21,7 +21,7 @@ static bool is_taken(const struct vm *vm, const struct device_kind *kind, unsign
 	for (size_t i = 0; i < vm->n_parts; i++) {
 		const struct part *p = &vm->parts[i];
 
-		if (p->spare && p->plug.state != PLUG_FREE && p->device == kind &&
+		if (p->spare && p->plug.state != PLUG_FREE && kind_said(p->device) == kind &&
 		    p->plug.number == number)
 			return true;
 	}
@@ -36,7 +36,7 @@ static bool is_full(const struct vm *vm, const struct device_kind *kind)
 	for (size_t i = 0; i < vm->n_parts; i++) {
 		const struct part *p = &vm->parts[i];
 
-		n += p->spare && p->plug.state != PLUG_FREE && p->device == kind;
+		n += p->spare && p->plug.state != PLUG_FREE && kind_said(p->device) == kind;
 	}
 	return kind->number == KIND_MANY && n >= kind->most;
 }
@@ -67,7 +67,7 @@ static void renew(struct part *p, const struct device_kind *kind, unsigned int n
 
 static void take(struct part *p, const struct config_device *d, struct client *asker)
 {
-	renew(p, d->kind, next_number(p->vm, d->kind));
+	renew(p, config_server(d), next_number(p->vm, d->kind));
 	p->again.n_channels = 1;
 	p->again.numbers[0] = p->plug.channel;
 	p->channel = p->plug.channel;
@@ -90,7 +90,7 @@ static int ask_for(struct part *p, const char *options, int fd)
 	const struct part *device = pair_device(p);
 	struct ask a = { .what = p == device ? ASK_NEW : ASK_BEHIND,
 			 .part = (uint8_t)(p - p->vm->parts),
-			 .kind = (uint8_t)kind_index(device->device),
+			 .kind = (uint8_t)kind_index(kind_said(device->device)),
 			 .number = (uint8_t)(device->plug.number - 1) };
 	int r = fd < 0 ? 0 : launcher_ask_beside(&p->vm->launcher, device->plug.asker->beside);
 
@@ -137,7 +137,7 @@ static bool has_descriptor(const struct config_device *d)
 /* The whole of what stands against it; or NULL. */
 static const char *refusal(const struct vm *vm, const struct config_device *d)
 {
-	const struct device_kind *const needed[] = { d->kind, config_behind(d) };
+	const struct device_kind *const needed[] = { config_server(d), config_behind(d) };
 	static char why[CTL_TEXT_MAX + 1];
 
 	if (config_check_attached(vm->config, d, why, sizeof(why)) < 0)
@@ -147,7 +147,7 @@ static const char *refusal(const struct vm *vm, const struct config_device *d)
 		       "more devices";
 	if (vm->launcher.sock < 0)
 		return "the launcher has ended: this VM takes no more devices";
-	if (config_server(d) != d->kind) {
+	if (!config_server(d)->attachable) {
 		snprintf(why, sizeof(why), "a %s that %s serves is there from the VM's start",
 			 d->kind->word, config_server(d)->declared->name);
 		return why;

@@ -31,14 +31,15 @@ static void say(struct words *w, const struct config_device *d, const struct opt
 		words_say(w, "--%s=%s", o->name, value);
 }
 
-void words_say_options(struct words *w, const struct config_device *d, unsigned int number)
+void words_say_options(struct words *w, const struct config_device *d,
+		       const struct device_kind *server, unsigned int number)
 {
-	for (size_t i = 0; i < d->kind->n_options; i++) {
-		const struct option *o = &d->kind->options[i];
+	for (size_t i = 0; i < server->n_options; i++) {
+		const struct option *o = kind_option(d->kind, server->options[i].name);
 
-		if (o->made)
+		if (o && o->made)
 			words_say(w, "--%s=%s%u", o->name, o->made, number);
-		else if (!(o->flags & OPTION_NOT_PASSED))
+		else if (o && !(o->flags & OPTION_NOT_PASSED))
 			say(w, d, o);
 	}
 }

@@ -16,8 +16,9 @@ struct words {
 };
 
 void words_say(struct words *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* A device's options; number: among those of its kind, from 0 on. */
-void words_say_options(struct words *w, const struct config_device *d, unsigned int number);
+/* A device's options, for the process that serves it; number: among those of its kind, from 0 on. */
+void words_say_options(struct words *w, const struct config_device *d,
+		       const struct device_kind *server, unsigned int number);
 /* Of a device's options, those that the process behind it has, too. */
 void words_say_same_options(struct words *w, const struct config_device *d,
 			    const struct device_kind *behind);

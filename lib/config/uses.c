@@ -29,6 +29,12 @@ static bool is_on_segment(const struct config_device *d)
 	return w && w->opens == KIND_OPENS_SWITCH;
 }
 
+/* What its own kind has to say of its files stands whoever serves it. */
+static bool file_uses(const struct config_device *d, enum feature_id id)
+{
+	return d->kind->file.fd && kind_uses(d->kind, d->options, id);
+}
+
 /* Or what is behind it. */
 static bool one_uses(const struct config_device *d, enum feature_id id)
 {
@@ -40,7 +46,7 @@ static bool one_uses(const struct config_device *d, enum feature_id id)
 		return is_on_segment(d);
 	if (id == FEATURE_STORAGE_NBD || id == FEATURE_STORAGE_ISCSI)
 		return is_behind(d, features[id].name);
-	return kind_uses(config_server(d), d->options, id) ||
+	return kind_uses(config_server(d), d->options, id) || file_uses(d, id) ||
 	       (behind && kind_uses(behind, d->options, id));
 }
 

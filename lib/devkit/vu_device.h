@@ -56,7 +56,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DEV_MAX_QUEUES 17
+#define DEV_MAX_QUEUES 18
 
 struct vu_device;
 struct dev_queue;

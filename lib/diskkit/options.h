@@ -27,7 +27,29 @@ static inline uint32_t disk_bytes(uint32_t block)
 	return block == DISK_512 ? 512 : 4096;
 }
 
-extern const char *const disk_formats[], *const disk_caches[], *const disk_logical_sizes[];
+/* What whoever serves it to a guest is told. */
+struct disk_device_options {
+	struct disk_options image;
+	uint32_t physical; /* enum disk_block and 1, or 0: the host's */
+	uint64_t queues;
+	const char *serial; /* at most DISK_SERIAL_LEN bytes */
+};
+
+#define DISK_SERIAL_LEN 20U
+#define DISK_QUEUES_MAX 16U /* of requests, where the bus has no fewer */
+
+/* Bytes of a physical block: as the user says, or the host's, of a so large one; no smaller than the logical one. */
+static inline uint32_t disk_physical(const struct disk_device_options *o, uint32_t host)
+{
+	const uint32_t logical = disk_bytes(o->image.logical);
+
+	if (o->physical)
+		return disk_bytes(o->physical - 1);
+	return host > logical ? host : logical;
+}
+
+extern const char *const disk_formats[], *const disk_caches[], *const disk_logical_sizes[],
+								       *const disk_physical_sizes[];
 
 /* clang-format off */
 #define DISK_OPTIONS(type_, field_) \
@@ -41,6 +63,18 @@ extern const char *const disk_formats[], *const disk_caches[], *const disk_logic
 	  .choices = disk_caches, .initial = "writeback" }, \
 	{ .name = "logical_block_size", .type = OPTION_CHOICE, OPTION_FIELD(type_, field_.logical), \
 	  .choices = disk_logical_sizes, .initial = "512" }
+
+#define DISK_DEVICE_OPTIONS(type_, field_, queues_max_) \
+	DISK_OPTIONS(type_, field_.image), \
+	{ .name = "physical_block_size", .type = OPTION_CHOICE, OPTION_FIELD(type_, field_.physical), \
+	  .choices = disk_physical_sizes, .initial = "auto" }, \
+	{ .name = "queues", .type = OPTION_NUMBER, OPTION_FIELD(type_, field_.queues), .min = 1, \
+	  .max = (queues_max_), .initial = "1", .value = "N" }
+
+/* No user says it. */
+#define DISK_SERIAL_OPTION(type_, field_) \
+	{ .name = "serial", .type = OPTION_TEXT, OPTION_FIELD(type_, field_.serial), \
+	  .max = DISK_SERIAL_LEN, .initial = "", .flags = OPTION_INNER, .made = "bulkhead-" }
 /* clang-format on */
 
 #endif

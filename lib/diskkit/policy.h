@@ -63,11 +63,48 @@ extern const struct sandbox_policy disk_opening_policy, disk_volume_policy;
 #define DISK_REDO_MAP { "/memfd:" DISK_REDO_NAME, true, "the image's redo log" }
 
 /* How far its file grows, by what its first process found. */
-#define DISK_BOUND                                                                              \
-	.fd = DISK_FD_BOUND, .name = "image-bound", .size = sizeof(struct disk_note), .once = true, \
-	.size_at = offsetof(struct disk_note, size)
+#define DISK_BOUND(wanted_)                                                                     \
+	{ .fd = DISK_FD_BOUND, .name = "image-bound", .size = sizeof(struct disk_note), .once = true, \
+	  .of_file = true, .size_at = offsetof(struct disk_note, size), .wanted = (wanted_) }
 /* What a process that is killed had not written into its file. */
-#define DISK_REDO .fd = DISK_FD_REDO, .name = DISK_REDO_NAME, .size = DISK_REDO_BYTES
+#define DISK_REDO(wanted_)                                                                      \
+	{ .fd = DISK_FD_REDO, .name = DISK_REDO_NAME, .size = DISK_REDO_BYTES, .of_file = true,     \
+	  .wanted = (wanted_) }
+
+#define DISK_RING_TASKS 9U /* lib/image/uring.c: 8 and 1 */
+#define DISK_PAGES (UINT64_C(8) << 20) /* of an image, which the kernel can take back */
+/* What a process that serves an image to a guest takes beside what it is; its thread punches holes, or has the metadata. */
+#define DISK_TAKES \
+	.memory = DISK_PAGES + DISK_REDO_BYTES, .threads = 1, .tasks_each_node = DISK_RING_TASKS
+
+/* Of such a process: its calls, and all that is declared of it, but for what its own bus makes. */
+#define DISK_DEVICE_CALLS                                                                       \
+	BLOCK_LOOP_CALLS, BLOCK_CHANNEL_CALLS, BLOCK_EVENTFD_CALLS, BLOCK_RECEIVED_FD_CALLS,        \
+	BLOCK_GUEST_RAM_CALLS, DISK_RING_CALLS, BLOCK_END_CALLS
+/* tasks: the kernel's own workers of the ring count. fsize is the image's, set by disk_confine. */
+#define DISK_DEVICE_LIMITS \
+	{ .nofile = 128, .nproc = 32, .as = SB_UNSET, .fsize = 0, .memlock = SB_UNSET }
+#define DISK_DEVICE_FDS(vhost_user_)                                                            \
+	BLOCK_CONTROL_FD, BLOCK_VHOST_USER_FD(vhost_user_),                                         \
+	{ DISK_FD_IMAGE, FD_STORE, false,                                                           \
+	  "image, or a channel to the storage process that has it" },                               \
+	DISK_MORE_FDS
+#define DISK_DEVICE_HELD                                                                        \
+	BLOCK_LOOP_HELD, BLOCK_VHOST_USER_HELD, DISK_RING_HELD,                                     \
+	BLOCK_EVENTFD_HELD("kicks and calls of the queues, holes to punch and punched")
+#define DISK_DEVICE_MAPS \
+	BLOCK_GUEST_RAM_MAPS, BLOCK_VHOST_USER_MAPS, DISK_RING_MAP, DISK_REDO_MAP
+#define DISK_DEVICE_GAINS                                                                       \
+	BLOCK_GUEST_RAM_GAIN,                                                                       \
+	{ "one image, as the VM may use it", "through its disk", NULL },                            \
+	DISK_METADATA_GAINS,                                                                        \
+	{ "an io_uring", NULL,                                                                      \
+	  "reads and writes without a call each; registered for the one image and restricted to "   \
+	  "read, write and flush on it" },                                                          \
+	BLOCK_EVENTFD_GAIN("the queues' eventfds"), BLOCK_VHOST_USER_GAIN("the vhost-user channel"), \
+	{ "the channel to a storage process, in place of the image", NULL,                          \
+	  "the requests that its guest could make, by the disk's rates, and hostile ones, which are read as such" }, \
+	BLOCK_CONTROL_GAIN
 
 #define DISK_METADATA_GAINS \
 	{ "the image's metadata, where its format has any", NULL, \

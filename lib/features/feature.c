@@ -215,6 +215,13 @@ const struct feature features[N_FEATURES] = {
 		.shown_by = "unit/test_scsi.c, unit/test_vscsi.c, device/test_cdrom.py, "
 			    "drills/test_cdrom.py, linux/test_cdrom.py",
 	},
+	[FEATURE_SCSI_DISK] = {
+		"scsi-disk", "disks behind virtio-scsi (bus=scsi)", FEATURE_EXPERIMENTAL, "dev-scsi",
+		"virtqueues, SCSI commands, as for virtio-blk the file",
+		.note = "its commands have not been fuzzed for long",
+		.shown_by = "unit/test_scsi.c, unit/test_vscsi.c, device/test_scsi.py, "
+			    "drills/test_scsi.py, linux/test_scsi.py",
+	},
 	[FEATURE_VSOCK] = {
 		"virtio-vsock", "virtio-vsock (--vsock)", FEATURE_EXPERIMENTAL, "dev-vsock, dialer",
 		"three virtqueues; programs of the host",

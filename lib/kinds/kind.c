@@ -44,6 +44,14 @@ const struct device_kind *kind_server(const struct device_kind *kind, const void
 	return kind;
 }
 
+const struct device_kind *kind_said(const struct device_kind *kind)
+{
+	for (size_t i = 0; i < n_kinds_all && kind->number == KIND_INSTEAD; i++)
+		if (kinds_all[i]->instead && strcmp(kinds_all[i]->word, kind->word) == 0)
+			return kinds_all[i];
+	return kind;
+}
+
 bool kind_may_come(const struct device_kind *kind)
 {
 	return kind->attachable || kind->number == KIND_BEHIND;
@@ -55,7 +63,7 @@ void kinds_attachable(const char *between, char *out, size_t cap)
 
 	*out = '\0';
 	for (size_t i = 0; i < n_kinds_all && at < cap; i++)
-		if (kinds_all[i]->attachable)
+		if (kinds_all[i]->attachable && kinds_all[i]->number != KIND_INSTEAD)
 			at += (size_t)snprintf(out + at, cap - at, "%s%s", at ? between : "",
 					       kinds_all[i]->word);
 }

@@ -120,7 +120,7 @@ struct kind_link {
 	bool (*uso)(const void *options);
 };
 
-#define KIND_STATES 2
+#define KIND_STATES 3
 
 /* Memory of a device's own that outlives its process, so that the next one goes on with it. */
 struct kind_state {
@@ -128,6 +128,7 @@ struct kind_state {
 	const char *name; /* as maps and audits show it */
 	uint64_t size;	  /* bytes */
 	bool once;	  /* what the first process writes it seals, for all after it */
+	bool of_file; /* goes with the device's files: a storage process has it in the device's place */
 	uint64_t size_at; /* of that: where it says how large what it serves is, in bytes, as a u64; 0: nowhere */
 	bool (*wanted)(const void *options); /* NULL: always */
 };
@@ -175,8 +176,10 @@ struct device_kind {
 	 * would be. NULL, or it returns NULL: there is none. */
 	const char *(*behind)(const void *options);
 	/* The name of the process that serves a device with these options in this one's place: of KIND_INSTEAD, with the
-	 * same word. It gets those of the device's options that it has, and what the device is joined to at its own
-	 * link_fd. NULL, or it returns NULL: this one does. Such a device cannot be attached. */
+	 * same word. It gets those of the device's options that it has, its files and the channel to what is behind it at the
+	 * same numbers, and what the device is joined to at its own link_fd; whether the device may be attached is its own to
+	 * say. Its options' struct begins as this one's, as far as its own functions look. NULL, or it returns NULL: this one
+	 * does. */
 	const char *(*instead)(const void *options);
 	/* INSTEAD: what the dialer opens for it, whenever it asks at reach_fd, with its user's rights; or NULL */
 	const char *opens;
@@ -217,6 +220,22 @@ const struct device_kind *kind_whose(const struct declared_process *declared);
 const struct device_kind *kind_behind(const struct device_kind *kind, const void *options);
 /* The process that serves a device of that kind with these options. */
 const struct device_kind *kind_server(const struct device_kind *kind, const void *options);
+/* The kind that says what such a process serves: of KIND_INSTEAD another with its word, else itself. */
+const struct device_kind *kind_said(const struct device_kind *kind);
+/* What a device of that kind is on the bus, by who serves it: the same, unless that says another. */
+static inline const struct kind_virtio *kind_on_bus(const struct device_kind *kind,
+						    const struct device_kind *server)
+{
+	return server->virtio.name ? &server->virtio : &kind->virtio;
+}
+/* Whether its i-th state belongs to a process: which has its files or not, and itself or not. */
+static inline bool kind_gives_state(const struct device_kind *kind, size_t i, const void *options,
+				    bool has_files, bool is_device)
+{
+	const struct kind_state *s = &kind->state[i];
+
+	return s->fd && (s->of_file ? has_files : is_device) && (!s->wanted || s->wanted(options));
+}
 /* Whether its program may be needed for what is attached. */
 bool kind_may_come(const struct device_kind *kind);
 /* The words of those that may come and go while the guest runs, with that between them. */

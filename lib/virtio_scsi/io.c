@@ -2,6 +2,8 @@
 /* The request queues of virtio-scsi; see virtio_scsi.h. */
 #include "lib/virtio_scsi/virtio_scsi.h"
 
+#include "lib/base/units.h"
+
 #include <errno.h>
 
 static void answer(struct vscsi *v, struct dev_queue *q, const struct vscsi_place *p,
@@ -186,7 +188,7 @@ static int queue_run(void *owner, struct dev_queue *q)
 	if (q->index == VSCSI_CONTROLQ)
 		return vscsi_control_run(v, q);
 	if (q->index == VSCSI_EVENTQ)
-		return 0; /* its buffers are for what is to be told */
+		return vscsi_event_run(v, q);
 	return flight_queue_run(&v->flight, q);
 }
 
@@ -241,6 +243,15 @@ void vscsi_add(struct vscsi *v, enum scsi_type type, struct image *image, uint32
 	flight_add(&v->flight, image);
 }
 
+void vscsi_learn(struct vscsi *v, unsigned int i, uint32_t block, uint32_t physical)
+{
+	struct scsi_lun *l = &v->lun[i];
+
+	l->block = block;
+	l->physical = physical;
+	l->n_blocks = l->image->capacity / block;
+}
+
 int vscsi_prepare(struct vscsi *v, const char *name, uint16_t n_request_queues, struct loop *loop,
 		  int sock)
 {
@@ -251,6 +262,8 @@ int vscsi_prepare(struct vscsi *v, const char *name, uint16_t n_request_queues, 
 	v->spec = (struct dev_spec){ .name = name,
 				     .n_queues = VSCSI_REQUESTQ + n_request_queues,
 				     .queue_max = VSCSI_QUEUE_MAX,
+				     .features = BIT(VIRTIO_SCSI_F_CHANGE) |
+						 BIT(VIRTIO_SCSI_F_HOTPLUG),
 				     .config_len = VSCSI_CONFIG_LEN,
 				     .poll_queues = ~0U << VSCSI_REQUESTQ };
 	v->dev.loop = loop;

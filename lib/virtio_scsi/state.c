@@ -11,6 +11,7 @@ struct vscsi_image {
 	uint32_t sense_size, cdb_size;
 	uint8_t open[SCSI_LUNS_MAX], locked[SCSI_LUNS_MAX];
 	uint32_t attention[SCSI_LUNS_MAX];
+	uint64_t blocks[SCSI_LUNS_MAX]; /* that the driver may have seen; 0: none */
 };
 
 static const struct state_field fields[] = {
@@ -19,6 +20,7 @@ static const struct state_field fields[] = {
 	STATE_BOOLS(struct vscsi_image, open),
 	STATE_BOOLS(struct vscsi_image, locked),
 	STATE_BITSES(struct vscsi_image, attention, 0x0fffff),
+	STATE_ANYS(struct vscsi_image, blocks),
 };
 
 static bool is_attention(uint32_t sense)
@@ -39,7 +41,7 @@ static const char *check(const void *image)
 
 static const struct state_schema schema = {
 	.name = "virtio-scsi",
-	.version = 1,
+	.version = 2,
 	.size = sizeof(struct vscsi_image),
 	.fields = fields,
 	.n_fields = ARRAY_SIZE(fields),
@@ -51,6 +53,7 @@ static int reset(void *object)
 	struct vscsi *v = object;
 
 	vscsi_config_reset(&v->config);
+	v->changed = 0;
 	for (unsigned int i = 0; i < v->config.n_luns; i++)
 		scsi_lun_reset(&v->lun[i]);
 	vscsi_keep(v);
@@ -68,6 +71,7 @@ static void save(const void *object, void *image)
 		m->open[i] = v->lun[i].open;
 		m->locked[i] = v->lun[i].locked;
 		m->attention[i] = v->lun[i].attention;
+		m->blocks[i] = v->lun[i].n_blocks;
 	}
 }
 
@@ -79,6 +83,20 @@ void vscsi_keep(struct vscsi *v)
 		return;
 	save(v, &image);
 	kept_keep(v->kept, &schema, &image);
+}
+
+/* A disk that has become larger, or smaller, meanwhile: its driver is told, by an event and by the next command. */
+static void load_unit(struct vscsi *v, const struct vscsi_image *m, unsigned int i)
+{
+	struct scsi_lun *l = &v->lun[i];
+
+	l->open = m->open[i];
+	l->locked = m->locked[i];
+	l->attention = m->attention[i];
+	if (l->type == SCSI_DISK && m->blocks[i] && m->blocks[i] != l->n_blocks)
+		l->attention = SENSE_CAPACITY_CHANGED;
+	if (l->attention == SENSE_CAPACITY_CHANGED)
+		v->changed |= 1U << i;
 }
 
 static int load(void *object, const void *image, const char **ret_why)
@@ -93,11 +111,8 @@ static int load(void *object, const void *image, const char **ret_why)
 		}
 	v->config.sense_size = m->sense_size;
 	v->config.cdb_size = m->cdb_size;
-	for (unsigned int i = 0; i < v->config.n_luns; i++) {
-		v->lun[i].open = m->open[i];
-		v->lun[i].locked = m->locked[i];
-		v->lun[i].attention = m->attention[i];
-	}
+	for (unsigned int i = 0; i < v->config.n_luns; i++)
+		load_unit(v, m, i);
 	vscsi_keep(v);
 	return 0;
 }

@@ -7,6 +7,7 @@
  *   answer.c    where a response goes, and what it says
  *   io.c        request queues
  *   control.c   the control queue: task management
+ *   event.c     the event queue: what a driver is told of that it did not ask for
  *   state.c     the row of the state contract, and what a successor goes on with
  *
  * What a command asks for wrongly is CHECK CONDITION, with sense (lib/scsi). Buffers that are smaller than the command are
@@ -29,10 +30,16 @@
 
 #define VSCSI_CONTROLQ 0U
 #define VSCSI_EVENTQ 1U
-#define VSCSI_REQUESTQ 2U   /* the first one */
-#define VSCSI_QUEUES_MAX 8U /* for requests */
+#define VSCSI_REQUESTQ 2U    /* the first one */
+#define VSCSI_QUEUES_MAX 16U /* for requests */
 #define VSCSI_QUEUE_MAX 1024U
 #define VSCSI_SEG_MAX 254U /* segments of a request that we offer */
+
+/* 5.6.3: changes of a unit are told by events; and units that come and go: none does, but Linux has room for events only where
+ * this is offered, too */
+#define VIRTIO_SCSI_F_CHANGE 2
+#define VIRTIO_SCSI_F_HOTPLUG 1
+#define VSCSI_EVENT_LEN 16U /* 5.6.6.3 */
 
 #define VSCSI_HEAD_LEN 19U     /* of a request, without its CDB; 5.6.6.1 */
 #define VSCSI_RESPONSE_LEN 12U /* without sense */
@@ -104,6 +111,7 @@ struct vscsi {
 	struct scsi_lun lun[SCSI_LUNS_MAX];
 	struct kept *kept; /* NULL: a successor begins as after power-on */
 	struct vscsi_waiting waiting;
+	uint32_t changed; /* units: bits of those whose size the driver is to be told of */
 	struct vscsi_request request; /* these are scratch */
 	struct scsi_result result;
 	uint8_t param[SCSI_PARAM_MAX];
@@ -154,6 +162,10 @@ void vscsi_give_back(struct dev_queue *q, uint16_t head, const struct vscsi_plac
 /* A request that somebody may wait for is over. */
 void vscsi_control_done(struct vscsi *v, struct vscsi_flying *f);
 
+/* ---- event.c ---- */
+
+[[nodiscard]] int vscsi_event_run(struct vscsi *v, struct dev_queue *q);
+
 /* ---- io.c ---- */
 
 /* Before the sandbox: v is all zeroes but for what vscsi_add has put there, and images outlive it. sock is taken. */
@@ -162,6 +174,8 @@ void vscsi_control_done(struct vscsi *v, struct vscsi_flying *f);
 /* One more unit; before vscsi_prepare. As scsi_lun_init. */
 void vscsi_add(struct vscsi *v, enum scsi_type type, struct image *image, uint32_t block,
 	       uint32_t physical, const char *id);
+/* What the image of unit i is is known only now, or another time: its size, in blocks of so many bytes. */
+void vscsi_learn(struct vscsi *v, unsigned int i, uint32_t block, uint32_t physical);
 void vscsi_close(struct vscsi *v);
 
 /* ---- state.c ---- */

@@ -30,8 +30,8 @@ class Kept(Session):
     """A driver that goes on with its rings when the process behind them is another."""
 
     def __init__(self, device, shm=None, before=None):
-        super().__init__(device.sock, device.features, watch=[device.process.pidfd], num=NUM,
-                         memory=before and before.memory, protocol=PROTOCOL)
+        super().__init__(device.sock, device.features, device.n_queues, watch=[device.process.pidfd], num=NUM,
+                         memory=before and before.memory, protocol=PROTOCOL, main=device.queue)
         self.own_memory = before is None
         self.shm, self.before = shm, before
         self.device = device
@@ -39,9 +39,9 @@ class Kept(Session):
 
     def start_queues(self):
         if self.shm is None:
-            self.shm, size = self.front.get_inflight(1, NUM)
-            assert size == RING
-        self.front.tell(vu.SET_INFLIGHT_FD, said(), [self.shm])
+            self.shm, size = self.front.get_inflight(self.n_queues, NUM)
+            assert size == RING * self.n_queues
+        self.front.tell(vu.SET_INFLIGHT_FD, said(RING * self.n_queues, self.n_queues), [self.shm])
         if not self.before:
             super().start_queues()
             return

@@ -25,7 +25,7 @@ static struct image image = { .capacity = SECTORS * 512ULL, .block = 4096, .can_
 
 static int setup(void **state)
 {
-	const struct blk_options o = { .queues = 4, .serial = "serial-7" };
+	const struct blk_options o = { .disk.queues = 4, .disk.serial = "serial-7" };
 
 	(void)state;
 	testring_open(&t, 64, false, true);
@@ -203,7 +203,7 @@ static void test_chains_that_are_no_requests(void **state)
 
 static void test_read_only(void **state)
 {
-	const struct blk_options o = { .queues = 1, .serial = "" };
+	const struct blk_options o = { .disk.queues = 1, .disk.serial = "" };
 
 	(void)state;
 	image.readonly = true;
@@ -269,7 +269,9 @@ static void test_configuration(void **state)
 /* What is no whole number of the disk's blocks is none of its requests. */
 static void test_blocks_of_4096(void **state)
 {
-	const struct blk_options o = { .queues = 1, .image.logical = DISK_4096, .serial = "" };
+	const struct blk_options o = { .disk.queues = 1,
+				       .disk.image.logical = DISK_4096,
+				       .disk.serial = "" };
 	uint8_t c[VIRTIO_BLK_CONFIG_LEN];
 
 	(void)state;

@@ -1440,11 +1440,11 @@ static void test_render(void **state)
 	assert_string_equal(
 		argv[n - 8],
 		"--disk=a,format=raw,readonly=off,cache=writeback,"
-		"logical_block_size=512,physical_block_size=auto,queues=3,parser=together,burst=1");
+		"logical_block_size=512,physical_block_size=auto,queues=3,bus=virtio,parser=together,burst=1");
 	assert_string_equal(
 		argv[n - 7],
 		"--disk=b,format=raw,readonly=on,cache=writeback,"
-		"logical_block_size=512,physical_block_size=auto,queues=1,parser=together,burst=1");
+		"logical_block_size=512,physical_block_size=auto,queues=1,bus=virtio,parser=together,burst=1");
 	assert_string_equal(argv[n - 6], "--rng=off");
 	assert_string_equal(argv[n - 5], "--rng-rate=7");
 	assert_string_equal(argv[n - 3], "--vsock=on");

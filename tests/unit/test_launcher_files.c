@@ -134,10 +134,10 @@ static void test_a_note_is_made_anew(void **state)
 	assert_int_equal(launcher_renew_note(p), 0); /* there is none */
 	assert_int_equal(p->n_given, 2);
 	assert_int_equal(config_device_options(d.kind, "format=raw", &d, why, sizeof(why)), 0);
-	assert_int_equal(launcher_give_state(p, d.kind->state, &d), 0);
+	assert_int_equal(launcher_give_state(p, d.kind, &d, true, true), 0);
 	assert_int_equal(p->n_given, 2); /* a raw disk has none */
 	assert_int_equal(config_device_options(d.kind, "format=qcow2", &d, why, sizeof(why)), 0);
-	assert_int_equal(launcher_give_state(p, d.kind->state, &d), 0);
+	assert_int_equal(launcher_give_state(p, d.kind, &d, true, true), 0);
 	assert_int_equal(p->n_given, 4);
 	assert_int_equal(p->given[2].to, d.kind->state[0].fd);
 	assert_int_equal(p->given[3].to, d.kind->state[1].fd);
@@ -171,7 +171,7 @@ static void test_a_noted_size(void **state)
 	assert_false(launcher_noted_size(p, &size));
 	assert_false(launcher_noted_size(&parts[8], &size)); /* nothing is in it */
 	assert_int_equal(config_device_options(d.kind, "format=qcow2", &d, why, sizeof(why)), 0);
-	assert_int_equal(launcher_give_state(p, d.kind->state, &d), 0);
+	assert_int_equal(launcher_give_state(p, d.kind, &d, true, true), 0);
 	assert_int_equal(d.kind->state[0].size, sizeof(note));
 	assert_int_equal(pwrite(p->given[2].from, &note, sizeof(note), 0), sizeof(note));
 	assert_false(launcher_noted_size(p, &size));

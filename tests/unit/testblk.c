@@ -128,7 +128,7 @@ void testblk_stop(struct testblk *t)
 
 void testblk_open(struct testblk *t, uint16_t size)
 {
-	const struct blk_options o = { .queues = 2, .serial = "test" };
+	const struct blk_options o = { .disk.queues = 2, .disk.serial = "test" };
 	int sock[2];
 
 	memset(t, 0, sizeof(*t));

@@ -21,16 +21,38 @@ param() {
 	echo "${2-}"
 }
 
+# Disks behind virtio-scsi, of which the first is sda.
+scsi_disks() {
+	local tries=0
+
+	load_module_of_tests virtio_scsi && load_module_of_tests sd_mod || return 1
+	until [ -b /dev/sda ] || [ $((tries += 1)) -gt 100 ]; do
+		sleep 0.1
+	done
+}
+
 # The disk that a test may overwrite: bh.disk=NAME, or the second disk.
 scratch_disk() {
 	local name
 
 	name=$(param bh.disk vdb)
+	case $name in
+	sd*) scsi_disks || return 1 ;;
+	esac
 	[ -b "/dev/$name" ] || {
 		say "no disk $name" >&2
 		return 1
 	}
 	echo "$name"
+}
+
+# serial_of DISK
+serial_of() {
+	if [ -f "/sys/block/$1/serial" ]; then
+		cat "/sys/block/$1/serial"
+	else
+		tail -c +5 "/sys/block/$1/device/vpd_pg80"
+	fi
 }
 
 # A byte that outlives a reboot, in the boot sector of the second disk or else the first, which

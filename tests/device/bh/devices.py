@@ -232,6 +232,40 @@ class Cdrom(Device):
         return scsi.Request(memory, scsi.read_10(0, 1), room=2048).bufs
 
 
+class Scsi(Blk):
+    """A disk behind an adapter; options: as Blk, and page, a predecessor's, else a new one."""
+
+    name = "dev-scsi"
+    features = 1 << 2  # that changes are told
+    queue = scsi.REQUESTQ
+
+    @property
+    def n_queues(self):
+        return scsi.REQUESTQ + self.options.get("queues", 1)
+
+    def make_fds(self):
+        self.page = os.dup(self.options["page"]) if "page" in self.options else guest.sealed_memfd(4096, name="scsi-state")
+        return {**super().make_fds(), 22: self.page}
+
+    def open(self, **how):
+        how.setdefault("n_queues", self.n_queues)
+        return super().open(**how)
+
+    def close_fds(self):
+        os.close(self.page)
+        super().close_fds()
+
+    def probe(self, session):
+        disk = scsi.Disk(session)
+        data = random.Random(os.urandom(8)).randbytes(blk.SECTOR * 4)
+        disk.write(7, data)
+        assert disk.read(7, 4) == data
+        disk.flush()
+
+    def chain(self, memory):
+        return scsi.Request(memory, scsi.read_10(0, 1), room=512).bufs
+
+
 class Console(Device):
     """The virtio-console of dev-console; its terminal is ours."""
 

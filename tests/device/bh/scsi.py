@@ -22,7 +22,8 @@ NO_MEDIUM, READ_ERROR = (2, 0x3a, 2), (3, 0x11, 0)
 INVALID_OPCODE, OUT_OF_RANGE, INVALID_FIELD = (5, 0x20, 0), (5, 0x21, 0), (5, 0x24, 0)
 NO_SUCH_LUN, PREVENTED = (5, 0x25, 0), (5, 0x53, 2)
 INVALID_PARAMETER, NOT_SAVED = (5, 0x26, 0), (5, 0x39, 0)
-MEDIUM_CHANGED, WAS_RESET = (6, 0x28, 0), (6, 0x29, 3)
+PARAMETER_LENGTH = (5, 0x1a, 0)
+MEDIUM_CHANGED, WAS_RESET, CAPACITY_CHANGED = (6, 0x28, 0), (6, 0x29, 3), (6, 0x2a, 9)
 WRITE_PROTECTED = (7, 0x27, 0)
 
 ABORT_TASK, ABORT_TASK_SET, CLEAR_ACA, CLEAR_TASK_SET, NEXUS_RESET, LUN_RESET, QUERY_TASK, QUERY_TASK_SET = range(8)
@@ -50,6 +51,55 @@ def read_16(block, n):
 
 def read_6(block, n):
     return struct.pack(">BBHBB", 0x08, block >> 16 & 0x1f, block & 0xffff, n, 0)
+
+
+def write_10(block, n, fua=False):
+    return struct.pack(">BBIBHB", 0x2a, 8 * fua, block & 0xffffffff, 0, n, 0)
+
+
+def write_12(block, n):
+    return struct.pack(">BBIIBB", 0xaa, 0, block & 0xffffffff, n, 0, 0)
+
+
+def write_16(block, n):
+    return struct.pack(">BBQIBB", 0x8a, 0, block, n, 0, 0)
+
+
+def write_6(block, n):
+    return struct.pack(">BBHBB", 0x0a, block >> 16 & 0x1f, block & 0xffff, n, 0)
+
+
+def verify_10(block, n):
+    return struct.pack(">BBIBHB", 0x2f, 0, block & 0xffffffff, 0, n, 0)
+
+
+def write_same_10(block, n, unmap=False):
+    return struct.pack(">BBIBHB", 0x41, 8 * unmap, block & 0xffffffff, 0, n, 0)
+
+
+def write_same_16(block, n, unmap=False, no_data=False):
+    return struct.pack(">BBQIBB", 0x93, 8 * unmap | no_data, block, n, 0, 0)
+
+
+def sync_10():
+    return b"\x35" + bytes(9)
+
+
+def sync_16():
+    return b"\x91" + bytes(15)
+
+
+def unmap(length=24):
+    return struct.pack(">BxxxxxxHx", 0x42, length)
+
+
+def unmap_list(*ranges, data_len=None, blocks_len=None):
+    blocks = b"".join(struct.pack(">QI4x", *r) for r in ranges)
+    return struct.pack(">HH4x", len(blocks) + 6 if data_len is None else data_len,
+                       len(blocks) if blocks_len is None else blocks_len) + blocks
+
+
+CAPACITY_10, CAPACITY_16 = b"\x25" + bytes(9), b"\x9e\x10" + bytes(11) + b"\x20\0\0"
 
 
 def inquiry(page=None, room=255):
@@ -117,6 +167,22 @@ class Adapter:
         [(_, written)] = self.session.wait(1, CONTROLQ)
         assert written == 1
         return self.memory.read(at, 1)[0]
+
+
+class Disk(Adapter):
+    """A disk's blocks, of 512 bytes unless it says otherwise."""
+
+    block = 512
+
+    def read(self, block, n, command=read_16, **how):
+        return self.good(command(block, n), room=n * self.block, **how).data
+
+    def write(self, block, data, command=write_16, **how):
+        r = self.good(command(block, len(data) // self.block), data=data, **how)
+        assert r.residual == 0
+
+    def flush(self):
+        self.good(sync_10())
 
 
 def management(memory, function, where=None, tag=0):

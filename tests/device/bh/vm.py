@@ -17,7 +17,7 @@ import tempfile
 from . import wait
 
 PROCESSES = ("vmm", "dev-blk", "dev-rng", "dev-console")
-BEHIND = ("storage-file", "storage-iscsi", "storage-nbd", "dev-cdrom", "dev-firmware", "dev-flash", "dev-net", "dev-vhost-net", "dev-tpm", "dev-vsock", "net-relay")  # of VMs that say so
+BEHIND = ("storage-file", "storage-iscsi", "storage-nbd", "dev-cdrom", "dev-scsi", "dev-firmware", "dev-flash", "dev-net", "dev-vhost-net", "dev-tpm", "dev-vsock", "net-relay")  # of VMs that say so
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 # An ordinary user with subordinate ids, in two groups more, that only an /etc of the tests knows.

@@ -30,7 +30,7 @@ check() {
 
 failed=0
 say "disk $disk bytes $(($(cat /sys/block/$disk/size) * 512)) read-only $(cat /sys/block/$disk/ro)" \
-	"serial $(cat /sys/block/$disk/serial) block $(cat $queue/logical_block_size)" \
+	"serial $(serial_of $disk) block $(cat $queue/logical_block_size)" \
 	"cache $(cat $queue/write_cache) discard $(cat $queue/discard_max_bytes)" \
 	"zeroes $(cat $queue/write_zeroes_max_bytes) queues $(ls /sys/block/$disk/mq | wc -l)"
 

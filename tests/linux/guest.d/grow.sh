@@ -32,6 +32,6 @@ while [ "$n" -lt "$(param bh.sizes 1)" ]; do
 	say "grow sectors $now"
 	n=$((n + 1))
 done
-dmesg -r | grep -E '^<[0-4]>' | grep -E 'vd[a-z]|virtio|I/O error|hung' && exit 1
-dmesg | grep -q "$disk: detected capacity change" || exit 1
+dmesg -r | grep -E '^<[0-4]>' | grep -vE 'sd[a-z]|Capacity data has changed' | grep -E 'vd[a-z]|virtio|I/O error|hung' && exit 1
+dmesg | grep -qE "$disk.*: detected capacity change" || exit 1
 say "grow cost nothing"

@@ -2,8 +2,8 @@
 #
 # Works a disk and a source of random numbers that come and go: says what it waits for, and the host does
 # it. The disk's file system is the host's; what is written to it is found again when it comes back.
-# bh.reboot=1: reboots first when the disk is there the first time.
-disk=vda
+# bh.disk=NAME is what it becomes, vda else. bh.reboot=1: reboots first when the disk is there the first time.
+disk=$(param bh.disk vda)
 rng=/sys/class/misc/hw_random/rng_available
 
 # await WORDS COMMAND...: says the words, and waits until the command succeeds.
@@ -22,6 +22,9 @@ disk_gone() { [ ! -e /sys/block/$disk ] && [ ! -e /dev/$disk ]; }
 rng_there() { grep -q virtio_rng $rng; }
 rng_gone() { ! grep -q virtio_rng $rng; }
 
+case $disk in
+sd*) load_module_of_tests virtio_scsi && load_module_of_tests sd_mod || exit 1 ;;
+esac
 await "disk to come" disk_there
 if [ "$(param bh.reboot 0)" = 1 ] && [ "$(state_byte)" != 66 ]; then
 	state_byte 66
@@ -29,7 +32,7 @@ if [ "$(param bh.reboot 0)" = 1 ] && [ "$(state_byte)" != 66 ]; then
 	reboot -f
 	sleep 1000
 fi
-say "hotplug disk bytes $(($(cat /sys/block/$disk/size) * 512)) serial $(cat /sys/block/$disk/serial)"
+say "hotplug disk bytes $(($(cat /sys/block/$disk/size) * 512)) serial $(serial_of $disk)"
 mkdir -p /mnt
 mount -t ext4 /dev/$disk /mnt || exit 1
 dd if=/dev/urandom of=/mnt/data bs=64k count=8 2>/dev/null

@@ -25,6 +25,6 @@ until [ -e /tmp/stop ]; do
 	n=$((n + 1))
 done
 say "rounds $n"
-dmesg -r | grep -E '^<[0-4]>' | grep -E 'vd[a-z]|virtio|hwrng|ttyS|I/O error|hung' && failed=1
+dmesg -r | grep -E '^<[0-4]>' | grep -E '[sv]d[a-z]|virtio|hwrng|ttyS|I/O error|hung' && failed=1
 [ $failed = 0 ] && say "kills cost nothing"
 exit $failed
