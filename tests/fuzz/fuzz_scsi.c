@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A virtio-scsi adapter with a CD-ROM and a disk: commands of any bytes, task management, kicks, completions,
- * configuration and resets in any order. A model of what may be: images see no request outside of the medium, none that
- * writes a CD-ROM, every chain comes back at most once, a drain leaves nothing in flight.
+ * configuration and resets in any order; its process ends, and the next one goes on with the page that it has left, as it is or
+ * changed. A model of what may be: images see no request outside of the medium, none that writes a CD-ROM, every chain comes
+ * back at most once, a drain leaves nothing in flight, a page as it was left is the state that there was.
  */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/input.h"
@@ -16,6 +17,7 @@
 #define FUNCTIONS (TR_DATA + 0x20000U)
 
 static struct testvscsi t;
+static struct kept kept;
 static bool ready;
 
 /* Mostly right: head, response and data in a row, the direction by choice. */
@@ -94,15 +96,13 @@ static void op_config(void)
 
 	vscsi_config_read(&t.v.config, config);
 	if (offset + len <= VSCSI_CONFIG_LEN)
-		(void)!vscsi_config_write(&t.v.config, offset, data, len);
+		(void)!t.v.dev.ops->config_write(&t.v, offset, data, len);
 	require(t.v.config.sense_size <= VSCSI_SIZE_MAX);
 	require(t.v.config.cdb_size >= SCSI_CDB_MAX && t.v.config.cdb_size <= VSCSI_SIZE_MAX);
 }
 
-static void op_restart(void)
+static void begin_anew(void)
 {
-	testvscsi_stop(&t);
-	require(!flight_any(&t.v.flight) && !t.v.waiting.there);
 	t.ring.avail_idx = t.control_idx = 0;
 	memset(t.ring.ram + TR_AVAIL, 0, 0x20000);
 	memset(t.ring.ram + TV_CONTROL + 0x2000, 0, 0x2000);
@@ -110,9 +110,62 @@ static void op_restart(void)
 	testvscsi_arm(&t);
 }
 
+static void op_restart(void)
+{
+	testvscsi_stop(&t);
+	require(!flight_any(&t.v.flight) && !t.v.waiting.there);
+	begin_anew();
+}
+
+static bool is_lun_as(const struct scsi_lun *now, const struct scsi_lun *was)
+{
+	return now->open == was->open && now->locked == was->locked &&
+	       now->attention == was->attention;
+}
+
+/* A byte of the sequence number, or of the image in either slot. */
+static void change_page(uint8_t at, uint8_t to)
+{
+	if (at & 0x80)
+		((uint8_t *)&kept.sequence)[at % sizeof(kept.sequence)] = to;
+	else
+		kept.slots[0][at] = kept.slots[1][at] = to;
+}
+
+/* Up to seven bytes of the page are changed by a predecessor that was taken over. */
+static void op_successor(void)
+{
+	const uint8_t n = take() & 7;
+	char why[STATE_WHY_MAX] = "";
+	struct vscsi_config config;
+	struct scsi_lun lun[2];
+	int r;
+
+	testvscsi_stop(&t);
+	config = t.v.config;
+	memcpy(lun, t.v.lun, sizeof(lun));
+	for (unsigned int i = 0; i < n; i++)
+		change_page(take(), take());
+	t.v.kept = NULL;
+	require(vscsi_state.reset(&t.v) == 0);
+	r = vscsi_go_on(&t.v, &kept, why);
+	require(r == 0 || *why);
+	if (n == 0) {
+		require(r == 0 && t.v.config.sense_size == config.sense_size &&
+			t.v.config.cdb_size == config.cdb_size);
+		require(is_lun_as(&t.v.lun[TV_CD], &lun[TV_CD]) &&
+			is_lun_as(&t.v.lun[TV_DISK], &lun[TV_DISK]));
+	} else if (r < 0) {
+		require(t.v.config.sense_size == VSCSI_SENSE_SIZE &&
+			t.v.config.cdb_size == VSCSI_CDB_SIZE);
+	}
+	require(!t.v.lun[TV_DISK].open);
+	begin_anew();
+}
+
 static void step(void)
 {
-	switch (take() % 9) {
+	switch (take() % 10) {
 	case 0:
 	case 1:
 		op_command();
@@ -138,6 +191,9 @@ static void step(void)
 	case 7:
 		dev_queue_run(testvscsi_queue(&t, VSCSI_REQUESTQ));
 		break;
+	case 8:
+		op_successor();
+		break;
 	default:
 		op_restart();
 		break;
@@ -155,7 +211,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ready = true;
 	in.data = data;
 	in.left = size;
+	t.v.kept = NULL;
 	testvscsi_reset(&t);
+	kept_clear(&kept);
+	require(vscsi_go_on(&t.v, &kept, (char[STATE_WHY_MAX]){ 0 }) == 0);
 	t.v.dev.needs_reset = false;
 	testvscsi_arm(&t);
 	for (unsigned int i = 0; i < OPS && in.left; i++)
