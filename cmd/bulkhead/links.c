@@ -121,11 +121,13 @@ static int open_passt(struct links *l, const struct config_device *d, const char
 	_cleanup_(closep) int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_(closep) int group = cgroup_network_of(l->supervisor);
 	const struct kind_way *w = kind_way(d->kind, d->options);
-	struct passt_birth birth = { .group = group, .proc_fd = proc };
-	int fd = passt_open(w, d->options, &birth, ret_why);
+	struct selinux_vm labels;
+	const struct passt_birth birth = { group, proc, &labels };
+	int r = proc < 0 ? -errno : selinux_vm_of(proc, l->supervisor, &labels);
 
 	(void)value;
-	return one(fd, ret);
+	*ret_why = "the VM's SELinux label cannot be read";
+	return r < 0 ? r : one(passt_open(w, d->options, &birth, ret_why), ret);
 }
 
 static int open_segment(struct links *l, const struct config_device *d, const char *value, int *ret,

@@ -41,7 +41,7 @@ int bringup_passts(struct bringup *b, const struct vm *vm, struct open_error *e)
 {
 	struct vm_config *c = b->config;
 	_cleanup_(closep) int proc = -1;
-	struct passt_birth birth = { .group = b->group.network };
+	struct passt_birth birth = { .group = b->group.network, .labels = &vm->labels };
 	int r = 0;
 
 	if (config_count_opened(c, KIND_OPENS_PASST) == 0)

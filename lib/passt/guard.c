@@ -23,6 +23,7 @@
 #define NOBODY 65534
 #define EXIT_FAILED 1
 #define LOOKS_EACH_S 2
+#define FD_PROC (PASST_GUARD_FD_READY + 1) /* until it has its label */
 /*
  * Whatever passt does for a guest it does by calls, which take it longer than what it computes between them. In so much time
  * of its own without as good as any in the kernel it does nothing for anybody. Time of the CPU's, so that a slow host is
@@ -63,7 +64,7 @@ static int keep_fds(const struct guard *g)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t child;
-	int fds[] = { null, null, null, g->stream, -1, g->ready };
+	int fds[] = { null, null, null, g->stream, -1, g->ready, g->proc_fd };
 
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
@@ -94,6 +95,9 @@ static int prepare(const struct guard *g)
 		r = keep_fds(g);
 	if (r == 0 && !guard_drop_root())
 		r = -errno;
+	if (r == 0)
+		r = selinux_become(g->labels, FD_PROC, SELINUX_PASST_GUARD);
+	close(FD_PROC);
 	if (r < 0)
 		return r;
 	forget_signals();

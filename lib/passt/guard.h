@@ -7,11 +7,15 @@
 #ifndef BULKHEAD_PASST_GUARD_H
 #define BULKHEAD_PASST_GUARD_H
 
+#include "lib/sandbox/selinux.h"
+
 #include <stdbool.h>
 
 struct guard {
-	int stream; /* passt's end */
-	int ready;  /* where one byte says that passt serves, and is guarded */
+	int stream;  /* passt's end */
+	int ready;   /* where one byte says that passt serves, and is guarded */
+	int proc_fd; /* /proc, for its label */
+	const struct selinux_vm *labels;
 	void (*become)(const void *owner); /* passt, in a child; it does not return */
 	const void *owner;
 };

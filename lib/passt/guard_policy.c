@@ -3,6 +3,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/declared/declared.h"
 #include "lib/sandbox/forms.h"
+#include "lib/sandbox/selinux.h"
 
 /* clang-format off */
 static const struct sandbox_rule rules[] = {
@@ -42,6 +43,7 @@ static const struct declared_gain gains[] = {
 const struct declared_process passt_guard_declared = {
 	.name = "passt-guard",
 	.program = "supervisor",
+	.domain = SELINUX_PASST_GUARD,
 	.job = "ends one passt with its stream, or when that computes without end",
 	.hostile = "nobody's",
 	.place = DECLARED_USER,

@@ -9,6 +9,7 @@
 
 #include "lib/base/units.h"
 #include "lib/kinds/kind.h"
+#include "lib/sandbox/selinux.h"
 
 /* What one may take: its tables are 72 MiB if every connection was used once, and the kernel's buffers of its
  * sockets count, which become smaller where there is no more. */
@@ -17,9 +18,9 @@
 
 /* Where it is born. */
 struct passt_birth {
-	int group;	   /* of processes, a directory; or -1 */
-	int proc_fd;	   /* /proc, for the label */
-	const char *label; /* SELinux's that it gets; or NULL */
+	int group;			 /* of processes, a directory; or -1 */
+	int proc_fd;			 /* /proc, for the labels */
+	const struct selinux_vm *labels; /* SELinux's, of its VM */
 };
 
 /* Where its program is, or NULL: it is not installed. */

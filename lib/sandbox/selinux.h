@@ -23,6 +23,8 @@
 #define SELINUX_START "bulkhead_start_t"
 #define SELINUX_SUPERVISOR "bulkhead_supervisor_t"
 #define SELINUX_LAUNCHER "bulkhead_launcher_t"
+#define SELINUX_PASST "bulkhead_passt_t"
+#define SELINUX_PASST_GUARD "bulkhead_passtguard_t"
 #define SELINUX_SWITCH "bulkhead_switch_t"
 #define SELINUX_SWITCH_KEEPER "bulkhead_switchkeeper_t"
 #define SELINUX_SWTPM "bulkhead_swtpm_t"

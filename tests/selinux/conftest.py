@@ -7,6 +7,7 @@ import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/device"))
+sys.path.append(str(TOP / "tests/linux"))
 
 
 @pytest.fixture(scope="session")

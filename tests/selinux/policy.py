@@ -17,8 +17,11 @@ MODULE = HERE.parents[1] / "selinux/bulkhead.cil"
 HOST = "unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023"
 OTHER_HOST = "system_u:system_r:kernel_t:s0-s0:c0.c1023"
 XATTR = "security.selinux"
-DEVICES = {"/dev/null": "null_device_t", "/dev/kvm": "kvm_device_t", "/dev/net/tun": "tun_tap_device_t",
-           "/dev/vhost-net": "vhost_device_t"}
+# As a host's udev and restorecon label them; others are file_t.
+LABELS = {"/dev/null": "null_device_t", "/dev/kvm": "kvm_device_t", "/dev/net/tun": "tun_tap_device_t",
+          "/dev/vhost-net": "vhost_device_t", "/usr/bin/passt": "bin_t", "/usr/bin/passt.avx2": "bin_t",
+          "/lib/x86_64-linux-gnu/libc.so.6": "lib_t", "/lib64/ld-linux-x86-64.so.2": "ld_so_t",
+          "/etc/ld.so.cache": "ld_so_cache_t"}
 LSM = pathlib.Path("/sys/kernel/security/lsm")
 NEEDS_SELINUX = pytest.mark.skipif(
     os.geteuid() != 0 or not LSM.exists() or "selinux" not in LSM.read_text(),
@@ -32,7 +35,7 @@ def enforced(*modules):
     if not (SELINUXFS / "enforce").exists():
         subprocess.run(["mount", "-t", "selinuxfs", "none", SELINUXFS], check=True)
     load(compiled(*modules))
-    for path, type_ in DEVICES.items():
+    for path, type_ in LABELS.items():
         if os.path.exists(path):
             label_file(path, f"system_u:object_r:{type_}:s0")
     tempfile.tempdir = "/run/selinux-test"

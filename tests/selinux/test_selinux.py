@@ -19,6 +19,7 @@ import subprocess
 import pytest
 
 import policy
+import user_network
 from bh import tap, tgt, vm, wait
 from policy import file_label, label_file, level_of, make_place, process_label, run_words
 
@@ -36,6 +37,7 @@ OWN = {"own_disk": ["dev-blk"], "own_ram": vm.PROCESSES, "own_socket": vm.PROCES
 OF_A_DEVICE = {"own_ram", "own_socket", "write_memfd"}
 OF_A_CARD = {"dev-net": {"own_tap"},
              "dev-vhost-net": {"own_tap", "tap_let_go", "tap_join_again", "tap_offloads", "own_vhost"}}
+NETWORK = {"passt": "bulkhead_passt_t", "passt-guard": "bulkhead_passtguard_t", "net-relay": "bulkhead_netrelay_t"}
 CARD_DOMAINS = {"dev-net": "bulkhead_net_t", "dev-vhost-net": "bulkhead_vhost_t", "net-relay": "bulkhead_netrelay_t"}
 
 pytestmark = policy.NEEDS_SELINUX
@@ -79,6 +81,13 @@ def denials(do):
     result = do()
     log = subprocess.run(["dmesg"], capture_output=True, text=True, check=True).stdout
     return result, [line for line in log.splitlines() if "avc:" in line or "SELINUX_ERR" in line]
+
+
+def comms():
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            name = pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
+            yield int(pid), name.removesuffix(".avx2")
 
 
 # ---- labels ----
@@ -354,6 +363,58 @@ def test_no_denial_of_taps(place):
     assert labels == [f"{WHO}:bulkhead_net_t"] * 3 + [f"{WHO}:bulkhead_vhost_t"]
 
 
+@pytest.mark.skipif(not shutil.which("passt"), reason="no passt: tools/deps check")
+def test_no_denial_of_the_users_network(place):
+    """A Debian guest uses all of it: both versions of IP, names, pings, and a port of the host's. Its passt
+    and its relay have domains with the VM's categories, and so has the passt of a card that is attached."""
+    words = [*debian_words(place, f"user bh.server={user_network.SERVER} bh.foreign=127.0.0.1 bh.index={user_network.NAME} "
+                           "bh.back=off bh.listen=tcp"), "--console", "raw", "--name", "u",
+             "--net", "user,mtu=1400,publish=8007:7"]
+
+    def labels_of(names):
+        return {name: process_label(pid) for pid, name in comms() if name in names}
+
+    def attach():
+        said = [place.call(*run_words(place, "hotplug"), "--name", "n", "--detach"), place.call("attach", "n", "net", "user")]
+        return said + [labels_of(NETWORK), place.call("detach", "n", "net-1"), place.call("stop", "n")]
+
+    def greets():
+        """Until the guest has said that it heard it: its listener may not be there yet."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", 8007), timeout=10) as s:
+            s.sendall(b"hi\n")
+            return s.recv(100) == b"hello\n"
+        return False
+
+    def run():
+        process, said, labels = place.start(*words), [], {}
+        for line in process.stdout:
+            said.append(line)
+            if "user leased" in line:
+                labels = labels_of(NETWORK)
+                labels["audit"] = json.loads(place.call("audit", "--json", "u")[1])["audits"][0]["findings"]
+            if "user listens" in line:
+                wait.until(greets, "the guest answers")
+        return "".join(said), labels, process.wait(60), process.stderr.read()
+
+    def do():
+        user_network.make(version6=True)
+        user_network.resolve_by(user_network.SERVER, place.dir)
+        label_file("/etc/resolv.conf", "system_u:object_r:net_conf_t:s0")
+        with user_network.Servers(dns=user_network.SERVER):
+            return attach(), run()
+
+    (attached, (said, labels, status, err)), denied = denials(lambda: tap.apart(do))
+    assert status == 0 and "test user status 0" in said, (said, err)
+    assert [one for one in denied if 'comm="python3"' not in one] == []
+    assert [one for one in attached if isinstance(one, tuple) and one[0]] == []
+    findings = labels.pop("audit")
+    assert [f for f in findings if f["grade"] == "weaker"] == []
+    assert len([f for f in findings if f["aspect"] == "network"]) == 2  # passt and its guard
+    for found in attached[2], labels:
+        assert {name: label.split(":", 3)[2] for name, label in found.items()} == NETWORK
+        assert len(set(map(level_of, found.values()))) == 1 and re.fullmatch(r"s0:c\d+,c\d+", level_of(found["passt"]))
+
+
 def test_no_denial_of_a_segment(place):
     """Two VMs on it, one more that comes too late, and what it has counted: with a pair of categories that no VM has."""
     def words(number):
@@ -364,11 +425,9 @@ def test_no_denial_of_a_segment(place):
         said = [place.call(*words(n)) for n in (1, 2)]
         said += [place.call("attach", "s2", "net", "switch=lab,mac=52:54:00:00:00:03"), place.call("segment", "lab")]
         labels = {}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            with contextlib.suppress(OSError):
-                name = pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
-                if name in ("switch-keeper", "net-switch", "vmm"):
-                    labels.setdefault(name, set()).add(process_label(pid))
+        for pid, name in comms():
+            if name in ("switch-keeper", "net-switch", "vmm"):
+                labels.setdefault(name, set()).add(process_label(pid))
         said += [place.call("stop", f"s{n}") for n in (1, 2)]
         place.wait_until_empty()
         return said, labels
@@ -455,6 +514,16 @@ def test_an_intruder_in_swtpm_gains_nothing(build, place, machines):
     level = level_of(process_label(machines["a"]["vmm"]))
     tried = intrude(build, place, machines, f"{WHO}:bulkhead_swtpm_t:{level}", "file_t")
     assert {name for name, how in tried.items() if how in ("ok", "absent")} == {"open_file"}
+
+
+@pytest.mark.skipif(not shutil.which("passt"), reason="no passt: tools/deps check")
+@pytest.mark.usefixtures("other_tap")
+@pytest.mark.parametrize("domain, type_, gains", [
+    ("passt", "bin_t", {"open_device", "socket_tcp", "socket_udp6", "socket_netlink"}), ("passtguard", "bulkhead_exec_t", set())])
+def test_an_intruder_in_passt_has_a_network_alone(build, place, machines, domain, type_, gains):
+    level = level_of(process_label(machines["a"]["vmm"]))
+    tried = intrude(build, place, machines, f"{WHO}:bulkhead_{domain}_t:{level}", type_)
+    assert len(tried) > 40 and {name for name, how in tried.items() if how in ("ok", "absent")} == gains
 
 
 def await_end(level):

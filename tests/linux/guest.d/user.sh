@@ -2,7 +2,7 @@
 #
 # A guest on the user's network. Its address is DHCP's; it fetches from bh.server, but not from bh.foreign.
 # With bh.index it does what people do: by both versions of IP and by name it fetches a package index of that host,
-# pings it, and sends what it got back to port 4002. Then it answers, if bh.listen is said: on port 7 by TCP, or on port 9
+# pings it, and, but for bh.back=off, sends what it got back to port 4002. Then it answers, if bh.listen is said: on port 7 by TCP, or on port 9
 # by UDP, or to who logs in, until it was asked.
 mkdir -p /etc
 ip link set lo up
@@ -44,6 +44,7 @@ index() {
 	grep -q "^ $(sha256sum </tmp/Packages | cut -d ' ' -f 1) " /tmp/Release || return 1
 	"$2" -c 3 -i 0.2 "$1" >/tmp/ping || return 1
 	say "user index $1 $(grep -c ^Package: /tmp/Packages) ping $(grep -c 'bytes from' /tmp/ping)"
+	[ "$(param bh.back on)" = on ] || return 0
 	: >/tmp/sum
 	# the stream stays open until then: Debian 12's passt loses the end of who was told an end before
 	{ cat /tmp/Packages && until [ -s /tmp/sum ]; do sleep 0.2; done; } | nc "$1" 4002 >/tmp/sum
