@@ -339,5 +339,6 @@ const struct device_kind net_kind = {
 	.memory = NET_STATE_SIZE + 3 * NET_PAIRS_MAX * TAP_FRAME_MAX,
 };
 _Static_assert(sizeof(struct net_options) <= KIND_OPTIONS_BYTES, "room for them");
+_Static_assert(KIND_LINK_FDS_EACH == NET_PAIRS_MAX, "a descriptor for each pair of queues");
 _Static_assert(NFTABLES_TEXT_MAX == KIND_RULES_MAX, "room for its rules");
 _Static_assert(sizeof(struct net_page) <= NET_STATE_SIZE, "what its supervisor makes");

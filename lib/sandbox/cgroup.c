@@ -222,8 +222,7 @@ static int make_leaves(struct cgroup *g, unsigned int controllers)
 	return 0;
 }
 
-static int make(const struct cgroup_place *place, const struct cgroup_limits *l, struct cgroup *g,
-		const char **ret_what)
+static int open_place(const struct cgroup_place *place, struct cgroup *g, const char **ret_what)
 {
 	int r = g->place = open_dir(AT_FDCWD, place->path);
 
@@ -233,7 +232,14 @@ static int make(const struct cgroup_place *place, const struct cgroup_limits *l,
 	if (r < 0)
 		return r;
 	*ret_what = "its controllers";
-	r = enable(g->place, place->controllers);
+	return enable(g->place, place->controllers);
+}
+
+static int make(const struct cgroup_place *place, const struct cgroup_limits *l, struct cgroup *g,
+		const char **ret_what)
+{
+	int r = open_place(place, g, ret_what);
+
 	if (r < 0)
 		return r;
 	*ret_what = "the VM's group";
@@ -261,6 +267,44 @@ int cgroup_make(const struct cgroup_place *place, const char *vm_name,
 	}
 	*ret = g;
 	return 0;
+}
+
+static int make_alone(const struct cgroup_place *place, uint64_t memory, uint64_t tasks,
+		      struct cgroup *g)
+{
+	const unsigned int have = place->controllers;
+	const char *what;
+	int r = open_place(place, g, &what);
+
+	if (r == 0)
+		r = make_vm(g);
+	if (r == 0)
+		r = give_to_keeper(g, g->all);
+	if (r == 0)
+		r = enable(g->all, have);
+	if (r == 0)
+		r = limit_group(g->vm, have, memory, tasks, CGROUP_UNLIMITED);
+	if (r == 0 && have & CGROUP_MEMORY)
+		r = put(g->vm, "memory.oom.group", "1");
+	return r;
+}
+
+int cgroup_make_alone(const struct cgroup_place *place, const char *name, uint64_t memory,
+		      uint64_t tasks)
+{
+	struct cgroup g = CGROUP_NONE;
+	int r;
+
+	snprintf(g.name, sizeof(g.name), "%s.%d", name, (int)getpid());
+	r = make_alone(place, memory, tasks, &g);
+	if (r == 0)
+		cgroup_sweep(&g);
+	else if (g.vm >= 0)
+		(void)!cgroup_remove(&g);
+	if (r == 0)
+		r = take_fd(&g.vm);
+	cgroup_close(&g);
+	return r;
 }
 
 int cgroup_give(const struct cgroup *g, uid_t id)

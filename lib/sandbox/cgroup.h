@@ -7,6 +7,7 @@
  *	PLACE/bulkhead/NAME.PID/supervisor  the supervisor, without limits
  *	PLACE/bulkhead/NAME.PID/guest       vmm and devices, with all limits
  *	PLACE/bulkhead/NAME.PID/network     programs of the host that are the VM's network, or its TPM, with limits of their own
+ *	PLACE/bulkhead/segment+NAME.PID     a segment's switch keeper and net-switch, with limits of their own
  *
  * PLACE is the directory that the user named; or else the nearest one around the calling process
  * that was delegated to its user (systemd's Delegate=); or else, for root, the hierarchy's root.
@@ -88,6 +89,12 @@ struct cgroup {
 [[nodiscard]] int cgroup_make(const struct cgroup_place *place, const char *vm_name,
 			      const struct cgroup_limits *l, struct cgroup *ret,
 			      const char **ret_what);
+/*
+ * Makes PLACE/bulkhead/NAME.PID by itself, to be used as a descriptor: of what outlives single VMs, as a segment does. PID is the
+ * calling process's. Nobody removes it but the next start of a VM or a segment, once no process is in it. Or a negative errno.
+ */
+[[nodiscard]] int cgroup_make_alone(const struct cgroup_place *place, const char *name,
+				    uint64_t memory, uint64_t tasks);
 /* As root: whose directories the keeper may remove. */
 uid_t cgroup_keeper_file_id(const struct cgroup *g);
 /* Lets a process of this id that is in the supervisor's group start others in the guest's. Needs

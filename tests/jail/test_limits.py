@@ -397,6 +397,93 @@ def test_a_users_passt(delegated):
     with_network(body)
 
 
+# ---- a segment ----
+
+SEGMENT_MEMORY, SEGMENT_TASKS = 96 << 20, 4
+# In the group, and none of it: as many more as there is room for, and one.
+FORKS = """
+import os, sys, time
+open(sys.argv[1] + "/cgroup.procs", "w").write("0")
+n = 0
+try:
+    for n in range(10):
+        if os.fork() == 0:
+            time.sleep(60)
+except BlockingIOError:
+    print("forked", n, flush=True)
+os.killpg(0, 9)
+"""
+EATS = """
+import sys
+open(sys.argv[1] + "/cgroup.procs", "w").write("0")
+print("eats", flush=True)
+kept = [bytearray(b"x" * (1 << 20)) for _ in range(200)]
+print("ate", flush=True)
+"""
+
+
+@pytest.fixture
+def segment(build):
+    """Two VMs of the shipped programs on one, without a network but that; and its group."""
+    place_ = vm.Place(build, real=True)
+    guest = place_.file("guest.elf", (build / "tests/guest/powerbutton.elf").read_bytes())
+    for n in (1, 2):
+        code, _, err = place_.call("run", "--accel", "soft", "--kernel", guest, "--memory", "64M", "--name", f"s{n}", "--detach",
+                                   "--allow", "net-switch,virtio-net", "--net", f"switch=lab,mac=52:54:00:00:00:0{n}")
+        assert code == 0, err
+    (group,) = groups_of_segments()
+    yield place_, group
+    for n in (1, 2):
+        place_.call("stop", "--now", f"s{n}")
+    place_.wait_until_empty()
+    wait.until(lambda: not (group / "cgroup.procs").read_text(), "the segment ends with its last VM")
+    # the next start of any VM takes it away
+    assert place_.call("run", "--accel", "soft", "--kernel", guest, "--memory", "64M", "--name", "next", "--detach")[0] == 0
+    assert groups_of_segments() == []
+    assert place_.call("stop", "next")[0] == 0
+    place_.wait_until_empty()
+    place_.close()
+    assert groups() == []
+
+
+def groups_of_segments():
+    return [group for group in groups() if group.name.startswith("segment+lab.")]
+
+
+def comms(group):
+    return sorted(pathlib.Path(f"/proc/{pid}/comm").read_text().strip() for pid in (group / "cgroup.procs").read_text().split())
+
+
+def in_group(script, group):
+    done = subprocess.run(["/usr/bin/python3", "-c", script, str(group)], stdout=subprocess.PIPE, text=True, start_new_session=True,
+                          timeout=120, check=False)
+    return done.returncode, done.stdout
+
+
+def test_a_segment_has_limits_of_its_own(segment):
+    """Its two processes are bounded together, and by no VM's group."""
+    place_, group = segment
+    assert comms(group) == ["net-switch", "switch-keeper"]
+    assert {name: (group / name).read_text().strip() for name in ("memory.max", "pids.max", "memory.oom.group", "memory.swap.max")
+            if (group / name).exists()}.items() >= {"memory.max": str(SEGMENT_MEMORY), "pids.max": str(SEGMENT_TASKS),
+                                                    "memory.oom.group": "1"}.items()
+    audit = json.loads(place_.call("audit", "--json", "s2")[1])["audits"][0]["findings"]
+    assert [f for f in audit if f["grade"] == "weaker"] == []
+    assert any(f"net-switch, process" in f["is"] and f"in its segment's control group: " in f["is"] and
+               f" {SEGMENT_MEMORY} at most, tasks {SEGMENT_TASKS}" in f["is"] for f in audit), audit
+    assert in_group(FORKS, group) == (-signal.SIGKILL, f"forked {SEGMENT_TASKS - 3}\n")
+    assert place_.call("stop", "s1")[0] == 0
+    assert comms(group) == ["net-switch", "switch-keeper"]  # of the other VM
+
+
+def test_a_segment_that_takes_too_much_ends_alone(segment):
+    """Both go, and no VM does."""
+    place_, group = segment
+    assert in_group(EATS, group) == (-signal.SIGKILL, "eats\n")
+    wait_until_empty(group)
+    assert all(f"s{n} " in place_.call("ps")[1] for n in (1, 2))
+
+
 # ---- words that cannot be done ----
 
 def test_refused(place):

@@ -661,6 +661,30 @@ static void test_network(void **state)
 	expect_network(1, 0);
 }
 
+static void test_a_networks_label(void **state)
+{
+	static const struct {
+		const char *name, *own_name, *label;
+		size_t weak;
+	} rows[] = {
+		{ "passt", "passt", "u:r:bulkhead_passt_t:s0:c5,c700", 0 },
+		{ "passt", "passt", "u:r:bulkhead_passt_t:s0:c5,c701", 1 },
+		{ "passt", "passt", "u:r:unconfined_t:s0:c5,c700", 1 },
+		{ "passt", "passt", "", 1 },
+		{ "supervisor", "passt-guard", "u:r:bulkhead_passtguard_t:s0:c5,c700", 0 },
+		{ "supervisor", "passt-guard", "u:r:bulkhead_passt_t:s0:c5,c700", 1 },
+		{ "net-switch", "net-switch", "u:r:bulkhead_switch_t:s0:c1,c2", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		set_labels();
+		strcpy(set_network(rows[i].name)->label, rows[i].label);
+		strcpy(network_thread.status.name, rows[i].own_name);
+		expect_network(1, rows[i].weak);
+	}
+}
+
 /* Its own group is that of its VM, and of no other. */
 static void test_a_networks_group(void **state)
 {
@@ -692,6 +716,39 @@ static void test_a_networks_group(void **state)
 	set_up(NULL);
 }
 
+/* net-switch has its segment's, whatever VM asks. */
+static void test_a_segments_group(void **state)
+{
+	static const struct {
+		const char *group, *is;
+	} rows[] = {
+		{ "/bulkhead/segment+lab.7",
+		  ", in its segment's control group: 4096 bytes of memory now, 8192 at most, tasks 4" },
+		{ "/bulkhead/test.1/network", ", in no control group of its segment's" },
+		{ "/bulkhead/segment+lab.7/inner", ", in no control group of its segment's" },
+		{ "", ", in no control group of its segment's" }
+	};
+	struct findings f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct facts_cgroup *c = &set_network("net-switch")->cgroup;
+		size_t n = 0;
+
+		strcpy(c->v2, rows[i].group);
+		strcpy(c->used, "4096");
+		strcpy(c->memory, "8192");
+		strcpy(c->pids, "4");
+		judge(&s, &f);
+		for (size_t k = 0; k < f.n; k++)
+			n += strstr(f.list[k].is, rows[i].is) != NULL;
+		assert_int_equal(n, 1);
+		findings_free(&f);
+	}
+	s.n_network = 0;
+	set_up(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -712,6 +769,8 @@ int main(void)
 		cmocka_unit_test(test_control_group),
 		cmocka_unit_test(test_control_group_of_a_dialer),
 		cmocka_unit_test(test_a_networks_group),
+		cmocka_unit_test(test_a_segments_group),
+		cmocka_unit_test(test_a_networks_label),
 		cmocka_unit_test(test_dumpable),
 		cmocka_unit_test(test_labels),
 		cmocka_unit_test(test_labels_of_others),

@@ -13,6 +13,8 @@ void judge(struct subject *s, struct findings *ret);
 void judge_network(const struct subject *s, struct findings *f);
 void judge_fds(const struct subject *s, struct subject_process *p, struct findings *f);
 void judge_labels(const struct subject *s, struct subject_process *p, struct findings *f);
+/* Of what is beside the machine: in that domain, with its categories; or the machine has none. */
+bool judge_is_labelled(const struct subject *s, const struct facts *n, const char *domain);
 void note_labels(const struct subject *s, struct findings *f);
 void judge_maps(struct subject_process *p, struct findings *f);
 void judge_threads(const struct subject *s, struct subject_process *p, struct findings *f);

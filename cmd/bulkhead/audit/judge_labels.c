@@ -53,6 +53,17 @@ static const char *level_of(const struct subject *s)
 	return NULL;
 }
 
+bool judge_is_labelled(const struct subject *s, const struct facts *n, const char *domain)
+{
+	const char *machine = level_of(s), *type, *level;
+	size_t len;
+
+	if (!machine)
+		return true;
+	return split(n->label, &type, &len, &level) && strlen(domain) == len &&
+	       strncmp(type, domain, len) == 0 && strcmp(level, machine) == 0;
+}
+
 static bool is_pair(const char *level)
 {
 	unsigned int low, high;

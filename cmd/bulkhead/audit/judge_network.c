@@ -2,7 +2,9 @@
 /* What is at the other ends of network links: nothing is declared of it, but of passt is known how it confines itself. */
 #include "cmd/bulkhead/audit/judge.h"
 
+#include "cmd/bulkhead/segment/keeper.h"
 #include "lib/declared/declared.h"
+#include "lib/sandbox/selinux.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -67,19 +69,32 @@ static bool is_of_machine(const struct subject *s, const struct facts *n)
 	return false;
 }
 
+static bool is_switch(const struct facts *n)
+{
+	return strcmp(n->name, "net-switch") == 0;
+}
+
+static bool is_of_segment(const struct facts *n)
+{
+	const char *last = strrchr(n->cgroup.v2, '/');
+
+	return last && strncmp(last + 1, SEGMENT_GROUP, strlen(SEGMENT_GROUP)) == 0;
+}
+
 /* Its memory is apart from that of the VM's processes. */
 static void say_group(const struct subject *s, const struct facts *n, char *out, size_t cap)
 {
 	const struct facts_cgroup *g = &n->cgroup;
+	const char *whose = is_of_machine(s, n) ? "the VM's control group for its network" :
+			    is_of_segment(n)	? "its segment's control group" :
+						  NULL;
 
-	if (is_of_machine(s, n))
-		snprintf(
-			out, cap,
-			", in the VM's control group for its network: %s bytes of memory now, %s at "
-			"most, tasks %s",
-			g->used, *g->memory ? g->memory : "max", *g->pids ? g->pids : "max");
+	if (whose)
+		snprintf(out, cap, ", in %s: %s bytes of memory now, %s at most, tasks %s", whose,
+			 g->used, *g->memory ? g->memory : "max", *g->pids ? g->pids : "max");
 	else
-		snprintf(out, cap, ", in no control group of the VM's");
+		snprintf(out, cap, ", in no control group of %s",
+			 is_switch(n) ? "its segment's" : "the VM's");
 }
 
 /* What is known of it, or "". */
@@ -95,10 +110,13 @@ static const char *describe(const struct facts *n)
 static void judge_one(const struct subject *s, const struct facts *n, struct findings *f)
 {
 	const char *name = is_guard(n) ? passt_guard_declared.name : n->name;
+	const char *domain = is_guard(n) ? SELINUX_PASST_GUARD : is_passt(n) ? SELINUX_PASST : NULL;
 	const char *what = is_guard(n) ? weaker_process(n) : is_passt(n) ? weaker(s, n) : NULL;
 	const int uid = (int)n->threads[0].status.uid[0];
 	char group[200];
 
+	if (!what && domain && !judge_is_labelled(s, n, domain))
+		what = "is not in its SELinux domain with the VM's categories";
 	say_group(s, n, group, sizeof(group));
 	if (what)
 		findings_add(f, GRADE_WEAK, NULL, 0, "network", "passt as it confines itself",

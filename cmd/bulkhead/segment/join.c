@@ -57,7 +57,7 @@ static int start(const struct names *n, const char *name, const char **ret_why)
 		return exe;
 	listener = names_listen_beside(n, name, MEMBER_WORD, SOCK_SEQPACKET);
 	if (listener >= 0)
-		return switch_keeper_start(listener, exe, ret_why);
+		return switch_keeper_start(name, listener, exe, ret_why);
 	close(exe);
 	return listener == -EADDRINUSE ? -EAGAIN : blame(-listener, strerror(-listener), ret_why);
 }

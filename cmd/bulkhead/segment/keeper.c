@@ -7,6 +7,7 @@
 #include "lib/base/fd.h"
 #include "lib/control/control.h"
 #include "lib/declared/declared.h"
+#include "lib/sandbox/cgroup.h"
 #include "lib/sandbox/jail.h"
 #include "lib/sandbox/sandbox.h"
 #include "lib/sandbox/selinux.h"
@@ -14,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -166,8 +168,21 @@ static void serve(void)
 				    process.pidfd);
 }
 
+/* Where it and net-switch are born, or -1: this host has none, as an audit says. */
+static int make_group(const char *segment)
+{
+	static struct cgroup_place place;
+	char name[NAME_MAX];
+	const char *why;
+
+	snprintf(name, sizeof(name), SEGMENT_GROUP "%s", segment);
+	return cgroup_find(NULL, &place, &why) < 0 ?
+		       -1 :
+		       cgroup_make_alone(&place, name, SEGMENT_MEMORY, SEGMENT_TASKS);
+}
+
 /* Of a session of its own, and nobody's child; net-switch dies with it. */
-static _Noreturn void run(int first, int listener, int exe)
+static _Noreturn void run(const char *name, int first, int listener, int exe)
 {
 	sigset_t all;
 	pid_t pid;
@@ -175,7 +190,7 @@ static _Noreturn void run(int first, int listener, int exe)
 	sigfillset(&all);
 	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0 || setsid() < 0)
 		_exit(1);
-	pid = fork();
+	pid = cgroup_fork(make_group(name));
 	if (pid != 0)
 		_exit(pid < 0);
 	prctl(PR_SET_NAME, switch_keeper_declared.name);
@@ -198,7 +213,7 @@ static int await(int channel, const char **ret_why)
 	return -ECHILD;
 }
 
-int switch_keeper_start(int listener, int exe, const char **ret_why)
+int switch_keeper_start(const char *name, int listener, int exe, const char **ret_why)
 {
 	_cleanup_(closep) int ours = -1, theirs = -1, own_listener = listener, own_exe = exe;
 	int pair[2], r;
@@ -211,7 +226,7 @@ int switch_keeper_start(int listener, int exe, const char **ret_why)
 	theirs = pair[1];
 	pid = fork();
 	if (pid == 0)
-		run(theirs, own_listener, own_exe);
+		run(name, theirs, own_listener, own_exe);
 	if (pid < 0)
 		return -errno;
 	closep(&theirs);
