@@ -80,6 +80,20 @@ static void op_manage(void)
 	dev_queue_run(testvscsi_queue(&t, VSCSI_CONTROLQ));
 }
 
+/* A buffer for an event, of any size, or something to tell. */
+static void op_event(void)
+{
+	const uint64_t avail = TV_EVENT + 0x2000;
+	const uint16_t d = take() % N;
+
+	t.v.changed |= take() & 3U;
+	testring_put(&t.ring, TV_EVENT, d, FUNCTIONS + 0x8000U + 64U * d, take() & 31, D_WRITE, 0);
+	testring_store16(&t.ring, avail + 4 + 2U * (t.event_idx % N), d);
+	testring_store16(&t.ring, avail + 2, ++t.event_idx);
+	dev_queue_run(testvscsi_queue(&t, VSCSI_EVENTQ));
+	require(testvscsi_queue(&t, VSCSI_EVENTQ)->vq.n_in_flight <= 1);
+}
+
 static void op_descriptor(void)
 {
 	const uint32_t index = take() % N;
@@ -103,9 +117,10 @@ static void op_config(void)
 
 static void begin_anew(void)
 {
-	t.ring.avail_idx = t.control_idx = 0;
+	t.ring.avail_idx = t.control_idx = t.event_idx = 0;
 	memset(t.ring.ram + TR_AVAIL, 0, 0x20000);
 	memset(t.ring.ram + TV_CONTROL + 0x2000, 0, 0x2000);
+	memset(t.ring.ram + TV_EVENT + 0x2000, 0, 0x2000);
 	t.v.dev.needs_reset = false;
 	testvscsi_arm(&t);
 }
@@ -165,7 +180,7 @@ static void op_successor(void)
 
 static void step(void)
 {
-	switch (take() % 10) {
+	switch (take() % 11) {
 	case 0:
 	case 1:
 		op_command();
@@ -187,6 +202,9 @@ static void step(void)
 		break;
 	case 6:
 		op_config();
+		break;
+	case 10:
+		op_event();
 		break;
 	case 7:
 		dev_queue_run(testvscsi_queue(&t, VSCSI_REQUESTQ));

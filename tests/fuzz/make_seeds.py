@@ -413,6 +413,7 @@ def scsi():
         "zeroes": command(0, 1, 0, b"\x93\1" + bytes(11) + b"\2") + kick + done,
         "abort": held + command(0, 3, 1, write) + kick + manage(0, 0, 1, 0) + manage(0, 6, 1, 0) + done,
         "reset": held + command(0, 1, 1, read) + kick + manage(0, 5, 1, 0) + restart + command(0, 1, 1, read) + kick,
+        "event": b"".join(bytes([10, i, i & 1, 16 + i]) for i in range(4)) + bytes([10, 4, 3, 15]) + restart + bytes([10, 0, 2, 16]),
         "notify": manage(1, 0, 0, 0, 5) + manage(2, 0, 0, 0, 5) + restart,
         "cut": command(0, 128, 4, read) + kick + restart + command(0, 0, 4, read) + kick,
         "sizes": bytes([6, 18, 0, 1, 20]) + bytes([6, 64, 0, 1, 24]) + command(0, 0, 4, read) + kick + done,

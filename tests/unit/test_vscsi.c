@@ -269,6 +269,89 @@ static void test_a_successor_goes_on(void **state)
 	t.v.kept = NULL;
 }
 
+/* A buffer for an event, and its kick. */
+static void give(unsigned int i, uint32_t len)
+{
+	const uint64_t avail = TV_EVENT + 0x2000;
+
+	testring_put(&t.ring, TV_EVENT, i, FUNCTION(i), len, D_WRITE, 0);
+	testring_store16(&t.ring, avail + 4 + 2U * (t.event_idx % N), (uint16_t)i);
+	testring_store16(&t.ring, avail + 2, ++t.event_idx);
+	dev_queue_run(testvscsi_queue(&t, VSCSI_EVENTQ));
+}
+
+static uint16_t n_events(void)
+{
+	uint16_t n;
+
+	memcpy(&n, t.ring.ram + TV_EVENT + 0x3000 + 2, sizeof(n));
+	return n;
+}
+
+/* What a successor on a larger image does: kept says what the driver has seen. */
+static void grow(uint64_t blocks)
+{
+	static struct kept kept;
+	char why[STATE_WHY_MAX];
+
+	memset(&kept, 0, sizeof(kept));
+	assert_int_equal(vscsi_go_on(&t.v, &kept, why), 0);
+	t.v.kept = NULL;
+	t.v.lun[TV_DISK].n_blocks = blocks;
+	t.v.lun[TV_CD].n_blocks--;
+	assert_int_equal(vscsi_go_on(&t.v, &kept, why), 0);
+	t.v.kept = NULL;
+}
+
+/* Of a disk alone, once, whether the driver has room before or afterwards. */
+static void test_a_size_that_changed_is_told(void **state)
+{
+	static const uint8_t event[] = { 3, 0, 0, 0, 1, 0, 0, TV_DISK, 0, 0, 0, 0, 0x2a, 9, 0, 0 };
+
+	(void)state;
+	give(0, sizeof(event));
+	assert_int_equal(n_events(), 0);
+	grow(4096);
+	assert_int_equal(t.v.lun[TV_DISK].attention, SENSE_CAPACITY_CHANGED);
+	assert_int_equal(t.v.lun[TV_CD].attention, SENSE_NONE);
+	dev_queue_run(testvscsi_queue(&t, VSCSI_EVENTQ));
+	assert_int_equal(n_events(), 1);
+	assert_memory_equal(t.ring.ram + FUNCTION(0), event, sizeof(event));
+	give(1, sizeof(event));
+	assert_int_equal(n_events(), 1);
+	grow(4096); /* the same as before, but for the attention, which is not told yet */
+	dev_queue_run(testvscsi_queue(&t, VSCSI_EVENTQ));
+	assert_int_equal(n_events(), 2);
+	grow(8192);
+	dev_queue_run(testvscsi_queue(&t, VSCSI_EVENTQ));
+	assert_int_equal(n_events(), 2); /* there is no room */
+	assert_int_equal(t.v.changed, 1U << TV_DISK);
+	give(2, sizeof(event));
+	assert_int_equal(n_events(), 3);
+	assert_int_equal(t.v.changed, 0);
+	assert_false(t.v.dev.needs_reset);
+}
+
+static void test_an_event_that_has_no_room(void **state)
+{
+	(void)state;
+	grow(4096);
+	give(0, VSCSI_EVENT_LEN - 1);
+	assert_true(t.v.dev.needs_reset);
+	assert_int_equal(n_events(), 0);
+	assert_int_equal(t.ring.ram[FUNCTION(0)], UNTOUCHED);
+}
+
+static void test_who_asked_for_no_events(void **state)
+{
+	(void)state;
+	t.v.dev.features = 0;
+	grow(4096);
+	give(0, VSCSI_EVENT_LEN);
+	assert_int_equal(n_events(), 0);
+	assert_int_equal(t.v.lun[TV_DISK].attention, SENSE_CAPACITY_CHANGED);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -280,6 +363,9 @@ int main(void)
 		T(test_stop_with_a_function_that_waits),
 		T(test_state),
 		T(test_a_successor_goes_on),
+		T(test_a_size_that_changed_is_told),
+		T(test_an_event_that_has_no_room),
+		T(test_who_asked_for_no_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

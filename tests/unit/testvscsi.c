@@ -66,9 +66,10 @@ static void arm(struct testvscsi *t, unsigned int index, uint64_t desc, uint64_t
 
 void testvscsi_arm(struct testvscsi *t)
 {
-	t->v.dev.features = 1ULL << VIRTIO_F_INDIRECT_DESC;
+	t->v.dev.features = 1ULL << VIRTIO_F_INDIRECT_DESC | 1ULL << VIRTIO_SCSI_F_CHANGE;
 	t->v.dev.features_set = true;
 	arm(t, VSCSI_CONTROLQ, TV_CONTROL, TV_CONTROL + 0x2000, TV_CONTROL + 0x3000);
+	arm(t, VSCSI_EVENTQ, TV_EVENT, TV_EVENT + 0x2000, TV_EVENT + 0x3000);
 	arm(t, VSCSI_REQUESTQ, TR_DESC, TR_AVAIL, TR_USED);
 }
 
@@ -86,6 +87,7 @@ void testvscsi_stop(struct testvscsi *t)
 		testvscsi_complete(t);
 	vu_rings_release(&t->v.dev);
 	vu_ring_stop(testvscsi_queue(t, VSCSI_CONTROLQ));
+	vu_ring_stop(testvscsi_queue(t, VSCSI_EVENTQ));
 	vu_ring_stop(testvscsi_queue(t, VSCSI_REQUESTQ));
 }
 
@@ -93,7 +95,7 @@ void testvscsi_reset(struct testvscsi *t)
 {
 	testvscsi_stop(t);
 	memset(t->ring.ram, 0, TR_RAM);
-	t->ring.avail_idx = t->control_idx = 0;
+	t->ring.avail_idx = t->control_idx = t->event_idx = 0;
 	t->cd.fails = t->disk.fails = 0;
 	need(vscsi_state.reset(&t->v) == 0, "reset");
 }
