@@ -25,7 +25,6 @@ from bh import vm as user  # noqa: E402
 MIB = 1 << 20
 BOOT_MIB = 31  # of El Torito's image, whose sectors are counted in 16 bits
 pytestmark = pytest.mark.skipif(not shutil.which("xorriso"), reason="xorriso is not there: tools/deps check")
-LONG = pytest.mark.skipif("BULKHEAD_LONG" not in os.environ, reason="takes long: make long")
 
 
 def make(folder, *words, size=MIB):
@@ -115,7 +114,7 @@ def test_killed_while_it_is_read(disc):
         assert "I/O error" not in g.text()[:g.text().index("cdrom: holds")]
 
 
-@LONG
+@vm.LONG
 @pytest.mark.skipif(uefi.missing() is not None, reason=f"{uefi.missing()} is not there: tools/deps check")
 def test_firmware_boots_it(tmp_path):
     """El Torito's image of a file system with a unified kernel image; the kernel then has the disc as well."""
@@ -136,7 +135,7 @@ def test_firmware_boots_it(tmp_path):
     assert "cdrom: holds hello from the disc" in out and "test cdrom status 0" in out, out
 
 
-@LONG
+@vm.LONG
 @pytest.mark.skipif(bios.missing() is not None, reason=f"{bios.missing()} is not there: tools/deps check")
 def test_bios_boots_it(tmp_path):
     """SeaBIOS has a driver of virtio-scsi: El Torito's boot image is GRUB, which finds the kernel on the disc."""

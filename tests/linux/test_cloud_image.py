@@ -15,7 +15,7 @@ import vm
 TOP = pathlib.Path(__file__).resolve().parents[2]
 IMAGE = TOP / "build/cloud/debian.raw"
 
-pytestmark = [pytest.mark.skipif("BULKHEAD_LONG" not in os.environ, reason="takes long: make long"),
+pytestmark = [vm.LONG,
               pytest.mark.skipif(not IMAGE.exists(), reason="no cloud image: tools/cloud-image/build")]
 
 USER_DATA = """#cloud-config

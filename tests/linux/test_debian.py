@@ -2,7 +2,6 @@
 """An unmodified Debian kernel: boots, works its disk, reboots, powers off, panics. BULKHEAD_ACCEL names
 the accelerator; kvm needs a real one."""
 
-import contextlib
 import hashlib
 import os
 import pathlib
@@ -51,8 +50,9 @@ VULNERABILITIES = {
 
 
 @pytest.mark.skipif(vm.ACCEL != "soft", reason="under KVM the host's CPU decides")
-@pytest.mark.parametrize("cpus", [1, 4])
-@pytest.mark.parametrize("guest", [vm.GUEST, vm.NEWER], ids=lambda d: d.name)
+@pytest.mark.parametrize("guest, cpus", [(vm.GUEST, 4), (vm.NEWER, 1), pytest.param(vm.GUEST, 1, marks=vm.LONG),
+                                         pytest.param(vm.NEWER, 4, marks=vm.LONG)],
+                         ids=lambda value: getattr(value, "name", value))
 def test_the_kernel_has_nothing_to_complain_of(guest, cpus):
     g = vm.run("health", guest=guest, cpus=cpus)
     found = dict(re.findall(r"vulnerability (\w+): (.*?)\r?$", g.text(), re.M))
@@ -64,13 +64,13 @@ def test_the_kernel_has_nothing_to_complain_of(guest, cpus):
     assert [line for line in complaints if "hrtimer: interrupt took" not in line] == []
 
 
-@pytest.mark.parametrize("cpus", [1, 2, 8])
+@pytest.mark.parametrize("cpus", [pytest.param(1, marks=vm.LONG), 2, 8])
 def test_every_cpu_works(cpus):
     g = vm.run("smp", cpus=cpus)
     g.said(rf"cpus with work done {cpus}, different results 1")
 
 
-@pytest.mark.parametrize("cpus", [1, 2, 4])
+@pytest.mark.parametrize("cpus", [1, pytest.param(2, marks=vm.LONG), 4])
 def test_disk_work_reaches_the_image(disk, cpus):
     g = vm.run("disk", cpus=cpus, words="bh.disk=vda",
                flags=["--disk", f"{disk},format=raw,queues={cpus}"])
@@ -87,7 +87,7 @@ def test_a_read_only_disk_stays_as_it_is(disk):
     assert sha256(disk) == before
 
 
-@pytest.mark.parametrize("cpus", [1, 4])
+@pytest.mark.parametrize("cpus", [pytest.param(1, marks=vm.LONG), 4])
 def test_huge_pages_change_at_once(cpus):
     """Memory enough for transparent huge pages; what was dropped, protected or unmapped is so for every CPU."""
     g = vm.run("huge", cpus=cpus, memory="768M", words="transparent_hugepage=always")
@@ -192,7 +192,7 @@ def test_output_waits_for_a_slow_reader():
         assert re.findall(r"^line (\d+) ", g.text(), re.M) == [f"{i:06}" for i in range(4000)]
 
 
-@pytest.mark.parametrize("guest", [vm.GUEST, vm.NEWER], ids=lambda d: d.name)
+@pytest.mark.parametrize("guest", [vm.GUEST, pytest.param(vm.NEWER, marks=vm.LONG)], ids=["guest", "guest-6.12"])
 def test_hvc0_has_the_size_of_the_terminal(guest):
     """Also the one that it had before there was a driver."""
     with vm.Guest("size", guest=guest, size=(101, 37)) as g:

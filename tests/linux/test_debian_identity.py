@@ -86,7 +86,7 @@ def test_nothing_said():
     assert memory(found) == (256, [(0, (256 << 10) - 1)])
 
 
-@pytest.mark.parametrize("firmware", [uefi, bios], ids=["uefi", "bios"])
+@pytest.mark.parametrize("firmware", [uefi, pytest.param(bios, marks=vm.LONG)], ids=["uefi", "bios"])
 def test_firmware_hands_them_on(tmp_path, credentials, firmware):
     if firmware.missing():
         pytest.skip(f"{firmware.missing()} is not there: tools/deps check")

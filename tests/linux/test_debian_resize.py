@@ -26,8 +26,9 @@ def call(*words):
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
 
 
-@pytest.mark.parametrize("guest", [vm.GUEST, vm.NEWER], ids=["Debian's kernel", "the newer kernel"])
-@pytest.mark.parametrize("form", ["raw", "qcow2"])
+@pytest.mark.parametrize("form, guest", [("raw", vm.GUEST), ("qcow2", vm.NEWER), pytest.param("raw", vm.NEWER, marks=vm.LONG),
+                                         pytest.param("qcow2", vm.GUEST, marks=vm.LONG)],
+                         ids=lambda value: getattr(value, "name", value))
 def test_a_disk_becomes_larger(tmp_path, form, guest):
     path = tmp_path / f"disk.{form}"
     call("image", "create", "-f", form, path, "16M")

@@ -98,7 +98,7 @@ def run_guest(options, words, during=None, way="user", server=user_network.SERVE
     return g
 
 
-@pytest.mark.parametrize("options, foreign", [("", user_network.ROUTER), ("", "169.254.169.254"),
+@pytest.mark.parametrize("options, foreign", [("", user_network.ROUTER), pytest.param("", "169.254.169.254", marks=vm.LONG),
                                               (",allow=10.77.0.0/16:80", "10.78.0.1")],
                          ids=["loopback", "metadata", "allow"])
 def test_a_guest_on_the_users_network(options, foreign):
@@ -112,7 +112,7 @@ def test_a_guest_on_the_users_network(options, foreign):
     tap.apart(body)
 
 
-@pytest.mark.parametrize("foreign", [user_network.SERVER, user_network.ROUTER, "169.254.169.254"],
+@pytest.mark.parametrize("foreign", [user_network.SERVER, pytest.param(user_network.ROUTER, marks=vm.LONG), "169.254.169.254"],
                          ids=["private", "router", "metadata"])
 def test_what_nobody_said(foreign):
     """A guest whose network nobody said reaches public addresses, and no private one but to answer."""

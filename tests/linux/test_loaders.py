@@ -2,18 +2,16 @@
 """Debian's unmodified OVMF starts Debian's signed shim and GRUB, shim's fallback, and systemd-boot, and those the Debian
 kernel; BULKHEAD_LONG=1: with much memory, many CPUs, qcow2, and a disk that cannot be written."""
 
-import os
 import subprocess
 
 import pytest
 
 import loaders
 import uefi
-from vm import ACCEL, BULKHEAD, HANGS
+from vm import ACCEL, BULKHEAD, HANGS, LONG
 
 pytestmark = pytest.mark.skipif(loaders.missing() is not None,
                                 reason=f"{loaders.missing()} is not there: tools/deps check")
-LONG = pytest.mark.skipif("BULKHEAD_LONG" not in os.environ, reason="takes long: make long")
 LOADERS = {"grub": loaders.grub, "fallback": loaders.fallback, "systemd-boot": loaders.systemd_boot}
 
 

@@ -2,7 +2,6 @@
 """BULKHEAD_LONG=1: OVMF measures itself and what it boots into a TPM, and Linux has its log of that. On the software CPU it hashes for minutes: the TPM
 has one bank of PCRs, so that it does so once."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ HANGS = 1800
 ZEROS = "0" * 64
 
 
-@pytest.mark.skipif("BULKHEAD_LONG" not in os.environ, reason="of make long")
+@vm.LONG
 @pytest.mark.skipif(uefi.missing() is not None, reason=f"{uefi.missing()} is not there: tools/deps check")
 @pytest.mark.skipif(not shutil.which("swtpm_setup"), reason="swtpm_setup is not there: tools/deps long")
 def test_firmware_measures(tmp_path):

@@ -3,7 +3,6 @@
 qemu-img judges what is left. BULKHEAD_ACCEL names the accelerator, kvm by default."""
 
 import hashlib
-import os
 import random
 import shutil
 import subprocess
@@ -91,7 +90,7 @@ def log_in(g):
     g.out = b""
 
 
-@pytest.mark.skipif("BULKHEAD_LONG" not in os.environ, reason="of make long")
+@vm.LONG
 def test_root_file_system(tmp_path):
     """Its root is a qcow2 image on a raw one: what it wrote is there after a reboot, and e2fsck finds it clean."""
     base, top = vm.GUEST / "root.ext4", tmp_path / "root.qcow2"

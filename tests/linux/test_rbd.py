@@ -18,7 +18,7 @@ import vm
 sys.path.insert(0, str(vm.TOP / "tests/device"))
 from bh import ceph  # noqa: E402
 
-pytestmark = [pytest.mark.skipif("BULKHEAD_LONG" not in os.environ, reason="of make long"),
+pytestmark = [vm.LONG,
               pytest.mark.skipif(not (vm.GUEST / "initrd.cpio.gz").exists(), reason="no guest: tools/guest/build"),
               pytest.mark.skipif(ceph.MISSING, reason=f"no Ceph cluster and gateway: apt install {ceph.PACKAGES}")]
 

@@ -22,7 +22,6 @@ from bh import vm as user  # noqa: E402
 
 MIB = 1 << 20
 ALLOW = ["--allow", "scsi-disk,qcow2"]
-LONG = pytest.mark.skipif("BULKHEAD_LONG" not in os.environ, reason="takes long: make long")
 
 
 @pytest.fixture(autouse=True)
@@ -152,7 +151,7 @@ def boots(*words):
     return out
 
 
-@LONG
+@vm.LONG
 @pytest.mark.skipif(uefi.missing() is not None, reason=f"{uefi.missing()} is not there: tools/deps check")
 def test_firmware_boots_it(tmp_path):
     """The second of two that could, by the order that is said."""
@@ -164,7 +163,7 @@ def test_firmware_boots_it(tmp_path):
     assert "Scsi(0x0,0x0)" in out and "test smp status 0" in out and "test poweroff" not in out, out
 
 
-@LONG
+@vm.LONG
 @pytest.mark.skipif(bios.missing() is not None, reason=f"{bios.missing()} is not there: tools/deps check")
 def test_bios_boots_it(tmp_path):
     """SeaBIOS has a driver of virtio-scsi, and follows the order of disks as well."""

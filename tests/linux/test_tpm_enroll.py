@@ -23,7 +23,7 @@ KERNEL = vm.TOP / "build/kernel/linux-image-cloud-amd64"
 NEEDED = ["swtpm", "mke2fs", *PROGRAMS]
 MISSING = [p for p in NEEDED if not shutil.which(p, path=PATH)] + [n for n in PLUGINS if not (LIBRARIES / n).exists()]
 
-pytestmark = [pytest.mark.skipif("BULKHEAD_LONG" not in os.environ, reason="of make long"),
+pytestmark = [vm.LONG,
               pytest.mark.skipif(bool(MISSING), reason=f"{MISSING} not there: tools/deps long")]
 
 

@@ -12,6 +12,8 @@ import subprocess
 import termios
 import time
 
+import pytest
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BULKHEAD_BUILD", TOP / "build"))
 GUEST = pathlib.Path(os.environ.get("BULKHEAD_GUEST", TOP / "build" / "guest"))
@@ -19,6 +21,7 @@ NEWER = TOP / "build" / "guest-6.12"  # the same with Debian's newer kernel
 BULKHEAD = BUILD / "cmd/bulkhead/bulkhead"
 ACCEL = os.environ.get("BULKHEAD_ACCEL", "kvm")
 SESSIONS = set()
+LONG = pytest.mark.skipif("BULKHEAD_LONG" not in os.environ, reason="takes long: make long")
 HANGS = 240  # seconds after which a guest that says nothing more counts as hung
 
 
