@@ -424,7 +424,7 @@ def test_no_denial_of_a_segment(place):
             if name in ("switch-keeper", "net-switch", "vmm"):
                 labels.setdefault(name, set()).add(process_label(pid))
         said += [place.call("stop", f"s{n}") for n in (1, 2)]
-        place.wait_until_empty()
+        wait.until(lambda: not [name for _, name in comms() if name in ("switch-keeper", "net-switch")], "the segment ends")
         return said, labels
 
     (said, labels), denied = denials(do)
