@@ -132,6 +132,18 @@ def name_of(pid):
         return f.read().strip()
 
 
+def named(names):
+    """Those processes of this machine that have one of these names."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if name_of(pid) in names:
+                found.append(int(pid))
+        except OSError:
+            pass
+    return found
+
+
 def state_of(pid):
     """One letter; Z is a process that has ended."""
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:

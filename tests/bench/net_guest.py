@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A Debian guest's network beside QEMU's, in turn: iperf3 both ways, packets of 64 bytes, round trips. On a tap:
-QEMU's virtio-net in its own process, and vhost-net where the host has it. On the user's network: QEMU's own
+QEMU's virtio-net in its own process, and vhost-net, ours and QEMU's, where the host has it. On the user's network: QEMU's own
 (libslirp), and passt. CPU is that of the VM's processes, passt among them. Needs root, for namespaces and taps."""
 
 import argparse
@@ -52,7 +52,7 @@ def build_initrd(folder):
 
 def bulkhead(net, words, options, initrd):
     return m.bulkhead_command(m.guest("vmlinux"), f"{CMDLINE} {words}", cpus=options.cpus, initrd=initrd, accel=options.accel,
-                              extra=["--net", net, "--allow", "virtio-net,net-relay"])
+                              extra=["--net", net, "--allow", "virtio-net,net-relay,vhost-net"])
 
 
 def qemu(netdev, words, options, initrd):
@@ -92,6 +92,7 @@ def nobody():
 # which: [(name, command, network, the guest's words, who else belongs to it)]; ours is the first
 SIDES = {
     "tap": [("bulkhead", bulkhead, "tap=tap0", ON_TAP, nobody),
+            ("bulkhead, vhost-net", bulkhead, "tap=tap0,vhost=on", ON_TAP, nobody),
             ("qemu", qemu, TAP + ",vhost=off", ON_TAP, nobody),
             ("qemu, vhost-net", qemu, TAP + ",vhost=on", ON_TAP, nobody)],
     "user": [("bulkhead (passt)", bulkhead, "user", FOR_USER, nobody),
@@ -153,7 +154,7 @@ def compare(which, options, initrd):
         server.kill()
         server.wait()
     print(f"\n--net {which}, {options.accel}, {options.cpus} vCPU, median of {options.rounds}; "
-          "ratios are ours of theirs (of round trips, less is better)")
+          "ratios are the first's to each (of round trips, less is better)")
     show(sides, runs)
 
 
