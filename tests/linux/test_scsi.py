@@ -83,7 +83,7 @@ def test_killed_while_it_is_written(tmp_path):
         g.said("kills cost nothing")
 
 
-@pytest.mark.parametrize("form", ["raw", "qcow2"])
+@pytest.mark.parametrize("form", [pytest.param("raw", marks=vm.LONG), "qcow2"])
 def test_it_becomes_larger(tmp_path, form):
     """The event queue says so: Linux asks for its size again without being told to."""
     path = tmp_path / f"disk.{form}"
@@ -97,7 +97,7 @@ def test_it_becomes_larger(tmp_path, form):
         g.said("grow cost nothing")
 
 
-@pytest.mark.parametrize("more", ["", ",parser=apart"], ids=["together", "apart"])
+@pytest.mark.parametrize("more", [pytest.param("", marks=vm.LONG), ",parser=apart"], ids=["together", "apart"])
 def test_it_comes_and_goes(tmp_path, more):
     path = tmp_path / "hot.raw"
     with open(path, "wb") as f:
