@@ -24,20 +24,6 @@
 #define TO_OTHERS 0xc0000
 #define APIC_BASE 0x1b
 
-static bool comes(unsigned int i, uint32_t n)
-{
-	for (unsigned int k = 0; k < 400 && irq_count(i) < n; k++)
-		irq_settle();
-	return irq_count(i) >= n;
-}
-
-static bool stays(unsigned int i, uint32_t n)
-{
-	for (unsigned int k = 0; k < 4; k++)
-		irq_settle();
-	return irq_count(i) == n;
-}
-
 /* ---- timer: vector IRQ_VECTOR ---- */
 
 static void one_shot(void)
@@ -45,12 +31,12 @@ static void one_shot(void)
 	lapic_write(DIVIDE, 0xb);
 	lapic_write(LVT_TIMER, IRQ_VECTOR);
 	lapic_write(INITIAL, 10000);
-	check(comes(0, 1), "one shot");
-	check(stays(0, 1), "only once");
+	check(irq_comes(0, 1), "one shot");
+	check(irq_stays(0, 1), "only once");
 	check_eq(lapic_read(CURRENT), 0, "the count is at its end");
 	lapic_write(LVT_TIMER, MASKED | IRQ_VECTOR);
 	lapic_write(INITIAL, 10000);
-	check(stays(0, 1), "not when masked");
+	check(irq_stays(0, 1), "not when masked");
 	lapic_write(LVT_TIMER, IRQ_VECTOR);
 	lapic_write(INITIAL, 0xffffffff);
 	check(lapic_read(CURRENT) > 0, "it counts");
@@ -64,19 +50,11 @@ static void periodic(void)
 
 	lapic_write(LVT_TIMER, PERIODIC | IRQ_VECTOR);
 	lapic_write(INITIAL, 2000000);
-	check(comes(0, n + 4), "periodic");
+	check(irq_comes(0, n + 4), "periodic");
 	lapic_write(INITIAL, 0);
 	irq_settle();
 	n = irq_count(0);
-	check(stays(0, n), "and stops");
-}
-
-static uint64_t rdtsc(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return low | (uint64_t)high << 32;
+	check(irq_stays(0, n), "and stops");
 }
 
 static void deadline(void)
@@ -89,13 +67,13 @@ static void deadline(void)
 	lapic_write(LVT_TIMER, DEADLINE | IRQ_VECTOR);
 	barrier();
 	wrmsr(MSR_DEADLINE, rdtsc() + 100000);
-	check(comes(0, n + 1), "a deadline");
+	check(irq_comes(0, n + 1), "a deadline");
 	check_eq(rdmsr(MSR_DEADLINE), 0, "is gone afterwards");
 	wrmsr(MSR_DEADLINE, 1);
-	check(comes(0, n + 2), "a deadline of the past");
+	check(irq_comes(0, n + 2), "a deadline of the past");
 	wrmsr(MSR_DEADLINE, rdtsc() + (1ULL << 40));
 	wrmsr(MSR_DEADLINE, 0);
-	check(stays(0, n + 2), "none");
+	check(irq_stays(0, n + 2), "none");
 	lapic_write(LVT_TIMER, MASKED);
 }
 
@@ -125,26 +103,26 @@ static void send(uint32_t dest, uint32_t icr)
 static void ipis(void)
 {
 	send(0, TO_SELF | (IRQ_VECTOR + 1));
-	check(comes(1, 1), "to itself");
+	check(irq_comes(1, 1), "to itself");
 	send(1, IRQ_VECTOR + 1);
-	check(comes(1, 2), "to the other, by its id");
+	check(irq_comes(1, 2), "to the other, by its id");
 	send(0, IRQ_VECTOR + 1);
-	check(comes(1, 3), "to itself, by its id");
+	check(irq_comes(1, 3), "to itself, by its id");
 	send(0, TO_OTHERS | (IRQ_VECTOR + 1));
-	check(comes(1, 4), "to all others");
+	check(irq_comes(1, 4), "to all others");
 	send(0, TO_ALL | (IRQ_VECTOR + 1));
-	check(comes(1, 6), "to all");
+	check(irq_comes(1, 6), "to all");
 	send(0xff, IRQ_VECTOR + 1);
-	check(comes(1, 8), "broadcast");
+	check(irq_comes(1, 8), "broadcast");
 	send(9, IRQ_VECTOR + 1);
-	check(stays(1, 8), "to nobody");
+	check(irq_stays(1, 8), "to nobody");
 	lapic_write(TPR, 0x50);
 	send(0, TO_SELF | (IRQ_VECTOR + 2));
-	check(stays(2, 0), "below the priority: waits");
+	check(irq_stays(2, 0), "below the priority: waits");
 	check_eq(lapic_read(0x200 + 0x10 * ((IRQ_VECTOR + 2) / 32)) >> ((IRQ_VECTOR + 2) % 32) & 1,
 		 1, "in the IRR");
 	lapic_write(TPR, 0);
-	check(comes(2, 1), "and comes then");
+	check(irq_comes(2, 1), "and comes then");
 }
 
 /* ---- what IF and an NMI's handler keep out comes behind the IRET ---- */

@@ -33,31 +33,9 @@ static union {
 
 static uint8_t messages[16][256] __attribute__((aligned(4096)));
 
-static uint64_t rdtsc(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return low | (uint64_t)high << 32;
-}
-
 static uint64_t now(void)
 {
 	return rdmsr(HV_TIME_REF_COUNT);
-}
-
-static bool comes(unsigned int i, uint32_t n)
-{
-	for (unsigned int k = 0; k < 400 && irq_count(i) < n; k++)
-		irq_settle();
-	return irq_count(i) >= n;
-}
-
-static bool stays(unsigned int i, uint32_t n)
-{
-	for (unsigned int k = 0; k < 4; k++)
-		irq_settle();
-	return irq_count(i) == n;
 }
 
 /* ---- time ---- */
@@ -116,15 +94,15 @@ static void directly(void)
 				HV_TIMER_VECTOR(IRQ_VECTOR + DIRECT);
 
 	set_timer(0, config, now() + 10000);
-	check(comes(DIRECT, 1), "a timer that interrupts");
-	check(stays(DIRECT, 1), "once");
+	check(irq_comes(DIRECT, 1), "a timer that interrupts");
+	check(irq_stays(DIRECT, 1), "once");
 	set_timer(0, config, 1);
-	check(comes(DIRECT, 2), "one in the past at once");
+	check(irq_comes(DIRECT, 2), "one in the past at once");
 	set_timer(1, config | HV_TIMER_PERIODIC, 20000);
-	check(comes(DIRECT, 6), "a periodic one");
+	check(irq_comes(DIRECT, 6), "a periodic one");
 	wrmsr(HV_STIMER0_CONFIG + 2, 0);
 	irq_settle();
-	check(stays(DIRECT, irq_count(DIRECT)), "until it is off");
+	check(irq_stays(DIRECT, irq_count(DIRECT)), "until it is off");
 	set_timer(0, HV_TIMER_AUTO | HV_TIMER_DIRECT | HV_TIMER_VECTOR(3), 1);
 	irq_settle();
 	check(true, "one with an exception's vector interrupts nobody");
@@ -138,17 +116,17 @@ static void by_message(void)
 	wrmsr(HV_SIMP, (uint64_t)messages | HV_ENABLE);
 	wrmsr(HV_SINT0 + SINT, IRQ_VECTOR + BY_MESSAGE);
 	set_timer(2, HV_TIMER_AUTO | HV_TIMER_SINT(SINT), now() + 10000);
-	check(comes(BY_MESSAGE, 1), "a timer that sends a message");
+	check(irq_comes(BY_MESSAGE, 1), "a timer that sends a message");
 	check_eq(m->type, HV_MESSAGE_TIMER, "its type");
 	check_eq(m->timer, 2, "which timer");
 	check(m->expired && m->expired <= m->delivered && m->delivered <= now(), "when");
 	set_timer(3, HV_TIMER_AUTO | HV_TIMER_SINT(SINT), 1);
-	check(stays(BY_MESSAGE, 1), "the next one waits until it is read");
+	check(irq_stays(BY_MESSAGE, 1), "the next one waits until it is read");
 	check_eq(m->flags & 1, 1, "and says so");
 	m->type = 0;
 	barrier();
 	wrmsr(HV_EOM, 0);
-	check(comes(BY_MESSAGE, 2), "and comes then");
+	check(irq_comes(BY_MESSAGE, 2), "and comes then");
 	check_eq(m->timer, 3, "of the other timer");
 	m->type = 0;
 }
@@ -160,11 +138,11 @@ static void by_message_to_nowhere(void)
 
 	wrmsr(HV_SIMP, 0);
 	set_timer(2, HV_TIMER_AUTO | HV_TIMER_SINT(SINT), 1);
-	check(stays(BY_MESSAGE, n), "no page, no message");
+	check(irq_stays(BY_MESSAGE, n), "no page, no message");
 	wrmsr(HV_SIMP, (uint64_t)messages | HV_ENABLE);
 	wrmsr(HV_SINT0 + SINT, HV_SINT_MASKED | (IRQ_VECTOR + BY_MESSAGE));
 	set_timer(2, HV_TIMER_AUTO | HV_TIMER_SINT(SINT) | HV_TIMER_PERIODIC, 1);
-	check(stays(BY_MESSAGE, n), "a masked line does not interrupt");
+	check(irq_stays(BY_MESSAGE, n), "a masked line does not interrupt");
 	set_timer(2, 0, 0);
 	set_timer(3, 0, 0);
 }
@@ -176,9 +154,9 @@ static void local_apic(void)
 	wrmsr(HV_TPR, 0x50);
 	check_eq(lapic_read(0x80), 0x50, "priority by MSR");
 	wrmsr(HV_ICR, 0x40000 | (IRQ_VECTOR + BY_IPI));
-	check(stays(BY_IPI, 0), "an interrupt of low priority waits");
+	check(irq_stays(BY_IPI, 0), "an interrupt of low priority waits");
 	wrmsr(HV_TPR, 0);
-	check(comes(BY_IPI, 1), "and comes then");
+	check(irq_comes(BY_IPI, 1), "and comes then");
 }
 
 void guest_main(const struct pvh_info *info)

@@ -118,6 +118,14 @@ static inline void cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4])
 			 : "a"(leaf), "c"(sub));
 }
 
+static inline uint64_t rdtsc(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return low | (uint64_t)high << 32;
+}
+
 static inline uint64_t rdmsr(uint32_t msr)
 {
 	uint32_t low, high;
@@ -156,6 +164,9 @@ uint32_t irq_count(unsigned int i);
 void irq_wait(unsigned int i, uint32_t n);
 /* Runs on for a few milliseconds, halting never: for interrupts that should not come. */
 void irq_settle(void);
+/* Whether irq_count(i) becomes n, in some 400 times that; whether it is n still after four. */
+bool irq_comes(unsigned int i, uint32_t n);
+bool irq_stays(unsigned int i, uint32_t n);
 uint32_t lapic_read(uint32_t reg);
 void lapic_write(uint32_t reg, uint32_t v);
 

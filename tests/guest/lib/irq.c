@@ -133,20 +133,26 @@ void irq_wait(unsigned int i, uint32_t n)
 	__asm__ volatile("sti");
 }
 
-static uint64_t rdtsc(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return low | (uint64_t)high << 32;
-}
-
 void irq_settle(void)
 {
 	uint64_t start = rdtsc();
 
 	while (rdtsc() - start < SETTLE_CYCLES)
 		__asm__ volatile("pause");
+}
+
+bool irq_comes(unsigned int i, uint32_t n)
+{
+	for (unsigned int k = 0; k < 400 && irq_count(i) < n; k++)
+		irq_settle();
+	return irq_count(i) >= n;
+}
+
+bool irq_stays(unsigned int i, uint32_t n)
+{
+	for (unsigned int k = 0; k < 4; k++)
+		irq_settle();
+	return irq_count(i) == n;
 }
 
 uint32_t ioapic_read(uint8_t index)
