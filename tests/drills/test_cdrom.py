@@ -7,7 +7,7 @@ import pytest
 
 import second
 import test_second_step
-from taken import maps_of
+from taken import shared_beside
 from test_behind import links
 from test_first_step import Intruder
 from test_ring import submit_all
@@ -34,8 +34,7 @@ def test_what_it_holds(start, neighbour, count):
     pid = machine.pids[ROLE]
     files = {name for name in links(pid) if name.startswith("/") and not name.startswith(("/memfd", "/guest-ram"))}
     gains = [("held", name, "") for name in files if os.path.basename(name) != "cd.iso"]
-    gains += [("mapped", m[3], "") for m in maps_of(pid)
-              if m[3].startswith(("/memfd", "/guest")) and "guest-ram" not in m[3] and "inflight" not in m[3] and "cdrom-state" not in m[3]]
+    gains += shared_beside(pid, ("guest-ram", "inflight", "cdrom-state"))
     for fd in os.listdir(f"/proc/{pid}/fd"):
         if os.readlink(f"/proc/{pid}/fd/{fd}").endswith("cd.iso"):
             with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as f:

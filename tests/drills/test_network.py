@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from taken import maps_of
+from taken import shared_beside
 from test_behind import links
 from test_first_step import Intruder
 
@@ -38,8 +38,7 @@ def test_what_dev_net_holds(ground, neighbour, count):
     gains = [("held", name, "") for name in links(pid)
              if not name.startswith(("socket", "anon_inode", "/memfd:inflight", "/memfd:dirty-log", "/memfd:net-link", "/memfd:guest-ram",
                                      "/guest-ram"))]
-    gains += [("mapped", m[3], "") for m in maps_of(pid)
-              if m[3].startswith(("/memfd", "/guest")) and not any(s in m[3] for s in SHARED)]
+    gains += shared_beside(pid, SHARED)
     count("dev-net", 2, gains)
     machine.finish()
 
@@ -174,7 +173,7 @@ def of_passt(ground):
              link_of(p, "exe").startswith("/usr/bin/passt")]
     gains = [("held", name, "") for name in links(pid) if name not in ("socket", "anon_inode:[eventpoll]") and
              not name.startswith("anon_inode:[timerfd")]
-    gains += [("mapped", m[3], "") for m in maps_of(pid) if m[3].startswith(("/memfd", "/guest"))]
+    gains += shared_beside(pid, ())
     gains += [("in its root", name, "") for name in os.listdir(f"/proc/{pid}/root/")]
     status = fields(pid, "Uid", "Gid", "Groups", "CapPrm", "CapEff", "NoNewPrivs", "Seccomp")
     right = {"Uid": ["65534"] * 4, "Gid": ["65534"] * 4, "Groups": [], "CapPrm": ["0" * 16], "CapEff": ["0" * 16],

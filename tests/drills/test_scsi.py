@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from taken import maps_of
+from taken import shared_beside
 from test_behind import links
 from test_first_step import Intruder
 from test_ring import grow, submit_all
@@ -37,8 +37,7 @@ def test_what_it_holds(start, neighbour, count):
     pid = machine.pids[ROLE]
     files = {name for name in links(pid) if name.startswith("/") and not name.startswith(("/memfd", "/guest-ram"))}
     gains = [("held", name, "") for name in files if os.path.basename(name) != os.path.basename(machine.scsi)]
-    gains += [("mapped", m[3], "") for m in maps_of(pid)
-              if m[3].startswith(("/memfd", "/guest")) and not any(own in m[3] for own in OWN)]
+    gains += shared_beside(pid, OWN)
     count(ROLE, 2, gains)
     machine.finish()
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from taken import Died, maps_of
+from taken import Died, maps_of, shared_beside
 from test_behind import links
 from test_first_step import SIGSYS_ENDED, Intruder
 
@@ -42,8 +42,7 @@ def test_what_dev_vsock_holds(ground, neighbour, count):
     pid = machine.pids["dev-vsock"]
     gains = [("held", name, "") for name in links(pid)
              if not name.startswith(("socket", "anon_inode", "/memfd:inflight", "/memfd:dirty-log", "/memfd:guest-ram", "/guest-ram"))]
-    gains += [("mapped", m[3], "") for m in maps_of(pid)
-              if m[3].startswith(("/memfd", "/guest")) and "guest-ram" not in m[3] and "inflight" not in m[3] and "dirty-log" not in m[3]]
+    gains += shared_beside(pid, ("guest-ram", "inflight", "dirty-log"))
     count("dev-vsock", 2, gains)
     machine.finish()
 
